@@ -1,0 +1,40 @@
+"""What turns text into vectors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from acclimate.types import Span
+
+Vectors = NDArray[np.float32]
+OnDone = Callable[[int], None]
+"""Called with the number of texts embedded since the last call."""
+
+
+class Embedder(Protocol):
+    """Texts to unit vectors. Safe to call from several threads."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Identifies the vector space: model, its weights' hash, pooling, prefixes. Equal means comparable."""
+
+    @property
+    def dimensions(self) -> int:
+        """d, the length of a vector."""
+
+    @property
+    def max_tokens(self) -> int:
+        """Most tokens of a text (with special tokens) that the model reads; more is cut, so chunk below it."""
+
+    def token_spans(self, text: str) -> list[Span]:
+        """Character span of each token of `text`, without special tokens, in order."""
+
+    def embed_passages(self, texts: Sequence[str], on_done: OnDone | None = None) -> Vectors:
+        """[n, d] float32, each row of length 1, in the order given; [0, d] for no texts."""
+
+    def embed_queries(self, texts: Sequence[str]) -> Vectors:
+        """As `embed_passages`, with the model's query prefix."""

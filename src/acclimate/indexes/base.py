@@ -1,0 +1,60 @@
+"""Derived, rebuildable search structures. The record (SQLite) is the truth; each index is stamped with the record's
+generation that it holds, and is rebuilt when the stamps differ."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from acclimate.types import Chunk
+
+Vectors = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A row of an index: the record's chunk key, and a score where higher is better."""
+
+    key: int
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What one ingest did to the record, to be applied to an index: keys removed, then rows added."""
+
+    removed: Sequence[int]
+    added: Sequence[int]
+    generation: int
+
+
+class VectorIndex(Protocol):
+    """Nearest neighbours by inner product of unit vectors (cosine)."""
+
+    @property
+    def generation(self) -> int | None:
+        """The record's generation that this index holds, or None where it is missing or damaged."""
+
+    def search(self, query: Vectors, k: int) -> list[Match]:
+        """The k best rows for one query [d], best first, ties by lower key; fewer where there are fewer rows."""
+
+    def update(self, change: Change, vectors: Iterator[tuple[int, Vectors]]) -> None:
+        """Apply `change`; `vectors` yields (key, [d]) for `change.added`, in order."""
+
+
+class TextIndex(Protocol):
+    """BM25 over chunk text, title and headings."""
+
+    @property
+    def generation(self) -> int | None:
+        """As for `VectorIndex`."""
+
+    def search(self, query: str, k: int) -> list[Match]:
+        """The k best rows for a plain-language query (no query syntax), best first, ties by lower key; [] where no word matches."""
+
+    def update(self, change: Change, chunks: Iterable[tuple[int, Chunk]]) -> None:
+        """Apply `change`; `chunks` yields (key, chunk) for `change.added`, in order."""

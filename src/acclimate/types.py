@@ -1,0 +1,204 @@
+"""The values that pass between domains: frozen, without behaviour beyond looking at themselves.
+
+Character offsets are Python string indices into `Document.text`; `end` is exclusive. Pages count from 1.
+Seconds are wall-clock. Nothing here imports anything outside the standard library.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+ElementKind = Literal[
+    "title", "heading", "paragraph", "list_item", "table", "code", "caption", "quote", "header", "footer"
+]
+Role = Literal["system", "user", "assistant"]
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A half-open range of characters, `start <= end`."""
+
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A rectangle on a page in PDF points, origin at the top left."""
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+
+@dataclass(frozen=True, slots=True)
+class Element:
+    """One structural part of a document.
+
+    `level` is 1 to 6 for headings (nesting depth for list items, from 1) and 0 elsewhere; `page` is None where
+    the format has no pages; `box` is None where the parser knows no geometry.
+    """
+
+    kind: ElementKind
+    start: int
+    end: int
+    level: int = 0
+    page: int | None = None
+    box: Box | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One parsed file.
+
+    `path` is POSIX, relative to the documents folder, and identifies the document in a library. `elements` are in
+    reading order and do not overlap. `page_starts[i]` is the offset where page i + 1 begins (empty: no pages).
+    `sha256` is of the file's bytes.
+    """
+
+    path: str
+    text: str
+    elements: tuple[Element, ...] = ()
+    title: str = ""
+    media_type: str = "text/plain"
+    sha256: str = ""
+    page_starts: tuple[int, ...] = ()
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+    def page_at(self, offset: int) -> int | None:
+        """Page holding the character at `offset`; None where the format has no pages."""
+        return max(1, bisect_right(self.page_starts, offset)) if self.page_starts else None
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A contiguous span of a document: `document.text[chunk.start:chunk.end] == chunk.text`, always.
+
+    `id` is unique in a library and stable while the document's bytes and the chunking settings are.
+    `headings` is the path of headings above the span, outermost first; `title` is the document's.
+    """
+
+    id: str
+    document: str
+    start: int
+    end: int
+    text: str
+    title: str = ""
+    headings: tuple[str, ...] = ()
+    page: int | None = None
+
+    @property
+    def heading_path(self) -> str:
+        """Title and headings joined for display and for contextual embedding, without repeats."""
+        return " › ".join(dict.fromkeys(part for part in (self.title, *self.headings) if part))
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A chunk found for a query. `rank` counts from 1; a higher `score` is better, comparable in one list only."""
+
+    chunk: Chunk
+    score: float
+    rank: int
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One turn of a chat prompt."""
+
+    role: Role
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """The messages sent to a model, after fitting to the token budget.
+
+    `passages` are the hits shown, in the order of their numbers [1], [2], …; `dropped` are the hits left out
+    because they did not fit; `tokens` is counted by the model's own tokenizer with its chat template.
+    """
+
+    messages: tuple[Message, ...]
+    tokens: int
+    passages: tuple[Hit, ...] = ()
+    dropped: tuple[Hit, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens of one answer, and how many passages were shown and dropped to fit the budget."""
+
+    prompt_tokens: int
+    completion_tokens: int
+    passages_shown: int = 0
+    passages_dropped: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Timings:
+    """Seconds from the question to: the retrieved passages, the first token, the whole answer."""
+
+    retrieve_s: float
+    first_token_s: float
+    total_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Citation:
+    """A place in a document that an answer points to.
+
+    `number` is the passage's number in the prompt; `start` and `end` are offsets into the document's text, and
+    `quote` is exactly that text. `page` is None where the format has no pages.
+    """
+
+    number: int
+    document: str
+    start: int
+    end: int
+    quote: str
+    page: int | None = None
+    headings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came of one question.
+
+    `text` is the answer without citation marks; `marked` has them as the model wrote them, less those that point
+    to no passage shown. `abstained` is True where the documents do not hold the answer. `finish` is "stop" or
+    "length" (cut at the token limit).
+    """
+
+    question: str
+    text: str
+    marked: str
+    abstained: bool
+    citations: tuple[Citation, ...]
+    prompt: Prompt
+    usage: Usage
+    timings: Timings
+    recipe: str
+    model: str
+    finish: Literal["stop", "length"] = "stop"
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A question with its reference answers and evidence, as in `questions.jsonl`.
+
+    `answers` is empty where unanswerable; `document` is the path under documents/, or None; `evidence` is exact
+    text of that document, or None; `kind` and `split` are empty where the set does not say.
+    """
+
+    id: str
+    question: str
+    answers: tuple[str, ...] = ()
+    document: str | None = None
+    evidence: str | None = None
+    answerable: bool = True
+    kind: str = ""
+    split: str = ""
