@@ -1,0 +1,22 @@
+"""Adapt a general-purpose LLM to your documents, and measure which way of adapting works.
+
+`Project` is the front door; it is imported on first use, so that `import acclimate` stays under 0.15 s.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from acclimate.project import Project
+
+__version__ = "0.1.0"
+__all__ = ["Project", "__version__"]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "Project":
+        from acclimate.project import Project  # imports numpy, pydantic, …: 0.3 s
+
+        return Project
+    raise AttributeError(f"module 'acclimate' has no attribute '{name}'")

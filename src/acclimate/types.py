@@ -152,7 +152,8 @@ class Citation:
     """A place in a document that an answer points to.
 
     `number` is the passage's number in the prompt; `start` and `end` are offsets into the document's text, and
-    `quote` is exactly that text. `page` is None where the format has no pages.
+    `quote` is exactly that text: the sentence that holds the answer's words where they stand there (`verbatim`), else
+    the one closest to them. `page` is None where the format has no pages.
     """
 
     number: int
@@ -162,6 +163,7 @@ class Citation:
     quote: str
     page: int | None = None
     headings: tuple[str, ...] = ()
+    verbatim: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,8 +171,8 @@ class Answer:
     """What came of one question.
 
     `text` is the answer without citation marks; `marked` has them as the model wrote them, less those that point
-    to no passage shown. `abstained` is True where the documents do not hold the answer. `finish` is "stop" or
-    "length" (cut at the token limit).
+    to no passage shown. `abstained` is True where the documents do not hold the answer. `template` is the prompt
+    template's fingerprint. `finish` is "stop", "length" (cut at the token limit) or "cancelled" (by the reader).
     """
 
     question: str
@@ -183,7 +185,8 @@ class Answer:
     timings: Timings
     recipe: str
     model: str
-    finish: Literal["stop", "length"] = "stop"
+    template: str = ""
+    finish: Literal["stop", "length", "cancelled"] = "stop"
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,7 +54,10 @@ class TextIndex(Protocol):
         """As for `VectorIndex`."""
 
     def search(self, query: str, k: int) -> list[Match]:
-        """The k best rows for a plain-language query (no query syntax), best first, ties by lower key; [] where no word matches."""
+        """The k best rows for a plain-language query (no query syntax), best first, ties by lower key.
+
+        [] where no word matches.
+        """
 
     def update(self, change: Change, chunks: Iterable[tuple[int, Chunk]]) -> None:
         """Apply `change`; `chunks` yields (key, chunk) for `change.added`, in order."""

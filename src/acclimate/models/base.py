@@ -16,8 +16,8 @@ OnText = Callable[[str], bool]
 class Generation:
     """How to generate.
 
-    `max_tokens` bounds the new tokens; `temperature` 0 is greedy; `top_p` in (0, 1]; `stop` strings end the text and are
-    not part of it; `seed` makes sampling repeatable where the engine can (None: no seed).
+    `max_tokens` bounds the new tokens; `temperature` 0 is greedy; `top_p` in (0, 1]; `stop` strings end the text and
+    are not part of it; `seed` makes sampling repeatable where the engine can (None: no seed).
     """
 
     max_tokens: int = 256

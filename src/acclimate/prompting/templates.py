@@ -36,7 +36,7 @@ class Template:
     def render(self, values: Mapping[str, str]) -> tuple[Message, ...]:
         """Fill in the variables. Raises SettingsError where the names do not match exactly.
 
-        Values are inserted once and never read again for variables, so that a passage holding `{{question}}` stays text.
+        Values are inserted once and never read again for variables: a passage holding `{{question}}` stays text.
         """
         if values.keys() != self.variables:
             raise SettingsError(
@@ -55,7 +55,7 @@ def parse_template(name: str, text: str) -> Template:
             role = line[4:].strip()
             if role not in get_args(Role):
                 raise SettingsError(f"template '{name}', line {number}: '{role}' is not one of {get_args(Role)}.")
-            turns.append((cast(Role, role), []))
+            turns.append((cast("Role", role), []))
         elif turns:
             turns[-1][1].append(line)
         elif line.strip() and not line.startswith("#"):

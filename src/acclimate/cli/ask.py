@@ -1,0 +1,46 @@
+"""`acclimate ask`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from acclimate.cli.output import (
+    AnswerStream,
+    echo_json,
+    echo_sources,
+    json_option,
+    project_option,
+    summary,
+    write_stdout,
+)
+from acclimate.project import Project
+from acclimate.prompting.recipes import RECIPES
+
+_RECIPES = "\n".join(f"  {recipe.name:<10} {recipe.summary}" for recipe in RECIPES.values())
+
+
+@click.command(epilog=f"\b\nRecipes:\n{_RECIPES}")
+@click.argument("question", required=False)
+@click.option("--recipe", "-r", type=click.Choice(list(RECIPES)), help="How to answer (default: from acclimate.toml).")
+@click.option("--show-prompt", is_flag=True, help="Print the prompt as sent, to stderr.")
+@json_option
+@project_option
+def command(question: str | None, recipe: str | None, show_prompt: bool, as_json: bool, folder: Path) -> None:
+    """Answer QUESTION (or what comes on stdin) from the documents, with citations."""
+    if question is None and not sys.stdin.isatty():
+        question = sys.stdin.read()
+    if not question or not question.strip():
+        raise click.UsageError('Give a question: acclimate ask "What is the refund period?"')
+    with Project.open(folder) as project:
+        answer = project.answer(question, recipe=recipe, on_text=None if as_json else AnswerStream(write_stdout))
+    if show_prompt:
+        for message in answer.prompt.messages:
+            click.echo(f"--- {message.role}\n{message.content}", err=True)
+    if as_json:
+        echo_json(answer)
+    else:
+        echo_sources(answer)
+        click.echo(" · ".join(f"{name} {value}" for name, value in summary(answer).items()), err=True)

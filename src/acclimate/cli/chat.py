@@ -1,0 +1,38 @@
+"""`acclimate chat`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from acclimate.cli.output import AnswerStream, echo_sources, project_option, write_stdout
+from acclimate.errors import AcclimateError
+from acclimate.project import Project
+from acclimate.prompting.recipes import RECIPES
+
+
+@click.command()
+@click.option("--recipe", "-r", type=click.Choice(list(RECIPES)), help="How to answer (default: from acclimate.toml).")
+@project_option
+def command(recipe: str | None, folder: Path) -> None:
+    """Ask one question after another; each is answered on its own. An empty line or Ctrl-D ends."""
+    with Project.open(folder) as project:
+        project.warm(recipe)
+        while question := _read_question():
+            try:
+                answer = project.answer(question, recipe=recipe, on_text=AnswerStream(write_stdout))
+            except AcclimateError as error:
+                if not error.retryable:
+                    raise
+                click.echo(f"error: {error}\nrepair: {error.hint}", err=True)
+                continue
+            echo_sources(answer)
+
+
+def _read_question() -> str:
+    """The next question; empty at the end. The prompt goes to stderr, and only where a person types."""
+    if sys.stdin.isatty():
+        click.echo("> ", nl=False, err=True)
+    return sys.stdin.readline().strip()

@@ -1,0 +1,92 @@
+"""What commands share: printing JSON and answers, the project option, progress bars."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from acclimate.types import Answer
+
+project_option = click.option(
+    "--project",
+    "-p",
+    "folder",
+    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    default=Path(),
+    help="Project folder (default: this one, or the nearest above it).",
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")
+
+
+def echo_json(value: object) -> None:
+    """Print a dataclass, or anything JSON knows, as one JSON object."""
+    click.echo(json.dumps(_plain(value), ensure_ascii=False))
+
+
+def _plain(value: object) -> object:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return str(value) if isinstance(value, Path) else value
+
+
+class AnswerStream:
+    """Prints a raw answer as it comes, without its citation marks: those are checked when it is complete."""
+
+    _PARTIAL = re.compile(r"\s*(\[[\d\s,;]*)?$")
+    _MARK = re.compile(r"\s*\[[\d\s,;]+\]")
+
+    def __init__(self, write: Callable[[str], None]) -> None:
+        self._write = write
+        self._held = ""
+
+    def __call__(self, piece: str) -> bool:
+        """Take the next piece; what may still become a mark is held back."""
+        text = self._MARK.sub("", self._held + piece)
+        match = self._PARTIAL.search(text)
+        cut = match.start() if match else len(text)
+        self._held = text[cut:]
+        self._write(text[:cut])
+        return True
+
+
+def write_stdout(text: str) -> None:
+    """Print without a newline, at once."""
+    sys.stdout.write(text)
+    sys.stdout.flush()
+
+
+def echo_sources(answer: Answer) -> None:
+    """End a streamed answer: its checked marks, then where each points, one place a line with its words below."""
+    marks = "".join(f" [{citation.number}]" for citation in answer.citations)
+    click.echo(f"{marks}\n" if marks else "")
+    for citation in answer.citations:
+        page = f", page {citation.page}" if citation.page else ""
+        headings = f" · {' › '.join(citation.headings)}" if citation.headings else ""
+        place = f"[{citation.number}] {citation.document}{page}, characters {citation.start}–{citation.end}{headings}"
+        click.echo(click.style(place, bold=True))
+        click.echo(f"    “{' '.join(citation.quote.split())}”")
+        if not citation.verbatim:
+            click.echo("    (the answer's words do not stand there exactly)")
+
+
+def summary(answer: Answer) -> dict[str, Any]:
+    """One line of figures about an answer, for stderr."""
+    return {
+        "recipe": answer.recipe,
+        "model": answer.model,
+        "first token": f"{answer.timings.first_token_s:.2f} s",
+        "total": f"{answer.timings.total_s:.2f} s",
+        "prompt": f"{answer.usage.prompt_tokens} tokens",
+        "passages": answer.usage.passages_shown,
+    }

@@ -1,0 +1,117 @@
+"""Citation marks like [2] in a model's text, resolved to exact places, only against the passages shown.
+
+A small model gets the number wrong more often than the words. So a mark is checked: where the passage it names does
+not hold the answer's words and another passage shown does, the mark is moved there; a mark that names no passage is
+removed; an answer without marks is given one where its words stand verbatim in a passage.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from acclimate.prompting.passages import REFUSAL
+from acclimate.types import Citation, Hit, Span
+
+_MARK = re.compile(r"\s*\[(\d+(?:\s*[,;]\s*\d+)*)\]")
+_SENTENCE_END = re.compile(r"(?<=[.!?])[\"'”’)\]]*\s+|\n+")
+_WORD = re.compile(r"\w+")
+_MAX_GAP = r"[\W_]{1,4}"
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """A model's text with its citations resolved; the fields are those of `Answer`."""
+
+    text: str
+    marked: str
+    abstained: bool
+    citations: tuple[Citation, ...]
+
+
+def is_refusal(text: str) -> bool:
+    """Whether the text says that the passages do not hold the answer (or says nothing)."""
+    words = " ".join(_WORD.findall(text.casefold()))
+    return not words or words.startswith(" ".join(_WORD.findall(REFUSAL.casefold())))
+
+
+def resolve(raw: str, passages: Sequence[Hit]) -> Resolved:
+    """Resolve the marks in a model's text against the passages that it was shown, [1] first."""
+    if is_refusal(_MARK.sub("", raw)):
+        return Resolved(REFUSAL, REFUSAL, True, ())
+    citations: dict[int, Citation] = {}
+    marked, claim_start = "", 0
+    for match in [*_MARK.finditer(raw), None]:
+        claim = raw[claim_start : match.start() if match else len(raw)]
+        asked = [int(number) for number in re.findall(r"\d+", match[1])] if match else []
+        marked += claim
+        if match and _WORD.search(claim):
+            cited = _cite(claim, asked, passages)
+            citations |= {citation.number: citation for citation in cited if citation.number not in citations}
+            marked += "".join(f" [{citation.number}]" for citation in cited)
+        claim_start = match.end() if match else len(raw)
+    text = _MARK.sub("", raw).strip()
+    if not citations and (found := _cite(text, [], passages)):
+        citations = {found[0].number: found[0]}
+        marked = f"{marked.rstrip()} [{found[0].number}]"
+    return Resolved(text, marked.strip(), False, tuple(citations.values()))
+
+
+def _cite(claim: str, asked: Sequence[int], passages: Sequence[Hit]) -> list[Citation]:
+    """Citations for one claim: the passages asked for that hold its words, else the first that does, else as asked."""
+    shown = [number for number in dict.fromkeys(asked) if 1 <= number <= len(passages)]
+    places = {number: _find(claim, hit.chunk.text) for number, hit in enumerate(passages, start=1)}
+    holding = [number for number in shown if places[number]] or [n for n in places if places[n]][:1]
+    return [_citation(number, passages[number - 1], places[number], claim) for number in holding or shown]
+
+
+def _citation(number: int, hit: Hit, place: Span | None, claim: str) -> Citation:
+    chunk = hit.chunk
+    span = _sentence_around(chunk.text, place) if place else _closest_sentence(claim, chunk.text)
+    quote = chunk.text[span.start : span.end]
+    return Citation(
+        number=number,
+        document=chunk.document,
+        start=chunk.start + span.start,
+        end=chunk.start + span.end,
+        quote=quote,
+        page=chunk.page,
+        headings=chunk.headings,
+        verbatim=place is not None,
+    )
+
+
+def _find(claim: str, text: str) -> Span | None:
+    """Where the claim's words stand in the text in order, whatever the case, spacing and punctuation between them."""
+    words = _WORD.findall(claim)
+    if not words:
+        return None
+    pattern = r"\b" + _MAX_GAP.join(re.escape(word) for word in words) + r"\b"
+    match = re.search(pattern, text, re.IGNORECASE)
+    return Span(match.start(), match.end()) if match else None
+
+
+def _sentences(text: str) -> list[Span]:
+    edges = [0, *(match.end() for match in _SENTENCE_END.finditer(text)), len(text)]
+    spans = []
+    for start, end in itertools.pairwise(edges):
+        body = text[start:end]
+        if body.strip():
+            spans.append(Span(start + len(body) - len(body.lstrip()), start + len(body.rstrip())))
+    return spans
+
+
+def _sentence_around(text: str, place: Span) -> Span:
+    """The sentences (or table rows) that hold `place`."""
+    touched = [span for span in _sentences(text) if span.end > place.start and span.start < place.end]
+    return Span(min([place.start, *(span.start for span in touched)]), max([place.end, *(s.end for s in touched)]))
+
+
+def _closest_sentence(claim: str, text: str) -> Span:
+    """The sentence that shares most words with the claim; the whole text where none shares any."""
+    words = {word.casefold() for word in _WORD.findall(claim)}
+    scored = [(len(words & {w.casefold() for w in _WORD.findall(text[s.start : s.end])}), s) for s in _sentences(text)]
+    best = max(scored, key=lambda item: item[0], default=(0, Span(0, len(text))))
+    return best[1] if best[0] else Span(0, len(text))

@@ -1,0 +1,68 @@
+"""Dense, text and hybrid retrieval over a library's indexes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from acclimate.embeddings.base import Embedder
+from acclimate.indexes.base import Match, TextIndex, VectorIndex
+from acclimate.retrieval.fusion import convex
+from acclimate.types import Chunk, Hit
+
+FetchChunks = Callable[[Sequence[int]], Sequence[Chunk]]
+"""Chunks of the record for index keys, in the order of the keys."""
+
+
+@dataclass(frozen=True, slots=True)
+class DenseRetriever:
+    """Cosine similarity of embeddings."""
+
+    embedder: Embedder
+    index: VectorIndex
+    fetch: FetchChunks
+
+    def retrieve(self, query: str, k: int) -> list[Hit]:
+        """See `Retriever`."""
+        return _hits(self.matches(query, k), self.fetch)
+
+    def matches(self, query: str, k: int) -> list[Match]:
+        """The k best rows; [] for a blank query."""
+        return self.index.search(self.embedder.embed_queries([query])[0], k) if query.strip() else []
+
+
+@dataclass(frozen=True, slots=True)
+class TextRetriever:
+    """BM25 over text, title and headings."""
+
+    index: TextIndex
+    fetch: FetchChunks
+
+    def retrieve(self, query: str, k: int) -> list[Hit]:
+        """See `Retriever`."""
+        return _hits(self.matches(query, k), self.fetch)
+
+    def matches(self, query: str, k: int) -> list[Match]:
+        """The k best rows; [] for a blank query."""
+        return self.index.search(query, k) if query.strip() else []
+
+
+@dataclass(frozen=True, slots=True)
+class HybridRetriever:
+    """Convex combination of dense and text scores over the best `candidates` rows of each."""
+
+    dense: DenseRetriever
+    text: TextRetriever
+    candidates: int
+    dense_weight: float
+
+    def retrieve(self, query: str, k: int) -> list[Hit]:
+        """See `Retriever`."""
+        depth = max(k, self.candidates)
+        fused = convex(self.dense.matches(query, depth), self.text.matches(query, depth), self.dense_weight)
+        return _hits(fused[:k], self.dense.fetch)
+
+
+def _hits(matches: Sequence[Match], fetch: FetchChunks) -> list[Hit]:
+    chunks = fetch([match.key for match in matches])
+    return [Hit(chunk, match.score, rank) for rank, (chunk, match) in enumerate(zip(chunks, matches, strict=True), 1)]

@@ -1,0 +1,192 @@
+"""`acclimate.toml`: few keys, each with its unit and default; unknown keys are refused by name.
+
+Environment variables override the file: `ACCLIMATE_MODEL__MAX_TOKENS=64` is `[model] max_tokens`.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings.exceptions import SettingsError as SourceError
+
+from acclimate.errors import SettingsError
+
+FILE_NAME = "acclimate.toml"
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class DocumentsSettings(_Section):
+    """Which files are the documents."""
+
+    path: Path = Field(default=Path("documents"), description="folder of documents, relative to this file")
+    include: tuple[str, ...] = Field(default=("**/*",), description="glob patterns of files to read")
+    exclude: tuple[str, ...] = Field(default=(), description="glob patterns of files to leave out")
+
+
+class ChunkingSettings(_Section):
+    """How documents are cut into passages."""
+
+    method: Literal["structure", "fixed"] = Field(
+        default="structure", description="structure: whole paragraphs under one heading; fixed: plain length"
+    )
+    max_tokens: int = Field(default=200, ge=16, le=8192, description="longest chunk, in tokens of the embedder")
+    overlap_tokens: int = Field(default=0, ge=0, description="tokens repeated from the chunk before (fixed only)")
+
+
+class EmbedderSettings(_Section):
+    """What turns text into vectors."""
+
+    engine: Literal["openvino", "openai", "sentence-transformers"] = Field(
+        default="openvino", description="openvino: on this CPU; openai: any /v1/embeddings server"
+    )
+    model: str = Field(default="all-minilm-l6-v2", description="catalogue name, hub id, path, or server model")
+    base_url: str | None = Field(default=None, description="server address, for engine 'openai'")
+    api_key_env: str = Field(default="OPENAI_API_KEY", description="environment variable that holds the server's key")
+
+
+class RetrievalSettings(_Section):
+    """How passages are found."""
+
+    method: Literal["hybrid", "dense", "text"] = Field(
+        default="hybrid", description="vectors (dense), BM25 (text), or both"
+    )
+    k: int = Field(default=4, ge=1, le=100, description="passages shown to the model")
+    candidates: int = Field(default=100, ge=1, le=10_000, description="chunks taken from each index before fusion")
+    dense_weight: float = Field(default=0.6, ge=0, le=1, description="share of the vector score in hybrid, 0 to 1")
+
+
+class ModelSettings(_Section):
+    """The language model."""
+
+    engine: Literal["openvino", "openai", "transformers"] = Field(
+        default="openvino",
+        description="openvino: on this CPU; openai: any OpenAI-compatible server; transformers: PyTorch",
+    )
+    name: str = Field(
+        default="smollm2-135m-instruct",
+        description="catalogue name, Hugging Face id, local .gguf or folder, or server model",
+    )
+    adapter: str = Field(
+        default="auto", description="auto (the reader that ships for the model), none, or a PEFT folder"
+    )
+    base_url: str | None = Field(default=None, description="server address, for engine 'openai'")
+    api_key_env: str = Field(default="OPENAI_API_KEY", description="environment variable that holds the server's key")
+    context_tokens: int | None = Field(default=None, ge=64, description="window in tokens; unset: the model's own")
+    max_tokens: int = Field(default=128, ge=1, description="longest answer, in tokens")
+    temperature: float = Field(default=0.0, ge=0, le=2, description="0 is greedy and repeatable")
+    seed: int | None = Field(default=None, description="makes sampling repeatable")
+    timeout_s: float = Field(default=120.0, gt=0, description="longest wait for a server, in seconds")
+
+
+class AnswerSettings(_Section):
+    """How questions are answered."""
+
+    recipe: str = Field(default="rag", description="recipe of `acclimate ask`; `acclimate ask --help` lists them")
+    overflow: Literal["drop-lowest", "refuse"] = Field(
+        default="drop-lowest", description="passages that exceed the context window: drop the lowest ranked, or refuse"
+    )
+
+
+class Settings(BaseSettings):
+    """Everything a project decides. Sections and keys are those of `acclimate.toml`."""
+
+    model_config = SettingsConfigDict(
+        extra="forbid",
+        frozen=True,
+        env_prefix="ACCLIMATE_",
+        env_nested_delimiter="__",
+        nested_model_default_partial_update=True,
+    )
+
+    documents: DocumentsSettings = DocumentsSettings()
+    chunking: ChunkingSettings = ChunkingSettings()
+    embedder: EmbedderSettings = EmbedderSettings()
+    retrieval: RetrievalSettings = RetrievalSettings()
+    model: ModelSettings = ModelSettings()
+    answer: AnswerSettings = AnswerSettings()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return env_settings, init_settings
+
+
+def load_settings(file: Path) -> Settings:
+    """Read `file`. Raises SettingsError naming the key that is wrong and, for an unknown key, the nearest known."""
+    try:
+        values = tomllib.loads(file.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{file} is not valid TOML: {error}.", hint='Strings need quotes: path = "docs"') from error
+    return make_settings(values, origin=str(file))
+
+
+def make_settings(values: dict[str, Any], origin: str) -> Settings:
+    """Settings from nested `values`; `origin` names where they come from in errors."""
+    try:
+        return Settings(**values)
+    except SourceError as error:
+        raise SettingsError(f"{error}.", hint="Write ACCLIMATE_SECTION__KEY=value, with two underscores.") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        if first["type"] == "extra_forbidden":
+            raise SettingsError(f"{origin}: unknown key '{key}'.", hint=_nearest(key)) from error
+        raise SettingsError(f"{origin}: '{key}' = {first['input']!r}: {first['msg']}.") from error
+
+
+def known_keys() -> dict[str, FieldInfo]:
+    """Every key as 'section.key', with its default and description."""
+    return {
+        f"{section}.{key}": field
+        for section, outer in Settings.model_fields.items()
+        for key, field in type(outer.default).model_fields.items()
+    }
+
+
+def _nearest(key: str) -> str:
+    known = [*known_keys(), *Settings.model_fields]
+    close = get_close_matches(key, known, n=1, cutoff=0.5)
+    return f"Did you mean '{close[0]}'?" if close else f"Known keys: {', '.join(known)}."
+
+
+def render_settings(documents: Path) -> str:
+    """The text of a new `acclimate.toml`: the documents folder set, every other key as a comment with its default."""
+    lines = ["# Acclimate project. Every key is listed; the commented ones show their default."]
+    for section, outer in Settings.model_fields.items():
+        lines += ["", f"[{section}]  # {(type(outer.default).__doc__ or '').rstrip('.')}"]
+        for key, field in type(outer.default).model_fields.items():
+            if (section, key) == ("documents", "path"):
+                lines.append(f"{key} = {_toml(documents)}  # {field.description}")
+            else:
+                lines.append(f"# {key} = {_toml(field.default)}  # {field.description}")
+    return "\n".join(lines) + "\n"
+
+
+def _toml(value: object) -> str:
+    match value:
+        case None:
+            return "<unset>"
+        case bool():
+            return str(value).lower()
+        case int() | float():
+            return str(value)
+        case tuple():
+            return "[" + ", ".join(_toml(item) for item in value) + "]"
+        case _:
+            text = str(value.as_posix() if isinstance(value, Path) else value)
+            return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
