@@ -1,0 +1,180 @@
+"""Trains the reader adapter that ships with the default model.
+
+    python -m benchmarks.train_reader --data ../shared/data/squad-train --gguf MODEL.gguf --out DIR --minutes 60
+
+The reader learns to answer from numbered passages with the shortest exact answer and its passage's number, or to say
+that they do not hold it. A training sequence is a set of passages as retrieval shows them (the gold passage among hard
+negatives that BM25 finds), the questions about the gold passage, and a question or two that the set does not answer.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import random
+import re
+import sys
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+
+if "GLIBC_TUNABLES" not in os.environ:  # glibc gives large blocks back at once otherwise: half the time in page faults
+    os.environ["GLIBC_TUNABLES"] = "glibc.malloc.mmap_threshold=4294967296:glibc.malloc.trim_threshold=17179869184"
+    os.execv(sys.executable, [sys.executable, "-m", "benchmarks.train_reader", *sys.argv[1:]])
+
+import tantivy
+import torch
+from transformers import AutoModelForCausalLM
+
+from acclimate.models.chat import ChatFormat
+from acclimate.models.gguf import read_info, read_tokenizer
+from acclimate.prompting.passages import REFUSAL, render_passages
+from acclimate.prompting.templates import load_template
+from acclimate.tuning.packing import Example, Packed, pack
+from acclimate.tuning.trainer import Trainer, TrainSettings
+from acclimate.types import Chunk
+
+HELD_OUT = 48  # the last articles, never trained on
+MAX_TOKENS = 2600
+END_OF_TURN = 2
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A question whose answer stands in the passage `chunk`."""
+
+    question: str
+    answer: str
+    chunk: int
+
+
+class ReaderData:
+    """Passages of some articles, the questions about each, and BM25 over them."""
+
+    def __init__(self, folder: Path, articles: slice, rng: random.Random) -> None:
+        names = sorted(path.name for path in (folder / "documents").iterdir())[articles]
+        self.chunks: list[Chunk] = []
+        self.of_article: dict[str, list[int]] = defaultdict(list)
+        for name in names:
+            text = (folder / "documents" / name).read_text(encoding="utf-8")
+            title = re.sub(r"^\d+-|\.txt$", "", name).replace("-", " ")
+            for start, end in _cut(text, rng):
+                self.of_article[name].append(len(self.chunks))
+                self.chunks.append(Chunk(str(len(self.chunks)), name, start, end, text[start:end], title))
+        self.asked: dict[int, list[Asked]] = defaultdict(list)
+        for line in (folder / "questions.jsonl").read_text(encoding="utf-8").splitlines():
+            row = json.loads(line)
+            for index in self.of_article.get(row["document"], []):
+                answer = row["answers"][0].strip().rstrip(".,;:")
+                if answer and row["evidence"] in self.chunks[index].text and answer in row["evidence"]:
+                    self.asked[index].append(Asked(row["question"].strip(), answer, index))
+                    break
+        self.golds = sorted(self.asked)
+        schema = tantivy.SchemaBuilder()
+        schema.add_text_field("text", tokenizer_name="en_stem")
+        schema.add_unsigned_field("key", stored=True)
+        self._index = tantivy.Index(schema.build())
+        writer = self._index.writer(heap_size=64_000_000, num_threads=1)
+        for key, chunk in enumerate(self.chunks):
+            writer.add_document(tantivy.Document(text=f"{chunk.title}\n{chunk.text}", key=key))
+        writer.commit()
+        self._index.reload()
+        self._searcher = self._index.searcher()
+
+    def search(self, query: str, k: int) -> list[int]:
+        """BM25's best passages."""
+        words = " ".join(re.findall(r"\w+", query.lower()))
+        parsed, _ = self._index.parse_query_lenient(words, ["text"])
+        return [self._searcher.doc(address)["key"][0] for _, address in self._searcher.search(parsed, k).hits]
+
+
+def _cut(text: str, rng: random.Random) -> list[tuple[int, int]]:
+    """Whole paragraphs up to a length, or sentences of a longer one: passages as the product cuts them."""
+    words = rng.choice((50, 80, 110, 140, 140, 170, 190))
+    units = []
+    for paragraph in re.finditer(r"\S[\s\S]*?(?=\n\s*\n|\Z)", text):
+        if len(paragraph[0].split()) <= words * 1.3:
+            units.append((paragraph.start(), paragraph.end()))
+        else:
+            for sentence in re.finditer(r"\S[\s\S]*?(?:[.!?](?=\s)|\Z)", paragraph[0]):
+                units.append((paragraph.start() + sentence.start(), paragraph.start() + sentence.end()))
+    spans: list[tuple[int, int]] = []
+    for start, end in units:
+        if spans and len(text[spans[-1][0] : end].split()) <= words:
+            spans[-1] = (spans[-1][0], end)
+        else:
+            spans.append((start, end))
+    return spans
+
+
+class ReaderSampler:
+    """Draws training sequences from the data, in the words of the product's own prompt."""
+
+    def __init__(self, data: ReaderData, chat: ChatFormat) -> None:
+        self._data, self._chat, self._template = data, chat, load_template("rag")
+
+    def __call__(self, rng: random.Random) -> Packed:
+        """One gold passage among others, its questions, and some that nothing shown answers."""
+        gold = rng.choice(self._data.golds)
+        asked = rng.sample(self._data.asked[gold], min(5, len(self._data.asked[gold])))
+        shown = self._shown(gold, rng.choice(asked).question, rng)
+        pairs = [(item.question, f"{item.answer} [{shown.index(gold) + 1}]") for item in asked]
+        pairs += [(question, REFUSAL) for question in self._unanswerable(gold, shown, rng)]
+        titled = rng.random() < 0.85
+        chunks = [self._data.chunks[index] for index in shown]
+        passages = render_passages(chunks if titled else [Chunk(c.id, c.document, c.start, c.end, c.text) for c in chunks])
+        return pack([self.example(passages, question, answer) for question, answer in pairs], MAX_TOKENS)
+
+    def example(self, passages: str, question: str, answer: str) -> Example:
+        """Tokens of one prompt and answer."""
+        messages = self._template.render({"passages": passages, "question": question})
+        ids = self._chat.tokenizer.encode(answer, add_special_tokens=False).ids
+        return Example(tuple(self._chat.encode(messages)), (*ids, END_OF_TURN))
+
+    def _shown(self, gold: int, query: str, rng: random.Random) -> list[int]:
+        count = rng.choice((0, 1, 2, 3, 3, 3, 3, 3, 4))
+        found = [index for index in self._data.search(query, 12) if index != gold]
+        article = [index for index in self._data.of_article[self._data.chunks[gold].document] if index != gold]
+        pool = found[: count + 2] + rng.sample(article, min(2, len(article)))
+        others = rng.sample(sorted(set(pool)), min(count, len(set(pool))))
+        # Retrieval puts the right passage first more often than not.
+        place = 0 if rng.random() < 0.35 else rng.randint(0, len(others))
+        return [*others[:place], gold, *others[place:]]
+
+    def _unanswerable(self, gold: int, shown: list[int], rng: random.Random) -> list[str]:
+        """Questions of the same article whose passage is not shown and whose answer stands nowhere in what is."""
+        text = " ".join(self._data.chunks[index].text for index in shown).casefold()
+        article = self._data.of_article[self._data.chunks[gold].document]
+        others = [item for index in article if index not in shown for item in self._data.asked.get(index, [])]
+        hard = [item.question for item in others if item.answer.casefold() not in text]
+        return rng.sample(hard, min(len(hard), rng.choice((0, 1, 1, 1, 2))))
+
+
+def main() -> None:
+    """Read the options, train, leave `adapter/` in --out."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--gguf", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--minutes", type=float, default=60)
+    parser.add_argument("--compile", action="store_true")
+    options = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    chat = ChatFormat(read_tokenizer(options.gguf), read_info(options.gguf).chat_template, "")
+    model = AutoModelForCausalLM.from_pretrained(
+        options.gguf.parent, gguf_file=options.gguf.name, dtype=torch.bfloat16, attn_implementation="sdpa"
+    )
+    train = ReaderData(options.data, slice(0, -HELD_OUT), random.Random(1))
+    dev = ReaderSampler(ReaderData(options.data, slice(-HELD_OUT, None), random.Random(2)), chat)
+    logging.info("%d passages, %d questions", len(train.chunks), sum(map(len, train.asked.values())))
+    trainer = Trainer(model, "HuggingFaceTB/SmolLM2-135M-Instruct", options.out, TrainSettings(minutes=options.minutes))
+    if options.compile:
+        for layer in model.model.layers:  # one layer is compiled, and its code serves all
+            layer.compile(dynamic=True)
+    trainer.run(ReaderSampler(train, chat), [dev(random.Random(seed)) for seed in range(24)])
+
+
+if __name__ == "__main__":
+    main()

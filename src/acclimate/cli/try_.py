@@ -1,0 +1,55 @@
+"""`acclimate try`."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import click
+
+from acclimate.cli.ingest import echo_report, run_ingest
+from acclimate.cli.output import AnswerStream, echo_sources, write_stdout
+from acclimate.errors import ProjectError
+from acclimate.project import Project
+
+QUESTIONS = 3
+
+
+@click.command()
+@click.option(
+    "--folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("acclimate-try"),
+    show_default=True,
+    help="Where to put the example project.",
+)
+def command(folder: Path) -> None:
+    """Run the main job on the example documents: ingest, then ask three questions."""
+    project_folder = _copy_example(folder)
+    with Project.open(project_folder) as project:
+        echo_report(run_ingest(project))
+        for question in project.questions(split="test", answerable=True)[:QUESTIONS]:
+            click.echo(f"\n{click.style('Question:', bold=True)} {question.question}")
+            click.echo(f"{click.style('Answer:', bold=True)} ", nl=False)
+            echo_sources(project.answer(question.question, on_text=AnswerStream(write_stdout)))
+    click.echo(f'\nYour turn: cd {project_folder} && acclimate ask "…"', err=True)
+
+
+def _copy_example(folder: Path) -> Path:
+    """The example project under `folder`; what an earlier run left there stays and is brought up to date."""
+    example = _example()
+    folder.mkdir(parents=True, exist_ok=True)
+    shutil.copytree(example / "documents", folder / "documents", dirs_exist_ok=True)
+    shutil.copy2(example / "questions.jsonl", folder)
+    if not (folder / "acclimate.toml").exists():
+        Project.create(folder, Path("documents")).close()
+    return folder
+
+
+def _example() -> Path:
+    """The example domain: beside the code in an installed package, at the root of a checkout."""
+    package = Path(__file__).parents[1]
+    for root in (package / "examples", package.parents[1] / "examples"):
+        for questions in sorted(root.glob("*/questions.jsonl")):
+            return questions.parent
+    raise ProjectError("the example documents are not installed.", hint="pip install --force-reinstall acclimate")

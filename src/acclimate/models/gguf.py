@@ -1,0 +1,136 @@
+"""What a GGUF file says about its model: tokenizer, chat template, context window.
+
+Format: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import gguf
+from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers
+
+from acclimate.errors import ModelError
+
+_CONTROL = 3  # tokenizer.ggml.token_type of special tokens
+_WORDS = (
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+)
+_QWEN_WORDS = _WORDS.replace(r"\p{N}{1,3}", r"\p{N}")
+
+# How text is cut before byte-pair merging, by `tokenizer.ggml.pre`; ByteLevel then maps bytes to characters.
+_PRE_TOKENIZERS = {
+    "smollm": lambda: [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)],
+    "gpt-2": lambda: [pre_tokenizers.ByteLevel(add_prefix_space=False)],
+    "llama-bpe": lambda: _split(_WORDS),
+    "qwen2": lambda: _split(_QWEN_WORDS),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInfo:
+    """A language model's own facts.
+
+    `context_tokens` is the window it was trained for; `stop_ids` are the tokens that end an answer; `bos` is put before
+    every prompt where the model wants it ("" where not); `chat_template` is Jinja.
+    """
+
+    name: str
+    architecture: str
+    context_tokens: int
+    chat_template: str
+    bos: str
+    stop_ids: tuple[int, ...]
+
+
+def read_info(file: Path) -> ModelInfo:
+    """Facts of the model in `file`. Raises ModelError where the file is damaged or lacks a chat template."""
+    fields = _Fields(file)
+    architecture = fields.text("general.architecture")
+    template = fields.text("tokenizer.chat_template", "")
+    if not template:
+        raise ModelError(
+            f"{file.name} has no chat template, so it is no chat model.", hint="Use an '-Instruct' or '-chat' model."
+        )
+    tokens = fields.texts("tokenizer.ggml.tokens")
+    ends = {fields.number("tokenizer.ggml.eos_token_id"), fields.number("tokenizer.ggml.eot_token_id", -1)}
+    ends |= {index for index, token in enumerate(tokens) if token in ("<|im_end|>", "<|eot_id|>", "<|endoftext|>")}
+    bos = tokens[fields.number("tokenizer.ggml.bos_token_id")] if fields.flag("tokenizer.ggml.add_bos_token") else ""
+    return ModelInfo(
+        name=fields.text("general.name", file.stem),
+        architecture=architecture,
+        context_tokens=fields.number(f"{architecture}.context_length"),
+        chat_template=template,
+        bos=bos,
+        stop_ids=tuple(sorted(ends - {-1})),
+    )
+
+
+def read_tokenizer(file: Path) -> Tokenizer:
+    """The model's byte-level BPE tokenizer, token for token. Raises ModelError for another kind."""
+    fields = _Fields(file)
+    kind, pre = fields.text("tokenizer.ggml.model"), fields.text("tokenizer.ggml.pre", "gpt-2")
+    if kind != "gpt2" or pre not in _PRE_TOKENIZERS:
+        raise ModelError(
+            f"{file.name} has a '{kind}' tokenizer with pre-tokenizer '{pre}', which is not supported.",
+            hint=f"Supported: gpt2 with {', '.join(_PRE_TOKENIZERS)}. Serve the model elsewhere and use engine 'openai'.",
+        )
+    tokens = fields.texts("tokenizer.ggml.tokens")
+    merges = [_pair(merge) for merge in fields.texts("tokenizer.ggml.merges")]
+    vocabulary = {token: index for index, token in enumerate(tokens)}
+    tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=merges, ignore_merges=pre == "llama-bpe"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(_PRE_TOKENIZERS[pre]())
+    tokenizer.decoder = decoders.ByteLevel()
+    types = fields.numbers("tokenizer.ggml.token_type")
+    special = [token for token, kind_ in zip(tokens, types, strict=True) if kind_ == _CONTROL]
+    tokenizer.add_special_tokens([AddedToken(token, special=True, normalized=False) for token in special])
+    return tokenizer
+
+
+def _split(pattern: str) -> list[pre_tokenizers.PreTokenizer]:
+    return [
+        pre_tokenizers.Split(Regex(pattern), behavior="isolated"),
+        pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+    ]
+
+
+def _pair(merge: str) -> tuple[str, str]:
+    left, right = merge.split(" ")
+    return left, right
+
+
+class _Fields:
+    """Typed look-ups in a GGUF file's metadata."""
+
+    def __init__(self, file: Path) -> None:
+        try:
+            self._reader = gguf.GGUFReader(file)
+        except (ValueError, OSError, IndexError) as error:
+            raise ModelError(f"{file} is not a readable GGUF file: {error}.", hint="acclimate models verify") from error
+        self._file = file
+
+    def _get(self, key: str, default: object) -> Any:
+        field = self._reader.get_field(key)
+        if field is None and default is None:
+            raise ModelError(f"{self._file.name} lacks the field '{key}'.", hint="Use a complete GGUF file.")
+        return default if field is None else field.contents()
+
+    def text(self, key: str, default: str | None = None) -> str:
+        return str(self._get(key, default))
+
+    def number(self, key: str, default: int | None = None) -> int:
+        return int(self._get(key, default))
+
+    def flag(self, key: str) -> bool:
+        return bool(self._get(key, False))
+
+    def texts(self, key: str) -> list[str]:
+        field = self._reader.get_field(key)
+        if field is None:
+            raise ModelError(f"{self._file.name} lacks the field '{key}'.", hint="Use a complete GGUF file.")
+        return [bytes(field.parts[index]).decode() for index in field.data]
+
+    def numbers(self, key: str) -> list[int]:
+        return [int(value) for value in self._get(key, None)]

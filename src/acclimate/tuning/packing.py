@@ -1,0 +1,77 @@
+"""Several questions over one shared prompt, trained in one sequence without seeing each other.
+
+A reader's prompt is mostly passages; questions about the same passages differ only at its end. The shared beginning is
+put once, then each question's own end and answer as a branch that attends to the beginning and to itself:
+
+    shared  q1 a1  q2 a2            positions restart after the shared part for every branch
+    ■■■■■■                          so that the loss is exactly that of the unpacked examples
+    ■■■■■■  ■■■
+    ■■■■■■       ■■■
+
+Source of the idea: shared-prefix packing, as in Hydragen (arXiv 2402.05099) for decoding; here for training.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import takewhile
+
+import torch
+
+from acclimate.errors import SettingsError
+
+IGNORED = -100  # the label of a token that is not learnt, as in torch.nn.functional.cross_entropy
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """Token ids of one prompt and of the answer to learn, the end-of-turn token included."""
+
+    prompt: tuple[int, ...]
+    answer: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """One training sequence of L tokens: `tokens`, `positions`, `branches` and `labels`, each [L].
+
+    `branches` is 0 for the shared part and i + 1 for example i. `labels[t]` is the token that follows token t in its own
+    branch where that token belongs to an answer, else IGNORED.
+    """
+
+    tokens: torch.Tensor
+    positions: torch.Tensor
+    branches: torch.Tensor
+    labels: torch.Tensor
+
+    def mask(self) -> torch.Tensor:
+        """[L, L] bool: whether the row's token sees the column's."""
+        length = len(self.tokens)
+        earlier = torch.ones(length, length, dtype=torch.bool).tril()
+        return earlier & ((self.branches == 0) | (self.branches[:, None] == self.branches))
+
+
+def pack(examples: Sequence[Example], max_tokens: int) -> Packed:
+    """Pack examples over the longest beginning that their prompts share.
+
+    Raises SettingsError for an example without an answer, or where the whole exceeds `max_tokens`.
+    """
+    if not examples or not all(example.prompt and example.answer for example in examples):
+        raise SettingsError("an example has an empty prompt or answer.", hint="Every pair needs both texts.")
+    columns = zip(*(example.prompt[:-1] for example in examples), strict=False)
+    shared = sum(1 for _ in takewhile(lambda column: len(set(column)) == 1, columns))
+    tokens = list(examples[0].prompt[:shared])
+    positions, branches, labels = list(range(shared)), [0] * shared, [IGNORED] * shared
+    for branch, example in enumerate(examples, start=1):
+        own = example.prompt[shared:]
+        tokens += [*own, *example.answer]
+        positions += range(shared, shared + len(own) + len(example.answer))
+        branches += [branch] * (len(own) + len(example.answer))
+        labels += [IGNORED] * (len(own) - 1) + list(example.answer) + [IGNORED]
+    if len(tokens) > max_tokens:
+        raise SettingsError(
+            f"a packed example has {len(tokens)} tokens; {max_tokens} are allowed.",
+            hint="Show fewer or shorter passages, or raise max_tokens.",
+        )
+    return Packed(*(torch.tensor(values) for values in (tokens, positions, branches, labels)))
