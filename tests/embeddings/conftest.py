@@ -10,7 +10,30 @@ from safetensors.numpy import save_file
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
 HIDDEN, HEADS, LAYERS, WIDE, POSITIONS = 32, 4, 2, 64, 64
-WORDS = "[PAD] [UNK] [CLS] [SEP] the cat sat on a mat notice period is thirty day ##s ##ing walk . , é 猫".split()
+WORDS = [
+    "[PAD]",
+    "[UNK]",
+    "[CLS]",
+    "[SEP]",
+    "the",
+    "cat",
+    "sat",
+    "on",
+    "a",
+    "mat",
+    "notice",
+    "period",
+    "is",
+    "thirty",
+    "day",
+    "##s",
+    "##ing",
+    "walk",
+    ".",
+    ",",
+    "é",
+    "猫",
+]
 LETTERS = [f"{mark}{letter}" for letter in "abcdefghijklmnopqrstuvwxyz0123456789" for mark in ("", "##")]
 
 
@@ -88,6 +111,6 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> TinyModel:
     return make_model(tmp_path_factory.mktemp("tiny-bert"))
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_tiny():
     return make_model

@@ -35,7 +35,9 @@ def reference(model, text, *, pooling="mean", offset=0):
     distil = model.config["model_type"] == "distilbert"
     hidden, heads, layers = (
         int(model.config[k])
-        for k in (("dim", "n_heads", "n_layers") if distil else ("hidden_size", "num_attention_heads", "num_hidden_layers"))
+        for k in (
+            ("dim", "n_heads", "n_layers") if distil else ("hidden_size", "num_attention_heads", "num_hidden_layers")
+        )
     )
     x = w["embeddings.word_embeddings.weight"][ids]
     x = x + w["embeddings.position_embeddings.weight"][offset : offset + len(ids)]

@@ -87,7 +87,7 @@ class _Builder:
         if family not in _FAMILIES:
             raise ModelError(
                 f"the model's type is '{family}'; without PyTorch these run: {', '.join(_FAMILIES)}.",
-                hint="Use an ONNX export of it, or set [embedder] engine = \"sentence-transformers\".",
+                hint='Use an ONNX export of it, or set [embedder] engine = "sentence-transformers".',
             )
         self._names = _FAMILIES[family]
         if config.get("position_embedding_type", "absolute") != "absolute":

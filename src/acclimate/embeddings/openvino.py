@@ -16,7 +16,7 @@ from queue import SimpleQueue
 from typing import Any, Literal, cast
 
 import numpy as np
-from openvino import CompiledModel, Core, InferRequest, Model, Node
+from openvino import CompiledModel, Core, InferRequest, Model
 from openvino import opset15 as ops
 
 from acclimate.embeddings.base import OnDone, Vectors

@@ -47,7 +47,7 @@ def read_spec(folder: Path) -> EmbedderSpec:
         if (kind := module.get("type", "").rpartition(".")[2]) not in _MODULES:
             raise ModelError(
                 f"{folder} has a '{kind}' module, which is not one of {sorted(_MODULES)}.",
-                hint="Set [embedder] engine = \"sentence-transformers\", or use another model.",
+                hint='Set [embedder] engine = "sentence-transformers", or use another model.',
             )
     config = cast("dict[str, Any]", read_json(folder / "config.json") or {})
     limits = cast("dict[str, Any]", read_json(folder / "sentence_bert_config.json") or {})
@@ -73,7 +73,9 @@ def read_json(file: Path) -> object | None:
     try:
         return cast("object", json.loads(file.read_text(encoding="utf-8")))
     except ValueError as error:
-        raise ModelError(f"{file} is damaged: {error}.", hint="Fetch the model again: acclimate models fetch") from error
+        raise ModelError(
+            f"{file} is damaged: {error}.", hint="Fetch the model again: acclimate models fetch"
+        ) from error
 
 
 def _read_pooling(folder: Path, modules: list[dict[str, str]]) -> Pooling:
@@ -84,6 +86,6 @@ def _read_pooling(folder: Path, modules: list[dict[str, str]]) -> Pooling:
     if len(chosen) != 1 or chosen[0] not in _POOLING_KEYS:
         raise ModelError(
             f"{file} asks for {chosen or 'no pooling'}; one of {list(_POOLING_KEYS)} is supported.",
-            hint="Set [embedder] engine = \"sentence-transformers\", or use another model.",
+            hint='Set [embedder] engine = "sentence-transformers", or use another model.',
         )
     return _POOLING_KEYS[chosen[0]]

@@ -54,4 +54,6 @@ def _load(file: Path) -> Tokenizer:
     try:
         return Tokenizer.from_file(str(file))
     except Exception as error:  # the binding raises bare Exception
-        raise ModelError(f"{file} is damaged: {error}.", hint="Fetch the model again: acclimate models fetch") from error
+        raise ModelError(
+            f"{file} is damaged: {error}.", hint="Fetch the model again: acclimate models fetch"
+        ) from error

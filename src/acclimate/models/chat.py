@@ -23,7 +23,9 @@ class ChatFormat:
 
     def __init__(self, tokenizer: Tokenizer, template: str, bos: str) -> None:
         if len(template) > _MAX_TEMPLATE_CHARACTERS:
-            raise ModelError(f"the chat template has {len(template)} characters; {_MAX_TEMPLATE_CHARACTERS} are allowed.")
+            raise ModelError(
+                f"the chat template has {len(template)} characters; {_MAX_TEMPLATE_CHARACTERS} are allowed."
+            )
         self.tokenizer = tokenizer
         self._bos = bos
         self._special = sorted(
@@ -40,9 +42,13 @@ class ChatFormat:
         """The prompt as one string, up to where the assistant begins to speak."""
         turns = [{"role": message.role, "content": self.neutralise(message.content)} for message in messages]
         try:
-            text: str = self._template.render(messages=turns, add_generation_prompt=True, bos_token=self._bos, eos_token="")
+            text: str = self._template.render(
+                messages=turns, add_generation_prompt=True, bos_token=self._bos, eos_token=""
+            )
         except Exception as error:  # whatever a foreign template does is a fault of the model's file
-            raise ModelError(f"the model's chat template failed: {error}.", hint="Use a model with a plain template.") from error
+            raise ModelError(
+                f"the model's chat template failed: {error}.", hint="Use a model with a plain template."
+            ) from error
         return text if not self._bos or text.startswith(self._bos) else self._bos + text
 
     def encode(self, messages: Sequence[Message]) -> list[int]:

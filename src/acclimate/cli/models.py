@@ -1,0 +1,106 @@
+"""`acclimate models`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import cast
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TransferSpeedColumn
+
+from acclimate.cli.output import echo_json, json_option
+from acclimate.errors import ModelError
+from acclimate.models.catalogue import CATALOGUE, Kind
+from acclimate.models.fetch import OnBytes, fetch, resolve
+from acclimate.models.store import locate, verify
+
+_KIND = click.Choice(["language", "embedder"])
+
+
+@click.group()
+def command() -> None:
+    """List, fetch and verify models."""
+
+
+@command.command("list")
+@json_option
+def list_models(as_json: bool) -> None:
+    """The models that Acclimate knows by name."""
+    rows = [
+        {
+            "name": entry.name,
+            "kind": entry.kind,
+            "megabytes": round(entry.size / 1e6),
+            "licence": entry.licence,
+            "here": locate(entry.name) is not None,
+            "sources": [str(source) for source in entry.sources],
+            "summary": entry.summary,
+        }
+        for entry in CATALOGUE.values()
+    ]
+    if as_json:
+        echo_json(rows)
+        return
+    for row in rows:
+        here = "here" if row["here"] else "not here"
+        click.echo(f"{row['name']:24} {row['kind']:9} {row['megabytes']:>5} MB  {row['licence']:10}  {here}")
+        click.echo(f"    {row['summary']}")
+
+
+@command.command("fetch")
+@click.argument("names", nargs=-1, required=True)
+@click.option("--kind", type=_KIND, default="language", help="What a hub id is (the catalogue knows its own).")
+@click.option("--again", is_flag=True, help="Fetch even what is here.")
+def fetch_models(names: tuple[str, ...], kind: str, again: bool) -> None:
+    """Fetch models by catalogue name or hub id ('org/repo' or 'org/repo:file.gguf')."""
+    for name in names:
+        known = CATALOGUE[name].kind if name in CATALOGUE else cast("Kind", kind)
+        with download_bar() as on_bytes:
+            model = fetch(name, known, on_bytes, again=True) if again else resolve(name, known, on_bytes)
+        click.echo(f"{name}: {model.weights}", err=True)
+
+
+@command.command()
+@click.argument("name")
+def path(name: str) -> None:
+    """Print where a model's main file lies."""
+    model = locate(name)
+    if model is None:
+        raise ModelError(f"the model '{name}' is not on this machine.", hint=f"acclimate models fetch {name}")
+    click.echo(model.weights)
+
+
+@command.command("verify")
+@click.argument("names", nargs=-1)
+@json_option
+def verify_models(names: tuple[str, ...], as_json: bool) -> None:
+    """Hash every file of the models again (default: all that are here)."""
+    chosen = names or tuple(name for name in CATALOGUE if locate(name))
+    checked = {name: verify(name) for name in chosen}
+    if as_json:
+        echo_json(checked)
+        return
+    for name, files in checked.items():
+        for file in files:
+            click.echo(f"ok  {file.sha256}  {name}/{Path(file.path)}")
+
+
+@contextmanager
+def download_bar() -> Iterator[OnBytes]:
+    """A progress bar on stderr, shown only while something is downloaded."""
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        tasks: dict[str, TaskID] = {}
+
+        def on_bytes(name: str, done: int, total: int) -> None:
+            if name not in tasks:
+                if not console.is_terminal:
+                    console.print(f"Fetching {name} …")
+                tasks[name] = progress.add_task(name)
+            progress.update(tasks[name], completed=done, total=total or None)
+
+        yield on_bytes

@@ -1,0 +1,89 @@
+"""Embedding by the sentence-transformers library, for models that the other embedders do not run (extra
+`sentence-transformers`)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+import numpy as np
+
+from acclimate.embeddings.base import OnDone, Vectors
+from acclimate.embeddings.spec import EmbedderSpec
+from acclimate.errors import MissingExtraError, ModelError
+from acclimate.types import Span
+
+_WINDOW = 512
+
+
+class SentenceTransformersEmbedder:
+    """An `Embedder` over a local folder in the sentence-transformers layout, safetensors only, never remote code.
+
+    `spec` gives prefixes and `max_tokens`; the pooling is the folder's own. `device` None lets PyTorch choose.
+    Raises MissingExtraError without the extra, ModelError where the folder cannot be loaded.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        spec: EmbedderSpec,
+        weights_sha256: str,
+        device: str | None = None,
+        batch_texts: int = 32,
+    ) -> None:
+        try:
+            from sentence_transformers import SentenceTransformer
+        except ModuleNotFoundError as error:
+            raise MissingExtraError("The embedder 'sentence-transformers'", "sentence-transformers") from error
+        try:
+            self._model: Any = SentenceTransformer(
+                str(folder), device=device, local_files_only=True, model_kwargs={"use_safetensors": True}
+            )
+        except (OSError, ValueError, KeyError) as error:
+            raise ModelError(f"{folder} cannot be loaded: {error}.", hint="Fetch the model again.") from error
+        self._model.max_seq_length = spec.max_tokens
+        self._spec = spec
+        self._fingerprint = spec.fingerprint(weights_sha256)
+        self._batch_texts = batch_texts
+        # The tokenizer's truncation is switched on for embedding and off for spans: one caller at a time.
+        self._lock = Lock()
+
+    @property
+    def fingerprint(self) -> str:
+        return self._fingerprint
+
+    @property
+    def dimensions(self) -> int:
+        return int(self._model.get_embedding_dimension())
+
+    @property
+    def max_tokens(self) -> int:
+        return self._spec.max_tokens
+
+    def token_spans(self, text: str) -> list[Span]:
+        with self._lock:
+            encoded = self._model.tokenizer(
+                text, add_special_tokens=False, truncation=False, return_offsets_mapping=True, verbose=False
+            )
+        return [Span(start, end) for start, end in encoded["offset_mapping"]]
+
+    def embed_passages(self, texts: Sequence[str], on_done: OnDone | None = None) -> Vectors:
+        return self._embed(texts, self._spec.passage_prefix, on_done)
+
+    def embed_queries(self, texts: Sequence[str]) -> Vectors:
+        return self._embed(texts, self._spec.query_prefix, None)
+
+    def _embed(self, texts: Sequence[str], prefix: str, on_done: OnDone | None) -> Vectors:
+        vectors = np.empty((len(texts), self.dimensions), np.float32)
+        for start in range(0, len(texts), _WINDOW):
+            window = [prefix + text for text in texts[start : start + _WINDOW]]
+            with self._lock:
+                vectors[start : start + len(window)] = self._model.encode(
+                    window, batch_size=self._batch_texts, normalize_embeddings=True, show_progress_bar=False
+                )
+            if on_done is not None:
+                on_done(len(window))
+        return vectors

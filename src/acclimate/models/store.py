@@ -1,0 +1,155 @@
+"""The models on this machine: `<user cache>/models/<name>/`, each with a record of what its bytes must be."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import platformdirs
+
+from acclimate.errors import HashMismatchError, ModelError
+from acclimate.models.catalogue import CATALOGUE, ModelEntry
+
+_RECORD = "acclimate-files.json"
+_ID = re.compile(r"[\w.-]+(/[\w.-]+)?(:[\w./-]+)?")
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFile:
+    """What a file was when it was verified. Its size and time (ns) tell later whether it must be read again."""
+
+    path: str
+    sha256: str
+    size: int
+    mtime_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class LocalModel:
+    """A model ready to load. `weights` is its main file and lies in `folder`; `sha256` is of that file."""
+
+    name: str
+    folder: Path
+    weights: Path
+    sha256: str
+    entry: ModelEntry | None = None
+
+
+def cache_folder() -> Path:
+    """The user's cache folder for Acclimate; the environment variable ACCLIMATE_CACHE moves it."""
+    moved = os.environ.get("ACCLIMATE_CACHE")
+    return Path(moved).expanduser() if moved else Path(platformdirs.user_cache_dir("acclimate", appauthor=False))
+
+
+def model_folder(name: str) -> Path:
+    """Where the model `name` is kept. Raises ModelError for a name that is no catalogue name or hub id."""
+    if not _ID.fullmatch(name) or ".." in name:
+        raise ModelError(
+            f"'{name}' is no model name.", hint="Give a name from `acclimate models list`, 'org/repo' or a path."
+        )
+    return cache_folder() / "models" / re.sub(r"[/:]", "--", name)
+
+
+def locate(name: str) -> LocalModel | None:
+    """The model `name` where it is complete on this machine, else None; a local path is itself.
+
+    A file whose size or time changed since it was verified is hashed again. Raises HashMismatchError where its bytes
+    changed.
+    """
+    path = Path(name).expanduser()
+    if path.exists() and (path.is_absolute() or name not in CATALOGUE):
+        return _local(path)
+    folder = model_folder(name)
+    stored = read_record(folder)
+    if not stored:
+        return None
+    fresh = [_check(name, folder, file) for file in stored]
+    if fresh != stored:
+        write_record(folder, fresh)
+    return LocalModel(name, folder, folder / stored[0].path, stored[0].sha256, CATALOGUE.get(name))
+
+
+def verify(name: str) -> list[StoredFile]:
+    """Hash every file of the model again. Raises ModelError where it is missing or damaged."""
+    folder = model_folder(name)
+    stored = read_record(folder)
+    if not stored:
+        raise ModelError(f"the model '{name}' is not on this machine.", hint=f"acclimate models fetch {name}")
+    return [_check(name, folder, file, always=True) for file in stored]
+
+
+def stored_file(folder: Path, path: str, sha256: str) -> StoredFile:
+    """The record of a file just verified."""
+    stat = (folder / path).stat()
+    return StoredFile(path, sha256, stat.st_size, stat.st_mtime_ns)
+
+
+def read_record(folder: Path) -> list[StoredFile]:
+    """The files of a complete model; [] where it is not there or not complete."""
+    try:
+        rows = json.loads((folder / _RECORD).read_text(encoding="utf-8"))
+        return [StoredFile(**row) for row in rows]
+    except FileNotFoundError:
+        return []
+    except (ValueError, TypeError) as error:
+        raise ModelError(
+            f"{folder / _RECORD} is damaged: {error}.", hint=f"Delete {folder} and fetch again."
+        ) from error
+
+
+def write_record(folder: Path, files: list[StoredFile]) -> None:
+    """Mark the model complete; written last and in one move."""
+    part = folder / f"{_RECORD}.part"
+    part.write_text(json.dumps([asdict(file) for file in files], indent=1), encoding="utf-8")
+    part.replace(folder / _RECORD)
+
+
+def hash_file(file: Path) -> str:
+    """SHA-256 of a file, 64 hex digits."""
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
+
+
+def _check(name: str, folder: Path, file: StoredFile, *, always: bool = False) -> StoredFile:
+    path = folder / file.path
+    if not path.is_file():
+        raise ModelError(f"{path} is missing.", hint=f"acclimate models fetch --again {name}")
+    stat = path.stat()
+    if not always and (stat.st_size, stat.st_mtime_ns) == (file.size, file.mtime_ns):
+        return file
+    found = hash_file(path)
+    if found != file.sha256:
+        raise HashMismatchError(
+            f"{path} has the SHA-256 {found}, but {file.sha256} was fetched.",
+            hint=f"acclimate models fetch --again {name}",
+        )
+    return stored_file(folder, file.path, found)
+
+
+def _local(path: Path) -> LocalModel:
+    """A model by path: a file, or a folder with one of the known weight files."""
+    if path.is_file():
+        return LocalModel(path.stem, path.parent, path, _cached_hash(path))
+    for pattern in ("*.gguf", "model.safetensors", "model.onnx", "onnx/model.onnx", "openvino_model.bin"):
+        if found := sorted(path.glob(pattern)):
+            return LocalModel(path.name, path, found[0], _cached_hash(found[0]))
+    raise ModelError(
+        f"{path} holds no model.", hint="It needs a .gguf file, or model.safetensors with config and tokenizer."
+    )
+
+
+def _cached_hash(file: Path) -> str:
+    """The file's hash, remembered by path, size and time: hashing a gigabyte at every start would take seconds."""
+    stat = file.stat()
+    key = hashlib.sha256(f"{file.resolve()}|{stat.st_size}|{stat.st_mtime_ns}".encode()).hexdigest()[:24]
+    note = cache_folder() / "hashes" / key
+    if note.is_file():
+        return note.read_text(encoding="utf-8")
+    found = hash_file(file)
+    note.parent.mkdir(parents=True, exist_ok=True)
+    note.write_text(found, encoding="utf-8")
+    return found
