@@ -10,30 +10,8 @@ from safetensors.numpy import save_file
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
 HIDDEN, HEADS, LAYERS, WIDE, POSITIONS = 32, 4, 2, 64, 64
-WORDS = [
-    "[PAD]",
-    "[UNK]",
-    "[CLS]",
-    "[SEP]",
-    "the",
-    "cat",
-    "sat",
-    "on",
-    "a",
-    "mat",
-    "notice",
-    "period",
-    "is",
-    "thirty",
-    "day",
-    "##s",
-    "##ing",
-    "walk",
-    ".",
-    ",",
-    "é",
-    "猫",
-]
+WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "the", "cat", "sat", "on", "a", "mat", "notice", "period", "is", "thirty"]
+WORDS += ["day", "##s", "##ing", "walk", ".", ",", "é", "猫"]
 LETTERS = [f"{mark}{letter}" for letter in "abcdefghijklmnopqrstuvwxyz0123456789" for mark in ("", "##")]
 
 

@@ -21,7 +21,6 @@ from acclimate.embeddings.weights import FloatArray
 from acclimate.errors import ModelError
 
 IDS, MASK = "input_ids", "attention_mask"
-_MASKED = np.float32(-1e9)
 _ACTIVATIONS = {"gelu": "erf", "gelu_new": "tanh", "gelu_pytorch_tanh": "tanh"}
 
 
@@ -110,11 +109,12 @@ class _Builder:
         mask = ops.parameter([-1, -1], np.int64, name=MASK)
         for node in (ids, mask):
             node.output(0).set_names({node.friendly_name})
-        visible = ops.unsqueeze(ops.convert(mask, "f32"), _ints(1, 2))  # [B, 1, 1, S]
-        bias = ops.multiply(ops.subtract(_scalar(1), visible), _scalar(_MASKED))
+        # True where attended. Written as (1 - mask) * -1e9, the plugin folds it into bf16 arithmetic that loses
+        # digits even where nothing is masked: the worst cosine to float32 falls from 0.99997 to 0.99976.
+        visible = ops.unsqueeze(ops.convert(mask, "boolean"), _ints(1, 2))  # [B, 1, 1, S]
         x = self._embed(ids)
         for layer in range(self._layers):
-            x = self._layer(x, bias, f"{self._names.layers}.{layer}.")
+            x = self._layer(x, visible, f"{self._names.layers}.{layer}.")
         return Model([ops.result(x)], [ids, mask], "bert")
 
     def _embed(self, ids: Node) -> Node:
@@ -127,10 +127,10 @@ class _Builder:
         words = ops.gather(_constant(self._tensor("embeddings.word_embeddings.weight")), ids, _index(0))
         return self._normalise(ops.add(words, places), "embeddings.LayerNorm")
 
-    def _layer(self, x: Node, bias: Node, prefix: str) -> Node:
+    def _layer(self, x: Node, visible: Node, prefix: str) -> Node:
         names = self._names
         query, key, value = (self._split(self._linear(x, prefix + n)) for n in (names.query, names.key, names.value))
-        attended = ops.scaled_dot_product_attention(query, key, value, bias)  # softmax(Q Kᵀ / √D + bias) V
+        attended = ops.scaled_dot_product_attention(query, key, value, visible)  # softmax(Q Kᵀ / √D) V
         joined = ops.reshape(ops.transpose(attended, _ints(0, 2, 1, 3)), _ints(0, 0, self._hidden), True)
         added = ops.add(self._linear(joined, prefix + names.attended), x)
         x = self._normalise(added, prefix + names.attended_norm)
@@ -186,7 +186,3 @@ def _ints(*values: int) -> Node:
 
 def _index(value: int) -> Node:
     return ops.constant(np.array(value, np.int64))
-
-
-def _scalar(value: float) -> Node:
-    return ops.constant(np.array(value, np.float32))

@@ -60,4 +60,4 @@ def _tensor(body: NDArray[np.uint8], entry: dict[str, Any]) -> FloatArray:
     if entry["dtype"] == "BF16":
         return (raw.astype(np.uint32) << 16).view(np.float32)
     # A header of odd length leaves tensors off their natural alignment; those are copied.
-    return np.require(raw, dtype=np.float32, requirements="CA")
+    return np.require(raw, dtype=np.float32, requirements=["C", "A"])

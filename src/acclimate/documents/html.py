@@ -1,0 +1,100 @@
+"""HTML: what a reader sees of the page's content, without scripts, menus and footers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from selectolax.lexbor import LexborHTMLParser, LexborNode
+
+from acclimate.documents.builder import TextBuilder, one_line
+from acclimate.documents.text import read_text
+from acclimate.types import Document, ElementKind
+
+_DROPPED = "script, style, noscript, template, nav, footer, aside, form, svg, iframe, object, button, [hidden]"
+_LEAVES: dict[str, ElementKind] = {
+    "p": "paragraph",
+    "dt": "paragraph",
+    "dd": "paragraph",
+    "figcaption": "caption",
+    "caption": "caption",
+    "blockquote": "quote",
+    "pre": "code",
+}
+_HEADINGS = {f"h{level}": level for level in range(1, 7)}
+_INLINE = frozenset(
+    "a abbr b bdi bdo br cite code data del dfn em font i img ins kbd label mark q s samp small span strong sub sup time u "
+    "var wbr -text".split()
+)
+_MAX_DEPTH = 200
+
+
+class HtmlParser:
+    """Reads HTML of any age."""
+
+    def parse(self, file: Path, path: str) -> Document:
+        """See `Parser`."""
+        text, encoding = read_text(file)
+        page = LexborHTMLParser(text)
+        for node in page.css(_DROPPED):
+            node.decompose()
+        title_node = page.css_first("title")
+        title = one_line(title_node.text()) if title_node else ""
+        builder = TextBuilder()
+        root = page.css_first("main, article, [role=main]") or page.body
+        if root is not None:
+            _walk(root, builder, 0)
+        heading = page.css_first("h1")
+        return builder.build(path, "text/html", one_line(heading.text()) if heading else title, {"encoding": encoding})
+
+
+def _walk(node: LexborNode, builder: TextBuilder, depth: int) -> None:
+    """Add the blocks under `node`; text between blocks becomes paragraphs."""
+    run: list[str] = []
+
+    def end_run() -> None:
+        builder.add("paragraph", one_line("".join(run)))
+        run.clear()
+
+    child = node.child
+    while child is not None:
+        tag = child.tag or ""
+        if tag in _INLINE:
+            run.append(_inline(child))
+        elif not tag.startswith(("-", "_", "!")):
+            end_run()
+            _block(child, tag, builder, depth)
+        child = child.next
+    end_run()
+
+
+def _block(node: LexborNode, tag: str, builder: TextBuilder, depth: int) -> None:
+    if tag in _HEADINGS:
+        builder.add("heading", one_line(_inline(node)), _HEADINGS[tag])
+    elif tag == "pre":
+        builder.add("code", node.text())
+    elif tag == "table" and not node.css("table table"):
+        _table(node, builder)
+    elif tag == "li" and not node.css("ul, ol, table, p + p"):
+        builder.add("list_item", f"- {one_line(_inline(node))}", 1)
+    elif tag in _LEAVES and not node.css("p, ul, ol, table, div, pre"):
+        builder.add(_LEAVES[tag], one_line(_inline(node)))
+    elif depth < _MAX_DEPTH:
+        _walk(node, builder, depth + 1)
+    else:
+        builder.add("paragraph", one_line(node.text(separator=" ")))
+
+
+def _inline(node: LexborNode) -> str:
+    if node.tag == "-text":
+        return node.text_content or ""
+    if node.tag == "br":
+        return " "
+    # Blocks inside a cell or an item would run together without a space.
+    return node.text(separator=" ") if node.css("p, div, li, br, td") else node.text()
+
+
+def _table(node: LexborNode, builder: TextBuilder) -> None:
+    caption = node.css_first("caption")
+    if caption is not None:
+        builder.add("caption", one_line(caption.text()))
+    builder.add_table([[_inline(cell) for cell in row.css("th, td")] for row in node.css("tr")])

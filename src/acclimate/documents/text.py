@@ -1,0 +1,38 @@
+"""Plain text: paragraphs between blank lines."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from acclimate.documents.builder import clean, finish
+from acclimate.errors import DocumentError
+from acclimate.types import Document, Element
+
+_PARAGRAPH = re.compile(r"\S(?:[^\n]|\n(?![ \t]*\n))*")
+
+
+class TextParser:
+    """Reads plain text."""
+
+    def parse(self, file: Path, path: str) -> Document:
+        """See `Parser`."""
+        text, encoding = read_text(file)
+        elements = [Element("paragraph", match.start(), match.end()) for match in _PARAGRAPH.finditer(text)]
+        title = Path(path).stem.replace("-", " ").replace("_", " ").strip("0123456789 ") or Path(path).stem
+        return finish(path, text, elements, "text/plain", title, {"encoding": encoding})
+
+
+def read_text(file: Path) -> tuple[str, str]:
+    """A file's cleaned text and the encoding it was read with: by its mark, else UTF-8, else Windows-1252."""
+    content = file.read_bytes()
+    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+        encodings = ["utf-16"]
+    else:
+        encodings = ["utf-8-sig", "cp1252"]
+    for encoding in encodings:
+        try:
+            return clean(content.decode(encoding)), encoding
+        except UnicodeDecodeError:
+            continue
+    raise DocumentError(f"{file.name} is text in no known encoding.", hint="Save it as UTF-8.")
