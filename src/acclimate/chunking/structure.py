@@ -103,12 +103,13 @@ class FixedChunker:
     def split(self, document: Document) -> list[Chunk]:
         """See `Chunker`."""
         counter = _Counter(self._tokens, document.text)
-        spans, step, chunks = counter.spans, self._max_tokens - self._overlap, []
+        spans, step = counter.spans, self._max_tokens - self._overlap
+        chunks: list[Chunk] = []
         for first in range(0, len(spans), step):
             last = min(first + self._max_tokens, len(spans)) - 1
             window = Span(spans[first].start, max(spans[last].end, spans[first].start))
-            for piece in counter.within(_strip(document.text, window), self._max_tokens):
-                chunks.append(make_chunk(document, piece, ()))
+            pieces = counter.within(_strip(document.text, window), self._max_tokens)
+            chunks += [make_chunk(document, piece, ()) for piece in pieces]
             if last == len(spans) - 1:
                 break
         return chunks

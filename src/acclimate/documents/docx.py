@@ -42,7 +42,7 @@ def _add_paragraph(paragraph: Paragraph, builder: TextBuilder) -> None:
         builder.add("heading", paragraph.text, min(6, int(match[1])))
     elif style == "Title":
         builder.add("title", paragraph.text, 1)
-    elif style.startswith("List") or paragraph._p.pPr is not None and paragraph._p.pPr.numPr is not None:
+    elif style.startswith("List") or (paragraph._p.pPr is not None and paragraph._p.pPr.numPr is not None):
         builder.add("list_item", f"- {paragraph.text.strip()}" if paragraph.text.strip() else "", 1)
     else:
         builder.add("caption" if style == "Caption" else "paragraph", paragraph.text)

@@ -21,10 +21,8 @@ _LEAVES: dict[str, ElementKind] = {
     "pre": "code",
 }
 _HEADINGS = {f"h{level}": level for level in range(1, 7)}
-_INLINE = frozenset(
-    "a abbr b bdi bdo br cite code data del dfn em font i img ins kbd label mark q s samp small span strong sub sup time u "
-    "var wbr -text".split()
-)
+_INLINE = frozenset("a abbr b bdi bdo br cite code data del dfn em font i img ins kbd label mark".split())
+_INLINE |= frozenset("q s samp small span strong sub sup time u var wbr -text".split())
 _MAX_DEPTH = 200
 
 

@@ -26,10 +26,8 @@ class TextParser:
 def read_text(file: Path) -> tuple[str, str]:
     """A file's cleaned text and the encoding it was read with: by its mark, else UTF-8, else Windows-1252."""
     content = file.read_bytes()
-    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
-        encodings = ["utf-16"]
-    else:
-        encodings = ["utf-8-sig", "cp1252"]
+    marked = content.startswith((b"\xff\xfe", b"\xfe\xff"))
+    encodings = ("utf-16",) if marked else ("utf-8-sig", "cp1252")
     for encoding in encodings:
         try:
             return clean(content.decode(encoding)), encoding

@@ -125,7 +125,8 @@ class OpenAIEmbedder:
         lengths = np.linalg.norm(rows, axis=1, keepdims=True)
         if not (np.isfinite(lengths) & (lengths > 0)).all():
             raise self._bad_answer("a vector that is zero or not a number")
-        return np.divide(rows, lengths, dtype=np.float32)
+        unit: Vectors = rows / lengths
+        return unit
 
     def _bad_answer(self, what: str) -> EngineError:
         return EngineError(

@@ -5,12 +5,14 @@ Format: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import gguf
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers
+from tokenizers.pre_tokenizers import PreTokenizer
 
 from acclimate.errors import ModelError
 
@@ -19,7 +21,7 @@ _WORDS = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^
 _QWEN_WORDS = _WORDS.replace(r"\p{N}{1,3}", r"\p{N}")
 
 # How text is cut before byte-pair merging, by `tokenizer.ggml.pre`; ByteLevel then maps bytes to characters.
-_PRE_TOKENIZERS = {
+_PRE_TOKENIZERS: dict[str, Callable[[], list[PreTokenizer]]] = {
     "smollm": lambda: [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)],
     "gpt-2": lambda: [pre_tokenizers.ByteLevel(add_prefix_space=False)],
     "llama-bpe": lambda: _split(_WORDS),
@@ -73,7 +75,7 @@ def read_tokenizer(file: Path) -> Tokenizer:
     if kind != "gpt2" or pre not in _PRE_TOKENIZERS:
         raise ModelError(
             f"{file.name} has a '{kind}' tokenizer with pre-tokenizer '{pre}', which is not supported.",
-            hint=f"Supported: gpt2 with {', '.join(_PRE_TOKENIZERS)}. Serve the model elsewhere and use engine 'openai'.",
+            hint=f"Supported: gpt2 with {', '.join(_PRE_TOKENIZERS)}. Or serve it elsewhere and use engine 'openai'.",
         )
     tokens = fields.texts("tokenizer.ggml.tokens")
     merges = [_pair(merge) for merge in fields.texts("tokenizer.ggml.merges")]
@@ -87,7 +89,7 @@ def read_tokenizer(file: Path) -> Tokenizer:
     return tokenizer
 
 
-def _split(pattern: str) -> list[pre_tokenizers.PreTokenizer]:
+def _split(pattern: str) -> list[PreTokenizer]:
     return [
         pre_tokenizers.Split(Regex(pattern), behavior="isolated"),
         pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),

@@ -14,11 +14,11 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
+from typing import Any
 
 import gguf
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import safe_open
 
 from acclimate.errors import ModelError
 
@@ -65,7 +65,7 @@ def rewrite(file: Path, target: Path, adapter: Path | None = None) -> None:
         if update is not None:
             if weights.shape != update.shape:
                 raise ModelError(
-                    f"the adapter's update for '{tensor.name}' is {update.shape}, the model's weights are {weights.shape}.",
+                    f"the adapter's update for '{tensor.name}' is {update.shape}, the model's {weights.shape}.",
                     hint="Use an adapter that was trained for this base model.",
                 )
             weights = weights + update
@@ -133,15 +133,9 @@ def _read_updates(adapter: Path, heads: _Heads) -> dict[str, Weights]:
 
 def _read_factors(file: Path) -> dict[str, dict[str, Weights]]:
     factors: dict[str, dict[str, Weights]] = {}
-    try:
-        with safe_open(file, "numpy") as tensors:  # type: ignore[no-untyped-call]
-            keys = list(tensors.keys())
-    except (OSError, ValueError) as error:
-        raise ModelError(f"{file} is not readable: {error}.", hint="Give a PEFT adapter folder.") from error
-    raw = _tensors(file)
-    for key in keys:
+    for key, values in _tensors(file).items():
         layer, _, rest = key.partition(".lora_")
-        factors.setdefault(layer, {})[rest.removesuffix(".weight")] = raw[key]
+        factors.setdefault(layer, {})[rest.removesuffix(".weight")] = values
     return factors
 
 
@@ -150,11 +144,14 @@ def _tensors(file: Path) -> dict[str, Weights]:
 
     Format: 8 bytes of header length, a JSON header, then the data (https://github.com/huggingface/safetensors).
     """
-    content = file.read_bytes()
-    length = int.from_bytes(content[:8], "little")
-    header = json.loads(content[8 : 8 + length])
+    try:
+        content = file.read_bytes()
+        length = int.from_bytes(content[:8], "little")
+        header = json.loads(content[8 : 8 + length])
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{file} is not readable: {error}.", hint="Give a PEFT adapter folder.") from error
     header.pop("__metadata__", None)
-    types = {"F32": np.dtype("<f4"), "F16": np.dtype("<f2"), "BF16": np.dtype("<u2")}
+    types: dict[str, np.dtype[Any]] = {"F32": np.dtype("<f4"), "F16": np.dtype("<f2"), "BF16": np.dtype("<u2")}
     result: dict[str, Weights] = {}
     for name, entry in header.items():
         if entry["dtype"] not in types:

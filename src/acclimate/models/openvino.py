@@ -56,7 +56,8 @@ class OpenVINOEngine:
         folder = build(model, cache, adapter, sha256)
         info = json.loads((folder / "info.json").read_text(encoding="utf-8"))
         self._name = (name or info["name"]) + (f"+{adapter.name}" if adapter else "")
-        self._context = min(context_tokens or info["context_tokens"], info["context_tokens"])
+        own = int(info["context_tokens"])
+        self._context = min(context_tokens or own, own)
         self._stop_ids = set(info["stop_ids"])
         self._chat = ChatFormat(Tokenizer.from_file(str(folder / "tokenizer.json")), info["chat_template"], info["bos"])
         self._lock = threading.Lock()
@@ -122,7 +123,7 @@ class OpenVINOEngine:
         return config
 
 
-class _Streamer(genai.StreamerBase):
+class _Streamer(genai.StreamerBase):  # type: ignore[misc] # the package has no types
     """Turns tokens into text as they come; ends the generation at a stop string or when the reader wishes."""
 
     def __init__(self, tokenizer: Tokenizer, stop_ids: set[int], stops: Sequence[str], on_text: OnText | None) -> None:

@@ -36,8 +36,8 @@ class Example:
 class Packed:
     """One training sequence of L tokens: `tokens`, `positions`, `branches` and `labels`, each [L].
 
-    `branches` is 0 for the shared part and i + 1 for example i. `labels[t]` is the token that follows token t in its own
-    branch where that token belongs to an answer, else IGNORED.
+    `branches` is 0 for the shared part and i + 1 for example i. `labels[t]` is the token that follows token t in its
+    own branch where that token belongs to an answer, else IGNORED.
     """
 
     tokens: torch.Tensor

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import math
-import os
 import random
 import time
 from collections.abc import Callable, Sequence
@@ -13,6 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import nn
 
@@ -52,7 +52,7 @@ def answer_loss(model: nn.Module, packed: Packed) -> torch.Tensor:
     """
     dtype = next(model.parameters()).dtype
     mask = torch.zeros(packed.mask().shape, dtype=dtype).masked_fill(~packed.mask(), torch.finfo(dtype).min)
-    hidden = model.model(  # type: ignore[operator, union-attr]
+    hidden = model.model(  # type: ignore[operator]
         input_ids=packed.tokens[None],
         position_ids=packed.positions[None],
         attention_mask=mask[None, None],
@@ -138,16 +138,14 @@ class Trainer:
         self.folder.mkdir(parents=True, exist_ok=True)
         part = self.folder / "checkpoint.part"
         save_file(tensors, part, metadata=progress)
-        os.replace(part, self.folder / "checkpoint.safetensors")
+        part.replace(self.folder / "checkpoint.safetensors")
         save_adapter(self.model, self.folder / "interim", self.base_model)
 
     def _restore(self) -> None:
         file = self.folder / "checkpoint.safetensors"
         if not file.exists():
             return
-        from safetensors import safe_open
-
-        with safe_open(file, "pt") as opened:  # type: ignore[no-untyped-call]
+        with safe_open(file, "pt") as opened:
             progress = opened.metadata()
         self.step, self.seconds = int(progress["step"]), float(progress["seconds"])
         tensors = load_file(file)

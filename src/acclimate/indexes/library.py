@@ -1,0 +1,94 @@
+"""A library: the record and the indexes derived from it, kept equal by their generation."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+from filelock import FileLock
+
+from acclimate.errors import LibraryError
+from acclimate.indexes.base import Change
+from acclimate.indexes.record import Record
+from acclimate.indexes.text import TantivyTextIndex
+from acclimate.indexes.vector import ExactVectorIndex
+from acclimate.types import Chunk
+
+log = logging.getLogger(__name__)
+
+
+class Library:
+    """The library in `folder`; opening it brings indexes that are behind, missing or damaged up to date."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.record = Record(folder / "library.db")
+        self.vectors, self.texts = self._open_indexes()
+        self.catch_up()
+
+    def fetch(self, keys: Sequence[int]) -> list[Chunk]:
+        """Chunks for index keys, in order."""
+        return self.record.chunks(keys)
+
+    def catch_up(self) -> None:
+        """Apply to each index what the record has and it has not."""
+        embedder = self.record.embedder
+        if embedder is None or self._current():
+            return
+        with FileLock(self.folder / "indexes.lock"):  # two processes must not write the same files
+            self.vectors, self.texts = self._open_indexes()
+            if self.vectors.generation != self.record.generation:
+                change = self._change_for(self.vectors, since=self.record.embedder_since())
+                self.vectors.update(change, self.record.vectors(change.added, embedder))
+            if self.texts.generation != self.record.generation:
+                change = self._change_for(self.texts, since=0)
+                chunks = (self.record.chunks(change.added[at : at + 500]) for at in range(0, len(change.added), 500))
+                self.texts.update(change, zip(change.added, (chunk for some in chunks for chunk in some), strict=True))
+
+    def _current(self) -> bool:
+        return self.vectors.generation == self.texts.generation == self.record.generation
+
+    def _change_for(self, index: ExactVectorIndex | TantivyTextIndex, since: int) -> Change:
+        """What the index lacks; an index that is damaged, ahead, or older than generation `since` begins anew."""
+        held = index.generation
+        if held is not None and since <= held <= self.record.generation:
+            return self.record.change_since(held)
+        log.info("building %s", type(index).__name__)
+        index.clear()
+        return self.record.whole()
+
+    def _open_indexes(self) -> tuple[ExactVectorIndex, TantivyTextIndex]:
+        indexes = self.folder / "indexes"
+        return ExactVectorIndex(indexes / "vector"), TantivyTextIndex(indexes / "text")
+
+    def check(self) -> list[str]:
+        """What is wrong with the library, for people; [] where record and indexes are whole and equal."""
+        problems = self.record.problems()
+        wanted = self.record.keys()
+        if self.record.embedder is None:
+            return problems
+        for name, index in (("vector", self.vectors), ("text", self.texts)):
+            if index.generation != self.record.generation:
+                problems.append(f"the {name} index is of generation {index.generation}, not {self.record.generation}")
+            elif index.keys() != wanted:
+                problems.append(f"the {name} index holds other chunks than the record")
+        return problems
+
+    def repair(self) -> None:
+        """Build the indexes again from the record."""
+        self.vectors.clear()
+        self.texts.clear()
+        self.catch_up()
+
+    def require_embedder(self, fingerprint: str) -> None:
+        """Raises LibraryError where the library's vectors are another embedder's: their scores would mean nothing."""
+        if self.record.embedder != fingerprint:
+            raise LibraryError(
+                "the library was made with another embedder than acclimate.toml names now.",
+                hint="Run `acclimate ingest` to embed it again (resumable), or set [embedder] back.",
+            )
+
+    def close(self) -> None:
+        """Close the record."""
+        self.record.close()

@@ -1,0 +1,108 @@
+"""Exact nearest neighbours: one memory-mapped float32 matrix, multiplied block by block."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from acclimate.indexes.base import Change, Match, Vectors
+
+_BLOCK = 65_536  # rows; 100 MB of float32 at 384 dimensions
+
+
+class ExactVectorIndex:
+    """An index in `folder`. A new version is written beside the old and takes its place with one renamed stamp."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._keys: NDArray[np.int64] = np.empty(0, np.int64)
+        self._rows: Vectors = np.empty((0, 0), np.float32)
+        self._generation: int | None = None
+        self._open()
+
+    @property
+    def generation(self) -> int | None:
+        """See `VectorIndex`."""
+        return self._generation
+
+    def keys(self) -> list[int]:
+        """The chunk keys held, ascending."""
+        return sorted(self._keys.tolist())
+
+    def search(self, query: Vectors, k: int) -> list[Match]:
+        """See `VectorIndex`."""
+        if not len(self._keys) or k < 1:
+            return []
+        scores = np.concatenate([self._rows[at : at + _BLOCK] @ query for at in range(0, len(self._keys), _BLOCK)])
+        if k < len(scores):
+            # Everything that ties with the k-th score competes, so that ties go to the lower key.
+            candidates = np.flatnonzero(scores >= np.partition(scores, -k)[-k])
+        else:
+            candidates = np.arange(len(scores))
+        best = candidates[np.lexsort((self._keys[candidates], -scores[candidates]))][:k]
+        return [Match(int(self._keys[row]), float(scores[row])) for row in best]
+
+    def update(self, change: Change, vectors: Iterator[tuple[int, Vectors]]) -> None:
+        """See `VectorIndex`."""
+        kept = ~np.isin(self._keys, np.array([*change.removed, *change.added], np.int64))
+        name = f"{change.generation}"
+        self._folder.mkdir(parents=True, exist_ok=True)
+        added, dimensions = [], self._rows.shape[1]
+        with (self._folder / f"{name}.rows").open("wb") as out:
+            for at in range(0, len(self._keys), _BLOCK):
+                out.write(self._rows[at : at + _BLOCK][kept[at : at + _BLOCK]].tobytes())
+            for key, vector in vectors:
+                added.append(key)
+                dimensions = len(vector)
+                out.write(vector.astype(np.float32).tobytes())
+            sync(out)
+        keys = np.concatenate([self._keys[kept], np.array(added, np.int64)])
+        with (self._folder / f"{name}.keys").open("wb") as out:
+            out.write(keys.tobytes())
+            sync(out)
+        self._stamp({"generation": change.generation, "files": name, "count": len(keys), "dimensions": dimensions})
+        self._open()
+        for old in self._folder.iterdir():
+            if old.name not in ("stamp.json", f"{name}.rows", f"{name}.keys"):
+                old.unlink()
+
+    def clear(self) -> None:
+        """Forget everything, on disk too."""
+        shutil.rmtree(self._folder, ignore_errors=True)
+        self._keys, self._rows, self._generation = np.empty(0, np.int64), np.empty((0, 0), np.float32), None
+
+    def _stamp(self, stamp: dict[str, object]) -> None:
+        part = self._folder / "stamp.part"
+        with part.open("w") as out:
+            json.dump(stamp, out)
+            sync(out)
+        part.replace(self._folder / "stamp.json")
+
+    def _open(self) -> None:
+        """Map the files; one that is missing or has another length than stamped leaves the index without generation."""
+        self._generation = None
+        try:
+            stamp = json.loads((self._folder / "stamp.json").read_text())
+            count, dimensions = int(stamp["count"]), int(stamp["dimensions"])
+            rows, keys = (self._folder / f"{stamp['files']}.{kind}" for kind in ("rows", "keys"))
+            if (rows.stat().st_size, keys.stat().st_size) != (count * dimensions * 4, count * 8):
+                return
+            self._keys = np.frombuffer(keys.read_bytes(), np.int64)
+            shape = (count, dimensions)
+            self._rows = np.memmap(rows, np.float32, "r", shape=shape) if count else np.empty(shape, np.float32)
+            self._generation = int(stamp["generation"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return
+
+
+def sync(out: IO[Any]) -> None:
+    """Bring a file's content to the disk."""
+    out.flush()
+    os.fsync(out.fileno())

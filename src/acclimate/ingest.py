@@ -1,0 +1,255 @@
+"""From a folder of files to a library, in one story: file → document → chunks → vectors → index.
+
+What is unchanged is skipped, by size and time, else by the hash of the bytes. A changed document takes the place of its
+old version in one transaction; a file that is gone leaves no trace; a file that cannot be read costs itself only and
+keeps its old version. A crash at any moment repeats a few files and never leaves half of one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from acclimate.chunking.base import Chunker
+from acclimate.embeddings.base import Embedder, Vectors
+from acclimate.errors import DocumentError, ProjectError
+from acclimate.indexes.library import Library
+from acclimate.indexes.record import FileState
+from acclimate.types import Chunk, Document
+
+_GROUP = 512  # chunks embedded together: enough to sort by length well, few enough to lose little in a crash
+_PATH_CHARACTERS = 150  # of title and headings put before a chunk for embedding, some 40 tokens
+
+Parse = Callable[[Path, str], Document]
+
+
+class Progress(Protocol):
+    """Hears how far an ingest is."""
+
+    def files(self, done: int, total: int) -> None:
+        """So many of the new and changed files are in the library."""
+
+    def chunks(self, embedded: int) -> None:
+        """So many more chunks were embedded."""
+
+
+class Silence:
+    """Progress that nobody hears."""
+
+    def files(self, done: int, total: int) -> None:
+        """See `Progress`."""
+
+    def chunks(self, embedded: int) -> None:
+        """See `Progress`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A file that could not be read, and why."""
+
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class IngestReport:
+    """What an ingest did, in documents; `chunks` are those in the library now, `embedded` those computed now."""
+
+    added: int
+    changed: int
+    removed: int
+    unchanged: int
+    failures: tuple[Failure, ...]
+    documents: int
+    chunks: int
+    embedded: int
+    seconds: float
+
+
+@dataclass(slots=True)
+class _Group:
+    """Documents on their way into the record together."""
+
+    documents: list[tuple[Document, FileState, list[Chunk]]] = field(default_factory=list)
+    size: int = 0
+
+
+def ingest(
+    root: Path,
+    library: Library,
+    parse: Parse,
+    chunker: Chunker,
+    embedder: Embedder,
+    *,
+    include: Sequence[str] = ("**/*",),
+    exclude: Sequence[str] = (),
+    check_all: bool = False,
+    allow_empty: bool = False,
+    progress: Progress | None = None,
+) -> IngestReport:
+    """Bring `library` up to date with the files under `root`.
+
+    `check_all` hashes every file, even where size and time are as before; `allow_empty` accepts that no file is left.
+    Raises ProjectError where the folder is missing or empty: an unmounted disk must not empty the library.
+    """
+    started, progress = time.perf_counter(), progress or Silence()
+    record = library.record
+    files = _walk(root, include, exclude)
+    known = record.files()
+    if not files and not allow_empty:
+        raise ProjectError(
+            f"there is no document in {root}" + (f", but {len(known)} are in the library." if known else "."),
+            hint="Check [documents] path; to remove them all: acclimate ingest --allow-empty",
+        )
+    embedded = _migrate(library, embedder, progress)
+
+    gone = sorted(known.keys() - files.keys())
+    with record.transaction():
+        for path in gone:
+            record.remove(path)
+        if gone:
+            record.bump()
+
+    due = {path: file for path, file in files.items() if not _untouched(file, known.get(path), chunker, check_all)}
+    failures: list[Failure] = []
+    counts = {"added": 0, "changed": 0, "touched": 0}
+    for group in _groups(due, known, library, parse, chunker, failures, counts):
+        embedded += _store(group, library, embedder, progress)
+        progress.files(counts["added"] + counts["changed"] + counts["touched"] + len(failures), len(due))
+    library.catch_up()
+    chunks = record.keys()
+    return IngestReport(
+        added=counts["added"],
+        changed=counts["changed"],
+        removed=len(gone),
+        unchanged=len(files) - counts["added"] - counts["changed"] - len(failures),
+        failures=tuple(failures),
+        documents=len(record.files()),
+        chunks=len(chunks),
+        embedded=embedded,
+        seconds=time.perf_counter() - started,
+    )
+
+
+def embedding_text(chunk: Chunk) -> str:
+    """What is embedded for a chunk: the end of its heading path, then its text."""
+    path = chunk.heading_path[-_PATH_CHARACTERS:]
+    return f"{path}\n{chunk.text}" if path else chunk.text
+
+
+def _walk(root: Path, include: Sequence[str], exclude: Sequence[str]) -> dict[str, Path]:
+    """Files under `root` by POSIX path; hidden ones and links that lead outside are left out."""
+    if not root.is_dir():
+        raise ProjectError(
+            f"the documents folder {root} does not exist.", hint="Set [documents] path in acclimate.toml."
+        )
+    inside = root.resolve()
+    found = {}
+    for file in sorted(root.rglob("*")):
+        path = file.relative_to(root).as_posix()
+        hidden = any(part.startswith(".") for part in path.split("/"))
+        if hidden or not file.is_file() or not file.resolve().is_relative_to(inside):
+            continue
+        if _matches(path, include) and not _matches(path, exclude):
+            found[path] = file
+    return found
+
+
+def _matches(path: str, patterns: Iterable[str]) -> bool:
+    """Glob patterns as in .gitignore: `**/` also stands for no folder at all."""
+    return any(fnmatch(path, pattern) or fnmatch(path, pattern.removeprefix("**/")) for pattern in patterns)
+
+
+def _untouched(file: Path, state: FileState | None, chunker: Chunker, check_all: bool) -> bool:
+    if state is None or check_all or state.chunker != chunker.fingerprint:
+        return False
+    stat = file.stat()
+    return (stat.st_size, stat.st_mtime_ns) == (state.size, state.mtime_ns)
+
+
+def _groups(
+    due: dict[str, Path],
+    known: dict[str, FileState],
+    library: Library,
+    parse: Parse,
+    chunker: Chunker,
+    failures: list[Failure],
+    counts: dict[str, int],
+) -> Iterator[_Group]:
+    """Parse and chunk the files, gathered until there are enough chunks to embed."""
+    group = _Group()
+    for path, file in due.items():
+        try:
+            state = _state(file, path, chunker)
+            before = known.get(path)
+            if before is not None and (before.sha256, before.chunker) == (state.sha256, state.chunker):
+                with library.record.transaction():
+                    library.record.touch(path, state.size, state.mtime_ns)
+                counts["touched"] += 1
+                continue
+            document = replace(parse(file, path), sha256=state.sha256)
+        except DocumentError as error:
+            failures.append(Failure(path, str(error)))
+            continue
+        except OSError as error:
+            failures.append(Failure(path, f"{path} cannot be read: {error.strerror or error}."))
+            continue
+        chunks = chunker.split(document)
+        counts["added" if before is None else "changed"] += 1
+        group.documents.append((document, state, chunks))
+        group.size += len(chunks)
+        if group.size >= _GROUP:
+            yield group
+            group = _Group()
+    if group.documents:
+        yield group
+
+
+def _state(file: Path, path: str, chunker: Chunker) -> FileState:
+    stat = file.stat()
+    with file.open("rb") as opened:
+        digest = hashlib.file_digest(opened, "sha256").hexdigest()
+    return FileState(path, digest, stat.st_size, stat.st_mtime_ns, chunker.fingerprint)
+
+
+def _store(group: _Group, library: Library, embedder: Embedder, progress: Progress) -> int:
+    """Embed what is new in a group and put its documents into the record at once; how many chunks were embedded."""
+    record = library.record
+    kept: dict[str, Vectors] = {}
+    for _, state, _ in group.documents:
+        kept |= record.vectors_by_chunk_id(embedder.fingerprint, state.path)
+    new = [chunk for _, _, chunks in group.documents for chunk in chunks if chunk.id not in kept]
+    vectors = embedder.embed_passages([embedding_text(chunk) for chunk in new], progress.chunks)
+    kept |= {chunk.id: vector for chunk, vector in zip(new, vectors, strict=True)}
+    with record.transaction():
+        for document, state, chunks in group.documents:
+            rows = np.stack([kept[chunk.id] for chunk in chunks]) if chunks else np.empty((0, 0), np.float32)
+            record.put(document, state, chunks, rows, embedder.fingerprint)
+        record.bump()
+    return len(new)
+
+
+def _migrate(library: Library, embedder: Embedder, progress: Progress) -> int:
+    """Where the library's vectors are another embedder's, embed its chunks again; how many.
+
+    The new vectors grow beside the old, which are searched until the last one is there: interrupted, it goes on.
+    """
+    record, done = library.record, 0
+    if record.embedder == embedder.fingerprint:
+        return 0
+    while missing := record.missing_vectors(embedder.fingerprint, _GROUP):
+        vectors = embedder.embed_passages([embedding_text(chunk) for chunk in missing.values()], progress.chunks)
+        with record.transaction():
+            for key, vector in zip(missing, vectors, strict=True):
+                record.put_vector(key, embedder.fingerprint, vector)
+        done += len(missing)
+    with record.transaction():
+        record.set_embedder(embedder.fingerprint)
+    return done

@@ -1,0 +1,238 @@
+"""The composition root: the only file that turns names in `acclimate.toml` into objects."""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
+from importlib import resources
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from acclimate.answer import Answerer
+from acclimate.chunking.chunkers import make_chunker
+from acclimate.embeddings.base import Embedder
+from acclimate.errors import ProjectError, SettingsError
+from acclimate.indexes.library import Library
+from acclimate.ingest import IngestReport, Progress, ingest
+from acclimate.models.base import Engine, Generation, OnText
+from acclimate.models.fetch import OnBytes, resolve
+from acclimate.models.store import cache_folder
+from acclimate.prompting.recipes import find_recipe
+from acclimate.prompting.templates import load_template
+from acclimate.retrieval.base import Retriever
+from acclimate.retrieval.search import DenseRetriever, HybridRetriever, TextRetriever
+from acclimate.settings import FILE_NAME, Settings, load_settings, render_settings
+from acclimate.types import Answer, Hit
+
+_SHIPPED_ADAPTERS = {"smollm2-135m-instruct": "smollm2-135m-reader"}
+
+
+class Project:
+    """A folder with `acclimate.toml` and, once ingested, `.acclimate/`. Models are loaded when they are first needed.
+
+    `on_bytes` hears of models being downloaded. Close it, or use it in a `with` statement.
+    """
+
+    def __init__(self, folder: Path, settings: Settings, on_bytes: OnBytes | None = None) -> None:
+        self.folder, self.settings = folder, settings
+        self._on_bytes = on_bytes
+        self._loader = ThreadPoolExecutor(1, thread_name_prefix="load")
+
+    @classmethod
+    def create(cls, folder: Path, documents: Path) -> Self:
+        """Write a new `acclimate.toml` in `folder` for the folder `documents`, and open it.
+
+        Raises ProjectError where there is one already.
+        """
+        file = folder / FILE_NAME
+        folder.mkdir(parents=True, exist_ok=True)
+        relative = (
+            Path(os.path.relpath(documents.resolve(), folder.resolve())) if documents.is_absolute() else documents
+        )
+        try:
+            with file.open("x", encoding="utf-8") as out:
+                out.write(render_settings(relative))
+        except FileExistsError as error:
+            raise ProjectError(f"{file} exists already.", hint="Edit it, or choose another folder.") from error
+        return cls(folder, load_settings(file))
+
+    @classmethod
+    def open(cls, folder: Path = Path(), on_bytes: OnBytes | None = None) -> Self:
+        """The project in `folder` or the nearest folder above it. Raises ProjectError where there is none."""
+        here = folder.resolve()
+        for candidate in (here, *here.parents):
+            if (candidate / FILE_NAME).is_file():
+                return cls(candidate, load_settings(candidate / FILE_NAME), on_bytes)
+        raise ProjectError(f"{here} is not a project: there is no {FILE_NAME}.", hint="acclimate ingest FOLDER")
+
+    @property
+    def file(self) -> Path:
+        """The project's `acclimate.toml`."""
+        return self.folder / FILE_NAME
+
+    @property
+    def documents(self) -> Path:
+        """The folder of documents."""
+        return self.folder / self.settings.documents.path
+
+    @cached_property
+    def library(self) -> Library:
+        """The project's library."""
+        return Library(self.folder / ".acclimate")
+
+    @cached_property
+    def embedder(self) -> Embedder:
+        """What `[embedder]` names."""
+        chosen = self.settings.embedder
+        if chosen.engine == "openai":
+            from acclimate.embeddings.openai import OpenAIEmbedder  # each engine's packages load only where used
+
+            return OpenAIEmbedder(chosen.model, base_url=chosen.base_url, api_key_env=chosen.api_key_env)
+        if chosen.engine == "sentence-transformers":
+            from acclimate.embeddings.sentence_transformers import SentenceTransformersEmbedder
+
+            return SentenceTransformersEmbedder(chosen.model)
+        from acclimate.embeddings.openvino import OpenVINOEmbedder
+        from acclimate.embeddings.spec import read_spec
+
+        model = resolve(chosen.model, "embedder", self._on_bytes)
+        return OpenVINOEmbedder(model.folder, spec=read_spec(model.folder), weights_sha256=model.sha256)
+
+    @cached_property
+    def engine(self) -> Engine:
+        """What `[model]` names."""
+        chosen = self.settings.model
+        if chosen.engine == "openai":
+            from acclimate.models.http import HTTPEngine
+
+            return HTTPEngine(
+                chosen.name,
+                base_url=chosen.base_url,
+                api_key_env=chosen.api_key_env,
+                context_tokens=chosen.context_tokens,
+                timeout_s=chosen.timeout_s,
+            )
+        model = resolve(chosen.name, "language", self._on_bytes)
+        if chosen.engine == "transformers":
+            from acclimate.models.transformers import TransformersEngine
+
+            return TransformersEngine(model.weights, adapter=self.adapter, context_tokens=chosen.context_tokens)
+        from acclimate.models.openvino import OpenVINOEngine
+
+        return OpenVINOEngine(
+            model.weights,
+            cache_folder() / "openvino",
+            adapter=self.adapter,
+            sha256=model.sha256,
+            context_tokens=chosen.context_tokens,
+            name=model.name,
+        )
+
+    @property
+    def adapter(self) -> Path | None:
+        """The PEFT folder that `[model] adapter` names; for "auto" the reader that ships for the model, if any."""
+        chosen = self.settings.model
+        if chosen.adapter == "none":
+            return None
+        if chosen.adapter != "auto":
+            folder = self.folder / chosen.adapter
+            if not (folder / "adapter_config.json").is_file():
+                raise SettingsError(f"'model.adapter' = '{chosen.adapter}': {folder} is no PEFT adapter folder.")
+            return folder
+        shipped = _SHIPPED_ADAPTERS.get(chosen.name)
+        return Path(str(resources.files("acclimate") / "adapters" / shipped)) if shipped else None
+
+    def ingest(
+        self, *, check_all: bool = False, allow_empty: bool = False, progress: Progress | None = None
+    ) -> IngestReport:
+        """Bring the library up to date with the documents; see `acclimate.ingest.ingest`."""
+        from acclimate.documents.parsers import parse  # the parsers' packages are not needed to ask
+
+        chosen = self.settings.chunking
+        chunker = make_chunker(
+            chosen.method,
+            self.embedder.token_spans,
+            chosen.max_tokens,
+            chosen.overlap_tokens,
+            tokenizer=self.embedder.fingerprint[:12],
+        )
+        return ingest(
+            self.documents,
+            self.library,
+            parse,
+            chunker,
+            self.embedder,
+            include=self.settings.documents.include,
+            exclude=self.settings.documents.exclude,
+            check_all=check_all,
+            allow_empty=allow_empty,
+            progress=progress,
+        )
+
+    def retrieve(self, query: str, k: int | None = None) -> list[Hit]:
+        """The best `k` chunks for a query (None: as `[retrieval]` says)."""
+        return self.retriever.retrieve(query, k or self.settings.retrieval.k)
+
+    def answer(self, question: str, *, recipe: str | None = None, on_text: OnText | None = None) -> Answer:
+        """Answer a question by a recipe (None: as `[answer]` says); see `Answerer.answer`."""
+        return self._answerer(recipe).answer(question, on_text)
+
+    def warm(self, recipe: str | None = None) -> None:
+        """Load everything that `answer` needs."""
+        answerer = self._answerer(recipe)
+        _ = answerer.engine.context_tokens
+
+    @cached_property
+    def retriever(self) -> Retriever:
+        """What `[retrieval]` names. Raises ProjectError before the first ingest."""
+        if not (self.folder / ".acclimate" / "library.db").exists() or self.library.record.embedder is None:
+            raise ProjectError(f"{self.folder} has not been ingested yet.", hint="acclimate ingest")
+        library, chosen = self.library, self.settings.retrieval
+        text = TextRetriever(library.texts, library.fetch)
+        if chosen.method == "text":
+            return text
+        library.require_embedder(self.embedder.fingerprint)
+        dense = DenseRetriever(self.embedder, library.vectors, library.fetch)
+        return (
+            dense if chosen.method == "dense" else HybridRetriever(dense, text, chosen.candidates, chosen.dense_weight)
+        )
+
+    def _answerer(self, recipe: str | None) -> Answerer:
+        model, chosen = self.settings.model, find_recipe(recipe or self.settings.answer.recipe)
+        # The model loads while the library and the embedder do: together they take as long as the model alone.
+        engine = self._loader.submit(lambda: self.engine)
+        retriever: Retriever = self.retriever if chosen.retrieves else _NoRetriever()
+        return Answerer(
+            recipe=chosen,
+            template=load_template(chosen.template, self.folder / "templates"),
+            engine=engine.result(),
+            retriever=retriever,
+            generation=Generation(max_tokens=model.max_tokens, temperature=model.temperature, seed=model.seed),
+            k=self.settings.retrieval.k,
+            overflow=self.settings.answer.overflow,
+        )
+
+    def close(self) -> None:
+        """Free models and files."""
+        self._loader.shutdown()
+        if "engine" in self.__dict__:
+            self.engine.close()
+        if "library" in self.__dict__:
+            self.library.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class _NoRetriever:
+    """For recipes without passages."""
+
+    def retrieve(self, query: str, k: int) -> list[Hit]:
+        return []
