@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from importlib import resources
@@ -14,6 +15,7 @@ from acclimate.answer import Answerer
 from acclimate.chunking.chunkers import make_chunker
 from acclimate.embeddings.base import Embedder
 from acclimate.errors import ProjectError, SettingsError
+from acclimate.evaluation.questions import read_questions
 from acclimate.indexes.library import Library
 from acclimate.ingest import IngestReport, Progress, ingest
 from acclimate.models.base import Engine, Generation, OnText
@@ -24,7 +26,7 @@ from acclimate.prompting.templates import load_template
 from acclimate.retrieval.base import Retriever
 from acclimate.retrieval.search import DenseRetriever, HybridRetriever, TextRetriever
 from acclimate.settings import FILE_NAME, Settings, load_settings, render_settings
-from acclimate.types import Answer, Hit
+from acclimate.types import Answer, Hit, Question
 
 _SHIPPED_ADAPTERS = {"smollm2-135m-instruct": "smollm2-135m-reader"}
 
@@ -39,6 +41,8 @@ class Project:
         self.folder, self.settings = folder, settings
         self._on_bytes = on_bytes
         self._loader = ThreadPoolExecutor(1, thread_name_prefix="load")
+        self._loading = threading.Lock()
+        self._engines: dict[Path | None, Engine] = {}
 
     @classmethod
     def create(cls, folder: Path, documents: Path) -> Self:
@@ -91,18 +95,27 @@ class Project:
 
             return OpenAIEmbedder(chosen.model, base_url=chosen.base_url, api_key_env=chosen.api_key_env)
         if chosen.engine == "sentence-transformers":
-            from acclimate.embeddings.sentence_transformers import SentenceTransformersEmbedder
-
-            return SentenceTransformersEmbedder(chosen.model)
-        from acclimate.embeddings.openvino import OpenVINOEmbedder
+            from acclimate.embeddings.sentence_transformers import SentenceTransformersEmbedder as Chosen
+        else:
+            from acclimate.embeddings.openvino import OpenVINOEmbedder as Chosen  # type: ignore[assignment]
         from acclimate.embeddings.spec import read_spec
 
         model = resolve(chosen.model, "embedder", self._on_bytes)
-        return OpenVINOEmbedder(model.folder, spec=read_spec(model.folder), weights_sha256=model.sha256)
+        return Chosen(model.folder, spec=read_spec(model.folder), weights_sha256=model.sha256)
 
-    @cached_property
-    def engine(self) -> Engine:
-        """What `[model]` names."""
+    def engine(self, *, reads: bool = True) -> Engine:
+        """What `[model]` names, with its adapter; loaded once.
+
+        `reads` is False for recipes that show no passages: the reader that ships is for passages, so the model answers
+        those without it. An adapter that the user names applies to every recipe.
+        """
+        adapter = self.adapter if reads or self.settings.model.adapter != "auto" else None
+        with self._loading:
+            if adapter not in self._engines:
+                self._engines[adapter] = self._load_engine(adapter)
+            return self._engines[adapter]
+
+    def _load_engine(self, adapter: Path | None) -> Engine:
         chosen = self.settings.model
         if chosen.engine == "openai":
             from acclimate.models.http import HTTPEngine
@@ -118,13 +131,13 @@ class Project:
         if chosen.engine == "transformers":
             from acclimate.models.transformers import TransformersEngine
 
-            return TransformersEngine(model.weights, adapter=self.adapter, context_tokens=chosen.context_tokens)
+            return TransformersEngine(model.weights, adapter=adapter, context_tokens=chosen.context_tokens)
         from acclimate.models.openvino import OpenVINOEngine
 
         return OpenVINOEngine(
             model.weights,
             cache_folder() / "openvino",
-            adapter=self.adapter,
+            adapter=adapter,
             sha256=model.sha256,
             context_tokens=chosen.context_tokens,
             name=model.name,
@@ -179,10 +192,14 @@ class Project:
         """Answer a question by a recipe (None: as `[answer]` says); see `Answerer.answer`."""
         return self._answerer(recipe).answer(question, on_text)
 
+    def questions(self) -> list[Question]:
+        """The questions in the project's `questions.jsonl`; [] where there is no such file."""
+        file = self.folder / "questions.jsonl"
+        return read_questions(file) if file.exists() else []
+
     def warm(self, recipe: str | None = None) -> None:
         """Load everything that `answer` needs."""
-        answerer = self._answerer(recipe)
-        _ = answerer.engine.context_tokens
+        self._answerer(recipe)
 
     @cached_property
     def retriever(self) -> Retriever:
@@ -202,7 +219,7 @@ class Project:
     def _answerer(self, recipe: str | None) -> Answerer:
         model, chosen = self.settings.model, find_recipe(recipe or self.settings.answer.recipe)
         # The model loads while the library and the embedder do: together they take as long as the model alone.
-        engine = self._loader.submit(lambda: self.engine)
+        engine = self._loader.submit(self.engine, reads=chosen.retrieves)
         retriever: Retriever = self.retriever if chosen.retrieves else _NoRetriever()
         return Answerer(
             recipe=chosen,
@@ -217,8 +234,8 @@ class Project:
     def close(self) -> None:
         """Free models and files."""
         self._loader.shutdown()
-        if "engine" in self.__dict__:
-            self.engine.close()
+        for engine in self._engines.values():
+            engine.close()
         if "library" in self.__dict__:
             self.library.close()
 

@@ -28,7 +28,8 @@ def command(folder: Path) -> None:
     project_folder = _copy_example(folder)
     with Project.open(project_folder) as project:
         echo_report(run_ingest(project))
-        for question in project.questions(split="test", answerable=True)[:QUESTIONS]:
+        asked = [question for question in project.questions() if question.split == "test" and question.answerable]
+        for question in asked[:: max(1, len(asked) // QUESTIONS)][:QUESTIONS]:
             click.echo(f"\n{click.style('Question:', bold=True)} {question.question}")
             click.echo(f"{click.style('Answer:', bold=True)} ", nl=False)
             echo_sources(project.answer(question.question, on_text=AnswerStream(write_stdout)))

@@ -194,8 +194,8 @@ class Record:
         for batch in _batches(keys):
             marks = ",".join("?" * len(batch))
             rows = self._db.execute(
-                "SELECT c.key, c.id, d.path, c.start, c.end, c.text, d.title, c.headings, c.page FROM chunks c "
-                f"JOIN documents d ON d.id = c.document WHERE c.key IN ({marks})",
+                "SELECT c.key, c.id, d.path, c.start, c.end, c.text, d.title, c.headings, c.page "  # noqa: S608 - marks only
+                f"FROM chunks c JOIN documents d ON d.id = c.document WHERE c.key IN ({marks})",
                 batch,
             )
             for key, *values in rows:

@@ -75,7 +75,7 @@ def read_tokenizer(file: Path) -> Tokenizer:
     if kind != "gpt2" or pre not in _PRE_TOKENIZERS:
         raise ModelError(
             f"{file.name} has a '{kind}' tokenizer with pre-tokenizer '{pre}', which is not supported.",
-            hint=f"Supported: gpt2 with {', '.join(_PRE_TOKENIZERS)}. Or serve it elsewhere and use engine 'openai'.",
+            hint=f"Supported: gpt2 with {', '.join(_PRE_TOKENIZERS)}. Others: serve them and use engine 'openai'.",
         )
     tokens = fields.texts("tokenizer.ggml.tokens")
     merges = [_pair(merge) for merge in fields.texts("tokenizer.ggml.merges")]

@@ -1,0 +1,146 @@
+"""Language models on PyTorch and Transformers (extra `tune`): what the others are checked against, and GPUs."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from tokenizers import Tokenizer
+from tokenizers.decoders import DecodeStream
+
+from acclimate.errors import MissingExtraError, ModelError, PromptTooLongError
+from acclimate.models.base import Completion, Generation, OnText
+from acclimate.models.chat import ChatFormat
+from acclimate.models.gguf import read_info, read_tokenizer
+from acclimate.types import Message
+
+
+class TransformersEngine:
+    """A GGUF file, or a folder with safetensors, config.json and tokenizer; optionally with a PEFT adapter folder.
+
+    `device` None is the GPU where there is one, else the CPU; weights are bfloat16 on both, or float32 with `precise`.
+    """
+
+    def __init__(
+        self,
+        model: Path,
+        *,
+        adapter: Path | None = None,
+        context_tokens: int | None = None,
+        device: str | None = None,
+        precise: bool = False,
+    ) -> None:
+        try:
+            import torch  # the extra `tune`
+            import transformers
+        except ImportError as error:
+            raise MissingExtraError("the engine 'transformers'", "tune") from error
+        self._torch = torch
+        self._device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+        gguf = model.suffix == ".gguf"
+        where: dict[str, Any] = {"gguf_file": model.name} if gguf else {}
+        folder = model.parent if model.is_file() else model
+        dtype = torch.float32 if precise else torch.bfloat16
+        self._model: Any = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, **where)
+        if adapter is not None:
+            import peft
+
+            self._model = peft.PeftModel.from_pretrained(self._model, str(adapter)).merge_and_unload()
+        self._model.to(self._device).eval()
+        self._chat, self._stop_ids, own = _read_gguf(model) if gguf else _read_folder(folder, self._model)
+        self._context = min(context_tokens or own, own)
+        self._name = model.stem + (f"+{adapter.name}" if adapter else "")
+        self._lock = threading.Lock()
+
+    @property
+    def name(self) -> str:
+        """The file's name and the adapter's."""
+        return self._name
+
+    @property
+    def context_tokens(self) -> int:
+        """See `Engine`."""
+        return self._context
+
+    def count(self, messages: Sequence[Message]) -> int:
+        """See `Engine`."""
+        return len(self._chat.encode(messages))
+
+    def generate(self, messages: Sequence[Message], options: Generation, on_text: OnText | None = None) -> Completion:
+        """See `Engine`."""
+        ids = self._chat.encode(messages)
+        if len(ids) + options.max_tokens > self._context:
+            raise PromptTooLongError(
+                f"the prompt has {len(ids)} tokens and the answer may have {options.max_tokens}; "
+                f"{self._name} has a window of {self._context}.",
+                hint="Show fewer passages ([retrieval] k), or use a model with a longer context.",
+            )
+        decoder, text, sent, written = DecodeStream(skip_special_tokens=True), "", 0, 0
+        with self._lock, self._torch.inference_mode():
+            for token in self._tokens(ids, options):
+                written += 1
+                if token in self._stop_ids:
+                    return self._completion(text, sent, len(ids), written, on_text)
+                text += decoder.step(self._chat.tokenizer, token) or ""
+                ends = [place for stop in options.stop if (place := text.find(stop)) >= 0]
+                if ends:
+                    return self._completion(text[: min(ends)], sent, len(ids), written, on_text)
+                # A stop string may have begun at the end of the text; that much is held back.
+                ready = len(text) - max((len(stop) - 1 for stop in options.stop), default=0)
+                if on_text is not None and ready > sent:
+                    piece, sent = text[sent:ready], ready
+                    if not on_text(piece):
+                        return Completion(text[:sent], len(ids), written, "cancelled")
+        done = self._completion(text, sent, len(ids), written, on_text)
+        return Completion(done.text, done.prompt_tokens, written, "length")
+
+    def close(self) -> None:
+        """See `Engine`."""
+        self._model = None
+
+    def _completion(self, text: str, sent: int, read: int, written: int, on_text: OnText | None) -> Completion:
+        if on_text is not None and len(text) > sent:
+            on_text(text[sent:])
+        return Completion(text, read, written, "stop")
+
+    def _tokens(self, ids: list[int], options: Generation) -> Any:
+        """New tokens one after another, at most `max_tokens`."""
+        torch = self._torch
+        generator = torch.Generator(self._device)
+        if options.seed is not None:
+            generator.manual_seed(options.seed)
+        else:
+            generator.seed()
+        step, cache = torch.tensor([ids], device=self._device), None
+        for _ in range(options.max_tokens):
+            output = self._model(input_ids=step, past_key_values=cache, use_cache=True, logits_to_keep=1)
+            cache, logits = output.past_key_values, output.logits[0, -1].float()
+            token = int(logits.argmax()) if options.temperature == 0 else _sample(torch, logits, options, generator)
+            yield token
+            step = torch.tensor([[token]], device=self._device)
+
+
+def _sample(torch: Any, logits: Any, options: Generation, generator: Any) -> int:
+    """Nucleus sampling (Holtzman et al., arXiv 1904.09751): the fewest likeliest tokens that reach `top_p`."""
+    chances, order = (logits / options.temperature).softmax(-1).sort(descending=True)
+    chances[(chances.cumsum(-1) - chances) >= options.top_p] = 0
+    return int(order[torch.multinomial(chances, 1, generator=generator)])
+
+
+def _read_gguf(model: Path) -> tuple[ChatFormat, set[int], int]:
+    info = read_info(model)
+    return ChatFormat(read_tokenizer(model), info.chat_template, info.bos), set(info.stop_ids), info.context_tokens
+
+
+def _read_folder(folder: Path, model: Any) -> tuple[ChatFormat, set[int], int]:
+    import transformers
+
+    loaded: Any = transformers.AutoTokenizer.from_pretrained(folder)
+    if not loaded.chat_template:
+        raise ModelError(f"{folder} has no chat template.", hint="Use an '-Instruct' or '-chat' model.")
+    ends = model.generation_config.eos_token_id
+    stops = {loaded.eos_token_id, *(ends if isinstance(ends, list) else [ends])} - {None}
+    tokenizer: Tokenizer = loaded.backend_tokenizer
+    return ChatFormat(tokenizer, loaded.chat_template, ""), stops, int(model.config.max_position_embeddings)

@@ -1,0 +1,79 @@
+"""A small OpenAI-compatible chat server around any engine, on this machine, for tests of clients."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+from acclimate.models.base import Engine, Generation
+from acclimate.types import Message
+
+
+class ChatServer:
+    """What the server does: `status` other than 200 is answered to every request; `cut` is subtracted from the prompt
+    tokens that it reports, as by a server that drops part of a prompt."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine, self.status, self.cut = engine, 200, 0
+        self.requests: list[dict[str, Any]] = []
+        self.url = ""
+
+
+@contextmanager
+def serve_chat(engine: Engine) -> Iterator[ChatServer]:
+    """Serve `engine` at `ChatServer.url` (ending in /v1) while the context lasts."""
+    state = ChatServer(engine)
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            state.requests.append(body)
+            if state.status != 200:
+                self._send(state.status, "application/json", json.dumps({"error": {"message": "no"}}).encode())
+                return
+            self._send(200, "text/event-stream", "".join(_events(state, body)).encode())
+
+        def _send(self, status: int, kind: str, content: bytes) -> None:
+            self.send_response(status)
+            self.send_header("Content-Type", kind)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class names it so
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    state.url = f"http://127.0.0.1:{server.server_address[1]}/v1"
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield state
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def _events(state: ChatServer, body: dict[str, Any]) -> Iterator[str]:
+    messages = [Message(message["role"], message["content"]) for message in body["messages"]]
+    pieces: list[str] = []
+    options = Generation(max_tokens=body["max_tokens"], stop=tuple(body.get("stop", ())))
+    done = state.engine.generate(messages, options, lambda piece: pieces.append(piece) is None)
+    base = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "model": body["model"]}
+    deltas: list[dict[str, str]] = [{"role": "assistant", "content": ""}, *({"content": piece} for piece in pieces)]
+    for delta in deltas:
+        yield _event({**base, "choices": [{"index": 0, "delta": delta, "finish_reason": None}]})
+    yield _event({**base, "choices": [{"index": 0, "delta": {}, "finish_reason": done.finish}]})
+    usage = {"prompt_tokens": max(0, done.prompt_tokens - state.cut), "completion_tokens": done.completion_tokens}
+    usage["total_tokens"] = sum(usage.values())
+    yield _event({**base, "choices": [], "usage": usage})
+    yield "data: [DONE]\n\n"
+
+
+def _event(value: dict[str, Any]) -> str:
+    return f"data: {json.dumps(value)}\n\n"
