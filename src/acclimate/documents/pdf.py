@@ -17,7 +17,7 @@ from acclimate.types import Document
 
 _HEADING_RATIO = 1.15  # a heading's letters are that much taller than the body's
 _HEADING_LENGTH = 120  # characters
-_REPEATED_ON = 3  # pages, from which a first or last line counts as a running header or footer
+_REPEATED_ON = 2  # pages at least, and half of them: then a first or last line is a running header or footer
 _HYPHEN = re.compile(r"(?<=[a-zäöüéè])-\n(?=[a-zäöüéè])")
 
 
@@ -154,9 +154,10 @@ def _join(run: Sequence[Cell]) -> Line:
 
 def _blocks(lines: Sequence[Line]) -> Iterator[list[Line]]:
     """Consecutive lines that belong together: a paragraph, a heading, or the rows of a table."""
+    right = max((cell.right for line in lines for cell in line.cells), default=0.0)
     block: list[Line] = []
     for line in lines:
-        if block and not _continues(block, line):
+        if block and not _continues(block[-1], line, right):
             yield block
             block = []
         block.append(line)
@@ -164,14 +165,17 @@ def _blocks(lines: Sequence[Line]) -> Iterator[list[Line]]:
         yield block
 
 
-def _continues(block: Sequence[Line], line: Line) -> bool:
-    last = block[-1]
+def _continues(last: Line, line: Line, right: float) -> bool:
+    """Whether `line` goes on with the block that ends in `last`; `right` is the page's right edge of text."""
     size = max(last.height, line.height)
-    if abs(last.height - line.height) > 0.12 * size and len(line.cells) == len(last.cells) == 1:
-        return False
     tabular = len(last.cells) > 1
     if tabular != (len(line.cells) > 1):
         return False
+    if not tabular:
+        # Heights are of the letters that occur, so a short last line ("m.") may look small: only after a full line.
+        full = last.cells[-1].right > 0.85 * right
+        if line.height > 1.12 * last.height or (last.height > 1.12 * line.height and not full):
+            return False
     gap = line.top - last.bottom
     return -2 * size < gap < (2.5 if tabular else 0.9) * size
 
