@@ -17,12 +17,12 @@ import random
 import re
 import sys
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 if "GLIBC_TUNABLES" not in os.environ:  # glibc gives large blocks back at once otherwise: half the time in page faults
     os.environ["GLIBC_TUNABLES"] = "glibc.malloc.mmap_threshold=4294967296:glibc.malloc.trim_threshold=17179869184"
-    os.execv(sys.executable, [sys.executable, "-m", "benchmarks.train_reader", *sys.argv[1:]])
+    os.execv(sys.executable, [sys.executable, "-m", "benchmarks.train_reader", *sys.argv[1:]])  # noqa: S606
 
 import tantivy
 import torch
@@ -98,8 +98,9 @@ def _cut(text: str, rng: random.Random) -> list[tuple[int, int]]:
         if len(paragraph[0].split()) <= words * 1.3:
             units.append((paragraph.start(), paragraph.end()))
         else:
-            for sentence in re.finditer(r"\S[\s\S]*?(?:[.!?](?=\s)|\Z)", paragraph[0]):
-                units.append((paragraph.start() + sentence.start(), paragraph.start() + sentence.end()))
+            first = paragraph.start()
+            sentences = re.finditer(r"\S[\s\S]*?(?:[.!?](?=\s)|\Z)", paragraph[0])
+            units += [(first + sentence.start(), first + sentence.end()) for sentence in sentences]
     spans: list[tuple[int, int]] = []
     for start, end in units:
         if spans and len(text[spans[-1][0] : end].split()) <= words:
@@ -124,7 +125,7 @@ class ReaderSampler:
         pairs += [(question, REFUSAL) for question in self._unanswerable(gold, shown, rng)]
         titled = rng.random() < 0.85
         chunks = [self._data.chunks[index] for index in shown]
-        passages = render_passages(chunks if titled else [Chunk(c.id, c.document, c.start, c.end, c.text) for c in chunks])
+        passages = render_passages(chunks if titled else [replace(chunk, title="") for chunk in chunks])
         return pack([self.example(passages, question, answer) for question, answer in pairs], MAX_TOKENS)
 
     def example(self, passages: str, question: str, answer: str) -> Example:

@@ -101,9 +101,9 @@ def write_html(source: str, target: Path) -> None:
         else:
             body.append(f"<{kind}>{html.escape(content)}</{kind}>")
     target.write_text(
-        f"<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>{html.escape(title)} | Halden intranet"
+        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{html.escape(title)} | Halden intranet'
         "</title>\n<style>table { border-collapse: collapse } td, th { border: 1px solid }</style></head>\n<body>\n"
-        "<nav><a href=\"/\">Home</a> <a href=\"/policies\">Policies</a> <a href=\"/products\">Products</a></nav>\n<main>\n"
+        '<nav><a href="/">Home</a> <a href="/policies">Policies</a> <a href="/products">Products</a></nav>\n<main>\n'
         + "\n".join(body)
         + f"\n</main>\n<footer>{COMPANY}, Strandveien 18, Drammen</footer>\n</body></html>\n",
         encoding="utf-8",

@@ -88,7 +88,8 @@ class PdfParser:
 
 def _assemble(pages: Sequence[Sequence[Line]], path: str, metadata: dict[str, str]) -> Document:
     repeated = _running_lines(pages)
-    body = median(line.height for page in pages for line in page)
+    # By letters, not lines: a page of short table rows must not make its paragraphs look like headings.
+    body = median(height for page in pages for line in page for height in [line.height] * len(line.text))
     builder = TextBuilder()
     for lines in pages:
         builder.start_page()
@@ -176,8 +177,8 @@ def _continues(last: Line, line: Line, right: float) -> bool:
         full = last.cells[-1].right > 0.85 * right
         if line.height > 1.12 * last.height or (last.height > 1.12 * line.height and not full):
             return False
-    gap = line.top - last.bottom
-    return -2 * size < gap < (2.5 if tabular else 0.9) * size
+    step = line.bottom - last.bottom  # of the baselines, which do not depend on the letters
+    return -size < step < (3.5 if tabular else 2.2) * size
 
 
 def _table_rows(block: Sequence[Line]) -> list[list[str]]:
@@ -204,10 +205,11 @@ def _pattern(line: Line) -> str:
 
 
 def _running_lines(pages: Sequence[Sequence[Line]]) -> set[str]:
+    """Patterns of first and last lines that come again on most pages; rows of a table need more pages to count."""
     edges = Counter(
-        pattern
+        (_pattern(line), len(line.cells) > 1)
         for page in pages
-        for pattern in {_pattern(line) for line in [*page[:2], *page[-2:]] if len(line.text) < 150}
+        for line in {_pattern(line): line for line in [*page[:2], *page[-2:]] if len(line.text) < 150}.values()
     )
     wanted = max(_REPEATED_ON, len(pages) // 2)
-    return {pattern for pattern, count in edges.items() if count >= wanted}
+    return {pattern for (pattern, tabular), count in edges.items() if count >= wanted + 2 * tabular}

@@ -18,7 +18,8 @@ class TextParser:
     def parse(self, file: Path, path: str) -> Document:
         """See `Parser`."""
         text, encoding = read_text(file)
-        elements = [Element("paragraph", match.start(), match.end()) for match in _PARAGRAPH.finditer(text)]
+        found = ((match.start(), match[0].rstrip()) for match in _PARAGRAPH.finditer(text))
+        elements = [Element("paragraph", start, start + len(body)) for start, body in found]
         title = Path(path).stem.replace("-", " ").replace("_", " ").strip("0123456789 ") or Path(path).stem
         return finish(path, text, elements, "text/plain", title, {"encoding": encoding})
 

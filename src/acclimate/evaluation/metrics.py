@@ -56,7 +56,7 @@ class Score:
 
 
 def score(question: Question, answer: Answer, evidence: tuple[int, int] | None) -> Score:
-    """Score an answer; `evidence` is the span of the question's evidence in its document's text, None if it has none."""
+    """Score an answer; `evidence` is the span of the question's evidence in its document's text, if any."""
     if not question.answerable:
         right = float(answer.abstained)
         return Score(right, right, answer.abstained, False, None, None)

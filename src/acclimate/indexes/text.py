@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -24,7 +25,7 @@ class TantivyTextIndex:
     """An index in `folder`; k1 1.2 and b 0.75 are Tantivy's own. `path_boost` weighs a match in title or headings."""
 
     def __init__(self, folder: Path, path_boost: float = 0.5) -> None:
-        self._folder, self._boost = folder, path_boost
+        self._folder, self._place, self._boost = folder, folder, path_boost
         self._index: tantivy.Index | None = None
         self._generation: int | None = None
         self._open()
@@ -58,8 +59,10 @@ class TantivyTextIndex:
         """See `TextIndex`."""
         if self._index is None:
             self.clear()
-            self._folder.mkdir(parents=True)
-            self._index = tantivy.Index(_schema(), path=str(self._folder))
+            self._folder.mkdir(parents=True, exist_ok=True)
+            # A new folder each time: threads of an index just cleared may still write into theirs.
+            self._place = Path(tempfile.mkdtemp(prefix="index-", dir=self._folder))
+            self._index = tantivy.Index(_schema(), path=str(self._place))
         # A crash from here on leaves no stamp, and the index is built again.
         (self._folder / "stamp.json").unlink(missing_ok=True)
         self._generation = None
@@ -72,7 +75,8 @@ class TantivyTextIndex:
         writer.wait_merging_threads()
         self._index.reload()
         with (self._folder / "stamp.part").open("w") as out:
-            json.dump({"generation": change.generation, "count": self._index.searcher().num_docs}, out)
+            count = self._index.searcher().num_docs
+            json.dump({"generation": change.generation, "count": count, "folder": self._place.name}, out)
             sync(out)
         (self._folder / "stamp.part").replace(self._folder / "stamp.json")
         self._generation = change.generation
@@ -86,7 +90,8 @@ class TantivyTextIndex:
         """Open what is there; anything missing or damaged leaves the index without generation."""
         try:
             stamp = json.loads((self._folder / "stamp.json").read_text())
-            index = tantivy.Index.open(str(self._folder))
+            self._place = self._folder / str(stamp["folder"])
+            index = tantivy.Index.open(str(self._place))
             if index.searcher().num_docs == int(stamp["count"]):
                 self._index, self._generation = index, int(stamp["generation"])
         except (OSError, ValueError, KeyError, TypeError):

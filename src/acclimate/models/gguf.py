@@ -17,7 +17,8 @@ from tokenizers.pre_tokenizers import PreTokenizer
 from acclimate.errors import ModelError
 
 _CONTROL = 3  # tokenizer.ggml.token_type of special tokens
-_WORDS = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+_WORDS = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}"
+_WORDS += r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 _QWEN_WORDS = _WORDS.replace(r"\p{N}{1,3}", r"\p{N}")
 
 # How text is cut before byte-pair merging, by `tokenizer.ggml.pre`; ByteLevel then maps bytes to characters.

@@ -1,0 +1,98 @@
+"""Indexes against brute force, and damage that must be noticed."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from acclimate.indexes.base import Change
+from acclimate.indexes.text import TantivyTextIndex
+from acclimate.indexes.vector import ExactVectorIndex
+from acclimate.types import Chunk
+
+
+def vectors_of(keys):
+    rng = {key: np.random.default_rng(key).normal(size=8) for key in keys}
+    return [(key, (row / np.linalg.norm(row)).astype(np.float32)) for key, row in rng.items()]
+
+
+def chunk(text, title=""):
+    return Chunk("id", "d", 0, len(text), text, title)
+
+
+@settings(deadline=None, max_examples=30)
+@given(
+    st.lists(st.tuples(st.sets(st.integers(1, 40)), st.sets(st.integers(1, 40))), min_size=1, max_size=5),
+    st.integers(1, 12),
+)
+def test_exact_search_equals_brute_force_after_any_changes(tmp_path_factory, changes, k):
+    folder = tmp_path_factory.mktemp("v")
+    held = {}
+    for generation, (removed, added) in enumerate(changes, start=1):
+        ExactVectorIndex(folder).update(
+            Change(sorted(removed), sorted(added), generation), iter(vectors_of(sorted(added)))
+        )
+        held = {key: row for key, row in held.items() if key not in removed} | dict(vectors_of(added))
+    index = ExactVectorIndex(folder)
+    assert index.generation == len(changes)
+    assert index.keys() == sorted(held)
+    query = np.ones(8, np.float32) / np.sqrt(8).astype(np.float32)
+    wanted = sorted(held, key=lambda key: (-float(held[key] @ query), key))[:k]
+    assert [match.key for match in index.search(query, k)] == wanted
+
+
+def test_ties_go_to_the_lower_key(tmp_path):
+    index = ExactVectorIndex(tmp_path)
+    row = np.array([1, 0], np.float32)
+    index.update(Change((), (5, 3, 9), 1), iter([(5, row), (3, row), (9, row)]))
+    assert [match.key for match in index.search(row, 2)] == [3, 5]
+
+
+@pytest.mark.parametrize("damage", ["truncate", "remove", "stamp"])
+def test_a_damaged_vector_index_has_no_generation(tmp_path, damage):
+    ExactVectorIndex(tmp_path).update(Change((), (1, 2), 4), iter(vectors_of((1, 2))))
+    rows = tmp_path / "4.rows"
+    if damage == "truncate":
+        rows.write_bytes(rows.read_bytes()[:-4])
+    elif damage == "remove":
+        rows.unlink()
+    else:
+        (tmp_path / "stamp.json").write_text("{")
+    assert ExactVectorIndex(tmp_path).generation is None
+
+
+@pytest.fixture
+def texts(tmp_path):
+    index = TantivyTextIndex(tmp_path / "text")
+    rows = [
+        (1, chunk("The invoice is paid in thirty days.")),
+        (2, chunk("Paying invoices late costs interest.")),
+        (3, chunk("Bees", "Honey")),
+    ]
+    index.update(Change((), (1, 2, 3), 1), rows)
+    return index
+
+
+def test_words_are_stemmed_and_titles_found(texts):
+    assert {match.key for match in texts.search("paid invoices", 5)} == {1, 2}
+    assert [match.key for match in texts.search("honey", 5)] == [3]
+    assert texts.search("nothing matches here", 5) == []
+
+
+@pytest.mark.parametrize("query", ['text:"', "a AND (b", "NOT", "+ - && ||", "path:honey^9 OR *", "", "\x00", "🙂"])
+def test_a_question_is_never_query_syntax(texts, query):
+    texts.search(query, 5)
+
+
+def test_updates_remove_and_replace(texts, tmp_path):
+    texts.update(Change((1,), (2,), 2), [(2, chunk("Entirely new words"))])
+    again = TantivyTextIndex(tmp_path / "text")
+    assert (again.generation, again.keys()) == (2, [2, 3])
+    assert again.search("invoice", 5) == []
+    assert [match.key for match in again.search("entirely", 5)] == [2]
+
+
+def test_a_damaged_text_index_has_no_generation(texts, tmp_path):
+    (meta,) = (tmp_path / "text").glob("*/meta.json")
+    meta.write_text("{")
+    assert TantivyTextIndex(tmp_path / "text").generation is None
