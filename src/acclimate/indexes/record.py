@@ -1,171 +1,320 @@
-"""The record: what a library holds, in one SQLite file. Reading; `writer.py` writes.
-
-This module knows no files of the user, no models and no indexes. A `Record` may hold a snapshot: then it sees one
-generation until it is refreshed, whatever another process commits meanwhile.
-"""
+"""The record: one SQLite file that holds documents, chunks and vectors. Everything else is derived from it."""
 
 from __future__ import annotations
 
+import json
 import sqlite3
-import threading
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from acclimate.errors import LibraryError
 from acclimate.indexes.base import Change, Vectors
-from acclimate.indexes.faults import REPAIR, storage_errors
-from acclimate.indexes.rows import (
-    CHUNK_COLUMNS,
-    DOCUMENT_COLUMNS,
-    Counts,
-    DocumentInfo,
-    FileState,
-    chunk_from,
-    document_from,
-)
-from acclimate.indexes.schema import connect
-from acclimate.types import Chunk, Document
+from acclimate.types import Box, Chunk, Document, Element
 
-_BATCH = 500  # rows per query: well under SQLite's limit of 32,766 parameters, and a lock is never held for long
-_CHUNKS = f"SELECT {CHUNK_COLUMNS} FROM chunks c JOIN documents d ON d.id = c.document"  # noqa: S608 - a constant
-_VECTORS = (
-    "SELECT c.key, v.vector FROM chunks c "
-    "JOIN vectors v ON v.hash = c.hash AND v.embedder = (SELECT embedder FROM library) "
-)
+_VERSION = 1
+_SCHEMA = """
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE documents (
+    id INTEGER PRIMARY KEY, path TEXT NOT NULL UNIQUE, sha256 TEXT NOT NULL, size INTEGER NOT NULL,
+    mtime_ns INTEGER NOT NULL, chunker TEXT NOT NULL, title TEXT NOT NULL, media_type TEXT NOT NULL,
+    text TEXT NOT NULL, elements TEXT NOT NULL, page_starts TEXT NOT NULL, metadata TEXT NOT NULL);
+CREATE TABLE chunks (
+    key INTEGER PRIMARY KEY AUTOINCREMENT, document INTEGER NOT NULL REFERENCES documents (id) ON DELETE CASCADE,
+    id TEXT NOT NULL, start INTEGER NOT NULL, end INTEGER NOT NULL, text TEXT NOT NULL, headings TEXT NOT NULL,
+    page INTEGER);
+CREATE INDEX chunks_of_document ON chunks (document);
+CREATE TABLE vectors (
+    key INTEGER NOT NULL REFERENCES chunks (key) ON DELETE CASCADE, embedder TEXT NOT NULL, vector BLOB NOT NULL,
+    PRIMARY KEY (key, embedder)) WITHOUT ROWID;
+CREATE TABLE changes (key INTEGER NOT NULL, added INTEGER NOT NULL, generation INTEGER NOT NULL);
+CREATE INDEX changes_by_generation ON changes (generation);
+CREATE TRIGGER chunk_added AFTER INSERT ON chunks BEGIN
+    INSERT INTO changes VALUES (new.key, 1, (SELECT value FROM meta WHERE key = 'generation') + 1); END;
+CREATE TRIGGER chunk_removed AFTER DELETE ON chunks BEGIN
+    INSERT INTO changes VALUES (old.key, 0, (SELECT value FROM meta WHERE key = 'generation') + 1); END;
+INSERT INTO meta VALUES ('generation', '0');
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class FileState:
+    """What a file was when it was ingested; `mtime_ns` is its time of change in nanoseconds."""
+
+    path: str
+    sha256: str
+    size: int
+    mtime_ns: int
+    chunker: str
 
 
 class Record:
-    """Documents, chunks and vectors. Safe to use from several threads. Errors are LibraryError."""
+    """The library's SQLite file at `file`, made where it is missing. Usable from one thread.
+
+    Raises LibraryError where the file is damaged or was made by a newer version.
+    """
 
     def __init__(self, file: Path) -> None:
-        """Open `file`; it is made where it does not exist."""
         self.file = file
-        self._connection = connect(file)
-        self._lock = threading.RLock()
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with self._translated():
+            self._db = sqlite3.connect(file, timeout=30, isolation_level=None, check_same_thread=False)
+            self._db.execute("PRAGMA journal_mode = WAL")
+            self._db.execute("PRAGMA synchronous = FULL")
+            self._db.execute("PRAGMA foreign_keys = ON")
+            with self.transaction():
+                version = self._db.execute("PRAGMA user_version").fetchone()[0]
+                if version == 0:
+                    for statement in _statements(_SCHEMA):
+                        self._db.execute(statement)
+                    self._db.execute(f"PRAGMA user_version = {_VERSION}")
+        if version > _VERSION:
+            raise LibraryError(
+                f"{file} has the format {version}; this Acclimate knows {_VERSION}.",
+                hint="pip install --upgrade acclimate",
+            )
 
     def close(self) -> None:
-        """Close the file. A second call does nothing."""
-        with self._lock:
-            self._connection.close()
+        """Close the file."""
+        self._db.close()
 
-    def hold(self) -> None:
-        """Look at what is committed now, and go on seeing exactly that until `hold` or `release`."""
-        self.release()
-        with self._lock, storage_errors(self.file):
-            self._connection.execute("BEGIN")
-            self._connection.execute("SELECT generation FROM library").fetchone()
-
-    def release(self) -> None:
-        """Let go of the snapshot: see each commit as it comes."""
-        with self._lock, storage_errors(self.file):
-            if self._connection.in_transaction:
-                self._connection.execute("COMMIT")
-
-    def query(self, sql: str, values: Sequence[object] = ()) -> list[Any]:
-        """All rows of a query."""
-        with self._lock, storage_errors(self.file):
-            return self._connection.execute(sql, values).fetchall()
-
-    @property
-    def uuid(self) -> str:
-        """Identifies this record among all: two with equal generations need not hold the same."""
-        return str(self.query("SELECT uuid FROM library")[0][0])
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All or nothing: what is written inside becomes visible and durable at the end, or not at all."""
+        with self._translated():
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+            except BaseException:
+                if self._db.in_transaction:  # a full disk has rolled back already
+                    self._db.execute("ROLLBACK")
+                raise
+            self._db.execute("COMMIT")
 
     @property
     def generation(self) -> int:
-        """Counts the transactions that changed what there is to search."""
-        return int(self.query("SELECT generation FROM library")[0][0])
+        """Counts the transactions that changed chunks or the embedder."""
+        return int(self._meta("generation") or 0)
 
     @property
-    def embedder(self) -> tuple[str, int] | None:
-        """Fingerprint and dimensions of the vectors in use; None where nothing was ingested yet."""
-        rows = self.query("SELECT fingerprint, dimensions FROM embedders WHERE id = (SELECT embedder FROM library)")
-        return (rows[0][0], rows[0][1]) if rows else None
+    def embedder(self) -> str | None:
+        """Fingerprint of the embedder whose vectors are searched; None before the first ingest."""
+        return self._meta("embedder")
 
-    def counts(self) -> Counts:
-        """How much there is."""
-        tables = ("documents", "chunks", "vectors", "failures")
-        return Counts(*self.query("SELECT " + ", ".join(f"(SELECT count(*) FROM {table})" for table in tables))[0])  # noqa: S608
+    def set_embedder(self, fingerprint: str) -> None:
+        """Search by this embedder's vectors from now on, and drop all others."""
+        self._set_meta("embedder", fingerprint)
+        self._db.execute("DELETE FROM vectors WHERE embedder <> ?", (fingerprint,))
+        self.bump()
+        self._set_meta("embedder_since", str(self.generation))
 
-    def states(self) -> dict[str, FileState]:
-        """Path to what is known of its file, for each document."""
-        return {row[0]: FileState(*row) for row in self.query("SELECT path, sha256, size, mtime_ns, made_by FROM documents")}
+    def embedder_since(self) -> int:
+        """The generation in which the present embedder came; indexes older than that hold another's vectors."""
+        return int(self._meta("embedder_since") or 0)
 
-    def failures(self) -> dict[str, str]:
-        """Path to reason, for each file that the last ingest could not read."""
-        return dict(self.query("SELECT path, reason FROM failures ORDER BY path"))
+    def bump(self) -> None:
+        """End a change of chunks: the next generation."""
+        self._set_meta("generation", str(self.generation + 1))
 
-    def documents(self) -> list[DocumentInfo]:
-        """All documents by path, without their text."""
-        rows = self.query(
-            "SELECT path, title, media_type, sha256, size, length(text), json_array_length(page_starts), "
-            "(SELECT count(*) FROM chunks WHERE document = documents.id) FROM documents ORDER BY path"
+    def files(self) -> dict[str, FileState]:
+        """The ingested files by path."""
+        rows = self._db.execute("SELECT path, sha256, size, mtime_ns, chunker FROM documents")
+        return {row[0]: FileState(*row) for row in rows}
+
+    def touch(self, path: str, size: int, mtime_ns: int) -> None:
+        """Note that an unchanged file has another time."""
+        self._db.execute("UPDATE documents SET size = ?, mtime_ns = ? WHERE path = ?", (size, mtime_ns, path))
+
+    def remove(self, path: str) -> None:
+        """Remove a document with its chunks and vectors."""
+        self._db.execute(
+            "DELETE FROM chunks WHERE document = (SELECT id FROM documents WHERE path = ?)", (path,)
+        )  # not by cascade, which would not fire the trigger
+        self._db.execute("DELETE FROM documents WHERE path = ?", (path,))
+
+    def put(
+        self, document: Document, state: FileState, chunks: Sequence[Chunk], vectors: Vectors, embedder: str
+    ) -> None:
+        """Put a document in place of its older version, with its chunks and their vectors [n, d]."""
+        self.remove(state.path)
+        added = self._db.execute(
+            "INSERT INTO documents (path, sha256, size, mtime_ns, chunker, title, media_type, text, elements, "
+            "page_starts, metadata) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                *(state.path, state.sha256, state.size, state.mtime_ns, state.chunker),
+                *(document.title, document.media_type, document.text, _dump_elements(document)),
+                *(json.dumps(document.page_starts), json.dumps(dict(document.metadata))),
+            ),
+        ).lastrowid
+        for chunk, vector in zip(chunks, vectors, strict=True):
+            key = self._db.execute(
+                "INSERT INTO chunks (document, id, start, end, text, headings, page) VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (added, chunk.id, chunk.start, chunk.end, chunk.text, json.dumps(chunk.headings), chunk.page),
+            ).lastrowid
+            self.put_vector(key or 0, embedder, vector)
+
+    def put_vector(self, key: int, embedder: str, vector: Vectors) -> None:
+        """Keep the vector [d] of a chunk under an embedder."""
+        self._db.execute("INSERT INTO vectors VALUES (?, ?, ?)", (key, embedder, vector.astype("<f4").tobytes()))
+
+    def vectors_by_chunk_id(self, embedder: str, path: str) -> dict[str, Vectors]:
+        """Vectors of a document's present chunks, to be used again where a chunk stays as it is."""
+        rows = self._db.execute(
+            "SELECT c.id, v.vector FROM chunks c JOIN documents d ON d.id = c.document "
+            "JOIN vectors v ON v.key = c.key AND v.embedder = ? WHERE d.path = ?",
+            (embedder, path),
         )
-        return [DocumentInfo(*row) for row in rows]
+        return {row[0]: np.frombuffer(row[1], "<f4") for row in rows}
 
-    def document(self, path: str) -> Document:
-        """The document at `path`. Raises LibraryError where there is none."""
-        rows = self.query(f"SELECT {DOCUMENT_COLUMNS} FROM documents WHERE path = ?", (path,))  # noqa: S608
-        if not rows:
-            raise LibraryError(f"the library holds no document '{path}'.", hint="acclimate ingest")
-        return document_from(rows[0])
+    def missing_vectors(self, embedder: str, limit: int) -> dict[int, Chunk]:
+        """Up to `limit` chunks that have no vector under `embedder`."""
+        rows = self._db.execute(
+            "SELECT key FROM chunks EXCEPT SELECT key FROM vectors WHERE embedder = ? ORDER BY key LIMIT ?",
+            (embedder, limit),
+        )
+        keys = [row[0] for row in rows]
+        return dict(zip(keys, self.chunks(keys), strict=True))
 
-    def chunks_of(self, path: str) -> list[Chunk]:
-        """The chunks of one document in reading order; [] where there is no such document."""
-        return [chunk_from(row)[1] for row in self.query(f"{_CHUNKS} WHERE d.path = ? ORDER BY c.key", (path,))]
+    def vectors(self, keys: Sequence[int], embedder: str) -> Iterator[tuple[int, Vectors]]:
+        """(key, [d]) in the order of the keys."""
+        for batch in _batches(keys):
+            marks = ",".join("?" * len(batch))
+            rows = self._db.execute(
+                f"SELECT key, vector FROM vectors WHERE embedder = ? AND key IN ({marks})",  # noqa: S608 - marks only
+                (embedder, *batch),
+            )
+            found = {row[0]: np.frombuffer(row[1], "<f4") for row in rows}
+            yield from ((key, found[key]) for key in batch)
 
     def chunks(self, keys: Sequence[int]) -> list[Chunk]:
-        """Chunks in the order of `keys`. Raises LibraryError where one is gone."""
+        """Chunks in the order of the keys. Raises LibraryError where one is missing."""
         found: dict[int, Chunk] = {}
-        for start in range(0, len(keys), _BATCH):
-            batch = [int(key) for key in keys[start : start + _BATCH]]
+        for batch in _batches(keys):
             marks = ",".join("?" * len(batch))
-            found.update(chunk_from(row) for row in self.query(f"{_CHUNKS} WHERE c.key IN ({marks})", batch))
-        try:
-            return [found[int(key)] for key in keys]
-        except KeyError as error:
+            rows = self._db.execute(
+                "SELECT c.key, c.id, d.path, c.start, c.end, c.text, d.title, c.headings, c.page "  # noqa: S608 - marks only
+                f"FROM chunks c JOIN documents d ON d.id = c.document WHERE c.key IN ({marks})",
+                batch,
+            )
+            for key, *values in rows:
+                values[6] = tuple(json.loads(values[6]))
+                found[key] = Chunk(*values)
+        if lost := [key for key in keys if key not in found]:
             raise LibraryError(
-                f"chunk {error.args[0]} is no longer in {self.file}: an ingest replaced it.", hint="Ask again.", retryable=True
+                f"the record has no chunk {lost[0]}, but an index has.", hint="acclimate doctor --repair"
+            )
+        return [found[key] for key in keys]
+
+    def keys(self) -> list[int]:
+        """All chunk keys, ascending."""
+        return [row[0] for row in self._db.execute("SELECT key FROM chunks ORDER BY key")]
+
+    def document(self, path: str) -> Document | None:
+        """A document with its text and elements; None where there is none of that path."""
+        row = self._db.execute(
+            "SELECT path, text, elements, title, media_type, sha256, page_starts, metadata "
+            "FROM documents WHERE path = ?",
+            (path,),
+        ).fetchone()
+        if row is None:
+            return None
+        return Document(
+            path=row[0],
+            text=row[1],
+            elements=_load_elements(row[2]),
+            title=row[3],
+            media_type=row[4],
+            sha256=row[5],
+            page_starts=tuple(json.loads(row[6])),
+            metadata=json.loads(row[7]),
+        )
+
+    def change_since(self, generation: int) -> Change:
+        """Keys removed and added after `generation`; a key that came and went is only removed."""
+        rows = self._db.execute("SELECT key, added FROM changes WHERE generation > ? ORDER BY rowid", (generation,))
+        state = {key: bool(added) for key, added in rows}
+        added = sorted(key for key, there in state.items() if there)
+        return Change(sorted(key for key, there in state.items() if not there), added, self.generation)
+
+    def whole(self) -> Change:
+        """Everything, as a change of an empty index."""
+        return Change((), self.keys(), self.generation)
+
+    def problems(self) -> list[str]:
+        """What is wrong with the record itself; [] where all is well."""
+        found = [row[0] for row in self._db.execute("PRAGMA integrity_check") if row[0] != "ok"]
+        wrong = self._db.execute(
+            "SELECT COUNT(*) FROM chunks c JOIN documents d ON d.id = c.document "
+            "WHERE substr(d.text, c.start + 1, c.end - c.start) <> c.text"
+        ).fetchone()[0]
+        lacking = self._db.execute(
+            "SELECT COUNT(*) FROM chunks WHERE key NOT IN (SELECT key FROM vectors WHERE embedder = ?)",
+            (self.embedder or "",),
+        ).fetchone()[0]
+        doubled = self._db.execute(
+            "SELECT COUNT(*) FROM (SELECT 1 FROM chunks GROUP BY document, id HAVING COUNT(*) > 1)"
+        ).fetchone()[0]
+        found += [f"{wrong} chunks differ from their document's text"] if wrong else []
+        found += [f"{lacking} chunks have no vector"] if lacking else []
+        return found + ([f"{doubled} chunks are doubled"] if doubled else [])
+
+    def _meta(self, key: str) -> str | None:
+        row = self._db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+        return str(row[0]) if row else None
+
+    def _set_meta(self, key: str, value: str) -> None:
+        self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.OperationalError as error:
+            text = str(error)
+            if "locked" in text or "busy" in text:
+                raise LibraryError(
+                    f"{self.file} is in use by another ingest.", hint="Wait for it, then run again.", retryable=True
+                ) from error
+            if "full" in text or "disk I/O" in text:
+                raise LibraryError(
+                    f"{self.file} cannot grow: {text}.",
+                    hint="Free disk space and run again; nothing is lost.",
+                    retryable=True,
+                ) from error
+            raise LibraryError(f"{self.file}: {text}.", hint="acclimate doctor") from error
+        except sqlite3.DatabaseError as error:
+            raise LibraryError(
+                f"{self.file} is damaged: {error}.", hint=f"Move {self.file} away and run: acclimate ingest"
             ) from error
 
-    def changes_since(self, generation: int) -> Change | None:
-        """What an index of `generation` lacks; None where the log does not reach back that far."""
-        now = self.generation
-        rows = self.query("SELECT last_key FROM generations WHERE generation = ?", (generation,))
-        if not rows:
-            return None
-        last_key = rows[0][0]
-        removed = self.query(
-            "SELECT key FROM removed WHERE generation > ? AND key <= ? ORDER BY key", (generation, last_key)
-        )
-        added = self.query("SELECT key FROM chunks WHERE key > ? ORDER BY key", (last_key,))
-        return Change([row[0] for row in removed], [row[0] for row in added], now)
 
-    def everything(self) -> Change:
-        """What an empty index lacks."""
-        return Change((), [row[0] for row in self.query("SELECT key FROM chunks ORDER BY key")], self.generation)
+def _statements(script: str) -> list[str]:
+    """A script's statements; triggers hold semicolons of their own. (`executescript` would commit.)"""
+    statements, current = [], ""
+    for line in script.strip().splitlines():
+        current += line + "\n"
+        if sqlite3.complete_statement(current):
+            statements.append(current)
+            current = ""
+    return statements
 
-    def each_chunk(self, keys: Sequence[int]) -> Iterator[tuple[int, Chunk]]:
-        """(key, chunk) for ascending `keys` as a `Change` gives them."""
-        for row in self._each(f"{_CHUNKS} WHERE c.key BETWEEN ? AND ? ORDER BY c.key", keys):
-            yield chunk_from(row)
 
-    def each_vector(self, keys: Sequence[int]) -> Iterator[tuple[int, Vectors]]:
-        """(key, [d]) for ascending `keys` as a `Change` gives them."""
-        for key, blob in self._each(f"{_VECTORS} WHERE c.key BETWEEN ? AND ? ORDER BY c.key", keys):
-            yield key, np.frombuffer(blob, np.float32)
+def _batches(keys: Sequence[int], size: int = 500) -> Iterator[Sequence[int]]:
+    return (keys[start : start + size] for start in range(0, len(keys), size))
 
-    def _each(self, sql: str, keys: Sequence[int]) -> Iterator[Any]:
-        # `keys` are all that exist from the first to the last, so a range finds them, in order, without a lookup each.
-        for start in range(0, len(keys), _BATCH):
-            batch = keys[start : start + _BATCH]
-            rows = self.query(sql, (batch[0], batch[-1]))
-            if len(rows) != len(batch):
-                raise LibraryError(
-                    f"{self.file}: {len(batch)} rows expected from key {batch[0]} to {batch[-1]}, {len(rows)} found.",
-                    hint=REPAIR,
-                )
-            yield from rows
+
+def _dump_elements(document: Document) -> str:
+    rows = [
+        [e.kind, e.start, e.end, e.level, e.page, list(asdict(e.box).values()) if e.box else None]
+        for e in document.elements
+    ]
+    return json.dumps(rows, separators=(",", ":"))
+
+
+def _load_elements(text: str) -> tuple[Element, ...]:
+    return tuple(
+        Element(row[0], row[1], row[2], row[3], row[4], Box(*row[5]) if row[5] else None) for row in json.loads(text)
+    )
