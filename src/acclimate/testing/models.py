@@ -8,6 +8,25 @@ from acclimate.errors import PromptTooLongError
 from acclimate.models.base import Completion, Engine, Generation, OnText
 from acclimate.types import Message
 
+
+class Heard:
+    """An `OnText` that keeps the pieces and goes on until it has heard `limit` of them (None: never ends)."""
+
+    def __init__(self, limit: int | None = None) -> None:
+        self.pieces: list[str] = []
+        self._limit = limit
+
+    def __call__(self, piece: str) -> bool:
+        """Take a piece."""
+        self.pieces.append(piece)
+        return self._limit is None or len(self.pieces) < self._limit
+
+    @property
+    def text(self) -> str:
+        """All pieces together."""
+        return "".join(self.pieces)
+
+
 Script = Callable[[Sequence[Message]], str]
 _SHORT = [Message("system", "Answer in a few words."), Message("user", "What is the capital of France?")]
 
@@ -62,9 +81,9 @@ def check_engine(engine: Engine, *, counts_exactly: bool = True) -> None:
     `counts_exactly` is False for engines that can only estimate a prompt's tokens.
     """
     options = Generation(max_tokens=12)
-    pieces: list[str] = []
-    first = engine.generate(_SHORT, options, lambda piece: pieces.append(piece) is None)
-    _require("".join(pieces) == first.text, "the pieces concatenate to the text")
+    heard = Heard()
+    first = engine.generate(_SHORT, options, heard)
+    _require(heard.text == first.text, "the pieces concatenate to the text")
     _require(first.completion_tokens <= 12, "max_tokens bounds the answer")
     _require(first.finish in ("stop", "length"), "an answer that nobody cancels ends by stop or length")
     _require(engine.generate(_SHORT, options).text == first.text, "temperature 0 is repeatable")
@@ -88,22 +107,20 @@ def _check_length(engine: Engine) -> None:
 
 
 def _check_cancel(engine: Engine, text: str) -> None:
-    heard: list[str] = []
-    cancelled = engine.generate(_SHORT, Generation(max_tokens=12), lambda piece: heard.append(piece) is not None)
-    _require(len(heard) <= 1, "nothing is sent after on_text returned False")
-    _require("".join(heard) == cancelled.text, "a cancelled text is what was sent")
+    heard = Heard(limit=1)
+    cancelled = engine.generate(_SHORT, Generation(max_tokens=12), heard)
+    _require(len(heard.pieces) <= 1, "nothing is sent after on_text returned False")
+    _require(heard.text == cancelled.text, "a cancelled text is what was sent")
     _require(not text or cancelled.finish == "cancelled", "a cancelled answer says so")
 
 
 def _check_stop(engine: Engine, text: str) -> None:
     if len(text) < 4:
         return
-    stop, heard = text[2:4], list[str]()
-    stopped = engine.generate(
-        _SHORT, Generation(max_tokens=12, stop=(stop,)), lambda piece: heard.append(piece) is None
-    )
+    stop, heard = text[2:4], Heard()
+    stopped = engine.generate(_SHORT, Generation(max_tokens=12, stop=(stop,)), heard)
     _require(stopped.text == text[: text.index(stop)], "the text ends before a stop string")
-    _require("".join(heard) == stopped.text, "no part of a stop string is sent")
+    _require(heard.text == stopped.text, "no part of a stop string is sent")
     _require(stopped.finish == "stop", "a stop string ends by stop")
 
 

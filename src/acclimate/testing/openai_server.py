@@ -10,6 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from acclimate.models.base import Engine, Generation
+from acclimate.testing.models import Heard
 from acclimate.types import Message
 
 
@@ -61,11 +62,14 @@ def serve_chat(engine: Engine) -> Iterator[ChatServer]:
 
 def _events(state: ChatServer, body: dict[str, Any]) -> Iterator[str]:
     messages = [Message(message["role"], message["content"]) for message in body["messages"]]
-    pieces: list[str] = []
+    heard = Heard()
     options = Generation(max_tokens=body["max_tokens"], stop=tuple(body.get("stop", ())))
-    done = state.engine.generate(messages, options, lambda piece: pieces.append(piece) is None)
+    done = state.engine.generate(messages, options, heard)
     base = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "model": body["model"]}
-    deltas: list[dict[str, str]] = [{"role": "assistant", "content": ""}, *({"content": piece} for piece in pieces)]
+    deltas: list[dict[str, str]] = [
+        {"role": "assistant", "content": ""},
+        *({"content": piece} for piece in heard.pieces),
+    ]
     for delta in deltas:
         yield _event({**base, "choices": [{"index": 0, "delta": delta, "finish_reason": None}]})
     yield _event({**base, "choices": [{"index": 0, "delta": {}, "finish_reason": done.finish}]})

