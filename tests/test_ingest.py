@@ -161,12 +161,66 @@ def test_an_interrupted_migration_goes_on_and_serves_the_old_vectors(place):
 
 def test_indexes_that_are_gone_or_damaged_are_built_again(place):
     place.run()
-    (place.folder / "indexes" / "vector" / "stamp.json").unlink()
-    (meta,) = (place.folder / "indexes" / "text").glob("*/meta.json")
+    (stamp,) = (place.folder / "indexes").glob("*/vector/stamp.json")
+    stamp.unlink()
+    (meta,) = (place.folder / "indexes").glob("*/text/*/meta.json")
     meta.write_text("{")
     place.reopen()
     assert place.library.check() == []
     assert len(place.library.texts.search("honey", 5)) == 1
+
+
+def test_a_moved_file_is_not_embedded_again(place):
+    place.run()
+    (place.root / "sub/b.md").rename(place.root / "c.md")
+    report = place.run()
+    assert (counts(report), report.embedded) == ((1, 0, 1, 1, 0), 0)
+    assert place.library.check() == []
+
+
+def test_indexes_of_another_record_are_not_taken_for_its_own(place):
+    place.run()
+    place.library.close()
+    for file in place.folder.glob("library.db*"):
+        file.unlink()
+    for file in list(place.root.rglob("*.*")):
+        file.unlink()
+    place.write("x.txt", "Plums are blue.\n\nFigs are brown.")
+    place.write("y.md", "# Goats\n\nGoats eat grass.")
+    place.library = Library(place.folder)
+    place.run()
+    assert place.library.texts.search("honey", 5) == []
+    assert len(place.library.texts.search("grass", 5)) == 1
+    assert place.library.check() == []
+
+
+def test_a_zeroed_index_is_found(place):
+    place.run()
+    (rows,) = (place.folder / "indexes").glob("*/vector/*.rows")
+    rows.write_bytes(bytes(rows.stat().st_size))
+    place.reopen()
+    assert any("vector" in problem for problem in place.library.check())
+    place.library.repair()
+    assert place.library.check() == []
+
+
+def test_scores_after_a_removal_are_those_of_a_new_library(place, tmp_path):
+    for number in range(30):
+        place.write(f"n{number}.txt", "Bees and honey everywhere.")
+    place.run()
+    for number in range(30):
+        (place.root / f"n{number}.txt").unlink()
+    place.run()
+    scores = [match.score for match in place.library.texts.search("honey", 5)]
+    place.library.repair()
+    assert scores == [match.score for match in place.library.texts.search("honey", 5)]
+
+
+def test_a_second_ingest_at_the_same_time_is_told_to_wait(place):
+    from filelock import FileLock
+
+    with FileLock(place.folder / "ingest.lock"), pytest.raises(LibraryError, match="another ingest"):
+        place.run()
 
 
 def test_check_sees_an_index_that_differs(place):

@@ -8,6 +8,7 @@ keeps its old version. A crash at any moment repeats a few files and never leave
 from __future__ import annotations
 
 import hashlib
+import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -15,17 +16,16 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Protocol
 
-import numpy as np
+from filelock import FileLock, Timeout
 
 from acclimate.chunking.base import Chunker
-from acclimate.embeddings.base import Embedder, Vectors
-from acclimate.errors import DocumentError, ProjectError
+from acclimate.embeddings.base import Embedder
+from acclimate.errors import DocumentError, LibraryError, ProjectError
 from acclimate.indexes.library import Library
-from acclimate.indexes.record import FileState
+from acclimate.indexes.record import FileState, embedded_hash, embedding_text
 from acclimate.types import Chunk, Document
 
 _GROUP = 512  # chunks embedded together: enough to sort by length well, few enough to lose little in a crash
-_PATH_CHARACTERS = 150  # of title and headings put before a chunk for embedding, some 40 tokens
 
 Parse = Callable[[Path, str], Document]
 
@@ -99,6 +99,27 @@ def ingest(
     `check_all` hashes every file, even where size and time are as before; `allow_empty` accepts that no file is left.
     Raises ProjectError where the folder is missing or empty: an unmounted disk must not empty the library.
     """
+    try:
+        with FileLock(library.folder / "ingest.lock", timeout=0):
+            return _ingest(root, library, parse, chunker, embedder, include, exclude, check_all, allow_empty, progress)
+    except Timeout as error:
+        raise LibraryError(
+            f"another ingest of {library.folder} is running.", hint="Wait for it, then run again.", retryable=True
+        ) from error
+
+
+def _ingest(
+    root: Path,
+    library: Library,
+    parse: Parse,
+    chunker: Chunker,
+    embedder: Embedder,
+    include: Sequence[str],
+    exclude: Sequence[str],
+    check_all: bool,
+    allow_empty: bool,
+    progress: Progress | None,
+) -> IngestReport:
     started, progress = time.perf_counter(), progress or Silence()
     record = library.record
     files = _walk(root, include, exclude)
@@ -109,20 +130,20 @@ def ingest(
             hint="Check [documents] path; to remove them all: acclimate ingest --allow-empty",
         )
     embedded = _migrate(library, embedder, progress)
-
-    gone = sorted(known.keys() - files.keys())
-    with record.transaction():
-        for path in gone:
-            record.remove(path)
-        if gone:
-            record.bump()
-
     due = {path: file for path, file in files.items() if not _untouched(file, known.get(path), chunker, check_all)}
     failures: list[Failure] = []
     counts = {"added": 0, "changed": 0, "touched": 0}
     for group in _groups(due, known, library, parse, chunker, failures, counts):
         embedded += _store(group, library, embedder, progress)
         progress.files(counts["added"] + counts["changed"] + counts["touched"] + len(failures), len(due))
+
+    # Last, so that a file that only moved finds its vectors.
+    gone = sorted(known.keys() - files.keys())
+    with record.transaction():
+        for path in gone:
+            record.remove(path)
+        if gone:
+            record.bump()
     library.catch_up()
     chunks = record.keys()
     return IngestReport(
@@ -138,12 +159,6 @@ def ingest(
     )
 
 
-def embedding_text(chunk: Chunk) -> str:
-    """What is embedded for a chunk: the end of its heading path, then its text."""
-    path = chunk.heading_path[-_PATH_CHARACTERS:]
-    return f"{path}\n{chunk.text}" if path else chunk.text
-
-
 def _walk(root: Path, include: Sequence[str], exclude: Sequence[str]) -> dict[str, Path]:
     """Files under `root` by POSIX path; hidden ones and links that lead outside are left out."""
     if not root.is_dir():
@@ -152,7 +167,9 @@ def _walk(root: Path, include: Sequence[str], exclude: Sequence[str]) -> dict[st
         )
     inside = root.resolve()
     found = {}
-    for file in sorted(root.rglob("*")):
+    # A folder that cannot be listed is an error: to skip it would remove its documents from the library.
+    walked = os.walk(root, onerror=_raise)
+    for file in sorted(Path(folder, name) for folder, _, names in walked for name in names):
         path = file.relative_to(root).as_posix()
         hidden = any(part.startswith(".") for part in path.split("/"))
         if hidden or not file.is_file() or not file.resolve().is_relative_to(inside):
@@ -160,6 +177,10 @@ def _walk(root: Path, include: Sequence[str], exclude: Sequence[str]) -> dict[st
         if _matches(path, include) and not _matches(path, exclude):
             found[path] = file
     return found
+
+
+def _raise(error: OSError) -> None:
+    raise error
 
 
 def _matches(path: str, patterns: Iterable[str]) -> bool:
@@ -222,16 +243,14 @@ def _state(file: Path, path: str, chunker: Chunker) -> FileState:
 def _store(group: _Group, library: Library, embedder: Embedder, progress: Progress) -> int:
     """Embed what is new in a group and put its documents into the record at once; how many chunks were embedded."""
     record = library.record
-    kept: dict[str, Vectors] = {}
-    for _, state, _ in group.documents:
-        kept |= record.vectors_by_chunk_id(embedder.fingerprint, state.path)
-    new = [chunk for _, _, chunks in group.documents for chunk in chunks if chunk.id not in kept]
-    vectors = embedder.embed_passages([embedding_text(chunk) for chunk in new], progress.chunks)
-    kept |= {chunk.id: vector for chunk, vector in zip(new, vectors, strict=True)}
+    texts = {embedded_hash(chunk): embedding_text(chunk) for _, _, chunks in group.documents for chunk in chunks}
+    kept = record.vectors_by_hash(embedder.fingerprint, list(texts))
+    new = {hashed: text for hashed, text in texts.items() if hashed not in kept}
+    vectors = embedder.embed_passages(list(new.values()), progress.chunks)
+    kept |= dict(zip(new, vectors, strict=True))
     with record.transaction():
         for document, state, chunks in group.documents:
-            rows = np.stack([kept[chunk.id] for chunk in chunks]) if chunks else np.empty((0, 0), np.float32)
-            record.put(document, state, chunks, rows, embedder.fingerprint)
+            record.put(document, state, chunks, kept, embedder.fingerprint)
         record.bump()
     return len(new)
 

@@ -14,7 +14,7 @@ TEMPLATE = (
 
 @pytest.fixture
 def tokenizer():
-    letters = {chr(code): code for code in range(32, 127)} | {"\n": 10, "[unk]": 0}
+    letters = {letter: number for number, letter in enumerate(["[unk]", "\n", *map(chr, range(32, 127))])}
     tokenizer = Tokenizer(models.BPE(vocab=letters, merges=[], unk_token="[unk]"))
     tokenizer.pre_tokenizer = pre_tokenizers.Split("", "isolated")
     tokenizer.add_special_tokens([AddedToken("<|im_start|>"), AddedToken("<|im_end|>")])

@@ -112,9 +112,9 @@ def test_from_the_hub_once_and_then_from_here(hub, entry):
 
 def test_a_cut_download_is_resumed_where_it_stopped(hub, entry):
     entry(HUB)
-    hub.cut_after = 500_000
+    hub.cut_after = 1 << 19
     assert fetch.resolve("tiny", "language").weights.read_bytes() == WEIGHTS
-    assert hub.ranges == [None, "bytes=500000-"]
+    assert hub.ranges == [None, f"bytes={1 << 19}-"]
 
 
 def test_the_next_source_is_tried(hub, entry, wheels):
@@ -182,7 +182,7 @@ def test_a_hub_id_is_recorded_at_the_first_fetch(hub):
 
 def test_pickles_are_refused(hub):
     hub.files["/api/models/org/repo"] = b'{"siblings": [{"rfilename": "pytorch_model.bin"}]}'
-    with pytest.raises(ModelError, match="neither model.safetensors") as caught:
+    with pytest.raises(ModelError, match="neither") as caught:
         fetch.resolve("org/repo", "embedder")
     assert "Pickled" in caught.value.hint
     with pytest.raises(ModelError, match="may hold code"):

@@ -15,6 +15,10 @@ from acclimate.indexes.text import TantivyTextIndex
 from acclimate.indexes.vector import ExactVectorIndex
 from acclimate.types import Chunk
 
+# Tantivy counts removed rows in its word statistics until it merges them away, which makes scores stale. Building a
+# library below this many chunks again takes under two seconds.
+_REBUILD_TEXT_BELOW = 20_000
+
 log = logging.getLogger(__name__)
 
 
@@ -43,8 +47,12 @@ class Library:
                 self.vectors.update(change, self.record.vectors(change.added, embedder))
             if self.texts.generation != self.record.generation:
                 change = self._change_for(self.texts, since=0)
+                if change.removed and len(self.record.keys()) < _REBUILD_TEXT_BELOW:
+                    self.texts.clear()
+                    change = self.record.whole()
                 chunks = (self.record.chunks(change.added[at : at + 500]) for at in range(0, len(change.added), 500))
                 self.texts.update(change, zip(change.added, (chunk for some in chunks for chunk in some), strict=True))
+            self.record.forget_changes()
 
     def _current(self) -> bool:
         return self.vectors.generation == self.texts.generation == self.record.generation
@@ -52,14 +60,14 @@ class Library:
     def _change_for(self, index: ExactVectorIndex | TantivyTextIndex, since: int) -> Change:
         """What the index lacks; an index that is damaged, ahead, or older than generation `since` begins anew."""
         held = index.generation
-        if held is not None and since <= held <= self.record.generation:
+        if held is not None and max(since, self.record.changes_from) <= held <= self.record.generation:
             return self.record.change_since(held)
         log.info("building %s", type(index).__name__)
         index.clear()
         return self.record.whole()
 
     def _open_indexes(self) -> tuple[ExactVectorIndex, TantivyTextIndex]:
-        indexes = self.folder / "indexes"
+        indexes = self.folder / "indexes" / self.record.id
         return ExactVectorIndex(indexes / "vector"), TantivyTextIndex(indexes / "text")
 
     def check(self) -> list[str]:
@@ -71,7 +79,7 @@ class Library:
         for name, index in (("vector", self.vectors), ("text", self.texts)):
             if index.generation != self.record.generation:
                 problems.append(f"the {name} index is of generation {index.generation}, not {self.record.generation}")
-            elif index.keys() != wanted:
+            elif index.keys() != wanted or not index.whole():
                 problems.append(f"the {name} index holds other chunks than the record")
         return problems
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
@@ -15,7 +17,9 @@ from acclimate.errors import LibraryError
 from acclimate.indexes.base import Change, Vectors
 from acclimate.types import Box, Chunk, Document, Element
 
+Key = TypeVar("Key", int, str)
 _VERSION = 1
+_PATH_CHARACTERS = 150  # of title and headings put before a chunk for embedding, some 40 tokens
 _SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE documents (
@@ -24,9 +28,10 @@ CREATE TABLE documents (
     text TEXT NOT NULL, elements TEXT NOT NULL, page_starts TEXT NOT NULL, metadata TEXT NOT NULL);
 CREATE TABLE chunks (
     key INTEGER PRIMARY KEY AUTOINCREMENT, document INTEGER NOT NULL REFERENCES documents (id) ON DELETE CASCADE,
-    id TEXT NOT NULL, start INTEGER NOT NULL, end INTEGER NOT NULL, text TEXT NOT NULL, headings TEXT NOT NULL,
-    page INTEGER);
+    id TEXT NOT NULL, hash TEXT NOT NULL, start INTEGER NOT NULL, end INTEGER NOT NULL, text TEXT NOT NULL,
+    headings TEXT NOT NULL, page INTEGER);
 CREATE INDEX chunks_of_document ON chunks (document);
+CREATE INDEX chunks_by_hash ON chunks (hash);
 CREATE TABLE vectors (
     key INTEGER NOT NULL REFERENCES chunks (key) ON DELETE CASCADE, embedder TEXT NOT NULL, vector BLOB NOT NULL,
     PRIMARY KEY (key, embedder)) WITHOUT ROWID;
@@ -36,7 +41,7 @@ CREATE TRIGGER chunk_added AFTER INSERT ON chunks BEGIN
     INSERT INTO changes VALUES (new.key, 1, (SELECT value FROM meta WHERE key = 'generation') + 1); END;
 CREATE TRIGGER chunk_removed AFTER DELETE ON chunks BEGIN
     INSERT INTO changes VALUES (old.key, 0, (SELECT value FROM meta WHERE key = 'generation') + 1); END;
-INSERT INTO meta VALUES ('generation', '0');
+INSERT INTO meta VALUES ('generation', '0'), ('id', lower(hex(randomblob(8))));
 """
 
 
@@ -95,6 +100,11 @@ class Record:
             self._db.execute("COMMIT")
 
     @property
+    def id(self) -> str:
+        """Names this record among all others; indexes of another record are never taken for this one's."""
+        return self._meta("id") or ""
+
+    @property
     def generation(self) -> int:
         """Counts the transactions that changed chunks or the embedder."""
         return int(self._meta("generation") or 0)
@@ -136,9 +146,14 @@ class Record:
         self._db.execute("DELETE FROM documents WHERE path = ?", (path,))
 
     def put(
-        self, document: Document, state: FileState, chunks: Sequence[Chunk], vectors: Vectors, embedder: str
+        self,
+        document: Document,
+        state: FileState,
+        chunks: Sequence[Chunk],
+        vectors: Mapping[str, Vectors],
+        embedder: str,
     ) -> None:
-        """Put a document in place of its older version, with its chunks and their vectors [n, d]."""
+        """Put a document in place of its older version, with its chunks and their vectors [d] by `embedded_hash`."""
         self.remove(state.path)
         added = self._db.execute(
             "INSERT INTO documents (path, sha256, size, mtime_ns, chunker, title, media_type, text, elements, "
@@ -149,25 +164,31 @@ class Record:
                 *(json.dumps(document.page_starts), json.dumps(dict(document.metadata))),
             ),
         ).lastrowid
-        for chunk, vector in zip(chunks, vectors, strict=True):
+        for chunk in chunks:
+            hashed, headings = embedded_hash(chunk), json.dumps(chunk.headings)
             key = self._db.execute(
-                "INSERT INTO chunks (document, id, start, end, text, headings, page) VALUES (?, ?, ?, ?, ?, ?, ?)",
-                (added, chunk.id, chunk.start, chunk.end, chunk.text, json.dumps(chunk.headings), chunk.page),
+                "INSERT INTO chunks (document, id, hash, start, end, text, headings, page) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                (added, chunk.id, hashed, chunk.start, chunk.end, chunk.text, headings, chunk.page),
             ).lastrowid
-            self.put_vector(key or 0, embedder, vector)
+            self.put_vector(key or 0, embedder, vectors[hashed])
 
     def put_vector(self, key: int, embedder: str, vector: Vectors) -> None:
         """Keep the vector [d] of a chunk under an embedder."""
         self._db.execute("INSERT INTO vectors VALUES (?, ?, ?)", (key, embedder, vector.astype("<f4").tobytes()))
 
-    def vectors_by_chunk_id(self, embedder: str, path: str) -> dict[str, Vectors]:
-        """Vectors of a document's present chunks, to be used again where a chunk stays as it is."""
-        rows = self._db.execute(
-            "SELECT c.id, v.vector FROM chunks c JOIN documents d ON d.id = c.document "
-            "JOIN vectors v ON v.key = c.key AND v.embedder = ? WHERE d.path = ?",
-            (embedder, path),
-        )
-        return {row[0]: np.frombuffer(row[1], "<f4") for row in rows}
+    def vectors_by_hash(self, embedder: str, hashes: Sequence[str]) -> dict[str, Vectors]:
+        """Vectors [d] of chunks in the record that were embedded from the same text, by its hash."""
+        found: dict[str, Vectors] = {}
+        for batch in _batches(hashes):
+            marks = ",".join("?" * len(batch))
+            rows = self._db.execute(
+                "SELECT c.hash, v.vector FROM chunks c JOIN vectors v ON v.key = c.key "  # noqa: S608 - marks only
+                f"WHERE v.embedder = ? AND c.hash IN ({marks})",
+                (embedder, *batch),
+            )
+            found |= {row[0]: np.frombuffer(row[1], "<f4") for row in rows}
+        return found
 
     def missing_vectors(self, embedder: str, limit: int) -> dict[int, Chunk]:
         """Up to `limit` chunks that have no vector under `embedder`."""
@@ -239,6 +260,17 @@ class Record:
         added = sorted(key for key, there in state.items() if there)
         return Change(sorted(key for key, there in state.items() if not there), added, self.generation)
 
+    @property
+    def changes_from(self) -> int:
+        """Changes after this generation are known; an index that is older must be built anew."""
+        return int(self._meta("changes_from") or 0)
+
+    def forget_changes(self) -> None:
+        """Drop the log of changes, once every index holds them."""
+        with self.transaction():
+            self._set_meta("changes_from", str(self.generation))
+            self._db.execute("DELETE FROM changes")
+
     def whole(self) -> Change:
         """Everything, as a change of an empty index."""
         return Change((), self.keys(), self.generation)
@@ -291,6 +323,17 @@ class Record:
             ) from error
 
 
+def embedding_text(chunk: Chunk) -> str:
+    """What is embedded for a chunk: the end of its heading path, then its text."""
+    path = chunk.heading_path[-_PATH_CHARACTERS:]
+    return f"{path}\n{chunk.text}" if path else chunk.text
+
+
+def embedded_hash(chunk: Chunk) -> str:
+    """Identifies the text that is embedded for a chunk, so that a file that only moved is not embedded again."""
+    return hashlib.sha256(embedding_text(chunk).encode()).hexdigest()[:32]
+
+
 def _statements(script: str) -> list[str]:
     """A script's statements; triggers hold semicolons of their own. (`executescript` would commit.)"""
     statements, current = [], ""
@@ -302,7 +345,7 @@ def _statements(script: str) -> list[str]:
     return statements
 
 
-def _batches(keys: Sequence[int], size: int = 500) -> Iterator[Sequence[int]]:
+def _batches(keys: Sequence[Key], size: int = 500) -> Iterator[Sequence[Key]]:
     return (keys[start : start + size] for start in range(0, len(keys), size))
 
 

@@ -35,6 +35,10 @@ class TantivyTextIndex:
         """See `TextIndex`."""
         return self._generation
 
+    def whole(self) -> bool:
+        """Whether Tantivy's own checksums of its files hold."""
+        return self._index is None or not self._index.searcher().num_docs or bool(self.keys())
+
     def keys(self) -> list[int]:
         """The chunk keys held, ascending."""
         if self._index is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
@@ -25,12 +26,17 @@ class ExactVectorIndex:
         self._keys: NDArray[np.int64] = np.empty(0, np.int64)
         self._rows: Vectors = np.empty((0, 0), np.float32)
         self._generation: int | None = None
+        self._crc = 0
         self._open()
 
     @property
     def generation(self) -> int | None:
         """See `VectorIndex`."""
         return self._generation
+
+    def whole(self) -> bool:
+        """Whether the rows on the disk are those that were written; reads them all."""
+        return not len(self._keys) or zlib.crc32(memoryview(self._rows).cast("B")) == self._crc
 
     def keys(self) -> list[int]:
         """The chunk keys held, ascending."""
@@ -54,20 +60,22 @@ class ExactVectorIndex:
         kept = ~np.isin(self._keys, np.array([*change.removed, *change.added], np.int64))
         name = f"{change.generation}"
         self._folder.mkdir(parents=True, exist_ok=True)
-        added, dimensions = [], self._rows.shape[1]
+        added, dimensions, crc = [], self._rows.shape[1], 0
         with (self._folder / f"{name}.rows").open("wb") as out:
             for at in range(0, len(self._keys), _BLOCK):
-                out.write(self._rows[at : at + _BLOCK][kept[at : at + _BLOCK]].tobytes())
+                crc = _write(out, self._rows[at : at + _BLOCK][kept[at : at + _BLOCK]], crc)
             for key, vector in vectors:
                 added.append(key)
                 dimensions = len(vector)
-                out.write(vector.astype(np.float32).tobytes())
+                crc = _write(out, vector.astype(np.float32), crc)
             sync(out)
         keys = np.concatenate([self._keys[kept], np.array(added, np.int64)])
         with (self._folder / f"{name}.keys").open("wb") as out:
             out.write(keys.tobytes())
             sync(out)
-        self._stamp({"generation": change.generation, "files": name, "count": len(keys), "dimensions": dimensions})
+        self._stamp(
+            {"generation": change.generation, "files": name, "count": len(keys), "dimensions": dimensions, "crc32": crc}
+        )
         self._open()
         for old in self._folder.iterdir():
             if old.name not in ("stamp.json", f"{name}.rows", f"{name}.keys"):
@@ -97,9 +105,16 @@ class ExactVectorIndex:
             self._keys = np.frombuffer(keys.read_bytes(), np.int64)
             shape = (count, dimensions)
             self._rows = np.memmap(rows, np.float32, "r", shape=shape) if count else np.empty(shape, np.float32)
+            self._crc = int(stamp["crc32"])
             self._generation = int(stamp["generation"])
         except (OSError, ValueError, KeyError, TypeError):
             return
+
+
+def _write(out: IO[Any], rows: Vectors, crc: int) -> int:
+    content = rows.tobytes()
+    out.write(content)
+    return zlib.crc32(content, crc)
 
 
 def sync(out: IO[Any]) -> None:

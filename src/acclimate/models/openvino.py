@@ -206,7 +206,7 @@ def _build(model: Path, adapter: Path | None, part: Path) -> None:
         source.symlink_to(model.resolve())
     try:
         with _quiet():
-            genai.LLMPipeline(source, "CPU", {**_PROPERTIES, "enable_save_ov_model": True})
+            genai.LLMPipeline(source, "CPU", enable_save_ov_model=True, **_PROPERTIES)
     except RuntimeError as error:
         raise ModelError(
             f"OpenVINO cannot read {model.name} ({info.architecture}): {str(error).strip().splitlines()[-1]}",
@@ -224,7 +224,7 @@ def _write_info(part: Path, info: ModelInfo) -> None:
 
 def _load(folder: Path) -> genai.LLMPipeline:
     with _quiet():
-        return genai.LLMPipeline(folder, "CPU", {**_PROPERTIES, "CACHE_DIR": str(folder / "compiled")})
+        return genai.LLMPipeline(folder, "CPU", CACHE_DIR=str(folder / "compiled"), **_PROPERTIES)
 
 
 def _key(sha256: str, adapter: Path | None) -> str:

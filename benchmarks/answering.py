@@ -1,0 +1,163 @@
+"""Answer a domain set's questions, beside LlamaIndex with the same model file through llama.cpp.
+
+    python -m benchmarks.answering --data DOMAINSET [--recipe rag] [--limit N] [--split test] [--articles K] [--gold]
+                                   [--peer llamaindex]
+
+The peer gets the same questions, the same GGUF file and the same number of passages of the same length; it retrieves with
+the same embedder and prompts with LlamaIndex's own default template. `--gold` shows the evidence's chunk only.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from acclimate.evaluation.metrics import Score, score, summarise
+from acclimate.evaluation.questions import read_questions
+from acclimate.models.fetch import resolve
+from acclimate.project import Project
+from acclimate.types import Answer, Hit, Question
+from benchmarks.harness import PEERS, emit, machine, require_peers
+
+
+class Gold:
+    """A retriever that knows: the chunk that holds the question's evidence."""
+
+    def __init__(self, project: Project, questions: Sequence[Question]) -> None:
+        record = project.library.record
+        self._found: dict[str, list[Hit]] = {}
+        for chunk in record.chunks(record.keys()):
+            for question in questions:
+                if question.document == chunk.document and question.evidence and question.evidence in chunk.text:
+                    self._found.setdefault(question.question.strip(), [Hit(chunk, 1.0, 1)])
+
+    def retrieve(self, query: str, k: int) -> list[Hit]:
+        """See `Retriever`."""
+        return self._found.get(query.strip(), [])
+
+
+def choose(options: argparse.Namespace) -> list[Question]:
+    """The questions to ask: of the split and documents wanted, as many as the limit, drawn evenly by a fixed seed."""
+    questions = read_questions(options.data / "questions.jsonl")
+    questions = [q for q in questions if not options.split or q.split == options.split]
+    if options.articles:
+        documents = sorted({q.document for q in questions if q.document})[-options.articles :]
+        questions = [q for q in questions if q.document in documents]
+    random.Random(0).shuffle(questions)
+    return questions[: options.limit]
+
+
+def evidence_span(project: Project, question: Question) -> tuple[int, int] | None:
+    """Where the question's evidence stands in its document's text."""
+    document = project.library.record.document(question.document) if question.document else None
+    if document is None or not question.evidence or (start := document.text.find(question.evidence)) < 0:
+        return None
+    return start, start + len(question.evidence)
+
+
+def ask(
+    project: Project, questions: Sequence[Question], options: argparse.Namespace
+) -> tuple[list[Score], list[Answer]]:
+    """Our answers and their scores."""
+    project.warm(options.recipe)
+    answerer = project._answerer(options.recipe)
+    if options.gold:
+        answerer = replace(answerer, retriever=Gold(project, questions), k=1)
+    scores, answers = [], []
+    for question in questions:
+        answer = answerer.answer(question.question)
+        scores.append(score(question, answer, evidence_span(project, question)))
+        answers.append(answer)
+    return scores, answers
+
+
+def summary(scores: Sequence[Score], first: Sequence[float], total: Sequence[float]) -> dict[str, Any]:
+    """The keys of a summary, for one program. Seconds are medians."""
+    means = {
+        key: round(value, 4) if isinstance(value, float) else value for key, value in asdict(summarise(scores)).items()
+    }
+    return {
+        **means,
+        "ttft_s": round(statistics.median(first), 3),
+        "seconds_per_answer": round(statistics.median(total), 3),
+    }
+
+
+def ask_peer(project: Project, questions: Sequence[Question], documents: Path, k: int, tokens: int) -> dict[str, Any]:
+    """LlamaIndex's answers, scored like ours (it gives no citations and no fixed refusal)."""
+    require_peers()
+    embedder, model = resolve("all-minilm-l6-v2", "embedder"), resolve("smollm2-135m-instruct", "language")
+    script = str(Path(__file__).parent / "peers" / "llamaindex_answer.py")
+    command = [str(PEERS), script, str(documents), str(embedder.folder), str(model.weights), str(k), str(tokens)]
+    asked = "".join(json.dumps(question.question) + "\n" for question in questions)
+    done = subprocess.run(command, input=asked, capture_output=True, text=True, check=False)
+    if done.returncode:
+        sys.exit(done.stderr[-2000:])
+    rows = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    template = project.answer("x", recipe="zero-shot")
+    scores = []
+    for question, row in zip(questions, rows, strict=True):
+        scores.append(score(question, replace(template, text=row["text"], abstained=False, citations=()), None))
+    result = summary(scores, [row["first_s"] for row in rows], [row["total_s"] for row in rows])
+    return {"name": "llamaindex", **result}
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--recipe", default="rag")
+    parser.add_argument("--limit", type=int, default=200)
+    parser.add_argument("--split", default="")
+    parser.add_argument(
+        "--articles", type=int, help="only questions about the last K documents, and only those in the library"
+    )
+    parser.add_argument("--gold", action="store_true")
+    parser.add_argument("--peer", choices=["llamaindex"])
+    parser.add_argument("--show", action="store_true", help="print each question and answer to stderr")
+    options = parser.parse_args()
+    questions = choose(options)
+    with tempfile.TemporaryDirectory() as scratch:
+        wanted = {question.document for question in questions} if options.articles else None
+        for file in sorted(path for path in (options.data / "documents").rglob("*") if path.is_file()):
+            relative = file.relative_to(options.data / "documents")
+            if wanted is None or relative.as_posix() in wanted:
+                target = Path(scratch) / "documents" / relative
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(file, target)
+        with Project.create(Path(scratch), Path("documents")) as project:
+            project.ingest()
+            scores, answers = ask(project, questions, options)
+            if options.show:
+                for question, answer, mark in zip(questions, answers, scores, strict=True):
+                    print(
+                        f"{mark.f1:.2f} {question.question} | {answer.marked} | {question.answers[:1]}", file=sys.stderr
+                    )
+            timings = [answer.timings for answer in answers]
+            recipe = options.recipe + ("+gold" if options.gold else "")
+            result: dict[str, Any] = {"benchmark": "answering", "data": options.data.name, "recipe": recipe}
+            result |= summary(scores, [t.first_token_s for t in timings], [t.total_s for t in timings])
+            result["model"] = answers[0].model
+            if options.peer:
+                settings = project.settings
+                documents = Path(scratch) / "documents"
+                peer = ask_peer(project, questions, documents, settings.retrieval.k, settings.chunking.max_tokens)
+                result["peer"] = peer
+                result["ratio"] = {
+                    key: round(peer[key] / result[key], 2) for key in ("ttft_s", "seconds_per_answer") if result[key]
+                }
+    emit({**result, "machine": machine()})
+
+
+if __name__ == "__main__":
+    main()

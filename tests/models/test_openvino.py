@@ -1,0 +1,168 @@
+"""The default engine, model and reader: contract, parity with PyTorch, adapters kept apart."""
+
+import gguf
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from acclimate.errors import ModelError
+from acclimate.models.base import Generation
+from acclimate.models.fetch import resolve
+from acclimate.models.merge import _copy_fields, _Heads, _read_updates, needs_rewrite
+from acclimate.models.openvino import OpenVINOEngine
+from acclimate.models.store import cache_folder
+from acclimate.models.transformers import TransformersEngine
+from acclimate.project import Project
+from acclimate.prompting.passages import render_passages
+from acclimate.prompting.templates import load_template
+from acclimate.settings import Settings
+from acclimate.testing.models import check_engine
+from acclimate.types import Chunk, Message
+
+GREEDY = Generation(max_tokens=24)
+
+
+def ask(passage, question):
+    chunk = Chunk("c", "d", 0, len(passage), passage, "Notes")
+    return load_template("rag").render({"passages": render_passages([chunk]), "question": question})
+
+
+PROMPTS = [
+    ask("The museum opened in 1931. It was designed by Ada Holm.", "Who designed the museum?"),
+    ask("Tickets cost 12 euros, and 6 euros for students.", "What do students pay?"),
+    ask("The lake is 40 metres deep and freezes in January.", "Who owns the castle?"),
+    ask("Copper melts at 1,085 degrees Celsius.", "At what temperature does copper melt?"),
+]
+
+
+@pytest.fixture(scope="module")
+def model():
+    return resolve("smollm2-135m-instruct", "language")
+
+
+@pytest.fixture(scope="module")
+def reader(tmp_path_factory):
+    return Project(tmp_path_factory.mktemp("p"), Settings()).adapter
+
+
+def make(model, adapter=None):
+    return OpenVINOEngine(model.weights, cache_folder() / "openvino", adapter=adapter, sha256=model.sha256)
+
+
+@pytest.fixture(scope="module")
+def tuned(model, reader):
+    engine = make(model, reader)
+    yield engine
+    engine.close()
+
+
+def test_keeps_the_contract(model):
+    engine = make(model)
+    check_engine(engine)
+    engine.close()
+
+
+def test_sampling_repeats_with_a_seed(tuned):
+    options = Generation(max_tokens=24, temperature=1.5, seed=5)
+    texts = {tuned.generate(PROMPTS[0], options).text for _ in range(2)}
+    assert len(texts) == 1
+    others = {tuned.generate(PROMPTS[0], Generation(max_tokens=24, temperature=1.5, seed=n)).text for n in range(8)}
+    assert len(others) > 1
+
+
+def test_answers_are_those_of_pytorch_with_peft(model, reader, tuned):
+    """Greedy answers of the merged 8-bit model against PEFT over the dequantised model in float32."""
+    reference = TransformersEngine(model.weights, adapter=reader, device="cpu", precise=True)
+    for prompt in PROMPTS:
+        assert reference.count(prompt) == tuned.count(prompt)
+        assert tuned.generate(prompt, GREEDY).text == reference.generate(prompt, GREEDY).text
+    check_engine(reference)
+
+
+def test_the_reader_reads(tuned):
+    texts = [tuned.generate(prompt, GREEDY).text for prompt in PROMPTS]
+    assert "Ada Holm" in texts[0]
+    assert "6 euros" in texts[1]
+    assert "Not in the documents" in texts[2]
+
+
+def test_adapters_do_not_leak_into_each_other(model, tuned):
+    base = make(model)
+    before = tuned.generate(PROMPTS[0], GREEDY).text
+    plain = base.generate(PROMPTS[0], GREEDY).text
+    assert plain != before
+    assert tuned.generate(PROMPTS[0], GREEDY).text == before
+    assert base.generate(PROMPTS[0], GREEDY).text == plain
+    base.close()
+
+
+@pytest.mark.parametrize("damage", ["layer", "shape", "half", "dora"])
+def test_an_adapter_that_does_not_fit_is_refused(model, reader, tmp_path, damage):
+    tensors = load_file(reader / "adapter_model.safetensors")
+    config = (reader / "adapter_config.json").read_text()
+    first = next(name for name in tensors if "lora_A" in name)
+    if damage == "layer":
+        tensors = {name.replace("layers.0.", "layers.99."): tensor for name, tensor in tensors.items()}
+    elif damage == "shape":
+        tensors = {
+            name: tensor[:, :-32].contiguous() if "lora_A" in name else tensor for name, tensor in tensors.items()
+        }
+    elif damage == "half":
+        del tensors[first]
+    else:
+        config = config.replace('"use_dora": false', '"use_dora": true')
+    save_file(tensors, tmp_path / "adapter_model.safetensors")
+    (tmp_path / "adapter_config.json").write_text(config)
+    with pytest.raises(ModelError):
+        make(model, tmp_path)
+
+
+@pytest.mark.parametrize(("alpha", "rslora", "scale"), [(32.0, False, 2.0), (64.0, False, 4.0), (32.0, True, 8.0)])
+def test_the_scale_is_alpha_over_r_or_its_root(reader, tmp_path, alpha, rslora, scale):
+    config = (reader / "adapter_config.json").read_text()
+    config = config.replace('"lora_alpha": 32.0', f'"lora_alpha": {alpha}')
+    (tmp_path / "adapter_config.json").write_text(
+        config.replace('"use_rslora": false', f'"use_rslora": {str(rslora).lower()}')
+    )
+    tensors = load_file(reader / "adapter_model.safetensors")
+    save_file(
+        {name: torch.full_like(tensor, 0.5) for name, tensor in tensors.items()}, tmp_path / "adapter_model.safetensors"
+    )
+    updates = _read_updates(tmp_path, _Heads(9, 3, permuted=True))
+    assert updates["blk.3.ffn_up.weight"].shape == (1536, 576)
+    assert updates["blk.3.ffn_up.weight"][5, 7] == pytest.approx(scale * 16 * 0.5 * 0.5)
+
+
+def test_tensors_that_openvino_cannot_read_are_requantised(model, tmp_path):
+    reader = gguf.GGUFReader(model.weights)
+    writer = gguf.GGUFWriter(tmp_path / "q5.gguf", arch="")
+    _copy_fields(reader, writer)
+    kind = gguf.GGMLQuantizationType.Q5_0
+    for tensor in reader.tensors:
+        if tensor.name.endswith("ffn_down.weight"):
+            weights = gguf.quants.dequantize(tensor.data, tensor.tensor_type)
+            writer.add_tensor(tensor.name, gguf.quants.quantize(weights, kind), raw_dtype=kind)
+        else:
+            writer.add_tensor(tensor.name, tensor.data, raw_dtype=tensor.tensor_type)
+    for write in (
+        writer.write_header_to_file,
+        writer.write_kv_data_to_file,
+        writer.write_tensors_to_file,
+        writer.close,
+    ):
+        write()
+    assert needs_rewrite(tmp_path / "q5.gguf")
+    assert not needs_rewrite(model.weights)
+    engine = OpenVINOEngine(tmp_path / "q5.gguf", tmp_path / "cache")
+    question = [Message("user", "What is the capital of France?")]
+    assert "Paris" in engine.generate(question, GREEDY).text
+    engine.close()
+
+
+def test_a_damaged_file_is_named(tmp_path):
+    (tmp_path / "bad.gguf").write_bytes(b"GGUF nothing")
+    with pytest.raises(ModelError, match=r"bad\.gguf"):
+        OpenVINOEngine(tmp_path / "bad.gguf", tmp_path / "cache")
+    with pytest.raises(ModelError, match="there is no model file"):
+        OpenVINOEngine(tmp_path / "none.gguf", tmp_path / "cache")
+    assert not list((tmp_path / "cache").glob("building-*"))
