@@ -3,8 +3,8 @@
     python -m benchmarks.answering --data DOMAINSET [--recipe rag] [--limit N] [--split test] [--articles K] [--gold]
                                    [--peer llamaindex]
 
-The peer gets the same questions, the same GGUF file and the same number of passages of the same length; it retrieves with
-the same embedder and prompts with LlamaIndex's own default template. `--gold` shows the evidence's chunk only.
+The peer gets the same questions, the same GGUF file and the same number of passages of the same length; it retrieves
+with the same embedder and prompts with LlamaIndex's own default template. `--gold` shows the evidence's chunk only.
 """
 
 from __future__ import annotations
