@@ -19,8 +19,8 @@ from acclimate.evaluation.questions import read_questions
 from acclimate.indexes.library import Library
 from acclimate.ingest import IngestReport, Progress, ingest
 from acclimate.models.base import Engine, Generation, OnText
-from acclimate.models.fetch import OnBytes, resolve
-from acclimate.models.store import cache_folder
+from acclimate.models.catalogue import Kind
+from acclimate.models.store import LocalModel, OnBytes, cache_folder, locate
 from acclimate.prompting.recipes import find_recipe
 from acclimate.prompting.templates import load_template
 from acclimate.retrieval.base import Retriever
@@ -100,7 +100,7 @@ class Project:
             from acclimate.embeddings.openvino import OpenVINOEmbedder as Chosen  # type: ignore[assignment]
         from acclimate.embeddings.spec import read_spec
 
-        model = resolve(chosen.model, "embedder", self._on_bytes)
+        model = self._model(chosen.model, "embedder")
         return Chosen(model.folder, spec=read_spec(model.folder), weights_sha256=model.sha256)
 
     def engine(self, *, reads: bool = True) -> Engine:
@@ -127,7 +127,7 @@ class Project:
                 context_tokens=chosen.context_tokens,
                 timeout_s=chosen.timeout_s,
             )
-        model = resolve(chosen.name, "language", self._on_bytes)
+        model = self._model(chosen.name, "language")
         if chosen.engine == "transformers":
             from acclimate.models.transformers import TransformersEngine
 
@@ -230,6 +230,13 @@ class Project:
             k=self.settings.retrieval.k,
             overflow=self.settings.answer.overflow,
         )
+
+    def _model(self, name: str, kind: Kind) -> LocalModel:
+        if (here := locate(name)) is not None:
+            return here
+        from acclimate.models.fetch import fetch  # the network's packages take 0.1 s, and are seldom needed
+
+        return fetch(name, kind, self._on_bytes)
 
     def close(self) -> None:
         """Free models and files."""

@@ -16,6 +16,7 @@ from acclimate.cli.output import (
     summary,
     write_stdout,
 )
+from acclimate.cli.progress import download_bar
 from acclimate.project import Project
 from acclimate.prompting.recipes import RECIPES
 
@@ -34,7 +35,7 @@ def command(question: str | None, recipe: str | None, show_prompt: bool, as_json
         question = sys.stdin.read()
     if not question or not question.strip():
         raise click.UsageError('Give a question: acclimate ask "What is the refund period?"')
-    with Project.open(folder) as project:
+    with download_bar() as on_bytes, Project.open(folder, on_bytes) as project:
         answer = project.answer(question, recipe=recipe, on_text=None if as_json else AnswerStream(write_stdout))
     if show_prompt:
         for message in answer.prompt.messages:

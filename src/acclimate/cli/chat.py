@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from acclimate.cli.output import AnswerStream, echo_sources, project_option, write_stdout
+from acclimate.cli.progress import download_bar
 from acclimate.errors import AcclimateError
 from acclimate.project import Project
 from acclimate.prompting.recipes import RECIPES
@@ -18,7 +19,7 @@ from acclimate.prompting.recipes import RECIPES
 @project_option
 def command(recipe: str | None, folder: Path) -> None:
     """Ask one question after another; each is answered on its own. An empty line or Ctrl-D ends."""
-    with Project.open(folder) as project:
+    with download_bar() as on_bytes, Project.open(folder, on_bytes) as project:
         project.warm(recipe)
         while question := _read_question():
             try:

@@ -5,12 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-from rich.progress import Progress as Bar
 
-from acclimate.cli.models import download_bar
 from acclimate.cli.output import echo_json, json_option, project_option
+from acclimate.cli.progress import IngestBar, download_bar
 from acclimate.ingest import IngestReport
 from acclimate.project import Project
 from acclimate.settings import FILE_NAME
@@ -43,7 +40,7 @@ def command(documents: Path | None, check_all: bool, allow_empty: bool, as_json:
 def run_ingest(project: Project, *, check_all: bool = False, allow_empty: bool = False) -> IngestReport:
     """Ingest with a progress bar on stderr."""
     _ = project.embedder  # fetched before the bar begins
-    with _Bars() as bars:
+    with IngestBar() as bars:
         return project.ingest(check_all=check_all, allow_empty=allow_empty, progress=bars)
 
 
@@ -63,36 +60,3 @@ def _require_same(folder: Path, documents: Path) -> None:
                 f"this project's documents are {project.documents}, not {documents}. "
                 f"Change [documents] path in {project.file}, or use another folder: --project DIR"
             )
-
-
-class _Bars:
-    """A bar of files and the rate of chunks, on stderr where that is a terminal."""
-
-    def __init__(self) -> None:
-        console = Console(stderr=True)
-        columns = (
-            TextColumn("Ingesting"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("files · {task.fields[rate]}"),
-        )
-        self._bar = Bar(
-            *columns, TimeRemainingColumn(), console=console, transient=True, disable=not console.is_terminal
-        )
-        self._task = self._bar.add_task("files", total=None, rate="")
-        self._embedded = 0
-
-    def __enter__(self) -> _Bars:
-        self._bar.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._bar.stop()
-
-    def files(self, done: int, total: int) -> None:
-        self._bar.update(self._task, completed=done, total=total)
-
-    def chunks(self, embedded: int) -> None:
-        self._embedded += embedded
-        elapsed = self._bar.tasks[0].elapsed or 0.0
-        self._bar.update(self._task, rate=f"{self._embedded / max(elapsed, 0.1):.0f} chunks/s")

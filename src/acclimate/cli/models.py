@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import cast
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TransferSpeedColumn
 
 from acclimate.cli.output import echo_json, json_option
+from acclimate.cli.progress import download_bar
 from acclimate.errors import ModelError
 from acclimate.models.catalogue import CATALOGUE, Kind
-from acclimate.models.fetch import OnBytes, fetch, resolve
+from acclimate.models.fetch import fetch, resolve
 from acclimate.models.store import locate, verify
 
 _KIND = click.Choice(["language", "embedder"])
@@ -86,21 +83,3 @@ def verify_models(names: tuple[str, ...], as_json: bool) -> None:
     for name, files in checked.items():
         for file in files:
             click.echo(f"ok  {file.sha256}  {name}/{Path(file.path)}")
-
-
-@contextmanager
-def download_bar() -> Iterator[OnBytes]:
-    """A progress bar on stderr, shown only while something is downloaded."""
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        tasks: dict[str, TaskID] = {}
-
-        def on_bytes(name: str, done: int, total: int) -> None:
-            if name not in tasks:
-                if not console.is_terminal:
-                    console.print(f"Fetching {name} …")
-                tasks[name] = progress.add_task(name)
-            progress.update(tasks[name], completed=done, total=total or None)
-
-        yield on_bytes

@@ -9,6 +9,7 @@ import click
 
 from acclimate.cli.ingest import echo_report, run_ingest
 from acclimate.cli.output import AnswerStream, echo_sources, write_stdout
+from acclimate.cli.progress import download_bar
 from acclimate.errors import ProjectError
 from acclimate.project import Project
 
@@ -26,8 +27,10 @@ QUESTIONS = 3
 def command(folder: Path) -> None:
     """Run the main job on the example documents: ingest, then ask three questions."""
     project_folder = _copy_example(folder)
-    with Project.open(project_folder) as project:
+    with download_bar() as on_bytes, Project.open(project_folder, on_bytes) as project:
         echo_report(run_ingest(project))
+        click.echo("Preparing the model (once: 20 seconds) …", err=True)
+        project.warm()
         asked = [question for question in project.questions() if question.split == "test" and question.answerable]
         for question in asked[:: max(1, len(asked) // QUESTIONS)][:QUESTIONS]:
             click.echo(f"\n{click.style('Question:', bold=True)} {question.question}")

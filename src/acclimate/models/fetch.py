@@ -9,7 +9,7 @@ import sys
 import tempfile
 import time
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +18,9 @@ from filelock import FileLock
 
 from acclimate.errors import AcclimateError, HashMismatchError, ModelError
 from acclimate.models.catalogue import CATALOGUE, Hub, Kind, ModelEntry, ModelFile, Source, Wheel
-from acclimate.models.store import LocalModel, hash_file, locate, model_folder, stored_file, write_record
+from acclimate.models.store import LocalModel, OnBytes, hash_file, locate, model_folder, stored_file, write_record
 
 log = logging.getLogger(__name__)
-
-OnBytes = Callable[[str, int, int], None]
-"""Called while downloading with the file's name, the bytes so far, and all of them (0: not known)."""
 
 _RETRIES = 4
 _BLOCK = 1 << 20  # bytes read from a wheel at a time

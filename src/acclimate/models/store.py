@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import re
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -13,6 +14,9 @@ import platformdirs
 
 from acclimate.errors import HashMismatchError, ModelError
 from acclimate.models.catalogue import CATALOGUE, ModelEntry
+
+OnBytes = Callable[[str, int, int], None]
+"""Called while downloading with the file's name, the bytes so far, and all of them (0: not known)."""
 
 _RECORD = "acclimate-files.json"
 _ID = re.compile(r"[\w.-]+(/[\w.-]+)?(:[\w./-]+)?")

@@ -1,0 +1,71 @@
+"""Progress on stderr: bars on a terminal, a line at most elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
+
+from acclimate.models.store import OnBytes
+
+
+@contextmanager
+def download_bar() -> Iterator[OnBytes]:
+    """A bar, shown only while something is downloaded."""
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        tasks: dict[str, TaskID] = {}
+
+        def on_bytes(name: str, done: int, total: int) -> None:
+            if name not in tasks:
+                if not console.is_terminal:
+                    console.print(f"Fetching {name} …")
+                tasks[name] = progress.add_task(name)
+            progress.update(tasks[name], completed=done, total=total or None)
+
+        yield on_bytes
+
+
+class IngestBar:
+    """A bar of files and the rate of chunks; hears `acclimate.ingest.Progress`."""
+
+    def __init__(self) -> None:
+        console = Console(stderr=True)
+        columns = (
+            TextColumn("Ingesting"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("files · {task.fields[rate]}"),
+        )
+        self._bar = Bar(
+            *columns, TimeRemainingColumn(), console=console, transient=True, disable=not console.is_terminal
+        )
+        self._task = self._bar.add_task("files", total=None, rate="")
+        self._embedded = 0
+
+    def __enter__(self) -> IngestBar:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def files(self, done: int, total: int) -> None:
+        self._bar.update(self._task, completed=done, total=total)
+
+    def chunks(self, embedded: int) -> None:
+        self._embedded += embedded
+        elapsed = self._bar.tasks[0].elapsed or 0.0
+        self._bar.update(self._task, rate=f"{self._embedded / max(elapsed, 0.1):.0f} chunks/s")
