@@ -49,7 +49,7 @@ class IngestBar:
             MofNCompleteColumn(),
             TextColumn("files · {task.fields[rate]}"),
         )
-        self._bar = Bar(
+        self._bar = Progress(
             *columns, TimeRemainingColumn(), console=console, transient=True, disable=not console.is_terminal
         )
         self._task = self._bar.add_task("files", total=None, rate="")
