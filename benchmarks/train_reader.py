@@ -32,12 +32,16 @@ from acclimate.models.chat import ChatFormat
 from acclimate.models.gguf import read_info, read_tokenizer
 from acclimate.prompting.passages import REFUSAL, render_passages
 from acclimate.prompting.templates import load_template
+from acclimate.tuning.lora import load_adapter
 from acclimate.tuning.packing import Example, Packed, pack
 from acclimate.tuning.trainer import Trainer, TrainSettings
 from acclimate.types import Chunk
+from benchmarks import reader_facts
 
 HELD_OUT = 48  # the last articles, never trained on
-MAX_TOKENS = 2600
+MAX_TOKENS = 4000
+MAX_QUESTIONS = 14
+MADE_SHARE = 0.2  # of the sequences, from reader_facts
 END_OF_TURN = 2
 
 
@@ -117,16 +121,41 @@ class ReaderSampler:
         self._data, self._chat, self._template = data, chat, load_template("rag")
 
     def __call__(self, rng: random.Random) -> Packed:
-        """One gold passage among others, its questions, and some that nothing shown answers."""
+        """One gold passage among others, the questions about any of them, and some that nothing shown answers."""
+        if rng.random() < MADE_SHARE:
+            return self._made(rng)
         gold = rng.choice(self._data.golds)
-        asked = rng.sample(self._data.asked[gold], min(5, len(self._data.asked[gold])))
-        shown = self._shown(gold, rng.choice(asked).question, rng)
-        pairs = [(item.question, f"{item.answer} [{shown.index(gold) + 1}]") for item in asked]
+        shown = self._shown(gold, rng.choice(self._data.asked[gold]).question, rng)
+        pairs = []
+        for place, index in enumerate(shown, start=1):
+            asked = self._data.asked.get(index, [])
+            for item in rng.sample(asked, min(5 if index == gold else 3, len(asked))):
+                pairs.append((item.question, f"{item.answer} [{place}]"))  # noqa: PERF401
         pairs += [(question, REFUSAL) for question in self._unanswerable(gold, shown, rng)]
+        return self._pack([self._data.chunks[index] for index in shown], pairs, rng)
+
+    def _made(self, rng: random.Random) -> Packed:
+        """A made-up passage among real ones or other made-up ones."""
+        made = reader_facts.make(rng)
+        others = [
+            Chunk("", "", 0, 0, other.text, other.title) for other in map(reader_facts.make, [rng] * rng.randint(0, 2))
+        ]
+        others += rng.sample(self._data.chunks, rng.randint(0, 2))
+        place = rng.randint(0, len(others))
+        chunks = [*others[:place], Chunk("", "", 0, len(made.text), made.text, made.title), *others[place:]]
+        pairs = [(question, f"{answer} [{place + 1}]") for question, answer in made.pairs]
+        return self._pack(chunks, pairs + [(question, REFUSAL) for question in made.unanswerable], rng)
+
+    def _pack(self, chunks: list[Chunk], pairs: list[tuple[str, str]], rng: random.Random) -> Packed:
         titled = rng.random() < 0.85
-        chunks = [self._data.chunks[index] for index in shown]
         passages = render_passages(chunks if titled else [replace(chunk, title="") for chunk in chunks])
-        return pack([self.example(passages, question, answer) for question, answer in pairs], MAX_TOKENS)
+        return pack(
+            [
+                self.example(passages, question, answer)
+                for question, answer in rng.sample(pairs, min(len(pairs), MAX_QUESTIONS))
+            ],
+            MAX_TOKENS,
+        )
 
     def example(self, passages: str, question: str, answer: str) -> Example:
         """Tokens of one prompt and answer."""
@@ -150,7 +179,7 @@ class ReaderSampler:
         article = self._data.of_article[self._data.chunks[gold].document]
         others = [item for index in article if index not in shown for item in self._data.asked.get(index, [])]
         hard = [item.question for item in others if item.answer.casefold() not in text]
-        return rng.sample(hard, min(len(hard), rng.choice((0, 1, 1, 1, 2))))
+        return rng.sample(hard, min(len(hard), rng.choice((0, 1, 2, 2, 3))))
 
 
 def main() -> None:
@@ -160,7 +189,8 @@ def main() -> None:
     parser.add_argument("--gguf", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--minutes", type=float, default=60)
-    parser.add_argument("--compile", action="store_true")
+    parser.add_argument("--rate", type=float, default=1e-3, help="peak learning rate")
+    parser.add_argument("--start", type=Path, help="an adapter to go on from, with a new schedule")
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     chat = ChatFormat(read_tokenizer(options.gguf), read_info(options.gguf).chat_template, "")
@@ -170,10 +200,14 @@ def main() -> None:
     train = ReaderData(options.data, slice(0, -HELD_OUT), random.Random(1))
     dev = ReaderSampler(ReaderData(options.data, slice(-HELD_OUT, None), random.Random(2)), chat)
     logging.info("%d passages, %d questions", len(train.chunks), sum(map(len, train.asked.values())))
-    trainer = Trainer(model, "HuggingFaceTB/SmolLM2-135M-Instruct", options.out, TrainSettings(minutes=options.minutes))
-    if options.compile:
-        for layer in model.model.layers:  # one layer is compiled, and its code serves all
-            layer.compile(dynamic=True)
+    trainer = Trainer(
+        model,
+        "HuggingFaceTB/SmolLM2-135M-Instruct",
+        options.out,
+        TrainSettings(minutes=options.minutes, learning_rate=options.rate),
+    )
+    if options.start and not trainer.step:
+        load_adapter(model, options.start)
     trainer.run(ReaderSampler(train, chat), [dev(random.Random(seed)) for seed in range(24)])
 
 
