@@ -6,6 +6,7 @@ hold, 130 interrupted.
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import sys
@@ -89,5 +90,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return 1
     except OSError as error:
         click.echo(f"error: {error.strerror or error}: {error.filename or ''}".rstrip(": "), err=True)
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            click.echo("repair: Free disk space and run the same command again; nothing is lost.", err=True)
         return 1
     return result if isinstance(result, int) else 0
