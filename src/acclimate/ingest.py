@@ -10,7 +10,9 @@ from __future__ import annotations
 import hashlib
 import os
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatch
 from pathlib import Path
@@ -25,6 +27,7 @@ from acclimate.indexes.library import Library
 from acclimate.indexes.record import FileState, embedded_hash, embedding_text
 from acclimate.types import Chunk, Document
 
+_AHEAD = 3  # files read ahead of the one that is stored, for each thread
 _GROUP = 512  # chunks embedded together: enough to sort by length well, few enough to lose little in a crash
 
 Parse = Callable[[Path, str], Document]
@@ -39,6 +42,9 @@ class Progress(Protocol):
     def chunks(self, embedded: int) -> None:
         """So many more chunks were embedded."""
 
+    def page(self, path: str, done: int, total: int) -> None:
+        """So many pages of a document are read; called from any thread."""
+
 
 class Silence:
     """Progress that nobody hears."""
@@ -47,6 +53,9 @@ class Silence:
         """See `Progress`."""
 
     def chunks(self, embedded: int) -> None:
+        """See `Progress`."""
+
+    def page(self, path: str, done: int, total: int) -> None:
         """See `Progress`."""
 
 
@@ -92,16 +101,20 @@ def ingest(
     exclude: Sequence[str] = (),
     check_all: bool = False,
     allow_empty: bool = False,
+    parallel: int = 1,
     progress: Progress | None = None,
 ) -> IngestReport:
     """Bring `library` up to date with the files under `root`.
 
-    `check_all` hashes every file, even where size and time are as before; `allow_empty` accepts that no file is left.
+    `parse` is called from `parallel` threads. `check_all` hashes every file, even where size and time are as before;
+    `allow_empty` accepts that no file is left.
     Raises ProjectError where the folder is missing or empty: an unmounted disk must not empty the library.
     """
     try:
         with FileLock(library.folder / "ingest.lock", timeout=0):
-            return _ingest(root, library, parse, chunker, embedder, include, exclude, check_all, allow_empty, progress)
+            files = _walk(root, include, exclude)
+            reader = _Reader(parse, chunker, parallel)
+            return _ingest(root, files, library, reader, embedder, check_all, allow_empty, progress)
     except Timeout as error:
         raise LibraryError(
             f"another ingest of {library.folder} is running.", hint="Wait for it, then run again.", retryable=True
@@ -110,19 +123,16 @@ def ingest(
 
 def _ingest(
     root: Path,
+    files: dict[str, Path],
     library: Library,
-    parse: Parse,
-    chunker: Chunker,
+    reader: _Reader,
     embedder: Embedder,
-    include: Sequence[str],
-    exclude: Sequence[str],
     check_all: bool,
     allow_empty: bool,
     progress: Progress | None,
 ) -> IngestReport:
     started, progress = time.perf_counter(), progress or Silence()
     record = library.record
-    files = _walk(root, include, exclude)
     known = record.files()
     if not files and not allow_empty:
         raise ProjectError(
@@ -130,10 +140,12 @@ def _ingest(
             hint="Check [documents] path; to remove them all: acclimate ingest --allow-empty",
         )
     embedded = _migrate(library, embedder, progress)
-    due = {path: file for path, file in files.items() if not _untouched(file, known.get(path), chunker, check_all)}
+    due = {
+        path: file for path, file in files.items() if not _untouched(file, known.get(path), reader.chunker, check_all)
+    }
     failures: list[Failure] = []
     counts = {"added": 0, "changed": 0, "touched": 0}
-    for group in _groups(due, known, library, parse, chunker, failures, counts):
+    for group in _groups(reader.read(due, known), known, library, failures, counts):
         embedded += _store(group, library, embedder, progress)
         progress.files(counts["added"] + counts["changed"] + counts["touched"] + len(failures), len(due))
 
@@ -195,37 +207,73 @@ def _untouched(file: Path, state: FileState | None, chunker: Chunker, check_all:
     return (stat.st_size, stat.st_mtime_ns) == (state.size, state.mtime_ns)
 
 
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """A file as it was read: its document with chunks, or None where its content is as before, or why it failed."""
+
+    path: str
+    state: FileState | None
+    document: Document | None = None
+    chunks: Sequence[Chunk] = ()
+    failure: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Reader:
+    """Parses and chunks files in threads, a few ahead of the one that is wanted next."""
+
+    parse: Parse
+    chunker: Chunker
+    parallel: int
+
+    def read(self, due: dict[str, Path], known: dict[str, FileState]) -> Iterator[_Read]:
+        """The files in order."""
+        pool = ThreadPoolExecutor(max(1, self.parallel), thread_name_prefix="parse")
+        ahead: deque[Future[_Read]] = deque()
+        try:
+            for path, file in due.items():
+                ahead.append(pool.submit(self._read, path, file, known.get(path)))
+                if len(ahead) > _AHEAD * self.parallel:
+                    yield ahead.popleft().result()
+            while ahead:
+                yield ahead.popleft().result()
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+    def _read(self, path: str, file: Path, before: FileState | None) -> _Read:
+        state = None
+        try:
+            state = _state(file, path, self.chunker)
+            if before is not None and (before.sha256, before.chunker) == (state.sha256, state.chunker):
+                return _Read(path, state)
+            document = replace(self.parse(file, path), sha256=state.sha256)
+        except DocumentError as error:
+            return _Read(path, state, failure=str(error))
+        except OSError as error:
+            return _Read(path, state, failure=f"{path} cannot be read: {error.strerror or error}.")
+        return _Read(path, state, document, self.chunker.split(document))
+
+
 def _groups(
-    due: dict[str, Path],
+    reads: Iterable[_Read],
     known: dict[str, FileState],
     library: Library,
-    parse: Parse,
-    chunker: Chunker,
     failures: list[Failure],
     counts: dict[str, int],
 ) -> Iterator[_Group]:
-    """Parse and chunk the files, gathered until there are enough chunks to embed."""
+    """Documents gathered until there are enough chunks to embed."""
     group = _Group()
-    for path, file in due.items():
-        try:
-            state = _state(file, path, chunker)
-            before = known.get(path)
-            if before is not None and (before.sha256, before.chunker) == (state.sha256, state.chunker):
-                with library.record.transaction():
-                    library.record.touch(path, state.size, state.mtime_ns)
-                counts["touched"] += 1
-                continue
-            document = replace(parse(file, path), sha256=state.sha256)
-        except DocumentError as error:
-            failures.append(Failure(path, str(error)))
-            continue
-        except OSError as error:
-            failures.append(Failure(path, f"{path} cannot be read: {error.strerror or error}."))
-            continue
-        chunks = chunker.split(document)
-        counts["added" if before is None else "changed"] += 1
-        group.documents.append((document, state, chunks))
-        group.size += len(chunks)
+    for read in reads:
+        if read.failure or read.state is None:
+            failures.append(Failure(read.path, read.failure))
+        elif read.document is None:
+            with library.record.transaction():
+                library.record.touch(read.path, read.state.size, read.state.mtime_ns)
+            counts["touched"] += 1
+        else:
+            counts["changed" if read.path in known else "added"] += 1
+            group.documents.append((read.document, read.state, list(read.chunks)))
+            group.size += len(read.chunks)
         if group.size >= _GROUP:
             yield group
             group = _Group()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from functools import cached_property
 from importlib import resources
 from pathlib import Path
@@ -17,7 +18,7 @@ from acclimate.embeddings.base import Embedder
 from acclimate.errors import ProjectError, SettingsError
 from acclimate.evaluation.questions import read_questions
 from acclimate.indexes.library import Library
-from acclimate.ingest import IngestReport, Progress, ingest
+from acclimate.ingest import IngestReport, Progress, Silence, ingest
 from acclimate.models.base import Engine, Generation, OnText
 from acclimate.models.catalogue import Kind
 from acclimate.models.store import LocalModel, OnBytes, cache_folder, locate
@@ -161,8 +162,10 @@ class Project:
         self, *, check_all: bool = False, allow_empty: bool = False, progress: Progress | None = None
     ) -> IngestReport:
         """Bring the library up to date with the documents; see `acclimate.ingest.ingest`."""
-        from acclimate.documents.parsers import parse  # the parsers' packages are not needed to ask
+        from acclimate.documents.sandbox import Limits, Sandbox  # not needed to ask
 
+        files = self.settings.documents
+        limits = Limits(files.parse_seconds, files.parse_memory_mb, files.max_characters, files.max_file_mb)
         chosen = self.settings.chunking
         chunker = make_chunker(
             chosen.method,
@@ -171,18 +174,21 @@ class Project:
             chosen.overlap_tokens,
             tokenizer=self.embedder.fingerprint[:12],
         )
-        return ingest(
-            self.documents,
-            self.library,
-            parse,
-            chunker,
-            self.embedder,
-            include=self.settings.documents.include,
-            exclude=self.settings.documents.exclude,
-            check_all=check_all,
-            allow_empty=allow_empty,
-            progress=progress,
-        )
+        hear = progress or Silence()
+        with closing(Sandbox(limits, files.workers)) as sandbox:
+            return ingest(
+                self.documents,
+                self.library,
+                lambda file, path: sandbox(file, path, lambda done, total: hear.page(path, done, total)),
+                chunker,
+                self.embedder,
+                include=files.include,
+                exclude=files.exclude,
+                check_all=check_all,
+                allow_empty=allow_empty,
+                parallel=sandbox.workers,
+                progress=hear,
+            )
 
     def retrieve(self, query: str, k: int | None = None) -> list[Hit]:
         """The best `k` chunks for a query (None: as `[retrieval]` says)."""

@@ -30,6 +30,11 @@ class DocumentsSettings(_Section):
     path: Path = Field(default=Path("documents"), description="folder of documents, relative to this file")
     include: tuple[str, ...] = Field(default=("**/*",), description="glob patterns of files to read")
     exclude: tuple[str, ...] = Field(default=(), description="glob patterns of files to leave out")
+    workers: int = Field(default=0, ge=0, le=256, description="parsing processes; 0: as many as cores")
+    parse_seconds: float = Field(default=120.0, gt=0, description="longest time for one file, in seconds")
+    parse_memory_mb: int = Field(default=4096, ge=512, description="most memory for one file, in MB")
+    max_file_mb: int = Field(default=1000, ge=1, description="largest file, in MB")
+    max_characters: int = Field(default=50_000_000, ge=1000, description="longest text of one file, in characters")
 
 
 class ChunkingSettings(_Section):

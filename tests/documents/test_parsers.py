@@ -159,7 +159,7 @@ def test_a_zip_bomb_is_refused(tmp_path):
     file = tmp_path / "b.docx"
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("word/document.xml", b"0" * 50_000_000)
-    with pytest.raises(DocumentError, match="unpacks to 50,000,000 bytes"):
+    with pytest.raises(DocumentError, match="of 50,000,000 bytes, too much for its size"):
         parse(file, "b.docx")
 
 
@@ -176,7 +176,8 @@ def test_external_entities_are_not_read(tmp_path):
     with zipfile.ZipFile(file, "w") as archive:
         for name, content in parts.items():
             archive.writestr(name, content)
-    assert "TOPSECRET" not in parse(file, "x.docx").text
+    with pytest.raises(DocumentError, match="declares entities"):
+        parse(file, "x.docx")
 
 
 @settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -47,12 +47,12 @@ class IngestBar:
             TextColumn("Ingesting"),
             BarColumn(),
             MofNCompleteColumn(),
-            TextColumn("files · {task.fields[rate]}"),
+            TextColumn("files · {task.fields[rate]} {task.fields[page]}"),
         )
         self._bar = Progress(
             *columns, TimeRemainingColumn(), console=console, transient=True, disable=not console.is_terminal
         )
-        self._task = self._bar.add_task("files", total=None, rate="")
+        self._task = self._bar.add_task("files", total=None, rate="", page="")
         self._embedded = 0
 
     def __enter__(self) -> IngestBar:
@@ -69,3 +69,6 @@ class IngestBar:
         self._embedded += embedded
         elapsed = self._bar.tasks[0].elapsed or 0.0
         self._bar.update(self._task, rate=f"{self._embedded / max(elapsed, 0.1):.0f} chunks/s")
+
+    def page(self, path: str, done: int, total: int) -> None:
+        self._bar.update(self._task, page=f"· {path} page {done} of {total}" if done < total else "")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-from acclimate.types import Document, Element, ElementKind
+from acclimate.types import Box, Document, Element, ElementKind
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\ud800-\udfff]")
 _NEWLINES = re.compile(r"\r\n?|\x0c|\u2028|\u2029|\x85")
@@ -34,7 +34,7 @@ class TextBuilder:
         """Begin the next page; elements that follow are on it."""
         self._page_starts.append(self._length + (2 if self._parts else 0))
 
-    def add(self, kind: ElementKind, text: str, level: int = 0) -> None:
+    def add(self, kind: ElementKind, text: str, level: int = 0, box: Box | None = None) -> None:
         """Append an element; blank text is left out. Text is cleaned and stripped."""
         text = clean(text).strip()
         if not text:
@@ -45,11 +45,11 @@ class TextBuilder:
             self._parts.append(gap)
             self._length += len(gap)
         page = len(self._page_starts) or None
-        self._elements.append(Element(kind, self._length, self._length + len(text), level, page))
+        self._elements.append(Element(kind, self._length, self._length + len(text), level, page, box))
         self._parts.append(text)
         self._length += len(text)
 
-    def add_table(self, rows: Sequence[Sequence[str]]) -> None:
+    def add_table(self, rows: Sequence[Sequence[str]], box: Box | None = None) -> None:
         """Append a table as Markdown; the first row is its header. Empty rows and tables are left out."""
         rows = [[one_line(cell).replace("|", "\\|") for cell in row] for row in rows]
         rows = [row for row in rows if any(row)]
@@ -57,7 +57,15 @@ class TextBuilder:
             return
         width = max(len(row) for row in rows)
         lines = ["| " + " | ".join([*row, *[""] * (width - len(row))]) + " |" for row in rows]
-        self.add("table", "\n".join([lines[0], "|" + " --- |" * width, *lines[1:]]))
+        self.add("table", "\n".join([lines[0], "|" + " --- |" * width, *lines[1:]]), box=box)
+
+    def add_document(self, document: Document, name: str) -> None:
+        """Append another document, under its name as a heading; its headings stand one level lower."""
+        self.add("heading", name, 1)
+        for element in document.elements:
+            level = min(6, element.level + 1) if element.kind == "heading" else element.level
+            kind: ElementKind = "heading" if element.kind == "title" else element.kind
+            self.add(kind, document.text[element.start : element.end], max(level, 2) if kind == "heading" else level)
 
     def build(self, path: str, media_type: str, title: str = "", metadata: Mapping[str, str] | None = None) -> Document:
         """The document; where `title` is empty, its first heading of level 1, or its first heading, is the title."""
@@ -74,11 +82,14 @@ def finish(
     metadata: Mapping[str, str],
     page_starts: Sequence[int] = (),
 ) -> Document:
-    """A document from its parts, with a title found where none is given."""
+    """A document from its parts; where no title is given, that of its highest heading, else its file's name."""
     headings = [element for element in elements if element.kind in ("title", "heading")]
     best = min(headings, key=lambda element: (element.level, element.start), default=None)
     if not title and best is not None:
         title = text[best.start : best.end].lstrip("# ").rstrip("#= -\n")
+    if not title.strip():
+        stem = path.rsplit("/", 1)[-1].rsplit(".", 1)[0]
+        title = stem.replace("-", " ").replace("_", " ").strip("0123456789 ") or stem
     length = len(text)
     return Document(
         path=path,

@@ -1,55 +1,194 @@
-"""Word documents: headings by style, lists, tables, in the order of the body."""
+"""Word documents, read from their XML: headings by style, lists, tables, text boxes, formulas as text, notes last.
+
+Tags are compared without their namespace, so that strict and transitional files are one; python-docx reads only the
+latter, and neither text boxes nor content controls.
+"""
 
 from __future__ import annotations
 
 import re
-import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
-import docx
-from docx.table import Table
-from docx.text.paragraph import Paragraph
+from lxml import etree
 
-from acclimate.documents.builder import TextBuilder
-from acclimate.errors import DocumentError
+from acclimate.documents.builder import TextBuilder, one_line
+from acclimate.documents.safe import open_zip, parse_xml, read_member
 from acclimate.types import Document
 
-_MAX_UNPACKED = 500_000_000  # bytes
-_MAX_RATIO = 200  # unpacked over packed; real documents stay under 30
+_MAX_DEPTH = 60
+_HEADING = re.compile(r"heading\s*(\d)", re.IGNORECASE)
+_GONE = frozenset(("del", "moveFrom", "rPr", "pPr", "instrText", "fallback", "Fallback", "delText", "chart", "pict_"))
 
 
 class DocxParser:
-    """Reads .docx. python-docx resolves no entities and fetches nothing."""
+    """Reads .docx and .docm; macros are not looked at."""
 
     def parse(self, file: Path, path: str) -> Document:
         """See `Parser`."""
-        _refuse_bombs(file)
-        document = docx.Document(str(file))
+        with open_zip(file, path) as archive:
+            names = set(archive.namelist())
+            body = parse_xml(read_member(archive, "word/document.xml"))
+            styles = parse_xml(read_member(archive, "word/styles.xml")) if "word/styles.xml" in names else None
+            core = parse_xml(read_member(archive, "docProps/core.xml")) if "docProps/core.xml" in names else None
+            notes = [
+                parse_xml(read_member(archive, name))
+                for name in ("word/footnotes.xml", "word/endnotes.xml", "word/comments.xml")
+                if name in names
+            ]
         builder = TextBuilder()
-        for block in document.iter_inner_content():
-            if isinstance(block, Table):
-                builder.add_table([[cell.text for cell in row.cells] for row in block.rows])
-            else:
-                _add_paragraph(block, builder)
-        properties = document.core_properties
-        metadata = {"author": properties.author or ""} if properties.author else {}
-        return builder.build(path, "", properties.title or "", metadata)
+        reader = _Reader(builder, _style_names(styles))
+        reader.walk(body, 0)
+        for part in notes:
+            for note in part:
+                if _attribute(note, "type") is None:  # separators have one
+                    builder.add("quote", " ".join(_text(node) for node in note.iter() if _name(node) == "p"))
+        fields = {_name(node): one_line(node.text or "") for node in core} if core is not None else {}
+        metadata = {"author": fields.get("creator", ""), "date": fields.get("modified", "")}
+        metadata = {key: value for key, value in metadata.items() if value}
+        return builder.build(path, "", fields.get("title", ""), metadata)
 
 
-def _add_paragraph(paragraph: Paragraph, builder: TextBuilder) -> None:
-    style = (paragraph.style.name if paragraph.style is not None else None) or ""
-    if match := re.match(r"Heading (\d)", style):
-        builder.add("heading", paragraph.text, min(6, int(match[1])))
-    elif style == "Title":
-        builder.add("title", paragraph.text, 1)
-    elif style.startswith("List") or (paragraph._p.pPr is not None and paragraph._p.pPr.numPr is not None):
-        builder.add("list_item", f"- {paragraph.text.strip()}" if paragraph.text.strip() else "", 1)
+class _Reader:
+    def __init__(self, builder: TextBuilder, styles: dict[str, tuple[str, int]]) -> None:
+        self._builder, self._styles = builder, styles
+
+    def walk(self, parent: etree._Element, depth: int) -> None:
+        """Add the blocks under `parent`."""
+        for node in parent:
+            name = _name(node)
+            if name == "p":
+                self._paragraph(node, depth)
+            elif name == "tbl":
+                self._builder.add_table([list(_cells(row)) for row in _rows(node)])
+            elif name not in _GONE and depth < _MAX_DEPTH:
+                self.walk(node, depth + 1)
+
+    def _paragraph(self, node: etree._Element, depth: int) -> None:
+        text = _text(node)
+        properties = next((child for child in node if _name(child) == "pPr"), None)
+        values = {_name(child): child for child in properties} if properties is not None else {}
+        style_id = (_attribute(values["pStyle"], "val") or "") if "pStyle" in values else ""
+        style, level = self._styles.get(style_id, (style_id, 0))
+        outline = _attribute(values["outlineLvl"], "val") if "outlineLvl" in values else None
+        if match := _HEADING.match(style):
+            level = int(match[1])
+        if outline is not None and outline.isdigit() and int(outline) < 9:
+            level = int(outline) + 1
+        if level:
+            self._builder.add("heading", text, min(6, level))
+        elif style.casefold() == "title":
+            self._builder.add("title", text, 1)
+        elif "numPr" in values or style.casefold().startswith("list"):
+            depths = [_attribute(child, "val") or "0" for child in values.get("numPr", ()) if _name(child) == "ilvl"]
+            deep = int(depths[0]) if depths and depths[0].isdigit() else 0
+            self._builder.add("list_item", f"{'  ' * deep}- {text}" if text else "", deep + 1)
+        else:
+            self._builder.add("caption" if style.casefold() == "caption" else "paragraph", text)
+        if depth < _MAX_DEPTH:
+            for box in _boxes(node):
+                self.walk(box, depth + 1)
+
+
+def _name(node: etree._Element) -> str:
+    return etree.QName(node).localname if isinstance(node.tag, str) else ""
+
+
+def _attribute(node: etree._Element, name: str) -> str | None:
+    return next((str(value) for key, value in node.attrib.items() if etree.QName(str(key)).localname == name), None)
+
+
+def _style_names(styles: etree._Element | None) -> dict[str, tuple[str, int]]:
+    """Style id → its name and outline level (0: none), its own or that of the style that it is based on."""
+    found: dict[str, tuple[str, int, str]] = {}
+    for style in styles if styles is not None else ():
+        values = {_name(child): child for child in style.iter()}
+        name = (_attribute(values["name"], "val") or "") if "name" in values else ""
+        outline = (_attribute(values["outlineLvl"], "val") or "") if "outlineLvl" in values else ""
+        based = (_attribute(values["basedOn"], "val") or "") if "basedOn" in values else ""
+        level = int(outline) + 1 if outline.isdigit() and int(outline) < 9 else 0
+        if match := _HEADING.match(name):
+            level = int(match[1])
+        found[_attribute(style, "styleId") or ""] = (name, level, based)
+    result = {}
+    for key, (name, own, parent) in found.items():
+        level, above = own, parent
+        for _ in range(10):
+            if level or above not in found:
+                break
+            _, level, above = found[above]
+        result[key] = (name, level)
+    return result
+
+
+def _text(node: etree._Element) -> str:
+    """The text of a paragraph without that of its text boxes."""
+    return one_line("".join(_pieces(node, 0)))
+
+
+def _pieces(node: etree._Element, depth: int) -> Iterator[str]:
+    for child in node:
+        name = _name(child)
+        if name == "t":
+            yield child.text or ""
+        elif name in ("tab", "br", "cr"):
+            yield " "
+        elif name == "noBreakHyphen":
+            yield "-"
+        elif name in _MATH:
+            yield from _math(child, name, depth)
+        elif name not in _GONE and name != "txbxContent" and depth < _MAX_DEPTH:
+            yield from _pieces(child, depth + 1)
+
+
+_MATH = frozenset(("f", "sSup", "sSub", "sSubSup", "rad", "oMath"))
+
+
+def _math(node: etree._Element, name: str, depth: int) -> Iterator[str]:
+    """A formula in one line: fractions as (a)/(b), powers as a^b, indices as a_b."""
+    if depth >= _MAX_DEPTH:
+        return
+    parts = {_name(child): "".join(_pieces(child, depth + 1)) for child in node}
+    if name == "f":
+        yield f"({parts.get('num', '')})/({parts.get('den', '')})"
+    elif name == "rad":
+        yield f"sqrt({parts.get('e', '')})"
+    elif name == "oMath":
+        yield " "
+        yield from _pieces(node, depth + 1)
+        yield " "
     else:
-        builder.add("caption" if style == "Caption" else "paragraph", paragraph.text)
+        yield parts.get("e", "")
+        yield f"_{parts['sub']}" if "sub" in parts else ""
+        yield f"^{parts['sup']}" if "sup" in parts else ""
 
 
-def _refuse_bombs(file: Path) -> None:
-    with zipfile.ZipFile(file) as archive:
-        unpacked = sum(info.file_size for info in archive.infolist())
-    if unpacked > _MAX_UNPACKED or unpacked > _MAX_RATIO * max(file.stat().st_size, 10_000):
-        raise DocumentError(f"{file.name} unpacks to {unpacked:,} bytes, which is too much for its size.")
+def _boxes(node: etree._Element) -> Iterator[etree._Element]:
+    """Text boxes anchored in a paragraph; a drawing and its fallback hold the same text once."""
+    for child in node:
+        name = _name(child)
+        if name == "txbxContent":
+            yield child
+        elif name not in _GONE and name != "p":
+            yield from _boxes(child)
+
+
+def _rows(table: etree._Element) -> Iterator[etree._Element]:
+    for child in table:
+        if _name(child) == "tr":
+            yield child
+        elif _name(child) in ("sdt", "sdtContent"):
+            yield from _rows(child)
+
+
+def _cells(row: etree._Element) -> Iterator[str]:
+    """Texts of a row's cells; a cell over several columns leaves the others empty."""
+    for cell in row:
+        name = _name(cell)
+        if name in ("sdt", "sdtContent"):
+            yield from _cells(cell)
+        elif name == "tc":
+            span = next((_attribute(node, "val") for node in cell.iter() if _name(node) == "gridSpan"), None) or "1"
+            texts = [_text(node) for node in cell.iter() if _name(node) == "p"]
+            yield " ".join(text for text in texts if text)
+            yield from [""] * (min(int(span), 100) - 1 if span.isdigit() else 0)

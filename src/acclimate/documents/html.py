@@ -32,17 +32,22 @@ class HtmlParser:
     def parse(self, file: Path, path: str) -> Document:
         """See `Parser`."""
         text, encoding = read_text(file)
-        page = LexborHTMLParser(text)
-        for node in page.css(_DROPPED):
-            node.decompose()
-        title_node = page.css_first("title")
-        title = one_line(title_node.text()) if title_node else ""
         builder = TextBuilder()
-        root = page.css_first("main, article, [role=main]") or page.body
-        if root is not None:
-            _walk(root, builder, 0)
-        heading = page.css_first("h1")
-        return builder.build(path, "text/html", one_line(heading.text()) if heading else title, {"encoding": encoding})
+        title = add_html(text, builder)
+        return builder.build(path, "text/html", title, {"encoding": encoding})
+
+
+def add_html(text: str, builder: TextBuilder) -> str:
+    """Add a page's content to `builder`; its first heading, else its title."""
+    page = LexborHTMLParser(text)
+    for node in page.css(_DROPPED):
+        node.decompose()
+    content = page.css("main, [role=main]") or page.css("article")
+    root = content[0] if len(content) == 1 else page.body
+    if root is not None:
+        _walk(root, builder, 0)
+    found = page.css_first("h1") or page.css_first("title")
+    return one_line(found.text()) if found else ""
 
 
 def _walk(node: LexborNode, builder: TextBuilder, depth: int) -> None:

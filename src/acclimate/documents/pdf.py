@@ -1,202 +1,210 @@
-"""PDF: text by page in the order in which it was written, paragraphs by line gaps, tables where cells align."""
+"""PDF: text by page in the order in which it was written, paragraphs by line gaps, tables by rules and alignment."""
 
 from __future__ import annotations
 
+import os
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from statistics import median
 
 import pypdfium2 as pdfium
 
-from acclimate.documents.builder import TextBuilder, clean, one_line
+from acclimate.documents import ocr
+from acclimate.documents.builder import TextBuilder, one_line
+from acclimate.documents.pdf_page import Line, Page, Word, make_line, make_lines, read_page
+from acclimate.documents.pdf_tables import Table, aligned_table, ruled_tables
 from acclimate.errors import DocumentError
-from acclimate.types import Document
+from acclimate.types import Box, Document
 
+PASSWORD = "ACCLIMATE_PDF_PASSWORD"  # noqa: S105 - the name of the variable, not a password
 _HEADING_RATIO = 1.15  # a heading's letters are that much taller than the body's
 _HEADING_LENGTH = 120  # characters
+_LABEL = 80  # characters of a row that has a label only
+_LOOK = 12  # lines within which a table's first rows must come
 _REPEATED_ON = 2  # pages at least, and half of them: then a first or last line is a running header or footer
 _HYPHEN = re.compile(r"(?<=[a-zäöüéè])-\n(?=[a-zäöüéè])")
+_CAPTION = re.compile(r"(?:Figure|Fig\.|Table|Exhibit|Chart)\s+\d+[.:|]", re.IGNORECASE)
+_MAX_PAGES = 20_000
+_SPEAKING = re.compile(r"[^\W\d_]{3}.* |^[^\W\d_]{4,}$")  # a title, not the name of a file or a number
+_BULLET = re.compile(r"[•●▪‣◦–·]\s+|[-*]\s+(?=\S)")
 
-
-@dataclass(frozen=True, slots=True)
-class Cell:
-    """A run of text on one line, in points; `top` counts from the top of the page."""
-
-    text: str
-    left: float
-    right: float
-    top: float
-    bottom: float
-
-    @property
-    def height(self) -> float:
-        """Height of the letters."""
-        return self.bottom - self.top
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """Cells on one line, left to right, with wide gaps between them."""
-
-    cells: tuple[Cell, ...]
-
-    @property
-    def text(self) -> str:
-        """The cells' text."""
-        return " ".join(cell.text for cell in self.cells)
-
-    @property
-    def top(self) -> float:
-        """Top of the highest cell."""
-        return min(cell.top for cell in self.cells)
-
-    @property
-    def bottom(self) -> float:
-        """Bottom of the lowest cell."""
-        return max(cell.bottom for cell in self.cells)
-
-    @property
-    def height(self) -> float:
-        """Typical height of its letters."""
-        return median(cell.height for cell in self.cells)
+Part = Line | Table
+OnPage = Callable[[int, int], None]
 
 
 class PdfParser:
-    """Reads digital PDFs with PDFium; text in pictures is not read here."""
+    """Reads PDFs with PDFium, pages without text by OCR; `on_page` hears how many pages are read, and of how many."""
+
+    def __init__(self, on_page: OnPage | None = None) -> None:
+        self._on_page = on_page
 
     def parse(self, file: Path, path: str) -> Document:
         """See `Parser`."""
+        document = _open(file, path)
         try:
-            document = pdfium.PdfDocument(file)
-        except pdfium.PdfiumError as error:
-            reason = "is encrypted" if "password" in str(error).casefold() else f"is damaged ({error})"
-            raise DocumentError(f"{path} {reason}.", hint="Save it again without a password.") from error
-        try:
-            pages = [_read_lines(document, number) for number in range(len(document))]
+            if len(document) > _MAX_PAGES:
+                raise DocumentError(
+                    f"{path} has {len(document):,} pages; {_MAX_PAGES:,} are allowed.", hint="Split it."
+                )
+            pages: list[list[Part]] = []
+            for number in range(len(document)):
+                page = read_page(document, number)
+                if not page.words and page.pictures and ocr.available():
+                    page = ocr.read_scan(document, number)
+                pages.append(page_parts(page))
+                if self._on_page is not None:
+                    self._on_page(number + 1, len(document))
             metadata = {key.casefold(): value for key, value in document.get_metadata_dict(skip_empty=True).items()}
         finally:
             document.close()
         if not any(pages):
-            raise DocumentError(
-                f"{path} has no text on its {len(pages)} pages: they are pictures.", hint="Run OCR on it."
-            )
-        return _assemble(pages, path, metadata)
+            hint = "Is it empty?" if ocr.available() else "Read them by OCR: pip install 'acclimate[ocr]'."
+            raise DocumentError(f"{path} has no text on its {len(pages)} pages: they are pictures.", hint=hint)
+        return assemble(pages, path, metadata)
 
 
-def _assemble(pages: Sequence[Sequence[Line]], path: str, metadata: dict[str, str]) -> Document:
+def _open(file: Path, path: str) -> pdfium.PdfDocument:
+    try:
+        return pdfium.PdfDocument(file, password=os.environ.get(PASSWORD))
+    except pdfium.PdfiumError as error:
+        if "password" not in str(error).casefold():
+            raise DocumentError(f"{path} is damaged ({error}).", hint="Save it again.") from error
+        wrong = "does not open with the password in" if PASSWORD in os.environ else "is encrypted: put its password in"
+        raise DocumentError(f"{path} {wrong} {PASSWORD}.", hint="Or save it again without a password.") from error
+
+
+def page_parts(page: Page) -> list[Part]:
+    """Lines and tables in reading order; a table stands where its first word does."""
+    tables = ruled_tables(page)
+    parts: list[Part] = []
+    placed: set[int] = set()
+    loose: list[Word] = []
+    for word in page.words:
+        at = next((index for index, table in enumerate(tables) if table.holds(word)), None)
+        if at is None:
+            loose.append(word)
+        elif at not in placed:
+            parts += _in_order(make_lines(loose), page)
+            loose = []
+            parts.append(tables[at])
+            placed.add(at)
+    return parts + _in_order(make_lines(loose), page)
+
+
+def _in_order(lines: list[Line], page: Page) -> list[Part]:
+    """Lines as written, but by columns where the writing went across them; aligned lines become tables."""
+    parts: list[Part] = []
+    for run in _runs(lines):
+        table = aligned_table(run) if len(run) > 1 else None
+        if table is not None:
+            parts.append(table)
+        elif len(run) > 1:  # columns of prose, written line by line
+            middle = page.width / 2
+            for side in (True, False):
+                cells = [[cell for cell in line.cells if (cell.left < middle) == side] for line in run]
+                parts += [make_line([word for cell in row for word in cell.words], gap=9.0) for row in cells if row]
+        else:
+            parts += run
+    return parts
+
+
+def _runs(lines: Sequence[Line]) -> Iterator[Sequence[Line]]:
+    """Lines that may be one table together, and each other line alone."""
+    at = 0
+    while at < len(lines):
+        end = _table_end(lines, at)
+        yield lines[at:end]
+        at = end
+
+
+def _table_end(lines: Sequence[Line], start: int) -> int:
+    """Where the table that may begin at `start` ends: lines of several cells, labels and pieces of headings.
+
+    A label is a short line of one cell at the left; pieces of column headings stand further right.
+    """
+    near = [line for line in lines[start : start + _LOOK] if len(line.cells) > 1]
+    if not near:
+        return start + 1
+    left, right = min(line.left for line in near), max(line.right for line in near)
+    end, several, labels = start + 1, 0, 0
+    for at in range(start, len(lines)):
+        line = lines[at]
+        step = line.base - lines[at - 1].base if at > start else 0.0
+        if not -4.0 * line.size < step < (3.4 if several else 2.4) * max(line.size, lines[at - 1].size):
+            break
+        if len(line.cells) > 1:
+            end, several, labels = at + 1, several + 1, 0
+            continue
+        piece = line.left > left + 0.25 * (right - left) and line.right < right + line.size
+        labels += not piece
+        if len(line.text) > _LABEL or (not piece and not several) or labels > 1:
+            break
+    return end if several > 1 else start + 1
+
+
+def assemble(pages: Sequence[Sequence[Part]], path: str, metadata: dict[str, str]) -> Document:
+    """The document of pages in reading order."""
     repeated = _running_lines(pages)
     # By letters, not lines: a page of short table rows must not make its paragraphs look like headings.
-    body = median(height for page in pages for line in page for height in [line.height] * len(line.text))
+    lines = [part for parts in pages for part in parts if isinstance(part, Line)]
+    body = median([line.size for line in lines for _ in line.text] or [10.0])
+    bold = sum(len(line.text) for line in lines if line.bold) > 0.3 * sum(len(line.text) for line in lines)
     builder = TextBuilder()
-    for lines in pages:
+    for parts in pages:
         builder.start_page()
-        kept = [line for line in lines if _pattern(line) not in repeated]
-        for block in _blocks(kept):
-            _add_block(block, body, builder)
-    return builder.build(path, "application/pdf", metadata.get("title", ""), metadata)
+        block: list[Line] = []
+        for part in parts:
+            if isinstance(part, Table):
+                _add_block(block, body, bold, builder)
+                block = []
+                builder.add_table(part.rows, box=part.box)
+            elif _pattern(part) not in repeated:
+                if block and not _continues(block, part):
+                    _add_block(block, body, bold, builder)
+                    block = []
+                block.append(part)
+        _add_block(block, body, bold, builder)
+    title = metadata.get("title", "")
+    return builder.build(path, "application/pdf", title if _SPEAKING.search(title) else "", metadata)
 
 
-def _add_block(block: Sequence[Line], body: float, builder: TextBuilder) -> None:
-    if len(block) > 1 and all(len(line.cells) > 1 for line in block):
-        builder.add_table(_table_rows(block))
+def _add_block(block: Sequence[Line], body: float, bold: bool, builder: TextBuilder) -> None:
+    """Add lines as a heading, caption, item or paragraph; `body` is the text's letter height, `bold` its weight."""
+    if not block:
         return
     text = one_line(_HYPHEN.sub("", "\n".join(line.text for line in block)))
-    size = median(line.height for line in block)
-    if size > body * _HEADING_RATIO and len(text) <= _HEADING_LENGTH:
-        builder.add("heading", text, 1 if size > body * 1.6 else 2 if size > body * 1.3 else 3)
+    size = median(line.size for line in block)
+    box = Box(
+        min(line.left for line in block),
+        min(line.box.top for line in block),
+        max(line.right for line in block),
+        max(line.box.bottom for line in block),
+    )
+    short = len(text) <= _HEADING_LENGTH and any(letter.isalpha() for letter in text)
+    if short and size > body * _HEADING_RATIO:
+        builder.add("heading", text, 1 if size > body * 1.6 else 2 if size > body * 1.3 else 3, box)
+    elif short and not bold and all(line.bold for line in block) and size > 0.9 * body and text[-1] not in ".,;:)":
+        builder.add("heading", text, 4, box)
+    elif _CAPTION.match(text):
+        builder.add("caption", text, box=box)
+    elif bullet := _BULLET.match(text):
+        builder.add("list_item", f"- {text[bullet.end() :]}", 1, box)
     else:
-        builder.add("paragraph", text)
+        builder.add("paragraph", text, box=box)
 
 
-def _read_lines(document: pdfium.PdfDocument, number: int) -> list[Line]:
-    page = document[number]
-    textpage = page.get_textpage()
-    height = page.get_height()
-    lines: list[Line] = []
-    run: list[Cell] = []
-    for index in range(textpage.count_rects()):
-        left, bottom, right, top = textpage.get_rect(index)
-        text = one_line(clean(textpage.get_text_bounded(left, bottom, right, top)))
-        if not text:
-            continue
-        cell = Cell(text, left, right, height - top, height - bottom)
-        if run and not _same_line(run[-1], cell):
-            lines.append(_join(run))
-            run = []
-        run.append(cell)
-    if run:
-        lines.append(_join(run))
-    textpage.close()
-    page.close()
-    return lines
-
-
-def _same_line(before: Cell, cell: Cell) -> bool:
-    overlap = min(before.bottom, cell.bottom) - max(before.top, cell.top)
-    return overlap > 0.5 * min(before.height, cell.height) and cell.left > before.left
-
-
-def _join(run: Sequence[Cell]) -> Line:
-    """Cells of one line; runs that are closer than a wide space are one cell."""
-    cells = [run[0]]
-    for cell in run[1:]:
-        last = cells[-1]
-        gap, size = cell.left - last.right, max(last.height, cell.height)
-        if gap > size:
-            cells.append(cell)
-        else:
-            text = f"{last.text}{' ' if gap > 0.12 * size else ''}{cell.text}"
-            cells[-1] = Cell(text, last.left, cell.right, min(last.top, cell.top), max(last.bottom, cell.bottom))
-    return Line(tuple(cells))
-
-
-def _blocks(lines: Sequence[Line]) -> Iterator[list[Line]]:
-    """Consecutive lines that belong together: a paragraph, a heading, or the rows of a table."""
-    right = max((cell.right for line in lines for cell in line.cells), default=0.0)
-    block: list[Line] = []
-    for line in lines:
-        if block and not _continues(block[-1], line, right):
-            yield block
-            block = []
-        block.append(line)
-    if block:
-        yield block
-
-
-def _continues(last: Line, line: Line, right: float) -> bool:
-    """Whether `line` goes on with the block that ends in `last`; `right` is the page's right edge of text."""
-    size = max(last.height, line.height)
-    tabular = len(last.cells) > 1
-    if tabular != (len(line.cells) > 1):
+def _continues(block: Sequence[Line], line: Line) -> bool:
+    """Whether `line` goes on with the paragraph or heading."""
+    last = block[-1]
+    size = max(last.size, line.size)
+    step = line.base - last.base
+    if abs(line.size - last.size) > 0.12 * size or line.bold != last.bold or _BULLET.match(line.text):
         return False
-    if not tabular:
-        # Heights are of the letters that occur, so a short last line ("m.") may look small: only after a full line.
-        full = last.cells[-1].right > 0.85 * right
-        if line.height > 1.12 * last.height or (last.height > 1.12 * line.height and not full):
-            return False
-    step = line.bottom - last.bottom  # of the baselines, which do not depend on the letters
-    return -size < step < (3.5 if tabular else 2.2) * size
-
-
-def _table_rows(block: Sequence[Line]) -> list[list[str]]:
-    """Rows with their cells put into the columns of the widest row, by the nearest middle or edge."""
-    widest = max(block, key=lambda line: len(line.cells))
-    rows = []
-    for line in block:
-        row = [""] * len(widest.cells)
-        for cell in line.cells:
-            column = min(range(len(row)), key=lambda index: _distance(cell, widest.cells[index]))
-            row[column] = f"{row[column]} {cell.text}".strip()
-        rows.append(row)
-    return rows
-
-
-def _distance(cell: Cell, column: Cell) -> float:
-    middle = abs((cell.left + cell.right) - (column.left + column.right)) / 2
-    return min(abs(cell.left - column.left), abs(cell.right - column.right), middle)
+    if len(block) > 1:  # a gap wider than the paragraph's own ends it
+        return 0 < step < 1.3 * max(block[-1].base - block[-2].base, 0.9 * size)
+    return -0.4 * size < step < 1.75 * size
 
 
 def _pattern(line: Line) -> str:
@@ -204,12 +212,14 @@ def _pattern(line: Line) -> str:
     return re.sub(r"\d+", "#", line.text)
 
 
-def _running_lines(pages: Sequence[Sequence[Line]]) -> set[str]:
-    """Patterns of first and last lines that come again on most pages; rows of a table need more pages to count."""
+def _running_lines(pages: Sequence[Sequence[Part]]) -> set[str]:
+    """Patterns of first and last lines that come again on most pages."""
     edges = Counter(
-        (_pattern(line), len(line.cells) > 1)
+        pattern
         for page in pages
-        for line in {_pattern(line): line for line in [*page[:2], *page[-2:]] if len(line.text) < 150}.values()
+        for pattern in {
+            _pattern(part) for part in [*page[:4], *page[-3:]] if isinstance(part, Line) and len(part.text) < 150
+        }
     )
     wanted = max(_REPEATED_ON, len(pages) // 2)
-    return {pattern for (pattern, tabular), count in edges.items() if count >= wanted + 2 * tabular}
+    return {pattern for pattern, count in edges.items() if count >= wanted}

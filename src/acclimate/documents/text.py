@@ -20,13 +20,21 @@ class TextParser:
         text, encoding = read_text(file)
         found = ((match.start(), match[0].rstrip()) for match in _PARAGRAPH.finditer(text))
         elements = [Element("paragraph", start, start + len(body)) for start, body in found]
-        title = Path(path).stem.replace("-", " ").replace("_", " ").strip("0123456789 ") or Path(path).stem
-        return finish(path, text, elements, "text/plain", title, {"encoding": encoding})
+        return finish(path, text, elements, "text/plain", "", {"encoding": encoding})
+
+    @staticmethod
+    def paragraphs(text: str) -> list[str]:
+        """The paragraphs of a text."""
+        return [match[0].rstrip() for match in _PARAGRAPH.finditer(clean(text))]
 
 
 def read_text(file: Path) -> tuple[str, str]:
     """A file's cleaned text and the encoding it was read with: by its mark, else UTF-8, else Windows-1252."""
-    content = file.read_bytes()
+    return decode(file.read_bytes(), file.name)
+
+
+def decode(content: bytes, name: str) -> tuple[str, str]:
+    """The same for the content of a file called `name`."""
     marked = content.startswith((b"\xff\xfe", b"\xfe\xff"))
     encodings = ("utf-16",) if marked else ("utf-8-sig", "cp1252")
     for encoding in encodings:
@@ -34,4 +42,4 @@ def read_text(file: Path) -> tuple[str, str]:
             return clean(content.decode(encoding)), encoding
         except UnicodeDecodeError:
             continue
-    raise DocumentError(f"{file.name} is text in no known encoding.", hint="Save it as UTF-8.")
+    raise DocumentError(f"{name} is text in no known encoding.", hint="Save it as UTF-8.")

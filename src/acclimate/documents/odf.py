@@ -1,0 +1,96 @@
+"""OpenDocument text and presentations (ODT, ODP)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lxml import etree
+
+from acclimate.documents.builder import TextBuilder, one_line
+from acclimate.documents.safe import open_zip, parse_xml, read_member
+from acclimate.errors import DocumentError
+from acclimate.types import Document
+
+_SKIPPED = frozenset(("sequence-decls", "tracked-changes", "annotation", "forms", "notes"))
+_MAX_DEPTH = 100
+_MAX_REPEATED = 200  # a cell may claim to be repeated a million times
+
+
+class OdfParser:
+    """Reads content.xml: headings with levels, paragraphs, lists, tables, slides as pages."""
+
+    def parse(self, file: Path, path: str) -> Document:
+        """See `Parser`."""
+        with open_zip(file, path) as archive:
+            root = parse_xml(read_member(archive, "content.xml"))
+            names = archive.namelist()
+            meta = parse_xml(read_member(archive, "meta.xml")) if "meta.xml" in names else None
+        body = next((node for node in root if _name(node) == "body"), None)
+        if body is None:
+            raise DocumentError(f"{path} has no body.", hint="Save it again.")
+        builder = TextBuilder()
+        _walk(body, builder, 0)
+        fields = {_name(node): one_line(node.text or "") for node in meta.iter()} if meta is not None else {}
+        metadata = {"author": fields["creator"]} if fields.get("creator") else {}
+        return builder.build(path, "", fields.get("title", ""), metadata)
+
+
+def _name(node: etree._Element) -> str:
+    return etree.QName(node).localname if isinstance(node.tag, str) else ""
+
+
+def _walk(parent: etree._Element, builder: TextBuilder, depth: int, items: int = 0) -> None:
+    for node in parent:
+        name = _name(node)
+        if name in _SKIPPED or depth > _MAX_DEPTH:
+            continue
+        if name == "page":
+            builder.start_page()
+        if name == "h":
+            builder.add("heading", _text(node), _level(node))
+        elif name == "p":
+            text = _text(node)
+            builder.add("list_item", f"{'  ' * (items - 1)}- {text}" if text else "", items) if items else builder.add(
+                "paragraph", text
+            )
+            for frame in node:  # text boxes are anchored in paragraphs
+                if _name(frame) in ("frame", "custom-shape"):
+                    _walk(frame, builder, depth + 1)
+        elif name == "table":
+            builder.add_table(_rows(node))
+        else:
+            _walk(node, builder, depth + 1, items + (name == "list"))
+
+
+def _level(node: etree._Element) -> int:
+    value = next((value for key, value in node.attrib.items() if str(key).endswith("outline-level")), "1")
+    return min(6, max(1, int(value))) if str(value).isdigit() else 1
+
+
+def _text(node: etree._Element) -> str:
+    """The text of a paragraph, without that of frames anchored in it."""
+    parts = [node.text or ""]
+    for child in node:
+        name = _name(child)
+        if name in ("s", "tab", "line-break"):
+            parts.append(" ")
+        elif name not in ("frame", "custom-shape", *_SKIPPED) and name:
+            parts.append(_text(child))
+        parts.append(child.tail or "")
+    return one_line("".join(parts))
+
+
+def _rows(table: etree._Element) -> list[list[str]]:
+    rows = []
+    for row in table.iter():
+        if _name(row) != "table-row":
+            continue
+        cells: list[str] = []
+        for cell in row:
+            if _name(cell) not in ("table-cell", "covered-table-cell"):
+                continue
+            text = " ".join(_text(part) for part in cell.iter() if _name(part) in ("p", "h"))
+            times = next((value for key, value in cell.attrib.items() if str(key).endswith("columns-repeated")), "1")
+            cells += [text] * (min(int(times), _MAX_REPEATED) if str(times).isdigit() and text else 1)
+        rows.append(cells)
+    return rows

@@ -1,0 +1,162 @@
+"""Parses files in processes of their own, with limits: a hostile file costs itself only."""
+
+from __future__ import annotations
+
+import json
+import os
+import selectors
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from queue import LifoQueue
+from threading import Lock
+from typing import Any
+
+from acclimate.documents.parsers import OnPage
+from acclimate.documents.wire import unpack_document
+from acclimate.errors import DocumentError
+from acclimate.types import Document
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one file may take: seconds, megabytes of memory, characters of text, megabytes of file."""
+
+    seconds: float = 120.0
+    memory_mb: int = 4096
+    characters: int = 50_000_000
+    file_mb: int = 1000
+
+
+class Sandbox:
+    """A parser whose files are read by up to `workers` processes; call it from as many threads.
+
+    Processes start when they are needed, serve many files, and are replaced when one fails.
+    """
+
+    def __init__(self, limits: Limits | None = None, workers: int = 0) -> None:
+        self.limits = limits or Limits()
+        self.workers = workers or os.cpu_count() or 1
+        self._idle: LifoQueue[_Worker | None] = LifoQueue()
+        for _ in range(self.workers):
+            self._idle.put(None)
+        self._all: set[_Worker] = set()
+        self._lock = Lock()
+
+    def __call__(self, file: Path, path: str, on_page: OnPage | None = None) -> Document:
+        """Parse `file` as the document `path`. Raises DocumentError naming the file and the reason."""
+        size = file.stat().st_size
+        if size > self.limits.file_mb * 1_000_000:
+            raise DocumentError(
+                f"{path} has {size / 1e6:,.0f} MB; {self.limits.file_mb:,} are allowed.", hint="[documents] max_file_mb"
+            )
+        worker = self._idle.get()
+        try:
+            if worker is None or not worker.alive:
+                worker = self._start()
+            return worker.parse(file, path, on_page)
+        finally:
+            self._idle.put(worker)
+
+    def close(self) -> None:
+        """End the processes."""
+        with self._lock:
+            for worker in self._all:
+                worker.close()
+            self._all.clear()
+
+    def _start(self) -> _Worker:
+        worker = _Worker(self.limits)
+        with self._lock:
+            self._all = {other for other in self._all if other.alive} | {worker}
+        return worker
+
+
+class _Worker:
+    """One parsing process."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._folder = tempfile.TemporaryDirectory(prefix="acclimate-parse-", ignore_cleanup_errors=True)
+        memory, file_size = limits.memory_mb * 1_000_000, 2 * limits.file_mb * 1_000_000
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "acclimate.documents.worker", str(memory), str(file_size)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env={**os.environ, "TMPDIR": self._folder.name, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
+        )
+
+    @property
+    def alive(self) -> bool:
+        """Whether it can take a file."""
+        return self._process.poll() is None
+
+    def close(self) -> None:
+        """End it, whatever it does."""
+        self._process.kill()
+        self._process.communicate()
+        self._folder.cleanup()
+
+    def parse(self, file: Path, path: str, on_page: OnPage | None) -> Document:
+        """See `Sandbox`. Ends the process where the file broke a limit or it."""
+        stdin = self._process.stdin
+        assert stdin is not None  # noqa: S101 - a pipe was asked for
+        try:
+            stdin.write(json.dumps({"file": str(file.resolve()), "path": path}).encode() + b"\n")
+            stdin.flush()
+            answer = self._answer(path, on_page)
+            if "error" in answer:
+                raise DocumentError(answer["error"], hint=answer.get("hint") or "")
+            return unpack_document(answer["document"])
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            self.close()
+            raise DocumentError(
+                f"{path} broke its parser ({type(error).__name__}).", hint="Leave it out or save it again."
+            ) from error
+        except _LimitError as error:
+            self.close()
+            raise DocumentError(f"{path} {error}.", hint=error.hint) from None
+
+    def _answer(self, path: str, on_page: OnPage | None) -> dict[str, Any]:
+        deadline = time.monotonic() + self._limits.seconds
+        buffer = bytearray()
+        stdout = self._process.stdout
+        assert stdout is not None  # noqa: S101 - a pipe was asked for
+        with selectors.DefaultSelector() as selector:
+            selector.register(stdout, selectors.EVENT_READ)
+            while True:
+                if not selector.select(max(0.0, deadline - time.monotonic())):
+                    took = f"took longer than {self._limits.seconds:g} s to parse"
+                    raise _LimitError(took, "[documents] parse_seconds")
+                piece = os.read(stdout.fileno(), 1 << 20)
+                if not piece:
+                    code = self._process.wait()
+                    reason = "more memory than is allowed, or a fault" if code in (-9, -6, 1) else "a fault"
+                    raise _LimitError(f"ended its parser (exit code {code}: {reason})", "[documents] parse_memory_mb")
+                buffer += piece
+                if len(buffer) > 8 * self._limits.characters:
+                    raise _LimitError(
+                        f"has more than {self._limits.characters:,} characters", "[documents] max_characters"
+                    )
+                while (end := buffer.find(b"\n")) >= 0:
+                    message: dict[str, Any] = json.loads(buffer[:end])
+                    del buffer[: end + 1]
+                    if "page" not in message:
+                        if len(message.get("document", {}).get("text", "")) > self._limits.characters:
+                            too_long = f"has more than {self._limits.characters:,} characters"
+                            raise _LimitError(too_long, "[documents] max_characters")
+                        return message
+                    if on_page is not None:
+                        on_page(message["page"], message["pages"])
+
+
+class _LimitError(Exception):
+    """A file broke a limit; `hint` names the setting."""
+
+    def __init__(self, message: str, hint: str) -> None:
+        super().__init__(message)
+        self.hint = hint

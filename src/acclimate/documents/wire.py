@@ -1,0 +1,44 @@
+"""Documents as plain JSON values, between the parsing process and ours: never a pickle."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from acclimate.types import Box, Document, Element
+
+
+def pack_document(document: Document) -> dict[str, Any]:
+    """The document as JSON values."""
+    elements = [
+        [e.kind, e.start, e.end, e.level, e.page, [e.box.left, e.box.top, e.box.right, e.box.bottom] if e.box else None]
+        for e in document.elements
+    ]
+    return {
+        "path": document.path,
+        "text": document.text,
+        "elements": elements,
+        "title": document.title,
+        "media_type": document.media_type,
+        "page_starts": list(document.page_starts),
+        "metadata": dict(document.metadata),
+    }
+
+
+def unpack_document(values: dict[str, Any]) -> Document:
+    """The document from JSON values. Raises ValueError where its spans do not fit its text."""
+    text = str(values["text"])
+    elements = tuple(
+        Element(kind, int(start), int(end), int(level), page, Box(*box) if box else None)
+        for kind, start, end, level, page, box in values["elements"]
+    )
+    if any(not 0 <= element.start <= element.end <= len(text) for element in elements):
+        raise ValueError("an element lies outside the text")
+    return Document(
+        path=str(values["path"]),
+        text=text,
+        elements=elements,
+        title=str(values["title"]),
+        media_type=str(values["media_type"]),
+        page_starts=tuple(map(int, values["page_starts"])),
+        metadata={str(key): str(value) for key, value in values["metadata"].items()},
+    )

@@ -1,0 +1,74 @@
+"""The process that parses: reads file names from standard input, writes documents to standard output, one JSON a line.
+
+Before the first file it gives up what parsing does not need: memory and file size beyond limits, sockets, other
+programs, and writing outside its own temporary folder. Started by `sandbox`; see there for the limits.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from acclimate.documents.parsers import parse
+from acclimate.documents.wire import pack_document
+from acclimate.errors import DocumentError
+
+_FORBIDDEN = ("socket.", "subprocess.", "os.system", "os.exec", "os.posix_spawn", "os.fork", "os.startfile", "pty.")
+_CHANGES = ("os.remove", "os.rename", "os.mkdir", "os.rmdir", "os.link", "os.symlink", "os.truncate", "os.chmod")
+_WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
+
+
+def main() -> None:
+    """Serve until standard input ends."""
+    memory, file_size = int(sys.argv[1]), int(sys.argv[2])
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)  # whatever a library prints must not look like an answer
+    resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (file_size, file_size))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    # Asked for now: inside the hook, tempfile would wait for its own lock.
+    own = os.path.realpath(tempfile.gettempdir()) + os.sep
+    sys.addaudithook(lambda event, arguments: _forbid(event, arguments, own))
+
+    def tell(message: dict[str, Any]) -> None:
+        answers.write(json.dumps(message) + "\n")
+        answers.flush()
+
+    for line in sys.stdin:
+        asked = json.loads(line)
+        try:
+            document = parse(
+                Path(asked["file"]), asked["path"], lambda done, total: tell({"page": done, "pages": total})
+            )
+            tell({"document": pack_document(document)})
+        except DocumentError as error:
+            tell({"error": str(error), "hint": error.hint})
+
+
+def _forbid(event: str, arguments: tuple[Any, ...], own: str) -> None:
+    """Raise for what parsing has no business with; `own` is the folder that it may write to."""
+    if event.startswith(_FORBIDDEN):
+        raise PermissionError(f"parsing may not use {event}")
+    writes = event == "open" and isinstance(arguments[2], int) and bool(arguments[2] & _WRITES)
+    if writes or event in _CHANGES:
+        folder = arguments[-1] if event in ("os.remove", "os.rmdir", "os.mkdir", "os.chmod") else -1
+        _check_place(arguments[0], own, folder)
+
+
+def _check_place(place: object, own: str, folder: int) -> None:
+    """Refuse a place outside `own`; `folder` is the descriptor that it is relative to, or -1."""
+    if isinstance(place, int) or place == os.devnull:
+        return
+    name = os.fsdecode(place)  # type: ignore[arg-type]
+    path = os.path.realpath(f"/proc/self/fd/{folder}/{name}" if folder >= 0 else name)
+    if not path.startswith(own):
+        raise PermissionError(f"parsing may not write {path}")
+
+
+if __name__ == "__main__":
+    main()
