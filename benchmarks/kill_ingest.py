@@ -20,12 +20,12 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from acclimate.chunking.chunkers import make_chunker
+from acclimate.chunking.chunkers import Cut, make_chunker
 from acclimate.documents.parsers import parse
 from acclimate.embeddings.base import OnDone, Vectors
 from acclimate.indexes.library import Library
 from acclimate.ingest import IngestReport, ingest
-from acclimate.testing.chunking import word_spans
+from acclimate.testing.chunking import no_embedder, word_spans
 from acclimate.testing.embeddings import HashEmbedder
 
 FILES, CHANGED, REMOVED = 250, 100, 15  # per round: enough for several transactions in each run
@@ -45,7 +45,7 @@ def run(root: Path, folder: Path) -> IngestReport:
     """One ingest of `root` into the library at `folder`."""
     library = Library(folder)
     try:
-        chunker = make_chunker("structure", word_spans, 60)
+        chunker = make_chunker("structure", word_spans, no_embedder, Cut(60))
         return ingest(root, library, parse, chunker, SlowEmbedder(), check_all=True)
     finally:
         library.close()

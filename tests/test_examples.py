@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from acclimate.chunking.chunkers import make_chunker
+from acclimate.chunking.chunkers import Cut, make_chunker
 from acclimate.documents.parsers import parse
 from acclimate.evaluation.metrics import normalise
 from acclimate.evaluation.questions import read_questions
-from acclimate.testing.chunking import check_chunks, word_spans
+from acclimate.testing.chunking import check_chunks, no_embedder, word_spans
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "halden"
 FILES = sorted(path for path in (EXAMPLE / "documents").rglob("*") if path.is_file())
@@ -56,6 +56,6 @@ def test_splits_are_by_document(questions):
 
 
 def test_every_chunk_is_an_exact_span(documents):
-    chunker = make_chunker("structure", word_spans, 150)
+    chunker = make_chunker("structure", word_spans, no_embedder, Cut(150))
     for document in documents.values():
         check_chunks(chunker, document, word_spans, 150)

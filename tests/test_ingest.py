@@ -14,12 +14,12 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, rule
 
-from acclimate.chunking.chunkers import make_chunker
+from acclimate.chunking.chunkers import Cut, make_chunker
 from acclimate.documents.parsers import parse
 from acclimate.errors import LibraryError, ProjectError
 from acclimate.indexes.library import Library
 from acclimate.ingest import ingest
-from acclimate.testing.chunking import word_spans
+from acclimate.testing.chunking import no_embedder, word_spans
 from acclimate.testing.embeddings import HashEmbedder
 
 
@@ -38,7 +38,7 @@ class Place:
         file.write_text(text)
 
     def run(self, **options):
-        chunker = make_chunker("structure", word_spans, options.pop("size", 20))
+        chunker = make_chunker("structure", word_spans, no_embedder, Cut(options.pop("size", 20)))
         return ingest(self.root, self.library, parse, chunker, options.pop("embedder", self.embedder), **options)
 
     def reopen(self):
@@ -109,7 +109,13 @@ def test_an_empty_or_missing_folder_does_not_empty_the_library(place):
     assert "--allow-empty" in caught.value.hint
     assert counts(place.run(allow_empty=True)) == (0, 0, 2, 0, 0)
     with pytest.raises(ProjectError, match="does not exist"):
-        ingest(place.root / "none", place.library, parse, make_chunker("fixed", word_spans, 9), place.embedder)
+        ingest(
+            place.root / "none",
+            place.library,
+            parse,
+            make_chunker("fixed", word_spans, no_embedder, Cut(9)),
+            place.embedder,
+        )
 
 
 def test_include_exclude_hidden_and_links_outside(place, tmp_path):

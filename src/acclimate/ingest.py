@@ -21,6 +21,7 @@ from typing import Protocol
 from filelock import FileLock, Timeout
 
 from acclimate.chunking.base import Chunker
+from acclimate.chunking.cuts import uncovered
 from acclimate.embeddings.base import Embedder
 from acclimate.errors import DocumentError, LibraryError, ProjectError
 from acclimate.indexes.library import Library
@@ -69,7 +70,10 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class IngestReport:
-    """What an ingest did, in documents; `chunks` are those in the library now, `embedded` those computed now."""
+    """What an ingest did, in documents; `chunks` are those in the library now, `embedded` those computed now.
+
+    `uncovered` counts characters of the documents read now, white space left out, that are in no chunk.
+    """
 
     added: int
     changed: int
@@ -79,6 +83,7 @@ class IngestReport:
     documents: int
     chunks: int
     embedded: int
+    uncovered: int
     seconds: float
 
 
@@ -144,7 +149,7 @@ def _ingest(
         path: file for path, file in files.items() if not _untouched(file, known.get(path), reader.chunker, check_all)
     }
     failures: list[Failure] = []
-    counts = {"added": 0, "changed": 0, "touched": 0}
+    counts = {"added": 0, "changed": 0, "touched": 0, "uncovered": 0}
     for group in _groups(reader.read(due, known), known, library, failures, counts):
         embedded += _store(group, library, embedder, progress)
         progress.files(counts["added"] + counts["changed"] + counts["touched"] + len(failures), len(due))
@@ -167,6 +172,7 @@ def _ingest(
         documents=len(record.files()),
         chunks=len(chunks),
         embedded=embedded,
+        uncovered=counts["uncovered"],
         seconds=time.perf_counter() - started,
     )
 
@@ -272,6 +278,7 @@ def _groups(
             counts["touched"] += 1
         else:
             counts["changed" if read.path in known else "added"] += 1
+            counts["uncovered"] += uncovered(read.document, read.chunks)
             group.documents.append((read.document, read.state, list(read.chunks)))
             group.size += len(read.chunks)
         if group.size >= _GROUP:

@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Self
 
 from acclimate.answer import Answerer
-from acclimate.chunking.chunkers import make_chunker
+from acclimate.chunking.chunkers import Cut, make_chunker
 from acclimate.embeddings.base import Embedder
 from acclimate.errors import ProjectError, SettingsError
 from acclimate.evaluation.questions import read_questions
@@ -25,7 +25,7 @@ from acclimate.models.store import LocalModel, OnBytes, cache_folder, locate
 from acclimate.prompting.recipes import find_recipe
 from acclimate.prompting.templates import load_template
 from acclimate.retrieval.base import Retriever
-from acclimate.retrieval.search import DenseRetriever, HybridRetriever, TextRetriever
+from acclimate.retrieval.search import DenseRetriever, HybridRetriever, ParentRetriever, TextRetriever
 from acclimate.settings import FILE_NAME, Settings, load_settings, render_settings
 from acclimate.types import Answer, Hit, Question
 
@@ -167,13 +167,17 @@ class Project:
         files = self.settings.documents
         limits = Limits(files.parse_seconds, files.parse_memory_mb, files.max_characters, files.max_file_mb)
         chosen = self.settings.chunking
-        chunker = make_chunker(
-            chosen.method,
-            self.embedder.token_spans,
-            chosen.max_tokens,
-            chosen.overlap_tokens,
+        cut = Cut(
+            max_tokens=chosen.max_tokens,
+            overlap=chosen.overlap_tokens,
             tokenizer=self.embedder.fingerprint[:12],
+            pattern=chosen.pattern,
+            characters=chosen.characters,
+            child_tokens=chosen.child_tokens,
+            percentile=chosen.percentile,
+            splitter=chosen.splitter,
         )
+        chunker = make_chunker(chosen.method, self.embedder.token_spans, self.embedder.embed_passages, cut)
         hear = progress or Silence()
         with closing(Sandbox(limits, files.workers)) as sandbox:
             return ingest(
@@ -214,13 +218,14 @@ class Project:
             raise ProjectError(f"{self.folder} has not been ingested yet.", hint="acclimate ingest")
         library, chosen = self.library, self.settings.retrieval
         text = TextRetriever(library.texts, library.fetch)
-        if chosen.method == "text":
-            return text
-        library.require_embedder(self.embedder.fingerprint)
-        dense = DenseRetriever(self.embedder, library.vectors, library.fetch)
-        return (
-            dense if chosen.method == "dense" else HybridRetriever(dense, text, chosen.candidates, chosen.dense_weight)
-        )
+        retriever: Retriever = text
+        if chosen.method != "text":
+            library.require_embedder(self.embedder.fingerprint)
+            dense = DenseRetriever(self.embedder, library.vectors, library.fetch)
+            hybrid = HybridRetriever(dense, text, chosen.candidates, chosen.dense_weight)
+            retriever = dense if chosen.method == "dense" else hybrid
+        parents = self.settings.chunking.method == "parent-child"
+        return ParentRetriever(retriever, library.record.parent) if parents else retriever
 
     def _answerer(self, recipe: str | None) -> Answerer:
         model, chosen = self.settings.model, find_recipe(recipe or self.settings.answer.recipe)

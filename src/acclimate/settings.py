@@ -40,11 +40,34 @@ class DocumentsSettings(_Section):
 class ChunkingSettings(_Section):
     """How documents are cut into passages."""
 
-    method: Literal["structure", "fixed"] = Field(
-        default="structure", description="structure: whole paragraphs under one heading; fixed: plain length"
+    method: Literal[
+        "structure",
+        "sections",
+        "fixed",
+        "characters",
+        "sentence",
+        "recursive",
+        "regex",
+        "semantic",
+        "parent-child",
+        "langchain",
+    ] = Field(
+        default="structure",
+        description="structure: whole paragraphs under one heading, short sections joined; sections: a chunk for each "
+        "heading; fixed, characters: plain length; sentence; recursive; regex; semantic: where the subject changes; "
+        "parent-child: sentences to find, sections to read; langchain: its splitters",
     )
     max_tokens: int = Field(default=200, ge=16, le=8192, description="longest chunk, in tokens of the embedder")
-    overlap_tokens: int = Field(default=0, ge=0, description="tokens repeated from the chunk before (fixed only)")
+    overlap_tokens: int = Field(
+        default=0, ge=0, description="tokens repeated from the chunk before (fixed, characters, sentence, recursive)"
+    )
+    pattern: str = Field(default="^#+ ", description="regular expression at which regex begins a chunk")
+    characters: int = Field(default=800, ge=50, description="longest chunk of characters, in characters")
+    child_tokens: int = Field(default=60, ge=8, description="longest child of parent-child, in tokens")
+    percentile: float = Field(default=80.0, ge=0, le=100, description="share of changes that semantic does not cut at")
+    splitter: str = Field(
+        default="RecursiveCharacterTextSplitter", description="class of langchain_text_splitters, for langchain"
+    )
 
 
 class EmbedderSettings(_Section):

@@ -79,7 +79,9 @@ class Chunk:
     """A contiguous span of a document: `document.text[chunk.start:chunk.end] == chunk.text`, always.
 
     `id` is unique in a library and stable while the document's bytes and the chunking settings are.
-    `headings` is the path of headings above the span, outermost first; `title` is the document's.
+    `headings` is the path of headings above the span, outermost first; `title` is the document's. `header` is the
+    header row of the table that the span goes on with: shown to models and embedders, not part of the span. `parent` is
+    the larger span to read where this one is found. `breaks` are the offsets inside the span where a new page begins.
     """
 
     id: str
@@ -90,6 +92,18 @@ class Chunk:
     title: str = ""
     headings: tuple[str, ...] = ()
     page: int | None = None
+    header: str = ""
+    parent: Span | None = None
+    breaks: tuple[int, ...] = ()
+
+    def page_at(self, offset: int) -> int | None:
+        """Page of the character at `offset` in the document; None where the format has no pages."""
+        return None if self.page is None else self.page + bisect_right(self.breaks, offset)
+
+    @property
+    def shown(self) -> str:
+        """The text as a model or an embedder reads it: after the header row of its table."""
+        return f"{self.header}\n{self.text}" if self.header else self.text
 
     @property
     def heading_path(self) -> str:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
 
 from acclimate.types import Chunk, Document, Span
 
 TokenSpans = Callable[[str], list[Span]]
 """Character span of each token of a text, in order: an embedder's `token_spans`."""
+
+Embed = Callable[[Sequence[str]], Any]
+"""Vectors [n, d] of unit length for n texts: an embedder's `embed_passages`."""
 
 
 class Chunker(Protocol):

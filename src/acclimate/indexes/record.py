@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -15,10 +16,10 @@ import numpy as np
 
 from acclimate.errors import LibraryError
 from acclimate.indexes.base import Change, Vectors
-from acclimate.types import Box, Chunk, Document, Element
+from acclimate.types import Box, Chunk, Document, Element, Span
 
 Key = TypeVar("Key", int, str)
-_VERSION = 1
+_VERSION = 2
 _PATH_CHARACTERS = 150  # of title and headings put before a chunk for embedding, some 40 tokens
 _SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -29,7 +30,8 @@ CREATE TABLE documents (
 CREATE TABLE chunks (
     key INTEGER PRIMARY KEY AUTOINCREMENT, document INTEGER NOT NULL REFERENCES documents (id) ON DELETE CASCADE,
     id TEXT NOT NULL, hash TEXT NOT NULL, start INTEGER NOT NULL, end INTEGER NOT NULL, text TEXT NOT NULL,
-    headings TEXT NOT NULL, page INTEGER);
+    headings TEXT NOT NULL, page INTEGER, header TEXT NOT NULL DEFAULT '', parent_start INTEGER, parent_end INTEGER,
+    breaks TEXT NOT NULL DEFAULT '[]');
 CREATE INDEX chunks_of_document ON chunks (document);
 CREATE INDEX chunks_by_hash ON chunks (hash);
 CREATE TABLE vectors (
@@ -43,6 +45,15 @@ CREATE TRIGGER chunk_removed AFTER DELETE ON chunks BEGIN
     INSERT INTO changes VALUES (old.key, 0, (SELECT value FROM meta WHERE key = 'generation') + 1); END;
 INSERT INTO meta VALUES ('generation', '0'), ('id', lower(hex(randomblob(8))));
 """
+# From each older format to the next.
+_UPGRADES = {
+    1: """
+ALTER TABLE chunks ADD COLUMN header TEXT NOT NULL DEFAULT '';
+ALTER TABLE chunks ADD COLUMN parent_start INTEGER;
+ALTER TABLE chunks ADD COLUMN parent_end INTEGER;
+ALTER TABLE chunks ADD COLUMN breaks TEXT NOT NULL DEFAULT '[]';
+""",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +83,12 @@ class Record:
             self._db.execute("PRAGMA foreign_keys = ON")
             with self.transaction():
                 version = self._db.execute("PRAGMA user_version").fetchone()[0]
-                if version == 0:
-                    for statement in _statements(_SCHEMA):
+                for statement in _statements(_SCHEMA) if version == 0 else []:
+                    self._db.execute(statement)
+                for older in range(version, _VERSION) if version else []:
+                    for statement in _statements(_UPGRADES[older]):
                         self._db.execute(statement)
+                if version < _VERSION:
                     self._db.execute(f"PRAGMA user_version = {_VERSION}")
         if version > _VERSION:
             raise LibraryError(
@@ -167,9 +181,13 @@ class Record:
         for chunk in chunks:
             hashed, headings = embedded_hash(chunk), json.dumps(chunk.headings)
             key = self._db.execute(
-                "INSERT INTO chunks (document, id, hash, start, end, text, headings, page) "
-                "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                (added, chunk.id, hashed, chunk.start, chunk.end, chunk.text, headings, chunk.page),
+                "INSERT INTO chunks (document, id, hash, start, end, text, headings, page, header, parent_start, "
+                "parent_end, breaks) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    *(added, chunk.id, hashed, chunk.start, chunk.end, chunk.text, headings, chunk.page, chunk.header),
+                    *((chunk.parent.start, chunk.parent.end) if chunk.parent else (None, None)),
+                    json.dumps(chunk.breaks),
+                ),
             ).lastrowid
             self.put_vector(key or 0, embedder, vectors[hashed])
 
@@ -216,13 +234,15 @@ class Record:
         for batch in _batches(keys):
             marks = ",".join("?" * len(batch))
             rows = self._db.execute(
-                "SELECT c.key, c.id, d.path, c.start, c.end, c.text, d.title, c.headings, c.page "  # noqa: S608 - marks only
+                "SELECT c.key, c.id, d.path, c.start, c.end, c.text, d.title, c.headings, c.page, c.header, "  # noqa: S608 - marks only
+                "c.parent_start, c.parent_end, c.breaks "
                 f"FROM chunks c JOIN documents d ON d.id = c.document WHERE c.key IN ({marks})",
                 batch,
             )
-            for key, *values in rows:
-                values[6] = tuple(json.loads(values[6]))
-                found[key] = Chunk(*values)
+            for key, *values, headings, page, header, parent_start, parent_end, pages in rows:
+                parent = None if parent_start is None else Span(parent_start, parent_end)
+                place = tuple(json.loads(headings)), page, header, parent, tuple(json.loads(pages))
+                found[key] = Chunk(*values, *place)  # type: ignore[call-arg]
         if lost := [key for key in keys if key not in found]:
             raise LibraryError(
                 f"the record has no chunk {lost[0]}, but an index has.", hint="acclimate doctor --repair"
@@ -232,6 +252,20 @@ class Record:
     def keys(self) -> list[int]:
         """All chunk keys, ascending."""
         return [row[0] for row in self._db.execute("SELECT key FROM chunks ORDER BY key")]
+
+    def parent(self, chunk: Chunk) -> Chunk:
+        """The larger span that a chunk names as its parent, as a chunk; the chunk itself where it names none."""
+        if chunk.parent is None:
+            return chunk
+        start, end = chunk.parent.start, chunk.parent.end
+        text, pages = self._db.execute(
+            "SELECT substr(text, ?, ?), page_starts FROM documents WHERE path = ?",
+            (start + 1, end - start, chunk.document),
+        ).fetchone()
+        starts = json.loads(pages)
+        page = max(1, bisect_right(starts, start)) if starts else None
+        breaks = tuple(at for at in starts if start < at < end)
+        return replace(chunk, start=start, end=end, text=text, page=page, breaks=breaks, parent=None)
 
     def document(self, path: str) -> Document | None:
         """A document with its text and elements; None where there is none of that path."""
@@ -326,7 +360,7 @@ class Record:
 def embedding_text(chunk: Chunk) -> str:
     """What is embedded for a chunk: the end of its heading path, then its text."""
     path = chunk.heading_path[-_PATH_CHARACTERS:]
-    return f"{path}\n{chunk.text}" if path else chunk.text
+    return f"{path}\n{chunk.shown}" if path else chunk.shown
 
 
 def embedded_hash(chunk: Chunk) -> str:

@@ -77,7 +77,7 @@ def _citation(number: int, hit: Hit, place: Span | None, claim: str) -> Citation
         start=chunk.start + span.start,
         end=chunk.start + span.end,
         quote=quote,
-        page=chunk.page,
+        page=chunk.page_at(chunk.start + span.start),
         headings=chunk.headings,
         verbatim=place is not None,
     )

@@ -13,5 +13,5 @@ REFUSAL = "Not in the documents."
 def render_passages(chunks: Sequence[Chunk]) -> str:
     """Passages [1], [2], … each with its heading path on the first line, separated by a blank line."""
     return "\n\n".join(
-        f"[{number}] {chunk.heading_path}".rstrip() + f"\n{chunk.text}" for number, chunk in enumerate(chunks, start=1)
+        f"[{number}] {chunk.heading_path}".rstrip() + f"\n{chunk.shown}" for number, chunk in enumerate(chunks, start=1)
     )

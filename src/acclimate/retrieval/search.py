@@ -7,9 +7,11 @@ from dataclasses import dataclass
 
 from acclimate.embeddings.base import Embedder
 from acclimate.indexes.base import Match, TextIndex, VectorIndex
+from acclimate.retrieval.base import Retriever
 from acclimate.retrieval.fusion import convex
 from acclimate.types import Chunk, Hit
 
+_CHILDREN = 6  # small chunks looked at for each larger one wanted
 FetchChunks = Callable[[Sequence[int]], Sequence[Chunk]]
 """Chunks of the record for index keys, in the order of the keys."""
 
@@ -61,6 +63,26 @@ class HybridRetriever:
         depth = max(k, self.candidates)
         fused = convex(self.dense.matches(query, depth), self.text.matches(query, depth), self.dense_weight)
         return _hits(fused[:k], self.dense.fetch)
+
+
+@dataclass(frozen=True, slots=True)
+class ParentRetriever:
+    """Finds by small chunks and gives the larger spans that hold them, each once."""
+
+    inner: Retriever
+    parent: Callable[[Chunk], Chunk]
+
+    def retrieve(self, query: str, k: int) -> list[Hit]:
+        """See `Retriever`."""
+        found: dict[tuple[str, int, int], Hit] = {}
+        for hit in self.inner.retrieve(query, _CHILDREN * k):
+            span = hit.chunk.parent or hit.chunk
+            place = (hit.chunk.document, span.start, span.end)
+            if place not in found:
+                found[place] = Hit(self.parent(hit.chunk), hit.score, len(found) + 1)
+            if len(found) == k:
+                break
+        return list(found.values())
 
 
 def _hits(matches: Sequence[Match], fetch: FetchChunks) -> list[Hit]:
