@@ -24,6 +24,7 @@ _HEADINGS = {f"h{level}": level for level in range(1, 7)}
 _INLINE = frozenset("a abbr b bdi bdo br cite code data del dfn em font i img ins kbd label mark".split())
 _INLINE |= frozenset("q s samp small span strong sub sup time u var wbr -text".split())
 _MAX_DEPTH = 200
+_MAX_SPAN = 50  # a cell may claim any number
 
 
 class HtmlParser:
@@ -78,7 +79,8 @@ def _block(node: LexborNode, tag: str, builder: TextBuilder, depth: int) -> None
     elif tag == "table" and not node.css("table table"):
         _table(node, builder)
     elif tag == "li" and not node.css("ul, ol, table, p + p"):
-        builder.add("list_item", f"- {one_line(_inline(node))}", 1)
+        text = one_line(_inline(node))
+        builder.add("list_item", f"{_mark(node)} {text}" if text else "", 1)
     elif tag in _LEAVES and not node.css("p, ul, ol, table, div, pre"):
         builder.add(_LEAVES[tag], one_line(_inline(node)))
     elif depth < _MAX_DEPTH:
@@ -92,6 +94,8 @@ def _inline(node: LexborNode) -> str:
         return node.text_content or ""
     if node.tag == "br":
         return " "
+    if node.tag == "img":
+        return f" {node.attributes.get('alt') or ''} "
     # Blocks inside a cell or an item would run together without a space.
     return node.text(separator=" ") if node.css("p, div, li, br, td") else node.text()
 
@@ -100,4 +104,46 @@ def _table(node: LexborNode, builder: TextBuilder) -> None:
     caption = node.css_first("caption")
     if caption is not None:
         builder.add("caption", one_line(caption.text()))
-    builder.add_table([[_inline(cell) for cell in row.css("th, td")] for row in node.css("tr")])
+    builder.add_table(_rows(node))
+
+
+def _rows(table: LexborNode) -> list[list[str]]:
+    """Rows of one length; a cell over several rows or columns is repeated in each, as a reader would say it."""
+    rows: list[list[str]] = []
+    below: dict[int, tuple[str, int]] = {}  # column → text and how many more rows it reaches into
+    for node in table.css("tr"):
+        row: list[str] = []
+
+        def from_above(row: list[str] = row) -> None:
+            while below.get(len(row), ("", 0))[1]:
+                text, left = below[len(row)]
+                below[len(row)] = (text, left - 1)
+                row.append(text)
+
+        for cell in node.css("th, td"):
+            from_above()
+            text = one_line(_inline(cell))
+            for _ in range(_span(cell, "colspan")):
+                below[len(row)] = (text, _span(cell, "rowspan") - 1)
+                row.append(text)
+        from_above()
+        rows.append(row)
+    return rows
+
+
+def _span(cell: LexborNode, name: str) -> int:
+    value = cell.attributes.get(name) or "1"
+    return max(1, min(int(value), _MAX_SPAN)) if value.isdigit() else 1
+
+
+def _mark(item: LexborNode) -> str:
+    """A list item's bullet, or its number where the list is numbered."""
+    parent = item.parent
+    if parent is None or parent.tag != "ol":
+        return "-"
+    start = parent.attributes.get("start") or "1"
+    before, node = 0, item.prev
+    while node is not None:
+        before += node.tag == "li"
+        node = node.prev
+    return f"{(int(start) if start.isdigit() else 1) + before}."
