@@ -190,6 +190,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--minutes", type=float, default=60)
     parser.add_argument("--rate", type=float, default=1e-3, help="peak learning rate")
+    parser.add_argument("--seed", type=int, default=0, help="draws other sequences: change it for a further phase")
     parser.add_argument("--start", type=Path, help="an adapter to go on from, with a new schedule")
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
@@ -204,7 +205,7 @@ def main() -> None:
         model,
         "HuggingFaceTB/SmolLM2-135M-Instruct",
         options.out,
-        TrainSettings(minutes=options.minutes, learning_rate=options.rate),
+        TrainSettings(minutes=options.minutes, learning_rate=options.rate, seed=options.seed),
     )
     if options.start and not trainer.step:
         load_adapter(model, options.start)
