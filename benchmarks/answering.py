@@ -70,7 +70,7 @@ def ask(
 ) -> tuple[list[Score], list[Answer]]:
     """Our answers and their scores."""
     project.warm(options.recipe)
-    answerer = project._answerer(options.recipe)
+    answerer = project.answerer(options.recipe)
     if options.gold:
         answerer = replace(answerer, retriever=Gold(project, questions), k=1)
     scores, answers = [], []

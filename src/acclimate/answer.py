@@ -10,22 +10,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from acclimate.models.base import Completion, Engine, Generation, OnText
+from acclimate.models.base import Engine, OnText
 from acclimate.prompting.budget import Overflow, fit
 from acclimate.prompting.citations import Resolved, resolve
+from acclimate.prompting.demonstrations import Demonstrate, with_demonstrations
 from acclimate.prompting.passages import REFUSAL, render_passages
 from acclimate.prompting.recipes import Recipe
+from acclimate.prompting.techniques import Written, reserve, write
 from acclimate.prompting.templates import Template
 from acclimate.retrieval.base import Retriever
-from acclimate.types import Answer, Hit, Message, Prompt, Timings, Usage
+from acclimate.types import Answer, Generation, Hit, Message, Prompt, Timings, Usage
 
 
 @dataclass(frozen=True, slots=True)
 class Answerer:
     """Answers questions by one recipe.
 
-    `k` passages are asked for; those that do not fit `engine.context_tokens` less `generation.max_tokens` are dropped,
-    lowest rank first, or refused, as `overflow` says.
+    `k` passages are asked for; those that do not fit the window less what the answer may take are dropped, lowest rank
+    first, or refused, as `overflow` says. `demonstrate` gives the solved examples of a few-shot recipe.
     """
 
     recipe: Recipe
@@ -35,6 +37,7 @@ class Answerer:
     generation: Generation
     k: int
     overflow: Overflow = "drop-lowest"
+    demonstrate: Demonstrate | None = None
 
     def answer(self, question: str, on_text: OnText | None = None) -> Answer:
         """Answer `question`; pieces of the raw text go to `on_text` as they come, and end in the same `Answer`.
@@ -42,31 +45,42 @@ class Answerer:
         Raises PromptTooLongError where not one passage fits, and EngineError where the model fails.
         """
         clock = _Clock()
-        hits = self.retriever.retrieve(question, self.k) if self.recipe.retrieves else []
+        hits = self.retriever.retrieve(question, self.k) if self.recipe.reads else []
         clock.retrieved()
-        if self.recipe.retrieves and not hits:
+        if self.recipe.reads and not hits:
             return self._nothing_found(question, clock, on_text)
-        limit = self.engine.context_tokens - self.generation.max_tokens
+        limit = self.engine.context_tokens - reserve(self.recipe, self.generation)
         prompt = fit(hits, partial(self._render, question), self.engine.count, limit, self.overflow)
-        completion = self.engine.generate(prompt.messages, self.generation, clock.watch(on_text))
-        resolved = resolve(completion.text, prompt.passages)
-        return self._assemble(question, resolved, prompt, completion, clock)
+        written = self._write(prompt, clock.watch(on_text))
+        return self._assemble(question, resolve(written.text, prompt.passages), prompt, written, clock)
+
+    def _write(self, prompt: Prompt, on_text: OnText) -> Written:
+        if self.recipe.reasoning == "none":
+            return write(self.recipe, prompt.messages, partial(self.engine.generate, on_text=on_text), self.generation)
+        written = write(self.recipe, prompt.messages, self.engine.generate, self.generation)
+        on_text(written.text)  # the reasoning is not the answer, so it is not streamed as one
+        return written
 
     def _render(self, question: str, hits: Sequence[Hit]) -> tuple[Message, ...]:
+        messages = self._turns(question, hits)
+        shown = self.demonstrate(question) if self.demonstrate else ()
+        return with_demonstrations(messages, [(self._turns(one.question, one.hits)[-1], one) for one in shown])
+
+    def _turns(self, question: str, hits: Sequence[Hit]) -> tuple[Message, ...]:
         values = {"question": question.strip()}
-        if self.recipe.retrieves:
+        if self.recipe.reads:
             values["passages"] = render_passages([hit.chunk for hit in hits])
+        if self.recipe.reasoning == "two-stage":
+            values["reasoning"] = ""  # filled in between the stages
         return self.template.render(values)
 
     def _nothing_found(self, question: str, clock: _Clock, on_text: OnText | None) -> Answer:
         """Without a passage there is nothing to read, so the model is not asked."""
         clock.watch(on_text)(REFUSAL)
         refusal = Resolved(REFUSAL, REFUSAL, True, ())
-        return self._assemble(question, refusal, Prompt((), 0), Completion(REFUSAL, 0, 0, "stop"), clock)
+        return self._assemble(question, refusal, Prompt((), 0), Written(REFUSAL, "", 0, 0, "stop"), clock)
 
-    def _assemble(
-        self, question: str, resolved: Resolved, prompt: Prompt, completion: Completion, clock: _Clock
-    ) -> Answer:
+    def _assemble(self, question: str, resolved: Resolved, prompt: Prompt, written: Written, clock: _Clock) -> Answer:
         return Answer(
             question=question,
             text=resolved.text,
@@ -75,8 +89,8 @@ class Answerer:
             citations=resolved.citations,
             prompt=prompt,
             usage=Usage(
-                prompt_tokens=completion.prompt_tokens,
-                completion_tokens=completion.completion_tokens,
+                prompt_tokens=written.prompt_tokens,
+                completion_tokens=written.completion_tokens,
                 passages_shown=len(prompt.passages),
                 passages_dropped=len(prompt.dropped),
             ),
@@ -84,7 +98,8 @@ class Answerer:
             recipe=self.recipe.name,
             model=self.engine.name,
             template=self.template.fingerprint,
-            finish=completion.finish,
+            finish=written.finish,
+            reasoning=written.reasoning,
         )
 
 

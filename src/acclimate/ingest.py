@@ -162,6 +162,8 @@ def _ingest(
         if gone:
             record.bump()
     library.catch_up()
+    if due or gone:
+        record.add_ingest_seconds(time.perf_counter() - started)
     chunks = record.keys()
     return IngestReport(
         added=counts["added"],

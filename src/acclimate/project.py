@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from functools import cached_property
 from importlib import resources
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from acclimate.answer import Answerer
 from acclimate.chunking.chunkers import Cut, make_chunker
@@ -19,16 +20,24 @@ from acclimate.errors import ProjectError, SettingsError
 from acclimate.evaluation.questions import read_questions
 from acclimate.indexes.library import Library
 from acclimate.ingest import IngestReport, Progress, Silence, ingest
-from acclimate.models.base import Engine, Generation, OnText
+from acclimate.models.base import Engine, OnText
 from acclimate.models.catalogue import Kind
 from acclimate.models.store import LocalModel, OnBytes, cache_folder, locate
-from acclimate.prompting.recipes import find_recipe
+from acclimate.prompting.demonstrations import Demonstrate, Demonstration, nearest
+from acclimate.prompting.passages import REFUSAL
+from acclimate.prompting.recipes import Recipe, find_recipe
+from acclimate.prompting.techniques import reserve
 from acclimate.prompting.templates import load_template
 from acclimate.retrieval.base import Retriever
 from acclimate.retrieval.search import DenseRetriever, HybridRetriever, ParentRetriever, TextRetriever
 from acclimate.settings import FILE_NAME, Settings, load_settings, render_settings
-from acclimate.types import Answer, Hit, Question
+from acclimate.types import Answer, Generation, Hit, Message, Question
 
+if TYPE_CHECKING:  # comparing is not needed to ask
+    from acclimate.evaluation.compare import Progress as CompareProgress
+    from acclimate.evaluation.comparison import Comparison, Metric
+
+_INSTRUCTION_TOKENS = 256  # room for a template's own words and the question, where whole documents fill the window
 _SHIPPED_ADAPTERS = {"smollm2-135m-instruct": "smollm2-135m-reader"}
 
 
@@ -101,16 +110,12 @@ class Project:
             from acclimate.embeddings.openvino import OpenVINOEmbedder as Chosen  # type: ignore[assignment]
         from acclimate.embeddings.spec import read_spec
 
-        model = self._model(chosen.model, "embedder")
+        model = self.local_model(chosen.model, "embedder")
         return Chosen(model.folder, spec=read_spec(model.folder), weights_sha256=model.sha256)
 
-    def engine(self, *, reads: bool = True) -> Engine:
-        """What `[model]` names, with its adapter; loaded once.
-
-        `reads` is False for recipes that show no passages: the reader that ships is for passages, so the model answers
-        those without it. An adapter that the user names applies to every recipe.
-        """
-        adapter = self.adapter if reads or self.settings.model.adapter != "auto" else None
+    def engine(self, recipe: str | None = None) -> Engine:
+        """What `[model]` names, with the adapter that the recipe wears; loaded once."""
+        adapter = self.adapter(find_recipe(recipe or self.settings.answer.recipe))
         with self._loading:
             if adapter not in self._engines:
                 self._engines[adapter] = self._load_engine(adapter)
@@ -128,7 +133,7 @@ class Project:
                 context_tokens=chosen.context_tokens,
                 timeout_s=chosen.timeout_s,
             )
-        model = self._model(chosen.name, "language")
+        model = self.local_model(chosen.name, "language")
         if chosen.engine == "transformers":
             from acclimate.models.transformers import TransformersEngine
 
@@ -144,11 +149,22 @@ class Project:
             name=model.name,
         )
 
-    @property
-    def adapter(self) -> Path | None:
-        """The PEFT folder that `[model] adapter` names; for "auto" the reader that ships for the model, if any."""
+    def adapter(self, recipe: Recipe) -> Path | None:
+        """The PEFT folder that a recipe wears.
+
+        That is the tuned adapter that it names, else what `[model] adapter` names. "auto" is the reader that ships for
+        the model, if any, and only for recipes that show passages: it is made for those.
+        """
         chosen = self.settings.model
-        if chosen.adapter == "none":
+        if recipe.adapter:
+            folder = self.folder / ".acclimate" / "adapters" / recipe.adapter_name
+            if not (folder / "adapter_config.json").is_file():
+                raise SettingsError(
+                    f"the recipe '{recipe.name}' needs the adapter '{recipe.adapter_name}', which is not trained yet.",
+                    hint=f"acclimate tune {recipe.adapter_name}",
+                )
+            return folder
+        if chosen.adapter == "none" or (chosen.adapter == "auto" and not recipe.reads):
             return None
         if chosen.adapter != "auto":
             folder = self.folder / chosen.adapter
@@ -200,7 +216,28 @@ class Project:
 
     def answer(self, question: str, *, recipe: str | None = None, on_text: OnText | None = None) -> Answer:
         """Answer a question by a recipe (None: as `[answer]` says); see `Answerer.answer`."""
-        return self._answerer(recipe).answer(question, on_text)
+        return self.answerer(recipe).answer(question, on_text)
+
+    def compare(
+        self,
+        recipes: Sequence[str],
+        *,
+        split: str = "test",
+        metric: Metric = "f1",
+        limit: int | None = None,
+        minutes: float | None = None,
+        progress: CompareProgress | None = None,
+    ) -> Comparison:
+        """Run recipes over the questions of a split, score them and judge; kept in `.acclimate/comparisons`.
+
+        `limit` takes so many of the questions, `minutes` as many as fit. Interrupted, it goes on where it was: answers
+        are kept one by one. Raises SettingsError for recipes that cannot run and for a split without questions.
+        """
+        from acclimate.comparing import compare_recipes
+
+        return compare_recipes(
+            self, recipes, split=split, metric=metric, limit=limit, minutes=minutes, progress=progress
+        )
 
     def questions(self) -> list[Question]:
         """The questions in the project's `questions.jsonl`; [] where there is no such file."""
@@ -209,7 +246,7 @@ class Project:
 
     def warm(self, recipe: str | None = None) -> None:
         """Load everything that `answer` needs."""
-        self._answerer(recipe)
+        self.answerer(recipe)
 
     @cached_property
     def retriever(self) -> Retriever:
@@ -227,22 +264,73 @@ class Project:
         parents = self.settings.chunking.method == "parent-child"
         return ParentRetriever(retriever, library.record.parent) if parents else retriever
 
-    def _answerer(self, recipe: str | None) -> Answerer:
+    def answerer(self, recipe: str | None = None) -> Answerer:
+        """What answers by a recipe (None: as `[answer]` says), loaded."""
         model, chosen = self.settings.model, find_recipe(recipe or self.settings.answer.recipe)
         # The model loads while the library and the embedder do: together they take as long as the model alone.
-        engine = self._loader.submit(self.engine, reads=chosen.retrieves)
-        retriever: Retriever = self.retriever if chosen.retrieves else _NoRetriever()
+        loading = self._loader.submit(self.engine, chosen.name)
+        retriever: Retriever = self.retriever if chosen.reads else _NoRetriever()
+        demonstrate = self._demonstrations(chosen) if chosen.few_shot else None
+        engine = loading.result()
+        generation = Generation(max_tokens=model.max_tokens, temperature=model.temperature, seed=model.seed)
+        if chosen.context == "documents":
+            retriever = self._whole_documents(engine, engine.context_tokens - reserve(chosen, generation))
         return Answerer(
             recipe=chosen,
             template=load_template(chosen.template, self.folder / "templates"),
-            engine=engine.result(),
+            engine=engine,
             retriever=retriever,
-            generation=Generation(max_tokens=model.max_tokens, temperature=model.temperature, seed=model.seed),
+            generation=generation,
             k=self.settings.retrieval.k,
             overflow=self.settings.answer.overflow,
+            demonstrate=demonstrate,
         )
 
-    def _model(self, name: str, kind: Kind) -> LocalModel:
+    def _whole_documents(self, engine: Engine, limit: int) -> Retriever:
+        from acclimate.retrieval.documents import DocumentRetriever
+
+        record = self.library.record
+        turn = engine.count([Message("user", "")])  # what a turn costs without its text
+        return DocumentRetriever(
+            self.retriever,
+            sorted(record.files()),
+            record.document,
+            count=lambda text: engine.count([Message("user", text)]) - turn,
+            limit=limit - _INSTRUCTION_TOKENS,
+        )
+
+    def _demonstrations(self, recipe: Recipe) -> Demonstrate:
+        """Solved questions of the train split nearest to a question, the nearest last."""
+        solved = [question for question in self.questions() if question.split == "train"]
+        if not solved:
+            raise SettingsError(
+                f"the recipe '{recipe.name}' shows solved questions, and there are none.",
+                hint=f'Mark questions in {self.folder / "questions.jsonl"} with "split": "train".',
+            )
+        return nearest(solved, self.embedder.embed_queries, self._solve(recipe), self.settings.answer.shots)
+
+    def _solve(self, recipe: Recipe) -> Callable[[Question], Demonstration | None]:
+        """A train question as a demonstration; None where retrieval does not find its evidence."""
+
+        def solve(question: Question) -> Demonstration | None:
+            answer = question.answers[0] if question.answerable else REFUSAL
+            if recipe.context != "passages":
+                return Demonstration(question.question, answer)
+            found = self.retriever.retrieve(question.question, self.settings.retrieval.k)
+            if not question.answerable:
+                return Demonstration(question.question, answer, tuple(found[:1]))
+            holding = [hit for hit in found if question.evidence and question.evidence in hit.chunk.text]
+            return Demonstration(question.question, f"{answer} [1]", tuple(holding[:1])) if holding else None
+
+        return solve
+
+    def keep_only(self, adapter: Path | None) -> None:
+        """Free every loaded language model but the one with this adapter."""
+        for other in [held for held in self._engines if held != adapter]:
+            self._engines.pop(other).close()
+
+    def local_model(self, name: str, kind: Kind) -> LocalModel:
+        """A model's files, fetched where they are not there."""
         if (here := locate(name)) is not None:
             return here
         from acclimate.models.fetch import fetch  # the network's packages take 0.1 s, and are seldom needed

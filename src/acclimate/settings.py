@@ -113,12 +113,15 @@ class ModelSettings(_Section):
     temperature: float = Field(default=0.0, ge=0, le=2, description="0 is greedy and repeatable")
     seed: int | None = Field(default=None, description="makes sampling repeatable")
     timeout_s: float = Field(default=120.0, gt=0, description="longest wait for a server, in seconds")
+    prompt_price: float | None = Field(default=None, ge=0, description="money for a million prompt tokens; unset: free")
+    answer_price: float | None = Field(default=None, ge=0, description="money for a million answer tokens; unset: free")
 
 
 class AnswerSettings(_Section):
     """How questions are answered."""
 
     recipe: str = Field(default="rag", description="recipe of `acclimate ask`; `acclimate ask --help` lists them")
+    shots: int = Field(default=4, ge=1, le=64, description="solved examples that few-shot shows")
     overflow: Literal["drop-lowest", "refuse"] = Field(
         default="drop-lowest", description="passages that exceed the context window: drop the lowest ranked, or refuse"
     )

@@ -129,6 +129,31 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True)
+class Generation:
+    """How to generate.
+
+    `max_tokens` bounds the new tokens; `temperature` 0 is greedy; `top_p` in (0, 1]; `stop` strings end the text and
+    are not part of it; `seed` makes sampling repeatable where the engine can (None: no seed).
+    """
+
+    max_tokens: int = 256
+    temperature: float = 0.0
+    top_p: float = 1.0
+    stop: tuple[str, ...] = ()
+    seed: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """The text a model wrote, its token counts, and why it ended: a stop token, `max_tokens`, or `on_text`."""
+
+    text: str
+    prompt_tokens: int
+    completion_tokens: int
+    finish: Literal["stop", "length", "cancelled"]
+
+
+@dataclass(frozen=True, slots=True)
 class Prompt:
     """The messages sent to a model, after fitting to the token budget.
 
@@ -184,9 +209,10 @@ class Citation:
 class Answer:
     """What came of one question.
 
-    `text` is the answer without citation marks; `marked` has them as the model wrote them, less those that point
-    to no passage shown. `abstained` is True where the documents do not hold the answer. `template` is the prompt
-    template's fingerprint. `finish` is "stop", "length" (cut at the token limit) or "cancelled" (by the reader).
+    `text` is the answer without citation marks; `marked` has them as the model wrote them, less those that point to no
+    passage shown; `reasoning` is what the model wrote before it. `abstained` is True where the documents do not hold
+    the answer. `template` is the prompt template's fingerprint. `finish` is "stop", "length" (cut at the token limit)
+    or "cancelled" (by the reader).
     """
 
     question: str
@@ -201,6 +227,7 @@ class Answer:
     model: str
     template: str = ""
     finish: Literal["stop", "length", "cancelled"] = "stop"
+    reasoning: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,14 +1,16 @@
 """Scores against values computed by hand, by the rules of SQuAD's official script."""
 
 import json
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
+from rouge_score import rouge_scorer
 
 from acclimate.errors import SettingsError
-from acclimate.evaluation.metrics import exact_match, f1, normalise, score, summarise
+from acclimate.evaluation.metrics import exact_match, f1, groundedness, normalise, rouge_l, score, summarise
 from acclimate.evaluation.questions import read_questions
-from acclimate.types import Citation, Question
+from acclimate.types import Chunk, Citation, Hit, Prompt, Question
 
 
 def test_normalisation():
@@ -32,7 +34,9 @@ def test_em_and_f1(text, references, em, overlap):
 
 
 def answer(text, citations=(), abstained=False):
-    return SimpleNamespace(text=text, citations=citations, abstained=abstained)
+    chunk = Chunk("c", "d", 0, 30, "the words of x and of evidence")
+    prompt = Prompt((), 0, (Hit(chunk, 1.0, 2),), (Hit(replace(chunk, document="e"), 1.0, 1),))
+    return SimpleNamespace(text=text, citations=citations, abstained=abstained, prompt=prompt)
 
 
 def cite(document, start, end):
@@ -77,3 +81,34 @@ def test_a_bad_line_is_named(tmp_path, line, part):
     (tmp_path / "q.jsonl").write_text(f"{good}\n{line}\n")
     with pytest.raises(SettingsError, match=part):
         read_questions(tmp_path / "q.jsonl")
+
+
+@pytest.mark.parametrize(
+    ("text", "reference"),
+    [
+        ("The quick brown fox", "the brown fox jumps"),
+        ("117 kg, dry", "It weighs 117 kg when dry."),
+        ("a b c d e f", "f e d c b a"),
+        ("nothing shared", "at all"),
+    ],
+)
+def test_rouge_l_is_the_reference_implementations(text, reference):
+    expected = rouge_scorer.RougeScorer(["rougeL"]).score(reference, text)["rougeL"].fmeasure
+    assert rouge_l(text, ["zzz", reference]) == pytest.approx(expected)
+
+
+def test_groundedness_is_the_share_of_words_that_the_cited_passage_holds():
+    assert groundedness(answer("Words of evidence.", (cite("d", 0, 5),))) == 1.0
+    assert groundedness(answer("Words of nonsense.", (cite("d", 0, 5),))) == 0.5
+    assert groundedness(answer("Words here. Invented claims.", (cite("d", 0, 5),))) == 0.25
+    assert groundedness(answer("Words of evidence.")) == 0.0
+    assert groundedness(answer("", abstained=True)) is None
+
+
+def test_the_evidence_is_found_at_the_rank_of_the_passage_that_holds_it():
+    question = Question("1", "Q?", ("x",), "d", "evidence")
+    found = [score(question, answer("x"), span).found for span in ((0, 20), (20, 60))]
+    assert found == [0.5, 0.0]
+    summary = summarise([score(question, answer("x"), span) for span in ((0, 20), (20, 60))])
+    assert (summary.found, summary.mrr) == (0.5, 0.25)
+    assert score(question, answer("x"), None).found is None

@@ -3,11 +3,10 @@
 import pytest
 
 from acclimate.errors import EngineError, PromptTooLongError
-from acclimate.models.base import Generation
 from acclimate.models.http import HTTPEngine
 from acclimate.testing.models import ScriptedEngine, check_engine
 from acclimate.testing.openai_server import serve_chat
-from acclimate.types import Message
+from acclimate.types import Generation, Message
 
 ASK = [Message("user", "What is the capital of France?")]
 SECRET = "sk-very-secret"

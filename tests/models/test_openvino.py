@@ -6,7 +6,6 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from acclimate.errors import ModelError
-from acclimate.models.base import Generation
 from acclimate.models.fetch import resolve
 from acclimate.models.merge import _copy_fields, _Heads, _read_updates, needs_rewrite
 from acclimate.models.openvino import OpenVINOEngine
@@ -14,10 +13,11 @@ from acclimate.models.store import cache_folder
 from acclimate.models.transformers import TransformersEngine
 from acclimate.project import Project
 from acclimate.prompting.passages import render_passages
+from acclimate.prompting.recipes import find_recipe
 from acclimate.prompting.templates import load_template
 from acclimate.settings import Settings
 from acclimate.testing.models import check_engine
-from acclimate.types import Chunk, Message
+from acclimate.types import Chunk, Generation, Message
 
 GREEDY = Generation(max_tokens=24)
 
@@ -42,7 +42,7 @@ def model():
 
 @pytest.fixture(scope="module")
 def reader(tmp_path_factory):
-    return Project(tmp_path_factory.mktemp("p"), Settings()).adapter
+    return Project(tmp_path_factory.mktemp("p"), Settings()).adapter(find_recipe("rag"))
 
 
 def make(model, adapter=None):

@@ -3,7 +3,7 @@
 import pytest
 
 from acclimate.errors import SettingsError
-from acclimate.prompting.recipes import RECIPES, find_recipe
+from acclimate.prompting.recipes import PARTS, find_recipe
 from acclimate.prompting.templates import load_template, parse_template
 
 
@@ -33,10 +33,29 @@ def test_a_malformed_template_names_its_line(text, part):
         parse_template("t", text)
 
 
-@pytest.mark.parametrize("recipe", RECIPES.values(), ids=lambda recipe: recipe.name)
-def test_every_recipe_has_a_template_with_the_variables_it_fills(recipe):
-    expected = {"question", "passages"} if recipe.retrieves else {"question"}
-    assert load_template(recipe.template).variables == expected
+@pytest.mark.parametrize(
+    "name", [*PARTS, "rag+cot", "stuffing+cot", "rag+few-shot", "lora+rag", "self-consistency+rag"]
+)
+def test_every_recipe_has_a_template_with_the_variables_it_fills(name):
+    recipe = find_recipe(name)
+    expected = {"question"} | ({"passages"} if recipe.reads else set())
+    assert load_template(recipe.template).variables - {"reasoning"} == expected
+
+
+def test_parts_compose_in_any_order():
+    first, second = find_recipe("lora+rag"), find_recipe("rag+lora")
+    assert (first.context, first.adapter, first.adapter_name) == ("passages", "lora", "lora+rag")
+    assert second.adapter_name == first.adapter_name
+    assert find_recipe("lora").adapter_name == "lora"
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["", "rag+", "rag+rag", "rag+stuffing", "cot+zero-shot-cot", "rag+zero-shot-cot", "cot+few-shot", "a+b", "Rag"],
+)
+def test_parts_that_contradict_each_other_are_refused(name):
+    with pytest.raises(SettingsError, match="recipe"):
+        find_recipe(name)
 
 
 def test_the_users_own_template_wins_and_changes_the_fingerprint(tmp_path):
@@ -48,6 +67,6 @@ def test_the_users_own_template_wins_and_changes_the_fingerprint(tmp_path):
 def test_unknown_names_list_the_known():
     with pytest.raises(SettingsError, match="no recipe 'ragg'") as caught:
         find_recipe("ragg")
-    assert "zero-shot" in caught.value.hint
+    assert "'rag'" in caught.value.hint
     with pytest.raises(SettingsError, match="no template 'x'"):
         load_template("x")

@@ -13,19 +13,21 @@ from acclimate.cli.output import (
     echo_sources,
     json_option,
     project_option,
+    recipe_option,
     summary,
     write_stdout,
 )
 from acclimate.cli.progress import download_bar
 from acclimate.project import Project
-from acclimate.prompting.recipes import RECIPES
+from acclimate.prompting.recipes import PARTS
 
-_RECIPES = "\n".join(f"  {recipe.name:<10} {recipe.summary}" for recipe in RECIPES.values())
+_NAME = {"NAME": "wear the adapter that `acclimate tune` made under this name"}
+_PARTS = "\n".join(f"  {name:<17} {meaning}" for name, meaning in (PARTS | _NAME).items())
 
 
-@click.command(epilog=f"\b\nRecipes:\n{_RECIPES}")
+@click.command(epilog=f"\b\nA recipe is parts joined by +, like rag or lora+rag:\n{_PARTS}")
 @click.argument("question", required=False)
-@click.option("--recipe", "-r", type=click.Choice(list(RECIPES)), help="How to answer (default: from acclimate.toml).")
+@recipe_option
 @click.option("--show-prompt", is_flag=True, help="Print the prompt as sent, to stderr.")
 @json_option
 @project_option

@@ -7,15 +7,14 @@ from pathlib import Path
 
 import click
 
-from acclimate.cli.output import AnswerStream, echo_sources, project_option, write_stdout
+from acclimate.cli.output import AnswerStream, echo_sources, project_option, recipe_option, write_stdout
 from acclimate.cli.progress import download_bar
 from acclimate.errors import AcclimateError
 from acclimate.project import Project
-from acclimate.prompting.recipes import RECIPES
 
 
 @click.command()
-@click.option("--recipe", "-r", type=click.Choice(list(RECIPES)), help="How to answer (default: from acclimate.toml).")
+@recipe_option
 @project_option
 def command(recipe: str | None, folder: Path) -> None:
     """Ask one question after another; each is answered on its own. An empty line or Ctrl-D ends."""

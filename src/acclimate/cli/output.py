@@ -22,6 +22,9 @@ project_option = click.option(
     default=Path(),
     help="Project folder (default: this one, or the nearest above it).",
 )
+recipe_option = click.option(
+    "--recipe", "-r", help="How to answer, like rag or lora+rag (default: from acclimate.toml)."
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from acclimate.cli.compare import DEFAULT, echo_comparison, keep, run_compare
 from acclimate.cli.ingest import echo_report, run_ingest
 from acclimate.cli.output import AnswerStream, echo_sources, write_stdout
 from acclimate.cli.progress import download_bar
@@ -25,7 +26,7 @@ QUESTIONS = 3
     help="Where to put the example project.",
 )
 def command(folder: Path) -> None:
-    """Run the main job on the example documents: ingest, then ask three questions."""
+    """Run the main job on the example documents: ingest, ask three questions, compare recipes, leave a report."""
     project_folder = _copy_example(folder)
     with download_bar() as on_bytes, Project.open(project_folder, on_bytes) as project:
         echo_report(run_ingest(project))
@@ -36,7 +37,16 @@ def command(folder: Path) -> None:
             click.echo(f"\n{click.style('Question:', bold=True)} {question.question}")
             click.echo(f"{click.style('Answer:', bold=True)} ", nl=False)
             echo_sources(project.answer(question.question, on_text=AnswerStream(write_stdout)))
+        click.echo(f"\nNow {' and '.join(DEFAULT)} on all {_count(project)} test questions …", err=True)
+        comparison = run_compare(project, DEFAULT, "test", "f1", None, None)
+        click.echo()
+        echo_comparison(comparison)
+        click.echo(f"\nReport: {keep(project, comparison)}")
     click.echo(f'\nYour turn: cd {project_folder} && acclimate ask "…"', err=True)
+
+
+def _count(project: Project) -> int:
+    return sum(question.split == "test" for question in project.questions())
 
 
 def _copy_example(folder: Path) -> Path:

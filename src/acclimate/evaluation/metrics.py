@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from acclimate.types import Answer, Question
 
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
+_WORDS = re.compile(r"[^\W_]+")
+_SENTENCES = re.compile(r"(?<=[.!?])\s+|\n+")
 _PUNCTUATION = str.maketrans("", "", string.punctuation)
 
 
@@ -39,45 +41,112 @@ def _f1(words: Sequence[str], wanted: Sequence[str]) -> float:
     return 2 * shared / (len(words) + len(wanted))
 
 
+def rouge_l(text: str, references: Sequence[str]) -> float:
+    """Best longest common subsequence of words with a reference, as F1, 0 to 1.
+
+    Words are runs of letters and digits in lower case, not stemmed. Source: Lin, "ROUGE", 2004, section 3.
+    """
+    words = _WORDS.findall(text.lower())
+    return max((_rouge_l(words, _WORDS.findall(reference.lower())) for reference in references), default=0.0)
+
+
+def _rouge_l(words: Sequence[str], wanted: Sequence[str]) -> float:
+    row = [0] * (len(wanted) + 1)
+    for word in words:
+        above = row.copy()
+        for place, other in enumerate(wanted, start=1):
+            row[place] = above[place - 1] + 1 if word == other else max(above[place], row[place - 1])
+    return 2 * row[-1] / (len(words) + len(wanted)) if row[-1] else 0.0
+
+
+def groundedness(answer: Answer) -> float | None:
+    """Mean over the answer's sentences of the share of their words that stand in a passage it cites; None where it
+    abstained, or has no words. Without a citation it is 0. Words of fewer than four letters, which stand everywhere,
+    count only where a sentence has no others."""
+    sentences = [words for part in _SENTENCES.split(answer.text) if (words := _content(part))]
+    if answer.abstained or not sentences:
+        return None
+    cited = {citation.number for citation in answer.citations}
+    held = set().union(*(_WORDS.findall(answer.prompt.passages[n - 1].chunk.shown.lower()) for n in cited))
+    return sum(len(words & held) / len(words) for words in sentences) / len(sentences)
+
+
+def _grounded(answer: Answer) -> float | None:
+    return groundedness(answer) if answer.prompt.passages else None
+
+
+def _content(sentence: str) -> set[str]:
+    words = set(_WORDS.findall(sentence.lower()))
+    return {word for word in words if len(word) > 3 or word.isdigit()} or words
+
+
+def evidence_rank(answer: Answer, document: str, evidence: tuple[int, int]) -> int | None:
+    """The rank of the first retrieved passage that holds at least half of the evidence; None where none does."""
+    for hit in (*answer.prompt.passages, *answer.prompt.dropped):
+        shared = min(hit.chunk.end, evidence[1]) - max(hit.chunk.start, evidence[0])
+        if hit.chunk.document == document and 2 * shared >= evidence[1] - evidence[0]:
+            return hit.rank
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class Score:
     """One answer's scores, 0 to 1. For a question that the documents do not answer, abstaining is right and scores 1.
 
     `citation_precision` is the share of citations that touch the evidence, `citation_recall` whether one does; both are
-    None where the question has no evidence, or the answer abstained.
+    None where the question has no evidence, or the answer abstained. `found` is 1 / rank of the passage that holds the
+    evidence, 0 where none was retrieved, None where there is no evidence or nothing was searched.
     """
 
     em: float
     f1: float
     abstained: bool
     answerable: bool
-    citation_precision: float | None
-    citation_recall: float | None
+    citation_precision: float | None = None
+    citation_recall: float | None = None
+    rouge_l: float = 0.0
+    grounded: float | None = None
+    found: float | None = None
 
 
 def score(question: Question, answer: Answer, evidence: tuple[int, int] | None) -> Score:
     """Score an answer; `evidence` is the span of the question's evidence in its document's text, if any."""
+    found = None
+    if evidence is not None and question.document is not None and answer.prompt.passages:
+        rank = evidence_rank(answer, question.document, evidence)
+        found = 1 / rank if rank else 0.0
     if not question.answerable:
         right = float(answer.abstained)
-        return Score(right, right, answer.abstained, False, None, None)
+        return Score(right, right, answer.abstained, False, rouge_l=right, grounded=_grounded(answer))
     if answer.abstained:
-        return Score(0.0, 0.0, True, True, None, None)
+        return Score(0.0, 0.0, True, True, found=found)
     precision = recall = None
-    if evidence is not None and question.document is not None:
+    if evidence is not None and answer.prompt.passages:
         touching = [
             citation.document == question.document and citation.start < evidence[1] and citation.end > evidence[0]
             for citation in answer.citations
         ]
         recall = float(any(touching))
         precision = sum(touching) / len(touching) if touching else None
-    em, overlap = exact_match(answer.text, question.answers), f1(answer.text, question.answers)
-    return Score(em, overlap, False, True, precision, recall)
+    return Score(
+        exact_match(answer.text, question.answers),
+        f1(answer.text, question.answers),
+        False,
+        True,
+        precision,
+        recall,
+        rouge_l(answer.text, question.answers),
+        _grounded(answer),
+        found,
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class Summary:
     """Means over a question set, 0 to 1; None where no question counts. `abstention_f1` takes abstaining on an
-    unanswerable question as the positive case; it is None where every question has an answer and none abstained."""
+    unanswerable question as the positive case; it is None where every question has an answer and none abstained.
+    `found` is the share of questions whose evidence was among the passages retrieved, `mrr` its mean reciprocal
+    rank."""
 
     n: int
     em: float
@@ -87,6 +156,10 @@ class Summary:
     abstention_precision: float | None
     abstention_recall: float | None
     abstention_f1: float | None
+    rouge_l: float = 0.0
+    grounded: float | None = None
+    found: float | None = None
+    mrr: float | None = None
 
 
 def summarise(scores: Sequence[Score]) -> Summary:
@@ -106,6 +179,10 @@ def summarise(scores: Sequence[Score]) -> Summary:
         abstention_precision=right / abstained if abstained else None,
         abstention_recall=right / unanswerable if unanswerable else None,
         abstention_f1=2 * right / total if total else None,
+        rouge_l=_mean([score.rouge_l for score in scores]) or 0.0,
+        grounded=_mean([score.grounded for score in scores if score.grounded is not None]),
+        found=_mean([float(score.found > 0) for score in scores if score.found is not None]),
+        mrr=_mean([score.found for score in scores if score.found is not None]),
     )
 
 

@@ -143,6 +143,16 @@ class Record:
         """End a change of chunks: the next generation."""
         self._set_meta("generation", str(self.generation + 1))
 
+    @property
+    def ingest_seconds(self) -> float:
+        """What all ingests so far took, in seconds."""
+        return float(self._meta("ingest_seconds") or 0)
+
+    def add_ingest_seconds(self, seconds: float) -> None:
+        """Add what an ingest took."""
+        with self.transaction():
+            self._set_meta("ingest_seconds", f"{self.ingest_seconds + seconds:.3f}")
+
     def files(self) -> dict[str, FileState]:
         """The ingested files by path."""
         rows = self._db.execute("SELECT path, sha256, size, mtime_ns, chunker FROM documents")

@@ -3,38 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Protocol
 
-from acclimate.types import Message
+from acclimate.types import Completion, Generation, Message
 
 OnText = Callable[[str], bool]
 """Called with each new piece of text; return False to stop the generation."""
-
-
-@dataclass(frozen=True, slots=True)
-class Generation:
-    """How to generate.
-
-    `max_tokens` bounds the new tokens; `temperature` 0 is greedy; `top_p` in (0, 1]; `stop` strings end the text and
-    are not part of it; `seed` makes sampling repeatable where the engine can (None: no seed).
-    """
-
-    max_tokens: int = 256
-    temperature: float = 0.0
-    top_p: float = 1.0
-    stop: tuple[str, ...] = ()
-    seed: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Completion:
-    """The text a model wrote, its token counts, and why it ended: a stop token, `max_tokens`, or `on_text`."""
-
-    text: str
-    prompt_tokens: int
-    completion_tokens: int
-    finish: Literal["stop", "length", "cancelled"]
 
 
 class Engine(Protocol):

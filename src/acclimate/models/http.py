@@ -10,8 +10,8 @@ from typing import Any, Literal
 import openai
 
 from acclimate.errors import EngineError, PromptTooLongError
-from acclimate.models.base import Completion, Generation, OnText
-from acclimate.types import Message
+from acclimate.models.base import OnText
+from acclimate.types import Completion, Generation, Message
 
 _DEFAULT_CONTEXT = 4096  # where neither the user nor the server says; small servers' usual default
 _CHARACTERS_PER_TOKEN = 3.0  # cautious for English, where models have 4 to 4.5

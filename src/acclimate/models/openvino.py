@@ -25,11 +25,11 @@ from tokenizers import Tokenizer
 from tokenizers.decoders import DecodeStream
 
 from acclimate.errors import EngineError, ModelError, PromptTooLongError
-from acclimate.models.base import Completion, Generation, OnText
+from acclimate.models.base import OnText
 from acclimate.models.chat import ChatFormat
 from acclimate.models.gguf import ModelInfo, read_info, read_tokenizer
 from acclimate.models.merge import needs_rewrite, rewrite
-from acclimate.types import Message
+from acclimate.types import Completion, Generation, Message
 
 _FORMAT = 1  # raise when what is built below changes, so that old builds are not used
 # Measured for one user: SDPA decodes faster than paged attention, and only it loads compiled from the cache.

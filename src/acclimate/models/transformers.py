@@ -11,10 +11,10 @@ from tokenizers import Tokenizer
 from tokenizers.decoders import DecodeStream
 
 from acclimate.errors import MissingExtraError, ModelError, PromptTooLongError
-from acclimate.models.base import Completion, Generation, OnText
+from acclimate.models.base import OnText
 from acclimate.models.chat import ChatFormat
 from acclimate.models.gguf import read_info, read_tokenizer
-from acclimate.types import Message
+from acclimate.types import Completion, Generation, Message
 
 
 class TransformersEngine:

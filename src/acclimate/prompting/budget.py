@@ -22,17 +22,23 @@ def fit(
 
     Raises PromptTooLongError where `overflow` is "refuse" and they do not all fit, or where not even one fits.
     """
-    for shown in range(len(hits), -1, -1):
-        if shown == 0 and hits:
-            break
+
+    def attempt(shown: int) -> Prompt:
         messages = render(hits[:shown])
-        tokens = count(messages)
-        if tokens <= limit:
-            return Prompt(messages, tokens, tuple(hits[:shown]), tuple(hits[shown:]))
-        if overflow == "refuse":
-            break
+        return Prompt(messages, count(messages), tuple(hits[:shown]), tuple(hits[shown:]))
+
+    prompt = attempt(len(hits))
+    if prompt.tokens <= limit:
+        return prompt
+    if overflow == "drop-lowest" and hits and (least := attempt(1)).tokens <= limit:
+        fits, exceeds = least, len(hits)
+        while len(fits.passages) + 1 < exceeds:  # halving: whole documents can be thousands
+            middle = attempt((len(fits.passages) + exceeds) // 2)
+            fits, exceeds = (middle, exceeds) if middle.tokens <= limit else (fits, len(middle.passages))
+        return fits
+    prompt = prompt if overflow == "refuse" or not hits else least
     raise PromptTooLongError(
-        f"the prompt has {tokens} tokens with {max(shown, 1) if hits else 0} passages; {limit} fit.",
+        f"the prompt has {prompt.tokens} tokens with {len(prompt.passages)} passages; {limit} fit.",
         hint="Lower [retrieval] k, [chunking] max_tokens or [model] max_tokens in acclimate.toml, "
         "or use a model with a longer context.",
     )

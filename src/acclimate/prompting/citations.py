@@ -37,6 +37,11 @@ def is_refusal(text: str) -> bool:
     return not words or words.startswith(" ".join(_WORD.findall(REFUSAL.casefold())))
 
 
+def final_words(text: str) -> str:
+    """An answer's words without marks, case and punctuation: equal for answers that say the same in the same words."""
+    return " ".join(_WORD.findall(_MARK.sub("", text).casefold()))
+
+
 def resolve(raw: str, passages: Sequence[Hit]) -> Resolved:
     """Resolve the marks in a model's text against the passages that it was shown, [1] first."""
     if is_refusal(_MARK.sub("", raw)):

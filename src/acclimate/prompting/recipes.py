@@ -1,33 +1,109 @@
-"""The recipes: named ways of answering a question, one table row each."""
+"""Recipes: named ways of answering a question, composed of parts joined by `+`, like `rag`, `rag+cot` or `lora+rag`.
+
+What a model sees (nothing, passages, documents), how it is led to its answer (examples, reasoning, a vote), and the
+adapter that it wears are independent of each other, so each part says one of these and the order does not matter.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+from typing import Literal
 
 from acclimate.errors import SettingsError
+
+Context = Literal["nothing", "passages", "documents"]
+Reasoning = Literal["none", "inline", "two-stage"]
+_ADAPTER = re.compile(r"[a-z][a-z0-9-]*")
 
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """A runnable combination. `retrieves`: its template shows numbered passages; `summary` is for help texts."""
+    """A runnable combination.
+
+    `context` is what the prompt shows; `few_shot`, whether it shows solved examples; `reasoning`, whether the model
+    writes its reasoning first (inline: in one text that ends with a line "Answer: …"; two-stage: the answer is asked
+    for afterwards, Kojima et al., arXiv 2205.11916); `vote`, whether the majority of several sampled answers counts
+    (Wang et al., arXiv 2203.11171); `adapter` names a tuned adapter of the project ("" for the one in acclimate.toml).
+    """
 
     name: str
-    template: str
-    retrieves: bool
-    summary: str
+    context: Context = "nothing"
+    few_shot: bool = False
+    reasoning: Reasoning = "none"
+    vote: bool = False
+    adapter: str = ""
+
+    @property
+    def reads(self) -> bool:
+        """Whether the prompt shows numbered texts of the documents."""
+        return self.context != "nothing"
+
+    @property
+    def adapter_name(self) -> str:
+        """The adapter's name in the project: one that is trained on passages is another than one that is not."""
+        return f"{self.adapter}+rag" if self.adapter and self.reads else self.adapter
+
+    @property
+    def template(self) -> str:
+        """The name of its prompt template."""
+        if self.reasoning == "two-stage":
+            return "zero-shot-cot"
+        base = {"nothing": "zero-shot", "passages": "rag", "documents": "stuffing"}[self.context]
+        return base if self.reasoning == "none" else {"nothing": "cot"}.get(self.context, f"{base}-cot")
 
 
-RECIPES = {
-    recipe.name: recipe
-    for recipe in (
-        Recipe("rag", "rag", True, "search the documents, answer from the passages found, cite them"),
-        Recipe("zero-shot", "zero-shot", False, "ask the model alone, without the documents"),
-    )
+PARTS = {
+    "zero-shot": "ask the model alone, without the documents",
+    "rag": "search the documents, answer from the passages found, cite them",
+    "stuffing": "put whole documents into the prompt, all of them where they fit, else the most relevant",
+    "few-shot": "show solved questions of the train split before the question",
+    "cot": "reason step by step before the answer",
+    "zero-shot-cot": "reason step by step, then ask for the answer (two calls)",
+    "self-consistency": "sample several reasoned answers and take the majority",
 }
+"""What each part means, for help texts; any other part names an adapter."""
+
+USUAL = ("zero-shot", "few-shot", "cot", "stuffing", "rag", "rag+few-shot", "rag+cot", "lora", "lora+rag")
+"""Recipes worth comparing first."""
 
 
 def find_recipe(name: str) -> Recipe:
-    """The recipe `name`. Raises SettingsError naming the known ones."""
-    if name not in RECIPES:
-        raise SettingsError(f"there is no recipe '{name}'.", hint=f"Recipes: {', '.join(RECIPES)}.")
-    return RECIPES[name]
+    """The recipe `name`. Raises SettingsError for an empty or doubled part, and for parts that contradict each
+    other."""
+    parts = name.split("+")
+    if len(set(parts)) != len(parts):
+        raise SettingsError(f"the recipe '{name}' names a part twice.")
+    recipe = Recipe(name)
+    for part in parts:
+        recipe = _add(recipe, part)
+    if recipe.reasoning == "two-stage" and recipe.reads:
+        raise SettingsError(f"the recipe '{name}': zero-shot-cot reads no documents.", hint="Use 'rag+cot'.")
+    if recipe.reasoning != "none" and recipe.few_shot:
+        raise SettingsError(f"the recipe '{name}': the examples hold no reasoning.", hint="Leave few-shot or cot out.")
+    return recipe
+
+
+def _add(recipe: Recipe, part: str) -> Recipe:
+    match part:
+        case "zero-shot":
+            return recipe
+        case "rag" | "stuffing":
+            if recipe.reads:
+                raise SettingsError(f"the recipe '{recipe.name}' names both rag and stuffing.", hint="Choose one.")
+            return replace(recipe, context="passages" if part == "rag" else "documents")
+        case "few-shot":
+            return replace(recipe, few_shot=True)
+        case "cot" | "zero-shot-cot" | "self-consistency":
+            if recipe.reasoning != "none":
+                raise SettingsError(f"the recipe '{recipe.name}' names two ways of reasoning.", hint="Choose one.")
+            reasoning: Reasoning = "two-stage" if part == "zero-shot-cot" else "inline"
+            return replace(recipe, reasoning=reasoning, vote=part == "self-consistency")
+    meant = get_close_matches(part, PARTS, n=1, cutoff=0.75)
+    if meant or not _ADAPTER.fullmatch(part) or recipe.adapter:
+        known = f"Join parts with '+': {', '.join(PARTS)}, and the name of one adapter that `acclimate tune` made."
+        raise SettingsError(
+            f"there is no recipe '{recipe.name}'.", hint=f"Did you mean '{meant[0]}'?" if meant else known
+        )
+    return replace(recipe, adapter=part)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from acclimate.errors import PromptTooLongError
-from acclimate.models.base import Completion, Engine, Generation, OnText
-from acclimate.types import Message
+from acclimate.models.base import Engine, OnText
+from acclimate.types import Completion, Generation, Message
 
 
 class Heard:

@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from acclimate.models.base import Engine, Generation
+from acclimate.models.base import Engine
 from acclimate.testing.models import Heard
-from acclimate.types import Message
+from acclimate.types import Generation, Message
 
 
 class ChatServer:

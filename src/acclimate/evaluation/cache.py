@@ -1,0 +1,59 @@
+"""Answers already given, so that a comparison goes on where it was stopped and repeats nothing."""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+from pathlib import Path
+
+from pydantic import TypeAdapter
+
+from acclimate.types import Answer
+
+_ANSWER = TypeAdapter(Answer)
+
+
+class AnswerCache:
+    """Answers by what they depend on, in one SQLite file; each is on the disk when `put` returns."""
+
+    def __init__(self, file: Path) -> None:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        self._db = sqlite3.connect(file, timeout=60)
+        self._db.execute("PRAGMA journal_mode = WAL")
+        self._db.execute("CREATE TABLE IF NOT EXISTS answers (key TEXT PRIMARY KEY, answer TEXT NOT NULL) STRICT")
+        self._db.execute("CREATE TABLE IF NOT EXISTS peaks (recipe TEXT PRIMARY KEY, mb REAL NOT NULL) STRICT")
+
+    def get(self, key: str) -> Answer | None:
+        """The answer under `key`; None where there is none, or it was written by a version that kept other fields."""
+        row = self._db.execute("SELECT answer FROM answers WHERE key = ?", (key,)).fetchone()
+        try:
+            return _ANSWER.validate_json(row[0]) if row else None
+        except ValueError:
+            return None
+
+    def put(self, key: str, answer: Answer) -> None:
+        """Keep an answer."""
+        with self._db:
+            self._db.execute("INSERT OR REPLACE INTO answers VALUES (?, ?)", (key, _ANSWER.dump_json(answer).decode()))
+
+    def note_peak(self, recipe_key: str, mb: float) -> None:
+        """Keep the highest peak memory seen while a recipe ran."""
+        with self._db:
+            self._db.execute(
+                "INSERT INTO peaks VALUES (?, ?) ON CONFLICT DO UPDATE SET mb = max(mb, excluded.mb)", (recipe_key, mb)
+            )
+
+    def peak(self, recipe_key: str) -> float | None:
+        """The peak noted, in MB."""
+        row = self._db.execute("SELECT mb FROM peaks WHERE recipe = ?", (recipe_key,)).fetchone()
+        return float(row[0]) if row else None
+
+    def close(self) -> None:
+        """Close the file."""
+        self._db.close()
+
+
+def answer_key(recipe_key: str, question: str) -> str:
+    """The key of a recipe's answer to a question; `recipe_key` stands for everything else that the answer depends
+    on."""
+    return hashlib.sha256(f"{recipe_key}\n{question}".encode()).hexdigest()

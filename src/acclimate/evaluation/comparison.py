@@ -1,0 +1,148 @@
+"""What a comparison found: plain values, kept as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, get_args
+
+from pydantic import TypeAdapter
+
+from acclimate.errors import SettingsError
+from acclimate.evaluation.metrics import Score, Summary
+from acclimate.evaluation.statistics import Difference, Interval
+from acclimate.types import Answer, Question
+
+Metric = Literal["f1", "em", "rouge_l"]
+METRICS: tuple[Metric, ...] = get_args(Metric)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One recipe's answer to one question; `answer` is None where it failed, with the reason in `error`."""
+
+    recipe: str
+    question: str
+    score: Score
+    answer: Answer | None = None
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One recipe over all questions.
+
+    `interval` is of the comparison's metric. Seconds are the 50th and 95th percentile over its answers, tokens the
+    mean. `peak_mb` is the process's peak memory while it ran, None where the system does not say. `prepare_s` and
+    `disk_mb` are what it needs before the first answer (reading documents, training) and keeps; `cost` is money for
+    1,000 answers at the prices in acclimate.toml, None where there are none. `by_kind` gives number and mean score by
+    question kind.
+    """
+
+    recipe: str
+    summary: Summary
+    interval: Interval
+    first_token_s: tuple[float, float]
+    total_s: tuple[float, float]
+    prompt_tokens: float
+    completion_tokens: float
+    errors: int
+    model: str = ""
+    peak_mb: float | None = None
+    prepare_s: float = 0.0
+    disk_mb: float = 0.0
+    cost: float | None = None
+    by_kind: Mapping[str, tuple[int, float]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Two recipes' paired difference, first minus second; the first has the higher mean."""
+
+    first: str
+    second: str
+    difference: Difference
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The recipe to use, and why, in words. `equals` are the recipes that could not be told from the best."""
+
+    recommended: str
+    best: str
+    equals: tuple[str, ...]
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Recipes × questions. `created` is ISO 8601 in UTC; `rows` are best first; `notes` say what a reader must know."""
+
+    created: str
+    project: str
+    metric: Metric
+    split: str
+    questions: tuple[Question, ...]
+    rows: tuple[Row, ...]
+    outcomes: tuple[Outcome, ...]
+    pairs: tuple[Pair, ...]
+    verdict: Verdict
+    machine: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    def row(self, recipe: str) -> Row:
+        """The row of a recipe. Raises SettingsError where it was not compared."""
+        for row in self.rows:
+            if row.recipe == recipe:
+                return row
+        known = ", ".join(row.recipe for row in self.rows)
+        raise SettingsError(f"the recipe '{recipe}' was not compared.", hint=f"Compared: {known}.")
+
+
+_ADAPTER = TypeAdapter(Comparison)
+
+
+def save(comparison: Comparison, file: Path) -> None:
+    """Write a comparison as JSON, whole or not at all."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    part = file.with_suffix(".part")
+    part.write_bytes(_ADAPTER.dump_json(comparison))
+    part.replace(file)
+
+
+def to_json(comparison: Comparison) -> str:
+    """A comparison as JSON."""
+    return _ADAPTER.dump_json(comparison).decode()
+
+
+def load(file: Path) -> Comparison:
+    """Read a comparison. Raises SettingsError where the file is not one."""
+    try:
+        return _ADAPTER.validate_json(file.read_bytes())
+    except (OSError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise SettingsError(
+            f"{file} is not a comparison: {reason}.", hint="Give a .json of .acclimate/comparisons."
+        ) from error
+
+
+def value(row: Row, name: str) -> float | None:
+    """A figure of a row by its name in gates and tables. Raises SettingsError naming the known ones."""
+    figures: dict[str, float | None] = {
+        **{key: getattr(row.summary, key) for key in Summary.__slots__},
+        "ttft_s": row.first_token_s[0],
+        "seconds_per_answer": row.total_s[0],
+        "errors": float(row.errors),
+        "peak_mb": row.peak_mb,
+        "cost": row.cost,
+        "prompt_tokens": row.prompt_tokens,
+    }
+    if name not in figures:
+        raise SettingsError(f"there is no figure '{name}'.", hint=f"Figures: {', '.join(figures)}.")
+    return figures[name]
+
+
+def scores(outcomes: Sequence[Outcome], metric: Metric) -> list[float]:
+    """The metric of each outcome, in order."""
+    return [float(getattr(outcome.score, metric)) for outcome in outcomes]

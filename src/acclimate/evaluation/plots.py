@@ -1,0 +1,83 @@
+"""Small plots as SVG text: colours come from the page's style sheet, words from the data, escaped."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+from markupsafe import Markup
+
+from acclimate.evaluation.statistics import Interval
+
+_WIDTH, _HEIGHT = 640, 300
+_LEFT, _RIGHT, _TOP, _BOTTOM = 56, 150, 16, 44
+
+
+def interval_bar(interval: Interval) -> Markup:
+    """A mean (dot) and its interval (line) on a scale from 0 to 1."""
+    low, mean, high = (4 + 152 * share for share in (interval.low, interval.mean, interval.high))
+    return Markup(
+        '<svg class="bar" viewBox="0 0 160 16" width="160" height="16" aria-hidden="true">'
+        '<line class="scale" x1="4" x2="156" y1="8" y2="8"/><line class="range" x1="{}" x2="{}" y1="8" y2="8"/>'
+        '<circle cx="{}" cy="8" r="4"/></svg>'
+    ).format(*(f"{x:.1f}" for x in (low, high, mean)))
+
+
+def scatter(points: Sequence[tuple[str, float, Interval]], label: str) -> Markup:
+    """Score (upwards, 0 to 100, with intervals) against a positive figure (to the right, logarithmic)."""
+    low, high = _decades([max(x, 1e-4) for _, x, _ in points])
+
+    def across(x: float) -> float:
+        return _LEFT + (_WIDTH - _LEFT - _RIGHT) * (math.log10(max(x, 1e-4)) - low) / (high - low)
+
+    def up(y: float) -> float:
+        return _HEIGHT - _BOTTOM - (_HEIGHT - _TOP - _BOTTOM) * y
+
+    parts = [_grid(low, high, across, up, label)]
+    taken: list[tuple[float, float]] = []
+    for name, x, interval in sorted(points, key=lambda point: -point[2].mean):
+        left, top = across(x), up(interval.mean)
+        words = top + 4
+        while any(abs(words - other) < 15 and abs(left - beside) < 130 for beside, other in taken):
+            words += 15  # one line lower: names must not cover each other
+        taken.append((left, words))
+        parts.append(
+            Markup(
+                '<line class="range" x1="{x}" x2="{x}" y1="{a}" y2="{b}"/><circle cx="{x}" cy="{y}" r="5"/>'
+                '<text x="{t}" y="{w}">{name}</text>'
+            ).format(
+                x=f"{left:.1f}",
+                a=f"{up(interval.low):.1f}",
+                b=f"{up(interval.high):.1f}",
+                y=f"{top:.1f}",
+                t=f"{left + 9:.1f}",
+                w=f"{words:.1f}",
+                name=name,
+            )
+        )
+    return Markup('<svg class="plot" viewBox="0 0 {} {}" role="img" aria-label="Score against {}">{}</svg>').format(
+        _WIDTH, _HEIGHT, label, Markup("").join(parts)
+    )
+
+
+def _grid(low: int, high: int, across: Callable[[float], float], up: Callable[[float], float], label: str) -> Markup:
+    lines = [
+        Markup(
+            '<line class="grid" x1="{}" x2="{}" y1="{y}" y2="{y}"/><text class="tick" x="{}" y="{}">{}</text>'
+        ).format(_LEFT, _WIDTH - _RIGHT, _LEFT - 30, up(y / 100) + 4, y, y=f"{up(y / 100):.1f}")
+        for y in range(0, 101, 25)
+    ]
+    for power in range(low, high + 1):
+        x = across(10**power)
+        lines.append(
+            Markup(
+                '<line class="grid" x1="{x}" x2="{x}" y1="{}" y2="{}"/><text class="tick" x="{}" y="{}">{}</text>'
+            ).format(_TOP, _HEIGHT - _BOTTOM, f"{x - 10:.1f}", _HEIGHT - _BOTTOM + 18, f"{10.0**power:g}", x=f"{x:.1f}")
+        )
+    lines.append(Markup('<text class="tick" x="{}" y="{}">{}</text>').format(_LEFT, _HEIGHT - 6, label))
+    return Markup("").join(lines)
+
+
+def _decades(values: Sequence[float]) -> tuple[int, int]:
+    low, high = math.floor(math.log10(min(values))), math.ceil(math.log10(max(values)))
+    return low, max(high, low + 1)

@@ -1,0 +1,163 @@
+"""A comparison as one HTML file without any request to elsewhere, and as Markdown."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Sequence
+from importlib import resources
+from typing import Any
+
+import jinja2
+from markupsafe import Markup, escape
+
+from acclimate.evaluation import plots
+from acclimate.evaluation.comparison import Comparison, Outcome, Row
+from acclimate.types import Citation, Hit, Question
+
+_LONGEST_PROMPT = 12_000  # characters shown; the JSON has all
+_METRIC_NAMES = {"f1": "F1", "em": "exact match", "rouge_l": "ROUGE-L"}
+
+
+def render_html(comparison: Comparison, earlier: Comparison | None = None) -> str:
+    """One self-contained page. Whatever stands in documents, questions and answers is text in it, never markup."""
+    script = _file("report.js")
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    return (
+        _environment()
+        .get_template("report.html")
+        .render(
+            _view(comparison, earlier),
+            script=Markup(script),  # noqa: S704 -- our own files, not data
+            digest=digest,
+            style=Markup(_file("report.css")),  # noqa: S704
+        )
+    )
+
+
+def render_markdown(comparison: Comparison, earlier: Comparison | None = None) -> str:
+    """Verdict and tables, for a pull request or a wiki."""
+    return _environment().get_template("report.md").render(_view(comparison, earlier))
+
+
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("acclimate.evaluation"),
+        autoescape=jinja2.select_autoescape(["html"]),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters |= {"percent": _percent, "seconds": _seconds, "cell": _cell, "p": _p}
+    return environment
+
+
+def _file(name: str) -> str:
+    return (resources.files("acclimate.evaluation") / "templates" / name).read_text(encoding="utf-8")
+
+
+def _view(comparison: Comparison, earlier: Comparison | None) -> dict[str, Any]:
+    kinds = list(dict.fromkeys(kind for row in comparison.rows for kind in row.by_kind))
+    before = {row.recipe: row.interval.mean for row in earlier.rows} if earlier else {}
+    return {
+        "c": comparison,
+        "metric": _METRIC_NAMES[comparison.metric],
+        "kinds": kinds,
+        "before": before,
+        "earlier": earlier,
+        "bars": {row.recipe: plots.interval_bar(row.interval) for row in comparison.rows},
+        "scatter": plots.scatter(
+            [(row.recipe, row.total_s[0], row.interval) for row in comparison.rows], "seconds an answer"
+        ),
+        "cost_scatter": _cost_scatter(comparison.rows),
+        "questions": _questions(comparison),
+    }
+
+
+def _cost_scatter(rows: Sequence[Row]) -> Markup | None:
+    priced = [(row.recipe, row.cost, row.interval) for row in rows if row.cost is not None]
+    return plots.scatter(priced, "cost of 1,000 answers") if priced else None
+
+
+def _questions(comparison: Comparison) -> list[dict[str, Any]]:
+    """The questions with their answers, those first where recipes disagree most."""
+    outcomes: dict[str, list[Outcome]] = {}
+    for outcome in comparison.outcomes:
+        outcomes.setdefault(outcome.question, []).append(outcome)
+    shown = []
+    for question in comparison.questions:
+        answers = [_answer(question, outcome, comparison.metric) for outcome in outcomes[question.id]]
+        points = [answer["points"] for answer in answers]
+        shown.append({"question": question, "answers": answers, "spread": max(points) - min(points)})
+    return sorted(shown, key=lambda item: -item["spread"])
+
+
+def _answer(question: Question, outcome: Outcome, metric: str) -> dict[str, Any]:
+    answer = outcome.answer
+    points = float(getattr(outcome.score, metric))
+    view: dict[str, Any] = {
+        "outcome": outcome,
+        "answer": answer,
+        "points": points,
+        "passages": [],
+        "prompt": [],
+        "cut": 0,
+    }
+    if answer is None:
+        return view
+    view["passages"] = [
+        {"hit": hit, "number": number, "text": _marked(hit, answer.citations, question)}
+        for number, hit in enumerate(answer.prompt.passages, start=1)
+        if _worth_showing(hit, answer.citations, question)
+    ]
+    left = _LONGEST_PROMPT
+    for message in answer.prompt.messages:
+        view["prompt"].append({"role": message.role, "content": message.content[: max(0, left)]})
+        left -= len(message.content)
+    view["cut"] = max(0, -left)
+    return view
+
+
+def _worth_showing(hit: Hit, citations: Sequence[Citation], question: Question) -> bool:
+    chunk = hit.chunk
+    cited = any(c.document == chunk.document and c.start < chunk.end and c.end > chunk.start for c in citations)
+    return cited or bool(question.evidence and question.document == chunk.document and question.evidence in chunk.text)
+
+
+def _marked(hit: Hit, citations: Sequence[Citation], question: Question) -> Markup:
+    """A passage's text with the cited characters and the evidence marked, at their exact places."""
+    chunk = hit.chunk
+    kinds = [""] * len(chunk.text)
+    if question.evidence and question.document == chunk.document and (at := chunk.text.find(question.evidence)) >= 0:
+        kinds[at : at + len(question.evidence)] = ["evidence"] * len(question.evidence)
+    for citation in citations:
+        if citation.document == chunk.document:
+            for place in range(
+                max(citation.start, chunk.start) - chunk.start, min(citation.end, chunk.end) - chunk.start
+            ):
+                kinds[place] = "both" if kinds[place] in ("evidence", "both") else "cited"
+    parts, start = [], 0
+    for place in range(1, len(kinds) + 1):
+        if place == len(kinds) or kinds[place] != kinds[start]:
+            text = escape(chunk.text[start:place])
+            parts.append(Markup('<mark class="{}">{}</mark>').format(kinds[start], text) if kinds[start] else text)
+            start = place
+    return Markup("").join(parts)
+
+
+def _percent(share: float | None) -> str:
+    return "–" if share is None else f"{100 * share:.0f}"
+
+
+def _seconds(value: float) -> str:
+    return f"{value:.2f}" if value < 10 else f"{value:,.0f}"
+
+
+def _cell(row: Row, kind: str) -> str:
+    """The mean score of a kind of question."""
+    return _percent(row.by_kind[kind][1]) if kind in row.by_kind else "–"
+
+
+def _p(value: float) -> str:
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"

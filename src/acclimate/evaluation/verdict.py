@@ -1,0 +1,78 @@
+"""One recommendation from many measurements, with its uncertainty said aloud."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import replace
+
+from acclimate.evaluation.comparison import Pair, Row, Verdict
+from acclimate.evaluation.statistics import Interval, difference, family_p
+
+LEVEL = 0.05
+
+
+def pairs(scores: Mapping[str, Sequence[float]], clusters: Sequence[Hashable]) -> tuple[Pair, ...]:
+    """Every two recipes' paired difference, p-values corrected for all of them."""
+    ranked = sorted(scores, key=lambda recipe: -sum(scores[recipe]))
+    adjusted = family_p([scores[recipe] for recipe in ranked], clusters)
+    return tuple(
+        Pair(a, b, replace(difference(scores[a], scores[b], clusters), adjusted=float(adjusted[i, j])))
+        for (i, a), (j, b) in itertools.combinations(enumerate(ranked), 2)
+    )
+
+
+def decide(rows: Sequence[Row], compared: Sequence[Pair], metric: str) -> Verdict:
+    """The cheapest of the recipes that cannot be told from the best; `rows` are best first.
+
+    A recipe counts as equal where even its own test, not corrected for the number of recipes, finds no difference: else
+    few questions and many recipes would make everything equal, and the cheapest nonsense the advice.
+    """
+    best = rows[0]
+    against = {pair.second: pair.difference for pair in compared if pair.first == best.recipe}
+    beaten = [row for row in rows[1:] if against[row.recipe].adjusted < LEVEL]
+    equals = [row for row in rows[1:] if against[row.recipe].p >= LEVEL and row not in beaten]
+    ahead = [row for row in rows[1:] if row not in beaten and row not in equals]
+    chosen = min([best, *equals], key=_price)
+    sentences = [f"{best.recipe} scores highest: {_score(best, metric)}."]
+    if beaten:
+        gap = against[beaten[0].recipe]
+        sure = f"{_range(gap.interval)}; p {_p(gap.adjusted)}"
+        by = f"{_points(gap.interval.mean)} points over {beaten[0].recipe} ({sure})"
+        sentences.append(f"It is better than {_names(beaten)}: {by}.")
+    if ahead:
+        sentences.append(f"It is ahead of {_names(ahead)}, but that may be chance among so many recipes.")
+    if equals:
+        more = min((n for row in equals if (n := against[row.recipe].needed)), default=None)
+        known = f" (about {more:,} questions would show one)" if more and more > best.summary.n else ""
+        sentences.append(f"There is no measurable difference to {_names(equals)}{known}.")
+    if chosen is not best:
+        sentences.append(f"So take {chosen.recipe}, the cheapest of them: {chosen.total_s[0]:.2f} s an answer.")
+    elif equals:
+        sentences.append(f"Take {best.recipe}: it is also the cheapest of them.")
+    return Verdict(chosen.recipe, best.recipe, tuple(row.recipe for row in equals), " ".join(sentences))
+
+
+def _price(row: Row) -> tuple[float, float]:
+    return row.cost or 0.0, row.total_s[0]
+
+
+def _score(row: Row, metric: str) -> str:
+    return f"{metric.upper().replace('_', '-')} {_points(row.interval.mean)} ({_range(row.interval)})"
+
+
+def _range(interval: Interval) -> str:
+    return f"95 % interval {_points(interval.low)} to {_points(interval.high)}"
+
+
+def _p(value: float) -> str:
+    return "< 0.001" if value < 0.001 else f"= {value:.3f}"
+
+
+def _points(share: float) -> str:
+    return f"{100 * share:.0f}"
+
+
+def _names(rows: Sequence[Row]) -> str:
+    names = [row.recipe for row in rows]
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

@@ -1,0 +1,225 @@
+"""The comparison with scripted recipes: what is counted, kept, resumed, judged and written."""
+
+import html.parser
+import json
+import re
+import signal
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from acclimate.errors import EngineError, SettingsError
+from acclimate.evaluation.cache import AnswerCache
+from acclimate.evaluation.compare import Contestant, Ring, Setting, Unheard, compare
+from acclimate.evaluation.comparison import load, save, value
+from acclimate.evaluation.gates import parse_gate
+from acclimate.evaluation.report import render_html, render_markdown
+from acclimate.types import Answer, Chunk, Citation, Hit, Message, Prompt, Question, Timings, Usage
+
+HOSTILE = "<script>alert(1)</script> & \"quoted\" '{{7*7}}' </pre>"
+
+
+def question(number, answerable=True):
+    answers = (f"answer {number}",) if answerable else ()
+    kind = "fact" if answerable else "unanswerable"
+    return Question(
+        f"q{number}", f"What is {number}? {HOSTILE}", answers, f"{number // 2}.md", "evidence here", answerable, kind
+    )
+
+
+QUESTIONS = [*(question(n) for n in range(20)), *(question(n, answerable=False) for n in range(20, 24))]
+
+
+def answer_with(text, seconds, abstained=False):
+    chunk = Chunk("c", "0.md", 0, 60, "Some evidence here, and " + HOSTILE[:36], HOSTILE, (HOSTILE,), 2)
+    citation = Citation(1, "0.md", 5, 18, "evidence here", 2, (HOSTILE,), True)
+    return Answer(
+        "?", text, f"{text} [1]", abstained, () if abstained else (citation,),
+        Prompt((Message("user", HOSTILE),), 9, (Hit(chunk, 1.0, 1),)),
+        Usage(100, 10, 1), Timings(0.0, seconds / 2, seconds), "r", "m",
+    )  # fmt: skip
+
+
+def right(asked):
+    if not asked.answerable:
+        return answer_with("Not in the documents.", 0.3, abstained=True)
+    return answer_with(asked.answers[0], 0.3)
+
+
+def wrong(asked):
+    return answer_with("nonsense", 0.1)
+
+
+def contestant(name, run, **more):
+    return Contestant(name, lambda: run, key=name, **more)
+
+
+@pytest.fixture
+def ring(tmp_path):
+    with closing(AnswerCache(tmp_path / "answers.db")) as cache:
+        yield Ring(QUESTIONS, {"q0": (5, 18)}, cache, Unheard())
+
+
+def test_the_better_recipe_wins_and_the_sentence_says_by_how_much(ring):
+    result = compare(ring, [contestant("bad", wrong), contestant("good", right)], Setting("p", "test"))
+    assert [row.recipe for row in result.rows] == ["good", "bad"]
+    assert result.verdict.recommended == "good"
+    assert "better than bad: 100 points" in result.verdict.sentence
+    assert value(result.row("good"), "f1") == 1.0
+    assert value(result.row("good"), "abstention_f1") == 1.0
+    assert result.row("good").by_kind == {"fact": (20, 1.0), "unanswerable": (4, 1.0)}
+    assert result.row("bad").summary.citation_recall == 1.0  # of the one question whose evidence is known
+
+
+def test_equal_recipes_have_no_measurable_difference_and_the_cheaper_is_taken(ring):
+    slow = contestant("slow", lambda asked: answer_with(asked.answers[0] if asked.answers else "x", 3.0))
+    fast = contestant("fast", lambda asked: answer_with(asked.answers[0] if asked.answers else "y", 0.2))
+    result = compare(ring, [slow, fast], Setting("p", "test"))
+    assert result.verdict.recommended == "fast"
+    result = compare(ring, [slow, contestant("free", right), fast], Setting("p", "test"))
+    assert "no measurable difference" in result.verdict.sentence
+
+
+def test_a_recipe_that_fails_scores_nothing_and_is_tried_again_next_time(ring):
+    failing = iter([True] * len(QUESTIONS))
+
+    def sometimes(asked):
+        if next(failing, False):
+            raise EngineError("the server is gone")
+        return right(asked)
+
+    result = compare(ring, [contestant("flaky", sometimes)], Setting("p", "test"))
+    assert result.rows[0].errors == len(QUESTIONS) - 2  # the two probes were tried twice
+    assert result.rows[0].summary.f1 == pytest.approx(2 / len(QUESTIONS))
+    assert any(outcome.error == "the server is gone" for outcome in result.outcomes)
+    again = compare(ring, [contestant("flaky", sometimes)], Setting("p", "test"))
+    assert (again.rows[0].errors, again.rows[0].summary.f1) == (0, 1.0)
+
+
+def test_answers_are_not_asked_for_twice(ring):
+    asked = []
+    counting = contestant("c", lambda q: asked.append(q.id) or right(q))
+    compare(ring, [counting], Setting("p", "test"))
+    compare(ring, [counting], Setting("p", "test"))
+    assert sorted(asked) == sorted(q.id for q in QUESTIONS)
+
+
+def test_minutes_bound_the_questions_and_all_recipes_answer_the_same(ring, monkeypatch):
+    monkeypatch.setattr(Ring, "_speed", lambda *_: 1.0)
+    result = compare(ring, [contestant("a", right), contestant("b", wrong)], Setting("p", "test"), minutes=0.5)
+    assert len(result.questions) == 15  # 2 probed already; 27 s of 30 pay for 13 more by two recipes
+    assert {o.question for o in result.outcomes if o.recipe == "a"} == {
+        o.question for o in result.outcomes if o.recipe == "b"
+    }
+    assert "15 of 24 questions" in result.notes[0]
+    with pytest.raises(SettingsError, match="enough for"):
+        compare(ring, [contestant("d", right)], Setting("p", "test"), minutes=0.1)
+
+
+def test_prices_become_cost_per_thousand_answers(ring):
+    result = compare(ring, [contestant("paid", right, prices=(2.0, 10.0))], Setting("p", "test"))
+    assert result.rows[0].cost == pytest.approx(1000 * (100 * 2 + 10 * 10) / 1e6)
+
+
+def test_gates(ring):
+    result = compare(ring, [contestant("good+rag", right)], Setting("p", "test"))
+    assert parse_gate("good+rag.f1>=0.6").failure(result) is None
+    assert parse_gate("good+rag.em < 0.5").failure(result) == "good+rag.em < 0.5: good+rag.em is 1"
+    assert "not measured" in parse_gate("good+rag.cost<1").failure(result)
+    for text in ("rag", "rag.f1=1", "rag.f1>=high"):
+        with pytest.raises(SettingsError, match="no gate"):
+            parse_gate(text)
+    with pytest.raises(SettingsError, match="not compared"):
+        parse_gate("rag.f1>0").failure(result)
+    with pytest.raises(SettingsError, match="no figure"):
+        parse_gate("good+rag.bleu>0").failure(result)
+
+
+def test_it_survives_the_disk_and_a_file_that_is_none_is_refused(ring, tmp_path):
+    result = compare(ring, [contestant("good", right), contestant("bad", wrong)], Setting("p", "test"))
+    save(result, tmp_path / "c.json")
+    assert load(tmp_path / "c.json") == result
+    (tmp_path / "x.json").write_text("{}")
+    with pytest.raises(SettingsError, match="not a comparison"):
+        load(tmp_path / "x.json")
+
+
+class Reader(html.parser.HTMLParser):
+    def __init__(self):
+        super().__init__()
+        self.tags, self.links, self.text = [], [], ""
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.links += [v for k, v in attrs if k in ("src", "href", "action", "srcset")]
+
+    def handle_data(self, data):
+        self.text += data
+
+
+def test_the_report_escapes_what_documents_say_and_asks_nobody(ring):
+    result = compare(ring, [contestant("good", right), contestant("bad", wrong)], Setting(HOSTILE, "test"))
+    page = render_html(result)
+    reader = Reader()
+    reader.feed(page)
+    assert reader.tags.count("script") == 1  # ours
+    assert reader.links == []
+    assert not re.search(r"(?:https?:)?//\w", page.replace("http://www.w3.org", ""))
+    assert HOSTILE in reader.text
+    assert "49" not in re.findall(r"'(\d+)'", page)
+    assert re.search(r'<mark class="cited">evidence here</mark>|<mark class="both">evidence here</mark>', page)
+    assert "default-src &#39;none&#39;" in page or "default-src 'none'" in page
+    assert "100 points over bad" in render_markdown(result)
+
+
+def test_an_earlier_comparison_is_shown_beside(ring):
+    before = compare(ring, [contestant("good", wrong)], Setting("p", "test"))
+    after = compare(ring, [contestant("good2", right), contestant("good", wrong)], Setting("p", "test"))
+    assert "Before" in render_html(after, before)
+    assert "| before |" in render_markdown(after, before)
+
+
+KILLED = """
+import os, signal, sys
+from contextlib import closing
+from pathlib import Path
+sys.path.insert(0, sys.argv[2])
+from test_compare import QUESTIONS, contestant, right
+from acclimate.evaluation.cache import AnswerCache
+from acclimate.evaluation.compare import Ring, Setting, Unheard, compare
+said = []
+def run(asked):
+    print(asked.id, flush=True)
+    said.append(asked.id)
+    if len(said) == 7:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return right(asked)
+with closing(AnswerCache(Path(sys.argv[1]) / "answers.db")) as cache:
+    compare(Ring(QUESTIONS, {}, cache, Unheard()), [contestant("k", run)], Setting("p", "test"))
+"""
+
+
+def test_killed_it_goes_on_without_repeating_an_answered_question(tmp_path):
+    def run():
+        command = [sys.executable, "-c", KILLED, str(tmp_path), str(Path(__file__).parent)]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+
+    first, said = run(), []
+    assert first.returncode == -signal.SIGKILL
+    said += first.stdout.split()[:-1]  # the last was killed before its answer was kept
+    while (done := run()).returncode == -signal.SIGKILL:
+        said += done.stdout.split()[:-1]
+    assert done.returncode == 0, done.stderr
+    said += done.stdout.split()
+    assert sorted(said) == sorted(q.id for q in QUESTIONS)
+
+
+def test_answers_kept_by_another_version_are_asked_for_again(tmp_path):
+    with closing(AnswerCache(tmp_path / "answers.db")) as cache:
+        cache.put("k", right(QUESTIONS[0]))
+        assert cache.get("k") == right(QUESTIONS[0])
+        cache._db.execute("UPDATE answers SET answer = ?", (json.dumps({"text": "x"}),))
+        assert cache.get("k") is None
