@@ -49,10 +49,14 @@ class Answerer:
         clock.retrieved()
         if self.recipe.reads and not hits:
             return self._nothing_found(question, clock, on_text)
-        limit = self.engine.context_tokens - reserve(self.recipe, self.generation)
-        prompt = fit(hits, partial(self._render, question), self.engine.count, limit, self.overflow)
+        prompt = self.prompt(question, hits)
         written = self._write(prompt, clock.watch(on_text))
         return self._assemble(question, resolve(written.text, prompt.passages), prompt, written, clock)
+
+    def prompt(self, question: str, hits: Sequence[Hit]) -> Prompt:
+        """The prompt for a question with these passages, as far as they fit."""
+        limit = self.engine.context_tokens - reserve(self.recipe, self.generation)
+        return fit(hits, partial(self._render, question), self.engine.count, limit, self.overflow)
 
     def _write(self, prompt: Prompt, on_text: OnText) -> Written:
         if self.recipe.reasoning == "none":

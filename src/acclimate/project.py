@@ -33,9 +33,11 @@ from acclimate.retrieval.search import DenseRetriever, HybridRetriever, ParentRe
 from acclimate.settings import FILE_NAME, Settings, load_settings, render_settings
 from acclimate.types import Answer, Generation, Hit, Message, Question
 
-if TYPE_CHECKING:  # comparing is not needed to ask
+if TYPE_CHECKING:  # comparing and tuning are not needed to ask
+    from acclimate.adapting import Tuned
     from acclimate.evaluation.compare import Progress as CompareProgress
     from acclimate.evaluation.comparison import Comparison, Metric
+    from acclimate.tuning.trainer import OnStep
 
 _INSTRUCTION_TOKENS = 256  # room for a template's own words and the question, where whole documents fill the window
 _SHIPPED_ADAPTERS = {"smollm2-135m-instruct": "smollm2-135m-reader"}
@@ -238,6 +240,19 @@ class Project:
         return compare_recipes(
             self, recipes, split=split, metric=metric, limit=limit, minutes=minutes, progress=progress
         )
+
+    def tune(
+        self, recipe: str, *, minutes: float = 5.0, rate: float | None = None, on_step: OnStep | None = None
+    ) -> Tuned:
+        """Train the adapter of a recipe (`lora`, `lora+rag`) on the questions of the train split; extra `tune`.
+
+        It lands in `.acclimate/adapters` and is used by recipes that name it. `rate` is the peak learning rate.
+        Stopped, it goes on where it was. Raises SettingsError for splits that share documents, and EngineError where
+        the adapter answers otherwise when it is served than when it was trained.
+        """
+        from acclimate.adapting import tune_recipe
+
+        return tune_recipe(self, recipe, minutes, rate, on_step)
 
     def questions(self) -> list[Question]:
         """The questions in the project's `questions.jsonl`; [] where there is no such file."""

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from acclimate.adapting import METHODS
 from acclimate.cli.output import project_option
 from acclimate.cli.progress import download_bar
 from acclimate.errors import SettingsError
@@ -18,8 +19,9 @@ from acclimate.evaluation.comparison import METRICS, Comparison, Metric, load, s
 from acclimate.evaluation.gates import parse_gate
 from acclimate.evaluation.report import render_html, render_markdown
 from acclimate.project import Project
-from acclimate.prompting.recipes import USUAL
+from acclimate.prompting.recipes import USUAL, find_recipe
 
+TUNE_MINUTES = 4.0  # for an adapter that a comparison needs and that is not there
 DEFAULT = ("zero-shot", "few-shot", "rag")
 
 
@@ -70,9 +72,22 @@ def command(
 def run_compare(
     project: Project, recipes: Sequence[str], split: str, metric: Metric, limit: int | None, minutes: float | None
 ) -> Comparison:
-    """Compare with a progress bar on stderr."""
+    """Compare with a progress bar on stderr; adapters that recipes need and nobody trained yet are trained first."""
+    for name in missing_adapters(project, recipes):
+        from acclimate.cli.tune import echo_tuned, run_tune, use_large_blocks  # the extra `tune`
+
+        use_large_blocks()
+        click.echo(f"Training {name} first …", err=True)
+        echo_tuned(run_tune(project, name, TUNE_MINUTES))
     with CompareBar() as bar:
         return project.compare(recipes, split=split, metric=metric, limit=limit, minutes=minutes, progress=bar)
+
+
+def missing_adapters(project: Project, recipes: Sequence[str]) -> list[str]:
+    """Names to tune before the recipes can run."""
+    wanted = (find_recipe(name) for name in recipes)
+    names = dict.fromkeys(recipe.adapter_name for recipe in wanted if recipe.adapter in METHODS)
+    return [name for name in names if not (project.folder / ".acclimate" / "adapters" / name).is_dir()]
 
 
 def keep(project: Project, comparison: Comparison, earlier: Comparison | None = None) -> Path:

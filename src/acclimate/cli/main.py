@@ -23,6 +23,7 @@ COMMANDS = {
     "ingest": "Read the documents and bring the library up to date.",
     "ask": "Answer a question from the documents, with citations.",
     "chat": "Ask one question after another.",
+    "tune": "Train an adapter on your questions.",
     "compare": "Run recipes over your questions and say which one works.",
     "models": "List, fetch and verify models.",
     "doctor": "Check machine, models and library, and print the repair.",

@@ -12,6 +12,7 @@ from typing import Any
 
 import click
 
+from acclimate.prompting.recipes import find_recipe
 from acclimate.types import Answer
 
 project_option = click.option(
@@ -23,7 +24,10 @@ project_option = click.option(
     help="Project folder (default: this one, or the nearest above it).",
 )
 recipe_option = click.option(
-    "--recipe", "-r", help="How to answer, like rag or lora+rag (default: from acclimate.toml)."
+    "--recipe",
+    "-r",
+    callback=lambda _context, _option, name: name and find_recipe(name).name,
+    help="How to answer, like rag or lora+rag (default: from acclimate.toml).",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")
 

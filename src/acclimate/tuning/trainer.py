@@ -23,6 +23,8 @@ log = logging.getLogger(__name__)
 
 Sampler = Callable[[random.Random], Packed]
 """Draws one training sequence; equal random states draw equal sequences."""
+OnStep = Callable[[float, dict[str, float]], None]
+"""Hears of each step: seconds trained so far, and its figures (loss, lr, norm, tokens_per_s)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,26 +76,38 @@ class Trainer:
             self.parameters, lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
         )
         self.step, self.seconds = 0, 0.0
+        self.best: float | None = None
         self._restore()
 
-    def run(self, sample: Sampler, dev: Sequence[Packed]) -> None:
-        """Train until the minutes are spent, then write the adapter to `folder/adapter`.
+    def run(self, sample: Sampler, dev: Sequence[Packed], on_step: OnStep | None = None) -> None:
+        """Train until the minutes are spent, then leave the adapter with the lowest dev loss seen in `folder/adapter`.
 
         Only time spent training counts, and never more than a minute for one step: the schedule survives a pause.
         """
         saved = self.seconds
+        if not self.step:
+            self._judge(dev)
         while self.seconds < self.settings.minutes * 60:
             started = time.monotonic()
             figures = self._step(sample)
             self.seconds += min(60.0, time.monotonic() - started)
             self._log({"step": self.step, "seconds": round(self.seconds, 1), **figures})
+            if on_step is not None:
+                on_step(self.seconds, figures)
             if self.seconds - saved > self.settings.checkpoint_minutes * 60:
                 saved = self.seconds
-                self._log({"step": self.step, "dev_loss": round(self.dev_loss(dev), 4)})
+                self._judge(dev)
                 self._checkpoint()
-        self._log({"step": self.step, "dev_loss": round(self.dev_loss(dev), 4)})
+        self._judge(dev)
         self._checkpoint()
-        save_adapter(self.model, self.folder / "adapter", self.base_model)
+
+    def _judge(self, dev: Sequence[Packed]) -> None:
+        """Note the dev loss; the adapter is kept where none before was better."""
+        loss = round(self.dev_loss(dev), 4)
+        self._log({"step": self.step, "dev_loss": loss})
+        if self.best is None or loss <= self.best:
+            self.best = loss
+            save_adapter(self.model, self.folder / "adapter", self.base_model)
 
     def dev_loss(self, dev: Sequence[Packed]) -> float:
         """Mean loss over `dev`, without training."""
@@ -134,12 +148,16 @@ class Trainer:
             tensors[f"{index}.weight"] = parameter.detach()
             tensors[f"{index}.exp_avg"] = state[parameter]["exp_avg"]
             tensors[f"{index}.exp_avg_sq"] = state[parameter]["exp_avg_sq"]
-        progress = {"step": str(self.step), "seconds": str(self.seconds), "settings": json.dumps(asdict(self.settings))}
+        progress = {
+            "step": str(self.step),
+            "seconds": str(self.seconds),
+            "best": str(self.best),
+            "settings": json.dumps(asdict(self.settings)),
+        }
         self.folder.mkdir(parents=True, exist_ok=True)
         part = self.folder / "checkpoint.part"
         save_file(tensors, part, metadata=progress)
         part.replace(self.folder / "checkpoint.safetensors")
-        save_adapter(self.model, self.folder / "interim", self.base_model)
 
     def _restore(self) -> None:
         file = self.folder / "checkpoint.safetensors"
@@ -148,6 +166,7 @@ class Trainer:
         with safe_open(file, "pt") as opened:
             progress = opened.metadata()
         self.step, self.seconds = int(progress["step"]), float(progress["seconds"])
+        self.best = float(progress["best"]) if progress.get("best", "None") != "None" else None
         tensors = load_file(file)
         with torch.no_grad():
             for index, parameter in enumerate(self.parameters):

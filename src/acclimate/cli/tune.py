@@ -1,0 +1,94 @@
+"""`acclimate tune`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from acclimate.cli.output import echo_json, json_option, project_option
+from acclimate.cli.progress import download_bar
+from acclimate.project import Project
+
+if TYPE_CHECKING:
+    from acclimate.adapting import Tuned
+
+# glibc gives large blocks back at once otherwise: half the time of training goes into page faults.
+_TUNABLES = "glibc.malloc.mmap_threshold=4294967296:glibc.malloc.trim_threshold=17179869184"
+
+
+@click.command()
+@click.argument("recipe")
+@click.option("--minutes", type=click.FloatRange(min=0, min_open=True), default=5.0, show_default=True)
+@click.option(
+    "--rate", type=click.FloatRange(min=0, min_open=True), help="Peak learning rate (default: by the recipe)."
+)
+@json_option
+@project_option
+def command(recipe: str, minutes: float, rate: float | None, as_json: bool, folder: Path) -> None:
+    """Train the adapter that RECIPE wears, on the questions of the train split: `lora` from questions alone, `lora+rag`
+    from the passages that retrieval finds.
+
+    The dev split's loss decides which state is kept. Stopped at any moment, the same command goes on from there.
+    """
+    use_large_blocks()
+    with download_bar() as on_bytes, Project.open(folder, on_bytes) as project:
+        tuned = run_tune(project, recipe, minutes, rate)
+    if as_json:
+        echo_json(tuned)
+    else:
+        echo_tuned(tuned)
+
+
+def use_large_blocks() -> None:
+    """Start this command again with an allocator setting that can only be given at the start, on Linux."""
+    if sys.platform == "linux" and "GLIBC_TUNABLES" not in os.environ:
+        os.environ["GLIBC_TUNABLES"] = _TUNABLES
+        os.execv(sys.executable, [sys.executable, "-m", "acclimate", *sys.argv[1:]])  # noqa: S606 -- ourselves
+
+
+def run_tune(project: Project, recipe: str, minutes: float, rate: float | None = None) -> Tuned:
+    """Tune with a progress bar on stderr."""
+    with TuneBar(minutes) as bar:
+        return project.tune(recipe, minutes=minutes, rate=rate, on_step=bar.step)
+
+
+def echo_tuned(tuned: Tuned) -> None:
+    """What a run did."""
+    trained = tuned.trained
+    click.echo(
+        f"{tuned.recipe}: {trained.cases} cases, {trained.steps} steps in {trained.seconds / 60:.1f} minutes, "
+        f"{trained.parameters / 1e6:.1f} M parameters; dev loss {trained.loss_before:.3f} to {trained.loss_after:.3f}; "
+        f"{tuned.same} of {tuned.checked} answers the same where it is served."
+    )
+    click.echo(f"{trained.folder}")
+
+
+class TuneBar:
+    """Time, loss and speed of a training run."""
+
+    def __init__(self, minutes: float) -> None:
+        console = Console(stderr=True)
+        columns = (TextColumn("Training"), BarColumn(), TextColumn("{task.fields[figures]}"), TimeRemainingColumn())
+        self._bar = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+        self._task = self._bar.add_task("training", total=minutes * 60, figures="")
+
+    def __enter__(self) -> TuneBar:
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bar.stop()
+
+    def step(self, seconds: float, figures: dict[str, float]) -> None:
+        """Hear of a step."""
+        shown = f"loss {figures['loss']:.3f} · {figures['tokens_per_s']:.0f} tokens/s"
+        self._bar.update(self._task, completed=seconds, figures=shown)
