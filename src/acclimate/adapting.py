@@ -72,10 +72,11 @@ def tune_recipe(project: Project, name: str, minutes: float, rate: float | None,
     served = [engine.generate(case.messages, answerer.generation).text for case in asked]
     same = sum(a.strip() == b.strip() for a, b in zip(expected, served, strict=True))
     if 2 * same < len(asked):
+        shutil.move(final.folder, folder / "refused")
         raise EngineError(
             f"the adapter answers {len(asked) - same} of {len(asked)} questions otherwise where it is served "
-            "than where it was trained.",
-            hint=f"Report this as a bug; the adapter is in {final.folder}.",
+            "than where it was trained, so it is not used.",
+            hint=f"Report this as a bug; it is in {folder / 'refused'}.",
         )
     shutil.rmtree(folder, ignore_errors=True)
     return Tuned(recipe.adapter_name, final, same, len(asked))

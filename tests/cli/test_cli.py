@@ -88,7 +88,7 @@ def test_questions_come_through_pipes(folder):
         (["ingest", "nowhere"], 1, "does not exist", "[documents] path"),
         (["models", "path", "nothing"], 1, "not on this machine", "acclimate models fetch nothing"),
         (["models", "fetch", "nothing"], 1, "no model 'nothing'", "smollm2-135m-instruct"),
-        (["ask", "--recipe", "rgg", "Who?"], 2, "no recipe 'rgg'", "'rag'"),
+        (["ask", "--recipe", "ragg", "Who?"], 2, "no recipe 'ragg'", "'rag'"),
         (["frobnicate"], 2, "No such command", ""),
         (["ask", " "], 2, "Give a question", ""),
     ],

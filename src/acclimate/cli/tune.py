@@ -68,6 +68,8 @@ def echo_tuned(tuned: Tuned) -> None:
         f"{tuned.same} of {tuned.checked} answers the same where it is served."
     )
     click.echo(f"{trained.folder}")
+    if trained.loss_after >= trained.loss_before:
+        click.echo("Training lowered the dev loss at no time: the adapter is as it began.", err=True)
 
 
 class TuneBar:

@@ -73,6 +73,7 @@ def train(
     if start is not None and not trainer.step:
         load_adapter(network, start)
     trainer.run(sampler, watched, on_step)
+    load_adapter(network, folder / "adapter")  # the best state, which need not be the last
     losses = [row["dev_loss"] for row in _log(folder) if "dev_loss" in row]
     done = Trained(
         folder=folder / "adapter",
