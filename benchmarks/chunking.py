@@ -71,7 +71,7 @@ def measure(
         sandbox.close()
         dense = DenseRetriever(embedder, library.vectors, library.fetch)
         retriever = ParentRetriever(
-            HybridRetriever(dense, TextRetriever(library.texts, library.fetch), 100, 0.6), library.record.parent
+            HybridRetriever(dense, TextRetriever(library.texts, library.fetch), 100, 0.75), library.record.parent
         )
         found = partly = 0.0
         for question in questions:

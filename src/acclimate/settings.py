@@ -89,7 +89,7 @@ class RetrievalSettings(_Section):
     )
     k: int = Field(default=4, ge=1, le=100, description="passages shown to the model")
     candidates: int = Field(default=100, ge=1, le=10_000, description="chunks taken from each index before fusion")
-    dense_weight: float = Field(default=0.6, ge=0, le=1, description="share of the vector score in hybrid, 0 to 1")
+    dense_weight: float = Field(default=0.75, ge=0, le=1, description="share of the vector score in hybrid, 0 to 1")
 
 
 class ModelSettings(_Section):

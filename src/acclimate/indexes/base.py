@@ -42,6 +42,9 @@ class VectorIndex(Protocol):
     def search(self, query: Vectors, k: int) -> list[Match]:
         """The k best rows for one query [d], best first, ties by lower key; fewer where there are fewer rows."""
 
+    def scores(self, query: Vectors, keys: Sequence[int]) -> list[Match]:
+        """The scores of these rows, in no order; rows that are not there are left out."""
+
     def update(self, change: Change, vectors: Iterator[tuple[int, Vectors]]) -> None:
         """Apply `change`; `vectors` yields (key, [d]) for `change.added`, in order."""
 
@@ -58,6 +61,9 @@ class TextIndex(Protocol):
 
         [] where no word matches.
         """
+
+    def scores(self, query: str, keys: Sequence[int]) -> list[Match]:
+        """The scores of these rows, in no order; rows that no word matches are left out."""
 
     def update(self, change: Change, chunks: Iterable[tuple[int, Chunk]]) -> None:
         """Apply `change`; `chunks` yields (key, chunk) for `change.added`, in order."""

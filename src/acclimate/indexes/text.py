@@ -6,7 +6,7 @@ import json
 import re
 import shutil
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import tantivy
@@ -49,15 +49,37 @@ class TantivyTextIndex:
 
     def search(self, query: str, k: int) -> list[Match]:
         """See `TextIndex`."""
-        words = " ".join(_WORD.findall(query.lower())[:_MAX_WORDS])
-        if self._index is None or not words or k < 1:
+        parsed = self._parse(query)
+        if self._index is None or parsed is None or k < 1:
             return []
+        matches = self._matches(parsed, k + 20)  # a few more, so that ties at the end go to the lower key
+        return sorted(matches, key=lambda match: (-match.score, match.key))[:k]
+
+    def scores(self, query: str, keys: Sequence[int]) -> list[Match]:
+        """See `TextIndex`."""
+        parsed = self._parse(query)
+        if self._index is None or parsed is None or not keys:
+            return []
+        among = tantivy.Query.const_score_query(
+            tantivy.Query.term_set_query(self._index.schema, "key", list(keys)), 0.0
+        )
+        both = tantivy.Query.boolean_query([(tantivy.Occur.Must, parsed), (tantivy.Occur.Must, among)])
+        return self._matches(both, len(keys))
+
+    def _parse(self, query: str) -> tantivy.Query | None:
+        """The query's words in any field; None where it has none."""
+        words = " ".join(_WORD.findall(query.lower())[:_MAX_WORDS])
+        if self._index is None or not words:
+            return None
         # Only words are left, so nothing in a question can be query syntax.
         parsed, _ = self._index.parse_query_lenient(words, list(_FIELDS), field_boosts={"path": self._boost})
+        return parsed
+
+    def _matches(self, query: tantivy.Query, limit: int) -> list[Match]:
+        assert self._index is not None  # noqa: S101
         searcher = self._index.searcher()
-        hits = searcher.search(parsed, k + 20).hits  # a few more, so that ties at the end go to the lower key
-        matches = [Match(int(searcher.doc(address)["key"][0]), float(score)) for score, address in hits]
-        return sorted(matches, key=lambda match: (-match.score, match.key))[:k]
+        hits = searcher.search(query, limit).hits
+        return [Match(int(searcher.doc(address)["key"][0]), float(score)) for score, address in hits]
 
     def update(self, change: Change, chunks: Iterable[tuple[int, Chunk]]) -> None:
         """See `TextIndex`."""

@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -25,6 +25,7 @@ class ExactVectorIndex:
         self._folder = folder
         self._keys: NDArray[np.int64] = np.empty(0, np.int64)
         self._rows: Vectors = np.empty((0, 0), np.float32)
+        self._order: NDArray[np.int64] | None = None  # rows by key, made when it is first needed
         self._generation: int | None = None
         self._crc = 0
         self._open()
@@ -57,6 +58,20 @@ class ExactVectorIndex:
             candidates = np.arange(len(scores))
         best = candidates[np.lexsort((self._keys[candidates], -scores[candidates]))][:k]
         return [Match(int(self._keys[row]), float(scores[row])) for row in best]
+
+    def scores(self, query: Vectors, keys: Sequence[int]) -> list[Match]:
+        """See `VectorIndex`."""
+        if not len(self._keys) or not keys:
+            return []
+        if self._order is None:
+            self._order = np.argsort(self._keys, kind="stable")
+        wanted = np.array(keys, np.int64)
+        places = np.searchsorted(self._keys, wanted, sorter=self._order)
+        rows = self._order[np.minimum(places, len(self._keys) - 1)]
+        rows = rows[self._keys[rows] == wanted]
+        return [
+            Match(int(self._keys[row]), float(score)) for row, score in zip(rows, self._rows[rows] @ query, strict=True)
+        ]
 
     def update(self, change: Change, vectors: Iterator[tuple[int, Vectors]]) -> None:
         """See `VectorIndex`."""
@@ -105,6 +120,7 @@ class ExactVectorIndex:
             rows, keys = (self._folder / f"{stamp['files']}.{kind}" for kind in ("rows", "keys"))
             if (rows.stat().st_size, keys.stat().st_size) != (count * dimensions * 4, count * 8):
                 return
+            self._order = None
             self._keys = np.frombuffer(keys.read_bytes(), np.int64)
             shape = (count, dimensions)
             self._rows = np.memmap(rows, np.float32, "r", shape=shape) if count else np.empty(shape, np.float32)

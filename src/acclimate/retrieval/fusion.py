@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 
 from acclimate.indexes.base import Match
 
+_LEAST_COSINE, _LEAST_BM25 = -1.0, 0.0
 
-def convex(dense: Sequence[Match], text: Sequence[Match], dense_weight: float) -> list[Match]:
-    """w · dense + (1 − w) · text, each list min–max normalised to [0, 1]; a row missing from a list scores 0 there.
 
-    Best first, ties by lower key. Source: Bruch, Gai, Ingber, "An Analysis of Fusion Functions for Hybrid
-    Retrieval", arXiv 2210.11934, section 3. One empty list leaves the other's order unchanged.
+def convex(dense: Mapping[int, float], text: Mapping[int, float], dense_weight: float) -> list[Match]:
+    """w · dense + (1 − w) · text, both by row; a row missing from one has that one's least score.
+
+    Each is normalised to [0, 1] between the least score that it can have at all (cosine −1, BM25 0) and the best one
+    for this query, so that a list of equally bad rows is not stretched over the whole range. Best first, ties by lower
+    key. Source: Bruch, Gai, Ingber, "An Analysis of Fusion Functions for Hybrid Retrieval", arXiv 2210.11934, TM2C2.
+    With one side empty the other's order is unchanged.
     """
     fused: dict[int, float] = {}
-    for matches, weight in ((dense, dense_weight), (text, 1 - dense_weight)):
-        for key, score in _min_max(matches).items():
-            fused[key] = fused.get(key, 0.0) + weight * score
+    for scores, weight, least in ((dense, dense_weight, _LEAST_COSINE), (text, 1 - dense_weight, _LEAST_BM25)):
+        span = max(scores.values(), default=least) - least
+        for key, score in scores.items():
+            fused[key] = fused.get(key, 0.0) + weight * ((score - least) / span if span > 0 else 0.0)
     return [Match(key, score) for key, score in sorted(fused.items(), key=lambda item: (-item[1], item[0]))]
-
-
-def _min_max(matches: Sequence[Match]) -> dict[int, float]:
-    if not matches:
-        return {}
-    low, high = min(match.score for match in matches), max(match.score for match in matches)
-    # All equal: no evidence of order, and the formula would divide by zero; each is as good as the best.
-    return {match.key: (match.score - low) / (high - low) if high > low else 1.0 for match in matches}

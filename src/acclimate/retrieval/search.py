@@ -60,9 +60,17 @@ class HybridRetriever:
 
     def retrieve(self, query: str, k: int) -> list[Hit]:
         """See `Retriever`."""
-        depth = max(k, self.candidates)
-        fused = convex(self.dense.matches(query, depth), self.text.matches(query, depth), self.dense_weight)
-        return _hits(fused[:k], self.dense.fetch)
+        if not query.strip():
+            return []
+        depth, vector = max(k, self.candidates), self.dense.embedder.embed_queries([query])[0]
+        dense = {match.key: match.score for match in self.dense.index.search(vector, depth)}
+        text = {match.key: match.score for match in self.text.index.search(query, depth)}
+        # What only one list holds is scored by the other index too: a missing score is not a bad one.
+        found = {
+            match.key: match.score for match in self.dense.index.scores(vector, sorted(text.keys() - dense.keys()))
+        }
+        worded = {match.key: match.score for match in self.text.index.scores(query, sorted(dense.keys() - text.keys()))}
+        return _hits(convex(dense | found, text | worded, self.dense_weight)[:k], self.dense.fetch)
 
 
 @dataclass(frozen=True, slots=True)
