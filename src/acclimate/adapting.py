@@ -12,11 +12,11 @@ from acclimate.answer import Answerer
 from acclimate.errors import EngineError, MissingExtraError, SettingsError
 from acclimate.prompting.passages import REFUSAL
 from acclimate.prompting.recipes import Recipe, find_recipe
-from acclimate.tuning.cases import Case, require_apart
 from acclimate.types import Hit, Question
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # PyTorch comes with the extra `tune` only
     from acclimate.project import Project
+    from acclimate.tuning.cases import Case
     from acclimate.tuning.run import Trained
     from acclimate.tuning.trainer import OnStep
 
@@ -45,7 +45,8 @@ def tune_recipe(project: Project, name: str, minutes: float, rate: float | None,
     if project.settings.model.engine == "openai":
         raise SettingsError("a model behind a server cannot be tuned.", hint='Set [model] engine = "openvino".')
     try:
-        from acclimate.tuning.run import greedy, train  # the extra `tune`
+        from acclimate.tuning.cases import require_apart
+        from acclimate.tuning.run import greedy, train
         from acclimate.tuning.trainer import TrainSettings
     except ImportError as error:
         raise MissingExtraError("acclimate tune", "tune") from error
@@ -96,6 +97,8 @@ def make_cases(answerer: Answerer, questions: Sequence[Question], rng: random.Ra
     That is: the passages as retrieval finds them, the one with the evidence among distractors, in several orders; and
     again without it, with the refusal as the answer. Source: Zhang et al., "RAFT", arXiv 2403.10131, section 3.
     """
+    from acclimate.tuning.cases import Case
+
     if not answerer.recipe.reads:
         return [
             Case(answerer.prompt(one.question, ()).messages, one.answers[0] if one.answerable else REFUSAL, one.id)
@@ -124,4 +127,6 @@ def _read_cases(answerer: Answerer, question: Question, rng: random.Random) -> l
 
 
 def _case(answerer: Answerer, question: Question, shown: Sequence[Hit], answer: str) -> Case:
+    from acclimate.tuning.cases import Case
+
     return Case(answerer.prompt(question.question, shown).messages, answer, question.id)

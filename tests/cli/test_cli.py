@@ -12,6 +12,9 @@ from acclimate.cli.output import AnswerStream
 
 ROOT = Path(__file__).parents[2]
 ACCLIMATE = [sys.executable, "-m", "acclimate"]
+COMMAND_FILES = sorted(
+    path for path in (Path(__file__).parents[2] / "src" / "acclimate" / "cli").glob("*.py") if path.stem != "__init__"
+)
 
 
 @pytest.fixture
@@ -187,3 +190,13 @@ def test_marks_are_held_back_while_streaming(pieces, shown):
     for piece in pieces:
         stream(piece)
     assert "".join(written) == shown
+
+
+@pytest.mark.parametrize("module", ["acclimate.project", *(f"acclimate.cli.{file.stem}" for file in COMMAND_FILES)])
+def test_no_command_needs_an_extra_to_start(module):
+    blocked = (
+        "import sys; sys.modules.update(dict.fromkeys(('torch', 'transformers', 'peft', 'sentence_transformers')))"
+    )
+    code = f"{blocked}; import {module}"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
