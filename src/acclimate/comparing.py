@@ -64,7 +64,7 @@ def _contestant(project: Project, recipe: Recipe) -> Contestant:
     }
     prepare_s, folders = 0.0, [adapter] if adapter and recipe.adapter else []
     if recipe.reads:
-        _ = project.retriever  # raises before the first ingest
+        project.retriever()  # raises before the first ingest
         record = project.library.record
         depends |= {"library": record.id, "generation": record.generation}
         depends |= {"retrieval": settings.retrieval.model_dump(mode="json"), "overflow": settings.answer.overflow}

@@ -18,6 +18,7 @@ from acclimate.chunking.chunkers import Cut, make_chunker
 from acclimate.embeddings.base import Embedder
 from acclimate.errors import ProjectError, SettingsError
 from acclimate.evaluation.questions import read_questions
+from acclimate.indexes.filters import Filter, parse_rules
 from acclimate.indexes.library import Library
 from acclimate.ingest import IngestReport, Progress, Silence, ingest
 from acclimate.models.base import Engine, OnText
@@ -40,6 +41,7 @@ if TYPE_CHECKING:  # comparing and tuning are not needed to ask
     from acclimate.tuning.trainer import OnStep
 
 _INSTRUCTION_TOKENS = 256  # room for a template's own words and the question, where whole documents fill the window
+_ALL = Filter()
 _SHIPPED_ADAPTERS = {"smollm2-135m-instruct": "smollm2-135m-reader"}
 
 
@@ -212,13 +214,18 @@ class Project:
                 progress=hear,
             )
 
-    def retrieve(self, query: str, k: int | None = None) -> list[Hit]:
-        """The best `k` chunks for a query (None: as `[retrieval]` says)."""
-        return self.retriever.retrieve(query, k or self.settings.retrieval.k)
+    def retrieve(self, query: str, k: int | None = None, *, where: Filter = _ALL) -> list[Hit]:
+        """The best `k` chunks for a query (None: as `[retrieval]` says) among the documents that `where` leaves."""
+        return self.retriever(where).retrieve(query, k or self.settings.retrieval.k)
 
-    def answer(self, question: str, *, recipe: str | None = None, on_text: OnText | None = None) -> Answer:
-        """Answer a question by a recipe (None: as `[answer]` says); see `Answerer.answer`."""
-        return self.answerer(recipe).answer(question, on_text)
+    def answer(
+        self, question: str, *, recipe: str | None = None, where: Filter = _ALL, on_text: OnText | None = None
+    ) -> Answer:
+        """Answer a question by a recipe (None: as `[answer]` says) from the documents that `where` leaves.
+
+        See `Answerer.answer`.
+        """
+        return self.answerer(recipe, where).answer(question, on_text)
 
     def compare(
         self,
@@ -263,33 +270,40 @@ class Project:
         """Load everything that `answer` needs."""
         self.answerer(recipe)
 
-    @cached_property
-    def retriever(self) -> Retriever:
-        """What `[retrieval]` names. Raises ProjectError before the first ingest."""
+    def retriever(self, where: Filter = _ALL) -> Retriever:
+        """What `[retrieval]` names, over the documents that `where` leaves.
+
+        Raises ProjectError before the first ingest, and SettingsError for a filter by what no document has.
+        """
         if not (self.folder / ".acclimate" / "library.db").exists() or self.library.record.embedder is None:
             raise ProjectError(f"{self.folder} has not been ingested yet.", hint="acclimate ingest")
         library, chosen = self.library, self.settings.retrieval
-        text = TextRetriever(library.texts, library.fetch)
+        among = None if where == _ALL else library.among(self._paths(where))
+        text = TextRetriever(library.texts, library.fetch, among)
         retriever: Retriever = text
         if chosen.method != "text":
             library.require_embedder(self.embedder.fingerprint)
-            dense = DenseRetriever(self.embedder, library.vectors, library.fetch)
+            dense = DenseRetriever(self.embedder, library.vectors, library.fetch, among)
             hybrid = HybridRetriever(dense, text, chosen.candidates, chosen.dense_weight)
             retriever = dense if chosen.method == "dense" else hybrid
         parents = self.settings.chunking.method == "parent-child"
         return ParentRetriever(retriever, library.record.parent) if parents else retriever
 
-    def answerer(self, recipe: str | None = None) -> Answerer:
-        """What answers by a recipe (None: as `[answer]` says), loaded."""
+    def _paths(self, where: Filter) -> list[str]:
+        """The documents that a filter leaves; nothing else may reach a prompt."""
+        return self.library.paths(where, parse_rules(self.settings.documents.labels))
+
+    def answerer(self, recipe: str | None = None, where: Filter = _ALL) -> Answerer:
+        """What answers by a recipe (None: as `[answer]` says) from the documents that `where` leaves, loaded."""
         model, chosen = self.settings.model, find_recipe(recipe or self.settings.answer.recipe)
         # The model loads while the library and the embedder do: together they take as long as the model alone.
         loading = self._loader.submit(self.engine, chosen.name)
-        retriever: Retriever = self.retriever if chosen.reads else _NoRetriever()
-        demonstrate = self._demonstrations(chosen) if chosen.few_shot else None
+        retriever: Retriever = self.retriever(where) if chosen.reads else _NoRetriever()
+        demonstrate = self._demonstrations(chosen, where) if chosen.few_shot else None
         engine = loading.result()
         generation = Generation(max_tokens=model.max_tokens, temperature=model.temperature, seed=model.seed)
         if chosen.context == "documents":
-            retriever = self._whole_documents(engine, engine.context_tokens - reserve(chosen, generation))
+            retriever = self._whole_documents(engine, engine.context_tokens - reserve(chosen, generation), where)
         return Answerer(
             recipe=chosen,
             template=load_template(chosen.template, self.folder / "templates"),
@@ -301,37 +315,41 @@ class Project:
             demonstrate=demonstrate,
         )
 
-    def _whole_documents(self, engine: Engine, limit: int) -> Retriever:
+    def _whole_documents(self, engine: Engine, limit: int, where: Filter) -> Retriever:
         from acclimate.retrieval.documents import DocumentRetriever
 
         record = self.library.record
         turn = engine.count([Message("user", "")])  # what a turn costs without its text
         return DocumentRetriever(
-            self.retriever,
-            sorted(record.files()),
+            self.retriever(where),
+            self._paths(where),
             record.document,
             count=lambda text: engine.count([Message("user", text)]) - turn,
             limit=limit - _INSTRUCTION_TOKENS,
         )
 
-    def _demonstrations(self, recipe: Recipe) -> Demonstrate:
+    def _demonstrations(self, recipe: Recipe, where: Filter) -> Demonstrate:
         """Solved questions of the train split nearest to a question, the nearest last."""
         solved = [question for question in self.questions() if question.split == "train"]
+        if where != _ALL:  # a solved question tells what its document says
+            seen = set(self._paths(where))
+            solved = [question for question in solved if question.document in seen]
         if not solved:
             raise SettingsError(
                 f"the recipe '{recipe.name}' shows solved questions, and there are none.",
                 hint=f'Mark questions in {self.folder / "questions.jsonl"} with "split": "train".',
             )
-        return nearest(solved, self.embedder.embed_queries, self._solve(recipe), self.settings.answer.shots)
+        return nearest(solved, self.embedder.embed_queries, self._solve(recipe, where), self.settings.answer.shots)
 
-    def _solve(self, recipe: Recipe) -> Callable[[Question], Demonstration | None]:
+    def _solve(self, recipe: Recipe, where: Filter) -> Callable[[Question], Demonstration | None]:
         """A train question as a demonstration; None where retrieval does not find its evidence."""
+        retriever = self.retriever(where) if recipe.context == "passages" else _NoRetriever()
 
         def solve(question: Question) -> Demonstration | None:
             answer = question.answers[0] if question.answerable else REFUSAL
             if recipe.context != "passages":
                 return Demonstration(question.question, answer)
-            found = self.retriever.retrieve(question.question, self.settings.retrieval.k)
+            found = retriever.retrieve(question.question, self.settings.retrieval.k)
             if not question.answerable:
                 return Demonstration(question.question, answer, tuple(found[:1]))
             holding = [hit for hit in found if question.evidence and question.evidence in hit.chunk.text]

@@ -30,6 +30,9 @@ class DocumentsSettings(_Section):
     path: Path = Field(default=Path("documents"), description="folder of documents, relative to this file")
     include: tuple[str, ...] = Field(default=("**/*",), description="glob patterns of files to read")
     exclude: tuple[str, ...] = Field(default=(), description="glob patterns of files to leave out")
+    labels: tuple[str, ...] = Field(
+        default=(), description='access labels as "GLOB = LABEL"; `ask --label` sees what is open or has its label'
+    )
     workers: int = Field(default=0, ge=0, le=256, description="parsing processes; 0: as many as cores")
     parse_seconds: float = Field(default=120.0, gt=0, description="longest time for one file, in seconds")
     parse_memory_mb: int = Field(default=4096, ge=512, description="most memory for one file, in MB")

@@ -18,6 +18,7 @@ from acclimate.cli.output import (
     write_stdout,
 )
 from acclimate.cli.progress import download_bar
+from acclimate.indexes.filters import parse_filter
 from acclimate.project import Project
 from acclimate.prompting.recipes import PARTS
 
@@ -28,17 +29,32 @@ _PARTS = "\n".join(f"  {name:<17} {meaning}" for name, meaning in (PARTS | _NAME
 @click.command(epilog=f"\b\nA recipe is parts joined by +, like rag or lora+rag:\n{_PARTS}")
 @click.argument("question", required=False)
 @recipe_option
+@click.option(
+    "--where", "where", multiple=True, metavar="KEY=VALUE", help="Only documents like path=handbook/* or date>=2025."
+)
+@click.option("--label", "labels", multiple=True, help="Only documents that are open to all or have this label.")
 @click.option("--show-prompt", is_flag=True, help="Print the prompt as sent, to stderr.")
 @json_option
 @project_option
-def command(question: str | None, recipe: str | None, show_prompt: bool, as_json: bool, folder: Path) -> None:
+def command(
+    question: str | None,
+    recipe: str | None,
+    where: tuple[str, ...],
+    labels: tuple[str, ...],
+    show_prompt: bool,
+    as_json: bool,
+    folder: Path,
+) -> None:
     """Answer QUESTION (or what comes on stdin) from the documents, with citations."""
     if question is None and not sys.stdin.isatty():
         question = sys.stdin.read()
     if not question or not question.strip():
         raise click.UsageError('Give a question: acclimate ask "What is the refund period?"')
+    wanted = parse_filter(where, labels or None)
     with download_bar() as on_bytes, Project.open(folder, on_bytes) as project:
-        answer = project.answer(question, recipe=recipe, on_text=None if as_json else AnswerStream(write_stdout))
+        answer = project.answer(
+            question, recipe=recipe, where=wanted, on_text=None if as_json else AnswerStream(write_stdout)
+        )
     if show_prompt:
         for message in answer.prompt.messages:
             click.echo(f"--- {message.role}\n{message.content}", err=True)

@@ -10,6 +10,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from acclimate.indexes.filters import Among
 from acclimate.types import Chunk
 
 Vectors = NDArray[np.float32]
@@ -39,8 +40,11 @@ class VectorIndex(Protocol):
     def generation(self) -> int | None:
         """The record's generation that this index holds, or None where it is missing or damaged."""
 
-    def search(self, query: Vectors, k: int) -> list[Match]:
-        """The k best rows for one query [d], best first, ties by lower key; fewer where there are fewer rows."""
+    def search(self, query: Vectors, k: int, among: Among | None = None) -> list[Match]:
+        """The k best rows for one query [d], best first, ties by lower key; fewer where there are fewer rows.
+
+        Only keys that are `among` the given ones take part.
+        """
 
     def scores(self, query: Vectors, keys: Sequence[int]) -> list[Match]:
         """The scores of these rows, in no order; rows that are not there are left out."""
@@ -56,10 +60,11 @@ class TextIndex(Protocol):
     def generation(self) -> int | None:
         """As for `VectorIndex`."""
 
-    def search(self, query: str, k: int) -> list[Match]:
+    def search(self, query: str, k: int, among: Among | None = None) -> list[Match]:
         """The k best rows for a plain-language query (no query syntax), best first, ties by lower key.
 
-        [] where no word matches.
+        [] where no word matches. Only keys that are `among` the given ones take part; words are weighed by the whole
+        index.
         """
 
     def scores(self, query: str, keys: Sequence[int]) -> list[Match]:

@@ -6,10 +6,12 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 from filelock import FileLock
 
-from acclimate.errors import LibraryError
+from acclimate.errors import LibraryError, SettingsError
 from acclimate.indexes.base import Change
+from acclimate.indexes.filters import Among, Filter, LabelRule
 from acclimate.indexes.record import Record
 from acclimate.indexes.text import TantivyTextIndex
 from acclimate.indexes.vector import ExactVectorIndex
@@ -34,6 +36,21 @@ class Library:
     def fetch(self, keys: Sequence[int]) -> list[Chunk]:
         """Chunks for index keys, in order."""
         return self.record.chunks(keys)
+
+    def paths(self, wanted: Filter, rules: Sequence[LabelRule]) -> list[str]:
+        """The documents that a filter leaves, ascending. Raises SettingsError for a key that no document has."""
+        properties = self.record.properties()
+        known = {key for values in properties.values() for key in values}
+        for condition in wanted.conditions:
+            if condition.key not in known:
+                raise SettingsError(
+                    f"no document has a '{condition.key}' to filter by.", hint=f"There are: {', '.join(sorted(known))}."
+                )
+        return [path for path, values in properties.items() if wanted.holds(path, values, rules)]
+
+    def among(self, paths: Sequence[str]) -> Among:
+        """The chunks of these documents."""
+        return Among(np.array(self.record.keys_of(paths), np.int64))
 
     def catch_up(self) -> None:
         """Apply to each index what the record has and it has not."""

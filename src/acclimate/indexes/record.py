@@ -158,6 +158,32 @@ class Record:
         rows = self._db.execute("SELECT path, sha256, size, mtime_ns, chunker FROM documents")
         return {row[0]: FileState(*row) for row in rows}
 
+    def properties(self) -> dict[str, dict[str, list[str]]]:
+        """What filters look at, by path: path, title, type (suffix and media type) and the document's metadata."""
+        found = {}
+        for path, title, media_type, metadata in self._db.execute(
+            "SELECT path, title, media_type, metadata FROM documents ORDER BY path"
+        ):
+            suffix = path.rpartition("/")[2].rpartition(".")[2].lower()
+            values = {key.casefold(): [str(value)] for key, value in json.loads(metadata).items()}
+            found[path] = values | {"path": [path], "title": [title], "type": [suffix, media_type]}
+        return found
+
+    def keys_of(self, paths: Sequence[str]) -> list[int]:
+        """The chunk keys of these documents, ascending."""
+        found: list[int] = []
+        for batch in _batches(paths):
+            marks = ",".join("?" * len(batch))
+            found += [
+                row[0]
+                for row in self._db.execute(
+                    "SELECT c.key FROM chunks c JOIN documents d ON d.id = c.document "  # noqa: S608 - marks only
+                    f"WHERE d.path IN ({marks})",
+                    batch,
+                )
+            ]
+        return sorted(found)
+
     def touch(self, path: str, size: int, mtime_ns: int) -> None:
         """Note that an unchanged file has another time."""
         self._db.execute("UPDATE documents SET size = ?, mtime_ns = ? WHERE path = ?", (size, mtime_ns, path))

@@ -6,18 +6,23 @@ import json
 import re
 import shutil
 import tempfile
+import zlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+import numpy as np
 import tantivy
 
+from acclimate.errors import LibraryError
 from acclimate.indexes.base import Change, Match
-from acclimate.indexes.vector import sync
+from acclimate.indexes.filters import Among
+from acclimate.indexes.vector import crc_of, sync
 from acclimate.types import Chunk
 
 _WORD = re.compile(r"\w+")
 _FIELDS = ("text", "path")
 _HEAP = 64_000_000  # bytes for the writer; Tantivy's least is 15 million
+_FEW = 2000  # keys; so few are looked up as a term each, while more are met by looking deeper
 _MAX_WORDS = 200  # of a query; more cost time and find nothing new
 
 
@@ -28,6 +33,7 @@ class TantivyTextIndex:
         self._folder, self._place, self._boost = folder, folder, path_boost
         self._index: tantivy.Index | None = None
         self._generation: int | None = None
+        self._files: dict[str, tuple[int, int]] = {}  # size and crc32 of each file, by its name
         self._open()
 
     @property
@@ -36,8 +42,8 @@ class TantivyTextIndex:
         return self._generation
 
     def whole(self) -> bool:
-        """Whether Tantivy's own checksums of its files hold."""
-        return self._index is None or not self._index.searcher().num_docs or bool(self.keys())
+        """Whether the files on the disk are those that were written; reads them all."""
+        return all(crc_of(self._place / name) == crc for name, (_, crc) in self._files.items())
 
     def keys(self) -> list[int]:
         """The chunk keys held, ascending."""
@@ -47,13 +53,31 @@ class TantivyTextIndex:
         found = searcher.search(tantivy.Query.all_query(), max(1, searcher.num_docs)).hits
         return sorted(int(searcher.doc(address)["key"][0]) for _, address in found)
 
-    def search(self, query: str, k: int) -> list[Match]:
+    def search(self, query: str, k: int, among: Among | None = None) -> list[Match]:
         """See `TextIndex`."""
         parsed = self._parse(query)
         if self._index is None or parsed is None or k < 1:
             return []
-        matches = self._matches(parsed, k + 20)  # a few more, so that ties at the end go to the lower key
+        if among is None:
+            matches = self._matches(parsed, k + 20)  # a few more, so that ties at the end go to the lower key
+        elif len(among.keys) <= _FEW:
+            matches = self.scores(query, among.keys.tolist())
+        else:
+            matches = self._deep(parsed, k, among)
         return sorted(matches, key=lambda match: (-match.score, match.key))[:k]
+
+    def _deep(self, parsed: tantivy.Query, k: int, among: Among) -> list[Match]:
+        """At least the k best of `among`: as deep into the ranking of all rows as it takes."""
+        assert self._index is not None  # noqa: S101
+        rows = self._index.searcher().num_docs
+        depth = min(rows, (k + 20) * 2 * rows // len(among.keys) + 20)
+        while True:
+            matches = self._matches(parsed, max(1, depth))
+            held = among.holds(np.array([match.key for match in matches], np.int64))
+            found = [match for match, inside in zip(matches, held, strict=True) if inside]
+            if len(found) >= k + 20 or len(matches) < depth or depth >= rows:
+                return found
+            depth = min(rows, depth * 4)
 
     def scores(self, query: str, keys: Sequence[int]) -> list[Match]:
         """See `TextIndex`."""
@@ -78,8 +102,13 @@ class TantivyTextIndex:
     def _matches(self, query: tantivy.Query, limit: int) -> list[Match]:
         assert self._index is not None  # noqa: S101
         searcher = self._index.searcher()
-        hits = searcher.search(query, limit).hits
-        return [Match(int(searcher.doc(address)["key"][0]), float(score)) for score, address in hits]
+        try:
+            hits = searcher.search(query, limit).hits
+            if hits:
+                keys = searcher.fast_field_values("key", [address for _, address in hits])
+        except ValueError as error:
+            raise LibraryError(f"the text index is damaged: {error}.", hint="acclimate doctor --repair") from error
+        return [Match(int(key or 0), float(score)) for (score, _), key in zip(hits, keys, strict=True)] if hits else []
 
     def update(self, change: Change, chunks: Iterable[tuple[int, Chunk]]) -> None:
         """See `TextIndex`."""
@@ -102,25 +131,41 @@ class TantivyTextIndex:
         self._index.reload()
         with (self._folder / "stamp.part").open("w") as out:
             count = self._index.searcher().num_docs
-            json.dump({"generation": change.generation, "count": count, "folder": self._place.name}, out)
+            self._files = self._look()
+            stamp = {"generation": change.generation, "count": count, "folder": self._place.name, "files": self._files}
+            json.dump(stamp, out)
             sync(out)
         (self._folder / "stamp.part").replace(self._folder / "stamp.json")
         self._generation = change.generation
 
+    def _look(self) -> dict[str, tuple[int, int]]:
+        """Size and checksum of every file. A segment never changes, so one that was there before is not read again."""
+        found = {}
+        for file in self._place.iterdir():
+            if file.suffix == ".lock" or file.name.startswith("."):
+                continue
+            size, known = file.stat().st_size, self._files.get(file.name)
+            constant = known is not None and known[0] == size and file.name != "meta.json"
+            found[file.name] = (size, known[1] if known and constant else zlib.crc32(file.read_bytes()))
+        return found
+
     def clear(self) -> None:
         """Forget everything, on disk too."""
         shutil.rmtree(self._folder, ignore_errors=True)
-        self._index, self._generation = None, None
+        self._index, self._generation, self._files = None, None, {}
 
     def _open(self) -> None:
         """Open what is there; anything missing or damaged leaves the index without generation."""
         try:
             stamp = json.loads((self._folder / "stamp.json").read_text())
             self._place = self._folder / str(stamp["folder"])
+            files = {str(name): (int(size), int(crc)) for name, (size, crc) in stamp["files"].items()}
+            if any((self._place / name).stat().st_size != size for name, (size, _) in files.items()):
+                return
             index = tantivy.Index.open(str(self._place))
             if index.searcher().num_docs == int(stamp["count"]):
-                self._index, self._generation = index, int(stamp["generation"])
-        except (OSError, ValueError, KeyError, TypeError):
+                self._index, self._generation, self._files = index, int(stamp["generation"]), files
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return
 
 

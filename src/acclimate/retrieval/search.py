@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from acclimate.embeddings.base import Embedder
-from acclimate.indexes.base import Match, TextIndex, VectorIndex
+from acclimate.indexes.base import Match, TextIndex, VectorIndex, Vectors
+from acclimate.indexes.filters import Among
 from acclimate.retrieval.base import Retriever
 from acclimate.retrieval.fusion import convex
 from acclimate.types import Chunk, Hit
@@ -18,11 +19,12 @@ FetchChunks = Callable[[Sequence[int]], Sequence[Chunk]]
 
 @dataclass(frozen=True, slots=True)
 class DenseRetriever:
-    """Cosine similarity of embeddings."""
+    """Cosine similarity of embeddings; only chunks `among` the given ones are found."""
 
     embedder: Embedder
     index: VectorIndex
     fetch: FetchChunks
+    among: Among | None = None
 
     def retrieve(self, query: str, k: int) -> list[Hit]:
         """See `Retriever`."""
@@ -30,15 +32,20 @@ class DenseRetriever:
 
     def matches(self, query: str, k: int) -> list[Match]:
         """The k best rows; [] for a blank query."""
-        return self.index.search(self.embedder.embed_queries([query])[0], k) if query.strip() else []
+        return self.search(self.embedder.embed_queries([query])[0], k) if query.strip() else []
+
+    def search(self, vector: Vectors, k: int) -> list[Match]:
+        """The k best rows for an embedded query [d]."""
+        return self.index.search(vector, k, self.among)
 
 
 @dataclass(frozen=True, slots=True)
 class TextRetriever:
-    """BM25 over text, title and headings."""
+    """BM25 over text, title and headings; only chunks `among` the given ones are found."""
 
     index: TextIndex
     fetch: FetchChunks
+    among: Among | None = None
 
     def retrieve(self, query: str, k: int) -> list[Hit]:
         """See `Retriever`."""
@@ -46,7 +53,7 @@ class TextRetriever:
 
     def matches(self, query: str, k: int) -> list[Match]:
         """The k best rows; [] for a blank query."""
-        return self.index.search(query, k) if query.strip() else []
+        return self.index.search(query, k, self.among) if query.strip() else []
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +70,8 @@ class HybridRetriever:
         if not query.strip():
             return []
         depth, vector = max(k, self.candidates), self.dense.embedder.embed_queries([query])[0]
-        dense = {match.key: match.score for match in self.dense.index.search(vector, depth)}
-        text = {match.key: match.score for match in self.text.index.search(query, depth)}
+        dense = {match.key: match.score for match in self.dense.search(vector, depth)}
+        text = {match.key: match.score for match in self.text.matches(query, depth)}
         # What only one list holds is scored by the other index too: a missing score is not a bad one.
         found = {
             match.key: match.score for match in self.dense.index.scores(vector, sorted(text.keys() - dense.keys()))
