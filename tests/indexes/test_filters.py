@@ -40,7 +40,7 @@ def among(keys):
 )
 def test_conditions(where, holds):
     values = {"path": ["handbook/a.pdf"], "type": ["pdf", "application/pdf"], "date": ["2025-06-30"], "pages": ["12"]}
-    assert parse_filter([where]).holds("handbook/a.pdf", values, ()) is holds
+    assert parse_filter([where]).meets(values) is holds
 
 
 @pytest.mark.parametrize("text", ["", "path", "=x", "path=", "two words=x"])
@@ -53,10 +53,10 @@ def test_labels_need_all_and_unlabelled_is_open():
     rules = parse_rules(["hr/** = hr", "**/*secret* = board"])
     assert labels_of("hr/pay secret.md", rules) == {"hr", "board"}
     assert labels_of("HR/PAY.md", rules) == {"hr"}
-    assert not Filter(labels=frozenset({"hr"})).holds("hr/secret.md", {}, rules)
-    assert Filter(labels=frozenset({"hr", "board"})).holds("hr/secret.md", {}, rules)
-    assert Filter(labels=frozenset()).holds("open.md", {}, rules)
-    assert not Filter(labels=frozenset()).holds("hr/pay.md", {}, rules)
+    assert not Filter(labels=frozenset({"hr"})).sees("hr/secret.md", rules)
+    assert Filter(labels=frozenset({"hr", "board"})).sees("hr/secret.md", rules)
+    assert Filter(labels=frozenset()).sees("open.md", rules)
+    assert not Filter(labels=frozenset()).sees("hr/pay.md", rules)
     with pytest.raises(SettingsError, match="labels"):
         parse_rules(["hr"])
 

@@ -75,10 +75,12 @@ class Filter:
     conditions: tuple[Condition, ...] = ()
     labels: frozenset[str] | None = None
 
-    def holds(self, path: str, values: Mapping[str, Collection[str]], rules: Sequence[LabelRule]) -> bool:
-        """Whether the document at `path` with these properties may be seen."""
-        if self.labels is not None and not labels_of(path, rules) <= self.labels:
-            return False
+    def sees(self, path: str, rules: Sequence[LabelRule]) -> bool:
+        """Whether the labels of the document at `path` let it be seen."""
+        return self.labels is None or labels_of(path, rules) <= self.labels
+
+    def meets(self, values: Mapping[str, Collection[str]]) -> bool:
+        """Whether a document with these properties meets all conditions."""
         return all(condition.holds(values) for condition in self.conditions)
 
 

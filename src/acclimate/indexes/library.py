@@ -38,15 +38,18 @@ class Library:
         return self.record.chunks(keys)
 
     def paths(self, wanted: Filter, rules: Sequence[LabelRule]) -> list[str]:
-        """The documents that a filter leaves, ascending. Raises SettingsError for a key that no document has."""
-        properties = self.record.properties()
-        known = {key for values in properties.values() for key in values}
+        """The documents that a filter leaves, ascending.
+
+        Raises SettingsError for a key that no document has, of those that the labels let be seen.
+        """
+        seen = {path: values for path, values in self.record.properties().items() if wanted.sees(path, rules)}
+        known = {key for values in seen.values() for key in values}
         for condition in wanted.conditions:
-            if condition.key not in known:
+            if seen and condition.key not in known:
                 raise SettingsError(
                     f"no document has a '{condition.key}' to filter by.", hint=f"There are: {', '.join(sorted(known))}."
                 )
-        return [path for path, values in properties.items() if wanted.holds(path, values, rules)]
+        return [path for path, values in seen.items() if wanted.meets(values)]
 
     def among(self, paths: Sequence[str]) -> Among:
         """The chunks of these documents."""
