@@ -20,6 +20,7 @@ from acclimate.errors import ProjectError, SettingsError
 from acclimate.evaluation.questions import read_questions
 from acclimate.indexes.filters import Filter, parse_rules
 from acclimate.indexes.library import Library
+from acclimate.indexes.stores import Server, open_indexes
 from acclimate.ingest import IngestReport, Progress, Silence, ingest
 from acclimate.models.base import Engine, OnText
 from acclimate.models.catalogue import Kind
@@ -98,7 +99,9 @@ class Project:
     @cached_property
     def library(self) -> Library:
         """The project's library."""
-        return Library(self.folder / ".acclimate")
+        chosen = self.settings.store
+        server = Server(chosen.url, chosen.prefix, os.environ.get(chosen.api_key_env)) if chosen.url else None
+        return Library(self.folder / ".acclimate", open_indexes(chosen.vectors, chosen.texts, server))
 
     @cached_property
     def embedder(self) -> Embedder:

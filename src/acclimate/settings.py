@@ -84,6 +84,24 @@ class EmbedderSettings(_Section):
     api_key_env: str = Field(default="OPENAI_API_KEY", description="environment variable that holds the server's key")
 
 
+class StoreSettings(_Section):
+    """Where the indexes are."""
+
+    vectors: Literal["local", "postgres"] = Field(
+        default="local", description="local: files beside the project; postgres: a server with pgvector, extra postgres"
+    )
+    texts: Literal["local", "postgres"] = Field(
+        default="local", description="the same for text search; BM25 gives the same scores in every store"
+    )
+    url: str | None = Field(default=None, description="server address, like postgresql://USER@HOST/DATABASE")
+    api_key_env: str = Field(
+        default="ACCLIMATE_STORE_KEY", description="environment variable that holds the server's password or key"
+    )
+    prefix: str = Field(
+        default="acclimate", pattern=r"^[a-z][a-z0-9_]{0,30}$", description="begins every name of table or collection"
+    )
+
+
 class RetrievalSettings(_Section):
     """How passages are found."""
 
@@ -144,6 +162,7 @@ class Settings(BaseSettings):
     documents: DocumentsSettings = DocumentsSettings()
     chunking: ChunkingSettings = ChunkingSettings()
     embedder: EmbedderSettings = EmbedderSettings()
+    store: StoreSettings = StoreSettings()
     retrieval: RetrievalSettings = RetrievalSettings()
     model: ModelSettings = ModelSettings()
     answer: AnswerSettings = AnswerSettings()

@@ -33,12 +33,28 @@ class Change:
     generation: int
 
 
-class VectorIndex(Protocol):
-    """Nearest neighbours by inner product of unit vectors (cosine)."""
+class Index(Protocol):
+    """What every index does for the library that keeps it up to date."""
 
     @property
     def generation(self) -> int | None:
         """The record's generation that this index holds, or None where it is missing or damaged."""
+
+    def keys(self) -> list[int]:
+        """The chunk keys held, ascending."""
+
+    def whole(self) -> bool:
+        """Whether what is stored is what was written, as far as can be told by reading it all."""
+
+    def clear(self) -> None:
+        """Forget everything, where it is stored too."""
+
+    def close(self) -> None:
+        """Free connections and files; nothing else is called afterwards."""
+
+
+class VectorIndex(Index, Protocol):
+    """Nearest neighbours by inner product of unit vectors (cosine)."""
 
     def search(self, query: Vectors, k: int, among: Among | None = None) -> list[Match]:
         """The k best rows for one query [d], best first, ties by lower key; fewer where there are fewer rows.
@@ -53,12 +69,8 @@ class VectorIndex(Protocol):
         """Apply `change`; `vectors` yields (key, [d]) for `change.added`, in order."""
 
 
-class TextIndex(Protocol):
+class TextIndex(Index, Protocol):
     """BM25 over chunk text, title and headings."""
-
-    @property
-    def generation(self) -> int | None:
-        """As for `VectorIndex`."""
 
     def search(self, query: str, k: int, among: Among | None = None) -> list[Match]:
         """The k best rows for a plain-language query (no query syntax), best first, ties by lower key.

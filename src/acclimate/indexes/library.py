@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 from filelock import FileLock
 
 from acclimate.errors import LibraryError, SettingsError
-from acclimate.indexes.base import Change
+from acclimate.indexes.base import Change, TextIndex, VectorIndex
 from acclimate.indexes.filters import Among, Filter, LabelRule
 from acclimate.indexes.record import Record
 from acclimate.indexes.text import TantivyTextIndex
@@ -21,14 +21,25 @@ from acclimate.types import Chunk
 # library below this many chunks again takes under two seconds.
 _REBUILD_TEXT_BELOW = 20_000
 
+# What opens a library's indexes: from the folder for local ones, and the record's id.
+OpenIndexes = Callable[[Path, str], tuple[VectorIndex, TextIndex]]
+
 log = logging.getLogger(__name__)
 
 
-class Library:
-    """The library in `folder`; opening it brings indexes that are behind, missing or damaged up to date."""
+def local_indexes(folder: Path, record: str) -> tuple[VectorIndex, TextIndex]:
+    """Indexes in files below `folder`."""
+    return ExactVectorIndex(folder / record / "vector"), TantivyTextIndex(folder / record / "text")
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+
+class Library:
+    """The library in `folder`; opening it brings indexes that are behind, missing or damaged up to date.
+
+    `open_indexes` says where the indexes are.
+    """
+
+    def __init__(self, folder: Path, open_indexes: OpenIndexes = local_indexes) -> None:
+        self.folder, self._opener = folder, open_indexes
         self.record = Record(folder / "library.db")
         self.vectors, self.texts = self._open_indexes()
         self.catch_up()
@@ -61,6 +72,7 @@ class Library:
         if embedder is None or self._current():
             return
         with FileLock(self.folder / "indexes.lock"):  # two processes must not write the same files
+            self._close_indexes()
             self.vectors, self.texts = self._open_indexes()
             if self.vectors.generation != self.record.generation:
                 change = self._change_for(self.vectors, since=self.record.embedder_since())
@@ -77,7 +89,7 @@ class Library:
     def _current(self) -> bool:
         return self.vectors.generation == self.texts.generation == self.record.generation
 
-    def _change_for(self, index: ExactVectorIndex | TantivyTextIndex, since: int) -> Change:
+    def _change_for(self, index: VectorIndex | TextIndex, since: int) -> Change:
         """What the index lacks; an index that is damaged, ahead, or older than generation `since` begins anew."""
         held = index.generation
         if held is not None and max(since, self.record.changes_from) <= held <= self.record.generation:
@@ -86,9 +98,12 @@ class Library:
         index.clear()
         return self.record.whole()
 
-    def _open_indexes(self) -> tuple[ExactVectorIndex, TantivyTextIndex]:
-        indexes = self.folder / "indexes" / self.record.id
-        return ExactVectorIndex(indexes / "vector"), TantivyTextIndex(indexes / "text")
+    def _open_indexes(self) -> tuple[VectorIndex, TextIndex]:
+        return self._opener(self.folder / "indexes", self.record.id)
+
+    def _close_indexes(self) -> None:
+        self.vectors.close()
+        self.texts.close()
 
     def check(self) -> list[str]:
         """What is wrong with the library, for people; [] where record and indexes are whole and equal."""
@@ -118,5 +133,6 @@ class Library:
             )
 
     def close(self) -> None:
-        """Close the record."""
+        """Close record and indexes."""
+        self._close_indexes()
         self.record.close()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import shutil
 import tempfile
 import zlib
@@ -15,22 +14,20 @@ import tantivy
 
 from acclimate.errors import LibraryError
 from acclimate.indexes.base import Change, Match
+from acclimate.indexes.bm25 import BOOSTS, query_words
 from acclimate.indexes.filters import Among
 from acclimate.indexes.vector import crc_of, sync
 from acclimate.types import Chunk
 
-_WORD = re.compile(r"\w+")
-_FIELDS = ("text", "path")
 _HEAP = 64_000_000  # bytes for the writer; Tantivy's least is 15 million
 _FEW = 2000  # keys; so few are looked up as a term each, while more are met by looking deeper
-_MAX_WORDS = 200  # of a query; more cost time and find nothing new
 
 
 class TantivyTextIndex:
-    """An index in `folder`; k1 1.2 and b 0.75 are Tantivy's own. `path_boost` weighs a match in title or headings."""
+    """An index in `folder`; k1 1.2 and b 0.75 are Tantivy's own."""
 
-    def __init__(self, folder: Path, path_boost: float = 0.5) -> None:
-        self._folder, self._place, self._boost = folder, folder, path_boost
+    def __init__(self, folder: Path) -> None:
+        self._folder, self._place = folder, folder
         self._index: tantivy.Index | None = None
         self._generation: int | None = None
         self._files: dict[str, tuple[int, int]] = {}  # size and crc32 of each file, by its name
@@ -92,12 +89,14 @@ class TantivyTextIndex:
 
     def _parse(self, query: str) -> tantivy.Query | None:
         """The query's words in any field; None where it has none."""
-        words = " ".join(_WORD.findall(query.lower())[:_MAX_WORDS])
+        words = query_words(query)
         if self._index is None or not words:
             return None
-        # Only words are left, so nothing in a question can be query syntax.
-        parsed, _ = self._index.parse_query_lenient(words, list(_FIELDS), field_boosts={"path": self._boost})
-        return parsed
+        schema, any_of = self._index.schema, []
+        for field, boost in BOOSTS.items():
+            terms = (tantivy.Query.term_query(schema, field, word, "freq") for word in words)
+            any_of += [(tantivy.Occur.Should, tantivy.Query.boost_query(term, boost)) for term in terms]
+        return tantivy.Query.boolean_query(any_of)
 
     def _matches(self, query: tantivy.Query, limit: int) -> list[Match]:
         assert self._index is not None  # noqa: S101
@@ -149,6 +148,9 @@ class TantivyTextIndex:
             found[file.name] = (size, known[1] if known and constant else zlib.crc32(file.read_bytes()))
         return found
 
+    def close(self) -> None:
+        """Nothing is held open."""
+
     def clear(self) -> None:
         """Forget everything, on disk too."""
         shutil.rmtree(self._folder, ignore_errors=True)
@@ -172,6 +174,6 @@ class TantivyTextIndex:
 def _schema() -> tantivy.Schema:
     builder = tantivy.SchemaBuilder()
     builder.add_integer_field("key", stored=True, indexed=True, fast=True)
-    for field in _FIELDS:
+    for field in BOOSTS:
         builder.add_text_field(field, tokenizer_name="en_stem", index_option="freq")
     return builder.build()

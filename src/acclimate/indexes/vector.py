@@ -143,6 +143,9 @@ class ExactVectorIndex:
                 scales.write(block.scales)
                 errors.write(block.errors)
 
+    def close(self) -> None:
+        """Nothing is held open."""
+
     def clear(self) -> None:
         """Forget everything, on disk too."""
         shutil.rmtree(self._folder, ignore_errors=True)

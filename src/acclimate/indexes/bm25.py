@@ -1,0 +1,83 @@
+"""Words for every text index, and for stores that do not compute BM25 themselves the weights that Tantivy gives them.
+
+Scores are equal to the local index's up to rounding, so that a team's store answers as the laptop did.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from dataclasses import dataclass
+from functools import cache
+
+import tantivy
+
+from acclimate.types import Chunk
+
+K1, B = 1.2, 0.75  # Robertson and Zaragoza 2009, section 3.2; Tantivy's values
+BOOSTS = {"text": 1.0, "path": 0.5}  # what a match counts in a chunk's text, and in its title and headings
+_MAX_WORDS = 200  # of a query; more cost time and find nothing new
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """The words of one field of a chunk: how often each occurs, and the length in words, rounded as `rounded` does."""
+
+    counts: Counter[str]
+    words: int
+
+    @property
+    def length(self) -> int:
+        """The length that weighs words."""
+        return rounded(self.words)
+
+
+@dataclass(frozen=True, slots=True)
+class Statistics:
+    """Of an index: the number of rows, and of words in each field."""
+
+    rows: int
+    words: dict[str, int]
+
+    def average(self, field: str) -> float:
+        """Mean length of a field, in words."""
+        return self.words[field] / self.rows if self.rows else 0.0
+
+    def weight(self, field: str, holding: int) -> float:
+        """What a word found in `holding` rows counts: boost, inverse document frequency, and k1 + 1."""
+        return BOOSTS[field] * (K1 + 1) * math.log(1 + (self.rows - holding + 0.5) / (holding + 0.5))
+
+
+def fields(chunk: Chunk) -> dict[str, Field]:
+    """The words of a chunk by field."""
+    texts = {"text": chunk.shown, "path": chunk.heading_path}
+    analysed = {name: _analyzer().analyze(text) for name, text in texts.items()}
+    return {name: Field(Counter(words), len(words)) for name, words in analysed.items()}
+
+
+def query_words(query: str) -> list[str]:
+    """The distinct words of a plain-language query, in order; nothing in a query is syntax."""
+    return list(dict.fromkeys(_analyzer().analyze(query)))[:_MAX_WORDS]
+
+
+def frequency(count: int, length: int, average: float) -> float:
+    """The part of BM25 that depends on the row: tf / (tf + k1 (1 - b + b length / average))."""
+    return count / (count + K1 * (1 - B + B * length / average))
+
+
+def rounded(words: int) -> int:
+    """A length as Lucene and Tantivy keep it in one byte: exact to 40, then four significant bits, rounded down."""
+    over = words - 24
+    if over < 16:
+        return words
+    shift = over.bit_length() - 4
+    return 24 + (over >> shift << shift)
+
+
+@cache
+def _analyzer() -> tantivy.TextAnalyzer:
+    """Tantivy's `en_stem`."""
+    builder = tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.simple())
+    for step in (tantivy.Filter.remove_long(40), tantivy.Filter.lowercase(), tantivy.Filter.stemmer("english")):
+        builder = builder.filter(step)
+    return builder.build()

@@ -1,0 +1,243 @@
+"""PostgreSQL with pgvector: exact search by a scan, and BM25 computed in SQL from stored word counts.
+
+Every change of an index and its stamp are one transaction: readers see the state before or after it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, LiteralString
+
+import numpy as np
+
+from acclimate.errors import LibraryError, MissingExtraError
+from acclimate.indexes.base import Change, Match, Vectors
+from acclimate.indexes.bm25 import BOOSTS, K1, B, Statistics, fields, query_words
+from acclimate.indexes.filters import Among
+from acclimate.types import Chunk
+
+if TYPE_CHECKING:
+    from psycopg import Connection, Cursor
+    from psycopg_pool import ConnectionPool
+
+_STAMPS = "CREATE TABLE IF NOT EXISTS {stamps} (index text PRIMARY KEY, generation bigint NOT NULL, rows bigint)"
+_VECTORS: LiteralString = "CREATE TABLE IF NOT EXISTS {rows} (key bigint PRIMARY KEY, vector vector NOT NULL)"
+_TEXTS: LiteralString = """
+CREATE TABLE IF NOT EXISTS {rows} (key bigint PRIMARY KEY, text int NOT NULL, path int NOT NULL);
+CREATE TABLE IF NOT EXISTS {words} (word text COLLATE "C", field text COLLATE "C", key bigint, count int, length int,
+    PRIMARY KEY (word, field, key) INCLUDE (count, length));
+CREATE INDEX IF NOT EXISTS {words_by_key} ON {words} (key)
+"""
+_BEST: LiteralString = """
+SELECT key, sum(asked.weight * count / (count + %(k1)s * (1 - %(b)s + %(b)s * length / asked.average)))::real AS score
+FROM unnest(%(words)s::text[], %(fields)s::text[], %(weights)s::float8[], %(averages)s::float8[])
+    AS asked (word, field, weight, average)
+JOIN {words} USING (word, field) WHERE {condition} GROUP BY key ORDER BY score DESC, key LIMIT %(k)s
+"""
+
+
+class Database:
+    """Connections to one database; `name` begins the name of every table. Safe to use from several threads."""
+
+    def __init__(self, url: str, name: str, password: str | None = None) -> None:
+        try:
+            from psycopg_pool import ConnectionPool
+        except ImportError as error:
+            raise MissingExtraError("a PostgreSQL store", "postgres") from error
+        self.name = name
+        arguments = {"password": password} if password else {}
+        self._pool: ConnectionPool[Connection[Any]] = ConnectionPool(
+            url, kwargs=arguments, min_size=1, max_size=8, open=False, timeout=10, check=ConnectionPool.check_connection
+        )
+
+    @contextmanager
+    def transaction(self) -> Iterator[Cursor[Any]]:
+        """One transaction. Raises LibraryError where the server does not answer or refuses."""
+        import psycopg
+        from psycopg_pool import PoolTimeout
+
+        try:
+            self._pool.open()
+            with self._pool.connection() as connection, connection.cursor() as cursor:
+                yield cursor
+        except (psycopg.Error, PoolTimeout) as error:
+            raise LibraryError(
+                f"the PostgreSQL store: {str(error).strip()}.",
+                hint="Check [store] url and key, that the server runs, and that it has the extension pgvector.",
+                retryable=isinstance(error, psycopg.OperationalError),
+            ) from error
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._pool.close()
+
+
+class _Table:
+    """What both indexes share: their tables, made when first needed, and the stamp beside them."""
+
+    def __init__(self, database: Database, kind: LiteralString, tables: LiteralString) -> None:
+        self._database, self._kind = database, kind
+        with database.transaction() as cursor:
+            # Two processes that open an empty database at once must not both make the tables.
+            cursor.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", (database.name,))
+            cursor.execute("CREATE EXTENSION IF NOT EXISTS vector")
+            for statement in (_STAMPS, *tables.split(";")):
+                self._run(cursor, statement)
+
+    def _run(self, cursor: Cursor[Any], statement: LiteralString, values: Any = None) -> Cursor[Any]:
+        """Run a statement with this index's names of tables filled in."""
+        return cursor.execute(self._named(statement), values)
+
+    def _named(self, statement: LiteralString, **parts: LiteralString) -> Any:
+        from psycopg.sql import SQL, Identifier
+
+        name = self._database.name
+        names = {kind: Identifier(f"{name}_{self._kind}_{kind}") for kind in ("rows", "words", "words_by_key")}
+        named = {kind: SQL(part) for kind, part in parts.items()}
+        return SQL(statement).format(stamps=Identifier(f"{name}_stamps"), **names, **named)
+
+    @property
+    def generation(self) -> int | None:
+        """See `Index`."""
+        with self._database.transaction() as cursor:
+            found = self._run(cursor, "SELECT generation FROM {stamps} WHERE index = %s", (self._kind,)).fetchone()
+        return int(found[0]) if found else None
+
+    def keys(self) -> list[int]:
+        """See `Index`."""
+        with self._database.transaction() as cursor:
+            return [key for (key,) in self._run(cursor, "SELECT key FROM {rows} ORDER BY key")]
+
+    def whole(self) -> bool:
+        """See `Index`; PostgreSQL keeps checksums of its own."""
+        with self._database.transaction() as cursor:
+            return bool(
+                self._run(
+                    cursor, "SELECT rows = (SELECT count(*) FROM {rows}) FROM {stamps} WHERE index = %s", (self._kind,)
+                ).fetchone()
+                == (True,)
+            )
+
+    def close(self) -> None:
+        """See `Index`."""
+        self._database.close()
+
+    def _stamp(self, cursor: Cursor[Any], generation: int) -> None:
+        self._run(
+            cursor,
+            "INSERT INTO {stamps} SELECT %s, %s, count(*) FROM {rows} "
+            "ON CONFLICT (index) DO UPDATE SET generation = excluded.generation, rows = excluded.rows",
+            (self._kind, generation),
+        )
+
+
+class PostgresVectorIndex(_Table):
+    """Exact inner products in single precision, by pgvector."""
+
+    def __init__(self, database: Database) -> None:
+        super().__init__(database, "vector", _VECTORS)
+
+    def search(self, query: Vectors, k: int, among: Among | None = None) -> list[Match]:
+        """See `VectorIndex`."""
+        only: LiteralString = "" if among is None else "WHERE key = ANY(%(keys)s)"
+        return self._found(query, only, max(k, 0), [] if among is None else among.keys.tolist())
+
+    def scores(self, query: Vectors, keys: Sequence[int]) -> list[Match]:
+        """See `VectorIndex`."""
+        return self._found(query, "WHERE key = ANY(%(keys)s)", len(keys), list(keys))
+
+    def _found(self, query: Vectors, only: LiteralString, k: int, keys: list[int]) -> list[Match]:
+        values = {"query": _literal(query), "k": k, "keys": keys}
+        best = self._named(
+            "SELECT key, -(vector <#> %(query)s) FROM {rows} {only} ORDER BY vector <#> %(query)s, key LIMIT %(k)s",
+            only=only,
+        )
+        with self._database.transaction() as cursor:
+            return [Match(key, float(score)) for key, score in cursor.execute(best, values)]
+
+    def update(self, change: Change, vectors: Iterator[tuple[int, Vectors]]) -> None:
+        """See `VectorIndex`."""
+        with self._database.transaction() as cursor:
+            self._run(cursor, "DELETE FROM {rows} WHERE key = ANY(%s)", ([*change.removed, *change.added],))
+            with cursor.copy(self._named("COPY {rows} (key, vector) FROM STDIN")) as copy:
+                for key, vector in vectors:
+                    copy.write_row((key, _literal(vector)))
+            self._stamp(cursor, change.generation)
+
+    def clear(self) -> None:
+        """See `Index`."""
+        with self._database.transaction() as cursor:
+            self._run(cursor, "TRUNCATE {rows}")
+            self._run(cursor, "DELETE FROM {stamps} WHERE index = %s", (self._kind,))
+
+
+class PostgresTextIndex(_Table):
+    """BM25 as the local index has it; see `acclimate.indexes.bm25`."""
+
+    def __init__(self, database: Database) -> None:
+        super().__init__(database, "text", _TEXTS)
+
+    def search(self, query: str, k: int, among: Among | None = None) -> list[Match]:
+        """See `TextIndex`."""
+        return self._found(query, max(k, 0), None if among is None else among.keys.tolist())
+
+    def scores(self, query: str, keys: Sequence[int]) -> list[Match]:
+        """See `TextIndex`."""
+        return self._found(query, len(keys), list(keys))
+
+    def _found(self, query: str, k: int, keys: list[int] | None) -> list[Match]:
+        asked = query_words(query)
+        if not asked or not k:
+            return []
+        with self._database.transaction() as cursor:
+            cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")  # one state for statistics and ranking
+            values = self._weights(cursor, asked) | {"k": k, "keys": keys, "k1": K1, "b": B}
+            best = self._named(_BEST, condition="TRUE" if keys is None else "key = ANY(%(keys)s)")
+            return [Match(key, float(score)) for key, score in cursor.execute(best, values)]
+
+    def _weights(self, cursor: Cursor[Any], asked: list[str]) -> dict[str, object]:
+        """What each word counts in each field that it occurs in."""
+        rows, *sums = self._run(cursor, "SELECT count(*), sum(text), sum(path) FROM {rows}").fetchone() or (0, 0, 0)
+        statistics = Statistics(rows, {field: int(words or 0) for field, words in zip(BOOSTS, sums, strict=True)})
+        found = self._run(
+            cursor,
+            "SELECT word, field, count(*) FROM {words} WHERE word = ANY(%s) GROUP BY word, field",
+            (asked,),
+        ).fetchall()
+        return {
+            "words": [word for word, _, _ in found],
+            "fields": [field for _, field, _ in found],
+            "weights": [statistics.weight(field, holding) for _, field, holding in found],
+            "averages": [statistics.average(field) for _, field, _ in found],
+        }
+
+    def update(self, change: Change, chunks: Iterable[tuple[int, Chunk]]) -> None:
+        """See `TextIndex`."""
+        gone = [*change.removed, *change.added]
+        with self._database.transaction() as cursor:
+            self._run(cursor, "DELETE FROM {words} WHERE key = ANY(%s)", (gone,))
+            self._run(cursor, "DELETE FROM {rows} WHERE key = ANY(%s)", (gone,))
+            rows = []
+            with cursor.copy(self._named("COPY {words} (word, field, key, count, length) FROM STDIN")) as copy:
+                for key, chunk in chunks:
+                    found = fields(chunk)
+                    rows.append((key, found["text"].words, found["path"].words))
+                    for name, field in found.items():
+                        for word, count in field.counts.items():
+                            copy.write_row((word, name, key, count, field.length))
+            with cursor.copy(self._named("COPY {rows} (key, text, path) FROM STDIN")) as copy:
+                for row in rows:
+                    copy.write_row(row)
+            self._stamp(cursor, change.generation)
+
+    def clear(self) -> None:
+        """See `Index`."""
+        with self._database.transaction() as cursor:
+            self._run(cursor, "TRUNCATE {rows}, {words}")
+            self._run(cursor, "DELETE FROM {stamps} WHERE index = %s", (self._kind,))
+
+
+def _literal(vector: Vectors) -> str:
+    """A vector as pgvector reads it; nine digits bring every float32 back."""
+    return "[" + ",".join(f"{number:.9g}" for number in np.asarray(vector, np.float32).tolist()) + "]"

@@ -1,0 +1,63 @@
+"""The servers that can hold a library's indexes, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from acclimate.errors import SettingsError
+from acclimate.indexes.base import TextIndex, VectorIndex
+from acclimate.indexes.library import OpenIndexes
+from acclimate.indexes.text import TantivyTextIndex
+from acclimate.indexes.vector import ExactVectorIndex
+
+Store = Literal["local", "postgres"]
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """Where a store is. `prefix` begins every name in it; `key` is its password or API key, None where it needs none."""
+
+    url: str
+    prefix: str
+    key: str | None = None
+
+    def name(self, record: str) -> str:
+        """What begins the names of one library's tables or collections: no two libraries share any."""
+        return f"{self.prefix}_{record[:12]}"
+
+
+def open_indexes(vectors: Store, texts: Store, server: Server | None) -> OpenIndexes:
+    """What opens the indexes of a library in these stores. Raises SettingsError where a server has no address."""
+    if server is None and (vectors, texts) != ("local", "local"):
+        raise SettingsError(
+            "'store.url' is not set, and a server store needs it.", hint='url = "postgresql://USER@HOST/DATABASE"'
+        )
+
+    def opened(folder: Path, record: str) -> tuple[VectorIndex, TextIndex]:
+        place = folder / record
+        vector = (
+            _VECTORS[vectors](server, record) if server and vectors != "local" else ExactVectorIndex(place / "vector")
+        )
+        text = _TEXTS[texts](server, record) if server and texts != "local" else TantivyTextIndex(place / "text")
+        return vector, text
+
+    return opened
+
+
+def _postgres_vectors(server: Server, record: str) -> VectorIndex:
+    from acclimate.indexes.postgres import Database, PostgresVectorIndex  # its packages are an extra
+
+    return PostgresVectorIndex(Database(server.url, server.name(record), server.key))
+
+
+def _postgres_texts(server: Server, record: str) -> TextIndex:
+    from acclimate.indexes.postgres import Database, PostgresTextIndex
+
+    return PostgresTextIndex(Database(server.url, server.name(record), server.key))
+
+
+_VECTORS: dict[Store, Callable[[Server, str], VectorIndex]] = {"postgres": _postgres_vectors}
+_TEXTS: dict[Store, Callable[[Server, str], TextIndex]] = {"postgres": _postgres_texts}

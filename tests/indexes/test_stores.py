@@ -1,0 +1,92 @@
+"""Every index and store keeps the same contract."""
+
+from contextlib import closing
+
+import psycopg
+import pytest
+from psycopg.sql import SQL, Identifier
+
+from acclimate.chunking.chunkers import Cut, make_chunker
+from acclimate.documents.parsers import parse
+from acclimate.errors import LibraryError, SettingsError
+from acclimate.indexes.library import Library
+from acclimate.indexes.postgres import Database, PostgresTextIndex, PostgresVectorIndex
+from acclimate.indexes.stores import Server, open_indexes
+from acclimate.indexes.text import TantivyTextIndex
+from acclimate.indexes.vector import ExactVectorIndex
+from acclimate.ingest import ingest
+from acclimate.testing.chunking import no_embedder, word_spans
+from acclimate.testing.embeddings import HashEmbedder
+from acclimate.testing.indexes import check_text_index, check_vector_index
+
+STORES = ("local", "codes", "postgres")
+
+
+@pytest.fixture(params=STORES)
+def opened(request, tmp_path, name):
+    """Opens the vector or the text index of a store."""
+    match request.param:
+        case "local":
+            return {
+                "vector": lambda: ExactVectorIndex(tmp_path / "v"),
+                "text": lambda: TantivyTextIndex(tmp_path / "t"),
+            }
+        case "codes":
+            return {"vector": lambda: ExactVectorIndex(tmp_path / "v", codes_from=0)}
+        case "postgres":
+            url = request.getfixturevalue("postgres_url")
+            return {
+                "vector": lambda: PostgresVectorIndex(Database(url, name)),
+                "text": lambda: PostgresTextIndex(Database(url, name)),
+            }
+
+
+def test_vector_contract(opened):
+    check_vector_index(opened["vector"])
+
+
+def test_text_contract(opened, request):
+    if "text" in opened:
+        check_text_index(opened["text"], fresh="local" not in request.node.name)
+
+
+def contents_of_postgres(url):
+    with psycopg.connect(url) as connection:
+        tables = [name for (name,) in connection.execute("SELECT tablename FROM pg_tables WHERE tablename ~ '^traces'")]
+        return [row for name in tables for row in connection.execute(SQL("SELECT * FROM {}").format(Identifier(name)))]
+
+
+@pytest.mark.parametrize(("store", "contents"), [("postgres", contents_of_postgres)])
+def test_what_is_deleted_or_changed_leaves_no_trace(store, contents, tmp_path, request):
+    url = request.getfixturevalue(f"{store}_url")
+    docs = tmp_path / "docs"
+    docs.mkdir()
+    (docs / "a.md").write_text("# Heating\n\nThe heat pump runs at thirtyfive degrees.\n")
+    (docs / "b.md").write_text("# Warranty\n\nIt lasts five years, says Quintus.\n")
+    chunker = make_chunker("structure", word_spans, no_embedder, Cut(20))
+
+    def run():
+        with closing(Library(tmp_path / "lib", open_indexes(store, store, Server(url, "traces")))) as library:
+            ingest(docs, library, parse, chunker, HashEmbedder())
+            assert library.check() == []
+            found = library.texts.search("Quintus thirtyfive fifty", 5)
+            assert len(library.vectors.search(HashEmbedder().embed_queries(["heat"])[0], 9)) == len(
+                library.record.keys()
+            )
+            return {chunk.document for chunk in library.fetch([match.key for match in found])}, str(contents(url))
+
+    found, stored = run()
+    assert (found, "quintus" in stored, "thirtyf" in stored) == ({"a.md", "b.md"}, True, True)
+    (docs / "b.md").unlink()
+    (docs / "a.md").write_text("# Heating\n\nThe heat pump runs at fifty degrees.\n")
+    found, stored = run()
+    assert (found, "quintus" in stored, "thirtyf" in stored, "fifti" in stored) == ({"a.md"}, False, False, True)
+
+
+def test_a_server_that_is_not_there_is_named(tmp_path):
+    opener = open_indexes("postgres", "postgres", Server("postgresql://nobody@localhost:1/none", "traces"))
+    with pytest.raises(LibraryError, match="PostgreSQL") as raised:
+        Library(tmp_path, opener)
+    assert "[store] url" in raised.value.hint
+    with pytest.raises(SettingsError, match=r"store\.url"):
+        open_indexes("postgres", "local", None)
