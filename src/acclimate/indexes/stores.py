@@ -18,7 +18,7 @@ Store = Literal["local", "postgres"]
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """Where a store is. `prefix` begins every name in it; `key` is its password or API key, None where it needs none."""
+    """Where a store is. `prefix` begins every name in it; `key` is its password or API key, or None."""
 
     url: str
     prefix: str
