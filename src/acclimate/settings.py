@@ -87,13 +87,16 @@ class EmbedderSettings(_Section):
 class StoreSettings(_Section):
     """Where the indexes are."""
 
-    vectors: Literal["local", "postgres"] = Field(
-        default="local", description="local: files beside the project; postgres: a server with pgvector, extra postgres"
+    vectors: Literal["local", "postgres", "qdrant"] = Field(
+        default="local",
+        description="local: files beside the project; postgres: with pgvector, extra postgres; qdrant: a server",
     )
-    texts: Literal["local", "postgres"] = Field(
+    texts: Literal["local", "postgres", "qdrant"] = Field(
         default="local", description="the same for text search; BM25 gives the same scores in every store"
     )
-    url: str | None = Field(default=None, description="server address, like postgresql://USER@HOST/DATABASE")
+    url: str | None = Field(
+        default=None, description="server address, like postgresql://USER@HOST/DATABASE or http://HOST:6333"
+    )
     api_key_env: str = Field(
         default="ACCLIMATE_STORE_KEY", description="environment variable that holds the server's password or key"
     )

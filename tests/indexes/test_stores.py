@@ -2,6 +2,7 @@
 
 from contextlib import closing
 
+import httpx
 import psycopg
 import pytest
 from psycopg.sql import SQL, Identifier
@@ -11,6 +12,8 @@ from acclimate.documents.parsers import parse
 from acclimate.errors import LibraryError, SettingsError
 from acclimate.indexes.library import Library
 from acclimate.indexes.postgres import Database, PostgresTextIndex, PostgresVectorIndex
+from acclimate.indexes.qdrant import QdrantTextIndex, QdrantVectorIndex
+from acclimate.indexes.rest import Rest
 from acclimate.indexes.stores import Server, open_indexes
 from acclimate.indexes.text import TantivyTextIndex
 from acclimate.indexes.vector import ExactVectorIndex
@@ -19,7 +22,7 @@ from acclimate.testing.chunking import no_embedder, word_spans
 from acclimate.testing.embeddings import HashEmbedder
 from acclimate.testing.indexes import check_text_index, check_vector_index
 
-STORES = ("local", "codes", "postgres")
+STORES = ("local", "codes", "postgres", "qdrant")
 
 
 @pytest.fixture(params=STORES)
@@ -39,6 +42,12 @@ def opened(request, tmp_path, name):
                 "vector": lambda: PostgresVectorIndex(Database(url, name)),
                 "text": lambda: PostgresTextIndex(Database(url, name)),
             }
+        case "qdrant":
+            url = request.getfixturevalue("qdrant_url")
+            return {
+                "vector": lambda: QdrantVectorIndex(Rest("Qdrant", url, {}), name),
+                "text": lambda: QdrantTextIndex(Rest("Qdrant", url, {}), name),
+            }
 
 
 def test_vector_contract(opened):
@@ -56,7 +65,15 @@ def contents_of_postgres(url):
         return [row for name in tables for row in connection.execute(SQL("SELECT * FROM {}").format(Identifier(name)))]
 
 
-@pytest.mark.parametrize(("store", "contents"), [("postgres", contents_of_postgres)])
+def contents_of_qdrant(url):
+    names = [found["name"] for found in httpx.get(f"{url}/collections").json()["result"]["collections"]]
+    asked = {"limit": 1000, "with_payload": True, "with_vector": True}
+    return [
+        httpx.post(f"{url}/collections/{name}/points/scroll", json=asked).json() for name in names if "traces" in name
+    ]
+
+
+@pytest.mark.parametrize(("store", "contents"), [("postgres", contents_of_postgres), ("qdrant", contents_of_qdrant)])
 def test_what_is_deleted_or_changed_leaves_no_trace(store, contents, tmp_path, request):
     url = request.getfixturevalue(f"{store}_url")
     docs = tmp_path / "docs"

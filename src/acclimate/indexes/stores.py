@@ -10,10 +10,12 @@ from typing import Literal
 from acclimate.errors import SettingsError
 from acclimate.indexes.base import TextIndex, VectorIndex
 from acclimate.indexes.library import OpenIndexes
+from acclimate.indexes.qdrant import QdrantTextIndex, QdrantVectorIndex
+from acclimate.indexes.rest import Rest
 from acclimate.indexes.text import TantivyTextIndex
 from acclimate.indexes.vector import ExactVectorIndex
 
-Store = Literal["local", "postgres"]
+Store = Literal["local", "postgres", "qdrant"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,5 +61,20 @@ def _postgres_texts(server: Server, record: str) -> TextIndex:
     return PostgresTextIndex(Database(server.url, server.name(record), server.key))
 
 
-_VECTORS: dict[Store, Callable[[Server, str], VectorIndex]] = {"postgres": _postgres_vectors}
-_TEXTS: dict[Store, Callable[[Server, str], TextIndex]] = {"postgres": _postgres_texts}
+def _qdrant_vectors(server: Server, record: str) -> VectorIndex:
+    return QdrantVectorIndex(_qdrant(server), server.name(record))
+
+
+def _qdrant_texts(server: Server, record: str) -> TextIndex:
+    return QdrantTextIndex(_qdrant(server), server.name(record))
+
+
+def _qdrant(server: Server) -> Rest:
+    return Rest("Qdrant", server.url, {"api-key": server.key} if server.key else {})
+
+
+_VECTORS: dict[Store, Callable[[Server, str], VectorIndex]] = {
+    "postgres": _postgres_vectors,
+    "qdrant": _qdrant_vectors,
+}
+_TEXTS: dict[Store, Callable[[Server, str], TextIndex]] = {"postgres": _postgres_texts, "qdrant": _qdrant_texts}
