@@ -73,18 +73,28 @@ class Library:
             return
         with FileLock(self.folder / "indexes.lock"):  # two processes must not write the same files
             self._close_indexes()
-            self.vectors, self.texts = self._open_indexes()
-            if self.vectors.generation != self.record.generation:
-                change = self._change_for(self.vectors, since=self.record.embedder_since())
-                self.vectors.update(change, self.record.vectors(change.added, embedder))
-            if self.texts.generation != self.record.generation:
-                change = self._change_for(self.texts, since=0)
-                if change.removed and len(self.record.keys()) < _REBUILD_TEXT_BELOW:
-                    self.texts.clear()
-                    change = self.record.whole()
-                chunks = (self.record.chunks(change.added[at : at + 500]) for at in range(0, len(change.added), 500))
-                self.texts.update(change, zip(change.added, (chunk for some in chunks for chunk in some), strict=True))
-            self.record.forget_changes()
+            try:
+                self.vectors, self.texts = self._open_indexes()
+                self._apply(embedder)
+            except OSError as error:
+                raise LibraryError(
+                    f"the indexes could not be written: {error}.",
+                    hint="Free some disk space. Nothing is lost: the next command builds them again.",
+                ) from error
+
+    def _apply(self, embedder: str) -> None:
+        """Bring both indexes up to the record's generation."""
+        if self.vectors.generation != self.record.generation:
+            change = self._change_for(self.vectors, since=self.record.embedder_since())
+            self.vectors.update(change, self.record.vectors(change.added, embedder))
+        if self.texts.generation != self.record.generation:
+            change = self._change_for(self.texts, since=0)
+            if change.removed and len(self.record.keys()) < _REBUILD_TEXT_BELOW:
+                self.texts.clear()
+                change = self.record.whole()
+            chunks = (self.record.chunks(change.added[at : at + 500]) for at in range(0, len(change.added), 500))
+            self.texts.update(change, zip(change.added, (chunk for some in chunks for chunk in some), strict=True))
+        self.record.forget_changes()
 
     def _current(self) -> bool:
         return self.vectors.generation == self.texts.generation == self.record.generation

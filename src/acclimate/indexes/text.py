@@ -120,13 +120,10 @@ class TantivyTextIndex:
         # A crash from here on leaves no stamp, and the index is built again.
         (self._folder / "stamp.json").unlink(missing_ok=True)
         self._generation = None
-        writer = self._index.writer(heap_size=_HEAP, num_threads=1)
-        for key in (*change.removed, *change.added):
-            writer.delete_documents_by_term("key", key)
-        for key, chunk in chunks:
-            writer.add_document(tantivy.Document(key=key, text=chunk.shown, path=chunk.heading_path))
-        writer.commit()
-        writer.wait_merging_threads()
+        try:
+            self._write(self._index, change, chunks)
+        except ValueError as error:  # Tantivy's for every failure to write
+            raise OSError(str(error)) from error
         self._index.reload()
         with (self._folder / "stamp.part").open("w") as out:
             count = self._index.searcher().num_docs
@@ -136,6 +133,15 @@ class TantivyTextIndex:
             sync(out)
         (self._folder / "stamp.part").replace(self._folder / "stamp.json")
         self._generation = change.generation
+
+    def _write(self, index: tantivy.Index, change: Change, chunks: Iterable[tuple[int, Chunk]]) -> None:
+        writer = index.writer(heap_size=_HEAP, num_threads=1)
+        for key in (*change.removed, *change.added):
+            writer.delete_documents_by_term("key", key)
+        for key, chunk in chunks:
+            writer.add_document(tantivy.Document(key=key, text=chunk.shown, path=chunk.heading_path))
+        writer.commit()
+        writer.wait_merging_threads()
 
     def _look(self) -> dict[str, tuple[int, int]]:
         """Size and checksum of every file. A segment never changes, so one that was there before is not read again."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import mmap
 import os
 import shutil
 import zlib
@@ -19,7 +20,7 @@ from acclimate.indexes.filters import Among
 
 _BLOCK = 65_536  # rows; 100 MB of float32 at 384 dimensions
 _CODES_FROM = 20_000  # rows; below, float32 is read in 2 ms anyway
-_FEW = 8  # where a filter leaves less than one row in so many, those are picked out first
+_FEW = 100  # where a filter leaves less than one row in so many, those are read themselves, not all codes
 _KINDS = {"rows": np.float32, "keys": np.int64, "codes": np.int8, "scales": np.float32, "errors": np.float32}
 
 
@@ -76,6 +77,7 @@ class ExactVectorIndex:
             dense = len(some) and some[-1] - some[0] + 1 == len(some)
             block = self._rows[some[0] : some[-1] + 1] if dense else self._rows[some]
             scores[at : at + _BLOCK] = block @ query
+            self._let_go()
         # Everything that ties with the k-th score competes, so that ties go to the lower key.
         taken = np.flatnonzero(scores >= np.partition(scores, -k)[-k]) if k < len(scores) else np.arange(len(scores))
         best = taken[np.lexsort((self._keys[rows[taken]], -scores[taken]))][:k]
@@ -114,6 +116,7 @@ class ExactVectorIndex:
         with _Out(self._folder / f"{name}.rows", crcs) as out:
             for at in range(0, len(self._keys), _BLOCK):
                 out.write(self._rows[at : at + _BLOCK][kept[at : at + _BLOCK]])
+                self._let_go()
             for key, vector in vectors:
                 added.append(key)
                 dimensions = len(vector)
@@ -123,7 +126,7 @@ class ExactVectorIndex:
             out.write(keys)
         coded = len(keys) >= max(1, self._codes_from)
         if coded:
-            self._encode(name, (len(keys), dimensions), crcs)
+            self._encode(name, dimensions, crcs)
         self._stamp(
             {"generation": change.generation, "files": name, "count": len(keys), "dimensions": dimensions}
             | {"coded": coded, "crc32": crcs}
@@ -133,18 +136,23 @@ class ExactVectorIndex:
             if old.name not in ("stamp.json", *crcs):
                 old.unlink()
 
-    def _encode(self, name: str, shape: tuple[int, int], crcs: dict[str, int]) -> None:
-        rows = np.memmap(self._folder / f"{name}.rows", np.float32, "r", shape=shape)
+    def _encode(self, name: str, dimensions: int, crcs: dict[str, int]) -> None:
         files = [self._folder / f"{name}.{kind}" for kind in ("codes", "scales", "errors")]
-        with _Out(files[0], crcs) as codes, _Out(files[1], crcs) as scales, _Out(files[2], crcs) as errors:
-            for at in range(0, len(rows), _BLOCK):
-                block = encode(np.asarray(rows[at : at + _BLOCK]))
+        rows = (self._folder / f"{name}.rows").open("rb")
+        with rows, _Out(files[0], crcs) as codes, _Out(files[1], crcs) as scales, _Out(files[2], crcs) as errors:
+            for content in iter(lambda: rows.read(_BLOCK * dimensions * 4), b""):
+                block = encode(np.frombuffer(content, np.float32).reshape(-1, dimensions))
                 codes.write(block.codes)
                 scales.write(block.scales)
                 errors.write(block.errors)
 
     def close(self) -> None:
         """Nothing is held open."""
+
+    def _let_go(self) -> None:
+        """Take what was read of a large index out of this process's memory; it stays in the system's cache."""
+        if self._map is not None and self._codes is not None:
+            self._map.madvise(mmap.MADV_DONTNEED)
 
     def clear(self) -> None:
         """Forget everything, on disk too."""
@@ -154,6 +162,7 @@ class ExactVectorIndex:
     def _forget(self) -> None:
         self._keys: NDArray[np.int64] = np.empty(0, np.int64)
         self._rows: Vectors = np.empty((0, 0), np.float32)
+        self._map: mmap.mmap | None = None  # what `_rows` are in
         self._codes: Codes | None = None
         self._order = None
         self._generation: int | None = None
@@ -184,14 +193,15 @@ class ExactVectorIndex:
                 np.frombuffer(files[kind].read_bytes(), _KINDS[kind]) if kind in files else None
                 for kind in ("keys", "scales", "errors")
             )
-            rows, codes = (
-                np.memmap(files[kind], _KINDS[kind], "r", shape=shapes[kind]) if count and kind in files else None
-                for kind in ("rows", "codes")
-            )
+            codes = np.memmap(files["codes"], np.int8, "r", shape=shapes["codes"]) if count and coded else None
+            if count:
+                with files["rows"].open("rb") as content:
+                    self._map = mmap.mmap(content.fileno(), 0, access=mmap.ACCESS_READ)
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return
         self._keys = np.empty(0, np.int64) if keys is None else keys
-        self._rows = np.empty((0, dimensions), np.float32) if rows is None else rows
+        rows = np.empty(0, np.float32) if self._map is None else np.frombuffer(self._map, np.float32)
+        self._rows = rows.reshape(count, dimensions)
         if codes is not None and scales is not None and errors is not None:
             self._codes = Codes(np.asarray(codes), scales, errors)
         self._crcs, self._generation = crcs, int(stamp["generation"])
