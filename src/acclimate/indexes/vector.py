@@ -20,6 +20,7 @@ from acclimate.indexes.filters import Among
 
 _BLOCK = 65_536  # rows; 100 MB of float32 at 384 dimensions
 _CODES_FROM = 20_000  # rows; below, float32 is read in 2 ms anyway
+_HELD = 8192  # rows that may stay in memory; each can bring 64 KB of its neighbourhood
 _FEW = 100  # where a filter leaves less than one row in so many, those are read themselves, not all codes
 _KINDS = {"rows": np.float32, "keys": np.int64, "codes": np.int8, "scales": np.float32, "errors": np.float32}
 
@@ -29,6 +30,7 @@ class ExactVectorIndex:
 
     def __init__(self, folder: Path, codes_from: int = _CODES_FROM) -> None:
         self._folder, self._codes_from = folder, codes_from
+        self._read = 0  # rows since the last were let go
         self._order: NDArray[np.intp] | None = None  # rows by key, made when it is first needed
         self._forget()
         self._open()
@@ -62,11 +64,12 @@ class ExactVectorIndex:
         """The rows that can be among the k best, by their codes: certainly all of those, and few others."""
         assert self._codes is not None  # noqa: S101
         least, most = self._codes.bounds(query)
-        if among is not None:
-            barred = ~among.holds(self._keys)
-            least[barred] = most[barred] = -np.inf
+        allowed = None if among is None else np.flatnonzero(among.holds(self._keys))
+        if allowed is not None:
+            least, most = least[allowed], most[allowed]
         threshold = np.partition(least, -k)[-k] if k < len(least) else -np.inf
-        return np.flatnonzero((most >= threshold) & (most > -np.inf))
+        found = np.flatnonzero(most >= threshold)
+        return found if allowed is None else allowed[found]
 
     def _best(self, query: Vectors, rows: NDArray[np.int64], k: int) -> list[Match]:
         """The k best of `rows` by their exact scores."""
@@ -77,7 +80,7 @@ class ExactVectorIndex:
             dense = len(some) and some[-1] - some[0] + 1 == len(some)
             block = self._rows[some[0] : some[-1] + 1] if dense else self._rows[some]
             scores[at : at + _BLOCK] = block @ query
-            self._let_go()
+            self._let_go(len(some))
         # Everything that ties with the k-th score competes, so that ties go to the lower key.
         taken = np.flatnonzero(scores >= np.partition(scores, -k)[-k]) if k < len(scores) else np.arange(len(scores))
         best = taken[np.lexsort((self._keys[rows[taken]], -scores[taken]))][:k]
@@ -116,7 +119,7 @@ class ExactVectorIndex:
         with _Out(self._folder / f"{name}.rows", crcs) as out:
             for at in range(0, len(self._keys), _BLOCK):
                 out.write(self._rows[at : at + _BLOCK][kept[at : at + _BLOCK]])
-                self._let_go()
+                self._let_go(_BLOCK)
             for key, vector in vectors:
                 added.append(key)
                 dimensions = len(vector)
@@ -149,10 +152,12 @@ class ExactVectorIndex:
     def close(self) -> None:
         """Nothing is held open."""
 
-    def _let_go(self) -> None:
-        """Take what was read of a large index out of this process's memory; it stays in the system's cache."""
-        if self._map is not None and self._codes is not None:
+    def _let_go(self, rows: int) -> None:
+        """Now and then take a large index's rows out of this process's memory; the system's cache keeps them."""
+        self._read += rows
+        if self._map is not None and self._codes is not None and self._read > _HELD:
             self._map.madvise(mmap.MADV_DONTNEED)
+            self._read = 0
 
     def clear(self) -> None:
         """Forget everything, on disk too."""
