@@ -43,14 +43,14 @@ def read_lines(file: Path) -> Iterator[dict[str, Any]]:
         yield from (json.loads(line) for line in lines if line.strip())
 
 
-def read_set(folder: Path) -> tuple[list[Chunk], dict[str, str], dict[str, dict[str, int]]]:
-    """Corpus as chunks, the test queries, their judgements."""
+def read_set(folder: Path, split: str = "test") -> tuple[list[Chunk], dict[str, str], dict[str, dict[str, int]]]:
+    """Corpus as chunks, the queries of a split, their judgements."""
     chunks = [
         Chunk(row["_id"], row["_id"], 0, len(row["text"]), row["text"], row.get("title", ""))
         for row in read_lines(folder / "corpus.jsonl")
     ]
     judged: dict[str, dict[str, int]] = defaultdict(dict)
-    for line in (folder / "qrels" / "test.tsv").read_text(encoding="utf-8").splitlines()[1:]:
+    for line in (folder / "qrels" / f"{split}.tsv").read_text(encoding="utf-8").splitlines()[1:]:
         query, document, grade = line.split("\t")
         judged[query][document] = int(grade)
     queries = {row["_id"]: row["text"] for row in read_lines(folder / "queries.jsonl") if row["_id"] in judged}

@@ -31,6 +31,9 @@ from acclimate.prompting.recipes import Recipe, find_recipe
 from acclimate.prompting.techniques import reserve
 from acclimate.prompting.templates import load_template
 from acclimate.retrieval.base import Retriever
+from acclimate.retrieval.diversity import DiverseRetriever
+from acclimate.retrieval.neighbours import NeighbourRetriever
+from acclimate.retrieval.rewrite import RewritingRetriever
 from acclimate.retrieval.search import DenseRetriever, HybridRetriever, ParentRetriever, TextRetriever
 from acclimate.settings import FILE_NAME, Settings, load_settings, render_settings
 from acclimate.types import Answer, Generation, Hit, Message, Question
@@ -287,10 +290,23 @@ class Project:
         if chosen.method != "text":
             library.require_embedder(self.embedder.fingerprint)
             dense = DenseRetriever(self.embedder, library.vectors, library.fetch, among)
-            hybrid = HybridRetriever(dense, text, chosen.candidates, chosen.dense_weight)
+            hybrid = HybridRetriever(dense, text, chosen.candidates, chosen.dense_weight, chosen.fusion)
             retriever = dense if chosen.method == "dense" else hybrid
-        parents = self.settings.chunking.method == "parent-child"
-        return ParentRetriever(retriever, library.record.parent) if parents else retriever
+        if chosen.rewrite != "none":
+            template = load_template(chosen.rewrite, self.folder / "templates")
+            retriever = RewritingRetriever(retriever, template, self._write)
+        if chosen.diversity:
+            retriever = DiverseRetriever(retriever, library.record.vectors_of, chosen.diversity)
+        if self.settings.chunking.method == "parent-child":
+            retriever = ParentRetriever(retriever, library.record.parent)
+        if chosen.neighbours:
+            record = library.record
+            retriever = NeighbourRetriever(retriever, record.outline, record.cut, chosen.neighbours)
+        return retriever
+
+    def _write(self, messages: Sequence[Message], max_tokens: int) -> str:
+        """What the language model writes by itself, without the reader's adapter."""
+        return self.engine("zero-shot").generate(messages, Generation(max_tokens=max_tokens)).text
 
     def _paths(self, where: Filter) -> list[str]:
         """The documents that a filter leaves; nothing else may reach a prompt."""

@@ -113,7 +113,21 @@ class RetrievalSettings(_Section):
     )
     k: int = Field(default=4, ge=1, le=100, description="passages shown to the model")
     candidates: int = Field(default=100, ge=1, le=10_000, description="chunks taken from each index before fusion")
-    dense_weight: float = Field(default=0.75, ge=0, le=1, description="share of the vector score in hybrid, 0 to 1")
+    fusion: Literal["convex", "rrf"] = Field(
+        default="convex", description="how hybrid joins its lists: by scores (convex) or by ranks (rrf)"
+    )
+    dense_weight: float = Field(
+        default=0.75, ge=0, le=1, description="share of the vector score in convex fusion, 0 to 1"
+    )
+    rewrite: Literal["none", "hyde", "multi-query", "decompose", "step-back"] = Field(
+        default="none", description="what else to search by, written by the language model; its lists are fused"
+    )
+    diversity: float = Field(
+        default=0.0, ge=0, le=1, description="how much passages must differ (maximal marginal relevance), 0: not at all"
+    )
+    neighbours: int = Field(
+        default=0, ge=0, le=20, description="chunks read on each side of a passage; passages that touch are joined"
+    )
 
 
 class ModelSettings(_Section):

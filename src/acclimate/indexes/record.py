@@ -291,9 +291,11 @@ class Record:
 
     def parent(self, chunk: Chunk) -> Chunk:
         """The larger span that a chunk names as its parent, as a chunk; the chunk itself where it names none."""
-        if chunk.parent is None:
-            return chunk
-        start, end = chunk.parent.start, chunk.parent.end
+        return chunk if chunk.parent is None else self.cut(chunk, chunk.parent)
+
+    def cut(self, chunk: Chunk, span: Span) -> Chunk:
+        """Another span of a chunk's document, with the chunk's headings."""
+        start, end = span.start, span.end
         text, pages = self._db.execute(
             "SELECT substr(text, ?, ?), page_starts FROM documents WHERE path = ?",
             (start + 1, end - start, chunk.document),
@@ -302,6 +304,21 @@ class Record:
         page = max(1, bisect_right(starts, start)) if starts else None
         breaks = tuple(at for at in starts if start < at < end)
         return replace(chunk, start=start, end=end, text=text, page=page, breaks=breaks, parent=None)
+
+    def outline(self, path: str) -> list[tuple[Span, str]]:
+        """A document's chunks in the order of the text: their spans, and the table header shown before each."""
+        rows = self._db.execute(
+            "SELECT c.start, c.end, c.header FROM chunks c JOIN documents d ON d.id = c.document "
+            "WHERE d.path = ? ORDER BY c.start, c.end",
+            (path,),
+        )
+        return [(Span(start, end), header) for start, end, header in rows]
+
+    def vectors_of(self, chunks: Sequence[Chunk]) -> Vectors:
+        """The vectors [n, d] that are searched, of these chunks, in their order."""
+        hashes = [embedded_hash(chunk) for chunk in chunks]
+        found = self.vectors_by_hash(self.embedder or "", hashes)
+        return np.stack([found[hashed] for hashed in hashes])
 
     def document(self, path: str) -> Document | None:
         """A document with its text and elements; None where there is none of that path."""

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from typing import Literal, TypeVar
 
 from acclimate.indexes.base import Match
 
+Fusion = Literal["convex", "rrf"]
+Key = TypeVar("Key", bound=Hashable)
 _LEAST_COSINE, _LEAST_BM25 = -1.0, 0.0
 
 
@@ -23,3 +26,16 @@ def convex(dense: Mapping[int, float], text: Mapping[int, float], dense_weight: 
         for key, score in scores.items():
             fused[key] = fused.get(key, 0.0) + weight * ((score - least) / span if span > 0 else 0.0)
     return [Match(key, score) for key, score in sorted(fused.items(), key=lambda item: (-item[1], item[0]))]
+
+
+def rrf(lists: Iterable[Sequence[Key]], constant: int = 60) -> dict[Key, float]:
+    """Reciprocal rank fusion: the sum of 1 / (constant + rank) over the lists that hold a key, best first.
+
+    Ties keep the order in which the keys first come. A list names each key once. Source: Cormack, Clarke, Buettcher,
+    "Reciprocal Rank Fusion outperforms Condorcet and individual Rank Learning Methods", SIGIR 2009.
+    """
+    fused: dict[Key, float] = {}
+    for ranked in lists:
+        for rank, key in enumerate(ranked, start=1):
+            fused[key] = fused.get(key, 0.0) + 1 / (constant + rank)
+    return dict(sorted(fused.items(), key=lambda item: -item[1]))

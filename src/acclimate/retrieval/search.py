@@ -9,7 +9,7 @@ from acclimate.embeddings.base import Embedder
 from acclimate.indexes.base import Match, TextIndex, VectorIndex, Vectors
 from acclimate.indexes.filters import Among
 from acclimate.retrieval.base import Retriever
-from acclimate.retrieval.fusion import convex
+from acclimate.retrieval.fusion import Fusion, convex, rrf
 from acclimate.types import Chunk, Hit
 
 _CHILDREN = 6  # small chunks looked at for each larger one wanted
@@ -58,26 +58,33 @@ class TextRetriever:
 
 @dataclass(frozen=True, slots=True)
 class HybridRetriever:
-    """Convex combination of dense and text scores over the best `candidates` rows of each."""
+    """Dense and text results fused, over the best `candidates` rows of each: by scores (convex) or by ranks (rrf)."""
 
     dense: DenseRetriever
     text: TextRetriever
     candidates: int
     dense_weight: float
+    fusion: Fusion = "convex"
 
     def retrieve(self, query: str, k: int) -> list[Hit]:
         """See `Retriever`."""
         if not query.strip():
             return []
-        depth, vector = max(k, self.candidates), self.dense.embedder.embed_queries([query])[0]
+        return _hits(self.matches(query, max(k, self.candidates))[:k], self.dense.fetch)
+
+    def matches(self, query: str, depth: int) -> list[Match]:
+        """The fused rows of the best `depth` of each side."""
+        vector = self.dense.embedder.embed_queries([query])[0]
         dense = {match.key: match.score for match in self.dense.search(vector, depth)}
         text = {match.key: match.score for match in self.text.matches(query, depth)}
+        if self.fusion == "rrf":
+            return [Match(key, score) for key, score in rrf([[*dense], [*text]]).items()]
         # What only one list holds is scored by the other index too: a missing score is not a bad one.
         found = {
             match.key: match.score for match in self.dense.index.scores(vector, sorted(text.keys() - dense.keys()))
         }
         worded = {match.key: match.score for match in self.text.index.scores(query, sorted(dense.keys() - text.keys()))}
-        return _hits(convex(dense | found, text | worded, self.dense_weight)[:k], self.dense.fetch)
+        return convex(dense | found, text | worded, self.dense_weight)
 
 
 @dataclass(frozen=True, slots=True)
