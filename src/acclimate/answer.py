@@ -9,6 +9,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from acclimate.models.base import Engine, OnText
 from acclimate.prompting.budget import Overflow, fit
@@ -21,6 +22,9 @@ from acclimate.prompting.templates import Template
 from acclimate.retrieval.base import Retriever
 from acclimate.types import Answer, Generation, Hit, Message, Prompt, Timings, Usage
 
+if TYPE_CHECKING:
+    from acclimate.prompting.structured import Shape  # its packages take 0.1 s, and most answers need no schema
+
 
 @dataclass(frozen=True, slots=True)
 class Answerer:
@@ -28,6 +32,7 @@ class Answerer:
 
     `k` passages are asked for; those that do not fit the window less what the answer may take are dropped, lowest rank
     first, or refused, as `overflow` says. `demonstrate` gives the solved examples of a few-shot recipe.
+    With a `shape` the answer is JSON.
     """
 
     recipe: Recipe
@@ -38,6 +43,7 @@ class Answerer:
     k: int
     overflow: Overflow = "drop-lowest"
     demonstrate: Demonstrate | None = None
+    shape: Shape | None = None
 
     def answer(self, question: str, on_text: OnText | None = None) -> Answer:
         """Answer `question`; pieces of the raw text go to `on_text` as they come, and end in the same `Answer`.
@@ -51,14 +57,37 @@ class Answerer:
             return self._nothing_found(question, clock, on_text)
         prompt = self.prompt(question, hits)
         written = self._write(prompt, clock.watch(on_text))
-        return self._assemble(question, resolve(written.text, prompt.passages), prompt, written, clock)
+        resolved, data = self._resolve(written.text, prompt)
+        return self._assemble(question, resolved, prompt, written, clock, data)
 
     def prompt(self, question: str, hits: Sequence[Hit]) -> Prompt:
         """The prompt for a question with these passages, as far as they fit."""
-        limit = self.engine.context_tokens - reserve(self.recipe, self.generation)
+        limit = self.engine.context_tokens - self.reserved
         return fit(hits, partial(self._render, question), self.engine.count, limit, self.overflow)
 
+    @property
+    def reserved(self) -> int:
+        """Tokens of the window that a prompt must leave free."""
+        if self.shape is None:
+            return reserve(self.recipe, self.generation)
+        from acclimate.prompting.structured import json_tokens
+
+        return json_tokens(self.generation)
+
+    def _resolve(self, text: str, prompt: Prompt) -> tuple[Resolved, Any]:
+        if self.shape is None:
+            return resolve(text, prompt.passages), None
+        from acclimate.prompting.structured import resolve_json
+
+        return resolve_json(text, prompt.passages)
+
     def _write(self, prompt: Prompt, on_text: OnText) -> Written:
+        if self.shape is not None:
+            from acclimate.prompting.structured import write_json
+
+            written = write_json(prompt.messages, self.engine.generate, self.generation, self.shape)
+            on_text(written.text)  # at once: what is wrong is not shown
+            return written
         if self.recipe.reasoning == "none":
             return write(self.recipe, prompt.messages, partial(self.engine.generate, on_text=on_text), self.generation)
         written = write(self.recipe, prompt.messages, self.engine.generate, self.generation)
@@ -71,20 +100,29 @@ class Answerer:
         return with_demonstrations(messages, [(self._turns(one.question, one.hits)[-1], one) for one in shown])
 
     def _turns(self, question: str, hits: Sequence[Hit]) -> tuple[Message, ...]:
-        values = {"question": question.strip()}
+        values = {"question": self._asked(question.strip())}
         if self.recipe.reads:
             values["passages"] = render_passages([hit.chunk for hit in hits])
         if self.recipe.reasoning == "two-stage":
             values["reasoning"] = ""  # filled in between the stages
         return self.template.render(values)
 
+    def _asked(self, question: str) -> str:
+        if self.shape is None:
+            return question
+        from acclimate.prompting.structured import ask_for
+
+        return ask_for(question, self.shape)
+
     def _nothing_found(self, question: str, clock: _Clock, on_text: OnText | None) -> Answer:
         """Without a passage there is nothing to read, so the model is not asked."""
         clock.watch(on_text)(REFUSAL)
         refusal = Resolved(REFUSAL, REFUSAL, True, ())
-        return self._assemble(question, refusal, Prompt((), 0), Written(REFUSAL, "", 0, 0, "stop"), clock)
+        return self._assemble(question, refusal, Prompt((), 0), Written(REFUSAL, "", 0, 0, "stop", calls=0), clock)
 
-    def _assemble(self, question: str, resolved: Resolved, prompt: Prompt, written: Written, clock: _Clock) -> Answer:
+    def _assemble(
+        self, question: str, resolved: Resolved, prompt: Prompt, written: Written, clock: _Clock, data: Any = None
+    ) -> Answer:
         return Answer(
             question=question,
             text=resolved.text,
@@ -97,6 +135,7 @@ class Answerer:
                 completion_tokens=written.completion_tokens,
                 passages_shown=len(prompt.passages),
                 passages_dropped=len(prompt.dropped),
+                calls=written.calls,
             ),
             timings=clock.stop(),
             recipe=self.recipe.name,
@@ -104,6 +143,7 @@ class Answerer:
             template=self.template.fingerprint,
             finish=written.finish,
             reasoning=written.reasoning,
+            data=data,
         )
 
 

@@ -42,6 +42,7 @@ if TYPE_CHECKING:  # comparing and tuning are not needed to ask
     from acclimate.adapting import Tuned
     from acclimate.evaluation.compare import Progress as CompareProgress
     from acclimate.evaluation.comparison import Comparison, Metric
+    from acclimate.prompting.structured import SchemaLike
     from acclimate.tuning.trainer import OnStep
 
 _INSTRUCTION_TOKENS = 256  # room for a template's own words and the question, where whole documents fill the window
@@ -225,13 +226,20 @@ class Project:
         return self.retriever(where).retrieve(query, k or self.settings.retrieval.k)
 
     def answer(
-        self, question: str, *, recipe: str | None = None, where: Filter = _ALL, on_text: OnText | None = None
+        self,
+        question: str,
+        *,
+        recipe: str | None = None,
+        where: Filter = _ALL,
+        schema: SchemaLike | None = None,
+        on_text: OnText | None = None,
     ) -> Answer:
         """Answer a question by a recipe (None: as `[answer]` says) from the documents that `where` leaves.
 
+        With a `schema` (JSON Schema, or a pydantic model) the answer is JSON by it, and `Answer.data` its value.
         See `Answerer.answer`.
         """
-        return self.answerer(recipe, where).answer(question, on_text)
+        return self.answerer(recipe, where, schema).answer(question, on_text)
 
     def compare(
         self,
@@ -312,9 +320,15 @@ class Project:
         """The documents that a filter leaves; nothing else may reach a prompt."""
         return self.library.paths(where, parse_rules(self.settings.documents.labels))
 
-    def answerer(self, recipe: str | None = None, where: Filter = _ALL) -> Answerer:
+    def answerer(self, recipe: str | None = None, where: Filter = _ALL, schema: SchemaLike | None = None) -> Answerer:
         """What answers by a recipe (None: as `[answer]` says) from the documents that `where` leaves, loaded."""
         model, chosen = self.settings.model, find_recipe(recipe or self.settings.answer.recipe)
+        shape = None
+        if schema is not None:
+            from acclimate.prompting.structured import read_shape  # its packages are not needed to ask for text
+
+            chosen.check_json()
+            shape = read_shape(schema)
         # The model loads while the library and the embedder do: together they take as long as the model alone.
         loading = self._loader.submit(self.engine, chosen.name)
         retriever: Retriever = self.retriever(where) if chosen.reads else _NoRetriever()
@@ -332,6 +346,7 @@ class Project:
             k=self.settings.retrieval.k,
             overflow=self.settings.answer.overflow,
             demonstrate=demonstrate,
+            shape=shape,
         )
 
     def _whole_documents(self, engine: Engine, limit: int, where: Filter) -> Retriever:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 ElementKind = Literal[
     "title", "heading", "paragraph", "list_item", "table", "code", "caption", "quote", "header", "footer"
@@ -133,7 +133,8 @@ class Generation:
     """How to generate.
 
     `max_tokens` bounds the new tokens; `temperature` 0 is greedy; `top_p` in (0, 1]; `stop` strings end the text and
-    are not part of it; `seed` makes sampling repeatable where the engine can (None: no seed).
+    are not part of it; `seed` makes sampling repeatable where the engine can (None: no seed). `schema` is a JSON
+    Schema, as JSON text, that the engine holds the text to while it is written ("": free text).
     """
 
     max_tokens: int = 256
@@ -141,6 +142,7 @@ class Generation:
     top_p: float = 1.0
     stop: tuple[str, ...] = ()
     seed: int | None = None
+    schema: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,12 +171,13 @@ class Prompt:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens of one answer, and how many passages were shown and dropped to fit the budget."""
+    """Tokens of one answer over all its `calls` of the model, and how many passages were shown and dropped to fit."""
 
     prompt_tokens: int
     completion_tokens: int
     passages_shown: int = 0
     passages_dropped: int = 0
+    calls: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,7 +215,7 @@ class Answer:
     `text` is the answer without citation marks; `marked` has them as the model wrote them, less those that point to no
     passage shown; `reasoning` is what the model wrote before it. `abstained` is True where the documents do not hold
     the answer. `template` is the prompt template's fingerprint. `finish` is "stop", "length" (cut at the token limit)
-    or "cancelled" (by the reader).
+    or "cancelled" (by the reader). `data` is the JSON value where a schema was given, and `text` the same as JSON text.
     """
 
     question: str
@@ -228,6 +231,7 @@ class Answer:
     template: str = ""
     finish: Literal["stop", "length", "cancelled"] = "stop"
     reasoning: str = ""
+    data: Any = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,6 +51,14 @@ def test_options_reach_the_server(engine, server):
     }
 
 
+def test_a_schema_reaches_the_server(engine, server):
+    engine.generate(ASK, Generation(max_tokens=7, schema='{"type":"object"}'))
+    wanted = {"type": "json_schema", "json_schema": {"name": "answer", "schema": {"type": "object"}}}
+    assert server.requests[-1]["response_format"] == wanted
+    engine.generate(ASK, Generation(max_tokens=7))
+    assert "response_format" not in server.requests[-1]
+
+
 def test_a_server_that_cuts_the_prompt_is_found_out(engine, server):
     long = [Message("user", "some words " * 400)]
     engine.generate(long, Generation(max_tokens=2))

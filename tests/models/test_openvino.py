@@ -1,6 +1,9 @@
 """The default engine, model and reader: contract, parity with PyTorch, adapters kept apart."""
 
+import json
+
 import gguf
+import jsonschema
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
@@ -166,3 +169,15 @@ def test_a_damaged_file_is_named(tmp_path):
     with pytest.raises(ModelError, match="there is no model file"):
         OpenVINOEngine(tmp_path / "none.gguf", tmp_path / "cache")
     assert not list((tmp_path / "cache").glob("building-*"))
+
+
+def test_json_keeps_to_its_schema_and_ends(model):
+    item = {"type": "object", "properties": {"name": {"type": "string"}, "size": {"type": "number"}}}
+    item |= {"required": ["name", "size"], "additionalProperties": False}
+    schema = {"type": "array", "items": item, "minItems": 2}
+    engine = make(model)
+    options = Generation(max_tokens=300, schema=json.dumps(schema))
+    done = engine.generate([Message("user", "Write.")], options)
+    assert done.finish == "stop"
+    jsonschema.validate(json.loads(done.text), schema)
+    engine.close()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -18,6 +20,7 @@ from acclimate.cli.output import (
     write_stdout,
 )
 from acclimate.cli.progress import download_bar
+from acclimate.errors import SettingsError
 from acclimate.indexes.filters import parse_filter
 from acclimate.project import Project
 from acclimate.prompting.recipes import PARTS
@@ -33,6 +36,12 @@ _PARTS = "\n".join(f"  {name:<17} {meaning}" for name, meaning in (PARTS | _NAME
     "--where", "where", multiple=True, metavar="KEY=VALUE", help="Only documents like path=handbook/* or date>=2025."
 )
 @click.option("--label", "labels", multiple=True, help="Only documents that are open to all or have this label.")
+@click.option(
+    "--schema",
+    "schema_file",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="Answer in JSON by the JSON Schema in this file.",
+)
 @click.option("--show-prompt", is_flag=True, help="Print the prompt as sent, to stderr.")
 @json_option
 @project_option
@@ -41,6 +50,7 @@ def command(
     recipe: str | None,
     where: tuple[str, ...],
     labels: tuple[str, ...],
+    schema_file: Path | None,
     show_prompt: bool,
     as_json: bool,
     folder: Path,
@@ -51,15 +61,33 @@ def command(
     if not question or not question.strip():
         raise click.UsageError('Give a question: acclimate ask "What is the refund period?"')
     wanted = parse_filter(where, labels or None)
+    schema = _read_schema(schema_file) if schema_file else None
     with download_bar() as on_bytes, Project.open(folder, on_bytes) as project:
         answer = project.answer(
-            question, recipe=recipe, where=wanted, on_text=None if as_json else AnswerStream(write_stdout)
+            question,
+            recipe=recipe,
+            where=wanted,
+            schema=schema,
+            on_text=None if as_json or schema else AnswerStream(write_stdout),
         )
     if show_prompt:
         for message in answer.prompt.messages:
             click.echo(f"--- {message.role}\n{message.content}", err=True)
     if as_json:
         echo_json(answer)
+    elif schema:
+        click.echo(answer.text)
     else:
         echo_sources(answer)
+    if not as_json:
         click.echo(" · ".join(f"{name} {value}" for name, value in summary(answer).items()), err=True)
+
+
+def _read_schema(file: Path) -> dict[str, Any]:
+    try:
+        schema = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise SettingsError(f"{file} is not JSON: {error}.") from error
+    if not isinstance(schema, dict):
+        raise SettingsError(f"{file} holds no JSON Schema: that is an object.")
+    return schema

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -107,6 +108,9 @@ class HTTPEngine:
         }
         if options.stop:
             request["stop"] = list(options.stop)
+        if options.schema:
+            named = {"name": "answer", "schema": json.loads(options.schema)}
+            request["response_format"] = {"type": "json_schema", "json_schema": named}
         if options.seed is not None:
             request["seed"] = options.seed
         return request

@@ -28,6 +28,7 @@ from acclimate.errors import EngineError, ModelError, PromptTooLongError
 from acclimate.models.base import OnText
 from acclimate.models.chat import ChatFormat
 from acclimate.models.gguf import ModelInfo, read_info, read_tokenizer
+from acclimate.models.grammar import grammar
 from acclimate.models.merge import needs_rewrite, rewrite
 from acclimate.types import Completion, Generation, Message
 
@@ -115,6 +116,9 @@ class OpenVINOEngine:
         config.stop_token_ids = self._stop_ids
         config.eos_token_id = min(self._stop_ids)
         config.apply_chat_template = False
+        if options.schema:
+            rules = grammar(options.schema, options.max_tokens)
+            config.structured_output_config = genai.StructuredOutputConfig(grammar=rules)
         config.do_sample = options.temperature > 0
         if config.do_sample:
             config.temperature = options.temperature

@@ -7,13 +7,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from tokenizers import Tokenizer
 from tokenizers.decoders import DecodeStream
 
-from acclimate.errors import MissingExtraError, ModelError, PromptTooLongError
+from acclimate.errors import EngineError, MissingExtraError, ModelError, PromptTooLongError
 from acclimate.models.base import OnText
 from acclimate.models.chat import ChatFormat
 from acclimate.models.gguf import read_info, read_tokenizer
+from acclimate.models.grammar import grammar
 from acclimate.types import Completion, Generation, Message
 
 
@@ -114,12 +116,48 @@ class TransformersEngine:
         else:
             generator.seed()
         step, cache = torch.tensor([ids], device=self._device), None
+        held = self._constraint(options) if options.schema else None
         for _ in range(options.max_tokens):
             output = self._model(input_ids=step, past_key_values=cache, use_cache=True, logits_to_keep=1)
             cache, logits = output.past_key_values, output.logits[0, -1].float()
+            if held is not None:
+                logits = held.mask(logits)
             token = int(logits.argmax()) if options.temperature == 0 else _sample(torch, logits, options, generator)
+            if held is not None:
+                held.take(token)
             yield token
             step = torch.tensor([[token]], device=self._device)
+
+    def _constraint(self, options: Generation) -> _Constraint:
+        return _Constraint(self._chat.tokenizer, min(self._stop_ids), grammar(options.schema, options.max_tokens))
+
+
+class _Constraint:
+    """Holds tokens to a grammar, by llguidance."""
+
+    def __init__(self, tokenizer: Tokenizer, stop: int, rules: str) -> None:
+        import llguidance
+        from llguidance.gbnf_to_lark import gbnf_to_lark
+
+        vocabulary = llguidance.LLTokenizer(tokenizer.to_str(), eos_token=stop)
+        self._matcher = llguidance.LLMatcher(vocabulary, gbnf_to_lark(rules))
+        self._stop, self._size = stop, vocabulary.vocab_size
+
+    def mask(self, logits: Any) -> Any:
+        """`logits` [v] with -inf where a token would break the grammar."""
+        allowed = np.unpackbits(
+            np.frombuffer(self._matcher.compute_bitmask(), np.uint8), count=self._size, bitorder="little"
+        )
+        if self._matcher.is_error():
+            raise EngineError(f"the grammar cannot be kept to: {self._matcher.get_error()}")
+        forbidden = logits.new_ones(len(logits), dtype=bool)  # also what the vocabulary is padded with
+        forbidden[: self._size] = logits.new_tensor(allowed == 0, dtype=bool)
+        return logits.masked_fill(forbidden, float("-inf"))
+
+    def take(self, token: int) -> None:
+        """Go on after a token that was written."""
+        if token != self._stop and not self._matcher.consume_token(token):
+            raise EngineError(f"the grammar cannot be kept to: {self._matcher.get_error()}")
 
 
 def _sample(torch: Any, logits: Any, options: Generation, generator: Any) -> int:

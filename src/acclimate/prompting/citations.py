@@ -64,6 +64,11 @@ def resolve(raw: str, passages: Sequence[Hit]) -> Resolved:
     return Resolved(text, marked.strip(), False, tuple(citations.values()))
 
 
+def cite_words(claim: str, passages: Sequence[Hit]) -> list[Citation]:
+    """A citation of the first passage that holds these words in order; [] where none does."""
+    return _cite(claim, [], passages)
+
+
 def _cite(claim: str, asked: Sequence[int], passages: Sequence[Hit]) -> list[Citation]:
     """Citations for one claim: the passages asked for that hold its words, else the first that does, else as asked."""
     shown = [number for number in dict.fromkeys(asked) if 1 <= number <= len(passages)]

@@ -45,6 +45,15 @@ class Recipe:
         """The adapter's name in the project: one that is trained on passages is another than one that is not."""
         return f"{self.adapter}+rag" if self.adapter and self.reads else self.adapter
 
+    def check_json(self) -> None:
+        """Raises SettingsError where the recipe cannot answer in JSON."""
+        if self.reasoning != "none" or self.few_shot:
+            raise SettingsError(
+                f"the recipe '{self.name}' cannot answer by a schema: JSON holds no reasoning, and solved examples are "
+                "no JSON.",
+                hint="Use 'rag', 'stuffing' or 'zero-shot'.",
+            )
+
     @property
     def template(self) -> str:
         """The name of its prompt template."""

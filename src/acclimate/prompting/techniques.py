@@ -31,6 +31,7 @@ class Written:
     prompt_tokens: int
     completion_tokens: int
     finish: Literal["stop", "length", "cancelled"]
+    calls: int = 1
 
 
 def reserve(recipe: Recipe, generation: Generation) -> int:
@@ -86,6 +87,7 @@ def _two_stages(messages: Sequence[Message], ask: Ask, generation: Generation) -
         reasoned.prompt_tokens + done.prompt_tokens,
         reasoned.completion_tokens + done.completion_tokens,
         done.finish,
+        calls=2,
     )
 
 
@@ -97,4 +99,5 @@ def _vote(written: Sequence[Written]) -> Written:
         chosen,
         prompt_tokens=sum(one.prompt_tokens for one in written),
         completion_tokens=sum(one.completion_tokens for one in written),
+        calls=len(written),
     )

@@ -1,0 +1,139 @@
+"""Answers as JSON by a schema: how they are asked for, checked, repaired once, and traced to the passages."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import jsonschema
+from jsonschema.exceptions import SchemaError, best_match
+from pydantic import BaseModel, ValidationError
+from referencing import Registry
+from referencing.exceptions import Unresolvable
+
+from acclimate.errors import EngineError, SettingsError
+from acclimate.prompting.citations import Resolved, cite_words
+from acclimate.prompting.techniques import Ask, Written
+from acclimate.prompting.templates import load_template
+from acclimate.types import Citation, Completion, Generation, Hit, Message
+
+JSON_TOKENS = 512
+"""Fewest tokens that a JSON answer may have: its names and punctuation come on top of what a plain answer has."""
+
+Fault = Callable[[object], str]
+SchemaLike = Mapping[str, Any] | type[BaseModel]
+"""A JSON Schema, or a pydantic model, whose own validators count too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """A schema as compact JSON text, and `fault`, which says what is wrong with a value ("" where nothing is)."""
+
+    schema: str
+    fault: Fault
+
+
+def read_shape(schema: SchemaLike) -> Shape:
+    """Raises SettingsError for what is no JSON Schema (draft 2020-12, or what `$schema` names)."""
+    model = schema if isinstance(schema, type) else None
+    plain: Any = model.model_json_schema() if model else schema
+    if not isinstance(plain, Mapping):
+        raise SettingsError(f"a JSON Schema is an object, not {type(plain).__name__}.")
+    kind = jsonschema.validators.validator_for(plain, default=jsonschema.Draft202012Validator)
+    try:
+        kind.check_schema(plain)
+    except SchemaError as error:
+        raise SettingsError(f"this is not a JSON Schema: {error.message} at {error.json_path}.") from error
+    registry: Registry[Any] = Registry()  # empty: nothing is fetched from anywhere
+    validator = kind(plain, registry=registry, format_checker=kind.FORMAT_CHECKER)
+
+    def fault(value: object) -> str:
+        try:
+            worst = best_match(validator.iter_errors(value))
+        except Unresolvable as error:
+            raise SettingsError(f"the schema refers to '{error.ref}', which is not in it.") from error
+        if worst is not None:
+            return f"{worst.json_path}: {worst.message}"
+        return _fault_by_model(model, value) if model else ""
+
+    return Shape(json.dumps(plain, ensure_ascii=False, separators=(",", ":")), fault)
+
+
+def ask_for(question: str, shape: Shape) -> str:
+    """A question with the wish for JSON, which stands where a recipe's template has its question."""
+    return load_template("schema").render({"question": question, "schema": shape.schema})[0].content
+
+
+def write_json(messages: Sequence[Message], ask: Ask, generation: Generation, shape: Shape) -> Written:
+    """Ask for JSON, held to the schema by the engine; what the check finds wrong is sent back once.
+
+    Raises EngineError where the second try is wrong too or was cut at the token limit.
+    """
+    held = replace(generation, max_tokens=json_tokens(generation), schema=shape.schema)
+    done = ask(messages, held)
+    wrong, calls, read, written = _fault(done, shape), 1, done.prompt_tokens, done.completion_tokens
+    if wrong and done.finish != "cancelled":
+        turn = load_template("schema-repair").render({"fault": wrong})[0]
+        # A cut text is not sent back: it would fill the window, and the model would only write it again.
+        before = [*messages, Message("assistant", done.text), turn] if done.finish == "stop" else [*messages, turn]
+        done = ask(before, held)
+        wrong, calls = _fault(done, shape), 2
+        read, written = read + done.prompt_tokens, written + done.completion_tokens
+    if wrong and done.finish != "cancelled":
+        raise EngineError(
+            f"the JSON is still wrong after one repair: {wrong}",
+            hint="Raise [model] max_tokens, or bound the schema's strings and lists (maxLength, maxItems)."
+            if done.finish == "length"
+            else "Make the schema simpler, or use a larger model.",
+        )
+    return Written(done.text, "", read, written, done.finish, calls)
+
+
+def json_tokens(generation: Generation) -> int:
+    """Tokens that a JSON answer may have."""
+    return max(generation.max_tokens, JSON_TOKENS)
+
+
+def resolve_json(text: str, passages: Sequence[Hit]) -> tuple[Resolved, Any]:
+    """The value, and citations of the places where its strings and numbers stand in the passages."""
+    try:
+        value = json.loads(text)
+    except ValueError:  # cancelled by the reader
+        return Resolved(text, text, False, ()), None
+    citations: dict[int, Citation] = {}
+    leaves = list(_leaves(value))
+    for leaf in leaves:
+        for citation in cite_words(leaf, passages):
+            citations.setdefault(citation.number, citation)
+    return Resolved(text, text, not leaves, tuple(citations[number] for number in sorted(citations))), value
+
+
+def _fault(done: Completion, shape: Shape) -> str:
+    if done.finish == "length":
+        return f"it was cut after {done.completion_tokens} tokens; write shorter values"
+    try:
+        return shape.fault(json.loads(done.text))
+    except ValueError as error:
+        return f"it is not JSON: {error}"
+
+
+def _fault_by_model(model: type[BaseModel], value: object) -> str:
+    try:
+        model.model_validate(value)
+    except ValidationError as error:
+        first = error.errors()[0]
+        return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+    return ""
+
+
+def _leaves(value: object) -> Iterator[str]:
+    """Strings and numbers of a JSON value that say something."""
+    if isinstance(value, str) and value.strip():
+        yield value
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        yield str(value)
+    elif isinstance(value, list | dict):
+        for inner in value.values() if isinstance(value, dict) else value:
+            yield from _leaves(inner)

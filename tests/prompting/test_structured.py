@@ -1,0 +1,113 @@
+"""JSON answers: checked, repaired once, traced to the passages."""
+
+import json
+
+import pytest
+from pydantic import BaseModel, field_validator
+
+from acclimate.answer import Answerer
+from acclimate.errors import EngineError, SettingsError
+from acclimate.prompting.recipes import find_recipe
+from acclimate.prompting.structured import JSON_TOKENS, read_shape
+from acclimate.prompting.templates import load_template
+from acclimate.testing.models import ScriptedEngine
+from acclimate.types import Chunk, Generation, Hit
+
+TEXTS = ("Refunds take 14 days.", "The office is in Aarhus, at the harbour.")
+SCHEMA = {
+    "type": "object",
+    "properties": {"days": {"type": "integer"}, "city": {"type": "string"}},
+    "required": ["days", "city"],
+}
+
+
+class Refund(BaseModel):
+    days: int
+    city: str
+
+    @field_validator("days")
+    @classmethod
+    def _a_fortnight(cls, value):
+        if value != 14:
+            raise ValueError("days are 14")
+        return value
+
+
+class Fixed:
+    def retrieve(self, query, k):
+        return [
+            Hit(Chunk(f"c{n}", f"{n}.md", 10, 10 + len(t), t, f"Title {n}"), 1.0, n) for n, t in enumerate(TEXTS, 1)
+        ][:k]
+
+
+def answerer(*texts, schema=SCHEMA, recipe="rag"):
+    said = iter(texts)
+    chosen = find_recipe(recipe)
+    engine = ScriptedEngine(lambda _: next(said))
+    shape = read_shape(schema)
+    return Answerer(chosen, load_template(chosen.template), engine, Fixed(), Generation(max_tokens=20), 3, shape=shape)
+
+
+def test_the_value_is_given_and_its_words_are_cited():
+    subject = answerer('{"days": 14, "city": "Aarhus"}')
+    answer = subject.answer("How long, and where?")
+    assert answer.data == {"days": 14, "city": "Aarhus"}
+    assert json.loads(answer.text) == answer.data
+    assert [(c.number, c.quote) for c in answer.citations] == [(1, TEXTS[0]), (2, TEXTS[1])]
+    assert answer.usage.calls == 1
+    last = subject.engine.prompts[0][-1].content
+    assert '"required":["days","city"]' in last
+    assert last.index("How long, and where?") < last.index('"required"')
+
+
+def test_what_is_wrong_is_sent_back_once():
+    subject = answerer('{"days": "14", "city": "Aarhus"}', '{"days": 14, "city": "Aarhus"}')
+    answer = subject.answer("How long?")
+    assert answer.usage.calls == 2
+    assert "$.days: '14' is not of type 'integer'" in subject.engine.prompts[1][-1].content
+    assert subject.engine.prompts[1][-2].content == '{"days": "14", "city": "Aarhus"}'
+    assert answer.usage.prompt_tokens == sum(subject.engine.count(prompt) for prompt in subject.engine.prompts)
+
+
+def test_a_second_fault_is_an_error_with_a_remedy():
+    with pytest.raises(EngineError, match="after one repair") as caught:
+        answerer("no", "no").answer("How long?")
+    assert "larger model" in caught.value.hint
+
+
+def test_json_cut_at_the_limit_names_the_limit():
+    cut = '{"city": "' + "a " * (JSON_TOKENS + 5)
+    with pytest.raises(EngineError, match=f"cut after {JSON_TOKENS} tokens") as caught:
+        answerer(cut, cut).answer("How long?")
+    assert "max_tokens" in caught.value.hint
+    assert answerer(cut, '{"days": 1, "city": ""}').answer("How long?").usage.calls == 2
+
+
+def test_a_pydantic_model_checks_with_its_own_validators():
+    subject = answerer('{"days": 3, "city": "Aarhus"}', '{"days": 14, "city": "Aarhus"}', schema=Refund)
+    answer = subject.answer("How long?")
+    assert Refund.model_validate(answer.data).days == 14
+    assert "days are 14" in subject.engine.prompts[1][-1].content
+
+
+def test_no_value_at_all_is_a_refusal():
+    schema = {"type": "object", "properties": {"days": {"type": ["integer", "null"]}}}
+    answer = answerer('{"days": null}', schema=schema).answer("How long?")
+    assert (answer.abstained, answer.data, answer.citations) == (True, {"days": None}, ())
+
+
+@pytest.mark.parametrize("schema", [{"type": "nothing"}, {"properties": 3}])
+def test_what_is_no_schema_is_refused(schema):
+    with pytest.raises(SettingsError, match="not a JSON Schema"):
+        read_shape(schema)
+
+
+def test_nothing_is_fetched_for_a_schema():
+    with pytest.raises(SettingsError, match="not in it"):
+        read_shape({"$ref": "http://127.0.0.1:9/x.json"}).fault({})
+
+
+@pytest.mark.parametrize("recipe", ["cot", "zero-shot-cot", "rag+few-shot"])
+def test_recipes_that_cannot_are_named(recipe):
+    with pytest.raises(SettingsError, match="schema"):
+        find_recipe(recipe).check_json()
