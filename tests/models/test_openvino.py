@@ -1,6 +1,7 @@
 """The default engine, model and reader: contract, parity with PyTorch, adapters kept apart."""
 
 import json
+from dataclasses import replace
 
 import gguf
 import jsonschema
@@ -177,7 +178,8 @@ def test_json_keeps_to_its_schema_and_ends(model):
     schema = {"type": "array", "items": item, "minItems": 2}
     engine = make(model)
     options = Generation(max_tokens=300, schema=json.dumps(schema))
-    done = engine.generate([Message("user", "Write.")], options)
+    done = engine.generate([Message("user", "List two towns in Denmark with their size as JSON.")], options)
     assert done.finish == "stop"
     jsonschema.validate(json.loads(done.text), schema)
+    assert engine.generate([Message("user", "Write.")], replace(options, max_tokens=5)).finish == "length"
     engine.close()

@@ -21,7 +21,7 @@ _Path = tuple[str, ...]  # the references that lead to a place in the schema
 # Characters of a string and items of a list: the widest that fits the tokens. Long
 # repetitions cost: a grammar with strings of 24, 64, 160 characters compiles in 0.2, 0.5, 1.0 s.
 _BOUNDS = ((64, 8), (32, 4), (24, 2))
-_CHARACTERS_PER_TOKEN = 2.5  # of JSON, cautious
+_CHARACTERS_PER_TOKEN = 1.3  # of JSON full of digits, a token each
 _DEPTH = 2  # how often a schema may contain itself
 _DIGITS = 12
 _FORMATS = {
@@ -39,6 +39,7 @@ _CHARACTER = r'[^"\\\x00-\x1f\x7f] | "\\" ["\\/bfnrt]'
 def grammar(schema: str, max_tokens: int) -> str:
     """The grammar of the JSON texts of a schema (JSON text), bounded so that they fit about `max_tokens`.
 
+    That is no promise: scripts other than Latin can take two tokens a character. What is cut then ends by "length".
     Raises SettingsError for a schema that no finite text meets or that refers outside itself.
     """
     root = json.loads(schema)
