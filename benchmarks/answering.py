@@ -23,9 +23,9 @@ from pathlib import Path
 from typing import Any
 
 from acclimate.evaluation.metrics import Score, score, summarise
-from acclimate.evaluation.questions import read_questions
 from acclimate.models.fetch import resolve
 from acclimate.project import Project
+from acclimate.questions.file import read_questions
 from acclimate.types import Answer, Hit, Question
 from benchmarks.harness import PEERS, emit, machine, require_peers
 

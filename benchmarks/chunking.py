@@ -18,10 +18,10 @@ from typing import Any
 
 from acclimate.chunking.chunkers import CHUNKERS, Cut, make_chunker
 from acclimate.documents.sandbox import Sandbox
-from acclimate.evaluation.questions import read_questions
 from acclimate.indexes.library import Library
 from acclimate.ingest import ingest
 from acclimate.project import Project
+from acclimate.questions.file import read_questions
 from acclimate.retrieval.search import DenseRetriever, HybridRetriever, ParentRetriever, TextRetriever
 from acclimate.types import Hit, Question
 from benchmarks.harness import emit, machine

@@ -8,7 +8,7 @@ import pytest
 from acclimate.chunking.chunkers import Cut, make_chunker
 from acclimate.documents.parsers import parse
 from acclimate.evaluation.metrics import normalise
-from acclimate.evaluation.questions import read_questions
+from acclimate.questions.file import read_questions
 from acclimate.testing.chunking import check_chunks, no_embedder, word_spans
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "halden"

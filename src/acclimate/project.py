@@ -17,7 +17,6 @@ from acclimate.answer import Answerer
 from acclimate.chunking.chunkers import Cut, make_chunker
 from acclimate.embeddings.base import Embedder
 from acclimate.errors import ProjectError, SettingsError
-from acclimate.evaluation.questions import read_questions
 from acclimate.indexes.filters import Filter, parse_rules
 from acclimate.indexes.library import Library
 from acclimate.indexes.stores import Server, open_indexes
@@ -30,6 +29,7 @@ from acclimate.prompting.passages import REFUSAL
 from acclimate.prompting.recipes import Recipe, find_recipe
 from acclimate.prompting.techniques import reserve
 from acclimate.prompting.templates import load_template
+from acclimate.questions.file import read_questions
 from acclimate.retrieval.base import Retriever
 from acclimate.retrieval.diversity import DiverseRetriever
 from acclimate.retrieval.neighbours import NeighbourRetriever

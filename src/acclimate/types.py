@@ -239,7 +239,8 @@ class Question:
     """A question with its reference answers and evidence, as in `questions.jsonl`.
 
     `answers` is empty where unanswerable; `document` is the path under documents/, or None; `evidence` is exact
-    text of that document, or None; `kind` and `split` are empty where the set does not say.
+    text of that document, or None; `kind` and `split` are empty where the set does not say. `documents` are all that an
+    answer needs, where that is more than one. `status` is what a reviewer said: "", "accepted" or "rejected".
     """
 
     id: str
@@ -250,3 +251,5 @@ class Question:
     answerable: bool = True
     kind: str = ""
     split: str = ""
+    documents: tuple[str, ...] = ()
+    status: str = ""

@@ -1,15 +1,12 @@
 """Scores against values computed by hand, by the rules of SQuAD's official script."""
 
-import json
 from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 from rouge_score import rouge_scorer
 
-from acclimate.errors import SettingsError
 from acclimate.evaluation.metrics import exact_match, f1, groundedness, normalise, rouge_l, score, summarise
-from acclimate.evaluation.questions import read_questions
 from acclimate.types import Chunk, Citation, Hit, Prompt, Question
 
 
@@ -63,24 +60,6 @@ def test_abstention():
     assert (found.em, found.abstention_precision, found.abstention_recall, found.abstention_f1) == (0.5, 0.5, 0.5, 0.5)
     with pytest.raises(ValueError, match="no scores"):
         summarise([])
-
-
-@pytest.mark.parametrize(
-    ("line", "part"),
-    [
-        ("{", "line 2"),
-        ('{"question": "Q?"}', "'id' is missing"),
-        ('{"id": "a", "question": "Q?", "answers": ["x"]}', "a second time"),
-        ('{"id": "b", "question": "Q?"}', "needs answers"),
-        ('{"id": "b", "question": " ", "answers": ["x"]}', "is empty"),
-        ("[]", "line 2"),
-    ],
-)
-def test_a_bad_line_is_named(tmp_path, line, part):
-    good = json.dumps({"id": "a", "question": "Q?", "answers": ["x"]})
-    (tmp_path / "q.jsonl").write_text(f"{good}\n{line}\n")
-    with pytest.raises(SettingsError, match=part):
-        read_questions(tmp_path / "q.jsonl")
 
 
 @pytest.mark.parametrize(
