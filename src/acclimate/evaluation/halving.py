@@ -1,0 +1,247 @@
+"""Successive halving: the best of many candidates by scores on questions, for a budget of calls or minutes.
+
+All candidates answer a few questions, the better part of them goes on to more, until few have answered many. Source:
+Jamieson and Talwalkar, "Non-stochastic Best Arm Identification and Hyperparameter Optimization", arXiv 1502.07943; the
+questions of earlier rounds count on, as in Li et al., "Hyperband", arXiv 1603.06560. This file knows neither recipes
+nor prompts: a candidate is a name, and a callback scores it.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from acclimate.errors import SettingsError
+
+KEEP = 3
+"""One of so many candidates goes on to the next round."""
+LEAST = 4
+"""Fewest questions that candidates are told apart by."""
+
+Scorer = Callable[[str, str], float]
+"""The score of a candidate on an item, higher is better; asked item by item, so keep loaded what a candidate needs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """What a search may use: calls of the scorer, minutes that they take, or both; None: no such bound."""
+
+    calls: int | None = None
+    minutes: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One call: `score` of `candidate` on `item`, and the seconds it took."""
+
+    candidate: str
+    item: str
+    score: float
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """What a round ended with: the mean score of each candidate over the same `items` (a count), and who went on."""
+
+    number: int
+    items: int
+    means: Mapping[str, float]
+    kept: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The winner, the rounds, and the scores by candidate and item; calls and seconds count those of resumed runs."""
+
+    winner: str
+    rounds: tuple[Round, ...]
+    scores: Mapping[str, Mapping[str, float]]
+    calls: int
+    seconds: float
+
+    def paired(self, first: str, second: str) -> tuple[list[str], list[float], list[float]]:
+        """The items that both candidates answered, and the scores of each."""
+        shared = [item for item in self.scores[first] if item in self.scores[second]]
+        return shared, [self.scores[first][item] for item in shared], [self.scores[second][item] for item in shared]
+
+
+class Trace:
+    """Trials in a file of JSON lines, each on the disk before the next begins; `None`: kept in memory only."""
+
+    def __init__(self, file: Path | None = None) -> None:
+        self.trials: dict[tuple[str, str], Trial] = {}
+        self._rounds: list[dict[str, object]] = []
+        self._out = None
+        if file is None:
+            return
+        file.parent.mkdir(parents=True, exist_ok=True)
+        whole = (
+            [line for line in file.read_bytes().splitlines(keepends=True) if line.endswith(b"\n")]
+            if file.exists()
+            else []
+        )
+        for line in whole:
+            row = json.loads(line)
+            if "item" in row:
+                self.trials[row["candidate"], row["item"]] = Trial(**row)
+            else:
+                self._rounds.append(row)
+        self._out = file.open("r+b" if file.exists() else "w+b")
+        self._out.truncate(sum(map(len, whole)))  # a line that was cut by a stop
+        self._out.seek(0, 2)
+
+    def add(self, entry: Trial | Round) -> None:
+        """Keep a trial, or note how a round ended."""
+        line = json.dumps(asdict(entry), ensure_ascii=False)
+        if isinstance(entry, Trial):
+            self.trials[entry.candidate, entry.item] = entry
+        elif (row := json.loads(line)) in self._rounds:  # of the run that is resumed
+            return
+        else:
+            self._rounds.append(row)
+        if self._out is not None:
+            self._out.write(line.encode() + b"\n")
+            self._out.flush()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._out is not None:
+            self._out.close()
+
+
+def halve(
+    candidates: Sequence[str],
+    items: Sequence[str],
+    scorer: Scorer,
+    budget: Budget,
+    trace: Trace,
+    on_trial: Callable[[Trial, int], None] | None = None,
+) -> Found:
+    """The best of `candidates` on `items`, which are taken in the order given: shuffle them before.
+
+    The first candidate is the baseline: it stays to the end, so that the winner's gain over it is measured on the same
+    items; ties go to the earlier candidate. What the trace holds is not scored again, but counts: a search that was
+    stopped ends as it would have. An error of the scorer ends the search, and the trace keeps what was scored before.
+    `on_trial` hears of each new trial, and how many calls are planned at most.
+
+    Raises SettingsError for fewer than two candidates, for names that come twice, and where the budget is not enough
+    for `LEAST` items in the first round.
+    """
+    if len(set(candidates)) != len(candidates) or len(candidates) < 2:
+        raise SettingsError(f"a search needs two or more different candidates, not {len(candidates)}.")
+    search = _Search(scorer, trace, budget, on_trial)
+    plan = plan_rounds(len(candidates), len(items), budget.calls)
+    search.planned = sum(stage.calls for stage in plan)
+    left, rounds, seen, until = list(candidates), [], 0, 0
+    for number, stage in enumerate(plan, start=1):
+        until += stage.calls
+        deadline = None if budget.minutes is None else budget.minutes * 60 * until / search.planned
+        seen = search.ask(left, items[:seen], items[seen : stage.items], deadline)
+        means = {name: search.mean(name, items[:seen]) for name in left}
+        best = sorted(left[1:], key=lambda name: (-means[name], candidates.index(name)))[: stage.kept]
+        kept = [left[0], *best]
+        if number == len(plan):
+            kept = [min(left, key=lambda name: (-means[name], candidates.index(name)))]
+        rounds.append(Round(number, seen, means, tuple(kept)))
+        trace.add(rounds[-1])
+        left = kept
+    return Found(left[0], tuple(rounds), search.scores, search.calls, search.seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A round as planned: the items that its candidates will have answered at its end, the calls that it takes, and
+    how many go on beside the baseline."""
+
+    items: int
+    calls: int
+    kept: int
+
+
+def plan_rounds(candidates: int, items: int, calls: int | None) -> list[Stage]:
+    """Rounds in which the candidates fall to about a third and the items grow threefold, within `calls`.
+
+    The last round has as many of the items as the calls allow. Raises SettingsError where that is fewer than `LEAST`
+    in the first round, or where there are fewer items.
+    """
+    if items < LEAST:
+        raise SettingsError(f"{items} questions are too few to choose by; {LEAST} are the least.")
+    sizes = [candidates]
+    while sizes[-1] > KEEP + 1:
+        sizes.append(1 + max(1, math.ceil((sizes[-1] - 1) / KEEP)))
+
+    def lay(last: int) -> list[Stage]:
+        stages, before = [], 0
+        for place, size in enumerate(sizes):
+            asked = min(last, max(LEAST, before, math.ceil(last / KEEP ** (len(sizes) - 1 - place))))
+            goes_on = sizes[place + 1] - 1 if place + 1 < len(sizes) else 0
+            stages.append(Stage(asked, size * (asked - before), goes_on))
+            before = asked
+        return stages
+
+    for last in range(items, LEAST - 1, -1):
+        stages = lay(last)
+        if calls is None or sum(stage.calls for stage in stages) <= calls:
+            return stages
+    least = sum(stage.calls for stage in lay(LEAST))
+    raise SettingsError(
+        f"{calls} calls are too few for {candidates} candidates; {least} are the least.",
+        hint=f"Give {least} calls or more, or fewer candidates.",
+    )
+
+
+@dataclass(slots=True)
+class _Search:
+    scorer: Scorer
+    trace: Trace
+    budget: Budget
+    on_trial: Callable[[Trial, int], None] | None
+    planned: int = 0
+    calls: int = 0
+    seconds: float = 0.0
+    scores: dict[str, dict[str, float]] = field(default_factory=dict)
+
+    def ask(self, left: Sequence[str], seen: Sequence[str], new: Sequence[str], deadline: float | None) -> int:
+        """Score the candidates item by item, all on one before the next; how many items they have then."""
+        done = len(seen)
+        for item in new:
+            if deadline is not None and self.seconds >= deadline:
+                break
+            for name in left:
+                self._try(name, item)
+            done += 1
+        if done < LEAST:
+            raise SettingsError(
+                f"{self.budget.minutes:g} minutes were enough for {done} questions with {len(left)} candidates; "
+                f"{LEAST} are the least.",
+                hint="Give more minutes: what is done is kept. Or give fewer candidates.",
+            )
+        return done
+
+    def mean(self, name: str, items: Sequence[str]) -> float:
+        """Of a candidate's scores on these items."""
+        return sum(self.scores[name][item] for item in items) / len(items)
+
+    def _try(self, name: str, item: str) -> None:
+        trial = self.trace.trials.get((name, item))
+        if trial is None:
+            started = time.perf_counter()
+            score = self.scorer(name, item)
+            trial = Trial(name, item, score, time.perf_counter() - started)
+            self.trace.add(trial)
+            if self.on_trial:
+                self.on_trial(trial, self.planned)
+        self.calls += 1
+        self.seconds += trial.seconds
+        self.scores.setdefault(name, {})[item] = trial.score
