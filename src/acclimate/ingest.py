@@ -194,7 +194,7 @@ def _walk(root: Path, include: Sequence[str], exclude: Sequence[str]) -> dict[st
         hidden = any(part.startswith(".") for part in path.split("/"))
         if hidden or not file.is_file() or not file.resolve().is_relative_to(inside):
             continue
-        if _matches(path, include) and not _matches(path, exclude):
+        if matches(path, include) and not matches(path, exclude):
             found[path] = file
     return found
 
@@ -203,7 +203,7 @@ def _raise(error: OSError) -> None:
     raise error
 
 
-def _matches(path: str, patterns: Iterable[str]) -> bool:
+def matches(path: str, patterns: Iterable[str]) -> bool:
     """Glob patterns as in .gitignore: `**/` also stands for no folder at all."""
     return any(fnmatch(path, pattern) or fnmatch(path, pattern.removeprefix("**/")) for pattern in patterns)
 

@@ -165,6 +165,28 @@ class AnswerSettings(_Section):
     )
 
 
+class ServeSettings(_Section):
+    """The server, `acclimate serve`."""
+
+    host: str = Field(default="127.0.0.1", description="address to listen on; others than this machine need keys")
+    port: int = Field(default=8080, ge=0, le=65535, description="port to listen on; 0: any that is free")
+    hosts: tuple[str, ...] = Field(
+        default=(), description='names that browsers may reach it by, like "docs.example.org"; this machine always may'
+    )
+    origins: tuple[str, ...] = Field(
+        default=(), description='web pages elsewhere that may call it, like "https://chat.example.org"'
+    )
+    parallel: int = Field(
+        default=0, ge=0, le=256, description="answers written at once; 0: one on this CPU, 16 by a server"
+    )
+    queue: int = Field(default=64, ge=0, le=10_000, description="answers that may wait; more are told to come again")
+    requests_per_minute: int = Field(default=600, ge=1, description="requests of one key, in a minute")
+    max_upload_mb: int = Field(default=100, ge=1, description="largest upload, in MB")
+    receive_seconds: float = Field(default=20.0, gt=0, description="longest silence of a client that sends, in seconds")
+    tls_cert: Path | None = Field(default=None, description="certificate chain (PEM), relative to this file")
+    tls_key: Path | None = Field(default=None, description="its private key (PEM), relative to this file")
+
+
 class Settings(BaseSettings):
     """Everything a project decides. Sections and keys are those of `acclimate.toml`."""
 
@@ -183,6 +205,7 @@ class Settings(BaseSettings):
     retrieval: RetrievalSettings = RetrievalSettings()
     model: ModelSettings = ModelSettings()
     answer: AnswerSettings = AnswerSettings()
+    serve: ServeSettings = ServeSettings()
 
     @classmethod
     def settings_customise_sources(

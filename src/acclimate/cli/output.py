@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 
 import click
 
+from acclimate.prompting.citations import Unmarked
 from acclimate.prompting.recipes import find_recipe
 from acclimate.types import Answer
 
@@ -48,22 +48,14 @@ def _plain(value: object) -> object:
 
 
 class AnswerStream:
-    """Prints a raw answer as it comes, without its citation marks: those are checked when it is complete."""
-
-    _PARTIAL = re.compile(r"\s*(\[[\d\s,;]*)?$")
-    _MARK = re.compile(r"\s*\[[\d\s,;]+\]")
+    """Prints a raw answer as it comes, without its citation marks."""
 
     def __init__(self, write: Callable[[str], None]) -> None:
-        self._write = write
-        self._held = ""
+        self._write, self._unmarked = write, Unmarked()
 
     def __call__(self, piece: str) -> bool:
-        """Take the next piece; what may still become a mark is held back."""
-        text = self._MARK.sub("", self._held + piece)
-        match = self._PARTIAL.search(text)
-        cut = match.start() if match else len(text)
-        self._held = text[cut:]
-        self._write(text[:cut])
+        """Take the next piece."""
+        self._write(self._unmarked(piece))
         return True
 
 

@@ -9,16 +9,21 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from queue import LifoQueue
 from threading import Lock
-from typing import Any
+from typing import Any, TypeVar
 
 from acclimate.documents.parsers import OnPage
-from acclimate.documents.wire import unpack_document
+from acclimate.documents.render import PageImage
+from acclimate.documents.wire import unpack_document, unpack_page
 from acclimate.errors import DocumentError
 from acclimate.types import Document
+
+T = TypeVar("T")
+Unpack = Callable[[dict[str, Any]], T]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +58,19 @@ class Sandbox:
             raise DocumentError(
                 f"{path} has {size / 1e6:,.0f} MB; {self.limits.file_mb:,} are allowed.", hint="[documents] max_file_mb"
             )
+        return self._ask(file, path, {}, lambda answer: unpack_document(answer["document"]), on_page)
+
+    def show(self, file: Path, path: str, number: int, pixels: int, quote: str = "") -> PageImage:
+        """See `acclimate.documents.render.render_page`."""
+        show = {"number": number, "pixels": pixels, "quote": quote}
+        return self._ask(file, path, {"show": show}, lambda answer: unpack_page(answer["picture"]), None)
+
+    def _ask(self, file: Path, path: str, what: dict[str, Any], unpack: Unpack[T], on_page: OnPage | None) -> T:
         worker = self._idle.get()
         try:
             if worker is None or not worker.alive:
                 worker = self._start()
-            return worker.parse(file, path, on_page)
+            return worker.ask(file, path, what, unpack, on_page)
         finally:
             self._idle.put(worker)
 
@@ -101,17 +114,17 @@ class _Worker:
         self._process.communicate()
         self._folder.cleanup()
 
-    def parse(self, file: Path, path: str, on_page: OnPage | None) -> Document:
-        """See `Sandbox`. Ends the process where the file broke a limit or it."""
+    def ask(self, file: Path, path: str, what: dict[str, Any], unpack: Unpack[T], on_page: OnPage | None) -> T:
+        """The answer to one request, unpacked. Ends the process where the file broke a limit or it."""
         stdin = self._process.stdin
         assert stdin is not None  # noqa: S101 - a pipe was asked for
         try:
-            stdin.write(json.dumps({"file": str(file.resolve()), "path": path}).encode() + b"\n")
+            stdin.write(json.dumps({"file": str(file.resolve()), "path": path} | what).encode() + b"\n")
             stdin.flush()
             answer = self._answer(path, on_page)
             if "error" in answer:
                 raise DocumentError(answer["error"], hint=answer.get("hint") or "")
-            return unpack_document(answer["document"])
+            return unpack(answer)
         except (OSError, ValueError, KeyError, TypeError) as error:
             self.close()
             raise DocumentError(

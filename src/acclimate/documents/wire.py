@@ -1,9 +1,11 @@
-"""Documents as plain JSON values, between the parsing process and ours: never a pickle."""
+"""Documents and pictures of pages as plain JSON values, between the parsing process and ours: never a pickle."""
 
 from __future__ import annotations
 
+import base64
 from typing import Any
 
+from acclimate.documents.render import PageImage
 from acclimate.types import Box, Document, Element
 
 
@@ -42,3 +44,16 @@ def unpack_document(values: dict[str, Any]) -> Document:
         page_starts=tuple(map(int, values["page_starts"])),
         metadata={str(key): str(value) for key, value in values["metadata"].items()},
     )
+
+
+def pack_page(page: PageImage) -> dict[str, Any]:
+    """The page as JSON values."""
+    boxes = [[box.left, box.top, box.right, box.bottom] for box in page.boxes]
+    return {"png": base64.b64encode(page.png).decode(), "size": [page.width, page.height], "boxes": boxes}
+
+
+def unpack_page(values: dict[str, Any]) -> PageImage:
+    """The page from JSON values."""
+    width, height = values["size"]
+    boxes = tuple(Box(*map(float, box)) for box in values["boxes"])
+    return PageImage(base64.b64decode(values["png"], validate=True), float(width), float(height), boxes)

@@ -1,4 +1,5 @@
-"""The process that parses: reads file names from standard input, writes documents to standard output, one JSON a line.
+"""The process that parses, and pictures pages: reads file names from standard input, writes documents to standard
+output, one JSON a line.
 
 Before the first file it gives up what parsing does not need: memory and file size beyond limits, sockets, other
 programs, and writing outside its own temporary folder. Started by `sandbox`; see there for the limits.
@@ -15,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from acclimate.documents.parsers import parse
-from acclimate.documents.wire import pack_document
+from acclimate.documents.render import render_page
+from acclimate.documents.wire import pack_document, pack_page
 from acclimate.errors import DocumentError
 
 _FORBIDDEN = ("socket.", "subprocess.", "os.system", "os.exec", "os.posix_spawn", "os.fork", "os.startfile", "pty.")
@@ -42,6 +44,9 @@ def main() -> None:
     for line in sys.stdin:
         asked = json.loads(line)
         try:
+            if "show" in asked:
+                tell({"picture": pack_page(render_page(Path(asked["file"]), asked["path"], **asked["show"]))})
+                continue
             document = parse(
                 Path(asked["file"]), asked["path"], lambda done, total: tell({"page": done, "pages": total})
             )

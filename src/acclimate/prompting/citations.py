@@ -31,6 +31,24 @@ class Resolved:
     citations: tuple[Citation, ...]
 
 
+class Unmarked:
+    """Takes a raw text piece by piece and gives it without its marks: those are checked when it is complete."""
+
+    _PARTIAL = re.compile(r"\s*(\[[\d\s,;]*)?$")
+    _ANY = re.compile(r"\s*\[[\d\s,;]+\]")
+
+    def __init__(self) -> None:
+        self._held = ""
+
+    def __call__(self, piece: str) -> str:
+        """What is certain after the next piece; what may still become a mark is held back."""
+        text = self._ANY.sub("", self._held + piece)
+        match = self._PARTIAL.search(text)
+        cut = match.start() if match else len(text)
+        self._held = text[cut:]
+        return text[:cut]
+
+
 def is_refusal(text: str) -> bool:
     """Whether the text says that the passages do not hold the answer (or says nothing)."""
     words = " ".join(_WORD.findall(text.casefold()))

@@ -1,0 +1,234 @@
+"""The one way in: every request passes here before any route. What is not allowed by a line below is refused."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from acclimate.errors import SettingsError
+from acclimate.serving.errors import ApiError, told
+from acclimate.serving.keys import LOCAL, Caller, Keys
+
+_LOOPBACK = frozenset(("localhost", "127.0.0.1", "::1"))
+_PUBLIC = frozenset(("/", "/healthz", "/readyz", "/openapi.json"))
+# What the scope "ask" opens; all else needs "manage".
+_ASK = frozenset(
+    (("GET", "models"), ("POST", "chat"), ("POST", "embeddings"), ("POST", "search"), ("GET", "documents"), ("GET", "me"))
+)
+_GUESSES = 10  # wrong keys from one address in a minute
+_MOST_ADDRESSES = 10_000
+_TEXT_BODY = 4_000_000  # bytes of a request that is no upload
+_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; connect-src 'self'; "
+    "frame-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+_HEADERS = {
+    "Content-Security-Policy": _POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+    "Cache-Control": "no-store",
+}
+
+audit = logging.getLogger("acclimate.audit")
+
+
+class Rate:
+    """At most `per_minute` events of each name in a minute, refilled evenly (a token bucket)."""
+
+    def __init__(self, per_minute: int, now: Callable[[], float] = time.monotonic) -> None:
+        self._per_minute, self._now = per_minute, now
+        self._left: dict[str, tuple[float, float]] = {}
+
+    def wait(self, name: str) -> float:
+        """Seconds until `name` has an event left; 0.0 where it has one now."""
+        return max(0.0, 1.0 - self._level(name)) * 60.0 / self._per_minute
+
+    def take(self, name: str) -> None:
+        """Count an event."""
+        if len(self._left) >= _MOST_ADDRESSES and name not in self._left:
+            self._left.pop(next(iter(self._left)))
+        self._left[name] = (self._level(name) - 1.0, self._now())
+
+    def _level(self, name: str) -> float:
+        level, at = self._left.get(name, (float(self._per_minute), self._now()))
+        return min(float(self._per_minute), level + (self._now() - at) * self._per_minute / 60.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What the gate lets in: `hosts` and `origins` beside this machine's own, sizes in bytes, times in seconds."""
+
+    hosts: frozenset[str] = frozenset()
+    origins: frozenset[str] = frozenset()
+    requests_per_minute: int = 600
+    upload_bytes: int = 100_000_000
+    receive_seconds: float = 20.0
+
+
+@dataclass(slots=True)
+class _Seen:
+    """What of a request goes into the log: no text of the caller's."""
+
+    caller: str = "-"
+    status: int = 0
+    started: float = field(default_factory=time.perf_counter)
+
+
+class Gate:
+    """Host, origin, key, scope, rate and size of each request; security headers and audit log of each response."""
+
+    def __init__(self, app: ASGIApp, keys: Keys, rules: Rules) -> None:
+        self._app, self._keys, self._rules = app, keys, rules
+        self._requests, self._guesses = Rate(rules.requests_per_minute), Rate(_GUESSES)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a request, or refuse it."""
+        if scope["type"] != "http":
+            if scope["type"] == "lifespan":
+                await self._app(scope, receive, send)
+            return
+        seen = _Seen()
+        headers = Headers(scope=scope)
+        origin = headers.get("origin")
+        out = self._outgoing(send, seen, origin)
+        try:
+            self._check_host(headers)
+            self._check_origin(scope, headers, origin)
+            if scope["method"] == "OPTIONS" and origin:
+                await _preflight()(scope, receive, out)
+                return
+            caller = self._admit(scope, headers)
+            seen.caller = caller.name
+            scope.setdefault("state", {})["caller"] = caller
+            await self._app(scope, self._incoming(scope, headers, receive), out)
+        except (ApiError, SettingsError) as error:
+            if seen.status:  # the answer has begun
+                raise
+            refused = told(error) if isinstance(error, ApiError) else ApiError(503, "Keys cannot be read.", "keys")
+            await refused.response()(scope, receive, out)
+        finally:
+            took = (time.perf_counter() - seen.started) * 1000
+            client = (scope.get("client") or ("-",))[0]
+            audit.info(
+                "client=%s key=%s %s %s status=%d ms=%.1f",
+                *(client, seen.caller, scope["method"], _route(scope), seen.status, took),
+            )
+
+    def _check_host(self, headers: Headers) -> None:
+        """A page elsewhere whose name is made to point here (DNS rebinding) sends its own name."""
+        try:
+            name = urlsplit(f"//{headers.get('host', '')}").hostname
+        except ValueError:
+            name = None
+        if name not in _LOOPBACK and name not in self._rules.hosts:
+            raise ApiError(421, "This server is not reached by that name ([serve] hosts).", "host_not_allowed")
+
+    def _check_origin(self, scope: Scope, headers: Headers, origin: str | None) -> None:
+        """Pages of other sites may neither read nor act, whatever the method."""
+        own = origin is None or origin == f"{scope['scheme']}://{headers.get('host', '')}"
+        allowed = own or origin in self._rules.origins
+        foreign = origin is None and headers.get("sec-fetch-site") in ("cross-site", "same-site")
+        if not allowed or (foreign and scope["path"] not in _PUBLIC):
+            raise ApiError(403, "Pages of that origin may not call this server ([serve] origins).", "origin")
+
+    def _admit(self, scope: Scope, headers: Headers) -> Caller:
+        path: str = scope["path"]
+        if scope["method"] in ("GET", "HEAD") and (path in _PUBLIC or path.startswith(("/web/", "/reports/"))):
+            return Caller("public", frozenset(), frozenset())
+        caller = self._caller(scope, headers)
+        parts = path.split("/")
+        method = "GET" if scope["method"] == "HEAD" else scope["method"]
+        wanted = "ask" if parts[1] == "v1" and (method, "".join(parts[2:3])) in _ASK else "manage"
+        if wanted not in caller.scopes:
+            raise ApiError(403, f"This key lacks the scope '{wanted}'.", "scope_missing")
+        return caller
+
+    def _caller(self, scope: Scope, headers: Headers) -> Caller:
+        if not self._keys.all():
+            return LOCAL
+        address = (scope.get("client") or ("-",))[0]
+        if wait := self._guesses.wait(address):
+            raise ApiError(429, "Too many wrong keys.", "too_many_guesses", headers=_retry(wait))
+        kind, _, token = headers.get("authorization", "").partition(" ")
+        key = self._keys.find(token.strip()) if kind.casefold() == "bearer" else None
+        if key is None:
+            if token:
+                self._guesses.take(address)
+            raise ApiError(
+                401, "Give a valid API key: Authorization: Bearer KEY.", "invalid_api_key", headers={"WWW-Authenticate": "Bearer"}
+            )
+        if wait := self._requests.wait(key.id):
+            raise ApiError(429, "Too many requests of this key.", "rate_limited", headers=_retry(wait))
+        self._requests.take(key.id)
+        return key.caller
+
+    def _incoming(self, scope: Scope, headers: Headers, receive: Receive) -> Receive:
+        """The body, refused where it is too large or too slow."""
+        upload = scope["path"] == "/v1/documents"
+        limit = self._rules.upload_bytes + 100_000 if upload else _TEXT_BODY  # the form's own lines
+        declared = headers.get("content-length", "")
+        too_large = ApiError(413, f"The request is larger than {limit:,} bytes.", "too_large")
+        if declared.isdigit() and int(declared) > limit:
+            raise too_large
+        got, done = 0, False
+
+        async def limited() -> Message:
+            nonlocal got, done
+            if done:
+                return await receive()  # waits for the client to leave, as long as it stays
+            try:
+                message = await asyncio.wait_for(receive(), self._rules.receive_seconds)
+            except TimeoutError as error:
+                raise ApiError(408, "The request came too slowly.", "too_slow", headers={"Connection": "close"}) from error
+            got += len(message.get("body", b""))
+            done = not message.get("more_body", False)
+            if got > limit:
+                raise too_large
+            return message
+
+        return limited
+
+    def _outgoing(self, send: Send, seen: _Seen, origin: str | None) -> Send:
+        async def secured(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                seen.status = message["status"]
+                headers = MutableHeaders(scope=message)
+                for name, value in _HEADERS.items():
+                    headers.setdefault(name, value)
+                if origin in self._rules.origins and origin:
+                    headers["Access-Control-Allow-Origin"] = origin
+                    headers["Cross-Origin-Resource-Policy"] = "cross-origin"
+                    headers.add_vary_header("Origin")
+            await send(message)
+
+        return secured
+
+
+def _preflight() -> Response:
+    allowed = {
+        "Access-Control-Allow-Methods": "GET, POST, PUT, DELETE",
+        "Access-Control-Allow-Headers": "Authorization, Content-Type",
+        "Access-Control-Max-Age": "600",
+    }
+    return Response(status_code=204, headers=allowed)
+
+
+def _retry(wait: float) -> dict[str, str]:
+    return {"Retry-After": str(int(wait) + 1)}
+
+
+def _route(scope: Scope) -> str:
+    """The route's pattern, so that no name that a caller made up gets into the log."""
+    route = scope.get("route")
+    return str(getattr(route, "path", "-"))

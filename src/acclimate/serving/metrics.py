@@ -1,0 +1,45 @@
+"""Figures for Prometheus. Nothing here holds text of a caller."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+from acclimate.types import Answer
+
+_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+
+
+class Metrics:
+    """The figures of one server; `waiting` gives the answers that run or wait."""
+
+    def __init__(self, waiting: Callable[[], int]) -> None:
+        self._registry = CollectorRegistry()
+        made = {"registry": self._registry}
+        self._requests = Counter("acclimate_requests", "Requests.", ["route", "method", "status"], **made)
+        self._latency = Histogram(
+            "acclimate_request_seconds", "Seconds to the first byte.", ["route"], buckets=_SECONDS, **made
+        )
+        self._answers = Counter("acclimate_answers", "Answers.", ["recipe", "abstained"], **made)
+        self._tokens = Counter("acclimate_tokens", "Tokens of answers.", ["kind"], **made)
+        self._total = Histogram("acclimate_answer_seconds", "Seconds of an answer.", buckets=_SECONDS, **made)
+        self._first = Histogram("acclimate_first_token_seconds", "Seconds to the first token.", buckets=_SECONDS, **made)
+        Gauge("acclimate_answers_waiting", "Answers that run or wait.", **made).set_function(waiting)
+
+    def served(self, route: str, method: str, status: int, seconds: float) -> None:
+        """Count a request."""
+        self._requests.labels(route, method, str(status)).inc()
+        self._latency.labels(route).observe(seconds)
+
+    def answered(self, answer: Answer) -> None:
+        """Count an answer."""
+        self._answers.labels(answer.recipe, str(answer.abstained).lower()).inc()
+        self._tokens.labels("prompt").inc(answer.usage.prompt_tokens)
+        self._tokens.labels("completion").inc(answer.usage.completion_tokens)
+        self._total.observe(answer.timings.total_s)
+        self._first.observe(answer.timings.first_token_s)
+
+    def render(self) -> bytes:
+        """The text form that Prometheus reads."""
+        return generate_latest(self._registry)

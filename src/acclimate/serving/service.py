@@ -1,0 +1,192 @@
+"""A project as a server uses it: many callers at once, while the library is brought up to date."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
+
+from acclimate.errors import AcclimateError, LibraryError
+from acclimate.indexes.filters import Filter, labels_of, parse_rules
+from acclimate.project import Project
+from acclimate.prompting.recipes import USUAL, Recipe, find_recipe
+from acclimate.serving.errors import ApiError
+from acclimate.serving.keys import Caller
+from acclimate.types import Answer, Hit
+
+T = TypeVar("T")
+_ON_THIS_CPU, _BY_A_SERVER = 1, 16  # answers at once
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """One question as a caller put it; `options` are fields of `Generation` in place of the project's own."""
+
+    question: str
+    recipe: Recipe
+    where: Filter
+    options: Mapping[str, Any] = field(default_factory=dict)
+    schema: Mapping[str, Any] | None = None
+
+
+class Run:
+    """An answer on its way: `pieces` are its raw text, then the `Answer`, or the error that ended it."""
+
+    def __init__(self) -> None:
+        self.pieces: asyncio.Queue[str | Answer | BaseException] = asyncio.Queue()
+        self._loop = asyncio.get_running_loop()
+        self._left = threading.Event()
+        self.future: Future[None] | None = None
+
+    def cancel(self) -> None:
+        """Nobody waits for it any more."""
+        self._left.set()
+        if self.future is not None:
+            self.future.cancel()
+
+    def say(self, piece: str | Answer | BaseException) -> bool:
+        """Pass on what came, from any thread; False where nobody waits."""
+        if not self._left.is_set():
+            self._loop.call_soon_threadsafe(self.pieces.put_nowait, piece)
+        return not self._left.is_set()
+
+
+class Service:
+    """Answers, searches and embeds for a server.
+
+    The record is read under one lock, for milliseconds; models write outside it. Answers beyond those that run at once
+    wait in a queue of `[serve] queue`; further ones are refused, with the time after which to come again.
+    """
+
+    def __init__(self, project: Project) -> None:
+        self.project = project
+        chosen = project.settings.serve
+        alone = _BY_A_SERVER if project.settings.model.engine == "openai" else _ON_THIS_CPU
+        self.parallel = chosen.parallel or alone
+        self._room = self.parallel + chosen.queue
+        self._lock = threading.RLock()
+        self._counting = threading.Lock()
+        self._pool = ThreadPoolExecutor(self.parallel, thread_name_prefix="answer")
+        self._seconds = 1.0  # of an answer, as a moving average
+        self.waiting = 0
+        self.rules = parse_rules(project.settings.documents.labels)
+
+    def warm(self) -> None:
+        """Load the models of the project's recipe; nothing where it has no documents yet."""
+        _ = self.project.embedder
+        self.project.engine()
+        self.read(lambda: None)
+
+    def read(self, what: Callable[[], T]) -> T:
+        """Read from the library as it is now; once more where an ingest changed it meanwhile."""
+        with self._lock:
+            self.project.library.catch_up()
+            try:
+                return what()
+            except LibraryError:
+                self.project.library.catch_up()
+                return what()
+
+    def sees(self, caller: Caller, path: str) -> bool:
+        """Whether a caller may see the document at `path`."""
+        return caller.sees.sees(path, self.rules)
+
+    def recipe(self, name: str, caller: Caller) -> Recipe:
+        """The recipe `name` ("" or "default": the project's own).
+
+        Raises ApiError where there is none, or it is not for this caller: an adapter that was trained on the project's
+        questions may know what documents with labels say.
+        """
+        try:
+            recipe = find_recipe(self.project.settings.answer.recipe if name in ("", "default") else name)
+            self.project.adapter(recipe)
+        except AcclimateError as error:
+            raise ApiError(404, str(error), "model_not_found", param="model") from error
+        if recipe.adapter and self.rules and caller.labels is not None:
+            raise ApiError(403, f"'{recipe.name}' is not for keys that see some labels only.", "label_missing", param="model")
+        return recipe
+
+    def recipes(self, caller: Caller) -> list[Recipe]:
+        """The recipes that can run: the project's own first, then the usual ones and those of trained adapters."""
+        adapters = [file.parent.name for file in (self.project.folder / ".acclimate" / "adapters").glob("*/adapter_config.json")]
+        solved = any(question.split == "train" for question in self.project.questions())
+        found = []
+        for name in dict.fromkeys([self.project.settings.answer.recipe, *USUAL, *sorted(adapters)]):
+            try:
+                recipe = self.recipe(name, caller)
+            except ApiError:
+                continue
+            if solved or not recipe.few_shot:
+                found.append(recipe)
+        return found
+
+    def submit(self, ask: Ask) -> Run:
+        """Begin an answer, or queue it. Raises ApiError 429 where the queue is full."""
+        with self._counting:
+            if self.waiting >= self._room:
+                wait = int(self._seconds * self._room / self.parallel) + 1
+                raise ApiError(429, "The server is busy.", "queue_full", headers={"Retry-After": str(wait)})
+            self.waiting += 1
+        run = Run()
+        run.future = self._pool.submit(self._run, ask, run)
+        run.future.add_done_callback(self._done)
+        return run
+
+    def _done(self, _future: Future[None]) -> None:
+        with self._counting:
+            self.waiting -= 1
+
+    def _run(self, ask: Ask, run: Run) -> None:
+        started = time.perf_counter()
+        try:
+            result: Answer | BaseException = self.answer(ask, run.say)
+        except Exception as error:  # told to the caller by the route
+            result = error
+        self._seconds += 0.2 * (time.perf_counter() - started - self._seconds)
+        run.say(result)
+
+    def answer(self, ask: Ask, on_text: Callable[[str], bool]) -> Answer:
+        """Answer at once, in this thread."""
+        self.project.engine(ask.recipe.name)  # loads outside the lock
+
+        def answerer() -> Any:
+            return self.project.answerer(ask.recipe.name, ask.where, dict(ask.schema) if ask.schema else None)
+
+        made = self.read(answerer)
+        # What reads the library is made anew when it is used: an ingest may have replaced the indexes by then.
+        late = _Late(lambda query, k: self.read(lambda: answerer().retriever.retrieve(query, k)))
+        shown = (lambda question: self.read(lambda: answerer().demonstrate(question))) if made.demonstrate else None
+        generation = replace(made.generation, **ask.options)
+        answer: Answer = replace(made, retriever=late, demonstrate=shown, generation=generation).answer(ask.question, on_text)
+        return answer
+
+    def search(self, query: str, k: int, where: Filter) -> list[Hit]:
+        """The best `k` chunks."""
+        return self.read(lambda: self.project.retrieve(query, k, where=where))
+
+    def embed(self, texts: Sequence[str]) -> list[list[float]]:
+        """Vectors of texts, as passages."""
+        return [[float(value) for value in vector] for vector in self.project.embedder.embed_passages(list(texts))]
+
+    def labels(self, path: str) -> list[str]:
+        """The access labels of a document."""
+        return sorted(labels_of(path, self.rules))
+
+    def close(self) -> None:
+        """End what waits; what is being written is finished."""
+        self._pool.shutdown(cancel_futures=True)
+        self.project.close()
+
+
+@dataclass(frozen=True, slots=True)
+class _Late:
+    """A retriever that is looked up when it is used."""
+
+    run: Callable[[str, int], list[Hit]]
+
+    def retrieve(self, query: str, k: int) -> list[Hit]:
+        return self.run(query, k)

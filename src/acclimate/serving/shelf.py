@@ -1,0 +1,125 @@
+"""The documents folder as a server shows it: ids instead of paths, uploads and removals that lose nothing."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+import shutil
+import unicodedata
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import BinaryIO, Literal
+
+from acclimate.indexes.record import FileState
+from acclimate.ingest import matches
+from acclimate.serving.errors import ApiError
+from acclimate.serving.jobs import Jobs
+from acclimate.serving.keys import Caller
+from acclimate.serving.service import Service
+
+_MAX_NAME = 200  # bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One document: in the library ("ready"), waiting for its ingest ("pending"), or unreadable ("failed")."""
+
+    id: str
+    path: str
+    status: Literal["ready", "pending", "failed"]
+    reason: str = ""
+    size: int = 0
+
+
+class Shelf:
+    """The documents that a caller may see, and those that come and go."""
+
+    def __init__(self, service: Service, jobs: Jobs) -> None:
+        self._service, self._jobs = service, jobs
+        self._root = service.project.documents
+        self._uploaded: dict[str, int] = {}
+
+    def entries(self, caller: Caller) -> list[Entry]:
+        """Every document that the caller may see, by path."""
+        ready: dict[str, FileState] = self._service.read(self._service.project.library.record.files)
+        found = {path: Entry(document_id(path), path, "ready", size=state.size) for path, state in ready.items()}
+        for path, size in list(self._uploaded.items()):
+            if path in ready or not self._jobs.busy:
+                self._uploaded.pop(path, None)
+            else:
+                found[path] = Entry(document_id(path), path, "pending", size=size)
+        for failure in self._jobs.failures:
+            if failure.path not in self._uploaded and (self._root / failure.path).is_file():
+                found[failure.path] = Entry(document_id(failure.path), failure.path, "failed", failure.reason)
+        return [found[path] for path in sorted(found) if self._service.sees(caller, path)]
+
+    def find(self, caller: Caller, number: str) -> Entry:
+        """A document by its id. Raises ApiError 404 where there is none, or not for this caller."""
+        for entry in self.entries(caller):
+            if entry.id == number:
+                return entry
+        raise ApiError(404, "There is no such document.", "document_not_found")
+
+    def file(self, entry: Entry) -> Path:
+        """The document's file. Raises ApiError 404 where it is gone or leads outside the documents folder."""
+        file = self._root / entry.path
+        if not file.is_file() or not file.resolve().is_relative_to(self._root.resolve()):
+            raise ApiError(404, "The document's file is gone.", "document_not_found")
+        return file
+
+    def put(self, caller: Caller, name: str | None, content: BinaryIO, *, replace: bool) -> Entry:
+        """Keep an upload under its own name; the next ingest reads it. Raises ApiError for a name that may not be."""
+        path = self._checked(caller, name or "")
+        self._root.mkdir(parents=True, exist_ok=True)
+        part, target = self._root / f".upload-{secrets.token_hex(8)}", self._root / path
+        try:
+            with part.open("xb") as out:
+                shutil.copyfileobj(content, out, 1 << 20)
+                out.flush()
+                os.fsync(out.fileno())
+            size = part.stat().st_size
+            if replace:
+                if target.is_file():
+                    self._keep(target, path)
+                part.replace(target)
+            else:
+                os.link(part, target)  # fails where there is one, at whatever moment it came
+        except FileExistsError as error:
+            raise ApiError(409, f"There is a document '{path}' already.", "document_exists", param="file") from error
+        finally:
+            part.unlink(missing_ok=True)
+        self._uploaded[path] = size
+        return Entry(document_id(path), path, "pending", size=size)
+
+    def remove(self, caller: Caller, number: str) -> Entry:
+        """Take a document out of the folder; its file is kept in `.acclimate/removed`."""
+        entry = self.find(caller, number)
+        if entry.status == "ready" and not (self._root / entry.path).exists():
+            return entry  # the next ingest notices
+        self._keep(self.file(entry), entry.path)
+        return entry
+
+    def _keep(self, file: Path, path: str) -> None:
+        stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
+        kept = self._service.project.folder / ".acclimate" / "removed" / f"{stamp}-{secrets.token_hex(3)}" / path
+        kept.parent.mkdir(parents=True)
+        shutil.move(file, kept)
+
+    def _checked(self, caller: Caller, name: str) -> str:
+        path = unicodedata.normalize("NFC", name)
+        strange = any(unicodedata.category(character)[0] == "C" for character in path)
+        if not path.strip() or path.startswith(".") or strange or "/" in path or "\\" in path or len(path.encode()) > _MAX_NAME:
+            raise ApiError(400, "That file name cannot be used.", "bad_name", param="file")
+        chosen = self._service.project.settings.documents
+        if not matches(path, chosen.include) or matches(path, chosen.exclude):
+            raise ApiError(400, "This project does not read files of that name.", "not_included", param="file")
+        if not self._service.sees(caller, path):
+            raise ApiError(403, "This key lacks the label of that file name.", "label_missing", param="file")
+        return path
+
+
+def document_id(path: str) -> str:
+    """What the API calls the document at `path`."""
+    return hashlib.sha256(path.encode()).hexdigest()[:24]
