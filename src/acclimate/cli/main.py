@@ -25,6 +25,8 @@ COMMANDS = {
     "chat": "Ask one question after another.",
     "tune": "Train an adapter on your questions.",
     "compare": "Run recipes over your questions and say which one works.",
+    "serve": "Serve an OpenAI-compatible API and a web page.",
+    "keys": "Make, list and remove the API keys of the server.",
     "models": "List, fetch and verify models.",
     "doctor": "Check machine, models and library, and print the repair.",
     "try": "See it work on the example documents.",

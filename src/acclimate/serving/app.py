@@ -2,38 +2,42 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+import ipaddress
+import logging
+import threading
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
-from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
 from starlette.staticfiles import StaticFiles
-from starlette.types import ASGIApp
 
 from acclimate import __version__
 from acclimate.documents.sandbox import Limits, Sandbox
+from acclimate.errors import AcclimateError
 from acclimate.ingest import IngestReport, Progress
 from acclimate.project import Project
 from acclimate.serving import chat, library, review
 from acclimate.serving.errors import ApiError, told
 from acclimate.serving.gate import Gate, Rules
 from acclimate.serving.jobs import Jobs
-from acclimate.serving.keys import Keys
+from acclimate.serving.keys import keys_of
 from acclimate.serving.metrics import Metrics
 from acclimate.serving.service import Service
 from acclimate.serving.shelf import Shelf
+from acclimate.settings import ServeSettings
 
 _WEB = Path(__file__).parent / "web"
 _SHOWN = Limits(seconds=20.0, memory_mb=2048)  # what a picture of a page may take
+_NO_PAGE = "Acclimate's API is at /v1, described at /openapi.json. This build has no web page.\n"
+log = logging.getLogger(__name__)
 
 
-def create_app(project: Project) -> ASGIApp:
+def create_app(project: Project) -> Gate:
     """The server of a project, as an ASGI application; it closes the project when it ends."""
     service = Service(project)
     jobs = Jobs(lambda progress, may_empty: _ingest(service, progress, may_empty))
@@ -43,8 +47,9 @@ def create_app(project: Project) -> ASGIApp:
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        threading.Thread(target=_warm, args=(service,), name="warm", daemon=True).start()
         yield
-        jobs.close()
+        await run_in_threadpool(jobs.close)
         sandbox.close()
         await run_in_threadpool(service.close)
 
@@ -53,37 +58,90 @@ def create_app(project: Project) -> ASGIApp:
     app.include_router(library.make_router(service, shelf, jobs, sandbox))
     app.include_router(review.make_router(service))
     _add_health(app, service, metrics)
+    _add_page(app)
     _add_errors(app)
-    app.mount("/web", StaticFiles(directory=_WEB), name="web")
+    return Gate(app, keys_of(project.folder), rules_of(project.settings.serve), metrics.served)
 
-    @app.middleware("http")
-    async def count(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
-        started = time.perf_counter()
-        response = await call_next(request)
-        route = str(getattr(request.scope.get("route"), "path", "other"))
-        metrics.served(route, request.method, response.status_code, time.perf_counter() - started)
-        return response
 
-    chosen = project.settings.serve
-    rules = Rules(
-        hosts=frozenset((*chosen.hosts, chosen.host)),
+def rules_of(chosen: ServeSettings) -> Rules:
+    """What the gate lets in, by `[serve]`."""
+    return Rules(
+        hosts=frozenset(host.casefold() for host in chosen.hosts),
         origins=frozenset(chosen.origins),
+        keyless=is_loopback(chosen.host) and not chosen.hosts,
         requests_per_minute=chosen.requests_per_minute,
         upload_bytes=chosen.max_upload_mb * 1_000_000,
         receive_seconds=chosen.receive_seconds,
     )
-    gate = Gate(app, Keys(keys_file(project)), rules)
-    service_of[id(gate)] = service
-    return gate
 
 
-def keys_file(project: Project) -> Path:
-    """Where a project keeps its API keys."""
-    return project.folder / ".acclimate" / "keys.json"
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches a server that listens at `host`."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host.casefold() == "localhost"
 
 
 def _ingest(service: Service, progress: Progress, may_empty: bool) -> IngestReport:
     """An ingest over files of its own; only the embedder is shared."""
     with Project(service.project.folder, service.project.settings) as own:
-        own.__dict__["embedder"] = service.project.embedder
+        own.__dict__["embedder"] = service.embedder
         return own.ingest(progress=progress, allow_empty=may_empty)
+
+
+def _warm(service: Service) -> None:
+    try:
+        service.warm()
+    except AcclimateError as error:
+        log.error("the models cannot be loaded: %s %s", error, error.hint)
+
+
+def _add_health(app: FastAPI, service: Service, metrics: Metrics) -> None:
+    @app.get("/healthz", tags=["health"])
+    def health() -> dict[str, str]:
+        """The process answers."""
+        return {"status": "ok"}
+
+    @app.get("/readyz", tags=["health"])
+    def ready() -> JSONResponse:
+        """The models are loaded; 503 before."""
+        return JSONResponse({"status": "ready" if service.ready else "starting"}, 200 if service.ready else 503)
+
+    @app.get("/metrics", tags=["health"])
+    def figures() -> Response:
+        """Figures for Prometheus."""
+        return Response(metrics.render(), media_type="text/plain; version=0.0.4")
+
+
+def _add_page(app: FastAPI) -> None:
+    @app.get("/", include_in_schema=False)
+    def page() -> Response:
+        index = _WEB / "index.html"
+        return FileResponse(index) if index.is_file() else PlainTextResponse(_NO_PAGE)
+
+    if _WEB.is_dir():
+        app.mount("/web", StaticFiles(directory=_WEB), name="web")
+
+
+def _add_errors(app: FastAPI) -> None:
+    """Every error in the form of OpenAI's."""
+
+    @app.exception_handler(Exception)
+    @app.exception_handler(ApiError)
+    @app.exception_handler(AcclimateError)
+    async def failed(_request: Request, error: Exception) -> Response:
+        return told(error).response()
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(_request: Request, error: RequestValidationError) -> Response:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"][1:])
+        return ApiError(
+            400, f"{place}: {first['msg']}.".lstrip(": "), "invalid_request", param=place or None
+        ).response()
+
+    @app.exception_handler(HTTPException)
+    async def refused(_request: Request, error: HTTPException) -> Response:
+        code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "invalid_request")
+        return ApiError(error.status_code, f"{error.detail}.", code, headers=error.headers).response()

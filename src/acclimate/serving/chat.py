@@ -75,7 +75,12 @@ def make_router(service: Service, metrics: Metrics) -> APIRouter:
         ]
         tokens = sum(len(service.project.embedder.token_spans(text)) for text in texts)
         model = service.project.settings.embedder.model
-        return {"object": "list", "data": rows, "model": model, "usage": {"prompt_tokens": tokens, "total_tokens": tokens}}
+        return {
+            "object": "list",
+            "data": rows,
+            "model": model,
+            "usage": {"prompt_tokens": tokens, "total_tokens": tokens},
+        }
 
     @router.post("/search")
     async def search(body: SearchRequest, request: Request) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import traceback
 from collections.abc import Mapping
 from typing import Any
 
@@ -58,5 +59,6 @@ def told(error: BaseException) -> ApiError:
         case AcclimateError():
             log.error("%s", error)
             return ApiError(500, "The request failed; the server's log says why.", type(error).__name__)
-    log.error("a request failed", exc_info=error)
+    # Not the error's own text: it may hold a caller's.
+    log.error("a request failed: %s at\n%s", type(error).__name__, "".join(traceback.format_tb(error.__traceback__)))
     return ApiError(500, "The request failed; the server's log says why.", "internal_error")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import logging
 import time
 from collections.abc import Callable
@@ -21,7 +22,14 @@ _LOOPBACK = frozenset(("localhost", "127.0.0.1", "::1"))
 _PUBLIC = frozenset(("/", "/healthz", "/readyz", "/openapi.json"))
 # What the scope "ask" opens; all else needs "manage".
 _ASK = frozenset(
-    (("GET", "models"), ("POST", "chat"), ("POST", "embeddings"), ("POST", "search"), ("GET", "documents"), ("GET", "me"))
+    (
+        ("GET", "models"),
+        ("POST", "chat"),
+        ("POST", "embeddings"),
+        ("POST", "search"),
+        ("GET", "documents"),
+        ("GET", "me"),
+    )
 )
 _GUESSES = 10  # wrong keys from one address in a minute
 _MOST_ADDRESSES = 10_000
@@ -41,6 +49,10 @@ _HEADERS = {
 }
 
 audit = logging.getLogger("acclimate.audit")
+log = logging.getLogger(__name__)
+
+OnServed = Callable[[str, str, int, float], None]
+"""Hears of each request: its route's pattern, method, status and seconds."""
 
 
 class Rate:
@@ -67,10 +79,14 @@ class Rate:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What the gate lets in: `hosts` and `origins` beside this machine's own, sizes in bytes, times in seconds."""
+    """What the gate lets in: `hosts` and `origins` beside this machine's own, sizes in bytes, times in seconds.
+
+    `keyless`: without any key everyone is let in, for a server that only this machine reaches.
+    """
 
     hosts: frozenset[str] = frozenset()
     origins: frozenset[str] = frozenset()
+    keyless: bool = True
     requests_per_minute: int = 600
     upload_bytes: int = 100_000_000
     receive_seconds: float = 20.0
@@ -82,14 +98,15 @@ class _Seen:
 
     caller: str = "-"
     status: int = 0
+    complete: bool = False
     started: float = field(default_factory=time.perf_counter)
 
 
 class Gate:
     """Host, origin, key, scope, rate and size of each request; security headers and audit log of each response."""
 
-    def __init__(self, app: ASGIApp, keys: Keys, rules: Rules) -> None:
-        self._app, self._keys, self._rules = app, keys, rules
+    def __init__(self, app: ASGIApp, keys: Keys, rules: Rules, on_served: OnServed) -> None:
+        self._app, self._keys, self._rules, self._on_served = app, keys, rules, on_served
         self._requests, self._guesses = Rate(rules.requests_per_minute), Rate(_GUESSES)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -112,18 +129,25 @@ class Gate:
             seen.caller = caller.name
             scope.setdefault("state", {})["caller"] = caller
             await self._app(scope, self._incoming(scope, headers, receive), out)
-        except (ApiError, SettingsError) as error:
-            if seen.status:  # the answer has begun
-                raise
-            refused = told(error) if isinstance(error, ApiError) else ApiError(503, "Keys cannot be read.", "keys")
-            await refused.response()(scope, receive, out)
+        except Exception as error:
+            refused = told(error)
+            if not seen.status:
+                await refused.response()(scope, receive, out)
+            elif not seen.complete:  # the connection is closed, so that half an answer is not taken for a whole one
+                raise ConnectionError("an answer broke off") from None
         finally:
-            took = (time.perf_counter() - seen.started) * 1000
-            client = (scope.get("client") or ("-",))[0]
-            audit.info(
-                "client=%s key=%s %s %s status=%d ms=%.1f",
-                *(client, seen.caller, scope["method"], _route(scope), seen.status, took),
-            )
+            self._note(scope, seen)
+
+    def _note(self, scope: Scope, seen: _Seen) -> None:
+        took = time.perf_counter() - seen.started
+        client = (scope.get("client") or ("-",))[0]
+        known = ("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH")
+        method = scope["method"] if scope["method"] in known else "-"
+        audit.info(
+            "client=%s key=%s %s %s status=%d ms=%.1f",
+            *(client, seen.caller, method, _route(scope), seen.status, took * 1000),
+        )
+        self._on_served(_route(scope), method, seen.status, took)
 
     def _check_host(self, headers: Headers) -> None:
         """A page elsewhere whose name is made to point here (DNS rebinding) sends its own name."""
@@ -131,7 +155,8 @@ class Gate:
             name = urlsplit(f"//{headers.get('host', '')}").hostname
         except ValueError:
             name = None
-        if name not in _LOOPBACK and name not in self._rules.hosts:
+        # Nobody can point an address, as against a name, elsewhere; where keys are needed, any address will do.
+        if name not in _LOOPBACK | self._rules.hosts and (self._rules.keyless or not _is_address(name)):
             raise ApiError(421, "This server is not reached by that name ([serve] hosts).", "host_not_allowed")
 
     def _check_origin(self, scope: Scope, headers: Headers, origin: str | None) -> None:
@@ -155,23 +180,30 @@ class Gate:
         return caller
 
     def _caller(self, scope: Scope, headers: Headers) -> Caller:
-        if not self._keys.all():
-            return LOCAL
-        address = (scope.get("client") or ("-",))[0]
-        if wait := self._guesses.wait(address):
-            raise ApiError(429, "Too many wrong keys.", "too_many_guesses", headers=_retry(wait))
         kind, _, token = headers.get("authorization", "").partition(" ")
-        key = self._keys.find(token.strip()) if kind.casefold() == "bearer" else None
+        try:
+            if self._rules.keyless and not self._keys.all():
+                return LOCAL
+            key = self._keys.find(token.strip()) if kind.casefold() == "bearer" else None
+        except SettingsError as error:
+            log.error("%s", error)
+            raise ApiError(503, "The keys cannot be read.", "keys") from error
         if key is None:
-            if token:
-                self._guesses.take(address)
-            raise ApiError(
-                401, "Give a valid API key: Authorization: Bearer KEY.", "invalid_api_key", headers={"WWW-Authenticate": "Bearer"}
-            )
+            self._count_guess(scope, token)
+            say = "Give a valid API key: Authorization: Bearer KEY."
+            raise ApiError(401, say, "invalid_api_key", headers={"WWW-Authenticate": "Bearer"})
         if wait := self._requests.wait(key.id):
             raise ApiError(429, "Too many requests of this key.", "rate_limited", headers=_retry(wait))
         self._requests.take(key.id)
         return key.caller
+
+    def _count_guess(self, scope: Scope, token: str) -> None:
+        """Slow down who tries keys; whoever has a valid one is let in from the same address."""
+        address = (scope.get("client") or ("-",))[0]
+        if wait := self._guesses.wait(address):
+            raise ApiError(429, "Too many wrong keys.", "too_many_guesses", headers=_retry(wait))
+        if token:
+            self._guesses.take(address)
 
     def _incoming(self, scope: Scope, headers: Headers, receive: Receive) -> Receive:
         """The body, refused where it is too large or too slow."""
@@ -190,7 +222,9 @@ class Gate:
             try:
                 message = await asyncio.wait_for(receive(), self._rules.receive_seconds)
             except TimeoutError as error:
-                raise ApiError(408, "The request came too slowly.", "too_slow", headers={"Connection": "close"}) from error
+                raise ApiError(
+                    408, "The request came too slowly.", "too_slow", headers={"Connection": "close"}
+                ) from error
             got += len(message.get("body", b""))
             done = not message.get("more_body", False)
             if got > limit:
@@ -211,8 +245,16 @@ class Gate:
                     headers["Cross-Origin-Resource-Policy"] = "cross-origin"
                     headers.add_vary_header("Origin")
             await send(message)
+            seen.complete = message["type"] == "http.response.body" and not message.get("more_body", False)
 
         return secured
+
+
+def _is_address(name: str | None) -> bool:
+    try:
+        return bool(name) and bool(ipaddress.ip_address(str(name)))
+    except ValueError:
+        return False
 
 
 def _preflight() -> Response:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from queue import SimpleQueue
+from traceback import format_tb
 from typing import Literal
 
 from acclimate.errors import AcclimateError, LibraryError, ProjectError
@@ -100,8 +101,8 @@ class Jobs:
                 log.error("%s", error)
                 known = "There is no document in the documents folder." if isinstance(error, ProjectError) else ""
                 job.error, job.state = known or "The ingest failed; the server's log says why.", "failed"
-            except Exception:
-                log.exception("an ingest failed")
+            except Exception as error:
+                log.error("an ingest failed: %s at\n%s", type(error).__name__, "".join(format_tb(error.__traceback__)))
                 job.error, job.state = "The ingest failed; the server's log says why.", "failed"
             job.pages.clear()
 

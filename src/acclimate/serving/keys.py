@@ -128,6 +128,11 @@ class Keys:
         self._stamp = None
 
 
+def keys_of(folder: Path) -> Keys:
+    """The keys of the project in `folder`."""
+    return Keys(folder / ".acclimate" / "keys.json")
+
+
 def _key(row: dict[str, Any]) -> Key:
     return Key(**{**row, "scopes": tuple(row["scopes"]), "labels": tuple(row["labels"])})
 

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Path, Query, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException
-from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.responses import FileResponse, JSONResponse
 
 from acclimate.documents.sandbox import Sandbox
 from acclimate.errors import DocumentError
@@ -22,6 +22,9 @@ from acclimate.serving.shelf import Entry, Shelf, document_id
 from acclimate.types import Document
 
 _MOST_FILES = 50
+_FILE = {"type": "array", "items": {"type": "string", "format": "binary"}}
+_FORM = {"schema": {"type": "object", "required": ["file"], "properties": {"file": _FILE}}}
+_UPLOAD = {"requestBody": {"required": True, "content": {"multipart/form-data": _FORM}}}
 Number = Annotated[str, Path(max_length=64)]
 
 
@@ -128,7 +131,12 @@ def make_router(service: Service, shelf: Shelf, jobs: Jobs, sandbox: Sandbox) ->
             if element.box and element.page == page and element.start < end and element.end > start
         )
         rows = [[box.left, box.top, box.right, box.bottom] for box in boxes]
-        return {"png": base64.b64encode(shown.png).decode(), "width": shown.width, "height": shown.height, "boxes": rows}
+        return {
+            "png": base64.b64encode(shown.png).decode(),
+            "width": shown.width,
+            "height": shown.height,
+            "boxes": rows,
+        }
 
     @router.delete("/documents/{number}", status_code=202)
     def remove(number: Number, request: Request) -> dict[str, Any]:
@@ -155,10 +163,6 @@ def make_router(service: Service, shelf: Shelf, jobs: Jobs, sandbox: Sandbox) ->
         return _job(job, service, request.state.caller)
 
     return router
-
-
-_FILES = {"type": "object", "required": ["file"], "properties": {"file": {"type": "array", "items": {"type": "string", "format": "binary"}}}}
-_UPLOAD = {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": _FILES}}}}
 
 
 def _read(service: Service, entry: Entry) -> Document:

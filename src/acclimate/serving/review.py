@@ -72,7 +72,11 @@ def make_router(service: Service) -> APIRouter:
     def visible(row: dict[str, Any], caller: Caller) -> bool:
         """A question without a document may tell of any, so only who sees all sees it."""
         paths = [row["document"]] if row.get("document") else list(row.get("documents") or [])
-        return caller.labels is None or not service.rules or (bool(paths) and all(service.sees(caller, str(p)) for p in paths))
+        return (
+            caller.labels is None
+            or not service.rules
+            or (bool(paths) and all(service.sees(caller, str(p)) for p in paths))
+        )
 
     @router.get("/v1/questions")
     def all_questions(request: Request) -> dict[str, Any]:
@@ -98,7 +102,10 @@ def make_router(service: Service) -> APIRouter:
     @router.get("/v1/comparisons")
     def comparisons(request: Request) -> dict[str, Any]:
         """The kept comparisons, the newest first."""
-        return {"object": "list", "data": [_comparison(name, file) for name, file in reports(request.state.caller).items()]}
+        return {
+            "object": "list",
+            "data": [_comparison(name, file) for name, file in reports(request.state.caller).items()],
+        }
 
     @router.post("/v1/comparisons/{name}/link")
     def link(name: Annotated[str, Path(max_length=200)], request: Request) -> dict[str, str]:

@@ -10,6 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
+from acclimate.embeddings.base import Embedder
 from acclimate.errors import AcclimateError, LibraryError
 from acclimate.indexes.filters import Filter, labels_of, parse_rules
 from acclimate.project import Project
@@ -73,13 +74,21 @@ class Service:
         self._pool = ThreadPoolExecutor(self.parallel, thread_name_prefix="answer")
         self._seconds = 1.0  # of an answer, as a moving average
         self.waiting = 0
+        self.ready = False
         self.rules = parse_rules(project.settings.documents.labels)
 
+    @property
+    def embedder(self) -> Embedder:
+        """The project's embedder, loaded once."""
+        with self._lock:
+            return self.project.embedder
+
     def warm(self) -> None:
-        """Load the models of the project's recipe; nothing where it has no documents yet."""
-        _ = self.project.embedder
+        """Load the models of the project's recipe; `ready` then."""
+        _ = self.embedder
         self.project.engine()
         self.read(lambda: None)
+        self.ready = True
 
     def read(self, what: Callable[[], T]) -> T:
         """Read from the library as it is now; once more where an ingest changed it meanwhile."""
@@ -107,12 +116,16 @@ class Service:
         except AcclimateError as error:
             raise ApiError(404, str(error), "model_not_found", param="model") from error
         if recipe.adapter and self.rules and caller.labels is not None:
-            raise ApiError(403, f"'{recipe.name}' is not for keys that see some labels only.", "label_missing", param="model")
+            raise ApiError(
+                403, f"'{recipe.name}' is not for keys that see some labels only.", "label_missing", param="model"
+            )
         return recipe
 
     def recipes(self, caller: Caller) -> list[Recipe]:
         """The recipes that can run: the project's own first, then the usual ones and those of trained adapters."""
-        adapters = [file.parent.name for file in (self.project.folder / ".acclimate" / "adapters").glob("*/adapter_config.json")]
+        adapters = [
+            file.parent.name for file in (self.project.folder / ".acclimate" / "adapters").glob("*/adapter_config.json")
+        ]
         solved = any(question.split == "train" for question in self.project.questions())
         found = []
         for name in dict.fromkeys([self.project.settings.answer.recipe, *USUAL, *sorted(adapters)]):
@@ -161,7 +174,9 @@ class Service:
         late = _Late(lambda query, k: self.read(lambda: answerer().retriever.retrieve(query, k)))
         shown = (lambda question: self.read(lambda: answerer().demonstrate(question))) if made.demonstrate else None
         generation = replace(made.generation, **ask.options)
-        answer: Answer = replace(made, retriever=late, demonstrate=shown, generation=generation).answer(ask.question, on_text)
+        answer: Answer = replace(made, retriever=late, demonstrate=shown, generation=generation).answer(
+            ask.question, on_text
+        )
         return answer
 
     def search(self, query: str, k: int, where: Filter) -> list[Hit]:
@@ -170,7 +185,7 @@ class Service:
 
     def embed(self, texts: Sequence[str]) -> list[list[float]]:
         """Vectors of texts, as passages."""
-        return [[float(value) for value in vector] for vector in self.project.embedder.embed_passages(list(texts))]
+        return [[float(value) for value in vector] for vector in self.embedder.embed_passages(list(texts))]
 
     def labels(self, path: str) -> list[str]:
         """The access labels of a document."""

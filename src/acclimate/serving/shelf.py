@@ -110,7 +110,14 @@ class Shelf:
     def _checked(self, caller: Caller, name: str) -> str:
         path = unicodedata.normalize("NFC", name)
         strange = any(unicodedata.category(character)[0] == "C" for character in path)
-        if not path.strip() or path.startswith(".") or strange or "/" in path or "\\" in path or len(path.encode()) > _MAX_NAME:
+        if (
+            not path.strip()
+            or path.startswith(".")
+            or strange
+            or "/" in path
+            or "\\" in path
+            or len(path.encode()) > _MAX_NAME
+        ):
             raise ApiError(400, "That file name cannot be used.", "bad_name", param="file")
         chosen = self._service.project.settings.documents
         if not matches(path, chosen.include) or matches(path, chosen.exclude):

@@ -1,0 +1,57 @@
+"""`acclimate serve`."""
+
+from __future__ import annotations
+
+import logging
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
+from typing import Any
+
+import click
+
+from acclimate.cli.output import project_option
+from acclimate.cli.progress import download_bar
+from acclimate.errors import MissingExtraError
+from acclimate.project import Project
+from acclimate.settings import make_settings
+
+_AUDIT_BYTES, _AUDIT_FILES = 10_000_000, 5
+
+
+@click.command()
+@click.option("--host", help="Address to listen on (default: 127.0.0.1, this machine only); others need keys.")
+@click.option("--port", type=click.IntRange(0, 65535), help="Port to listen on (default: 8080); 0: any that is free.")
+@click.option("--tls-cert", type=click.Path(path_type=Path), help="Certificate chain (PEM), for https.")
+@click.option("--tls-key", type=click.Path(path_type=Path), help="Its private key (PEM).")
+@project_option
+def command(host: str | None, port: int | None, tls_cert: Path | None, tls_key: Path | None, folder: Path) -> None:
+    """Serve the project: an OpenAI-compatible API at /v1 and a web page. Ctrl-C finishes what is being answered."""
+    try:
+        from acclimate.serving.server import Server  # an extra
+    except ModuleNotFoundError as error:
+        raise MissingExtraError("acclimate serve", "serve") from error
+    here = {"tls_cert": tls_cert.resolve() if tls_cert else None, "tls_key": tls_key.resolve() if tls_key else None}
+    chosen = {key: value for key, value in {"host": host, "port": port, **here}.items() if value is not None}
+    with download_bar() as on_bytes, Project.open(folder, on_bytes) as found:
+        project = _with(found, chosen)
+        _keep_audit(project.folder / ".acclimate")
+        Server(project, lambda address: click.echo(address)).serve_project()
+
+
+def _with(project: Project, chosen: dict[str, Any]) -> Project:
+    """The project with these `[serve]` settings instead of the file's."""
+    values = project.settings.model_dump()
+    values["serve"] |= chosen
+    project.settings = make_settings(values, origin="the command line")
+    return project
+
+
+def _keep_audit(folder: Path) -> None:
+    """Who asked what kind of thing when, never what was asked: `.acclimate/audit.log`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    handler = RotatingFileHandler(folder / "audit.log", maxBytes=_AUDIT_BYTES, backupCount=_AUDIT_FILES, delay=True)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+    logger = logging.getLogger("acclimate.audit")
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    logger.propagate = False

@@ -1,0 +1,81 @@
+"""`acclimate serve` and `acclimate keys`, as commands."""
+
+import json
+import signal
+import subprocess
+import sys
+
+import httpx
+import pytest
+
+from acclimate.cli.main import run
+from acclimate.project import Project
+
+ACCLIMATE = [sys.executable, "-m", "acclimate"]
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "documents").mkdir()
+    Project.create(tmp_path, tmp_path / "documents").close()
+    return tmp_path
+
+
+def call(capsys, *arguments):
+    code = run(arguments)
+    printed = capsys.readouterr()
+    return code, printed.out, printed.err
+
+
+def test_keys_are_added_listed_and_removed(folder, capsys):
+    code, token, err = call(capsys, "keys", "add", "ann", "--scope", "ask", "--scope", "manage", "--label", "hr")
+    assert (code, token[:4]) == (0, "acc_")
+    assert "cannot be shown again" in err
+    _, out, _ = call(capsys, "keys", "list")
+    assert out.split()[:3] == ["ann", "ask,", "manage"]
+    assert token.strip() not in out + (folder / ".acclimate" / "keys.json").read_text()
+    (row,) = json.loads(call(capsys, "keys", "list", "--json")[1])
+    assert (row["name"], row["labels"], "sha256" in row) == ("ann", ["hr"], False)
+    assert (folder / ".acclimate" / "keys.json").stat().st_mode & 0o077 == 0
+    assert call(capsys, "keys", "add", "ann")[0] == 2
+    assert call(capsys, "keys", "remove", "ann")[0] == 0
+    code, _, err = call(capsys, "keys", "remove", "ann")
+    assert (code, "acclimate keys list" in err) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        (["--host", "0.0.0.0"], "acclimate keys add NAME"),  # noqa: S104 - it is refused
+        (["--host", "no.such.host.invalid"], "acclimate keys add NAME"),
+        (["--tls-cert", "cert.pem"], "only one is set"),
+        (["--tls-cert", "cert.pem", "--tls-key", "key.pem"], "cannot be used"),
+    ],
+)
+def test_what_would_be_open_or_cannot_be_had_is_refused(folder, capsys, arguments, error):
+    code, _, err = call(capsys, "serve", *arguments)
+    assert code == 2
+    assert error in err
+
+
+def test_a_port_that_is_taken_is_told(folder, capsys):
+    import socket
+
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        code, _, err = call(capsys, "serve", "--port", str(other.getsockname()[1]))
+    assert code == 2
+    assert "--port 0" in err
+
+
+def test_serve_prints_its_address_and_ends_with_a_signal(folder):
+    with subprocess.Popen([*ACCLIMATE, "serve", "--port", "0"], stdout=subprocess.PIPE, text=True) as server:
+        address = server.stdout.readline().strip()
+        assert httpx.get(f"{address}/healthz").json() == {"status": "ok"}
+        assert httpx.get(f"{address}/v1/me").json()["scopes"] == ["ask", "manage"]
+        server.send_signal(signal.SIGTERM)
+        assert server.wait(60) == 0
+    audit = (folder / ".acclimate" / "audit.log").read_text()
+    assert "client=127.0.0.1 key=local GET /v1/me status=200" in audit
