@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from acclimate.models.base import Engine, OnText
 from acclimate.prompting.budget import Overflow, fit
 from acclimate.prompting.citations import Resolved, resolve
+from acclimate.prompting.conversation import Complete, Turn, as_messages, complete
 from acclimate.prompting.demonstrations import Demonstrate, with_demonstrations
 from acclimate.prompting.passages import REFUSAL, render_passages
 from acclimate.prompting.recipes import Recipe
@@ -26,13 +27,17 @@ if TYPE_CHECKING:
     from acclimate.prompting.structured import Shape  # its packages take 0.1 s, and most answers need no schema
 
 
+_TOLD_SHARE = 4  # earlier turns may take one token of so many
+
+
 @dataclass(frozen=True, slots=True)
 class Answerer:
     """Answers questions by one recipe.
 
     `k` passages are asked for; those that do not fit the window less what the answer may take are dropped, lowest rank
     first, or refused, as `overflow` says. `demonstrate` gives the solved examples of a few-shot recipe.
-    With a `shape` the answer is JSON.
+    With a `shape` the answer is JSON. `complete` makes a question that points back to earlier turns stand on its own,
+    for recipes that read; the turns themselves are shown where `tell` says so, and to recipes that read nothing.
     """
 
     recipe: Recipe
@@ -44,26 +49,33 @@ class Answerer:
     overflow: Overflow = "drop-lowest"
     demonstrate: Demonstrate | None = None
     shape: Shape | None = None
+    complete: Complete = complete
+    tell: bool | None = None
 
-    def answer(self, question: str, on_text: OnText | None = None) -> Answer:
-        """Answer `question`; pieces of the raw text go to `on_text` as they come, and end in the same `Answer`.
+    def answer(self, question: str, on_text: OnText | None = None, turns: Sequence[Turn] = ()) -> Answer:
+        """Answer `question` after the earlier `turns` of a conversation, oldest first.
 
-        Raises PromptTooLongError where not one passage fits, and EngineError where the model fails.
+        Pieces of the raw text go to `on_text` as they come, and end in the same `Answer`. Raises PromptTooLongError
+        where not one passage fits, and EngineError where the model fails.
         """
         clock = _Clock()
-        hits = self.retriever.retrieve(question, self.k) if self.recipe.reads else []
+        asked = self.complete(question, turns) if turns and self.recipe.reads else question.strip()
+        hits = self.retriever.retrieve(asked, self.k) if self.recipe.reads else []
         clock.retrieved()
         if self.recipe.reads and not hits:
-            return self._nothing_found(question, clock, on_text)
-        prompt = self.prompt(question, hits)
+            return self._nothing_found(question, asked, clock, on_text)
+        prompt = self.prompt(asked, hits, turns)
         written = self._write(prompt, clock.watch(on_text))
         resolved, data = self._resolve(written.text, prompt)
-        return self._assemble(question, resolved, prompt, written, clock, data)
+        return self._assemble(question, asked, resolved, prompt, written, clock, data)
 
-    def prompt(self, question: str, hits: Sequence[Hit]) -> Prompt:
-        """The prompt for a question with these passages, as far as they fit."""
+    def prompt(self, question: str, hits: Sequence[Hit], turns: Sequence[Turn] = ()) -> Prompt:
+        """The prompt for a question with these passages, as far as they fit, after earlier turns where they are
+        shown."""
         limit = self.engine.context_tokens - self.reserved
-        return fit(hits, partial(self._render, question), self.engine.count, limit, self.overflow)
+        tell = not self.recipe.reads if self.tell is None else self.tell
+        told = as_messages(turns, self.engine.count, limit // _TOLD_SHARE) if tell else ()
+        return fit(hits, partial(self._render, question, told), self.engine.count, limit, self.overflow)
 
     @property
     def reserved(self) -> int:
@@ -94,8 +106,11 @@ class Answerer:
         on_text(written.text)  # the reasoning is not the answer, so it is not streamed as one
         return written
 
-    def _render(self, question: str, hits: Sequence[Hit]) -> tuple[Message, ...]:
+    def _render(self, question: str, told: tuple[Message, ...], hits: Sequence[Hit]) -> tuple[Message, ...]:
         messages = self._turns(question, hits)
+        if told:
+            first = next(place for place, message in enumerate(messages) if message.role == "user")
+            messages = (*messages[:first], *told, *messages[first:])
         shown = self.demonstrate(question) if self.demonstrate else ()
         return with_demonstrations(messages, [(self._turns(one.question, one.hits)[-1], one) for one in shown])
 
@@ -114,14 +129,22 @@ class Answerer:
 
         return ask_for(question, self.shape)
 
-    def _nothing_found(self, question: str, clock: _Clock, on_text: OnText | None) -> Answer:
+    def _nothing_found(self, question: str, asked: str, clock: _Clock, on_text: OnText | None) -> Answer:
         """Without a passage there is nothing to read, so the model is not asked."""
         clock.watch(on_text)(REFUSAL)
         refusal = Resolved(REFUSAL, REFUSAL, True, ())
-        return self._assemble(question, refusal, Prompt((), 0), Written(REFUSAL, "", 0, 0, "stop", calls=0), clock)
+        nothing = Written(REFUSAL, "", 0, 0, "stop", calls=0)
+        return self._assemble(question, asked, refusal, Prompt((), 0), nothing, clock)
 
     def _assemble(
-        self, question: str, resolved: Resolved, prompt: Prompt, written: Written, clock: _Clock, data: Any = None
+        self,
+        question: str,
+        asked: str,
+        resolved: Resolved,
+        prompt: Prompt,
+        written: Written,
+        clock: _Clock,
+        data: Any = None,
     ) -> Answer:
         return Answer(
             question=question,
@@ -144,6 +167,7 @@ class Answerer:
             finish=written.finish,
             reasoning=written.reasoning,
             data=data,
+            asked="" if asked == question.strip() else asked,
         )
 
 

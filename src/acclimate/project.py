@@ -24,6 +24,7 @@ from acclimate.ingest import IngestReport, Progress, Silence, ingest
 from acclimate.models.base import Engine, OnText
 from acclimate.models.catalogue import Kind
 from acclimate.models.store import LocalModel, OnBytes, cache_folder, locate
+from acclimate.prompting.conversation import Complete, Turn, complete, condense
 from acclimate.prompting.demonstrations import Demonstrate, Demonstration, nearest
 from acclimate.prompting.passages import REFUSAL
 from acclimate.prompting.recipes import Recipe, find_recipe
@@ -232,14 +233,15 @@ class Project:
         recipe: str | None = None,
         where: Filter = _ALL,
         schema: SchemaLike | None = None,
+        turns: Sequence[Turn] = (),
         on_text: OnText | None = None,
     ) -> Answer:
         """Answer a question by a recipe (None: as `[answer]` says) from the documents that `where` leaves.
 
-        With a `schema` (JSON Schema, or a pydantic model) the answer is JSON by it, and `Answer.data` its value.
-        See `Answerer.answer`.
+        `turns` are the earlier questions and answers of a conversation, oldest first. With a `schema`
+        (JSON Schema, or a pydantic model) the answer is JSON by it, and `Answer.data` its value. See `Answerer.answer`.
         """
-        return self.answerer(recipe, where, schema).answer(question, on_text)
+        return self.answerer(recipe, where, schema).answer(question, on_text, turns)
 
     def compare(
         self,
@@ -347,7 +349,19 @@ class Project:
             overflow=self.settings.answer.overflow,
             demonstrate=demonstrate,
             shape=shape,
+            complete=self._complete(),
+            tell={"rule": None, "model": True, "none": False}[self.settings.answer.memory],
         )
+
+    def _complete(self) -> Complete:
+        """What makes a question of a conversation stand on its own."""
+        match self.settings.answer.memory:
+            case "rule":
+                return complete
+            case "model":
+                return condense(load_template("condense", self.folder / "templates"), self._write)
+            case "none":
+                return lambda question, turns: question.strip()
 
     def _whole_documents(self, engine: Engine, limit: int, where: Filter) -> Retriever:
         from acclimate.retrieval.documents import DocumentRetriever

@@ -163,6 +163,11 @@ class AnswerSettings(_Section):
     overflow: Literal["drop-lowest", "refuse"] = Field(
         default="drop-lowest", description="passages that exceed the context window: drop the lowest ranked, or refuse"
     )
+    memory: Literal["rule", "model", "none"] = Field(
+        default="rule",
+        description="how a question of a chat that points back is completed: by rule, or rewritten by the model, "
+        "which then sees the earlier turns too",
+    )
 
 
 class ServeSettings(_Section):

@@ -216,6 +216,8 @@ class Answer:
     passage shown; `reasoning` is what the model wrote before it. `abstained` is True where the documents do not hold
     the answer. `template` is the prompt template's fingerprint. `finish` is "stop", "length" (cut at the token limit)
     or "cancelled" (by the reader). `data` is the JSON value where a schema was given, and `text` the same as JSON text.
+    `asked` is the question as it was searched and asked, where it pointed back to earlier turns ("" where it stood on
+    its own).
     """
 
     question: str
@@ -232,6 +234,7 @@ class Answer:
     finish: Literal["stop", "length", "cancelled"] = "stop"
     reasoning: str = ""
     data: Any = None
+    asked: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,8 +77,12 @@ def test_questions_come_through_pipes(folder):
     question = "Who designed the museum?"
     done = subprocess.run([*ACCLIMATE, "ask"], input=question, capture_output=True, text=True, check=True)
     assert done.stdout.startswith("Ada Holm [")
-    chat = subprocess.run([*ACCLIMATE, "chat"], input=f"{question}\n\n", capture_output=True, text=True, check=True)
+    chat = subprocess.run(
+        [*ACCLIMATE, "chat"], input=f"{question}\nWhen did it open?\n\n", capture_output=True, text=True, check=True
+    )
     assert "Ada Holm [" in chat.stdout
+    assert "1931 [" in chat.stdout
+    assert "understood as: When did the museum open?" in chat.stderr
     with subprocess.Popen([*ACCLIMATE, "ask", question], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as gone:
         gone.stdout.close()  # the reader of the pipe went away
         assert b"Traceback" not in gone.stderr.read()

@@ -11,24 +11,35 @@ from acclimate.cli.output import AnswerStream, echo_sources, project_option, rec
 from acclimate.cli.progress import download_bar
 from acclimate.errors import AcclimateError
 from acclimate.project import Project
+from acclimate.prompting.conversation import Turn
 
 
 @click.command()
 @recipe_option
 @project_option
 def command(recipe: str | None, folder: Path) -> None:
-    """Ask one question after another; each is answered on its own. An empty line or Ctrl-D ends."""
+    """Ask one question after another; a question may point back: "And what does it cost?".
+
+    /new forgets what was said; an empty line or Ctrl-D ends.
+    """
+    turns: list[Turn] = []
     with download_bar() as on_bytes, Project.open(folder, on_bytes) as project:
         project.warm(recipe)
         while question := _read_question():
+            if question == "/new":
+                turns = []
+                continue
             try:
-                answer = project.answer(question, recipe=recipe, on_text=AnswerStream(write_stdout))
+                answer = project.answer(question, recipe=recipe, turns=turns, on_text=AnswerStream(write_stdout))
             except AcclimateError as error:
                 if not error.retryable:
                     raise
                 click.echo(f"error: {error}\nrepair: {error.hint}", err=True)
                 continue
             echo_sources(answer)
+            if answer.asked:
+                click.echo(f"(understood as: {answer.asked})", err=True)
+            turns.append(Turn(question, answer.text))
 
 
 def _read_question() -> str:
