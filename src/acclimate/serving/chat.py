@@ -64,23 +64,20 @@ def make_router(service: Service, metrics: Metrics) -> APIRouter:
     @router.post("/embeddings")
     async def embeddings(body: EmbeddingRequest) -> dict[str, Any]:
         """Vectors of texts by the project's embedder."""
+        name = service.project.settings.embedder.model
+        if body.model not in (name, "default"):
+            raise ApiError(404, f"The embedder here is '{name}'.", "model_not_found", param="model")
         texts = _texts(body)
-        if body.dimensions not in (None, service.project.embedder.dimensions):
-            has = f"This embedder has {service.project.embedder.dimensions} dimensions."
+        vectors, tokens = await run_in_threadpool(service.embed, texts)
+        if body.dimensions not in (None, len(vectors[0])):
+            has = f"This embedder has {len(vectors[0])} dimensions."
             raise ApiError(400, has, "dimensions", param="dimensions")
-        vectors = await run_in_threadpool(service.embed, texts)
         rows = [
             {"object": "embedding", "index": index, "embedding": _encoded(vector, body.encoding_format)}
             for index, vector in enumerate(vectors)
         ]
-        tokens = sum(len(service.project.embedder.token_spans(text)) for text in texts)
-        model = service.project.settings.embedder.model
-        return {
-            "object": "list",
-            "data": rows,
-            "model": model,
-            "usage": {"prompt_tokens": tokens, "total_tokens": tokens},
-        }
+        usage = {"prompt_tokens": tokens, "total_tokens": tokens}
+        return {"object": "list", "data": rows, "model": name, "usage": usage}
 
     @router.post("/search")
     async def search(body: SearchRequest, request: Request) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from acclimate.serving.keys import Caller
 from acclimate.types import Answer, Hit
 
 T = TypeVar("T")
+_SPECIAL = 2  # tokens that begin and end what an embedder reads
 _ON_THIS_CPU, _BY_A_SERVER = 1, 16  # answers at once
 
 
@@ -183,9 +184,14 @@ class Service:
         """The best `k` chunks."""
         return self.read(lambda: self.project.retrieve(query, k, where=where))
 
-    def embed(self, texts: Sequence[str]) -> list[list[float]]:
-        """Vectors of texts, as passages."""
-        return [[float(value) for value in vector] for vector in self.embedder.embed_passages(list(texts))]
+    def embed(self, texts: Sequence[str]) -> tuple[list[list[float]], int]:
+        """Vectors of texts, as passages, and the texts' tokens. Raises ApiError for a text that would be cut."""
+        counts = [len(self.embedder.token_spans(text)) for text in texts]
+        longest, most = max(counts), self.embedder.max_tokens - _SPECIAL
+        if longest > most:
+            say = f"A text has {longest} tokens; this embedder reads {most}."
+            raise ApiError(400, say, "context_length_exceeded", param="input")
+        return self.embedder.embed_passages(list(texts)).tolist(), sum(counts)
 
     def labels(self, path: str) -> list[str]:
         """The access labels of a document."""

@@ -1,0 +1,217 @@
+"""The API as the real clients use it: OpenAI's for Python and JavaScript, LangChain's, and what Open WebUI sends."""
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import httpx
+import openai
+import pytest
+from langchain_openai import ChatOpenAI, OpenAIEmbeddings
+from pydantic import BaseModel
+
+from acclimate.testing.models import ScriptedEngine
+
+QUESTION = [{"role": "user", "content": "What does Fjell 9 weigh?"}]
+TEXT = "117 kg [1]\n\n[1] pump.md: “The pump Fjell 9 weighs 117 kg.”"
+EMBEDDER = "all-minilm-l6-v2"
+JS = Path(__file__).parent / "js"
+
+
+@pytest.fixture
+def key(serve, add_key):
+    """A key that asks, for a server that wants one."""
+    return add_key("app")["Authorization"].removeprefix("Bearer ")
+
+
+@pytest.fixture
+def url(serve, key):
+    return f"{serve().base_url}/v1".replace("//v1", "/v1")
+
+
+@pytest.fixture
+def client(url, key):
+    with openai.OpenAI(base_url=url, api_key=key, max_retries=0) as client:
+        yield client
+
+
+class TestOpenAI:
+    def test_recipes_are_models(self, client):
+        names = [model.id for model in client.models.list()]
+        assert names[0] == "rag"
+        assert {"zero-shot", "stuffing"} <= set(names)
+        assert client.models.retrieve("rag").owned_by == "acclimate"
+
+    def test_an_answer_with_usage_footnotes_and_citations(self, client, engine):
+        answer = client.chat.completions.create(model="rag", messages=QUESTION)
+        assert answer.choices[0].message.content == TEXT
+        assert answer.choices[0].finish_reason == "stop"
+        assert answer.usage.prompt_tokens == engine.count(engine.prompts[-1])
+        assert answer.usage.total_tokens == answer.usage.prompt_tokens + answer.usage.completion_tokens
+        (citation,) = answer.acclimate["citations"]
+        assert citation["quote"] == "The pump Fjell 9 weighs 117 kg."
+
+    def test_a_stream_begins_with_the_role_and_ends_with_usage(self, client):
+        chunks = list(
+            client.chat.completions.create(
+                model="rag", messages=QUESTION, stream=True, stream_options={"include_usage": True}
+            )
+        )
+        assert chunks[0].choices[0].delta.role == "assistant"
+        assert "".join(chunk.choices[0].delta.content or "" for chunk in chunks[:-1]) == TEXT
+        assert chunks[-2].choices[0].finish_reason == "stop"
+        assert chunks[-2].acclimate["citations"][0]["path"] == "pump.md"
+        assert (chunks[-1].choices, chunks[-1].usage.completion_tokens) == ([], 3)
+        assert len({(chunk.id, chunk.created, chunk.object) for chunk in chunks}) == 1
+        plain = list(client.chat.completions.create(model="rag", messages=QUESTION, stream=True))
+        assert all(chunk.usage is None and chunk.choices for chunk in plain)
+
+    def test_options_reach_the_engine(self, client):
+        parts = [{"role": "user", "content": [{"type": "text", "text": QUESTION[0]["content"]}]}]
+        for name in ("max_tokens", "max_completion_tokens"):
+            cut = client.chat.completions.create(model="rag", messages=parts, **{name: 1})
+            assert (cut.choices[0].finish_reason, cut.usage.completion_tokens) == ("length", 1)
+        stopped = client.chat.completions.create(model="rag", messages=parts, stop=" kg")
+        assert stopped.choices[0].message.content.startswith("117")
+        assert "kg" not in stopped.choices[0].message.content.split("\n")[0]
+
+    def test_where_narrows_and_footnotes_can_be_left_out(self, client):
+        own = {"acclimate": {"where": ["path=prices.md"], "footnotes": False}}
+        answer = client.chat.completions.create(model="rag", messages=QUESTION, extra_body=own)
+        assert answer.choices[0].message.content == "12 euros"
+
+    def test_embeddings_in_both_encodings(self, client):
+        texts = ["the pump", "a filter"]
+        packed = client.embeddings.create(model=EMBEDDER, input=texts)
+        plain = client.embeddings.create(model=EMBEDDER, input=texts, encoding_format="float")
+        for one, other in zip(packed.data, plain.data, strict=True):
+            assert one.embedding == pytest.approx(other.embedding)
+        assert [row.index for row in plain.data] == [0, 1]
+        assert packed.usage.prompt_tokens == 4
+        assert len(client.embeddings.create(model=EMBEDDER, input="one").data) == 1
+
+    def test_errors_are_its_own_classes(self, client, url):
+        ask = client.chat.completions.create
+        tool = {"type": "function", "function": {"name": "f", "parameters": {}}}
+        image = {"role": "user", "content": [{"type": "image_url", "image_url": {"url": "data:,"}}]}
+        long = "word " * 300
+        for call, kind, code in (
+            (lambda: ask(model="no-such", messages=QUESTION), openai.NotFoundError, "model_not_found"),
+            (lambda: ask(model="lora", messages=QUESTION), openai.NotFoundError, "model_not_found"),
+            (lambda: ask(model="rag", messages=QUESTION, tools=[tool]), openai.BadRequestError, "unsupported"),
+            (lambda: ask(model="rag", messages=QUESTION, n=2), openai.BadRequestError, "unsupported"),
+            (lambda: ask(model="rag", messages=[image]), openai.BadRequestError, "unsupported"),
+            (lambda: ask(model="rag", messages=[]), openai.BadRequestError, "invalid_request"),
+            (lambda: ask(model="rag", messages=QUESTION, temperature=9), openai.BadRequestError, "invalid_request"),
+            (
+                lambda: ask(model="rag", messages=QUESTION, max_tokens=9000),
+                openai.BadRequestError,
+                "context_length_exceeded",
+            ),
+            (lambda: client.embeddings.create(model="other", input="x"), openai.NotFoundError, "model_not_found"),
+            (lambda: client.embeddings.create(model=EMBEDDER, input=[[1]]), openai.BadRequestError, "unsupported"),
+            (
+                lambda: client.embeddings.create(model=EMBEDDER, input=long),
+                openai.BadRequestError,
+                "context_length_exceeded",
+            ),
+            (lambda: client.files.list(), openai.PermissionDeniedError, "scope_missing"),
+            (
+                lambda: openai.OpenAI(base_url=url, api_key="acc_x", max_retries=0).models.list(),
+                openai.AuthenticationError,
+                "invalid_api_key",
+            ),
+        ):
+            with pytest.raises(kind) as caught:
+                call()
+            assert caught.value.code == code
+            assert caught.value.message
+
+    def test_an_error_in_a_stream_is_raised(self, client):
+        with pytest.raises(openai.APIError) as caught:
+            list(client.chat.completions.create(model="rag", messages=QUESTION, max_tokens=9000, stream=True))
+        assert "61 tokens" in str(caught.value)
+
+
+class Weight(BaseModel):
+    kg: int
+
+
+class TestJSON:
+    @pytest.fixture
+    def engine(self):
+        return ScriptedEngine(lambda _: '{"kg": 117}', context_tokens=4096)
+
+    def test_answers_are_parsed_by_a_schema(self, client):
+        answer = client.chat.completions.parse(model="rag", messages=QUESTION, response_format=Weight)
+        assert answer.choices[0].message.parsed == Weight(kg=117)
+        with pytest.raises(openai.BadRequestError):
+            client.chat.completions.create(model="rag", messages=QUESTION, response_format={"type": "json_object"})
+
+    def test_langchain_gets_structured_output(self, url, key):
+        chat = ChatOpenAI(base_url=url, api_key=key, model="rag").with_structured_output(Weight)
+        assert chat.invoke("What does Fjell 9 weigh?") == Weight(kg=117)
+
+
+def test_openais_javascript_client(url, key):
+    node = shutil.which("node", path=str(Path(shutil.sys.executable).parent)) or shutil.which("node")
+    if node is None or not (JS / "node_modules" / "openai").is_dir():
+        pytest.skip("scripts/test installs node and the client")
+    command = [node, str(JS / "client.mjs"), url, key, EMBEDDER]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stderr
+    seen = json.loads(done.stdout)
+    assert seen["models"][0] == "rag"
+    assert seen["whole"] == seen["streamed"] == seen["helped"] == TEXT
+    assert (seen["citation"], seen["finish"]) == ("pump.md", "stop")
+    assert seen["usage"] == seen["streamedUsage"]
+    assert seen["dimensions"] == [64, 64]
+    assert seen["errors"] == {
+        "model": ["NotFoundError", 404, "model_not_found", "model"],
+        "tools": ["BadRequestError", 400, "unsupported", "tools"],
+        "key": ["AuthenticationError", 401, "invalid_api_key", None],
+    }
+
+
+def test_langchain(url, key):
+    chat = ChatOpenAI(base_url=url, api_key=key, model="rag", temperature=0)
+    whole = chat.invoke([("system", "Be brief."), ("user", QUESTION[0]["content"])])
+    assert whole.content == TEXT
+    assert whole.usage_metadata["output_tokens"] == 3
+    pieces = list(chat.stream(QUESTION[0]["content"]))
+    assert "".join(piece.content for piece in pieces) == TEXT
+    embedder = OpenAIEmbeddings(base_url=url, api_key=key, model=EMBEDDER, check_embedding_ctx_length=False)
+    assert [len(vector) for vector in embedder.embed_documents(["one", "two"])] == [64, 64]
+    assert len(embedder.embed_query("one")) == 64
+
+
+def test_what_open_webui_sends(url, key):
+    """Its form of a request, with fields that no other client sends; it reads models and streams of events."""
+    body = {
+        "model": "rag",
+        "messages": [{"role": "system", "content": "…"}, *QUESTION],
+        "stream": True,
+        "stream_options": {"include_usage": True},
+        "params": {},
+        "features": {"web_search": False, "image_generation": False, "code_interpreter": False},
+        "variables": {"{{USER_NAME}}": "Ann"},
+        "session_id": "s",
+        "chat_id": "c",
+        "id": "m",
+        "background_tasks": {"title_generation": True},
+        "tool_ids": [],
+        "tools": [],
+        "metadata": None,
+        "user": {"name": "Ann", "role": "user"},
+    }
+    with httpx.Client(base_url=url, headers={"Authorization": f"Bearer {key}"}, timeout=30) as client:
+        listed = client.get("/models").json()
+        assert listed["object"] == "list"
+        assert {"id", "object", "created", "owned_by"} <= listed["data"][0].keys()
+        with client.stream("POST", "/chat/completions", json=body) as response:
+            assert response.headers["content-type"].startswith("text/event-stream")
+            lines = [line for line in response.iter_lines() if line]
+    assert lines[-1] == "data: [DONE]"
+    chunks = [json.loads(line.removeprefix("data: ")) for line in lines[:-1]]
+    assert "".join(c["choices"][0]["delta"].get("content", "") for c in chunks if c["choices"]) == TEXT
