@@ -84,3 +84,17 @@ class TextIndex(Index, Protocol):
 
     def update(self, change: Change, chunks: Iterable[tuple[int, Chunk]]) -> None:
         """Apply `change`; `chunks` yields (key, chunk) for `change.added`, in order."""
+
+
+class GraphIndex(Index, Protocol):
+    """Chunks joined by the entities that they mention."""
+
+    def search(self, query: str, near: Sequence[Match], k: int, among: Among | None = None) -> list[Match]:
+        """The k chunks that are closest in the graph to the query's entities and to the chunks `near` (by score).
+
+        Best first, ties by lower key; [] where the graph leads nowhere. Only keys that are `among` the given ones take
+        part, on the way too.
+        """
+
+    def update(self, change: Change, chunks: Iterable[tuple[int, Chunk]]) -> None:
+        """Apply `change`; `chunks` yields (key, chunk) for `change.added`, in order."""

@@ -28,7 +28,7 @@ class DenseRetriever:
 
     def retrieve(self, query: str, k: int) -> list[Hit]:
         """See `Retriever`."""
-        return _hits(self.matches(query, k), self.fetch)
+        return hits_of(self.matches(query, k), self.fetch)
 
     def matches(self, query: str, k: int) -> list[Match]:
         """The k best rows; [] for a blank query."""
@@ -49,7 +49,7 @@ class TextRetriever:
 
     def retrieve(self, query: str, k: int) -> list[Hit]:
         """See `Retriever`."""
-        return _hits(self.matches(query, k), self.fetch)
+        return hits_of(self.matches(query, k), self.fetch)
 
     def matches(self, query: str, k: int) -> list[Match]:
         """The k best rows; [] for a blank query."""
@@ -70,7 +70,7 @@ class HybridRetriever:
         """See `Retriever`."""
         if not query.strip():
             return []
-        return _hits(self.matches(query, max(k, self.candidates))[:k], self.dense.fetch)
+        return hits_of(self.matches(query, max(k, self.candidates))[:k], self.dense.fetch)
 
     def matches(self, query: str, depth: int) -> list[Match]:
         """The fused rows of the best `depth` of each side."""
@@ -107,6 +107,7 @@ class ParentRetriever:
         return list(found.values())
 
 
-def _hits(matches: Sequence[Match], fetch: FetchChunks) -> list[Hit]:
+def hits_of(matches: Sequence[Match], fetch: FetchChunks) -> list[Hit]:
+    """Rows as hits, ranks 1 to n."""
     chunks = fetch([match.key for match in matches])
     return [Hit(chunk, match.score, rank) for rank, (chunk, match) in enumerate(zip(chunks, matches, strict=True), 1)]
