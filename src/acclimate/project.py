@@ -17,6 +17,7 @@ from acclimate.answer import Answerer
 from acclimate.chunking.chunkers import Cut, make_chunker
 from acclimate.embeddings.base import Embedder
 from acclimate.errors import ProjectError, SettingsError
+from acclimate.indexes.base import GraphIndex
 from acclimate.indexes.filters import Filter, parse_rules
 from acclimate.indexes.library import Library
 from acclimate.indexes.stores import Server, open_indexes
@@ -33,6 +34,7 @@ from acclimate.prompting.templates import load_template
 from acclimate.questions.file import read_questions
 from acclimate.retrieval.base import Retriever
 from acclimate.retrieval.diversity import DiverseRetriever
+from acclimate.retrieval.graph import GraphRetriever, Matcher
 from acclimate.retrieval.neighbours import NeighbourRetriever
 from acclimate.retrieval.rewrite import RewritingRetriever
 from acclimate.retrieval.search import DenseRetriever, HybridRetriever, ParentRetriever, TextRetriever
@@ -106,7 +108,17 @@ class Project:
         """The project's library."""
         chosen = self.settings.store
         server = Server(chosen.url, chosen.prefix, os.environ.get(chosen.api_key_env)) if chosen.url else None
-        return Library(self.folder / ".acclimate", open_indexes(chosen.vectors, chosen.texts, server))
+        opened = open_indexes(chosen.vectors, chosen.texts, server)
+        return Library(
+            self.folder / ".acclimate", opened, None if self.settings.retrieval.graph == "none" else self._open_graph
+        )
+
+    def _open_graph(self, folder: Path) -> GraphIndex:
+        from acclimate.graphing import open_graph
+
+        by_model = self.settings.retrieval.graph == "model"
+        template = load_template("triples", self.folder / "templates") if by_model else None
+        return open_graph(folder, template, self.settings.model.name, self._write)
 
     @cached_property
     def embedder(self) -> Embedder:
@@ -296,12 +308,15 @@ class Project:
         library, chosen = self.library, self.settings.retrieval
         among = None if where == _ALL else library.among(self._paths(where))
         text = TextRetriever(library.texts, library.fetch, among)
-        retriever: Retriever = text
+        found: Matcher = text
         if chosen.method != "text":
             library.require_embedder(self.embedder.fingerprint)
             dense = DenseRetriever(self.embedder, library.vectors, library.fetch, among)
             hybrid = HybridRetriever(dense, text, chosen.candidates, chosen.dense_weight, chosen.fusion)
-            retriever = dense if chosen.method == "dense" else hybrid
+            found = dense if chosen.method == "dense" else hybrid
+        retriever: Retriever = found
+        if library.graph is not None:
+            retriever = GraphRetriever(found, library.graph, library.fetch, chosen.graph_weight, among)
         if chosen.rewrite != "none":
             template = load_template(chosen.rewrite, self.folder / "templates")
             retriever = RewritingRetriever(retriever, template, self._write)
@@ -314,9 +329,9 @@ class Project:
             retriever = NeighbourRetriever(retriever, record.outline, record.cut, chosen.neighbours)
         return retriever
 
-    def _write(self, messages: Sequence[Message], max_tokens: int) -> str:
+    def _write(self, messages: Sequence[Message], max_tokens: int, schema: str = "") -> str:
         """What the language model writes by itself, without the reader's adapter."""
-        return self.engine("zero-shot").generate(messages, Generation(max_tokens=max_tokens)).text
+        return self.engine("zero-shot").generate(messages, Generation(max_tokens=max_tokens, schema=schema)).text
 
     def _paths(self, where: Filter) -> list[str]:
         """The documents that a filter leaves; nothing else may reach a prompt."""

@@ -125,6 +125,12 @@ class RetrievalSettings(_Section):
     diversity: float = Field(
         default=0.0, ge=0, le=1, description="how much passages must differ (maximal marginal relevance), 0: not at all"
     )
+    graph: Literal["none", "rules", "model"] = Field(
+        default="none",
+        description="knowledge graph of entities, whose neighbours are found too: by rules (fast), or read by the "
+        "language model, chunk by chunk; helps where an answer needs two documents",
+    )
+    graph_weight: float = Field(default=0.4, ge=0, le=1, description="share of the graph in a passage's score, 0 to 1")
     neighbours: int = Field(
         default=0, ge=0, le=20, description="chunks read on each side of a passage; passages that touch are joined"
     )

@@ -55,12 +55,13 @@ _TOKEN = re.compile(r"\w(?:[\w'’&/+-]*\w)?(?:\.\w+)*")
 _SENTENCE = re.compile(r"[^.!?\n|]+(?:[.!?](?!\s|$)[^.!?\n|]*)*")
 _INSIDE = frozenset("of de del van von der la".split())
 _STOP = frozenset(
-    "a about above after again against all also although am an and any are as at be because been before being below "
-    "between both but by can cannot could did do does doing down during each either else etc few for from further get "
-    "gets had has have having he her here hers him his how however i if in into is it its itself just may me might more "
-    "most must my no nor not now of off on once one only or other our out over own per same see she should since so some "
-    "such than that the their them then there these they this those through thus to too two under until up upon us very "
-    "was we were what when where whether which while who whom whose why will with within without would yet you your".split()
+    "a about above after again against all also although am an and any are as at be because been before being "
+    "below between both but by can cannot could did do does doing down during each either else etc few for from "
+    "further get gets had has have having he her here hers him his how however i if in into is it its itself just "
+    "may me might more most must my no nor not now of off on once one only or other our out over own per same see "
+    "she should since so some such than that the their them then there these they this those through thus to too "
+    "two under until up upon us very was we were what when where whether which while who whom whose why will with "
+    "within without would yet you your".split()
 )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import sqlite3
 import threading
 from collections import defaultdict
@@ -23,14 +24,15 @@ from acclimate.types import Chunk
 
 TELEPORT = 0.5
 """Probability that a walk ends at each step: short walks, as one document leads to the next (HippoRAG, 2405.14831)."""
-_LEAST = 1e-4  # probability below which a walk is not followed further
+_LEAST = 1e-3  # probability below which a walk is not followed further
 _ROUNDS = 8
 _HUB = 500  # an entity that more chunks mention says nothing about any of them
 _UNSURE = 0.5  # weight of phrases beside names
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS stamp (generation INTEGER NOT NULL, extractor TEXT NOT NULL, rows INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS chunks (key INTEGER PRIMARY KEY, text TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS entities (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, shown TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS entities (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, shown TEXT NOT NULL,
+    chunks INTEGER NOT NULL DEFAULT 0, certain INTEGER NOT NULL DEFAULT 0);
 CREATE TABLE IF NOT EXISTS mentions (key INTEGER, entity INTEGER, start INTEGER, end INTEGER, certain INTEGER,
     PRIMARY KEY (key, entity, start, end)) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS mentions_of_entity ON mentions (entity, key, certain);
@@ -112,7 +114,9 @@ class SQLiteGraphIndex:
     def update(self, change: Change, chunks: Iterable[tuple[int, Chunk]]) -> None:
         """See `GraphIndex`. All of it or, cut off, nothing."""
         with self._transaction() as db:
+            touched: set[int] = set()
             for key in (*change.removed, *change.added):
+                touched |= {row[0] for row in db.execute("SELECT entity FROM mentions WHERE key = ?", (key,))}
                 for table in ("chunks", "mentions", "relations"):
                     db.execute(f"DELETE FROM {table} WHERE key = ?", (key,))  # noqa: S608 - names of ours
             known: dict[str, int] = {}
@@ -120,8 +124,12 @@ class SQLiteGraphIndex:
                 text = hashlib.sha256(f"{chunk.heading_path}\0{chunk.text}".encode()).hexdigest()
                 db.execute("INSERT INTO chunks VALUES (?, ?)", (key, text))
                 self._put(db, key, self._extracted(db, chunk, text), known)
-            if change.removed:
-                db.execute("DELETE FROM entities WHERE id NOT IN (SELECT entity FROM mentions)")
+            db.executemany(
+                "UPDATE entities SET (chunks, certain) = (SELECT COUNT(DISTINCT key), IFNULL(MAX(certain), 0) "
+                "FROM mentions WHERE entity = id) WHERE id = ?",
+                [(entity,) for entity in sorted(touched | set(known.values()))],
+            )
+            db.execute("DELETE FROM entities WHERE chunks = 0")
             db.execute("DELETE FROM extractions WHERE text NOT IN (SELECT text FROM chunks)")
             db.execute("DELETE FROM stamp")
             db.execute("INSERT INTO stamp SELECT ?, ?, COUNT(*) FROM chunks", (change.generation, self._extractor))
@@ -153,31 +161,21 @@ class SQLiteGraphIndex:
         return [Edge(*row) for row in rows]
 
     def _named(self, query: str) -> dict[int, float]:
-        """Entities that the query names, weighed by how few chunks mention them; the weights add up to 1."""
+        """Entities that the query names, by weight; the weights add up to 1."""
         names = names_in(query)
         marks = ",".join("?" * len(names))
-        rows = self._read(f"SELECT id FROM entities WHERE name IN ({marks})", names)  # noqa: S608 - marks only
-        weights = self._weights([row[0] for row in rows])
-        total = sum(weights.values())
-        return {entity: weight / total for entity, weight in weights.items()} if total else {}
+        rows = self._read(
+            f"SELECT id, chunks, certain FROM entities WHERE name IN ({marks}) ORDER BY id",  # noqa: S608 - marks only
+            names,
+        )
+        total = self._rows()
+        weights = {entity: _weight(total, count, certain) for entity, count, certain in rows if count <= _HUB}
+        whole = sum(weights.values())
+        return {entity: weight / whole for entity, weight in weights.items()} if whole else {}
 
-    def _weights(self, entities: Sequence[int]) -> dict[int, float]:
-        """What entities count: their inverse document frequency, less for those that are never certain."""
-        found: dict[int, float] = {}
+    def _rows(self) -> int:
         rows = self._read("SELECT rows FROM stamp")
-        total = rows[0][0] if rows else 0
-        for some in _batches(entities):
-            marks = ",".join("?" * len(some))
-            counted = self._read(
-                "SELECT entity, COUNT(DISTINCT key), MAX(certain) FROM mentions "  # noqa: S608 - marks only
-                f"WHERE entity IN ({marks}) GROUP BY entity",
-                some,
-            )
-            for entity, count, certain in counted:
-                if count <= _HUB:
-                    rare = float(np.log(1 + (total - count + 0.5) / (count + 0.5)))
-                    found[entity] = rare * (1.0 if certain else _UNSURE)
-        return found
+        return int(rows[0][0]) if rows else 0
 
     def _walk(self, start: Mapping[int, float], among: Among | None) -> dict[int, float]:
         """Personalised PageRank by pushing probability forward from the nodes of `start`, most of it first.
@@ -203,29 +201,29 @@ class SQLiteGraphIndex:
     def _neighbours(self, nodes: Sequence[int], among: Among | None) -> dict[int, dict[int, float]]:
         """Of chunks, the entities that they mention, by weight; of entities, chunks and related entities alike."""
         found: dict[int, dict[int, float]] = {node: {} for node in nodes}
-        mentioned = [(k, e) for some in _batches([n for n in nodes if n > 0]) for k, e in self._pairs("key", some)]
-        weights = self._weights(sorted({entity for _, entity in mentioned}))
-        for key, entity in mentioned:
-            if weight := weights.get(entity):
-                found[key][-entity] = weight
+        total = self._rows()
+        for some in _batches([node for node in nodes if node > 0]):
+            marks = ",".join("?" * len(some))
+            for key, entity, count, certain in self._read(
+                "SELECT DISTINCT m.key, m.entity, e.chunks, e.certain FROM mentions m "  # noqa: S608 - marks only
+                f"JOIN entities e ON e.id = m.entity WHERE m.key IN ({marks}) AND e.chunks <= {_HUB}",
+                some,
+            ):
+                found[key][-entity] = _weight(total, count, certain)
         for some in _batches([-node for node in nodes if node < 0]):
-            pairs = self._pairs("entity", some)
+            marks = ",".join("?" * len(some))
+            pairs = self._read(
+                f"SELECT DISTINCT key, entity FROM mentions WHERE entity IN ({marks})",  # noqa: S608 - marks only
+                some,
+            )
             held = among.holds(np.array([key for key, _ in pairs], np.int64)) if among is not None else None
             for place, (key, entity) in enumerate(pairs):
                 if held is None or held[place]:
                     found[-entity][key] = 1.0
             if among is None:  # a relation may stand in a chunk that must not be seen
                 for head, tail in self._related(some):
-                    found[-head][-tail] = found[-head].get(-tail, 0.0) + 1.0
+                    found[-head][-tail] = 1.0
         return found
-
-    def _pairs(self, column: str, some: Sequence[int]) -> list[tuple[int, int]]:
-        marks = ",".join("?" * len(some))
-        return self._read(
-            f"SELECT DISTINCT key, entity FROM mentions WHERE {column} IN ({marks}) "  # noqa: S608 - marks only
-            "ORDER BY key, entity",
-            some,
-        )
 
     def _related(self, some: Sequence[int]) -> list[tuple[int, int]]:
         marks = ",".join("?" * len(some))
@@ -307,6 +305,11 @@ class SQLiteGraphIndex:
             if "full" in str(error):
                 raise OSError(str(error)) from error  # told by the library, with its remedy
             raise LibraryError(f"the graph index cannot be used: {error}.", hint="acclimate doctor --repair") from error
+
+
+def _weight(rows: int, holding: int, certain: int) -> float:
+    """What an entity counts: its inverse document frequency, less for one that is never certain."""
+    return math.log(1 + (rows - holding + 0.5) / (holding + 0.5)) * (1.0 if certain else _UNSURE)
 
 
 def _batches(values: Sequence[int], size: int = 500) -> Iterator[Sequence[int]]:

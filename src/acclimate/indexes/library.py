@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 from filelock import FileLock
 
 from acclimate.errors import LibraryError, SettingsError
-from acclimate.indexes.base import Change, TextIndex, VectorIndex
+from acclimate.indexes.base import Change, GraphIndex, Index, TextIndex, VectorIndex
 from acclimate.indexes.filters import Among, Filter, LabelRule
 from acclimate.indexes.record import Record
 from acclimate.indexes.text import TantivyTextIndex
@@ -23,6 +23,7 @@ _REBUILD_TEXT_BELOW = 20_000
 
 # What opens a library's indexes: from the folder for local ones, and the record's id.
 OpenIndexes = Callable[[Path, str], tuple[VectorIndex, TextIndex]]
+OpenGraph = Callable[[Path], GraphIndex]
 
 log = logging.getLogger(__name__)
 
@@ -35,13 +36,16 @@ def local_indexes(folder: Path, record: str) -> tuple[VectorIndex, TextIndex]:
 class Library:
     """The library in `folder`; opening it brings indexes that are behind, missing or damaged up to date.
 
-    `open_indexes` says where the indexes are.
+    `open_indexes` says where the indexes are; `open_graph` opens the graph in a folder (None: there is none).
     """
 
-    def __init__(self, folder: Path, open_indexes: OpenIndexes = local_indexes) -> None:
-        self.folder, self._opener = folder, open_indexes
+    def __init__(
+        self, folder: Path, open_indexes: OpenIndexes = local_indexes, open_graph: OpenGraph | None = None
+    ) -> None:
+        self.folder, self._opener, self._graph_opener = folder, open_indexes, open_graph
         self.record = Record(folder / "library.db")
-        self.vectors, self.texts = self._open_indexes()
+        self.graph: GraphIndex | None = None
+        self._open_indexes()
         self.catch_up()
 
     def fetch(self, keys: Sequence[int]) -> list[Chunk]:
@@ -74,7 +78,7 @@ class Library:
         with FileLock(self.folder / "indexes.lock"):  # two processes must not write the same files
             self._close_indexes()
             try:
-                self.vectors, self.texts = self._open_indexes()
+                self._open_indexes()
                 self._apply(embedder)
             except OSError as error:
                 raise LibraryError(
@@ -83,7 +87,7 @@ class Library:
                 ) from error
 
     def _apply(self, embedder: str) -> None:
-        """Bring both indexes up to the record's generation."""
+        """Bring every index up to the record's generation."""
         if self.vectors.generation != self.record.generation:
             change = self._change_for(self.vectors, since=self.record.embedder_since())
             self.vectors.update(change, self.record.vectors(change.added, embedder))
@@ -92,14 +96,24 @@ class Library:
             if change.removed and len(self.record.keys()) < _REBUILD_TEXT_BELOW:
                 self.texts.clear()
                 change = self.record.whole()
-            chunks = (self.record.chunks(change.added[at : at + 500]) for at in range(0, len(change.added), 500))
-            self.texts.update(change, zip(change.added, (chunk for some in chunks for chunk in some), strict=True))
+            self.texts.update(change, self._keyed(change.added))
+        if self.graph is not None and self.graph.generation != self.record.generation:
+            change = self._change_for(self.graph, since=0)
+            self.graph.update(change, self._keyed(change.added))
         self.record.forget_changes()
 
-    def _current(self) -> bool:
-        return self.vectors.generation == self.texts.generation == self.record.generation
+    def _keyed(self, keys: Sequence[int]) -> Iterator[tuple[int, Chunk]]:
+        for at in range(0, len(keys), 500):
+            yield from zip(keys[at : at + 500], self.record.chunks(keys[at : at + 500]), strict=True)
 
-    def _change_for(self, index: VectorIndex | TextIndex, since: int) -> Change:
+    def _indexes(self) -> list[tuple[str, Index]]:
+        graph: list[tuple[str, Index]] = [] if self.graph is None else [("graph", self.graph)]
+        return [("vector", self.vectors), ("text", self.texts), *graph]
+
+    def _current(self) -> bool:
+        return all(index.generation == self.record.generation for _, index in self._indexes())
+
+    def _change_for(self, index: Index, since: int) -> Change:
         """What the index lacks; an index that is damaged, ahead, or older than generation `since` begins anew."""
         held = index.generation
         if held is not None and max(since, self.record.changes_from) <= held <= self.record.generation:
@@ -108,12 +122,14 @@ class Library:
         index.clear()
         return self.record.whole()
 
-    def _open_indexes(self) -> tuple[VectorIndex, TextIndex]:
-        return self._opener(self.folder / "indexes", self.record.id)
+    def _open_indexes(self) -> None:
+        self.vectors, self.texts = self._opener(self.folder / "indexes", self.record.id)
+        if self._graph_opener is not None:
+            self.graph = self._graph_opener(self.folder / "indexes" / self.record.id / "graph")
 
     def _close_indexes(self) -> None:
-        self.vectors.close()
-        self.texts.close()
+        for _, index in self._indexes():
+            index.close()
 
     def check(self) -> list[str]:
         """What is wrong with the library, for people; [] where record and indexes are whole and equal."""
@@ -121,7 +137,7 @@ class Library:
         wanted = self.record.keys()
         if self.record.embedder is None:
             return problems
-        for name, index in (("vector", self.vectors), ("text", self.texts)):
+        for name, index in self._indexes():
             if index.generation != self.record.generation:
                 problems.append(f"the {name} index is of generation {index.generation}, not {self.record.generation}")
             elif index.keys() != wanted or not index.whole():
@@ -130,8 +146,8 @@ class Library:
 
     def repair(self) -> None:
         """Build the indexes again from the record."""
-        self.vectors.clear()
-        self.texts.clear()
+        for _, index in self._indexes():
+            index.clear()
         self.catch_up()
 
     def require_embedder(self, fingerprint: str) -> None:

@@ -8,13 +8,15 @@ from typing import Protocol
 
 from acclimate.indexes.base import GraphIndex, Match
 from acclimate.indexes.filters import Among
+from acclimate.retrieval.base import Retriever
 from acclimate.retrieval.search import FetchChunks, hits_of
 from acclimate.types import Hit
 
 _DEPTH = 100  # rows of each side that are fused, at least
+_NEAR = 8  # best rows that the walks begin at
 
 
-class Matcher(Protocol):
+class Matcher(Retriever, Protocol):
     """A retriever that gives the rows it found."""
 
     def matches(self, query: str, depth: int) -> list[Match]:
@@ -23,7 +25,7 @@ class Matcher(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class GraphRetriever:
-    """What `inner` finds and what the graph leads to from its best `near` rows; only chunks `among` the given ones.
+    """What `inner` finds and what the graph leads to from its best rows; only chunks `among` the given ones.
 
     A row's score is (1 − weight) · its score by `inner` + weight · its share of the walks, each over the best one's.
     """
@@ -32,7 +34,6 @@ class GraphRetriever:
     graph: GraphIndex
     fetch: FetchChunks
     weight: float
-    near: int
     among: Among | None = None
 
     def retrieve(self, query: str, k: int) -> list[Hit]:
@@ -41,7 +42,7 @@ class GraphRetriever:
             return []
         depth = max(k, _DEPTH)
         found = self.inner.matches(query, depth)
-        walked = self.graph.search(query, found[: self.near], depth, self.among)
+        walked = self.graph.search(query, found[:_NEAR], depth, self.among)
         return hits_of(self._fused(found, walked)[:k], self.fetch)
 
     def _fused(self, found: Sequence[Match], walked: Sequence[Match]) -> list[Match]:
