@@ -46,7 +46,7 @@ EXPECTED = {
 
 @pytest.fixture(scope="module")
 def sandbox():
-    opened = Sandbox(Limits(seconds=20), workers=1)
+    opened = Sandbox(Limits(seconds=90), workers=1)
     yield opened
     opened.close()
 

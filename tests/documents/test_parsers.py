@@ -119,12 +119,13 @@ def test_pdf_pages_headings_paragraphs_and_tables(tmp_path):
     assert document.page_at(document.text.index("Second page")) == 2
 
 
-def test_running_headers_and_page_numbers_are_left_out(tmp_path):
+def test_running_headers_stand_once_and_page_numbers_not_at_all(tmp_path):
     pages = [[("Company manual", 9), (f"Content of part {'xyz'[n]}.", 11), (f"Page {n}", 9)] for n in range(3)]
-    text = parse(make_pdf(tmp_path, pages), "d.pdf").text
-    assert "Content of part z." in text
-    assert "Company manual" not in text
-    assert "Page" not in text
+    document = parse(make_pdf(tmp_path, pages), "d.pdf")
+    assert [text for kind, text in shown(document) if kind == "header"] == ["Company manual"]
+    assert "Content of part z." in document.text
+    assert document.text.count("Company manual") == 1
+    assert "Page" not in document.text
 
 
 def test_content_counts_more_than_the_name(tmp_path):

@@ -9,14 +9,18 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from zipfile import ZipFile
 
 from lxml import etree
 
 from acclimate.documents.builder import TextBuilder, one_line
+from acclimate.documents.chart import add_chart
+from acclimate.documents.properties import office_properties, properties
 from acclimate.documents.safe import open_zip, parse_xml, read_member
-from acclimate.types import Document
+from acclimate.types import Document, ElementKind
 
 _MAX_DEPTH = 60
+_PAGE_WORD = 4  # letters: a footer with fewer is a page number
 _HEADING = re.compile(r"heading\s*(\d)", re.IGNORECASE)
 _GONE = frozenset(("del", "moveFrom", "rPr", "pPr", "instrText", "fallback", "Fallback", "delText", "chart", "pict_"))
 
@@ -30,28 +34,37 @@ class DocxParser:
             names = set(archive.namelist())
             body = parse_xml(read_member(archive, "word/document.xml"))
             styles = parse_xml(read_member(archive, "word/styles.xml")) if "word/styles.xml" in names else None
-            core = parse_xml(read_member(archive, "docProps/core.xml")) if "docProps/core.xml" in names else None
+            title, metadata = office_properties(archive)
+            margins = [
+                (kind, parse_xml(read_member(archive, name)))
+                for name in sorted(names)
+                for kind in ("header", "footer")
+                if re.fullmatch(rf"word/{kind}\d*\.xml", name)
+            ]
+            charts = _charts(archive)
             notes = [
                 parse_xml(read_member(archive, name))
                 for name in ("word/footnotes.xml", "word/endnotes.xml", "word/comments.xml")
                 if name in names
             ]
         builder = TextBuilder()
-        reader = _Reader(builder, _style_names(styles))
-        reader.walk(body, 0)
+        if styles is not None:
+            metadata = {**properties(language=_language(styles)), **metadata}
+        _add_margins([root for kind, root in margins if kind == "header"], "header", builder)
+        _Reader(builder, _style_names(styles), charts).walk(body, 0)
+        _add_margins([root for kind, root in margins if kind == "footer"], "footer", builder)
         for part in notes:
             for note in part:
                 if _attribute(note, "type") is None:  # separators have one
                     builder.add("quote", " ".join(_text(node) for node in note.iter() if _name(node) == "p"))
-        fields = {_name(node): one_line(node.text or "") for node in core} if core is not None else {}
-        metadata = {"author": fields.get("creator", ""), "date": fields.get("modified", "")}
-        metadata = {key: value for key, value in metadata.items() if value}
-        return builder.build(path, "", fields.get("title", ""), metadata)
+        return builder.build(path, "", title, metadata)
 
 
 class _Reader:
-    def __init__(self, builder: TextBuilder, styles: dict[str, tuple[str, int]]) -> None:
-        self._builder, self._styles = builder, styles
+    def __init__(
+        self, builder: TextBuilder, styles: dict[str, tuple[str, int]], charts: dict[str, etree._Element]
+    ) -> None:
+        self._builder, self._styles, self._charts = builder, styles, charts
 
     def walk(self, parent: etree._Element, depth: int) -> None:
         """Add the blocks under `parent`."""
@@ -60,7 +73,7 @@ class _Reader:
             if name == "p":
                 self._paragraph(node, depth)
             elif name == "tbl":
-                self._builder.add_table([list(_cells(row)) for row in _rows(node)])
+                self._builder.add_table(_table(node))
             elif name not in _GONE and depth < _MAX_DEPTH:
                 self.walk(node, depth + 1)
 
@@ -85,6 +98,9 @@ class _Reader:
             self._builder.add("list_item", f"{'  ' * deep}- {text}" if text else "", deep + 1)
         else:
             self._builder.add("caption" if style.casefold() == "caption" else "paragraph", text)
+        for chart in node.iter():
+            if _name(chart) == "chart" and (_attribute(chart, "id") or "") in self._charts:
+                add_chart(self._charts[_attribute(chart, "id") or ""], self._builder)
         if depth < _MAX_DEPTH:
             for box in _boxes(node):
                 self.walk(box, depth + 1)
@@ -181,14 +197,57 @@ def _rows(table: etree._Element) -> Iterator[etree._Element]:
             yield from _rows(child)
 
 
-def _cells(row: etree._Element) -> Iterator[str]:
-    """Texts of a row's cells; a cell over several columns leaves the others empty."""
+def _table(table: etree._Element) -> list[list[str]]:
+    """Rows of cells; a cell over several columns or rows is repeated in each, as in HTML."""
+    rows: list[list[str]] = []
+    for row in _rows(table):
+        cells: list[str] = []
+        for cell in _cells(row):
+            values = {_name(node): node for part in cell if _name(part) == "tcPr" for node in part}
+            span = (_attribute(values["gridSpan"], "val") or "") if "gridSpan" in values else "1"
+            goes_on = "vMerge" in values and _attribute(values["vMerge"], "val") != "restart"
+            if goes_on and rows and len(cells) < len(rows[-1]):
+                text = rows[-1][len(cells)]
+            else:
+                text = " ".join(text for node in cell.iter() if _name(node) == "p" if (text := _text(node)))
+            cells += [text] * (min(max(1, int(span)), 100) if span.isdigit() else 1)
+        rows.append(cells)
+    return rows
+
+
+def _cells(row: etree._Element) -> Iterator[etree._Element]:
     for cell in row:
-        name = _name(cell)
-        if name in ("sdt", "sdtContent"):
+        if _name(cell) in ("sdt", "sdtContent"):
             yield from _cells(cell)
-        elif name == "tc":
-            span = next((_attribute(node, "val") for node in cell.iter() if _name(node) == "gridSpan"), None) or "1"
-            texts = [_text(node) for node in cell.iter() if _name(node) == "p"]
-            yield " ".join(text for text in texts if text)
-            yield from [""] * (min(int(span), 100) - 1 if span.isdigit() else 0)
+        elif _name(cell) == "tc":
+            yield cell
+
+
+def _charts(archive: ZipFile) -> dict[str, etree._Element]:
+    """The charts of a document by the name under which its text refers to them."""
+    names = set(archive.namelist())
+    if "word/_rels/document.xml.rels" not in names:
+        return {}
+    links = parse_xml(read_member(archive, "word/_rels/document.xml.rels"))
+    found = {}
+    for link in links:
+        member = f"word/{link.get('Target')}"
+        if str(link.get("Type")).endswith("/chart") and member in names:
+            found[str(link.get("Id"))] = parse_xml(read_member(archive, member))
+    return found
+
+
+def _language(styles: etree._Element) -> str:
+    """The language that a document is written in unless a run says otherwise."""
+    defaults = next((node for node in styles if _name(node) == "docDefaults"), None)
+    if defaults is None:
+        return ""
+    return next((_attribute(node, "val") or "" for node in defaults.iter() if _name(node) == "lang"), "")
+
+
+def _add_margins(roots: list[etree._Element], kind: ElementKind, builder: TextBuilder) -> None:
+    """Running headers or footers, each once, without page numbers alone."""
+    texts = (one_line(" ".join(_text(node) for node in root.iter() if _name(node) == "p")) for root in roots)
+    for text in dict.fromkeys(texts):
+        if sum(letter.isalpha() for letter in text) > _PAGE_WORD:
+            builder.add(kind, text)

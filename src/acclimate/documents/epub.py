@@ -10,6 +10,7 @@ from lxml import etree
 
 from acclimate.documents.builder import TextBuilder, one_line
 from acclimate.documents.html import add_html
+from acclimate.documents.properties import properties
 from acclimate.documents.safe import open_zip, parse_xml, read_member
 from acclimate.documents.text import decode
 from acclimate.errors import DocumentError
@@ -35,9 +36,12 @@ class EpubParser:
                 member = posixpath.normpath(posixpath.join(posixpath.dirname(package), unquote(href)))
                 if member in names:
                     add_html(decode(read_member(archive, member), member)[0], builder)
+        said = {
+            name: ", ".join(filter(None, (one_line(node.text or "") for node in _all(book, name))))
+            for name in ("creator", "date", "language")
+        }
         titles = [one_line(node.text or "") for node in _all(book, "title")]
-        authors = [one_line(node.text or "") for node in _all(book, "creator")]
-        metadata = {"author": ", ".join(authors)} if any(authors) else {}
+        metadata = properties(said["creator"], said["date"].split(", ")[0], said["language"].split(", ")[0])
         return builder.build(path, "", titles[0] if titles else "", metadata)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 from acclimate.documents.builder import TextBuilder, one_line
+from acclimate.documents.properties import properties
 from acclimate.documents.text import read_text
 from acclimate.types import Document, ElementKind
 
@@ -23,6 +24,8 @@ _LEAVES: dict[str, ElementKind] = {
 _HEADINGS = {f"h{level}": level for level in range(1, 7)}
 _INLINE = frozenset("a abbr b bdi bdo br cite code data del dfn em font i img ins kbd label mark".split())
 _INLINE |= frozenset("q s samp small span strong sub sup time u var wbr -text".split())
+_AUTHOR = ("author", "article:author", "dc.creator", "citation_author")
+_DATE = ("article:modified_time", "dcterms.modified", "article:published_time", "dc.date", "dcterms.date", "date")
 _MAX_DEPTH = 200
 _MAX_SPAN = 50  # a cell may claim any number
 
@@ -35,7 +38,20 @@ class HtmlParser:
         text, encoding = read_text(file)
         builder = TextBuilder()
         title = add_html(text, builder)
-        return builder.build(path, "text/html", title, {"encoding": encoding})
+        return builder.build(path, "text/html", title, {"encoding": encoding, **html_properties(text)})
+
+
+def html_properties(text: str) -> dict[str, str]:
+    """Author, date and language that a page declares of itself."""
+    page = LexborHTMLParser(text)
+    declared: dict[str, str] = {}
+    for node in page.css("meta[content]"):
+        name = node.attributes.get("name") or node.attributes.get("property") or ""
+        declared[name.casefold()] = node.attributes.get("content") or ""
+    author = next((declared[name] for name in _AUTHOR if declared.get(name)), "")
+    date = next((declared[name] for name in _DATE if declared.get(name)), "")
+    language = page.root.attributes.get("lang") if page.root is not None else ""
+    return properties(author, date, language or "")
 
 
 def add_html(text: str, builder: TextBuilder) -> str:

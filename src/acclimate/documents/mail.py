@@ -13,6 +13,7 @@ import oxmsg
 
 from acclimate.documents.builder import TextBuilder, one_line
 from acclimate.documents.html import add_html
+from acclimate.documents.properties import properties
 from acclimate.documents.text import TextParser
 from acclimate.errors import DocumentError
 from acclimate.types import Document
@@ -46,7 +47,8 @@ class EmlParser:
                 add_inside(part.get_filename() or "attachment", content, self._inside, builder)
             elif part.get_content_type() == "message/rfc822":
                 add_inside("message.eml", part.get_payload(0).as_bytes(), self._inside, builder)  # type: ignore[union-attr]
-        return builder.build(path, "", subject, _metadata(headers))
+        language = one_line(str(message.get("Content-Language", ""))).split(",")[0]
+        return builder.build(path, "", subject, properties(headers["From"], headers["Date"], language))
 
 
 class MsgParser:
@@ -70,7 +72,7 @@ class MsgParser:
         for part in list(message.attachments)[:_MAX_ATTACHMENTS]:
             if part.file_bytes is not None:
                 add_inside(part.file_name or "attachment", part.file_bytes, self._inside, builder)
-        return builder.build(path, "", message.subject, _metadata(headers))
+        return builder.build(path, "", message.subject, properties(headers["From"], sent))
 
 
 def add_inside(name: str, content: bytes, inside: ParseInside, builder: TextBuilder) -> None:
@@ -97,8 +99,3 @@ def _add_body(text: str, html: bool, builder: TextBuilder) -> None:
         return
     for paragraph in TextParser.paragraphs(text):
         builder.add("quote" if paragraph.startswith(">") else "paragraph", paragraph)
-
-
-def _metadata(headers: dict[str, str]) -> dict[str, str]:
-    kept = {"author": headers["From"], "date": headers["Date"]}
-    return {key: value for key, value in kept.items() if value}

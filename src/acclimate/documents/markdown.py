@@ -9,6 +9,7 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from acclimate.documents.builder import finish, one_line
+from acclimate.documents.properties import properties
 from acclimate.documents.text import read_text
 from acclimate.types import Document, Element, ElementKind
 
@@ -34,7 +35,10 @@ class MarkdownParser:
         text, encoding = read_text(file)
         metadata = {"encoding": encoding}
         if match := _FRONT_MATTER.match(text):
-            metadata |= {key.casefold(): value.strip("\"'") for key, value in _KEY.findall(match[1])}
+            said = {key.casefold(): value.strip("\"'") for key, value in _KEY.findall(match[1])}
+            author = said.get("author") or said.get("authors", "")
+            language = said.get("language") or said.get("lang", "")
+            metadata |= said | properties(author, said.get("date", ""), language)
             text = text[match.end() :]
         return finish(path, text, _elements(text), "text/markdown", metadata.get("title", ""), metadata)
 

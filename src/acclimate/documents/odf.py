@@ -7,6 +7,7 @@ from pathlib import Path
 from lxml import etree
 
 from acclimate.documents.builder import TextBuilder, one_line
+from acclimate.documents.properties import office_properties
 from acclimate.documents.safe import open_zip, parse_xml, read_member
 from acclimate.errors import DocumentError
 from acclimate.types import Document
@@ -14,6 +15,7 @@ from acclimate.types import Document
 _SKIPPED = frozenset(("sequence-decls", "tracked-changes", "annotation", "forms", "notes"))
 _MAX_DEPTH = 100
 _MAX_REPEATED = 200  # a cell may claim to be repeated a million times
+_MAX_SPANNED = 50
 
 
 class OdfParser:
@@ -23,16 +25,13 @@ class OdfParser:
         """See `Parser`."""
         with open_zip(file, path) as archive:
             root = parse_xml(read_member(archive, "content.xml"))
-            names = archive.namelist()
-            meta = parse_xml(read_member(archive, "meta.xml")) if "meta.xml" in names else None
+            title, metadata = office_properties(archive)
         body = next((node for node in root if _name(node) == "body"), None)
         if body is None:
             raise DocumentError(f"{path} has no body.", hint="Save it again.")
         builder = TextBuilder()
         _walk(body, builder, 0)
-        fields = {_name(node): one_line(node.text or "") for node in meta.iter()} if meta is not None else {}
-        metadata = {"author": fields["creator"]} if fields.get("creator") else {}
-        return builder.build(path, "", fields.get("title", ""), metadata)
+        return builder.build(path, "", title, metadata)
 
 
 def _name(node: etree._Element) -> str:
@@ -50,9 +49,10 @@ def _walk(parent: etree._Element, builder: TextBuilder, depth: int, items: int =
             builder.add("heading", _text(node), _level(node))
         elif name == "p":
             text = _text(node)
-            builder.add("list_item", f"{'  ' * (items - 1)}- {text}" if text else "", items) if items else builder.add(
-                "paragraph", text
-            )
+            if items:
+                builder.add("list_item", f"{'  ' * (items - 1)}- {text}" if text else "", items)
+            else:  # what is numbered as a figure or a table is a caption
+                builder.add("caption" if any(_name(part) == "sequence" for part in node.iter()) else "paragraph", text)
             for frame in node:  # text boxes are anchored in paragraphs
                 if _name(frame) in ("frame", "custom-shape"):
                     _walk(frame, builder, depth + 1)
@@ -81,16 +81,29 @@ def _text(node: etree._Element) -> str:
 
 
 def _rows(table: etree._Element) -> list[list[str]]:
-    rows = []
-    for row in table.iter():
-        if _name(row) != "table-row":
-            continue
+    """Rows of cells; a cell over several columns or rows is repeated in each, as in HTML."""
+    rows: list[list[str]] = []
+    covered: dict[tuple[int, int], str] = {}
+    for row in (node for node in table.iter() if _name(node) == "table-row"):
         cells: list[str] = []
         for cell in row:
             if _name(cell) not in ("table-cell", "covered-table-cell"):
                 continue
             text = " ".join(_text(part) for part in cell.iter() if _name(part) in ("p", "h"))
-            times = next((value for key, value in cell.attrib.items() if str(key).endswith("columns-repeated")), "1")
-            cells += [text] * (min(int(times), _MAX_REPEATED) if str(times).isdigit() and text else 1)
+            place = len(rows), len(cells)
+            for down in range(_number(cell, "rows-spanned", _MAX_SPANNED)):
+                for right in range(_number(cell, "columns-spanned", _MAX_SPANNED)):
+                    covered.setdefault((place[0] + down, place[1] + right), text)
+            times = _number(cell, "columns-repeated", _MAX_REPEATED)
+            if _name(cell) == "covered-table-cell":
+                cells += [covered.get((place[0], place[1] + more), "") for more in range(times)]
+            else:
+                cells += [text] * (times if text else 1)
         rows.append(cells)
     return rows
+
+
+def _number(cell: etree._Element, name: str, most: int) -> int:
+    """The number in an attribute of a cell, 1 where it says none."""
+    value = next((str(value) for key, value in cell.attrib.items() if str(key).endswith(name)), "1")
+    return max(1, min(int(value), most)) if value.isdigit() else 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import re
 from collections import Counter
@@ -10,11 +11,13 @@ from pathlib import Path
 from statistics import median
 
 import pypdfium2 as pdfium
+import pypdfium2.raw as raw
 
 from acclimate.documents import ocr
-from acclimate.documents.builder import TextBuilder, one_line
+from acclimate.documents.builder import TextBuilder, clean, one_line
 from acclimate.documents.pdf_page import Line, Page, Word, make_line, make_lines, read_page
 from acclimate.documents.pdf_tables import Table, aligned_table, ruled_tables
+from acclimate.documents.properties import properties
 from acclimate.errors import DocumentError
 from acclimate.types import Box, Document
 
@@ -56,7 +59,7 @@ class PdfParser:
                 pages.append(page_parts(page))
                 if self._on_page is not None:
                     self._on_page(number + 1, len(document))
-            metadata = {key.casefold(): value for key, value in document.get_metadata_dict(skip_empty=True).items()}
+            metadata = _metadata(document)
         finally:
             document.close()
         if not any(pages):
@@ -73,6 +76,23 @@ def _open(file: Path, path: str) -> pdfium.PdfDocument:
             raise DocumentError(f"{path} is damaged ({error}).", hint="Save it again.") from error
         wrong = "does not open with the password in" if PASSWORD in os.environ else "is encrypted: put its password in"
         raise DocumentError(f"{path} {wrong} {PASSWORD}.", hint="Or save it again without a password.") from error
+
+
+def _metadata(document: pdfium.PdfDocument) -> dict[str, str]:
+    """What the PDF says about itself; the program that wrote it is left out."""
+    said = {key.casefold(): value for key, value in document.get_metadata_dict(skip_empty=True).items()}
+    date = said.get("moddate") or said.get("creationdate", "")
+    kept = {key: one_line(clean(said[key])) for key in ("title", "subject", "keywords") if said.get(key)}
+    return kept | properties(said.get("author", ""), date, _language(document))
+
+
+def _language(document: pdfium.PdfDocument) -> str:
+    length = raw.FPDFCatalog_GetLanguage(document.raw, None, 0)
+    if length <= 2:
+        return ""
+    buffer = ctypes.create_string_buffer(min(length, 200))
+    raw.FPDFCatalog_GetLanguage(document.raw, ctypes.cast(buffer, ctypes.POINTER(raw.FPDF_WCHAR)), len(buffer))
+    return buffer.raw.decode("utf-16-le", "ignore").split("\0")[0]
 
 
 def page_parts(page: Page) -> list[Part]:
@@ -152,15 +172,23 @@ def assemble(pages: Sequence[Sequence[Part]], path: str, metadata: dict[str, str
     body = median([line.size for line in lines for _ in line.text] or [10.0])
     bold = sum(len(line.text) for line in lines if line.bold) > 0.3 * sum(len(line.text) for line in lines)
     builder = TextBuilder()
+    told: set[str] = set()
     for parts in pages:
         builder.start_page()
         block: list[Line] = []
-        for part in parts:
+        middle = len(parts) / 2
+        for at, part in enumerate(parts):
             if isinstance(part, Table):
                 _add_block(block, body, bold, builder)
                 block = []
                 builder.add_table(part.rows, box=part.box)
-            elif _pattern(part) not in repeated:
+            elif (pattern := _pattern(part)) in repeated:
+                if pattern not in told and _says_more(pattern):  # once, where it first comes
+                    _add_block(block, body, bold, builder)
+                    block = []
+                    builder.add("header" if at < middle else "footer", part.text, box=part.box)
+                    told.add(pattern)
+            else:
                 if block and not _continues(block, part):
                     _add_block(block, body, bold, builder)
                     block = []
@@ -210,6 +238,11 @@ def _continues(block: Sequence[Line], line: Line) -> bool:
 def _pattern(line: Line) -> str:
     """A line with its numbers as #: page numbers differ, running headers do not."""
     return re.sub(r"\d+", "#", line.text)
+
+
+def _says_more(pattern: str) -> bool:
+    """Whether a running header or footer says more than the page's number."""
+    return len(re.sub(r"[^a-z]|page|of", "", pattern.casefold())) > 3
 
 
 def _running_lines(pages: Sequence[Sequence[Part]]) -> set[str]:

@@ -65,8 +65,8 @@ class Cell:
 
     @property
     def text(self) -> str:
-        """The words, with single spaces."""
-        return one_line(clean(" ".join(word.text for word in self.words)))
+        """The words as they are read, with single spaces."""
+        return one_line(clean(" ".join(word.text for word in _as_read(self.words))))
 
     @property
     def left(self) -> float:
@@ -248,6 +248,20 @@ def _regroup(letters: Sequence[Word]) -> list[Word]:
             else:
                 words.append(letter)
     return words
+
+
+def _as_read(words: Sequence[Word]) -> Sequence[Word]:
+    """Words of scripts written leftwards from the right, runs of other words among them as they stand."""
+    back = [_leftwards(ord(word.text[0])) for word in words]
+    if len(words) < 2 or sum(back) <= len(words) / 2:
+        return words
+    runs: list[list[Word]] = []
+    for word, leftwards in sorted(zip(words, back, strict=True), key=lambda item: -item[0].right):
+        if runs and not leftwards and not _leftwards(ord(runs[-1][0].text[0])):
+            runs[-1].insert(0, word)
+        else:
+            runs.append([word])
+    return [word for run in runs for word in run]
 
 
 def _leftwards(code: int) -> bool:

@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pptx
-from lxml import etree
 from pptx.exc import PackageNotFoundError
 from pptx.shapes.group import GroupShape
 
 from acclimate.documents.builder import TextBuilder
+from acclimate.documents.chart import add_chart
+from acclimate.documents.properties import office_properties
 from acclimate.documents.safe import open_zip
 from acclimate.errors import DocumentError
 from acclimate.types import Document
@@ -24,8 +25,8 @@ class PptxParser:
 
     def parse(self, file: Path, path: str) -> Document:
         """See `Parser`."""
-        with open_zip(file, path):
-            pass
+        with open_zip(file, path) as archive:
+            titled, metadata = office_properties(archive)
         try:
             show = pptx.Presentation(str(file))
         except (PackageNotFoundError, KeyError, ValueError) as error:
@@ -41,9 +42,7 @@ class PptxParser:
                     _add(shape, builder)
             if slide.has_notes_slide and slide.notes_slide.notes_text_frame is not None:
                 builder.add("quote", slide.notes_slide.notes_text_frame.text)
-        properties = show.core_properties
-        metadata = {"author": properties.author} if properties.author else {}
-        return builder.build(path, "", properties.title or "", metadata)
+        return builder.build(path, "", titled, metadata)
 
 
 def _shapes(shapes: Any, depth: int) -> Iterator[Any]:
@@ -56,9 +55,9 @@ def _shapes(shapes: Any, depth: int) -> Iterator[Any]:
 
 def _add(shape: Any, builder: TextBuilder) -> None:
     if getattr(shape, "has_table", False):
-        builder.add_table([[cell.text for cell in row.cells] for row in shape.table.rows])
+        builder.add_table(_table(shape.table))
     elif getattr(shape, "has_chart", False):
-        _add_chart(shape.chart, builder)
+        add_chart(shape.chart._chartSpace, builder)
     elif shape.has_text_frame:
         paragraphs = [paragraph for paragraph in shape.text_frame.paragraphs if paragraph.text.strip()]
         for paragraph in paragraphs:
@@ -68,22 +67,13 @@ def _add(shape: Any, builder: TextBuilder) -> None:
                 builder.add("paragraph", paragraph.text)
 
 
-def _add_chart(chart: Any, builder: TextBuilder) -> None:
-    """A chart as the table that it draws."""
-    if chart.has_title and chart.chart_title.has_text_frame:
-        builder.add("caption", chart.chart_title.text_frame.text)
-    series = [node for node in chart._chartSpace.iter() if _name(node) == "ser"]  # whatever kind of chart it is
-    names = [" ".join(_values(one, "tx")) for one in series]
-    labels = max((_values(one, "cat") for one in series), key=len, default=[])
-    columns = [_values(one, "val") for one in series]
-    height = max(map(len, [labels, *columns]), default=0)
-    rows = [[column[at] if at < len(column) else "" for column in [labels, *columns]] for at in range(height)]
-    builder.add_table([["", *names], *rows])
-
-
-def _name(node: Any) -> str:
-    return etree.QName(node).localname if isinstance(node.tag, str) else ""
-
-
-def _values(series: Any, part: str) -> list[str]:
-    return [leaf.text or "" for node in series if _name(node) == part for leaf in node.iter() if _name(leaf) == "v"]
+def _table(table: Any) -> list[list[str]]:
+    """Rows of cells; a merged cell is repeated in each place that it covers, as in HTML."""
+    rows = [[cell.text for cell in row.cells] for row in table.rows]
+    for at, row in enumerate(table.rows):
+        for column, cell in enumerate(row.cells):
+            if cell.is_merge_origin:
+                for below in range(at, min(at + cell.span_height, len(rows))):
+                    width = len(rows[below][column : column + cell.span_width])
+                    rows[below][column : column + width] = [cell.text] * width
+    return rows

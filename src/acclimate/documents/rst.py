@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from docutils.core import publish_string
 
 from acclimate.documents.builder import TextBuilder
 from acclimate.documents.html import add_html
+from acclimate.documents.properties import properties
 from acclimate.documents.text import read_text
 from acclimate.types import Document
 
@@ -26,6 +28,9 @@ _SETTINGS = {
     "line_length_limit": 100_000,
 }
 
+_FIELD = re.compile(r"^:(author|date|language):[ \t]+(\S[^\n]*)$", re.IGNORECASE | re.MULTILINE)
+_HEAD = 2000  # characters in which a document describes itself
+
 
 class RstParser:
     """Reads reStructuredText with the docutils directives; Sphinx's own become plain text."""
@@ -36,4 +41,6 @@ class RstParser:
         builder = TextBuilder()
         html = str(publish_string(text, writer="html5", settings_overrides=_SETTINGS))
         title = add_html(html, builder)
-        return builder.build(path, "text/x-rst", title, {"encoding": encoding})
+        said = {name.casefold(): value for name, value in _FIELD.findall(text[:_HEAD])}
+        metadata = properties(said.get("author", ""), said.get("date", ""), said.get("language", ""))
+        return builder.build(path, "text/x-rst", title, {"encoding": encoding, **metadata})

@@ -8,7 +8,10 @@ from pathlib import Path
 from striprtf.striprtf import rtf_to_text
 
 from acclimate.documents.builder import TextBuilder
+from acclimate.documents.properties import properties
 from acclimate.types import Document
+
+_HEAD = 100_000  # characters in which the information group stands
 
 
 class RtfParser:
@@ -16,7 +19,8 @@ class RtfParser:
 
     def parse(self, file: Path, path: str) -> Document:
         """See `Parser`."""
-        text = rtf_to_text(file.read_bytes().decode("latin-1"), errors="ignore")  # type: ignore[no-untyped-call]
+        source = file.read_bytes().decode("latin-1")
+        text = rtf_to_text(source, errors="ignore")  # type: ignore[no-untyped-call]
         builder = TextBuilder()
         table: list[list[str]] = []
         for line in [*text.splitlines(), ""]:
@@ -26,4 +30,16 @@ class RtfParser:
             builder.add_table(table)
             table = []
             builder.add("list_item" if re.match(r"\s*[•·-]\s", line) else "paragraph", line)
-        return builder.build(path, "", Path(path).stem)
+        title = _said(source, "title")
+        return builder.build(path, "", title or Path(path).stem, properties(_said(source, "author"), _changed(source)))
+
+
+def _said(source: str, name: str) -> str:
+    """What the file's information group says under a name."""
+    found = re.search(rf"\{{\\{name} ([^{{}}]*)\}}", source[:_HEAD])
+    return rtf_to_text(f"{{\\rtf1\\ansi {found[1]}}}", errors="ignore").strip() if found else ""  # type: ignore[no-untyped-call]
+
+
+def _changed(source: str) -> str:
+    found = re.search(r"\{\\(?:revtim|creatim)\\yr(\d{4})\\mo(\d{1,2})\\dy(\d{1,2})", source[:_HEAD])
+    return "-".join((found[1], found[2].zfill(2), found[3].zfill(2))) if found else ""
