@@ -87,11 +87,12 @@ class EmbedderSettings(_Section):
 class StoreSettings(_Section):
     """Where the indexes are."""
 
-    vectors: Literal["local", "postgres", "qdrant"] = Field(
+    vectors: Literal["local", "postgres", "qdrant", "elasticsearch"] = Field(
         default="local",
-        description="local: files beside the project; postgres: with pgvector, extra postgres; qdrant: a server",
+        description="local: files beside the project; postgres: with pgvector, extra postgres; qdrant: a server; "
+        "elasticsearch: that or OpenSearch",
     )
-    texts: Literal["local", "postgres", "qdrant"] = Field(
+    texts: Literal["local", "postgres", "qdrant", "elasticsearch"] = Field(
         default="local", description="the same for text search; BM25 gives the same scores in every store"
     )
     url: str | None = Field(

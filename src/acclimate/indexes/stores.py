@@ -9,13 +9,14 @@ from typing import Literal
 
 from acclimate.errors import SettingsError
 from acclimate.indexes.base import TextIndex, VectorIndex
+from acclimate.indexes.elastic import ElasticTextIndex, ElasticVectorIndex
 from acclimate.indexes.library import OpenIndexes
 from acclimate.indexes.qdrant import QdrantTextIndex, QdrantVectorIndex
 from acclimate.indexes.rest import Rest
 from acclimate.indexes.text import TantivyTextIndex
 from acclimate.indexes.vector import ExactVectorIndex
 
-Store = Literal["local", "postgres", "qdrant"]
+Store = Literal["local", "postgres", "qdrant", "elasticsearch"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +70,19 @@ def _qdrant_texts(server: Server, record: str) -> TextIndex:
     return QdrantTextIndex(_qdrant(server), server.name(record))
 
 
+def _elastic_vectors(server: Server, record: str) -> VectorIndex:
+    return ElasticVectorIndex(_elastic(server), server.name(record))
+
+
+def _elastic_texts(server: Server, record: str) -> TextIndex:
+    return ElasticTextIndex(_elastic(server), server.name(record))
+
+
+def _elastic(server: Server) -> Rest:
+    """With an API key, or the user and password that the address holds."""
+    return Rest("Elasticsearch", server.url, {"authorization": f"ApiKey {server.key}"} if server.key else {})
+
+
 def _qdrant(server: Server) -> Rest:
     return Rest("Qdrant", server.url, {"api-key": server.key} if server.key else {})
 
@@ -76,5 +90,10 @@ def _qdrant(server: Server) -> Rest:
 _VECTORS: dict[Store, Callable[[Server, str], VectorIndex]] = {
     "postgres": _postgres_vectors,
     "qdrant": _qdrant_vectors,
+    "elasticsearch": _elastic_vectors,
 }
-_TEXTS: dict[Store, Callable[[Server, str], TextIndex]] = {"postgres": _postgres_texts, "qdrant": _qdrant_texts}
+_TEXTS: dict[Store, Callable[[Server, str], TextIndex]] = {
+    "postgres": _postgres_texts,
+    "qdrant": _qdrant_texts,
+    "elasticsearch": _elastic_texts,
+}
