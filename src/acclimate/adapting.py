@@ -12,6 +12,7 @@ from acclimate.answer import Answerer
 from acclimate.errors import EngineError, MissingExtraError, SettingsError
 from acclimate.prompting.passages import REFUSAL
 from acclimate.prompting.recipes import Recipe, find_recipe
+from acclimate.questioning import write_learnt
 from acclimate.types import Hit, Question
 
 if TYPE_CHECKING:  # PyTorch comes with the extra `tune` only
@@ -67,6 +68,7 @@ def tune_recipe(project: Project, name: str, minutes: float, rate: float | None,
     folder = project.folder / ".acclimate" / "adapters" / f"{recipe.adapter_name}.training"
     trained, trainer = train(model.weights, model.name, cases, dev, folder, settings, start=start, on_step=on_step)
     final = _place(project, recipe, trained)
+    write_learnt(final.folder, splits["train"])
     asked = dev[:: max(1, len(dev) // _CHECKED)][:_CHECKED]
     expected = [greedy(trainer, model.weights, case.messages, answerer.generation.max_tokens) for case in asked]
     engine = project.engine(recipe.name)

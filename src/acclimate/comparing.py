@@ -18,6 +18,7 @@ from acclimate.evaluation.comparison import Comparison, Metric
 from acclimate.evaluation.machine import describe_machine
 from acclimate.prompting.recipes import Recipe, find_recipe
 from acclimate.prompting.templates import load_template
+from acclimate.questioning import find_leaks
 from acclimate.types import Answer, Question
 
 if TYPE_CHECKING:
@@ -42,12 +43,27 @@ def compare_recipes(
             hint='Write one object a line with "question", "answers", "document", "evidence" and "split".',
         )
     chosen = shuffled(every)[:limit] if limit else every
-    contestants = [_contestant(project, find_recipe(name)) for name in dict.fromkeys(recipes)]
+    wanted = [find_recipe(name) for name in dict.fromkeys(recipes)]
+    contestants = [_contestant(project, recipe) for recipe in wanted]
+    _require_unlearnt(project, wanted, chosen)
     notes = [f"{len(chosen)} of {len(every)} questions were drawn, as asked."] if len(chosen) < len(every) else []
     with closing(AnswerCache(project.folder / ".acclimate" / "comparisons" / "answers.db")) as cache:
         ring = Ring(chosen, _evidence(project, chosen), cache, progress or Unheard())
         setting = Setting(project.folder.resolve().name, split, metric, describe_machine(), tuple(notes))
         return compare(ring, contestants, setting, minutes)
+
+
+def _require_unlearnt(project: Project, recipes: Sequence[Recipe], asked: Sequence[Question]) -> None:
+    """Raises SettingsError where an adapter was trained on what it is asked."""
+    for recipe in recipes:
+        adapter = project.adapter(recipe) if recipe.adapter else None
+        if adapter and (found := find_leaks(project, asked, [adapter], train=False)):
+            first = found[0]
+            raise SettingsError(
+                f"'{recipe.name}' was trained on {len(found)} of these questions or their documents "
+                f"({first.second.id}: {first.kind}), so its score would mean nothing.",
+                hint=f"acclimate tune {recipe.adapter_name}",
+            )
 
 
 def _contestant(project: Project, recipe: Recipe) -> Contestant:

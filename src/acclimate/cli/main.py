@@ -23,6 +23,7 @@ COMMANDS = {
     "ingest": "Read the documents and bring the library up to date.",
     "ask": "Answer a question from the documents, with citations.",
     "chat": "Ask one question after another.",
+    "questions": "Make, import, review and split the questions to compare on.",
     "tune": "Train an adapter on your questions.",
     "compare": "Run recipes over your questions and say which one works.",
     "serve": "Serve an OpenAI-compatible API and a web page.",

@@ -1,0 +1,248 @@
+"""`acclimate questions`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from acclimate.cli.output import echo_json, json_option, project_option
+from acclimate.cli.progress import download_bar
+from acclimate.errors import SettingsError
+from acclimate.project import Project
+from acclimate.questioning import (
+    SHARES,
+    WRITERS,
+    add_question,
+    find_leaks,
+    import_questions,
+    make_questions,
+    project_coverage,
+    question_file,
+    split_questions,
+    tally,
+)
+from acclimate.questions.file import Row
+from acclimate.questions.splitting import SPLITS, Leak
+from acclimate.questions.writer import KINDS, Kind
+from acclimate.types import Question
+
+_SHOWN = 8  # documents and leaks listed
+# Of a made set: mostly facts, enough of the rest to say something of each.
+_MIX: dict[Kind, float] = {"single-fact": 0.5, "table": 0.2, "two-document": 0.1, "unanswerable": 0.2}
+
+
+@click.group()
+def command() -> None:
+    """Make, import, review, split and show the questions that recipes are compared on."""
+
+
+@command.command()
+@click.option("--count", type=click.IntRange(min=1), default=60, show_default=True, help="New questions, of all kinds.")
+@click.option("--kind", "kinds", type=click.Choice(KINDS), multiple=True, help="Only this kind; may be repeated.")
+@click.option(
+    "--writer",
+    type=click.Choice(list(WRITERS)),
+    default=next(iter(WRITERS)),
+    show_default=True,
+    help="Who writes; rules need no model, and ask for table cells, two documents, and what is not there.",
+)
+@click.option("--unchecked", is_flag=True, help="Do not ask the reader whether it finds each answer (faster).")
+@json_option
+@project_option
+def make(count: int, kinds: Sequence[Kind], writer: str, unchecked: bool, as_json: bool, folder: Path) -> None:
+    """Write questions from the documents, check each against its passage, and split them by document.
+
+    Each is kept as soon as it passes: stopped, run it again for more. Review them before you trust them.
+    """
+    wanted = _mix(count, kinds or KINDS)
+    with download_bar() as on_bytes, Project.open(folder, on_bytes) as project:
+        made = make_questions(project, wanted, writer, checked=not unchecked, hear=_echo_kept)
+        split_questions(project, SHARES)
+    if as_json:
+        return echo_json(made)
+    kept = ", ".join(f"{number} {kind}" for kind, number in sorted(made.kept.items())) or "none"
+    click.echo(f"{sum(made.kept.values())} questions kept ({kept}) of {made.drafts} drafts.")
+    for reason, number in sorted(made.reasons.items(), key=lambda item: -item[1]):
+        click.echo(f"  left out: {reason}: {number}", err=True)
+    if short := [kind for kind, number in wanted.items() if made.kept[kind] < number]:
+        click.echo(f"Fewer than asked for: {', '.join(short)}. Try more documents or another writer.", err=True)
+    click.echo("Next: acclimate questions review", err=True)
+    return None
+
+
+@command.command("import")
+@click.argument("path", type=click.Path(path_type=Path, exists=True))
+@json_option
+@project_option
+def import_(path: Path, as_json: bool, folder: Path) -> None:
+    """Add the questions in PATH: CSV or TSV (columns question, answer, and what you have of document, evidence, kind,
+    split), JSON Lines, SQuAD 1.1 or 2.0 JSON, a BEIR folder.
+
+    The texts of SQuAD and BEIR become documents of the project; run `acclimate ingest` afterwards.
+    """
+    with Project.open(folder) as project:
+        added = import_questions(project, path)
+        texts = any(row.get("document") for row in added) and path.suffix.lower() not in (".csv", ".tsv", ".jsonl")
+    if as_json:
+        return echo_json({"added": len(added)})
+    click.echo(f"{len(added)} questions added.")
+    click.echo(f"Next: {'acclimate ingest; ' if texts else ''}acclimate questions split", err=True)
+    return None
+
+
+@command.command()
+@click.argument("question")
+@click.option("--answer", "answers", multiple=True, help="A right answer; may be repeated. None: not in the documents.")
+@click.option("--document", help="Path of the document that holds it, below the documents folder.")
+@click.option("--evidence", help="The words that prove it, copied exactly from that document.")
+@project_option
+def add(question: str, answers: Sequence[str], document: str | None, evidence: str | None, folder: Path) -> None:
+    """Add one typed QUESTION."""
+    with Project.open(folder) as project:
+        row = add_question(project, question, answers, document, evidence)
+    click.echo(f"{row['id']} added ({row['kind']}).")
+
+
+@command.command()
+@click.option("--all", "everything", is_flag=True, help="Also those that were reviewed before.")
+@project_option
+def review(everything: bool, folder: Path) -> None:
+    """Go through the questions one by one: accept, reject, or correct them. Every decision is kept at once.
+
+    Rejected questions stay in the file and are never asked.
+    """
+    with Project.open(folder) as project:
+        file = question_file(project)
+        due = [row for row in file.rows() if everything or not row.get("status")]
+        for number, row in enumerate(due, start=1):
+            _echo_question(project, row, f"{number} of {len(due)}")
+            choice = click.prompt(
+                "[a]ccept, [r]eject, [e]dit, [s]kip, [q]uit", type=click.Choice(list("aresq")), show_choices=False
+            )
+            if choice == "q":
+                break
+            if choice != "s":
+                change = _edited(row) if choice == "e" else {}
+                file.update({str(row["id"]): {**change, "status": "rejected" if choice == "r" else "accepted"}})
+        left = sum(not row.get("status") for row in file.rows())
+    click.echo(f"{left} questions are left to review." if left else "All questions are reviewed.")
+
+
+@command.command()
+@click.option(
+    "--shares", default=",".join(f"{share:g}" for share in SHARES.values()), show_default=True, help="Train, dev, test."
+)
+@click.option("--again", is_flag=True, help="Also those that have a split. Tune again afterwards.")
+@json_option
+@project_option
+def split(shares: str, again: bool, as_json: bool, folder: Path) -> int:
+    """Put the questions about each document into train, dev or test, and look for leaks between them.
+
+    Exit code 1 where a question of dev or test repeats what is learnt.
+    """
+    try:
+        numbers = [float(part) for part in shares.split(",")]
+        wanted = dict(zip(SPLITS, numbers, strict=True))
+    except ValueError as error:
+        raise SettingsError(f"'{shares}' are no shares.", hint="Write three numbers like 50,15,35.") from error
+    with download_bar() as on_bytes, Project.open(folder, on_bytes) as project:
+        questions = split_questions(project, wanted, again=again)
+        found = find_leaks(project, [question for question in questions if question.split in ("dev", "test")])
+    if as_json:
+        echo_json({"splits": tally(questions), "leaks": [_plain(leak) for leak in found]})
+    else:
+        _echo_tally(questions)
+        _echo_leaks(found)
+    return 1 if found else 0
+
+
+@command.command()
+@json_option
+@project_option
+def show(as_json: bool, folder: Path) -> None:
+    """Numbers by split and kind, documents and sections without a question, and leaks into dev and test."""
+    with download_bar() as on_bytes, Project.open(folder, on_bytes) as project:
+        questions, covered = project.questions(), project_coverage(project)
+        adapters = sorted((project.folder / ".acclimate" / "adapters").glob("*"))
+        found = find_leaks(project, [one for one in questions if one.split in ("dev", "test")], adapters)
+        rejected = len(question_file(project).rows()) - len(questions)
+    if as_json:
+        shown = {"splits": tally(questions), "rejected": rejected, "leaks": [_plain(leak) for leak in found]}
+        return echo_json(shown | {"documents": covered.documents, "lost": covered.lost})
+    _echo_tally(questions)
+    reviewed = sum(question.status == "accepted" for question in questions)
+    click.echo(f"{reviewed} reviewed, {rejected} rejected.\n")
+    sections = sum(row.sections for row in covered.documents)
+    asked = sum(row.covered for row in covered.documents)
+    documents = f"{covered.asked_about} of {len(covered.documents)} documents"
+    click.echo(f"{documents}, {asked} of {sections} sections asked about.")
+    bare = [row for row in covered.documents if not row.questions]
+    for row in bare[:_SHOWN]:
+        click.echo(f"  no question: {row.document}")
+    for row in [row for row in covered.documents if row.questions and row.bare][: _SHOWN - len(bare[:_SHOWN])]:
+        click.echo(f"  {row.document}: nothing about “{row.bare[0].rpartition(' › ')[2]}”")
+    if covered.lost:
+        click.echo(f"Document or evidence is gone: {', '.join(covered.lost[:_SHOWN])}")
+    _echo_leaks(found)
+    return None
+
+
+def _mix(count: int, kinds: Sequence[Kind]) -> dict[Kind, int]:
+    """So many questions of each kind; what rounding leaves goes to the first."""
+    total = sum(_MIX[kind] for kind in kinds)
+    wanted = {kind: int(count * _MIX[kind] / total) for kind in kinds}
+    wanted[kinds[0]] += count - sum(wanted.values())
+    return wanted
+
+
+def _echo_kept(row: Row) -> None:
+    click.echo(f"{row['kind']}: {row['question']} — {' / '.join(row['answers']) or 'not in the documents'}", err=True)
+
+
+def _echo_question(project: Project, row: Row, place: str) -> None:
+    click.echo(f"\n{click.style(place, dim=True)}  {row['id']} · {row.get('kind') or 'other'}")
+    click.secho(str(row["question"]), bold=True)
+    click.echo(f"Answer: {' / '.join(row['answers']) if row.get('answerable', True) else 'not in the documents'}")
+    if row.get("document"):
+        click.echo(click.style(str(row["document"]), dim=True))
+    if evidence := row.get("evidence"):
+        document = project.library.record.document(row["document"]) if row.get("document") else None
+        at = document.text.find(evidence) if document else -1
+        before = document.text[max(0, at - 200) : at] if document and at >= 0 else ""
+        after = document.text[at + len(evidence) : at + len(evidence) + 200] if document and at >= 0 else ""
+        click.echo(before + click.style(str(evidence), fg="green", underline=True) + after)
+
+
+def _edited(row: Row) -> Row:
+    text = click.prompt("Question", default=row["question"])
+    said = click.prompt("Answers, separated by | (empty: not in the documents)", default=" | ".join(row["answers"]))
+    answers = [part.strip() for part in said.split("|") if part.strip()]
+    return {"question": text, "answers": answers, "answerable": bool(answers)}
+
+
+def _echo_tally(questions: Sequence[Question]) -> None:
+    counts = tally(questions)
+    kinds = list(dict.fromkeys(kind for row in counts.values() for kind in row))
+    table = Table(box=None, pad_edge=False)
+    for name in ("split", *kinds, "all"):
+        table.add_column(name, justify="left" if name == "split" else "right")
+    for name, row in counts.items():
+        table.add_row(name or "none yet", *(str(row[kind] or "–") for kind in kinds), str(sum(row.values())))
+    Console().print(table)
+
+
+def _echo_leaks(found: Sequence[Leak]) -> None:
+    for leak in found[:_SHOWN]:
+        click.echo(f"leak ({leak.kind}): {leak.second.id} ({leak.second.split}) and {leak.first.id}", err=True)
+    if found:
+        click.echo(f"{len(found)} leaks. Repair: acclimate questions split --again, or reject one of each.", err=True)
+    else:
+        click.echo("No leaks: nothing that is learnt is asked again.")
+
+
+def _plain(leak: Leak) -> dict[str, object]:
+    return {"learnt": leak.first.id, "asked": leak.second.id, "kind": leak.kind, "similarity": leak.similarity}
