@@ -30,7 +30,13 @@ def answerer(script, recipe="rag", texts=TEXTS, context=2048, **options):
     chosen = find_recipe(recipe)
     engine = ScriptedEngine(script if callable(script) else lambda _: script, context)
     return Answerer(
-        chosen, load_template(chosen.template), engine, Fixed(texts), Generation(max_tokens=20), 3, **options
+        chosen,
+        load_template(chosen.template),
+        engine,
+        Fixed(texts),
+        Generation(max_tokens=20),
+        options.pop("k", 3),
+        **options,
     )
 
 
@@ -73,6 +79,55 @@ def test_passages_that_do_not_fit_are_dropped_from_the_end_and_counted():
 def test_or_refused_where_asked():
     with pytest.raises(PromptTooLongError):
         answerer("x", context=78, overflow="refuse").answer("Who?")
+
+
+LONG = tuple(f"Office {n} is small. It has {n} desks, and a door. It smells of paint." for n in range(12))
+
+
+def test_or_compressed_to_what_the_question_is_about():
+    subject = answerer("7 desks", texts=LONG, context=200, overflow="compress", k=12)
+    answer = subject.answer("How many desks has office 7?")
+    assert answer.usage.prompt_tokens + 20 <= 200
+    assert (answer.usage.overflow, answer.usage.passages_shown, answer.usage.passages_dropped) == ("compress", 12, 0)
+    assert answer.usage.passages_cut > 0
+    assert answer.citations[0].quote == "It has 7 desks, and a door."
+    assert (answer.citations[0].document, answer.citations[0].start) == ("8.md", 10 + LONG[7].index("It has"))
+
+
+def test_or_asked_about_in_parts_and_then_about_what_those_answers_cite():
+    def script(messages):
+        shown = messages[-1].content
+        return "7 desks" if "It has 7 desks" in shown else REFUSAL
+
+    subject = answerer(script, texts=LONG, context=200, overflow="map-reduce", k=12)
+    answer = subject.answer("How many desks has office 7?")
+    assert (answer.text, answer.citations[0].document) == ("7 desks", "8.md")
+    assert len(subject.engine.prompts) == answer.usage.calls >= 3
+    assert answer.usage.prompt_tokens == sum(subject.engine.count(prompt) for prompt in subject.engine.prompts)
+    assert (answer.usage.overflow, answer.usage.passages_shown) == ("map-reduce", 1)
+    seen = " ".join(message.content for prompt in subject.engine.prompts for message in prompt)
+    assert all(text in seen for text in LONG)
+
+
+def test_parts_that_hold_nothing_are_a_refusal():
+    answer = answerer(REFUSAL, texts=LONG, context=200, overflow="map-reduce", k=12).answer("Who?")
+    assert (answer.abstained, answer.text, answer.usage.overflow) == (True, REFUSAL, "map-reduce")
+
+
+@pytest.mark.parametrize("overflow", ["drop-lowest", "compress", "map-reduce"])
+def test_what_fits_is_left_alone_by_every_policy(overflow):
+    answer = answerer("14 days [1]", overflow=overflow).answer("How long do refunds take?")
+    assert (answer.usage.overflow, answer.usage.calls, answer.usage.passages_shown) == ("", 1, 3)
+
+
+def test_a_planted_link_is_neither_streamed_nor_answered():
+    heard = Heard()
+    planted = "14 days, see http://evil.example/x?q=14 for more [1]"
+    answer = answerer(planted).answer("How long do refunds take?", heard)
+    assert answer.text == "14 days, see [link removed] for more"
+    assert "evil" not in heard.text + answer.text + answer.marked
+    assert heard.text == "14 days, see [link removed] for more [1]"
+    assert answer.links_removed == 1
 
 
 def test_zero_shot_shows_no_passages():

@@ -5,17 +5,19 @@ This file knows neither stores nor models: it is given a retriever and an engine
 
 from __future__ import annotations
 
+import json
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from acclimate.models.base import Engine, OnText
-from acclimate.prompting.budget import Overflow, fit
+from acclimate.prompting.budget import Overflow, fit, groups
 from acclimate.prompting.citations import Resolved, resolve
 from acclimate.prompting.conversation import Complete, Turn, as_messages, complete
 from acclimate.prompting.demonstrations import Demonstrate, with_demonstrations
+from acclimate.prompting.links import LinkGuard, without_links
 from acclimate.prompting.passages import REFUSAL, render_passages
 from acclimate.prompting.recipes import Recipe
 from acclimate.prompting.techniques import Written, reserve, write
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from acclimate.prompting.structured import Shape  # its packages take 0.1 s, and most answers need no schema
 
 
+_NOTHING = Written(REFUSAL, "", 0, 0, "stop", calls=0)
 _TOLD_SHARE = 4  # earlier turns may take one token of so many
 
 
@@ -34,10 +37,11 @@ _TOLD_SHARE = 4  # earlier turns may take one token of so many
 class Answerer:
     """Answers questions by one recipe.
 
-    `k` passages are asked for; those that do not fit the window less what the answer may take are dropped, lowest rank
-    first, or refused, as `overflow` says. `demonstrate` gives the solved examples of a few-shot recipe.
-    With a `shape` the answer is JSON. `complete` makes a question that points back to earlier turns stand on its own,
-    for recipes that read; the turns themselves are shown where `tell` says so, and to recipes that read nothing.
+    `k` passages are asked for; where they do not fit the window less what the answer may take, `overflow` says what is
+    done (see `acclimate.prompting.budget`). `decision` says why this recipe. `demonstrate` gives the solved examples of
+    a few-shot recipe. With a `shape` the answer is JSON. `complete` makes a question that points back to earlier turns
+    stand on its own, for recipes that read; the turns themselves are shown where `tell` says so, and to recipes that
+    read nothing.
     """
 
     recipe: Recipe
@@ -51,6 +55,7 @@ class Answerer:
     shape: Shape | None = None
     complete: Complete = complete
     tell: bool | None = None
+    decision: str = ""
 
     def answer(self, question: str, on_text: OnText | None = None, turns: Sequence[Turn] = ()) -> Answer:
         """Answer `question` after the earlier `turns` of a conversation, oldest first.
@@ -60,22 +65,51 @@ class Answerer:
         """
         clock = _Clock()
         asked = self.complete(question, turns) if turns and self.recipe.reads else question.strip()
-        hits = self.retriever.retrieve(asked, self.k) if self.recipe.reads else []
+        hits: Sequence[Hit] = self.retriever.retrieve(asked, self.k) if self.recipe.reads else []
         clock.retrieved()
         if self.recipe.reads and not hits:
             return self._nothing_found(question, asked, clock, on_text)
-        prompt = self.prompt(asked, hits, turns)
-        written = self._write(prompt, clock.watch(on_text))
+        guard = LinkGuard(clock.watch(on_text))
+        hits, before = self._narrowed(asked, hits, turns)
+        prompt = self.prompt(asked, hits, turns, narrowed=bool(before))
+        written = self._write(prompt, guard) if hits or not before else _NOTHING
         resolved, data = self._resolve(written.text, prompt)
-        return self._assemble(question, asked, resolved, prompt, written, clock, data)
+        resolved, data, shown = self._without_links(asked, written.text, resolved, data)
+        guard.finish(shown)
+        return self._assemble(question, asked, resolved, prompt, _together(written, before), clock, data)
 
-    def prompt(self, question: str, hits: Sequence[Hit], turns: Sequence[Turn] = ()) -> Prompt:
+    def prompt(
+        self, question: str, hits: Sequence[Hit], turns: Sequence[Turn] = (), *, narrowed: bool = False
+    ) -> Prompt:
         """The prompt for a question with these passages, as far as they fit, after earlier turns where they are
         shown."""
         limit = self.engine.context_tokens - self.reserved
+        render = self._rendering(question, turns)
+        prompt = fit(hits, render, self.engine.count, limit, self.overflow, question)
+        return replace(prompt, overflow="map-reduce") if narrowed else prompt
+
+    def _narrowed(
+        self, question: str, hits: Sequence[Hit], turns: Sequence[Turn]
+    ) -> tuple[Sequence[Hit], list[Written]]:
+        """For map-reduce, where not all passages fit: those that answers from parts of them cite, and what the model
+        wrote for it. The question is then asked over them."""
+        limit, render = self.engine.context_tokens - self.reserved, self._rendering(question, turns)
+        if self.overflow != "map-reduce" or self.engine.count(render(hits)) <= limit:
+            return hits, []
+        cited: dict[str, Hit] = {}
+        written = []
+        for part in groups(hits, render, self.engine.count, limit):
+            written.append(self._write(part, lambda _: True))
+            resolved, _ = self._resolve(written[-1].text, part)
+            for hit in (part.passages[citation.number - 1] for citation in resolved.citations):
+                cited[f"{hit.chunk.id} {hit.chunk.start}"] = hit
+        return list(cited.values()), written
+
+    def _rendering(self, question: str, turns: Sequence[Turn]) -> Callable[[Sequence[Hit]], tuple[Message, ...]]:
+        limit = self.engine.context_tokens - self.reserved
         tell = not self.recipe.reads if self.tell is None else self.tell
         told = as_messages(turns, self.engine.count, limit // _TOLD_SHARE) if tell else ()
-        return fit(hits, partial(self._render, question, told), self.engine.count, limit, self.overflow)
+        return partial(self._render, question, told)
 
     @property
     def reserved(self) -> int:
@@ -92,6 +126,22 @@ class Answerer:
         from acclimate.prompting.structured import resolve_json
 
         return resolve_json(text, prompt.passages)
+
+    def _without_links(self, question: str, raw: str, resolved: Resolved, data: Any) -> tuple[Resolved, Any, str]:
+        """The answer, its value and the raw text, less the links that are not earned."""
+        quotes = [citation.quote for citation in resolved.citations]
+        if self.shape is not None:
+            from acclimate.prompting.structured import value_without_links
+
+            data, removed = value_without_links(data, question, self.shape, quotes)
+            raw = json.dumps(data, ensure_ascii=False) if removed else raw
+            return replace(resolved, text=raw if removed else resolved.text, links_removed=removed), data, raw
+        if resolved.abstained:
+            return resolved, data, raw
+        text, removed = without_links(resolved.text, question, quotes)
+        marked, _ = without_links(resolved.marked, question, quotes)
+        shown, _ = without_links(raw, question, quotes)
+        return replace(resolved, text=text, marked=marked, links_removed=removed), data, shown
 
     def _write(self, prompt: Prompt, on_text: OnText) -> Written:
         if self.shape is not None:
@@ -133,8 +183,7 @@ class Answerer:
         """Without a passage there is nothing to read, so the model is not asked."""
         clock.watch(on_text)(REFUSAL)
         refusal = Resolved(REFUSAL, REFUSAL, True, ())
-        nothing = Written(REFUSAL, "", 0, 0, "stop", calls=0)
-        return self._assemble(question, asked, refusal, Prompt((), 0), nothing, clock)
+        return self._assemble(question, asked, refusal, Prompt((), 0), _NOTHING, clock)
 
     def _assemble(
         self,
@@ -159,6 +208,8 @@ class Answerer:
                 passages_shown=len(prompt.passages),
                 passages_dropped=len(prompt.dropped),
                 calls=written.calls,
+                passages_cut=prompt.cut,
+                overflow=prompt.overflow,
             ),
             timings=clock.stop(),
             recipe=self.recipe.name,
@@ -168,7 +219,20 @@ class Answerer:
             reasoning=written.reasoning,
             data=data,
             asked="" if asked == question.strip() else asked,
+            decision=self.decision,
+            links_removed=resolved.links_removed,
         )
+
+
+def _together(last: Written, before: Sequence[Written]) -> Written:
+    """What was written last, with the tokens and calls of all."""
+    every = [*before, last]
+    return replace(
+        last,
+        prompt_tokens=sum(one.prompt_tokens for one in every),
+        completion_tokens=sum(one.completion_tokens for one in every),
+        calls=sum(one.calls for one in every),
+    )
 
 
 class _Clock:

@@ -167,8 +167,10 @@ class AnswerSettings(_Section):
 
     recipe: str = Field(default="rag", description="recipe of `acclimate ask`; `acclimate ask --help` lists them")
     shots: int = Field(default=4, ge=1, le=64, description="solved examples that few-shot shows")
-    overflow: Literal["drop-lowest", "refuse"] = Field(
-        default="drop-lowest", description="passages that exceed the context window: drop the lowest ranked, or refuse"
+    overflow: Literal["drop-lowest", "compress", "map-reduce", "refuse"] = Field(
+        default="drop-lowest",
+        description="passages that exceed the context window: drop the lowest ranked; compress each to the sentences "
+        "nearest to the question; map-reduce: ask about parts of them, then about what those answers cite; refuse",
     )
     memory: Literal["rule", "model", "none"] = Field(
         default="rule",

@@ -160,24 +160,32 @@ class Prompt:
     """The messages sent to a model, after fitting to the token budget.
 
     `passages` are the hits shown, in the order of their numbers [1], [2], …; `dropped` are the hits left out
-    because they did not fit; `tokens` is counted by the model's own tokenizer with its chat template.
+    because they did not fit; `tokens` is counted by the model's own tokenizer with its chat template. `overflow` is
+    what was done because not all fitted ("" where all did), and `cut` how many of the passages are shown in part.
     """
 
     messages: tuple[Message, ...]
     tokens: int
     passages: tuple[Hit, ...] = ()
     dropped: tuple[Hit, ...] = ()
+    overflow: str = ""
+    cut: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens of one answer over all its `calls` of the model, and how many passages were shown and dropped to fit."""
+    """Tokens of one answer over all its `calls` of the model.
+
+    How many passages were shown, dropped to fit, and cut to fit, and the policy by which ("" where all fitted).
+    """
 
     prompt_tokens: int
     completion_tokens: int
     passages_shown: int = 0
     passages_dropped: int = 0
     calls: int = 1
+    passages_cut: int = 0
+    overflow: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,7 +225,8 @@ class Answer:
     the answer. `template` is the prompt template's fingerprint. `finish` is "stop", "length" (cut at the token limit)
     or "cancelled" (by the reader). `data` is the JSON value where a schema was given, and `text` the same as JSON text.
     `asked` is the question as it was searched and asked, where it pointed back to earlier turns ("" where it stood on
-    its own).
+    its own). `decision` says why this recipe was taken where `auto` chose it. `links_removed` counts links that were
+    taken out of the text, see `acclimate.prompting.links`.
     """
 
     question: str
@@ -235,6 +244,8 @@ class Answer:
     reasoning: str = ""
     data: Any = None
     asked: str = ""
+    decision: str = ""
+    links_removed: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,7 @@ class Resolved:
     marked: str
     abstained: bool
     citations: tuple[Citation, ...]
+    links_removed: int = 0
 
 
 class Unmarked:
@@ -121,7 +122,8 @@ def _find(claim: str, text: str) -> Span | None:
     return Span(match.start(), match.end()) if match else None
 
 
-def _sentences(text: str) -> list[Span]:
+def sentences(text: str) -> list[Span]:
+    """The spans of a text's sentences and lines, without the white space around them."""
     edges = [0, *(match.end() for match in _SENTENCE_END.finditer(text)), len(text)]
     spans = []
     for start, end in itertools.pairwise(edges):
@@ -133,13 +135,13 @@ def _sentences(text: str) -> list[Span]:
 
 def _sentence_around(text: str, place: Span) -> Span:
     """The sentences (or table rows) that hold `place`."""
-    touched = [span for span in _sentences(text) if span.end > place.start and span.start < place.end]
+    touched = [span for span in sentences(text) if span.end > place.start and span.start < place.end]
     return Span(min([place.start, *(span.start for span in touched)]), max([place.end, *(s.end for s in touched)]))
 
 
 def _closest_sentence(claim: str, text: str) -> Span:
     """The sentence that shares most words with the claim; the whole text where none shares any."""
     words = {word.casefold() for word in _WORD.findall(claim)}
-    scored = [(len(words & {w.casefold() for w in _WORD.findall(text[s.start : s.end])}), s) for s in _sentences(text)]
+    scored = [(len(words & {w.casefold() for w in _WORD.findall(text[s.start : s.end])}), s) for s in sentences(text)]
     best = max(scored, key=lambda item: item[0], default=(0, Span(0, len(text))))
     return best[1] if best[0] else Span(0, len(text))

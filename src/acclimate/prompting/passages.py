@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
+from acclimate.prompting.links import visible
 from acclimate.types import Chunk
 
 REFUSAL = "Not in the documents."
 """What a model replies where the passages do not hold the answer; the templates ask for these exact words."""
 
+_LIKE_A_PASSAGE = re.compile(r"^([ \t]*)\[(\d+)\]", re.MULTILINE)
+
 
 def render_passages(chunks: Sequence[Chunk]) -> str:
-    """Passages [1], [2], … each with its heading path on the first line, separated by a blank line."""
+    """Passages [1], [2], … each with its heading path on the first line, separated by a blank line.
+
+    A line of a passage that begins like a passage of its own is shown with (2) instead of [2], and characters that
+    nobody sees are left out: what a document says is data, and cannot pass for another passage.
+    """
     return "\n\n".join(
-        f"[{number}] {chunk.heading_path}".rstrip() + f"\n{chunk.shown}" for number, chunk in enumerate(chunks, start=1)
+        f"[{number}] {_as_data(chunk.heading_path)}".rstrip() + f"\n{_as_data(chunk.shown)}"
+        for number, chunk in enumerate(chunks, start=1)
     )
+
+
+def _as_data(text: str) -> str:
+    return _LIKE_A_PASSAGE.sub(r"\1(\2)", visible(text))

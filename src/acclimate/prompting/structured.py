@@ -15,6 +15,7 @@ from referencing.exceptions import Unresolvable
 
 from acclimate.errors import EngineError, SettingsError
 from acclimate.prompting.citations import Resolved, cite_words
+from acclimate.prompting.links import without_links
 from acclimate.prompting.techniques import Ask, Written
 from acclimate.prompting.templates import load_template
 from acclimate.types import Citation, Completion, Generation, Hit, Message
@@ -108,6 +109,26 @@ def resolve_json(text: str, passages: Sequence[Hit]) -> tuple[Resolved, Any]:
         for citation in cite_words(leaf, passages):
             citations.setdefault(citation.number, citation)
     return Resolved(text, text, not leaves, tuple(citations[number] for number in sorted(citations))), value
+
+
+def value_without_links(value: Any, question: str, shape: Shape, quotes: Sequence[str]) -> tuple[Any, int]:
+    """A JSON value less the links that are not earned, see `acclimate.prompting.links`, and how many those were.
+
+    The schema is the asker's own: what stands in it may be answered, and names like "url" in it ask for one.
+    """
+    removed = 0
+
+    def judge(inner: Any) -> Any:
+        nonlocal removed
+        if isinstance(inner, str):
+            text, count = without_links(inner, f"{question} {shape.schema}", [*quotes, shape.schema])
+            removed += count
+            return text if count else inner
+        if isinstance(inner, list):
+            return [judge(one) for one in inner]
+        return {name: judge(one) for name, one in inner.items()} if isinstance(inner, dict) else inner
+
+    return judge(value), removed
 
 
 def _fault(done: Completion, shape: Shape) -> str:
