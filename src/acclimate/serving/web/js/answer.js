@@ -1,0 +1,101 @@
+// One answer: its text as it comes, its sources, what the model was shown, and what to think of it.
+
+import { count, fill, h, icon, iconButton, toast } from "./dom.js";
+import { openDocument } from "./reader.js";
+
+/** A card that is written to while the answer comes: `write(text so far)`, then `finish(answer)` once. */
+export function answerCard(recipe, { named }) {
+  const text = h("p", { class: "answer-text", "aria-busy": "true" }, h("span", { class: "thinking" }, h("span", { class: "hidden" }, "Answering")));
+  const rest = h("div", { class: "answer-rest" });
+  const element = h("div", { class: "answer writing", dataset: { recipe } }, named && h("h3", { class: "recipe" }, recipe), text, rest);
+
+  return {
+    element,
+    write(soFar) {
+      text.textContent = soFar;
+    },
+    finish(answer) {
+      element.classList.remove("writing");
+      element.classList.toggle("abstained", Boolean(answer.abstained));
+      text.removeAttribute("aria-busy");
+      text.textContent = answer.text;
+      text.hidden = !answer.text;
+      fill(rest, notices(answer), sources(answer), more(answer, named));
+    },
+  };
+}
+
+/** What the reader has to know about the answer, plainly. */
+function notices(answer) {
+  if (answer.error) return h("div", { class: "notice error", role: "alert" }, icon("warn"), h("p", {}, answer.error));
+  if (answer.stopped) return h("p", { class: "note" }, "Stopped.");
+  const shown = answer.passages?.length ?? 0;
+  const told = [];
+  if (answer.abstained) told.push(shown ? `The answer is not in the ${count(shown, "passage")} that the model was shown.` : "The model has no answer.");
+  else if (!shown) told.push("Written from the model's memory: it was not shown your documents.");
+  else if (!answer.citations.length) told.push("The model named no source. Read the passages below before you rely on this.");
+  if (answer.finish === "length") told.push("Cut off at the limit of tokens.");
+  return told.map((one) => h("p", { class: "note" }, one));
+}
+
+function sources(answer) {
+  if (!answer.citations?.length) return null;
+  const chips = answer.citations.map((citation) => h("li", {}, chip(citation)));
+  return h("ul", { class: "chips", "aria-label": "Sources" }, chips);
+}
+
+/** A source: opens the document at the exact place. */
+function chip(citation) {
+  const name = citation.path.split("/").pop();
+  const place = citation.page ? `page ${citation.page}` : (citation.headings.at(-1) ?? "");
+  const doubt = citation.verbatim ? null : h("span", { class: "doubt" }, "The closest passage: the answer's words do not stand there literally.");
+  return h(
+    "button",
+    { type: "button", class: "chip", title: citation.path, onclick: () => openDocument({ ...citation, id: citation.document }) },
+    h("span", { class: "number" }, String(citation.number)),
+    h("span", { class: "chip-head" }, h("span", { class: "name" }, name), place && h("span", { class: "place" }, place)),
+    h("span", { class: "quote" }, plain(citation.quote)),
+    doubt,
+  );
+}
+
+/** Rows of a table read better without their bars. */
+function plain(quote) {
+  return quote.replace(/^\s*\|\s*|\s*\|\s*$/gm, "").replace(/\s*\|\s*/g, " · ").replace(/\s+/g, " ").trim();
+}
+
+function more(answer, named) {
+  if (!answer.timings) return null;
+  const { first_token_s: first, total_s: total } = answer.timings;
+  const facts = `${total.toFixed(1)} s, first word after ${first.toFixed(1)} s${named ? "" : ` · ${answer.recipe}`}`;
+  const copy = iconButton("copy", "Copy the answer", () => copied(answer), { silent: true, class: "plain" });
+  const line = h("div", { class: "facts" }, h("span", {}, facts, h("span", { class: "engine" }, ` · ${answer.engine}`)), copy);
+  const reasons = answer.reasoning ? h("details", {}, h("summary", {}, "How it got there"), h("p", { class: "reasoning" }, answer.reasoning)) : null;
+  return [reasons, passages(answer), line];
+}
+
+function passages(answer) {
+  if (!answer.passages?.length) return null;
+  const cited = new Set(answer.citations.map((citation) => citation.number));
+  const rows = answer.passages.map((hit, at) => {
+    const open = () => openDocument({ ...hit, id: hit.document, quote: hit.text });
+    const where = [hit.path, hit.page && `page ${hit.page}`, hit.headings.at(-1)].filter(Boolean).join(" · ");
+    return h(
+      "li",
+      { class: cited.has(at + 1) ? "cited" : null },
+      h("div", { class: "passage-head" }, h("span", { class: "number" }, String(at + 1)), h("span", { class: "where" }, where), iconButton("open", `Open passage ${at + 1}`, open, { silent: true, class: "plain" })),
+      h("p", { class: "passage-text", tabindex: 0, role: "group", "aria-label": `Passage ${at + 1}` }, hit.text),
+    );
+  });
+  return h("details", { class: "passages", open: answer.abstained }, h("summary", {}, `${count(rows.length, "passage")} shown to the model`), h("ol", {}, rows));
+}
+
+async function copied(answer) {
+  const notes = (answer.citations ?? []).map((one) => `[${one.number}] ${one.path}${one.page ? `, page ${one.page}` : ""}: “${one.quote}”`);
+  try {
+    await navigator.clipboard.writeText([answer.text, ...notes].join("\n"));
+    toast("Copied, with its sources.");
+  } catch {
+    toast("The browser does not let this page copy.", "error");
+  }
+}

@@ -1,0 +1,146 @@
+// The server's HTTP API: the only file that makes requests, all to the server that the page came from.
+
+const KEY = "acclimate.key";
+
+/** A refusal of the server: `status` (0: not reached) and `code` as in its OpenAPI. */
+export class ApiError extends Error {
+  constructor(status, code, message, retryAfter = 0) {
+    super(message);
+    this.status = status;
+    this.code = code;
+    this.retryAfter = retryAfter;
+  }
+}
+
+let askForKey = null;
+
+/** `ask` gets a key from the user (a promise), when the server wants one. */
+export function onKeyWanted(ask) {
+  askForKey = ask;
+}
+
+export const key = {
+  get: () => sessionStorage.getItem(KEY) ?? "",
+  set: (value) => sessionStorage.setItem(KEY, value),
+  forget: () => sessionStorage.removeItem(KEY),
+};
+
+export function address(path) {
+  return new URL(path.replace(/^\//, ""), document.baseURI).href;
+}
+
+function headers(more = {}) {
+  return key.get() ? { Authorization: `Bearer ${key.get()}`, ...more } : more;
+}
+
+function refusal(status, text, retryAfter) {
+  let told = {};
+  try {
+    told = JSON.parse(text).error ?? {};
+  } catch {
+    // a proxy's page, say: the status has to do
+  }
+  const wait = Number.parseInt(retryAfter ?? "", 10) || 0;
+  const message = told.message ?? `The server answered with status ${status}.`;
+  return new ApiError(status, told.code ?? "", wait && status === 429 ? `${message} Try again in ${wait} s.` : message, wait);
+}
+
+async function request(method, path, { body, signal } = {}) {
+  const init = { method, signal, headers: headers(body ? { "Content-Type": "application/json" } : {}), cache: "no-store" };
+  if (body) init.body = JSON.stringify(body);
+  let response;
+  try {
+    response = await fetch(address(path), init);
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new ApiError(0, "unreachable", "The server cannot be reached. Is it still running?");
+  }
+  if (response.ok) return response;
+  const error = refusal(response.status, await response.text(), response.headers.get("Retry-After"));
+  if (error.status === 401 && askForKey) {
+    await askForKey(key.get() ? "That key is not valid (any more)." : "");
+    return request(method, path, { body, signal });
+  }
+  throw error;
+}
+
+const json = async (method, path, options) => (await request(method, path, options)).json();
+const at = (id) => `v1/documents/${encodeURIComponent(id)}`;
+
+export const api = {
+  me: () => json("GET", "v1/me"),
+  models: async () => (await json("GET", "v1/models")).data.map((row) => row.id),
+  documents: (after = "", limit = 1000) => json("GET", `v1/documents?limit=${limit}&after=${encodeURIComponent(after)}`),
+  document: (id) => json("GET", at(id)),
+  text: (id, start, length) => json("GET", `${at(id)}/text?start=${start}&length=${length}`),
+  page: (id, page, start, end, pixels) => json("GET", `${at(id)}/pages/${page}?start=${start}&end=${end}&pixels=${pixels}`),
+  file: async (id) => (await request("GET", `${at(id)}/file`)).blob(),
+  remove: (id) => json("DELETE", at(id)),
+  jobs: async () => (await json("GET", "v1/jobs")).data,
+  job: (id) => json("GET", `v1/jobs/${encodeURIComponent(id)}`),
+  startJob: () => json("POST", "v1/jobs"),
+  questions: async () => (await json("GET", "v1/questions")).data,
+  putQuestion: (id, body) => json("PUT", `v1/questions/${encodeURIComponent(id)}`, { body }),
+  comparisons: async () => (await json("GET", "v1/comparisons")).data,
+  reportLink: async (id) => address((await json("POST", `v1/comparisons/${encodeURIComponent(id)}/link`)).url),
+};
+
+/** Ask a question; `onText` hears the pieces. Resolves with { text, finish, ...the acclimate extension }. */
+export async function ask({ recipe, question, where = [] }, onText, signal) {
+  const body = {
+    model: recipe,
+    messages: [{ role: "user", content: question }],
+    stream: true,
+    acclimate: { where, footnotes: false },
+  };
+  const response = await request("POST", "v1/chat/completions", { body, signal });
+  let text = "", result = null;
+  for await (const event of events(response.body)) {
+    if (event.error) throw new ApiError(500, event.error.code ?? "", event.error.message);
+    const choice = event.choices?.[0];
+    if (choice?.delta?.content) {
+      text += choice.delta.content;
+      onText(text);
+    }
+    if (choice?.finish_reason) result = { text, finish: choice.finish_reason, ...event.acclimate };
+  }
+  if (result) return result;
+  throw new ApiError(0, "cut", "The connection was lost before the answer was complete.");
+}
+
+async function* events(stream) {
+  const reader = stream.pipeThrough(new TextDecoderStream()).getReader();
+  let rest = "";
+  for (;;) {
+    const { value, done } = await reader.read().catch((error) => {
+      if (error.name === "AbortError") throw error;
+      throw new ApiError(0, "cut", "The connection was lost before the answer was complete.");
+    });
+    if (done) return;
+    const lines = (rest + value).split("\n");
+    rest = lines.pop();
+    for (const line of lines) {
+      if (line.startsWith("data: ") && line !== "data: [DONE]") yield JSON.parse(line.slice(6));
+    }
+  }
+}
+
+/** Upload one file; `onProgress` hears bytes sent and in all. `control.abort()` gives it up. */
+export function upload(file, { replace = false, onProgress = () => {}, control = {} } = {}) {
+  return new Promise((resolve, reject) => {
+    const form = new FormData();
+    form.append("file", file, file.name);
+    const sent = new XMLHttpRequest(); // fetch tells no progress of what it sends
+    control.abort = () => sent.abort();
+    sent.open("POST", address(`v1/documents?replace=${replace}`));
+    for (const [name, value] of Object.entries(headers())) sent.setRequestHeader(name, value);
+    sent.upload.addEventListener("progress", (event) => onProgress(event.loaded, event.total));
+    sent.addEventListener("load", () => {
+      if (sent.status < 300) resolve(JSON.parse(sent.responseText));
+      else reject(refusal(sent.status, sent.responseText, sent.getResponseHeader("Retry-After")));
+    });
+    sent.addEventListener("error", () => reject(new ApiError(0, "unreachable", "The connection was lost.")));
+    sent.addEventListener("abort", () => reject(new ApiError(0, "given-up", "Given up.")));
+    sent.send(form);
+  });
+}

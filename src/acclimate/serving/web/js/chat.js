@@ -1,0 +1,200 @@
+// The room in which questions are asked: the thread, and the field below it.
+
+import { answerCard } from "./answer.js";
+import { api, ask } from "./api.js";
+import { announce, count, empty, failed, fill, h, icon, iconButton } from "./dom.js";
+import { describe, picker } from "./recipes.js";
+import { forgetThread, keepThread, keptThread } from "./thread.js";
+
+let narrowTo = () => {};
+
+/** Ask about one document only: called from other rooms before they go to this one. */
+export function askAbout(path) {
+  narrowTo(path);
+  location.hash = "#/ask";
+}
+
+export function askRoom(me) {
+  const turns = keptThread();
+  const thread = h("section", { class: "thread", "aria-label": "Questions and answers" });
+  const welcome = h("div", { class: "welcome" });
+  const fresh = iconButton("plus", "New", clear, { class: "quiet", hidden: turns.length === 0, title: "Start anew", "aria-label": "New" });
+  const composer = makeComposer({ send, stop, fresh, last: () => turns.at(-1)?.question ?? "" });
+  const element = h("div", { class: "ask" }, h("h1", { class: "hidden" }, "Ask"), h("div", { class: "scroll" }, welcome, thread), composer.element);
+  let running = null;
+  narrowTo = composer.narrow;
+
+  for (const turn of turns) thread.append(shownTurn(turn).element);
+  if (turns.length === 0) greet(welcome, me, send);
+  let ready = loadRecipes();
+
+  async function loadRecipes() {
+    try {
+      composer.recipes(await api.models(), me.recipe);
+    } catch (error) {
+      fill(welcome, failed(error, () => (ready = loadRecipes())));
+    }
+  }
+
+  async function send(question) {
+    await ready; // a question may come before the recipes have
+    const { recipes, where } = composer.choice();
+    if (running || !recipes.length) return composer.put(question);
+    fill(welcome);
+    const turn = { question, where, answers: [] };
+    const { element: made, cards } = shownTurn(turn, recipes);
+    thread.append(made);
+    fresh.hidden = false;
+    running = new AbortController();
+    composer.busy(true);
+    announce("Answering");
+    made.scrollIntoView({ block: "start" });
+    turn.answers = await Promise.all(cards.map((card, at) => answerOne(card, { recipe: recipes[at], question, where }, running.signal)));
+    running = null;
+    composer.busy(false);
+    turns.push(turn);
+    keepThread(turns);
+    announce(turn.answers.map((answer) => spoken(answer, turn.answers.length > 1)).join(" "));
+  }
+
+  function stop() {
+    running?.abort();
+  }
+
+  function clear() {
+    stop();
+    turns.length = 0;
+    forgetThread();
+    fill(thread);
+    fresh.hidden = true;
+    greet(welcome, me, send);
+    composer.focus();
+  }
+
+  return { element, focus: composer.focus, escape: stop, shown: () => thread.lastElementChild?.scrollIntoView({ block: "start" }) };
+}
+
+async function answerOne(card, asked, signal) {
+  const { recipe } = asked;
+  let soFar = "";
+  try {
+    const result = await ask(asked, (text) => card.write((soFar = text)), signal);
+    card.finish(result);
+    return { ...result, recipe };
+  } catch (error) {
+    const stopped = error.name === "AbortError";
+    const answer = { recipe, text: soFar, stopped, error: stopped ? "" : error.message };
+    card.finish(answer);
+    return answer;
+  }
+}
+
+function spoken(answer, several) {
+  const whose = several ? `${answer.recipe}: ` : "";
+  if (answer.error) return `${whose}${answer.error}`;
+  if (answer.stopped) return `${whose}Stopped.`;
+  const sources = answer.citations?.length ? ` ${count(answer.citations.length, "source")}.` : "";
+  return `${whose}${answer.text}${sources}`;
+}
+
+/** One question with its answers; `recipes` where they are still to come. */
+function shownTurn(turn, recipes = turn.answers.map((answer) => answer.recipe)) {
+  const cards = recipes.map((recipe) => answerCard(recipe, { named: recipes.length > 1 }));
+  turn.answers.forEach((answer, at) => cards[at].finish(answer));
+  const within = turn.where?.length ? h("p", { class: "within" }, `Only in ${turn.where.map((one) => one.replace(/^path=/, "")).join(", ")}`) : null;
+  const answers = h("div", { class: recipes.length > 1 ? "answers pair" : "answers" }, cards.map((card) => card.element));
+  return { element: h("article", { class: "turn" }, h("h2", {}, turn.question), within, answers), cards };
+}
+
+/** What stands in an empty thread: the user's own questions as examples, or the way to the first document. */
+async function greet(welcome, me, send) {
+  fill(welcome, h("div", { class: "greeting" }, h("p", { class: "greeting-title" }, "Ask your documents"), h("p", { class: "muted" }, "Every answer shows the place that it comes from.")));
+  const listed = await api.documents("", 1).catch(() => null);
+  if (listed?.total === 0) {
+    const link = me.scopes.includes("manage") ? h("a", { class: "button primary", href: "#/documents" }, "Add documents") : null;
+    fill(welcome, empty("documents", "There are no documents yet", "Answers come from documents: add some, and ask.", link));
+    return;
+  }
+  const questions = me.scopes.includes("manage") ? await api.questions().catch(() => []) : [];
+  const examples = questions.filter((one) => one.answerable && one.status !== "rejected" && one.question.length < 90);
+  const few = [0.05, 0.3, 0.55, 0.8].map((part) => examples[Math.floor(part * examples.length)]);
+  const buttons = [...new Set(few)].filter(Boolean).map((one) => h("button", { type: "button", onclick: () => send(one.question) }, one.question));
+  if (buttons.length && welcome.querySelector(".greeting")) welcome.append(h("div", { class: "examples", role: "group", "aria-label": "Examples" }, buttons));
+}
+
+function makeComposer({ send, stop, fresh, last }) {
+  const field = h("textarea", { id: "question", rows: 1, placeholder: "Ask a question", "aria-label": "Question", enterkeyhint: "send" });
+  const button = iconButton("send", "Send", null, { silent: true, class: "send", type: "submit" });
+  const halt = iconButton("stop", "Stop", stop, { silent: true, class: "send", hidden: true });
+  const side = iconButton("columns", "Side by side", () => choose(second ? "" : other()), { class: "quiet toggle", "aria-pressed": "false", "aria-label": "Side by side" });
+  const pickers = h("div", { class: "pickers" });
+  const hint = h("span", { class: "hint" });
+  const within = h("div", { class: "within-chip", hidden: true });
+  const form = h("form", { class: "composer" }, within, field, h("div", { class: "composer-end" }, pickers, side, fresh, hint, button, halt));
+  let names = [], first = "", second = "", where = [];
+
+  const other = () => names.find((name) => name !== first) ?? "";
+
+  function choose(name) {
+    second = name;
+    side.setAttribute("aria-pressed", String(Boolean(second)));
+    side.hidden = names.length < 2;
+    hint.textContent = second ? "" : describe(first);
+    const pick = [picker("Recipe", names, first, (value) => { first = value; if (second === value) second = other(); choose(second); })];
+    if (second) pick.push(h("span", { class: "against" }, "and"), picker("Second recipe", names.filter((one) => one !== first), second, (value) => choose(value)));
+    fill(pickers, pick);
+  }
+
+  function narrow(path) {
+    where = path ? [`path=${path.replace(/[[*?|]/g, (mark) => (mark === "|" ? "?" : `[${mark}]`))}`] : [];
+    within.hidden = !path;
+    fill(within, path && h("span", {}, icon("documents"), path), path && iconButton("close", "Ask all documents", () => { narrow(""); field.focus(); }, { silent: true, class: "plain" }));
+  }
+
+  function grow() {
+    field.style.height = "auto";
+    field.style.height = `${Math.min(field.scrollHeight, 220)}px`;
+  }
+
+  function submit(event) {
+    event.preventDefault();
+    const question = field.value.trim();
+    if (!question || button.hidden) return;
+    field.value = "";
+    grow();
+    send(question);
+  }
+
+  form.addEventListener("submit", submit);
+  field.addEventListener("input", grow);
+  field.addEventListener("keydown", (event) => {
+    if (event.key === "Enter" && !event.shiftKey && !event.isComposing) submit(event);
+    if (event.key === "ArrowUp" && !field.value && last()) {
+      event.preventDefault();
+      field.value = last();
+      grow();
+    }
+  });
+
+  return {
+    element: form,
+    narrow,
+    focus: () => field.focus(),
+    put(text) {
+      field.value = text;
+      grow();
+    },
+    choice: () => ({ recipes: [first, second].filter(Boolean), where }),
+    recipes(all, chosen) {
+      names = all;
+      first = all.includes(chosen) ? chosen : (all[0] ?? "");
+      choose("");
+    },
+    busy(is) {
+      const held = document.activeElement === button || document.activeElement === halt;
+      button.hidden = is;
+      halt.hidden = !is;
+      if (held) (is ? halt : field).focus();
+    },
+  };
+}

@@ -1,0 +1,66 @@
+// How far the server is with reading documents.
+
+import { api } from "./api.js";
+import { announce, count, fill, h } from "./dom.js";
+
+const EVERY_MS = 700;
+
+/** Show the running job in `place`; `onChange` hears when one has ended. `look()` again after an upload or a deletion. */
+export function watchJobs(place, onChange) {
+  let timer = 0, busy = false, stopped = false;
+
+  async function look() {
+    clearTimeout(timer);
+    let job;
+    try {
+      job = (await api.jobs())[0];
+    } catch (error) {
+      if (error.status === 403) return; // a key that may only ask
+      timer = stopped ? 0 : setTimeout(look, 5 * EVERY_MS);
+      return;
+    }
+    if (stopped) return;
+    const running = job && (job.state === "queued" || job.state === "running");
+    if (running) {
+      show(place, job);
+      if (!busy) onChange();
+      timer = setTimeout(look, EVERY_MS);
+    } else if (busy) {
+      end(place, job);
+      onChange();
+    }
+    busy = Boolean(running);
+  }
+
+  return {
+    look: () => {
+      busy = true; // whatever has ended since is told too
+      look();
+    },
+    stop() {
+      stopped = true;
+      clearTimeout(timer);
+    },
+  };
+}
+
+function show(place, job) {
+  const pages = Object.values(job.pages)[0];
+  const page = pages ? ` · ${pages.path.split("/").pop()}, page ${pages.done} of ${pages.total}` : "";
+  const text = job.state === "queued" || !job.files_total ? "Looking for what is new …" : `Reading ${job.files_done} of ${count(job.files_total, "file")}${page}`;
+  place.hidden = false;
+  const bar = h("progress", { "aria-label": "Reading documents", max: Math.max(job.files_total, 1) });
+  if (job.files_total) bar.value = job.files_done;
+  fill(place, h("p", {}, text), bar);
+}
+
+function end(place, job) {
+  if (job?.state === "failed") {
+    place.hidden = false;
+    fill(place, h("p", { class: "error-text", role: "alert" }, job.error));
+    return;
+  }
+  place.hidden = true;
+  const failed = job?.failures.length ? ` ${count(job.failures.length, "file")} could not be read.` : "";
+  if (job?.report) announce(`The library is up to date: ${count(job.report.documents, "document")}.${failed}`);
+}

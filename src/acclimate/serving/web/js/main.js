@@ -1,0 +1,85 @@
+// The page: which room is shown, who asks, and the keys that work everywhere.
+
+import { api, onKeyWanted } from "./api.js";
+import { askRoom } from "./chat.js";
+import { comparisonsRoom } from "./reports.js";
+import { documentsRoom } from "./documents.js";
+import { announce, failed, fill, loading } from "./dom.js";
+import { askForKey, keyButton, showKeyboard } from "./keys.js";
+import { closeReader } from "./reader.js";
+import { questionsRoom } from "./review.js";
+import { themeButton } from "./theme.js";
+
+const ROOMS = {
+  ask: { title: "Ask", make: askRoom },
+  documents: { title: "Documents", make: documentsRoom },
+  questions: { title: "Questions", make: questionsRoom },
+  comparisons: { title: "Comparisons", make: comparisonsRoom },
+};
+
+const main = document.getElementById("main");
+let me = null;
+let shown = null; // the room on the page: { name, element, focus(), left() }
+let kept = null; // the room "ask" stays as it is while others are shown
+
+function wanted() {
+  const name = location.hash.replace(/^#\//, "").split("/")[0];
+  return name in ROOMS ? name : "ask";
+}
+
+function show({ moveFocus }) {
+  const name = wanted();
+  shown?.left?.();
+  closeReader({ restore: false });
+  const room = name === "ask" && kept ? kept : { name, ...ROOMS[name].make(me) };
+  if (name === "ask") kept = room;
+  shown = room;
+  document.title = `${ROOMS[name].title} · Acclimate`;
+  for (const link of document.querySelectorAll("nav [data-room]")) {
+    if (link.dataset.room === name) link.setAttribute("aria-current", "page");
+    else link.removeAttribute("aria-current");
+  }
+  fill(main, room.element);
+  main.dataset.room = name;
+  room.shown?.();
+  if (moveFocus) {
+    announce(ROOMS[name].title);
+    room.focus();
+  }
+}
+
+async function start() {
+  fill(main, loading());
+  try {
+    me = await api.me();
+  } catch (error) {
+    fill(main, failed(error, start));
+    return;
+  }
+  for (const link of document.querySelectorAll("[data-scope]")) link.hidden = !me.scopes.includes(link.dataset.scope);
+  keyButton(document.getElementById("key"), me);
+  kept = null;
+  show({ moveFocus: false });
+  if (matchMedia("(min-width: 801px)").matches) shown.focus();
+}
+
+function keys(event) {
+  if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "k") {
+    event.preventDefault();
+    if (wanted() !== "ask") location.hash = "#/ask";
+    else kept?.focus();
+  } else if (event.key === "Escape" && !event.defaultPrevented && !document.querySelector("dialog[open]")) {
+    if (!closeReader({ restore: true })) shown?.escape?.();
+  }
+}
+
+onKeyWanted(askForKey);
+themeButton(document.getElementById("theme"));
+document.getElementById("help").addEventListener("click", showKeyboard);
+document.addEventListener("keydown", keys);
+document.querySelector(".skip").addEventListener("click", (event) => {
+  event.preventDefault(); // the address names the room
+  main.focus();
+});
+addEventListener("hashchange", () => me && show({ moveFocus: true }));
+start();

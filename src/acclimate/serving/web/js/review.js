@@ -1,0 +1,163 @@
+// The room in which people review the question set: one question at a time, by mouse, touch or keyboard.
+
+import { api } from "./api.js";
+import { announce, count, empty, failed, fill, h, icon, iconButton, loading, toast } from "./dom.js";
+import { documentAt } from "./library.js";
+import { openDocument } from "./reader.js";
+import { editForm } from "./question.js";
+
+const STATES = { open: "To review", accepted: "Accepted", rejected: "Rejected", all: "All" };
+const stateOf = (row) => row.status || "open";
+
+export function questionsRoom() {
+  const heading = h("h1", { tabindex: -1 }, "Questions");
+  const summary = h("p", { class: "muted" });
+  const bar = h("progress", { "aria-label": "Reviewed", max: 1, value: 0 });
+  const filters = h("div", { class: "segments", role: "group", "aria-label": "State" });
+  const list = h("ul", { class: "question-list", "aria-label": "Questions" });
+  const card = h("section", { class: "question-card", "aria-label": "Question", tabindex: -1 });
+  const body = h("div", { class: "review" }, loading(6));
+  const element = h("div", { class: "room questions", onkeydown: keys }, h("header", { class: "room-head" }, h("div", {}, heading, summary), bar), filters, body);
+  let rows = [], state = "open", chosen = "", editing = false;
+
+  async function load() {
+    try {
+      rows = await api.questions();
+    } catch (error) {
+      fill(body, failed(error, load));
+      return;
+    }
+    if (!rows.length) {
+      filters.hidden = bar.hidden = true;
+      fill(body, empty("questions", "There are no questions yet", "A question set measures how often answers are right. Write questions.jsonl in the project's folder, one question a line."));
+      return;
+    }
+    fill(body, list, card);
+    if (!rows.some((row) => stateOf(row) === state)) state = "all";
+    draw();
+  }
+
+  const among = () => rows.filter((row) => state === "all" || stateOf(row) === state || row.id === chosen);
+
+  function draw() {
+    const tally = { all: rows.length, open: 0, accepted: 0, rejected: 0 };
+    for (const row of rows) tally[stateOf(row)] += 1;
+    const reviewed = rows.length - tally.open;
+    summary.textContent = `${reviewed} of ${count(rows.length, "question")} reviewed`;
+    bar.max = rows.length;
+    bar.value = reviewed;
+    fill(filters, Object.entries(STATES).map(([kind, words]) => h("button", { type: "button", "aria-pressed": String(kind === state), onclick: () => { state = kind; chosen = ""; draw(); } }, `${words} ${tally[kind]}`)));
+    const shown = among();
+    if (!shown.some((row) => row.id === chosen)) chosen = shown[0]?.id ?? "";
+    fill(list, shown.map((row) => h("li", {}, h("button", { type: "button", class: stateOf(row), "aria-current": row.id === chosen ? "true" : null, onclick: () => pick(row.id) }, h("span", { class: `dot ${stateOf(row)}`, title: STATES[stateOf(row)] }), row.question))));
+    list.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest" });
+    const row = shown.find((one) => one.id === chosen);
+    fill(card, row ? (editing ? editForm(row, save, stopEditing) : view(row, shown)) : empty("check", "Nothing left here", "Every question of this kind is done."));
+    if (editing) card.querySelector("textarea").focus();
+  }
+
+  function view(row, shown) {
+    const place = shown.indexOf(row);
+    const facts = [row.kind, row.split, STATES[stateOf(row)]].filter(Boolean);
+    return [
+      h("div", { class: "card-head" }, h("p", { class: "muted" }, `${place + 1} of ${shown.length}`), facts.map((one) => h("span", { class: "tag" }, one)), h("div", { class: "row-end" }, iconButton("up", "Previous question (K)", () => step(-1), { silent: true, class: "plain" }), iconButton("down", "Next question (J)", () => step(1), { silent: true, class: "plain" }))),
+      h("h2", {}, row.question),
+      row.answerable ? h("ul", { class: "reference", "aria-label": "Answers that count as right" }, row.answers.map((one) => h("li", {}, one))) : h("p", { class: "note" }, "The documents do not hold the answer: to abstain is right."),
+      row.evidence && h("blockquote", { class: "evidence" }, h("p", {}, row.evidence), h("button", { type: "button", class: "plain source", onclick: () => evidence(row) }, icon("documents"), row.document ?? "", h("kbd", {}, "O"))),
+      h("div", { class: "card-end" },
+        h("button", { type: "button", class: "primary", onclick: () => judge("accepted") }, icon("check"), "Accept", h("kbd", {}, "A")),
+        h("button", { type: "button", onclick: edit }, icon("edit"), "Edit", h("kbd", {}, "E")),
+        h("button", { type: "button", class: "reject", onclick: () => judge("rejected") }, icon("close"), "Reject", h("kbd", {}, "R")),
+        row.status && h("button", { type: "button", class: "quiet", onclick: () => judge("") }, "Undo")),
+    ];
+  }
+
+  function pick(id) {
+    chosen = id;
+    editing = false;
+    draw();
+    card.focus();
+  }
+
+  function step(by) {
+    const shown = among();
+    const next = shown[shown.findIndex((row) => row.id === chosen) + by];
+    if (!next) return;
+    pick(next.id);
+    announce(next.question);
+  }
+
+  async function judge(status) {
+    const row = rows.find((one) => one.id === chosen);
+    if (!row) return;
+    const shown = among();
+    const next = shown[shown.indexOf(row) + 1] ?? shown[shown.indexOf(row) - 1];
+    if (!(await put(row, { question: row.question, answers: row.answers, answerable: row.answerable, status }))) return;
+    announce(status ? STATES[status] : "Undone");
+    if (status && next) chosen = next.id;
+    draw();
+    card.focus();
+  }
+
+  async function save(changes) {
+    const row = rows.find((one) => one.id === chosen);
+    if (!(await put(row, { ...changes, status: "accepted" }))) return;
+    toast("Kept, and accepted.");
+    stopEditing();
+  }
+
+  async function put(row, changes) {
+    try {
+      Object.assign(row, await api.putQuestion(row.id, { version: row.version, ...changes }));
+      return true;
+    } catch (error) {
+      toast(error.message, "error");
+      if (error.code === "changed") load();
+      return false;
+    }
+  }
+
+  function edit() {
+    editing = true;
+    draw();
+  }
+
+  function stopEditing() {
+    editing = false;
+    draw();
+    card.focus();
+  }
+
+  async function evidence(row) {
+    try {
+      const found = row.document && (await documentAt(row.document));
+      if (!found) throw new Error("The document is not in the library.");
+      await openDocument({ ...found, ...(await placeOf(row.evidence, found)) });
+    } catch (error) {
+      toast(error.message, "error");
+    }
+  }
+
+  function keys(event) {
+    if (editing || event.ctrlKey || event.metaKey || event.altKey || event.target.matches("input, textarea, select")) return;
+    const row = rows.find((one) => one.id === chosen);
+    const acts = { j: () => step(1), k: () => step(-1), a: () => judge("accepted"), r: () => judge("rejected"), e: edit, o: () => row?.evidence && evidence(row) };
+    const act = acts[event.key.toLowerCase()];
+    if (!act || !row) return;
+    event.preventDefault();
+    act();
+  }
+
+  load();
+  return { element, focus: () => heading.focus() };
+}
+
+/** Where the evidence stands in its document, in code points. */
+async function placeOf(evidence, found) {
+  const { pages } = await api.document(found.id);
+  const { text } = await api.text(found.id, 0, 1_000_000);
+  const at = text.indexOf(evidence);
+  if (at < 0) return { start: 0, end: 0, page: pages ? 1 : null };
+  const start = Array.from(text.slice(0, at)).length;
+  return { start, end: start + Array.from(evidence).length, page: null };
+}

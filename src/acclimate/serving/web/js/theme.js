@@ -1,0 +1,32 @@
+// Light, dark, or as the system has it. The choice is kept on this device.
+
+import { announce } from "./dom.js";
+
+const KEY = "acclimate.theme";
+const NEXT = { auto: "light", light: "dark", dark: "auto" };
+const WORDS = { auto: "System", light: "Light", dark: "Dark" };
+
+function chosen() {
+  const kept = localStorage.getItem(KEY);
+  return kept in NEXT ? kept : "auto";
+}
+
+function apply(button) {
+  const theme = chosen();
+  if (theme === "auto") delete document.documentElement.dataset.theme;
+  else document.documentElement.dataset.theme = theme;
+  button.querySelector("use").setAttribute("href", `#i-${theme}`);
+  button.querySelector("span").textContent = WORDS[theme];
+  button.setAttribute("aria-label", `Colours: ${WORDS[theme]}`);
+  button.title = `Colours: ${WORDS[theme]}`;
+}
+
+/** Make `button` go through the themes. */
+export function themeButton(button) {
+  apply(button);
+  button.addEventListener("click", () => {
+    localStorage.setItem(KEY, NEXT[chosen()]);
+    apply(button);
+    announce(button.title);
+  });
+}
