@@ -107,18 +107,19 @@ def ingest(
     check_all: bool = False,
     allow_empty: bool = False,
     parallel: int = 1,
+    parser: str = "",
     progress: Progress | None = None,
 ) -> IngestReport:
     """Bring `library` up to date with the files under `root`.
 
-    `parse` is called from `parallel` threads. `check_all` hashes every file, even where size and time are as before;
-    `allow_empty` accepts that no file is left.
+    `parse` is called from `parallel` threads; `parser` names it: under another name, all is read again. `check_all`
+    hashes every file, even where size and time are as before; `allow_empty` accepts that no file is left.
     Raises ProjectError where the folder is missing or empty: an unmounted disk must not empty the library.
     """
     try:
         with FileLock(library.folder / "ingest.lock", timeout=0):
             files = _walk(root, include, exclude)
-            reader = _Reader(parse, chunker, parallel)
+            reader = _Reader(parse, chunker, parallel, parser)
             return _ingest(root, files, library, reader, embedder, check_all, allow_empty, progress)
     except Timeout as error:
         raise LibraryError(
@@ -145,9 +146,7 @@ def _ingest(
             hint="Check [documents] path; to remove them all: acclimate ingest --allow-empty",
         )
     embedded = _migrate(library, embedder, progress)
-    due = {
-        path: file for path, file in files.items() if not _untouched(file, known.get(path), reader.chunker, check_all)
-    }
+    due = {path: file for path, file in files.items() if not _untouched(file, known.get(path), reader.name, check_all)}
     failures: list[Failure] = []
     counts = {"added": 0, "changed": 0, "touched": 0, "uncovered": 0}
     for group in _groups(reader.read(due, known), known, library, failures, counts):
@@ -208,8 +207,8 @@ def matches(path: str, patterns: Iterable[str]) -> bool:
     return any(fnmatch(path, pattern) or fnmatch(path, pattern.removeprefix("**/")) for pattern in patterns)
 
 
-def _untouched(file: Path, state: FileState | None, chunker: Chunker, check_all: bool) -> bool:
-    if state is None or check_all or state.chunker != chunker.fingerprint:
+def _untouched(file: Path, state: FileState | None, reader: str, check_all: bool) -> bool:
+    if state is None or check_all or state.chunker != reader:
         return False
     stat = file.stat()
     return (stat.st_size, stat.st_mtime_ns) == (state.size, state.mtime_ns)
@@ -233,6 +232,12 @@ class _Reader:
     parse: Parse
     chunker: Chunker
     parallel: int
+    parser: str = ""
+
+    @property
+    def name(self) -> str:
+        """Identifies parser, chunker and their settings: equal means that the same file gives the same chunks."""
+        return f"{self.parser}/{self.chunker.fingerprint}" if self.parser else self.chunker.fingerprint
 
     def read(self, due: dict[str, Path], known: dict[str, FileState]) -> Iterator[_Read]:
         """The files in order."""
@@ -251,7 +256,7 @@ class _Reader:
     def _read(self, path: str, file: Path, before: FileState | None) -> _Read:
         state = None
         try:
-            state = _state(file, path, self.chunker)
+            state = _state(file, path, self.name)
             if before is not None and (before.sha256, before.chunker) == (state.sha256, state.chunker):
                 return _Read(path, state)
             document = replace(self.parse(file, path), sha256=state.sha256)
@@ -290,11 +295,11 @@ def _groups(
         yield group
 
 
-def _state(file: Path, path: str, chunker: Chunker) -> FileState:
+def _state(file: Path, path: str, reader: str) -> FileState:
     stat = file.stat()
     with file.open("rb") as opened:
         digest = hashlib.file_digest(opened, "sha256").hexdigest()
-    return FileState(path, digest, stat.st_size, stat.st_mtime_ns, chunker.fingerprint)
+    return FileState(path, digest, stat.st_size, stat.st_mtime_ns, reader)
 
 
 def _store(group: _Group, library: Library, embedder: Embedder, progress: Progress) -> int:

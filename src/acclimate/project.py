@@ -6,7 +6,6 @@ import os
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
 from functools import cached_property
 from importlib import resources
 from pathlib import Path
@@ -14,14 +13,13 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from acclimate.answer import Answerer
-from acclimate.chunking.chunkers import Cut, make_chunker
 from acclimate.embeddings.base import Embedder
 from acclimate.errors import ProjectError, SettingsError
 from acclimate.indexes.base import GraphIndex
 from acclimate.indexes.filters import Filter, parse_rules
 from acclimate.indexes.library import Library
 from acclimate.indexes.stores import Server, open_indexes
-from acclimate.ingest import IngestReport, Progress, Silence, ingest
+from acclimate.ingest import IngestReport, Progress
 from acclimate.models.base import Engine, OnText
 from acclimate.models.catalogue import Kind
 from acclimate.models.store import LocalModel, OnBytes, cache_folder, locate
@@ -202,37 +200,9 @@ class Project:
         self, *, check_all: bool = False, allow_empty: bool = False, progress: Progress | None = None
     ) -> IngestReport:
         """Bring the library up to date with the documents; see `acclimate.ingest.ingest`."""
-        from acclimate.documents.sandbox import Limits, Sandbox  # not needed to ask
+        from acclimate.reading import ingest_documents  # not needed to ask
 
-        files = self.settings.documents
-        limits = Limits(files.parse_seconds, files.parse_memory_mb, files.max_characters, files.max_file_mb)
-        chosen = self.settings.chunking
-        cut = Cut(
-            max_tokens=chosen.max_tokens,
-            overlap=chosen.overlap_tokens,
-            tokenizer=self.embedder.fingerprint[:12],
-            pattern=chosen.pattern,
-            characters=chosen.characters,
-            child_tokens=chosen.child_tokens,
-            percentile=chosen.percentile,
-            splitter=chosen.splitter,
-        )
-        chunker = make_chunker(chosen.method, self.embedder.token_spans, self.embedder.embed_passages, cut)
-        hear = progress or Silence()
-        with closing(Sandbox(limits, files.workers)) as sandbox:
-            return ingest(
-                self.documents,
-                self.library,
-                lambda file, path: sandbox(file, path, lambda done, total: hear.page(path, done, total)),
-                chunker,
-                self.embedder,
-                include=files.include,
-                exclude=files.exclude,
-                check_all=check_all,
-                allow_empty=allow_empty,
-                parallel=sandbox.workers,
-                progress=hear,
-            )
+        return ingest_documents(self, check_all, allow_empty, progress)
 
     def retrieve(self, query: str, k: int | None = None, *, where: Filter = _ALL) -> list[Hit]:
         """The best `k` chunks for a query (None: as `[retrieval]` says) among the documents that `where` leaves."""

@@ -33,6 +33,14 @@ class DocumentsSettings(_Section):
     labels: tuple[str, ...] = Field(
         default=(), description='access labels as "GLOB = LABEL"; `ask --label` sees what is open or has its label'
     )
+    engine: Literal["acclimate", "docling", "docling-native", "dedoc"] = Field(
+        default="acclimate",
+        description="what parses the formats that it reads, our own readers the others: docling (extra docling; PDF by "
+        "its models), docling-native (PDF without models), dedoc",
+    )
+    engine_python: str = Field(
+        default="", description="interpreter of another environment that runs the engine; empty: this one"
+    )
     workers: int = Field(default=0, ge=0, le=256, description="parsing processes; 0: as many as cores")
     parse_seconds: float = Field(default=120.0, gt=0, description="longest time for one file, in seconds")
     parse_memory_mb: int = Field(default=4096, ge=512, description="most memory for one file, in MB")

@@ -1,11 +1,12 @@
-"""What turns a file into a document."""
+"""What turns a file into a document, and a page into a picture."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from acclimate.types import Document
+from acclimate.types import Box, Document
 
 
 class Parser(Protocol):
@@ -16,3 +17,13 @@ class Parser(Protocol):
 
         Raises DocumentError naming the file and the reason when it cannot be read.
         """
+
+
+@dataclass(frozen=True, slots=True)
+class PageImage:
+    """A page: PNG bytes, its size in PDF points, and the boxes of the words that were looked for, line by line."""
+
+    png: bytes
+    width: float
+    height: float
+    boxes: tuple[Box, ...]

@@ -22,19 +22,19 @@ class DelimitedParser:
         """See `Parser`."""
         text, encoding = read_text(file)
         csv.field_size_limit(10_000_000)
-        rows = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text), skipinitialspace=True)
+        rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter(text), skipinitialspace=True)
         builder = TextBuilder()
         builder.add_table(list(rows))
         return builder.build(path, "text/csv", Path(path).stem, {"encoding": encoding})
 
 
-def _delimiter(text: str) -> str:
+def delimiter(text: str) -> str:
     """The delimiter that cuts most lines into the same number of cells, more than one."""
     lines = text.splitlines()[:_SAMPLE]
     best, found = (0, 0), ","
-    for delimiter in _DELIMITERS:
-        counts = Counter(len(row) for row in csv.reader(lines, delimiter=delimiter) if row)
+    for candidate in _DELIMITERS:
+        counts = Counter(len(row) for row in csv.reader(lines, delimiter=candidate) if row)
         width, times = max(counts.items(), key=lambda item: (item[0] > 1, item[1]), default=(0, 0))
         if width > 1 and (times, width) > best:
-            best, found = (times, width), delimiter
+            best, found = (times, width), candidate
     return found

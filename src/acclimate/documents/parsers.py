@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import cast
 
 from acclimate.documents.base import Parser
+from acclimate.documents.engines import ENGINES, engine_parser
 from acclimate.errors import AcclimateError, DocumentError
 from acclimate.types import Document
 
@@ -77,6 +78,10 @@ _MAX_NESTING = 4
 _nesting: ContextVar[int] = ContextVar("nesting", default=0)
 
 
+class OtherFormatError(DocumentError):
+    """A file is of a format that is left to our own readers."""
+
+
 def detect(file: Path) -> str:
     """Media type of a file, a key of PARSERS. Raises DocumentError for content that no parser reads."""
     with file.open("rb") as opened:
@@ -107,11 +112,19 @@ def detect(file: Path) -> str:
     return "message/rfc822" if _MAIL.match(start) else "text/plain"
 
 
-def parse(file: Path, path: str, on_page: OnPage | None = None) -> Document:
-    """Parse `file` as the document `path`. Raises DocumentError naming the file and the reason."""
+def parse(file: Path, path: str, on_page: OnPage | None = None, engine: str = "") -> Document:
+    """Parse `file` as the document `path`, with `engine`, a key of ENGINES, or our own readers ("").
+
+    Raises DocumentError naming the file and the reason, OtherFormatError for a format that the engine does not read.
+    """
     try:
         media_type = detect(file)
-        return replace(_parser(media_type, path, on_page).parse(file, path), media_type=media_type)
+        if engine and media_type not in ENGINES[engine].formats:
+            raise OtherFormatError(f"{path} is {media_type}, which {engine} does not read.")
+        parser = engine_parser(engine) if engine else _parser(media_type, path, on_page)
+        return replace(parser.parse(file, path), media_type=media_type)
+    except ImportError as error:
+        raise DocumentError(f"{path} needs a package that its parsing process has not: {error}.") from error
     except DocumentError as error:
         if path in str(error):
             raise

@@ -5,27 +5,17 @@ from __future__ import annotations
 import re
 import struct
 import zlib
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pypdfium2 as pdfium
 
+from acclimate.documents.base import PageImage
 from acclimate.errors import DocumentError
 from acclimate.types import Box
 
 _MAX_PIXELS = 12_000_000
 _WORD = re.compile(r"\w+")
-
-
-@dataclass(frozen=True, slots=True)
-class PageImage:
-    """A page: PNG bytes, its size in PDF points, and the boxes of the words that were looked for, line by line."""
-
-    png: bytes
-    width: float
-    height: float
-    boxes: tuple[Box, ...]
 
 
 def render_page(file: Path, path: str, number: int, pixels: int, quote: str = "") -> PageImage:

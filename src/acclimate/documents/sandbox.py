@@ -16,8 +16,8 @@ from queue import LifoQueue
 from threading import Lock
 from typing import Any, TypeVar
 
-from acclimate.documents.parsers import OnPage
-from acclimate.documents.render import PageImage
+from acclimate.documents.base import PageImage
+from acclimate.documents.parsers import OnPage, OtherFormatError
 from acclimate.documents.wire import unpack_document, unpack_page
 from acclimate.errors import DocumentError
 from acclimate.types import Document
@@ -39,11 +39,14 @@ class Limits:
 class Sandbox:
     """A parser whose files are read by up to `workers` processes; call it from as many threads.
 
-    Processes start when they are needed, serve many files, and are replaced when one fails.
+    Processes start when they are needed, serve many files, and are replaced when one fails. Files go to `engine`, a key
+    of ENGINES ("": our own readers), which `python` runs: the interpreter of another environment may hold it.
     """
 
-    def __init__(self, limits: Limits | None = None, workers: int = 0) -> None:
+    def __init__(self, limits: Limits | None = None, workers: int = 0, engine: str = "", python: str = "") -> None:
         self.limits = limits or Limits()
+        self._command = [python or sys.executable, "-m", "acclimate.documents.worker"]
+        self._engine = engine
         self.workers = workers or os.cpu_count() or 1
         self._idle: LifoQueue[_Worker | None] = LifoQueue()
         for _ in range(self.workers):
@@ -52,7 +55,11 @@ class Sandbox:
         self._lock = Lock()
 
     def __call__(self, file: Path, path: str, on_page: OnPage | None = None) -> Document:
-        """Parse `file` as the document `path`. Raises DocumentError naming the file and the reason."""
+        """Parse `file` as the document `path`.
+
+        Raises DocumentError naming the file and the reason, OtherFormatError for a format that the engine does not
+        read.
+        """
         size = file.stat().st_size
         if size > self.limits.file_mb * 1_000_000:
             raise DocumentError(
@@ -82,21 +89,42 @@ class Sandbox:
             self._all.clear()
 
     def _start(self) -> _Worker:
-        worker = _Worker(self.limits)
+        worker = _Worker(self.limits, self._command, self._engine)
         with self._lock:
             self._all = {other for other in self._all if other.alive} | {worker}
         return worker
 
 
+class EngineSandbox:
+    """Files of the formats that an engine reads go to it, all others to our own readers; else like `Sandbox`."""
+
+    def __init__(self, limits: Limits, workers: int, engine: str, python: str) -> None:
+        self._engine = Sandbox(limits, workers, engine, python)
+        self._own = Sandbox(limits, workers)
+        self.workers = self._own.workers
+
+    def __call__(self, file: Path, path: str, on_page: OnPage | None = None) -> Document:
+        """See `Sandbox`."""
+        try:
+            return self._engine(file, path, on_page)
+        except OtherFormatError:
+            return self._own(file, path, on_page)
+
+    def close(self) -> None:
+        """End the processes."""
+        self._engine.close()
+        self._own.close()
+
+
 class _Worker:
     """One parsing process."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, command: list[str], engine: str) -> None:
         self._limits = limits
         self._folder = tempfile.TemporaryDirectory(prefix="acclimate-parse-", ignore_cleanup_errors=True)
         memory, file_size = limits.memory_mb * 1_000_000, 2 * limits.file_mb * 1_000_000
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "acclimate.documents.worker", str(memory), str(file_size)],
+            [*command, str(memory), str(file_size), engine],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -122,6 +150,8 @@ class _Worker:
             stdin.write(json.dumps({"file": str(file.resolve()), "path": path} | what).encode() + b"\n")
             stdin.flush()
             answer = self._answer(path, on_page)
+            if "other" in answer:
+                raise OtherFormatError(f"{path} is not a format of this engine.")
             if "error" in answer:
                 raise DocumentError(answer["error"], hint=answer.get("hint") or "")
             return unpack(answer)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from typing import Any
 
-from acclimate.documents.render import PageImage
+from acclimate.documents.base import PageImage
 from acclimate.types import Box, Document, Element
 
 

@@ -15,8 +15,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from acclimate.documents.parsers import parse
-from acclimate.documents.render import render_page
+from acclimate.documents.parsers import OtherFormatError, parse
 from acclimate.documents.wire import pack_document, pack_page
 from acclimate.errors import DocumentError
 
@@ -27,7 +26,7 @@ _WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 
 def main() -> None:
     """Serve until standard input ends."""
-    memory, file_size = int(sys.argv[1]), int(sys.argv[2])
+    memory, file_size, engine = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # whatever a library prints must not look like an answer
     resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
@@ -45,12 +44,16 @@ def main() -> None:
         asked = json.loads(line)
         try:
             if "show" in asked:
+                from acclimate.documents.render import render_page  # an engine's environment may lack what it needs
+
                 tell({"picture": pack_page(render_page(Path(asked["file"]), asked["path"], **asked["show"]))})
                 continue
             document = parse(
-                Path(asked["file"]), asked["path"], lambda done, total: tell({"page": done, "pages": total})
+                Path(asked["file"]), asked["path"], lambda done, total: tell({"page": done, "pages": total}), engine
             )
             tell({"document": pack_document(document)})
+        except OtherFormatError:
+            tell({"other": True})
         except DocumentError as error:
             tell({"error": str(error), "hint": error.hint})
 
