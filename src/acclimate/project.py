@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from importlib import resources
@@ -24,14 +24,13 @@ from acclimate.models.base import Engine, OnText
 from acclimate.models.catalogue import Kind
 from acclimate.models.store import LocalModel, OnBytes, cache_folder, locate
 from acclimate.prompting.conversation import Complete, Turn, complete, condense
-from acclimate.prompting.demonstrations import Demonstrate, Demonstration, nearest
-from acclimate.prompting.passages import REFUSAL
 from acclimate.prompting.recipes import Recipe, find_recipe
 from acclimate.prompting.techniques import reserve
 from acclimate.prompting.templates import load_template
 from acclimate.questions.file import read_questions
 from acclimate.retrieval.base import Retriever
 from acclimate.retrieval.diversity import DiverseRetriever
+from acclimate.retrieval.documents import DocumentRetriever, settle
 from acclimate.retrieval.graph import GraphRetriever, Matcher
 from acclimate.retrieval.neighbours import NeighbourRetriever
 from acclimate.retrieval.rewrite import RewritingRetriever
@@ -47,6 +46,7 @@ if TYPE_CHECKING:  # comparing and tuning are not needed to ask
     from acclimate.tuning.trainer import OnStep
 
 _INSTRUCTION_TOKENS = 256  # room for a template's own words and the question, where whole documents fill the window
+_REACH = {"drop-lowest": 1, "compress": 8, "map-reduce": 8, "refuse": 1_000_000}  # windows of documents to gather
 _ALL = Filter()
 _SHIPPED_ADAPTERS = {"smollm2-135m-instruct": "smollm2-135m-reader"}
 
@@ -276,7 +276,7 @@ class Project:
         if not (self.folder / ".acclimate" / "library.db").exists() or self.library.record.embedder is None:
             raise ProjectError(f"{self.folder} has not been ingested yet.", hint="acclimate ingest")
         library, chosen = self.library, self.settings.retrieval
-        among = None if where == _ALL else library.among(self._paths(where))
+        among = None if where == _ALL else library.among(self.paths(where))
         text = TextRetriever(library.texts, library.fetch, among)
         found: Matcher = text
         if chosen.method != "text":
@@ -303,14 +303,14 @@ class Project:
         """What the language model writes by itself, without the reader's adapter."""
         return self.engine("zero-shot").generate(messages, Generation(max_tokens=max_tokens, schema=schema)).text
 
-    def _paths(self, where: Filter) -> list[str]:
+    def paths(self, where: Filter = _ALL) -> list[str]:
         """The documents that a filter leaves; nothing else may reach a prompt."""
         return self.library.paths(where, parse_rules(self.settings.documents.labels))
 
     def answerer(self, recipe: str | None = None, where: Filter = _ALL, schema: SchemaLike | None = None) -> Answerer:
         """What answers by a recipe (None: as `[answer]` says) from the documents that `where` leaves, loaded."""
         model, chosen = self.settings.model, find_recipe(recipe or self.settings.answer.recipe)
-        shape = None
+        shape, decision = None, ""
         if schema is not None:
             from acclimate.prompting.structured import read_shape  # its packages are not needed to ask for text
 
@@ -319,11 +319,18 @@ class Project:
         # The model loads while the library and the embedder do: together they take as long as the model alone.
         loading = self._loader.submit(self.engine, chosen.name)
         retriever: Retriever = self.retriever(where) if chosen.reads else _NoRetriever()
-        demonstrate = self._demonstrations(chosen, where) if chosen.few_shot else None
         engine = loading.result()
         generation = Generation(max_tokens=model.max_tokens, temperature=model.temperature, seed=model.seed)
-        if chosen.context == "documents":
-            retriever = self._whole_documents(engine, engine.context_tokens - reserve(chosen, generation), where)
+        if chosen.context in ("documents", "either"):
+            whole = self._whole_documents(engine, engine.context_tokens - reserve(chosen, generation), where)
+            if chosen.context == "either":
+                chosen, decision = settle(chosen, whole, self.adapter(chosen) is not None)
+            retriever = whole if chosen.context == "documents" else retriever
+        demonstrate = None
+        if chosen.few_shot:
+            from acclimate.demonstrating import demonstrate as choose  # not needed to ask without examples
+
+            demonstrate = choose(self, chosen, where)
         return Answerer(
             recipe=chosen,
             template=load_template(chosen.template, self.folder / "templates"),
@@ -336,6 +343,7 @@ class Project:
             shape=shape,
             complete=self._complete(),
             tell={"rule": None, "model": True, "none": False}[self.settings.answer.memory],
+            decision=decision,
         )
 
     def _complete(self) -> Complete:
@@ -348,47 +356,17 @@ class Project:
             case "none":
                 return lambda question, turns: question.strip()
 
-    def _whole_documents(self, engine: Engine, limit: int, where: Filter) -> Retriever:
-        from acclimate.retrieval.documents import DocumentRetriever
-
+    def _whole_documents(self, engine: Engine, limit: int, where: Filter) -> DocumentRetriever:
         record = self.library.record
         turn = engine.count([Message("user", "")])  # what a turn costs without its text
         return DocumentRetriever(
             self.retriever(where),
-            self._paths(where),
+            self.paths(where),
             record.document,
             count=lambda text: engine.count([Message("user", text)]) - turn,
             limit=limit - _INSTRUCTION_TOKENS,
+            reach=_REACH[self.settings.answer.overflow],
         )
-
-    def _demonstrations(self, recipe: Recipe, where: Filter) -> Demonstrate:
-        """Solved questions of the train split nearest to a question, the nearest last."""
-        solved = [question for question in self.questions() if question.split == "train"]
-        if where != _ALL:  # a solved question tells what its document says
-            seen = set(self._paths(where))
-            solved = [question for question in solved if question.document in seen]
-        if not solved:
-            raise SettingsError(
-                f"the recipe '{recipe.name}' shows solved questions, and there are none.",
-                hint=f'Mark questions in {self.folder / "questions.jsonl"} with "split": "train".',
-            )
-        return nearest(solved, self.embedder.embed_queries, self._solve(recipe, where), self.settings.answer.shots)
-
-    def _solve(self, recipe: Recipe, where: Filter) -> Callable[[Question], Demonstration | None]:
-        """A train question as a demonstration; None where retrieval does not find its evidence."""
-        retriever = self.retriever(where) if recipe.context == "passages" else _NoRetriever()
-
-        def solve(question: Question) -> Demonstration | None:
-            answer = question.answers[0] if question.answerable else REFUSAL
-            if recipe.context != "passages":
-                return Demonstration(question.question, answer)
-            found = retriever.retrieve(question.question, self.settings.retrieval.k)
-            if not question.answerable:
-                return Demonstration(question.question, answer, tuple(found[:1]))
-            holding = [hit for hit in found if question.evidence and question.evidence in hit.chunk.text]
-            return Demonstration(question.question, f"{answer} [1]", tuple(holding[:1])) if holding else None
-
-        return solve
 
     def keep_only(self, adapter: Path | None) -> None:
         """Free every loaded language model but the one with this adapter."""

@@ -13,7 +13,7 @@ import click
 
 from acclimate.prompting.citations import Unmarked
 from acclimate.prompting.recipes import find_recipe
-from acclimate.types import Answer
+from acclimate.types import Answer, Usage
 
 project_option = click.option(
     "--project",
@@ -88,4 +88,16 @@ def summary(answer: Answer) -> dict[str, Any]:
         "total": f"{answer.timings.total_s:.2f} s",
         "prompt": f"{answer.usage.prompt_tokens} tokens",
         "passages": answer.usage.passages_shown,
+        **({"overflow": _overflow(answer.usage)} if answer.usage.overflow else {}),
+        **({"links removed": answer.links_removed} if answer.links_removed else {}),
+        **({"because": answer.decision} if answer.decision else {}),
     }
+
+
+def _overflow(usage: Usage) -> str:
+    match usage.overflow:
+        case "compress":
+            return f"compress ({usage.passages_cut} passages shortened)"
+        case "map-reduce":
+            return f"map-reduce ({usage.calls} calls)"
+    return f"{usage.overflow} ({usage.passages_dropped} passages dropped)"

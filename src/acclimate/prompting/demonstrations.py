@@ -4,22 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import TypeAdapter
 
+from acclimate.errors import SettingsError
 from acclimate.types import Hit, Message, Question
 
 
 @dataclass(frozen=True, slots=True)
 class Demonstration:
-    """A question with its answer as the model should write it; `hits` are the passages that it was answered from."""
+    """A question with its answer as the model should write it.
+
+    `hits` are the passages that it was answered from; `document` is what it tells of (None: of none in particular).
+    """
 
     question: str
     answer: str
     hits: tuple[Hit, ...] = ()
+    document: str | None = None
 
 
+_ONE = TypeAdapter(Demonstration)
 Demonstrate = Callable[[str], Sequence[Demonstration]]
 """The demonstrations for a question, the most telling last."""
 
@@ -30,6 +38,54 @@ def with_demonstrations(
     """`messages` with turns before the last one: each demonstration's own question turn, then its answer."""
     turns = [turn for user, one in shown for turn in (user, Message("assistant", one.answer))]
     return (*messages[:-1], *turns, messages[-1])
+
+
+def fixed(shown: Sequence[Demonstration]) -> Demonstrate:
+    """The same demonstrations for every question, less the question itself."""
+    return lambda asked: [one for one in shown if one.question.strip() != asked.strip()]
+
+
+def bootstrap(
+    solved: Sequence[Question], attempt: Callable[[Question], Demonstration | None], most: int
+) -> list[Demonstration]:
+    """The first `most` questions that `attempt` solves, as it solved them; None from it passes one over.
+
+    At most one of three is a refusal: a model that is shown refusals refuses. Source: Khattab et al., "DSPy", arXiv
+    2310.03714, BootstrapFewShot.
+    """
+    found: list[Demonstration] = []
+    refusals = 0
+    for question in solved:
+        if len(found) == most:
+            break
+        if not question.answerable and refusals >= max(1, most // 3):
+            continue
+        if (one := attempt(question)) is not None:
+            found.append(one)
+            refusals += not question.answerable
+    return found
+
+
+def read_demonstrations(file: Path) -> list[Demonstration]:
+    """Demonstrations kept as JSON lines. Raises SettingsError naming the line that is none."""
+    found = []
+    for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), start=1):
+        try:
+            if line.strip():
+                found.append(_ONE.validate_json(line))
+        except ValueError as error:
+            raise SettingsError(
+                f"{file}, line {number} is no demonstration.", hint='Write {"question": "…", "answer": "…"}.'
+            ) from error
+    return found
+
+
+def write_demonstrations(file: Path, shown: Sequence[Demonstration]) -> None:
+    """Keep demonstrations in a file, in place of what was there."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    part = file.with_name(file.name + ".part")
+    part.write_bytes(b"".join(_ONE.dump_json(one) + b"\n" for one in shown))
+    part.replace(file)
 
 
 def nearest(

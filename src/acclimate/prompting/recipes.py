@@ -13,7 +13,8 @@ from typing import Literal
 
 from acclimate.errors import SettingsError
 
-Context = Literal["nothing", "passages", "documents"]
+Context = Literal["nothing", "passages", "documents", "either"]
+Shown = Literal["none", "nearest", "fixed", "bootstrapped"]
 Reasoning = Literal["none", "inline", "two-stage"]
 _ADAPTER = re.compile(r"[a-z][a-z0-9-]*")
 
@@ -22,7 +23,8 @@ _ADAPTER = re.compile(r"[a-z][a-z0-9-]*")
 class Recipe:
     """A runnable combination.
 
-    `context` is what the prompt shows; `few_shot`, whether it shows solved examples; `reasoning`, whether the model
+    `context` is what the prompt shows (either: documents where all of them fit, else passages); `shown`, which solved
+    examples it shows; `reasoning`, whether the model
     writes its reasoning first (inline: in one text that ends with a line "Answer: …"; two-stage: the answer is asked
     for afterwards, Kojima et al., arXiv 2205.11916); `vote`, whether the majority of several sampled answers counts
     (Wang et al., arXiv 2203.11171); `adapter` names a tuned adapter of the project ("" for the one in acclimate.toml).
@@ -30,10 +32,21 @@ class Recipe:
 
     name: str
     context: Context = "nothing"
-    few_shot: bool = False
+    shown: Shown = "none"
     reasoning: Reasoning = "none"
     vote: bool = False
     adapter: str = ""
+
+    @property
+    def few_shot(self) -> bool:
+        """Whether the prompt shows solved examples."""
+        return self.shown != "none"
+
+    @property
+    def plain(self) -> Recipe:
+        """The recipe without its examples."""
+        name = "+".join(part for part in self.name.split("+") if not part.startswith("few-shot"))
+        return replace(self, name=name or "zero-shot", shown="none")
 
     @property
     def reads(self) -> bool:
@@ -59,7 +72,7 @@ class Recipe:
         """The name of its prompt template."""
         if self.reasoning == "two-stage":
             return "zero-shot-cot"
-        base = {"nothing": "zero-shot", "passages": "rag", "documents": "stuffing"}[self.context]
+        base = {"nothing": "zero-shot", "documents": "stuffing"}.get(self.context, "rag")
         return base if self.reasoning == "none" else {"nothing": "cot"}.get(self.context, f"{base}-cot")
 
 
@@ -67,7 +80,10 @@ PARTS = {
     "zero-shot": "ask the model alone, without the documents",
     "rag": "search the documents, answer from the passages found, cite them",
     "stuffing": "put whole documents into the prompt, all of them where they fit, else the most relevant",
-    "few-shot": "show solved questions of the train split before the question",
+    "auto": "stuffing where all documents fit what the model reads well, else rag; the answer tells why",
+    "few-shot": "show solved questions of the train split before the question, those nearest to it",
+    "few-shot-fixed": "show the same solved questions always: those that `acclimate optimise` chose, else the first",
+    "few-shot-bootstrapped": "show train questions that the model solves by itself, in its own words",
     "cot": "reason step by step before the answer",
     "zero-shot-cot": "reason step by step, then ask for the answer (two calls)",
     "self-consistency": "sample several reasoned answers and take the majority",
@@ -89,8 +105,11 @@ def find_recipe(name: str) -> Recipe:
         recipe = _add(recipe, part)
     if recipe.reasoning == "two-stage" and recipe.reads:
         raise SettingsError(f"the recipe '{name}': zero-shot-cot reads no documents.", hint="Use 'rag+cot'.")
-    if recipe.reasoning != "none" and recipe.few_shot:
-        raise SettingsError(f"the recipe '{name}': the examples hold no reasoning.", hint="Leave few-shot or cot out.")
+    if recipe.reasoning != "none" and recipe.shown in ("nearest", "fixed"):
+        hint = "Leave few-shot or cot out, or take few-shot-bootstrapped."
+        raise SettingsError(f"the recipe '{name}': the examples hold no reasoning.", hint=hint)
+    if recipe.reasoning == "two-stage" and recipe.few_shot:
+        raise SettingsError(f"the recipe '{name}': zero-shot-cot shows no examples.", hint="Use 'cot'.")
     return recipe
 
 
@@ -98,12 +117,16 @@ def _add(recipe: Recipe, part: str) -> Recipe:
     match part:
         case "zero-shot":
             return recipe
-        case "rag" | "stuffing":
+        case "rag" | "stuffing" | "auto":
             if recipe.reads:
-                raise SettingsError(f"the recipe '{recipe.name}' names both rag and stuffing.", hint="Choose one.")
-            return replace(recipe, context="passages" if part == "rag" else "documents")
-        case "few-shot":
-            return replace(recipe, few_shot=True)
+                raise SettingsError(f"the recipe '{recipe.name}' names two of rag, stuffing, auto.", hint="Choose one.")
+            context: dict[str, Context] = {"rag": "passages", "stuffing": "documents", "auto": "either"}
+            return replace(recipe, context=context[part])
+        case "few-shot" | "few-shot-fixed" | "few-shot-bootstrapped":
+            if recipe.few_shot:
+                raise SettingsError(f"the recipe '{recipe.name}' names two ways of examples.", hint="Choose one.")
+            shown: dict[str, Shown] = {"few-shot": "nearest", "few-shot-fixed": "fixed"}
+            return replace(recipe, shown=shown.get(part, "bootstrapped"))
         case "cot" | "zero-shot-cot" | "self-consistency":
             if recipe.reasoning != "none":
                 raise SettingsError(f"the recipe '{recipe.name}' names two ways of reasoning.", hint="Choose one.")

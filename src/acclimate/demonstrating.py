@@ -1,0 +1,135 @@
+"""A project's solved questions as demonstrations: the nearest, always the same, or solved by the model itself."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from acclimate.errors import SettingsError
+from acclimate.evaluation.compare import shuffled
+from acclimate.evaluation.metrics import exact_match
+from acclimate.indexes.filters import Filter
+from acclimate.prompting.demonstrations import (
+    Demonstrate,
+    Demonstration,
+    bootstrap,
+    fixed,
+    nearest,
+    read_demonstrations,
+    write_demonstrations,
+)
+from acclimate.prompting.passages import REFUSAL
+from acclimate.prompting.recipes import Recipe
+from acclimate.types import Answer, Question
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from acclimate.project import Project
+
+_ALL = Filter()
+Attempt = Callable[[Question], Demonstration | None]
+
+
+def demonstrate(project: Project, recipe: Recipe, where: Filter) -> Demonstrate:
+    """What a few-shot recipe shows, of the documents that `where` leaves.
+
+    Raises SettingsError where there are no solved questions, or the model solves none.
+    """
+    shots, kept = project.settings.answer.shots, chosen_file(project, recipe)
+    if recipe.shown == "fixed" and kept.is_file():
+        return fixed(_seen(project, read_demonstrations(kept), where))
+    solved = _solved(project, where)
+    if not solved:
+        raise SettingsError(
+            f"the recipe '{recipe.name}' shows solved questions, and there are none.",
+            hint=f'Mark questions in {project.folder / "questions.jsonl"} with "split": "train".',
+        )
+    if recipe.shown == "nearest":
+        return nearest(solved, project.embedder.embed_queries, _by_reference(project, recipe, where), shots)
+    if recipe.shown == "fixed":
+        return fixed(bootstrap(solved, _by_reference(project, recipe, where), shots))
+    return fixed(_seen(project, bootstrapped(project, recipe, shots), where))
+
+
+def chosen_file(project: Project, recipe: Recipe) -> Path:
+    """Where `acclimate optimise` writes the demonstrations that it chose for a recipe."""
+    return project.folder / "templates" / f"{recipe.template}.demonstrations.jsonl"
+
+
+def bootstrapped(project: Project, recipe: Recipe, most: int) -> list[Demonstration]:
+    """Train questions that the recipe solves without examples, as it solved them; kept in `.acclimate`.
+
+    Raises SettingsError where it solves none.
+    """
+    solved = shuffled(_solved(project, _ALL))
+    answerer = project.answerer(recipe.plain.name)
+    depends = [recipe.plain.name, answerer.template.fingerprint, answerer.engine.name, most]
+    depends += [project.settings.model_dump(mode="json"), [[one.id, one.question, one.answers] for one in solved]]
+    if recipe.reads:
+        depends += [project.library.record.id, project.library.record.generation]
+    key = hashlib.sha256(json.dumps(depends, sort_keys=True).encode()).hexdigest()[:16]
+    file = project.folder / ".acclimate" / "demonstrations" / f"{key}.jsonl"
+    if file.is_file():
+        return read_demonstrations(file)
+    found = bootstrap(solved, lambda question: _by_itself(question, answerer.answer(question.question)), most)
+    if not found:
+        raise SettingsError(
+            f"the model solves none of {len(solved)} train questions by '{recipe.plain.name}', so it can show none.",
+            hint="Use few-shot, which shows your own answers.",
+        )
+    write_demonstrations(file, found)
+    return found
+
+
+def _by_itself(question: Question, answer: Answer) -> Demonstration | None:
+    """A right answer as a demonstration, with the passages that it cites."""
+    led = (
+        f"{answer.reasoning}\nAnswer: " if answer.reasoning and not answer.reasoning.endswith(":") else answer.reasoning
+    )
+    if not question.answerable:
+        shown = answer.prompt.passages[:1]
+        return Demonstration(question.question, led + REFUSAL, shown, question.document) if answer.abstained else None
+    if answer.abstained or not exact_match(answer.text, question.answers):
+        return None
+    cited = tuple(answer.prompt.passages[citation.number - 1] for citation in answer.citations[:1])
+    mark = " [1]" if cited else ""
+    return Demonstration(question.question, f"{led}{answer.text}{mark}", cited, question.document)
+
+
+def _by_reference(project: Project, recipe: Recipe, where: Filter) -> Attempt:
+    """A train question with its reference answer; None where retrieval does not find its evidence."""
+    retriever = project.retriever(where) if recipe.context == "passages" else None
+
+    def solve(question: Question) -> Demonstration | None:
+        answer = question.answers[0] if question.answerable else REFUSAL
+        if retriever is None:
+            return Demonstration(question.question, answer, (), question.document)
+        found = retriever.retrieve(question.question, project.settings.retrieval.k)
+        if not question.answerable:
+            return Demonstration(question.question, answer, tuple(found[:1]), question.document)
+        holding = tuple(hit for hit in found if question.evidence and question.evidence in hit.chunk.text)[:1]
+        return Demonstration(question.question, f"{answer} [1]", holding, question.document) if holding else None
+
+    return solve
+
+
+def _solved(project: Project, where: Filter) -> list[Question]:
+    solved = [question for question in project.questions() if question.split == "train"]
+    if where == _ALL:
+        return solved
+    seen = set(project.paths(where))  # a solved question tells what its document says
+    return [question for question in solved if question.document in seen]
+
+
+def _seen(project: Project, shown: Sequence[Demonstration], where: Filter) -> list[Demonstration]:
+    """Those that tell of nothing but what `where` leaves."""
+    if where == _ALL:
+        return list(shown)
+    seen = set(project.paths(where))
+    told = [
+        (one, {hit.chunk.document for hit in one.hits} | ({one.document} if one.document else set())) for one in shown
+    ]
+    return [one for one, documents in told if documents <= seen]
