@@ -2,12 +2,12 @@
 
     python -m benchmarks.prompting --data FOLDER [--model PATH] [--limit 50] [--minutes 30]
 
-The recipes' own templates and code: zero-shot, few-shot (four solved problems, answers only), cot (reasoning asked for),
-few-shot+cot (the four problems with their reasoning, as Wei et al., arXiv 2201.11903, do), zero-shot-cot (two stages,
-Kojima et al., arXiv 2205.11916), self-consistency (majority of five samples, Wang et al., arXiv 2203.11171). All answer the
-same problems, which are drawn by a fixed seed; the solved ones are the shortest of 50 problems of GSM8K's train split. The
-answer is the last number written. `cot_against_direct` says for each set whether reasoning helps or hurts: the difference
-of cot and zero-shot with its 95 % interval.
+The recipes' own templates and code: zero-shot; few-shot (four solved problems, answers only); cot (reasoning asked
+for); few-shot+cot (the four problems with their reasoning, as Wei et al., arXiv 2201.11903); zero-shot-cot (two stages,
+Kojima et al., arXiv 2205.11916); self-consistency (majority of five samples, Wang et al., arXiv 2203.11171). All answer
+the same problems, drawn by a fixed seed; the solved ones are the shortest of 50 of GSM8K's train split. The answer is
+the last number written. `cot_against_direct` says for each set whether reasoning helps or hurts: cot less zero-shot,
+with its 95 % interval.
 """
 
 from __future__ import annotations
