@@ -106,10 +106,10 @@ class Project:
         """The project's library."""
         chosen = self.settings.store
         server = Server(chosen.url, chosen.prefix, os.environ.get(chosen.api_key_env)) if chosen.url else None
+        retrieval = self.settings.retrieval
         opened = open_indexes(chosen.vectors, chosen.texts, server)
-        return Library(
-            self.folder / ".acclimate", opened, None if self.settings.retrieval.graph == "none" else self._open_graph
-        )
+        graph = None if retrieval.graph == "none" else self._open_graph
+        return Library(self.folder / ".acclimate", opened, graph, retrieval.language)
 
     def _open_graph(self, folder: Path) -> GraphIndex:
         from acclimate.graphing import open_graph

@@ -16,6 +16,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from pydantic_settings.exceptions import SettingsError as SourceError
 
 from acclimate.errors import SettingsError
+from acclimate.types import Language
 
 FILE_NAME = "acclimate.toml"
 
@@ -121,6 +122,10 @@ class RetrievalSettings(_Section):
         default="hybrid", description="vectors (dense), BM25 (text), or both"
     )
     k: int = Field(default=4, ge=1, le=100, description="passages shown to the model")
+    language: Language = Field(
+        default="english",
+        description='whose word endings text search ignores; "none", and "cjk" for East Asian scripts',
+    )
     candidates: int = Field(default=100, ge=1, le=10_000, description="chunks taken from each index before fusion")
     fusion: Literal["convex", "rrf"] = Field(
         default="convex", description="how hybrid joins its lists: by scores (convex) or by ranks (rrf)"

@@ -15,6 +15,11 @@ ElementKind = Literal[
     "title", "heading", "paragraph", "list_item", "table", "code", "caption", "quote", "header", "footer"
 ]
 Role = Literal["system", "user", "assistant"]
+Language = Literal[
+    "arabic", "cjk", "danish", "dutch", "english", "finnish", "french", "german", "greek", "hungarian", "italian",
+    "none", "norwegian", "portuguese", "romanian", "russian", "spanish", "swedish", "tamil", "turkish",
+]  # fmt: skip
+"""Whose endings words lose (Snowball's stemmers); "none" keeps them, "cjk" makes a word of each such character too."""
 
 
 @dataclass(frozen=True, slots=True)

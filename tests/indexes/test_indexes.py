@@ -1,14 +1,18 @@
 """Indexes against brute force, and damage that must be noticed."""
 
+from contextlib import closing
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from acclimate.indexes.base import Change
+from acclimate.indexes.library import Library
+from acclimate.indexes.record import FileState, embedded_hash
 from acclimate.indexes.text import TantivyTextIndex
 from acclimate.indexes.vector import ExactVectorIndex
-from acclimate.types import Chunk
+from acclimate.types import Chunk, Document
 
 
 def vectors_of(keys):
@@ -96,3 +100,38 @@ def test_a_damaged_text_index_has_no_generation(texts, tmp_path):
     (meta,) = (tmp_path / "text").glob("*/meta.json")
     meta.write_text("{")
     assert TantivyTextIndex(tmp_path / "text").generation is None
+
+
+@pytest.mark.parametrize(
+    ("language", "text", "query", "found"),
+    [
+        ("german", "Die Häuser stehen", "haus", True),
+        ("english", "Die Häuser stehen", "haus", False),
+        ("none", "the pumps", "pump", False),
+        ("cjk", "東京タワーは高い", "東京", True),
+        ("english", "東京タワーは高い", "東京", False),
+        ("cjk", "Tokyo 333m", "TOKYO", True),
+    ],
+)
+def test_words_lose_the_endings_of_their_language(language, text, query, found, tmp_path):
+    index = TantivyTextIndex(tmp_path, language)
+    index.update(Change((), [1], 1), [(1, Chunk("1", "a", 0, len(text), text))])
+    assert bool(index.search(query, 1)) is found
+    assert bool(TantivyTextIndex(tmp_path, language).search(query, 1)) is found, "opened again"
+
+
+def test_another_language_builds_the_text_index_again(tmp_path):
+    text = "Die Häuser stehen"
+    row = Chunk("1", "a.md", 0, len(text), text)
+    for language, found in (("english", 0), ("german", 1), ("german", 1), ("english", 0)):
+        with closing(Library(tmp_path, language=language)) as library:
+            if library.record.embedder is None:
+                with library.record.transaction():
+                    library.record.set_embedder("e")
+                    state = FileState("a.md", "0", 1, 0, "c")
+                    vectors = {embedded_hash(row): np.ones(2, np.float32)}
+                    library.record.put(Document("a.md", text), state, [row], vectors, "e")
+                    library.record.bump()
+                library.catch_up()
+            assert len(library.texts.search("haus", 5)) == found
+            assert library.check() == []

@@ -81,6 +81,34 @@ def test_a_row_that_elastic_refuses_is_told(elastic, name):
     index.close()
 
 
+GERMAN = ["Die Wärmepumpen brauchen Räume.", "Ein Raum für eine Pumpe", "In den Häusern stehen Wärmepumpen"]
+
+
+def test_words_of_another_language_are_the_same_in_elastic(elastic_url, tmp_path, name):
+    german_words(ElasticTextIndex(Rest("Elasticsearch", elastic_url, {}), name, "german"), tmp_path)
+
+
+def test_words_of_another_language_are_the_same_in_postgres(postgres_url, tmp_path, name):
+    german_words(PostgresTextIndex(Database(postgres_url, name), "german"), tmp_path)
+
+
+def test_words_of_another_language_are_the_same_in_qdrant(qdrant_url, tmp_path, name):
+    german_words(QdrantTextIndex(Rest("Qdrant", qdrant_url, {}), name, "german"), tmp_path)
+
+
+def german_words(index, folder):
+    held = {key: Chunk(str(key), "a.md", 0, len(text), text) for key, text in enumerate(GERMAN, 1)}
+    local = TantivyTextIndex(folder, "german")
+    for one in (local, index):
+        one.update(Change((), list(held), 1), held.items())
+    found = index.search("Wärmepumpe im Haus", 5)
+    assert [match.key for match in found] == [3, 1]
+    assert [match.score for match in found] == pytest.approx(
+        [match.score for match in local.search("Wärmepumpe im Haus", 5)], rel=1e-5
+    )
+    index.close()
+
+
 def contents_of_postgres(url):
     with psycopg.connect(url) as connection:
         tables = [name for (name,) in connection.execute("SELECT tablename FROM pg_tables WHERE tablename ~ '^traces'")]

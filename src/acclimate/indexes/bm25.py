@@ -12,10 +12,11 @@ from functools import cache
 
 import tantivy
 
-from acclimate.types import Chunk
+from acclimate.types import Chunk, Language
 
 K1, B = 1.2, 0.75  # Robertson and Zaragoza 2009, section 3.2; Tantivy's values
 BOOSTS = {"text": 1.0, "path": 0.5}  # what a match counts in a chunk's text, and in its title and headings
+_CJK = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}"
 _MAX_WORDS = 200  # of a query; more cost time and find nothing new
 
 
@@ -48,16 +49,16 @@ class Statistics:
         return BOOSTS[field] * (K1 + 1) * math.log(1 + (self.rows - holding + 0.5) / (holding + 0.5))
 
 
-def fields(chunk: Chunk) -> dict[str, Field]:
+def fields(chunk: Chunk, language: Language) -> dict[str, Field]:
     """The words of a chunk by field."""
     texts = {"text": chunk.shown, "path": chunk.heading_path}
-    analysed = {name: _analyzer().analyze(text) for name, text in texts.items()}
+    analysed = {name: analyzer(language).analyze(text) for name, text in texts.items()}
     return {name: Field(Counter(words), len(words)) for name, words in analysed.items()}
 
 
-def query_words(query: str) -> list[str]:
+def query_words(query: str, language: Language = "english") -> list[str]:
     """The distinct words of a plain-language query, in order; nothing in a query is syntax."""
-    return list(dict.fromkeys(_analyzer().analyze(query)))[:_MAX_WORDS]
+    return list(dict.fromkeys(analyzer(language).analyze(query)))[:_MAX_WORDS]
 
 
 def frequency(count: int, length: int, average: float) -> float:
@@ -75,9 +76,13 @@ def rounded(words: int) -> int:
 
 
 @cache
-def _analyzer() -> tantivy.TextAnalyzer:
-    """Tantivy's `en_stem`."""
-    builder = tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.simple())
-    for step in (tantivy.Filter.remove_long(40), tantivy.Filter.lowercase(), tantivy.Filter.stemmer("english")):
+def analyzer(language: Language) -> tantivy.TextAnalyzer:
+    """What makes words of text: runs of letters and digits, in lower case, without their endings."""
+    cjk = tantivy.Tokenizer.regex(rf"[{_CJK}]|[\p{{L}}\p{{N}}&&[^{_CJK}]]+")
+    builder = tantivy.TextAnalyzerBuilder(cjk if language == "cjk" else tantivy.Tokenizer.simple())
+    steps = [tantivy.Filter.remove_long(40), tantivy.Filter.lowercase()]
+    if language not in ("none", "cjk"):
+        steps.append(tantivy.Filter.stemmer(language))
+    for step in steps:
         builder = builder.filter(step)
     return builder.build()

@@ -19,7 +19,7 @@ from acclimate.indexes.base import Change, Match, Vectors
 from acclimate.indexes.bm25 import BOOSTS, K1, B, Statistics, fields, query_words
 from acclimate.indexes.filters import Among
 from acclimate.indexes.rest import Rest
-from acclimate.types import Chunk
+from acclimate.types import Chunk, Language
 
 _Item = TypeVar("_Item")
 _BATCH = 500  # rows in one request
@@ -187,7 +187,8 @@ class ElasticVectorIndex(_Rows):
 class ElasticTextIndex(_Rows):
     """BM25 as the local index has it (`acclimate.indexes.bm25`)."""
 
-    def __init__(self, rest: Rest, name: str) -> None:
+    def __init__(self, rest: Rest, name: str, language: Language = "english") -> None:
+        self._language = language
         super().__init__(rest, name, "texts")
         self._holding: dict[tuple[int, str, str], int] = {}  # by generation, field and word
 
@@ -200,7 +201,7 @@ class ElasticTextIndex(_Rows):
         return self._found(query, len(keys), list(keys))
 
     def _found(self, query: str, k: int, keys: list[int] | None) -> list[Match]:
-        stamp, words = self._stamped(), query_words(query)
+        stamp, words = self._stamped(), query_words(query, self._language)
         if k < 1 or keys == [] or not stamp or not words:
             return []
         statistics, asked = Statistics(stamp["rows"], stamp["words"]), []
@@ -238,7 +239,7 @@ class ElasticTextIndex(_Rows):
         self._remove(change)
         used: dict[str, float] | None = stamp.get("averages") if self._exists() else None
         for some in _batches(chunks):
-            rows = [(key, _row(chunk)) for key, chunk in some]
+            rows = [(key, _row(chunk, self._language)) for key, chunk in some]
             if used is None:
                 used = {field: sum(row["lengths"][field] for _, row in rows) / len(rows) for field in BOOSTS}
                 self._make({"similarity": _similarity(used)}, _PROPERTIES)
@@ -289,8 +290,8 @@ def _similarity(averages: Mapping[str, float]) -> dict[str, Any]:
     }
 
 
-def _row(chunk: Chunk) -> dict[str, Any]:
-    found = fields(chunk)
+def _row(chunk: Chunk, language: Language) -> dict[str, Any]:
+    found = fields(chunk, language)
     texts = {name: " ".join(field.counts.elements()) for name, field in found.items()}
     return texts | {"lengths": {name: field.words for name, field in found.items()}}
 

@@ -15,34 +15,39 @@ from acclimate.indexes.filters import Among, Filter, LabelRule
 from acclimate.indexes.record import Record
 from acclimate.indexes.text import TantivyTextIndex
 from acclimate.indexes.vector import ExactVectorIndex
-from acclimate.types import Chunk
+from acclimate.types import Chunk, Language
 
 # Tantivy counts removed rows in its word statistics until it merges them away, which makes scores stale. Building a
 # library below this many chunks again takes under two seconds.
 _REBUILD_TEXT_BELOW = 20_000
 
-# What opens a library's indexes: from the folder for local ones, and the record's id.
-OpenIndexes = Callable[[Path, str], tuple[VectorIndex, TextIndex]]
+# What opens a library's indexes: from the folder for local ones, the record's id, and the language of its words.
+OpenIndexes = Callable[[Path, str, Language], tuple[VectorIndex, TextIndex]]
 OpenGraph = Callable[[Path], GraphIndex]
 
 log = logging.getLogger(__name__)
 
 
-def local_indexes(folder: Path, record: str) -> tuple[VectorIndex, TextIndex]:
+def local_indexes(folder: Path, record: str, language: Language) -> tuple[VectorIndex, TextIndex]:
     """Indexes in files below `folder`."""
-    return ExactVectorIndex(folder / record / "vector"), TantivyTextIndex(folder / record / "text")
+    return ExactVectorIndex(folder / record / "vector"), TantivyTextIndex(folder / record / "text", language)
 
 
 class Library:
     """The library in `folder`; opening it brings indexes that are behind, missing or damaged up to date.
 
-    `open_indexes` says where the indexes are; `open_graph` opens the graph in a folder (None: there is none).
+    `open_indexes` says where the indexes are, whose words are in `language`; `open_graph` opens the graph in a folder
+    (None: there is none).
     """
 
     def __init__(
-        self, folder: Path, open_indexes: OpenIndexes = local_indexes, open_graph: OpenGraph | None = None
+        self,
+        folder: Path,
+        open_indexes: OpenIndexes = local_indexes,
+        open_graph: OpenGraph | None = None,
+        language: Language = "english",
     ) -> None:
-        self.folder, self._opener, self._graph_opener = folder, open_indexes, open_graph
+        self.folder, self._opener, self._graph_opener, self._language = folder, open_indexes, open_graph, language
         self.record = Record(folder / "library.db")
         self.graph: GraphIndex | None = None
         self._open_indexes()
@@ -73,11 +78,13 @@ class Library:
     def catch_up(self) -> None:
         """Apply to each index what the record has and it has not."""
         embedder = self.record.embedder
-        if embedder is None or self._current():
+        if embedder is None or (self._current() and self.record.language == self._language):
             return
         with FileLock(self.folder / "indexes.lock"):  # two processes must not write the same files
             self._close_indexes()
             try:
+                if self.record.language != self._language:
+                    self.record.set_language(self._language)
                 self._open_indexes()
                 self._apply(embedder)
             except OSError as error:
@@ -92,7 +99,7 @@ class Library:
             change = self._change_for(self.vectors, since=self.record.embedder_since())
             self.vectors.update(change, self.record.vectors(change.added, embedder))
         if self.texts.generation != self.record.generation:
-            change = self._change_for(self.texts, since=0)
+            change = self._change_for(self.texts, since=self.record.language_since())
             if change.removed and len(self.record.keys()) < _REBUILD_TEXT_BELOW:
                 self.texts.clear()
                 change = self.record.whole()
@@ -123,7 +130,7 @@ class Library:
         return self.record.whole()
 
     def _open_indexes(self) -> None:
-        self.vectors, self.texts = self._opener(self.folder / "indexes", self.record.id)
+        self.vectors, self.texts = self._opener(self.folder / "indexes", self.record.id, self._language)
         if self._graph_opener is not None:
             self.graph = self._graph_opener(self.folder / "indexes" / self.record.id / "graph")
 

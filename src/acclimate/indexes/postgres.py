@@ -15,7 +15,7 @@ from acclimate.errors import LibraryError, MissingExtraError
 from acclimate.indexes.base import Change, Match, Vectors
 from acclimate.indexes.bm25 import BOOSTS, K1, B, Statistics, fields, query_words
 from acclimate.indexes.filters import Among
-from acclimate.types import Chunk
+from acclimate.types import Chunk, Language
 
 if TYPE_CHECKING:
     from psycopg import Connection, Cursor
@@ -175,7 +175,8 @@ class PostgresVectorIndex(_Table):
 class PostgresTextIndex(_Table):
     """BM25 as the local index has it; see `acclimate.indexes.bm25`."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, language: Language = "english") -> None:
+        self._language = language
         super().__init__(database, "text", _TEXTS)
 
     def search(self, query: str, k: int, among: Among | None = None) -> list[Match]:
@@ -187,7 +188,7 @@ class PostgresTextIndex(_Table):
         return self._found(query, len(keys), list(keys))
 
     def _found(self, query: str, k: int, keys: list[int] | None) -> list[Match]:
-        asked = query_words(query)
+        asked = query_words(query, self._language)
         if not asked or not k:
             return []
         with self._database.transaction() as cursor:
@@ -221,7 +222,7 @@ class PostgresTextIndex(_Table):
             rows = []
             with cursor.copy(self._named("COPY {words} (word, field, key, count, length) FROM STDIN")) as copy:
                 for key, chunk in chunks:
-                    found = fields(chunk)
+                    found = fields(chunk, self._language)
                     rows.append((key, found["text"].words, found["path"].words))
                     for name, field in found.items():
                         for word, count in field.counts.items():

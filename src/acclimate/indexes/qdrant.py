@@ -15,7 +15,7 @@ from acclimate.indexes.base import Change, Match, Vectors
 from acclimate.indexes.bm25 import BOOSTS, Statistics, fields, frequency, query_words, rounded
 from acclimate.indexes.filters import Among
 from acclimate.indexes.rest import Rest
-from acclimate.types import Chunk
+from acclimate.types import Chunk, Language
 
 _Item = TypeVar("_Item")
 _BATCH = 500  # points in one request
@@ -133,7 +133,8 @@ class QdrantTextIndex(_Collection):
     A point's sparse vector holds each word's frequency part, the query's the weights. Counts stay in the payload.
     """
 
-    def __init__(self, rest: Rest, name: str) -> None:
+    def __init__(self, rest: Rest, name: str, language: Language = "english") -> None:
+        self._language = language
         super().__init__(rest, name, "texts", 2)
         self._holding: dict[tuple[int, str], int] = {}  # by generation and word
 
@@ -151,7 +152,7 @@ class QdrantTextIndex(_Collection):
             return []
         statistics = Statistics(stamp["rows"], stamp["words"])
         weights = {}
-        for word in query_words(query):
+        for word in query_words(query, self._language):
             for field in BOOSTS:
                 if holding := self._count(stamp["generation"], f"{field}:{word}"):
                     weights[f"{field}:{word}"] = statistics.weight(field, holding)
@@ -180,7 +181,7 @@ class QdrantTextIndex(_Collection):
                 words = {field: words[field] - point["payload"]["lengths"][field] for field in BOOSTS}
         self._remove(change)
         for some in _batches(chunks):
-            payloads = [(key, _payload(chunk)) for key, chunk in some]
+            payloads = [(key, _payload(chunk, self._language)) for key, chunk in some]
             for field in BOOSTS:
                 words[field] += sum(payload["lengths"][field] for _, payload in payloads)
             used = used or {field: words[field] / len(some) for field in BOOSTS}
@@ -209,8 +210,8 @@ class QdrantTextIndex(_Collection):
             self._rest.call("PUT", f"{self._path}/points/vectors?wait=true", {"points": points})
 
 
-def _payload(chunk: Chunk) -> dict[str, Any]:
-    found = fields(chunk)
+def _payload(chunk: Chunk, language: Language) -> dict[str, Any]:
+    found = fields(chunk, language)
     counts = {f"{name}:{word}": count for name, field in found.items() for word, count in field.counts.items()}
     lengths = {name: field.words for name, field in found.items()}
     return {"words": list(counts), "counts": list(counts.values()), "lengths": lengths}

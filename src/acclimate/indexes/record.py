@@ -139,6 +139,22 @@ class Record:
         """The generation in which the present embedder came; indexes older than that hold another's vectors."""
         return int(self._meta("embedder_since") or 0)
 
+    @property
+    def language(self) -> str:
+        """Whose words the text index holds."""
+        return self._meta("language") or "english"
+
+    def set_language(self, language: str) -> None:
+        """Search by words of this language from now on."""
+        with self.transaction():
+            self._set_meta("language", language)
+            self.bump()
+            self._set_meta("language_since", str(self.generation))
+
+    def language_since(self) -> int:
+        """The generation in which the present language came; text indexes older than that hold another's words."""
+        return int(self._meta("language_since") or 0)
+
     def bump(self) -> None:
         """End a change of chunks: the next generation."""
         self._set_meta("generation", str(self.generation + 1))

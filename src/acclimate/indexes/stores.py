@@ -15,6 +15,7 @@ from acclimate.indexes.qdrant import QdrantTextIndex, QdrantVectorIndex
 from acclimate.indexes.rest import Rest
 from acclimate.indexes.text import TantivyTextIndex
 from acclimate.indexes.vector import ExactVectorIndex
+from acclimate.types import Language
 
 Store = Literal["local", "postgres", "qdrant", "elasticsearch"]
 
@@ -39,13 +40,14 @@ def open_indexes(vectors: Store, texts: Store, server: Server | None) -> OpenInd
             "'store.url' is not set, and a server store needs it.", hint='url = "postgresql://USER@HOST/DATABASE"'
         )
 
-    def opened(folder: Path, record: str) -> tuple[VectorIndex, TextIndex]:
+    def opened(folder: Path, record: str, language: Language) -> tuple[VectorIndex, TextIndex]:
         place = folder / record
         vector = (
             _VECTORS[vectors](server, record) if server and vectors != "local" else ExactVectorIndex(place / "vector")
         )
-        text = _TEXTS[texts](server, record) if server and texts != "local" else TantivyTextIndex(place / "text")
-        return vector, text
+        if server and texts != "local":
+            return vector, _TEXTS[texts](server, record, language)
+        return vector, TantivyTextIndex(place / "text", language)
 
     return opened
 
@@ -56,26 +58,26 @@ def _postgres_vectors(server: Server, record: str) -> VectorIndex:
     return PostgresVectorIndex(Database(server.url, server.name(record), server.key))
 
 
-def _postgres_texts(server: Server, record: str) -> TextIndex:
+def _postgres_texts(server: Server, record: str, language: Language) -> TextIndex:
     from acclimate.indexes.postgres import Database, PostgresTextIndex
 
-    return PostgresTextIndex(Database(server.url, server.name(record), server.key))
+    return PostgresTextIndex(Database(server.url, server.name(record), server.key), language)
 
 
 def _qdrant_vectors(server: Server, record: str) -> VectorIndex:
     return QdrantVectorIndex(_qdrant(server), server.name(record))
 
 
-def _qdrant_texts(server: Server, record: str) -> TextIndex:
-    return QdrantTextIndex(_qdrant(server), server.name(record))
+def _qdrant_texts(server: Server, record: str, language: Language) -> TextIndex:
+    return QdrantTextIndex(_qdrant(server), server.name(record), language)
 
 
 def _elastic_vectors(server: Server, record: str) -> VectorIndex:
     return ElasticVectorIndex(_elastic(server), server.name(record))
 
 
-def _elastic_texts(server: Server, record: str) -> TextIndex:
-    return ElasticTextIndex(_elastic(server), server.name(record))
+def _elastic_texts(server: Server, record: str, language: Language) -> TextIndex:
+    return ElasticTextIndex(_elastic(server), server.name(record), language)
 
 
 def _elastic(server: Server) -> Rest:
@@ -92,7 +94,7 @@ _VECTORS: dict[Store, Callable[[Server, str], VectorIndex]] = {
     "qdrant": _qdrant_vectors,
     "elasticsearch": _elastic_vectors,
 }
-_TEXTS: dict[Store, Callable[[Server, str], TextIndex]] = {
+_TEXTS: dict[Store, Callable[[Server, str, Language], TextIndex]] = {
     "postgres": _postgres_texts,
     "qdrant": _qdrant_texts,
     "elasticsearch": _elastic_texts,

@@ -1,4 +1,4 @@
-"""BM25 with Tantivy: stemmed English words of text, title and headings."""
+"""BM25 with Tantivy: stemmed words of text, title and headings."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ import tantivy
 
 from acclimate.errors import LibraryError
 from acclimate.indexes.base import Change, Match
-from acclimate.indexes.bm25 import BOOSTS, query_words
+from acclimate.indexes.bm25 import BOOSTS, analyzer, query_words
 from acclimate.indexes.filters import Among
 from acclimate.indexes.vector import crc_of, sync
-from acclimate.types import Chunk
+from acclimate.types import Chunk, Language
 
 _HEAP = 64_000_000  # bytes for the writer; Tantivy's least is 15 million
 _FEW = 2000  # keys; so few are looked up as a term each, while more are met by looking deeper
 
 
 class TantivyTextIndex:
-    """An index in `folder`; k1 1.2 and b 0.75 are Tantivy's own."""
+    """An index in `folder` of words in `language`; k1 1.2 and b 0.75 are Tantivy's own."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder, self._place = folder, folder
+    def __init__(self, folder: Path, language: Language = "english") -> None:
+        self._folder, self._place, self._language = folder, folder, language
         self._index: tantivy.Index | None = None
         self._generation: int | None = None
         self._files: dict[str, tuple[int, int]] = {}  # size and crc32 of each file, by its name
@@ -89,7 +89,7 @@ class TantivyTextIndex:
 
     def _parse(self, query: str) -> tantivy.Query | None:
         """The query's words in any field; None where it has none."""
-        words = query_words(query)
+        words = query_words(query, self._language)
         if self._index is None or not words:
             return None
         schema, any_of = self._index.schema, []
@@ -117,6 +117,7 @@ class TantivyTextIndex:
             # A new folder each time: threads of an index just cleared may still write into theirs.
             self._place = Path(tempfile.mkdtemp(prefix="index-", dir=self._folder))
             self._index = tantivy.Index(_schema(), path=str(self._place))
+            self._index.register_tokenizer("words", analyzer(self._language))
         # A crash from here on leaves no stamp, and the index is built again.
         (self._folder / "stamp.json").unlink(missing_ok=True)
         self._generation = None
@@ -171,6 +172,7 @@ class TantivyTextIndex:
             if any((self._place / name).stat().st_size != size for name, (size, _) in files.items()):
                 return
             index = tantivy.Index.open(str(self._place))
+            index.register_tokenizer("words", analyzer(self._language))
             if index.searcher().num_docs == int(stamp["count"]):
                 self._index, self._generation, self._files = index, int(stamp["generation"]), files
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
@@ -181,5 +183,5 @@ def _schema() -> tantivy.Schema:
     builder = tantivy.SchemaBuilder()
     builder.add_integer_field("key", stored=True, indexed=True, fast=True)
     for field in BOOSTS:
-        builder.add_text_field(field, tokenizer_name="en_stem", index_option="freq")
+        builder.add_text_field(field, tokenizer_name="words", index_option="freq")
     return builder.build()
