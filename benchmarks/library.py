@@ -1,14 +1,17 @@
-"""Search in a large library: exact vectors, BM25 and filters, at rest in files and opened anew.
+"""Search in a large library: exact vectors, BM25, both, and filters, at rest in files and opened anew.
 
-    python -m benchmarks.library [--chunks 1000000] [--queries 100] [--keep FOLDER]
+    python -m benchmarks.library [--chunks 1000000] [--queries 100] [--data DOMAINSET] [--keep FOLDER] [--peer NAME …]
 
-Vectors are random unit vectors around 1,000 centres (384 dimensions), texts random words by Zipf's law: what is
-measured is time and memory, and recall against brute force, not quality.
+Vectors are random unit vectors around 1,000 centres (384 dimensions). Texts are sentences of the domain set's documents
+in random order, some 120 words a chunk, or without --data words by Zipf's law. What is measured is time and memory, and
+recall against brute force, not quality. Peers search the same vectors by the same queries, each in its own process.
 """
 
 from __future__ import annotations
 
 import argparse
+import random
+import re
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -20,10 +23,12 @@ from acclimate.indexes.base import Change
 from acclimate.indexes.filters import Among
 from acclimate.indexes.text import TantivyTextIndex
 from acclimate.indexes.vector import ExactVectorIndex
+from acclimate.retrieval.fusion import convex
 from acclimate.types import Chunk
-from benchmarks.harness import emit, machine, peak_mb
+from benchmarks.harness import PEERS, emit, machine, peak_mb, require_peers, run
 
-DIMENSIONS, CENTRES, WORDS, LENGTH, BATCH = 384, 1000, 100_000, 120, 10_000
+DIMENSIONS, CENTRES, WORDS, LENGTH, BATCH, TOP = 384, 1000, 100_000, 120, 10_000, 10
+CANDIDATES = 100  # of each side of a hybrid search
 
 
 def vectors(count: int) -> Iterator[tuple[int, np.ndarray]]:
@@ -37,15 +42,47 @@ def vectors(count: int) -> Iterator[tuple[int, np.ndarray]]:
         yield from enumerate(rows, start=at + 1)
 
 
-def texts(count: int) -> Iterator[tuple[int, Chunk]]:
-    """(key, chunk) from key 1."""
-    rng = np.random.default_rng(1)
-    words = np.array([f"w{number}" for number in range(WORDS)])
-    for at in range(0, count, BATCH):
-        drawn = words[np.minimum(rng.zipf(1.2, size=(min(BATCH, count - at), LENGTH)), WORDS) - 1]
-        for key, row in enumerate(drawn, start=at + 1):
-            text = " ".join(row)
+class Texts:
+    """Made-up chunks, and questions of eight words from them."""
+
+    def __init__(self, data: Path | None) -> None:
+        self._sentences: list[str] = []
+        for file in sorted((data / "documents").rglob("*")) if data else []:
+            if file.suffix in (".txt", ".md"):
+                text = file.read_text(encoding="utf-8")
+                self._sentences += re.findall(r"[A-Z][^.!?\n]{20,300}[.!?]", text)
+        if data and not self._sentences:
+            raise SystemExit(f"{data} has no text or Markdown documents")
+
+    def chunks(self, count: int) -> Iterator[tuple[int, Chunk]]:
+        """(key, chunk) from key 1."""
+        for key, text in enumerate(self._real(count) if self._sentences else self._zipf(count), start=1):
             yield key, Chunk(str(key), "d", 0, len(text), text)
+
+    def questions(self, count: int) -> list[str]:
+        """Texts to search by."""
+        rng = np.random.default_rng(2)
+        if not self._sentences:
+            return [" ".join(f"w{word}" for word in np.minimum(rng.zipf(1.2, 8) + 20, WORDS)) for _ in range(count)]
+        chosen = random.Random(2).choices(self._sentences, k=count)
+        return [" ".join(rng.choice(sentence.split(), 8)) for sentence in chosen]
+
+    def _real(self, count: int) -> Iterator[str]:
+        rng = random.Random(1)
+        for _ in range(count):
+            sentences: list[str] = []
+            words = 0
+            while words < LENGTH:
+                sentences.append(rng.choice(self._sentences))
+                words += sentences[-1].count(" ") + 1
+            yield " ".join(sentences)
+
+    def _zipf(self, count: int) -> Iterator[str]:
+        rng = np.random.default_rng(1)
+        words = np.array([f"w{number}" for number in range(WORDS)])
+        for at in range(0, count, BATCH):
+            drawn = words[np.minimum(rng.zipf(1.2, size=(min(BATCH, count - at), LENGTH)), WORDS) - 1]
+            yield from (" ".join(row) for row in drawn)
 
 
 def milliseconds(search: Callable[[int], object], queries: int) -> dict[str, float]:
@@ -55,37 +92,69 @@ def milliseconds(search: Callable[[int], object], queries: int) -> dict[str, flo
         started = time.perf_counter()
         search(number)
         taken.append((time.perf_counter() - started) * 1000)
-    return {"p50_ms": round(float(np.median(taken[3:])), 2), "p95_ms": round(float(np.quantile(taken[3:], 0.95)), 2)}
+    return {"p50": round(float(np.median(taken[3:])), 2), "p95": round(float(np.quantile(taken[3:], 0.95)), 2)}
 
 
-def measure(count: int, queries: int, folder: Path) -> dict[str, object]:
+def asked_vectors(count: int, queries: int) -> np.ndarray:
+    """Queries [queries + 3, d] near rows."""
+    rng = np.random.default_rng(2)
+    near = np.array([row for _, row in vectors(min(count, BATCH))])[rng.integers(min(count, BATCH), size=queries + 3)]
+    near = near + rng.normal(size=near.shape).astype(np.float32) * 0.02
+    return (near / np.linalg.norm(near, axis=1, keepdims=True)).astype(np.float32)
+
+
+def best_rows(file: Path, count: int, queries: np.ndarray) -> list[list[int]]:
+    """The keys of the true best, by brute force in blocks."""
+    rows = np.memmap(file, np.float32, "r", shape=(count, DIMENSIONS))
+    scores = np.concatenate([rows[at : at + BATCH] @ queries.T for at in range(0, count, BATCH)])
+    return [[int(row) + 1 for row in np.argsort(-column)[:TOP]] for column in scores.T]
+
+
+def measure(count: int, queries: int, folder: Path, made: Texts) -> dict[str, object]:
     """Build what is missing in `folder`, open it, search."""
     change, started = Change((), range(1, count + 1), count), time.perf_counter()
-    for index, rows in ((ExactVectorIndex(folder / "v"), vectors), (TantivyTextIndex(folder / "t"), texts)):
+    for index, rows in ((ExactVectorIndex(folder / "v"), vectors), (TantivyTextIndex(folder / "t"), made.chunks)):
         if index.generation != count:
             index.update(change, rows(count))  # type: ignore[arg-type]
     built = time.perf_counter() - started
     started = time.perf_counter()
     dense, words = ExactVectorIndex(folder / "v"), TantivyTextIndex(folder / "t")
-    opened = time.perf_counter() - started
-    rng = np.random.default_rng(2)
-    asked = np.array([row for _, row in vectors(min(count, BATCH))])[rng.integers(min(count, BATCH), size=queries + 3)]
-    asked = asked + rng.normal(size=asked.shape).astype(np.float32) * 0.02
-    asked /= np.linalg.norm(asked, axis=1, keepdims=True)
-    spoken = [" ".join(f"w{word}" for word in np.minimum(rng.zipf(1.2, 8) + 20, WORDS)) for _ in range(queries + 3)]
+    result: dict[str, object] = {"open_s": round(time.perf_counter() - started, 3), "build_s": round(built, 1)}
+    asked, spoken = asked_vectors(count, queries), made.questions(queries + 3)
+
+    def hybrid(number: int) -> object:
+        vector, question = asked[number], spoken[number]
+        near = {match.key: match.score for match in dense.search(vector, CANDIDATES)}
+        worded = {match.key: match.score for match in words.search(question, CANDIDATES)}
+        near |= {match.key: match.score for match in dense.scores(vector, sorted(worded.keys() - near.keys()))}
+        worded |= {match.key: match.score for match in words.scores(question, sorted(near.keys() - worded.keys()))}
+        return convex(near, worded, 0.75)[:TOP]
+
     half, tenth, few = (Among(np.arange(1, count + 1, step, np.int64)) for step in (2, 10, max(1, count // 1000)))
-    result: dict[str, object] = {"open_s": round(opened, 3), "build_s": round(built, 1)}
-    for name, only in (("all", None), ("half", half), ("tenth", tenth), ("1000", few)):
-        result[f"vector_{name}"] = milliseconds(lambda n, o=only: dense.search(asked[n], 10, o), queries)
-        result[f"bm25_{name}"] = milliseconds(lambda n, o=only: words.search(spoken[n], 10, o), queries)
+    for name, only in (("", None), ("_half", half), ("_tenth", tenth), ("_1000", few)):
+        for kind, search in (
+            ("vector", lambda n, o=only: dense.search(asked[n], TOP, o)),
+            ("bm25", lambda n, o=only: words.search(spoken[n], TOP, o)),
+        ):
+            taken = milliseconds(search, queries)
+            result |= {f"{kind}_ms_p50{name}": taken["p50"], f"{kind}_ms_p95{name}": taken["p95"]}
+    result["hybrid_ms_p50"] = milliseconds(hybrid, queries)["p50"]
     result["peak_mb"] = round(peak_mb())
-    right = 0
-    for query in asked[:20]:  # brute force, in blocks
-        rows = np.memmap(folder / "v" / f"{count}.rows", np.float32, "r", shape=(count, DIMENSIONS))
-        scores = np.concatenate([rows[at : at + BATCH] @ query for at in range(0, count, BATCH)])
-        best = {int(row) + 1 for row in np.argsort(-scores)[:10]}
-        right += len(best & {match.key for match in dense.search(query, 10)})
-    return result | {"recall": right / (10 * len(asked[:20]))}
+    best = best_rows(folder / "v" / f"{count}.rows", count, asked[:20])
+    found = [{match.key for match in dense.search(query, TOP)} for query in asked[:20]]
+    return result | {"recall": sum(len(set(b) & f) for b, f in zip(best, found, strict=True)) / (TOP * len(best))}
+
+
+def measure_peer(name: str, count: int, queries: int, folder: Path) -> dict[str, object]:
+    """The same vectors in another store; see benchmarks/peers/library_store.py."""
+    rows, place = folder / "v" / f"{count}.rows", folder / "peers" / name
+    place.mkdir(parents=True, exist_ok=True)
+    asked = asked_vectors(count, queries)
+    np.save(place / "queries.npy", asked)
+    np.save(place / "best.npy", np.array(best_rows(rows, count, asked[:20])))
+    script = str(Path(__file__).parent / "peers" / "library_store.py")
+    result, _, _ = run([str(PEERS), script, name, str(rows), str(count), str(place)])
+    return result
 
 
 def main() -> None:
@@ -93,11 +162,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--chunks", type=int, default=1_000_000)
     parser.add_argument("--queries", type=int, default=100)
+    parser.add_argument("--data", type=Path, help="domain set whose sentences make the texts")
     parser.add_argument("--keep", type=Path, help="folder that keeps the indexes for the next run")
+    parser.add_argument(
+        "--peer", nargs="*", default=[], choices=["lancedb", "llamaindex", "usearch", "usearch-hnsw", "sqlite-vec"]
+    )
     chosen = parser.parse_args()
+    if chosen.peer:
+        require_peers()
     with tempfile.TemporaryDirectory() as temporary:
-        result = measure(chosen.chunks, chosen.queries, chosen.keep or Path(temporary))
-    emit({"chunks": chosen.chunks, "dimensions": DIMENSIONS} | result | {"machine": machine()})
+        folder = chosen.keep or Path(temporary)
+        result = measure(chosen.chunks, chosen.queries, folder, Texts(chosen.data))
+        peers = {name: measure_peer(name, chosen.chunks, chosen.queries, folder) for name in chosen.peer}
+    ratio = {name: round(peer["vector_ms_p50"] / result["vector_ms_p50"], 2) for name, peer in peers.items()}  # type: ignore[operator]
+    head = {"benchmark": "library", "chunks": chosen.chunks, "dimensions": DIMENSIONS}
+    texts = {"texts": chosen.data.name if chosen.data else "zipf"}
+    emit(head | texts | result | {"peer": peers, "ratio": ratio, "machine": machine()})
 
 
 if __name__ == "__main__":

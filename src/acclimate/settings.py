@@ -96,9 +96,10 @@ class EmbedderSettings(_Section):
 class StoreSettings(_Section):
     """Where the indexes are."""
 
-    vectors: Literal["local", "postgres", "qdrant", "elasticsearch"] = Field(
+    vectors: Literal["local", "hnsw", "postgres", "qdrant", "elasticsearch"] = Field(
         default="local",
-        description="local: files beside the project; postgres: with pgvector, extra postgres; qdrant: a server; "
+        description="local: files beside the project, searched exactly; hnsw: with an approximate index beside "
+        "them (extra ann), for more than a million chunks; postgres: with pgvector, extra postgres; qdrant: a server; "
         "elasticsearch: that or OpenSearch",
     )
     texts: Literal["local", "postgres", "qdrant", "elasticsearch"] = Field(

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from acclimate.indexes.base import Change
+from acclimate.indexes.hnsw import HNSWVectorIndex
 from acclimate.indexes.library import Library
 from acclimate.indexes.record import FileState, embedded_hash
 from acclimate.indexes.text import TantivyTextIndex
@@ -135,3 +136,21 @@ def test_another_language_builds_the_text_index_again(tmp_path):
                 library.catch_up()
             assert len(library.texts.search("haus", 5)) == found
             assert library.check() == []
+
+
+def test_hnsw_finds_nearly_all_scores_exactly_and_notices_damage(tmp_path):
+    rng = np.random.default_rng(0)
+    rows = rng.normal(size=(4000, 32)).astype(np.float32)
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    index, exact = HNSWVectorIndex(tmp_path / "h"), ExactVectorIndex(tmp_path / "e")
+    for one in (index, exact):
+        one.update(Change((), range(3000), 1), enumerate(rows[:3000]))
+        one.update(Change(range(500), range(3000, 4000), 2), enumerate(rows[3000:], 3000))
+    for opened in (index, HNSWVectorIndex(tmp_path / "h")):
+        wanted = [exact.search(query, 10) for query in rows[:200]]
+        found = [opened.search(query, 10) for query in rows[:200]]
+        kept = [len(set(one) & set(other)) for one, other in zip(wanted, found, strict=True)]
+        assert sum(kept) / (10 * len(kept)) > 0.95
+        assert all(match.key >= 500 for matches in found for match in matches)
+    (tmp_path / "h" / "graph.usearch").write_bytes(b"")
+    assert HNSWVectorIndex(tmp_path / "h").generation is None

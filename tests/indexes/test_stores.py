@@ -12,6 +12,7 @@ from acclimate.documents.parsers import parse
 from acclimate.errors import LibraryError, SettingsError
 from acclimate.indexes.base import Change
 from acclimate.indexes.elastic import ElasticTextIndex, ElasticVectorIndex
+from acclimate.indexes.hnsw import HNSWVectorIndex
 from acclimate.indexes.library import Library
 from acclimate.indexes.postgres import Database, PostgresTextIndex, PostgresVectorIndex
 from acclimate.indexes.qdrant import QdrantTextIndex, QdrantVectorIndex
@@ -25,7 +26,7 @@ from acclimate.testing.embeddings import HashEmbedder
 from acclimate.testing.indexes import check_text_index, check_vector_index
 from acclimate.types import Chunk
 
-STORES = ("local", "codes", "postgres", "qdrant")
+STORES = ("local", "codes", "hnsw", "postgres", "qdrant")
 
 
 @pytest.fixture(params=STORES)
@@ -39,6 +40,8 @@ def opened(request, tmp_path, name):
             }
         case "codes":
             return {"vector": lambda: ExactVectorIndex(tmp_path / "v", codes_from=0)}
+        case "hnsw":
+            return {"vector": lambda: HNSWVectorIndex(tmp_path / "v")}
         case "postgres":
             url = request.getfixturevalue("postgres_url")
             return {

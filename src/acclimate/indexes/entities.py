@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
-from acclimate.indexes.bm25 import query_words
+from acclimate.indexes.bm25 import words_of
 from acclimate.types import Chunk
 
 
@@ -83,7 +83,7 @@ def extract(chunk: Chunk) -> Extraction:
 
 def name_of(text: str) -> str:
     """What entities are compared by: stemmed words in lower case; "" where there is none."""
-    return " ".join(query_words(text))
+    return " ".join(words_of(text))
 
 
 def names_in(query: str, longest: int = 5) -> list[str]:

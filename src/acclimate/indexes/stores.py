@@ -17,7 +17,8 @@ from acclimate.indexes.text import TantivyTextIndex
 from acclimate.indexes.vector import ExactVectorIndex
 from acclimate.types import Language
 
-Store = Literal["local", "postgres", "qdrant", "elasticsearch"]
+Store = Literal["local", "hnsw", "postgres", "qdrant", "elasticsearch"]
+_LOCAL = ("local", "hnsw")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,21 +36,31 @@ class Server:
 
 def open_indexes(vectors: Store, texts: Store, server: Server | None) -> OpenIndexes:
     """What opens the indexes of a library in these stores. Raises SettingsError where a server has no address."""
-    if server is None and (vectors, texts) != ("local", "local"):
+    if server is None and not (vectors in _LOCAL and texts == "local"):
         raise SettingsError(
             "'store.url' is not set, and a server store needs it.", hint='url = "postgresql://USER@HOST/DATABASE"'
         )
 
     def opened(folder: Path, record: str, language: Language) -> tuple[VectorIndex, TextIndex]:
         place = folder / record
-        vector = (
-            _VECTORS[vectors](server, record) if server and vectors != "local" else ExactVectorIndex(place / "vector")
-        )
+        vector: VectorIndex
+        if vectors == "hnsw":
+            vector = _hnsw(place)
+        elif server and vectors != "local":
+            vector = _VECTORS[vectors](server, record)
+        else:
+            vector = ExactVectorIndex(place / "vector")
         if server and texts != "local":
             return vector, _TEXTS[texts](server, record, language)
         return vector, TantivyTextIndex(place / "text", language)
 
     return opened
+
+
+def _hnsw(place: Path) -> VectorIndex:
+    from acclimate.indexes.hnsw import HNSWVectorIndex  # its package is an extra
+
+    return HNSWVectorIndex(place / "hnsw")
 
 
 def _postgres_vectors(server: Server, record: str) -> VectorIndex:
