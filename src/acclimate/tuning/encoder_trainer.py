@@ -1,0 +1,169 @@
+"""The training loop of encoders: by the clock, resumable at any moment, on one process or several."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Protocol
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+log = logging.getLogger(__name__)
+
+OnStep = Callable[[float, dict[str, float]], None]
+"""Hears of each step: seconds trained so far, and its figures (loss, lr, tokens_per_s)."""
+
+
+class Task(Protocol):
+    """What is trained, and on what."""
+
+    def losses(self, step: int) -> Sequence[Callable[[], tuple[torch.Tensor, int]]]:
+        """The step's micro-batches, each giving its loss and its tokens; equal steps give equal batches."""
+
+    def judge(self) -> dict[str, float]:
+        """Figures on dev data; "dev_loss" among them."""
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderSettings:
+    """How to train.
+
+    `learning_rate` is the peak; it rises over `warmup` (a share of `minutes`) and falls linearly to 0. Gradients are
+    clipped to the norm `clip`. Dev figures and a checkpoint come every `checkpoint_minutes`.
+    """
+
+    minutes: float = 10.0
+    learning_rate: float = 2e-4
+    warmup: float = 0.05
+    clip: float = 1.0
+    weight_decay: float = 0.01
+    seed: int = 0
+    checkpoint_minutes: float = 5.0
+
+
+class EncoderTrainer:
+    """Trains what of `model` requires gradients; goes on from the checkpoint in `folder`, if any.
+
+    `average` makes gradients the mean over all processes that train together (None: there is one process); `leads` is
+    whether this one writes.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        folder: Path,
+        settings: EncoderSettings,
+        *,
+        average: Callable[[Sequence[torch.Tensor]], None] | None = None,
+        leads: bool = True,
+    ) -> None:
+        self.model, self.folder, self.settings = model, folder, settings
+        self._average, self._leads = average, leads
+        self.named = {name: value for name, value in model.named_parameters() if value.requires_grad}
+        decayed = [value for value in self.named.values() if value.ndim > 1]
+        plain = [value for value in self.named.values() if value.ndim <= 1]
+        groups = [{"params": decayed, "weight_decay": settings.weight_decay}, {"params": plain, "weight_decay": 0.0}]
+        self.optimizer = torch.optim.AdamW(groups, lr=settings.learning_rate, fused=True)
+        self.step, self.seconds = 0, 0.0
+        self._restore()
+
+    def run(self, task: Task, on_step: OnStep | None = None) -> None:
+        """Train until the minutes are spent; only time spent training counts."""
+        saved = self.seconds
+        while self.seconds < self.settings.minutes * 60:
+            started = time.monotonic()
+            figures = self._step(task)
+            self.seconds = self._agree(self.seconds + min(60.0, time.monotonic() - started))
+            self._log({"step": self.step, "seconds": round(self.seconds, 1), **figures})
+            if on_step is not None:
+                on_step(self.seconds, figures)
+            if self.seconds - saved > self.settings.checkpoint_minutes * 60:
+                saved = self.seconds
+                self._pause(task)
+        self._pause(task)
+
+    def _pause(self, task: Task) -> None:
+        if self._leads:
+            self.model.eval()
+            with torch.no_grad():
+                self._log({"step": self.step, **task.judge()})
+            self.model.train()
+            self._checkpoint()
+
+    def _step(self, task: Task) -> dict[str, float]:
+        started, tokens, total = time.monotonic(), 0, 0.0
+        rate = self._learning_rate()
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        losses = task.losses(self.step)
+        for compute in losses:
+            with torch.autocast("cpu", torch.bfloat16, enabled=torch.backends.cpu.get_cpu_capability() == "AVX512"):
+                loss, count = compute()
+            (loss / len(losses)).backward()
+            tokens, total = tokens + count, total + loss.item() / len(losses)
+        if self._average is not None:
+            self._average([value.grad for value in self.named.values() if value.grad is not None])
+        norm = nn.utils.clip_grad_norm_(self.named.values(), self.settings.clip)
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        self.step += 1
+        speed = tokens / (time.monotonic() - started)
+        return {"loss": round(total, 4), "lr": rate, "norm": round(norm.item(), 3), "tokens_per_s": round(speed)}
+
+    def _agree(self, seconds: float) -> float:
+        """The same clock in all processes."""
+        if self._average is None:
+            return seconds
+        clock = torch.tensor([seconds])
+        self._average([clock])
+        return clock.item()
+
+    def _learning_rate(self) -> float:
+        done = min(1.0, self.seconds / (self.settings.minutes * 60))
+        shape = done / self.settings.warmup if done < self.settings.warmup else (1 - done) / (1 - self.settings.warmup)
+        return self.settings.learning_rate * max(0.01, shape)
+
+    def _checkpoint(self) -> None:
+        """Weights and optimizer state in one safetensors file, put in place in one move."""
+        tensors = {}
+        for name, value in self.named.items():
+            tensors[name] = value.detach()
+            tensors[f"{name}/exp_avg"] = self.optimizer.state[value]["exp_avg"]
+            tensors[f"{name}/exp_avg_sq"] = self.optimizer.state[value]["exp_avg_sq"]
+        progress = {"step": str(self.step), "seconds": str(self.seconds), "settings": json.dumps(asdict(self.settings))}
+        self.folder.mkdir(parents=True, exist_ok=True)
+        part = self.folder / "checkpoint.part"
+        save_file(tensors, part, metadata=progress)
+        part.replace(self.folder / "checkpoint.safetensors")
+
+    def _restore(self) -> None:
+        file = self.folder / "checkpoint.safetensors"
+        if not file.exists():
+            return
+        with safe_open(file, "pt") as opened:
+            progress = opened.metadata()
+        self.step, self.seconds = int(progress["step"]), float(progress["seconds"])
+        tensors = load_file(file)
+        with torch.no_grad():
+            for name, value in self.named.items():
+                value.copy_(tensors[name])
+                self.optimizer.state[value] = {
+                    "step": torch.tensor(float(self.step)),
+                    "exp_avg": tensors[f"{name}/exp_avg"],
+                    "exp_avg_sq": tensors[f"{name}/exp_avg_sq"],
+                }
+        log.info("going on from step %d", self.step)
+
+    def _log(self, figures: dict[str, float]) -> None:
+        if self._leads:
+            log.info("%s", figures)
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with (self.folder / "log.jsonl").open("a", encoding="utf-8") as file:
+                file.write(json.dumps(figures) + "\n")
