@@ -1,6 +1,7 @@
 """Retrieval quality on a BEIR set.
 
     python -m benchmarks.retrieval --data BEIRDIR [--method hybrid|dense|text] [--embedder NAME] [--limit N]
+    python -m benchmarks.retrieval --data BEIRDIR --method rerank --reranker NAME [--weight W] [--candidates N]
 
 One document is one chunk, title and text together, so that the figures can be held beside published ones. Chunks with
 the query's own id are left out (as ArguAna asks for). Metrics are trec_eval's (tests/evaluation/test_ranking.py).
@@ -21,6 +22,7 @@ from typing import Any
 
 import numpy as np
 
+from acclimate.embeddings.cross_encoder import OpenVINOCrossEncoder
 from acclimate.embeddings.openvino import OpenVINOEmbedder
 from acclimate.embeddings.spec import read_spec
 from acclimate.evaluation.ranking import ndcg, recall, reciprocal_rank
@@ -29,6 +31,7 @@ from acclimate.indexes.text import TantivyTextIndex
 from acclimate.indexes.vector import ExactVectorIndex
 from acclimate.models.fetch import resolve
 from acclimate.retrieval.base import Retriever
+from acclimate.retrieval.rerank import RerankingRetriever
 from acclimate.retrieval.search import DenseRetriever, HybridRetriever, TextRetriever
 from acclimate.settings import RetrievalSettings
 from acclimate.types import Chunk
@@ -82,14 +85,23 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--method", choices=["hybrid", "dense", "text"], default="hybrid")
+    parser.add_argument("--method", choices=["hybrid", "dense", "text", "rerank"], default="hybrid")
     parser.add_argument("--embedder", default="all-minilm-l6-v2")
+    parser.add_argument("--reranker", help="cross-encoder over hybrid: hub id or folder")
+    parser.add_argument("--weight", type=float, default=RetrievalSettings().rerank_weight)
+    parser.add_argument("--candidates", type=int, default=RetrievalSettings().rerank_candidates)
     parser.add_argument("--limit", type=int, help="so many of the queries, drawn evenly")
     options = parser.parse_args()
     chunks, queries, judged = read_set(options.data)
     asked = random.Random(0).sample(sorted(queries), min(options.limit or len(queries), len(queries)))
     with tempfile.TemporaryDirectory() as scratch:
         retriever, indexing = make_retriever(options.method, options.embedder, chunks, Path(scratch))
+        if options.method == "rerank":
+            if not options.reranker:
+                parser.error("--method rerank needs --reranker")
+            model = resolve(options.reranker, "reranker")
+            encoder = OpenVINOCrossEncoder(model.folder, name=model.name)
+            retriever = RerankingRetriever(retriever, encoder, options.candidates, options.weight)
         retriever.retrieve("warm up", DEPTH)
         scores: dict[str, list[float]] = defaultdict(list)
         seconds = []
@@ -108,6 +120,11 @@ def main() -> None:
             "data": options.data.name,
             "method": options.method,
             "embedder": options.embedder if options.method != "text" else "",
+            **(
+                {"reranker": encoder.name, "weight": options.weight, "candidates": options.candidates}
+                if options.method == "rerank"
+                else {}
+            ),
             "documents": len(chunks),
             "queries": len(asked),
             **{name: round(statistics.fmean(values), 4) for name, values in scores.items()},

@@ -3,8 +3,8 @@
     python -m benchmarks.train_extractor --data ../shared/data/squad-train --claims ../shared/data/retrieval/scifact \
         --out DIR --minutes 75
 
-It starts from the default embedder. Of squad-train's articles the last 48 are held out, as for the reader, and 8 more are
-dev. It reads windows of one to four sentences, as the product's extractor does; wrong ones are BM25's best without the answer.
+It starts from the default embedder. Of squad-train's articles the last 48 are held out, as for the reader, and 8 more
+are dev. It reads windows of one to four sentences; wrong ones are BM25's best without the answer.
 One process trains on each core (`--processes`).
 """
 
@@ -35,7 +35,7 @@ from acclimate.chunking.cuts import SENTENCE_END, strip
 from acclimate.documents.parsers import parse
 from acclimate.models.fetch import resolve
 from acclimate.tuning.encoder_model import JointEncoder
-from acclimate.tuning.encoder_pairs import Encoded, Pair, batches, collate, encode_pair
+from acclimate.tuning.encoder_pairs import Encoded, Pair, batches, encode_pair
 from acclimate.tuning.encoder_trainer import EncoderSettings, EncoderTrainer
 from acclimate.types import Span
 from benchmarks import reader_facts
@@ -81,7 +81,7 @@ class Window:
 
 
 class Data:
-    """Pairs from squad-train's articles: each question with a window that holds its answer, many with one that lacks it."""
+    """Pairs from squad-train's articles: each question with a window that holds its answer, many with another."""
 
     def __init__(self, folder: Path, articles: slice) -> None:
         names = sorted(path.name for path in (folder / "documents").iterdir())[articles]
@@ -148,9 +148,9 @@ def windows_of(text: str, words: int) -> list[Span]:
 def around(text: str, evidence: Span, rng: random.Random) -> Span:
     """The sentences that hold the evidence, and some before and after, up to a length."""
     words = rng.choice(WORDS)
-    before = [span for span in sentences(text[max(0, evidence.start - 1500) : evidence.start])]
+    base = max(0, evidence.start - 1500)
     first, last = evidence.start, evidence.end
-    left = [max(0, evidence.start - 1500) + span.start for span in before][::-1]
+    left = [base + span.start for span in reversed(sentences(text[base : evidence.start]))]
     right = [evidence.end + span.end for span in sentences(text[evidence.end : evidence.end + 1500])]
     while (left or right) and len(text[first:last].split()) < words:
         grown = (left[0], last) if left and (not right or rng.random() < 0.5) else (first, right[0])
@@ -190,7 +190,13 @@ class ExtractorTask:
     """See `Task`: passes over the pairs in turn, one share for each process."""
 
     def __init__(
-        self, model: JointEncoder, tokenizer: Tokenizer, passes: Callable[[int], list[Pair]], dev: list[Pair], share: int, shares: int
+        self,
+        model: JointEncoder,
+        tokenizer: Tokenizer,
+        passes: Callable[[int], list[Pair]],
+        dev: list[Pair],
+        share: int,
+        shares: int,
     ) -> None:
         self._model, self._tokenizer, self._passes = model, tokenizer, passes
         self._dev, self._share, self._shares = dev, share, shares
@@ -264,9 +270,7 @@ def main() -> None:
     if options.rank < 0:
         (options.out / "meeting").unlink(missing_ok=True)
         command = [sys.executable, "-m", "benchmarks.train_extractor", *sys.argv[1:], "--rank"]
-        workers = [
-            subprocess.Popen([*command, str(rank)], start_new_session=True) for rank in range(options.processes)
-        ]
+        workers = [subprocess.Popen([*command, str(rank)], start_new_session=True) for rank in range(options.processes)]
         sys.exit(max(worker.wait() for worker in workers))
     train(options)
 
@@ -274,9 +278,8 @@ def main() -> None:
 def train(options: argparse.Namespace) -> None:
     """One process of the training."""
     torch.set_num_threads(max(1, len(os.sched_getaffinity(0)) // options.processes))
-    torch.distributed.init_process_group(
-        "gloo", init_method=f"file://{(options.out / 'meeting').resolve()}", rank=options.rank, world_size=options.processes
-    )
+    meeting = f"file://{(options.out / 'meeting').resolve()}"
+    torch.distributed.init_process_group("gloo", init_method=meeting, rank=options.rank, world_size=options.processes)
     folder = resolve(EMBEDDER, "embedder").folder
     tokenizer = load_tokenizer(folder)
     torch.manual_seed(0)
@@ -289,7 +292,8 @@ def train(options: argparse.Namespace) -> None:
         held = Data(options.data, slice(-HELD_OUT - DEV, -HELD_OUT))
         rng = random.Random(5)
         dev = rng.sample(held.right, 80) + rng.sample(held.wrong, 40)
-    task = ExtractorTask(model, tokenizer, lambda number: data.mixed(claims, number), dev, options.rank, options.processes)
+    passes = lambda number: data.mixed(claims, number)  # noqa: E731
+    task = ExtractorTask(model, tokenizer, passes, dev, options.rank, options.processes)
     settings = EncoderSettings(minutes=options.minutes, learning_rate=options.rate, checkpoint_minutes=8)
     trainer = EncoderTrainer(model, options.out, settings, average=average, leads=options.rank == 0)
     trainer.run(task)

@@ -33,6 +33,7 @@ from acclimate.retrieval.diversity import DiverseRetriever
 from acclimate.retrieval.documents import DocumentRetriever, settle
 from acclimate.retrieval.graph import GraphRetriever, Matcher
 from acclimate.retrieval.neighbours import NeighbourRetriever
+from acclimate.retrieval.rerank import RerankingRetriever
 from acclimate.retrieval.rewrite import RewritingRetriever
 from acclimate.retrieval.search import DenseRetriever, HybridRetriever, ParentRetriever, TextRetriever
 from acclimate.settings import FILE_NAME, Settings, load_settings, render_settings
@@ -40,6 +41,7 @@ from acclimate.types import Answer, Generation, Hit, Message, Question
 
 if TYPE_CHECKING:  # comparing and tuning are not needed to ask
     from acclimate.adapting import Tuned
+    from acclimate.embeddings.cross_encoder import CrossEncoder
     from acclimate.evaluation.compare import Progress as CompareProgress
     from acclimate.evaluation.comparison import Comparison, Metric
     from acclimate.prompting.structured import SchemaLike
@@ -134,6 +136,13 @@ class Project:
 
         model = self.local_model(chosen.model, "embedder")
         return Chosen(model.folder, spec=read_spec(model.folder), weights_sha256=model.sha256)
+
+    @cached_property
+    def cross_encoder(self) -> CrossEncoder:
+        """What `[retrieval] rerank` names."""
+        from acclimate.rereading import open_cross_encoder
+
+        return open_cross_encoder(self)
 
     def engine(self, recipe: str | None = None) -> Engine:
         """What `[model]` names, with the adapter that the recipe wears; loaded once."""
@@ -290,6 +299,10 @@ class Project:
         if chosen.rewrite != "none":
             template = load_template(chosen.rewrite, self.folder / "templates")
             retriever = RewritingRetriever(retriever, template, self._write)
+        if chosen.rerank != "none":
+            retriever = RerankingRetriever(
+                retriever, self.cross_encoder, chosen.rerank_candidates, chosen.rerank_weight
+            )
         if chosen.diversity:
             retriever = DiverseRetriever(retriever, library.record.vectors_of, chosen.diversity)
         if self.settings.chunking.method == "parent-child":

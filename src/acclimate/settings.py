@@ -137,6 +137,18 @@ class RetrievalSettings(_Section):
     rewrite: Literal["none", "hyde", "multi-query", "decompose", "step-back"] = Field(
         default="none", description="what else to search by, written by the language model; its lists are fused"
     )
+    rerank: str = Field(
+        default="none",
+        description="cross-encoder that reads the best passages again: none, tuned (by `acclimate tune --target "
+        "reranker`), or the hub id, folder or .onnx of any BERT-like sequence classifier",
+    )
+    rerank_candidates: int = Field(default=20, ge=1, le=1000, description="passages that the cross-encoder reads")
+    rerank_weight: float = Field(
+        default=1.0,
+        ge=0,
+        le=1,
+        description="the cross-encoder's share in their order, 0 to 1; the rest is the search's",
+    )
     diversity: float = Field(
         default=0.0, ge=0, le=1, description="how much passages must differ (maximal marginal relevance), 0: not at all"
     )

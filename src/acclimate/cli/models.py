@@ -14,7 +14,7 @@ from acclimate.models.catalogue import CATALOGUE, Kind
 from acclimate.models.fetch import fetch, resolve
 from acclimate.models.store import locate, verify
 
-_KIND = click.Choice(["language", "embedder"])
+_KIND = click.Choice(["language", "embedder", "reranker"])
 
 
 @click.group()

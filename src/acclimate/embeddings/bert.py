@@ -20,7 +20,7 @@ from acclimate.embeddings.spec import position_offset
 from acclimate.embeddings.weights import FloatArray
 from acclimate.errors import ModelError
 
-IDS, MASK = "input_ids", "attention_mask"
+IDS, MASK, TYPES = "input_ids", "attention_mask", "token_type_ids"
 _ACTIVATIONS = {"gelu": "erf", "gelu_new": "tanh", "gelu_pytorch_tanh": "tanh"}
 
 
@@ -72,12 +72,15 @@ _FAMILIES = {
 }
 
 
-def build_bert(config: Mapping[str, Any], weights: Mapping[str, FloatArray]) -> Model:
+def build_bert(config: Mapping[str, Any], weights: Mapping[str, FloatArray], *, types: bool = False) -> Model:
     """input_ids, attention_mask [B, S] int64 to token vectors [B, S, H] float32.
+
+    With `types` there is a third input, token_type_ids [B, S] int64: 0 in the first text of a pair, 1 in the second;
+    a family that knows no types ignores it.
 
     `config` is the model's config.json. Raises ModelError naming the setting or tensor that is not supported.
     """
-    return _Builder(config, weights).build()
+    return _Builder(config, weights).build(types=types)
 
 
 class _Builder:
@@ -104,34 +107,40 @@ class _Builder:
         root = "embeddings.word_embeddings.weight"
         self._prefix = next((name.removesuffix(root) for name in weights if name.endswith(root)), "")
 
-    def build(self) -> Model:
-        ids = ops.parameter([-1, -1], np.int64, name=IDS)
-        mask = ops.parameter([-1, -1], np.int64, name=MASK)
-        for node in (ids, mask):
+    def build(self, *, types: bool) -> Model:
+        names = (IDS, MASK, TYPES) if types else (IDS, MASK)
+        inputs = [ops.parameter([-1, -1], np.int64, name=name) for name in names]
+        ids, mask = inputs[:2]
+        for node in inputs:
             node.output(0).set_names({node.friendly_name})
         # True where attended. Written as (1 - mask) * -1e9, the plugin folds it into bf16 arithmetic that loses
         # digits even where nothing is masked: the worst cosine to float32 falls from 0.99997 to 0.99976.
-        visible = ops.unsqueeze(ops.convert(mask, "boolean"), _ints(1, 2))  # [B, 1, 1, S]
-        x = self._embed(ids)
+        visible = ops.unsqueeze(ops.convert(mask, "boolean"), ints(1, 2))  # [B, 1, 1, S]
+        x = self._embed(ids, inputs[2] if types else None)
         for layer in range(self._layers):
             x = self._layer(x, visible, f"{self._names.layers}.{layer}.")
-        return Model([ops.result(x)], [ids, mask], "bert")
+        return Model([ops.result(x)], inputs, "bert")
 
-    def _embed(self, ids: Node) -> Node:
-        """[B, S] to [B, S, H]: word + position + token type 0, normalised."""
-        length = ops.gather(ops.shape_of(ids), _ints(1), _index(0))
+    def _embed(self, ids: Node, types: Node | None) -> Node:
+        """[B, S] to [B, S, H]: word + position + token type (0 where there is no input for it), normalised."""
+        length = ops.gather(ops.shape_of(ids), ints(1), index(0))
         table = self._tensor("embeddings.position_embeddings.weight")[self._offset :]
-        if f"{self._prefix}embeddings.token_type_embeddings.weight" in self._weights:
-            table = table + self._tensor("embeddings.token_type_embeddings.weight")[0]
-        places = ops.slice(_constant(table), _ints(0), length, _ints(1), _ints(0))
-        words = ops.gather(_constant(self._tensor("embeddings.word_embeddings.weight")), ids, _index(0))
+        kinds = self._weights.get(f"{self._prefix}embeddings.token_type_embeddings.weight")
+        if kinds is not None and types is None:
+            table = table + kinds[0]
+        places = ops.slice(constant(table), ints(0), length, ints(1), ints(0))
+        words = ops.gather(constant(self._tensor("embeddings.word_embeddings.weight")), ids, index(0))
+        if kinds is not None and types is not None and len(kinds) > 1:
+            words = ops.add(words, ops.gather(constant(np.ascontiguousarray(kinds)), types, index(0)))
+        elif kinds is not None and types is not None:
+            words = ops.add(words, constant(np.ascontiguousarray(kinds[0])))
         return self._normalise(ops.add(words, places), "embeddings.LayerNorm")
 
     def _layer(self, x: Node, visible: Node, prefix: str) -> Node:
         names = self._names
         query, key, value = (self._split(self._linear(x, prefix + n)) for n in (names.query, names.key, names.value))
         attended = ops.scaled_dot_product_attention(query, key, value, visible)  # softmax(Q Kᵀ / √D) V
-        joined = ops.reshape(ops.transpose(attended, _ints(0, 2, 1, 3)), _ints(0, 0, self._hidden), True)
+        joined = ops.reshape(ops.transpose(attended, ints(0, 2, 1, 3)), ints(0, 0, self._hidden), True)
         added = ops.add(self._linear(joined, prefix + names.attended), x)
         x = self._normalise(added, prefix + names.attended_norm)
         wide = self._activate(self._linear(x, prefix + names.wide))
@@ -139,21 +148,21 @@ class _Builder:
 
     def _split(self, x: Node) -> Node:
         """[B, S, H] to [B, N, S, D]."""
-        shape = _ints(0, 0, self._heads, self._hidden // self._heads)
-        return ops.transpose(ops.reshape(x, shape, True), _ints(0, 2, 1, 3))
+        shape = ints(0, 0, self._heads, self._hidden // self._heads)
+        return ops.transpose(ops.reshape(x, shape, True), ints(0, 2, 1, 3))
 
     def _activate(self, x: Node) -> Node:
         return ops.relu(x) if self._activation == "relu" else ops.gelu(x, _ACTIVATIONS[self._activation])
 
     def _linear(self, x: Node, name: str) -> Node:
-        product = ops.matmul(x, _constant(self._tensor(f"{name}.weight")), False, True)
-        return ops.add(product, _constant(self._tensor(f"{name}.bias")))
+        product = ops.matmul(x, constant(self._tensor(f"{name}.weight")), False, True)
+        return ops.add(product, constant(self._tensor(f"{name}.bias")))
 
     def _normalise(self, x: Node, name: str) -> Node:
         """LayerNorm over H (Ba et al. 2016, arXiv 1607.06450)."""
-        centred = ops.mvn(x, _ints(-1), True, self._epsilon, "inside_sqrt")
-        scaled = ops.multiply(centred, _constant(self._tensor(f"{name}.weight", f"{name}.gamma")))
-        return ops.add(scaled, _constant(self._tensor(f"{name}.bias", f"{name}.beta")))
+        centred = ops.mvn(x, ints(-1), True, self._epsilon, "inside_sqrt")
+        scaled = ops.multiply(centred, constant(self._tensor(f"{name}.weight", f"{name}.gamma")))
+        return ops.add(scaled, constant(self._tensor(f"{name}.bias", f"{name}.beta")))
 
     def _tensor(self, *names: str) -> FloatArray:
         """The first of `names` that there is; the first checkpoints said gamma and beta."""
@@ -169,20 +178,23 @@ def pool(model: Model, tokens: Node, mask: Node, pooling: str) -> Model:
     The mean needs no division by the length: scaling to length 1 undoes it.
     """
     if pooling == "cls":
-        pooled = ops.gather(tokens, _index(0), _index(1))
+        pooled = ops.gather(tokens, index(0), index(1))
     else:
-        visible = ops.unsqueeze(ops.convert(mask, "f32"), _ints(2))
-        pooled = ops.reduce_sum(ops.multiply(tokens, visible), _ints(1))
-    return Model([ops.result(ops.normalize_l2(pooled, _ints(1), 1e-12, "max"))], model.get_parameters(), "embedder")
+        visible = ops.unsqueeze(ops.convert(mask, "f32"), ints(2))
+        pooled = ops.reduce_sum(ops.multiply(tokens, visible), ints(1))
+    return Model([ops.result(ops.normalize_l2(pooled, ints(1), 1e-12, "max"))], model.get_parameters(), "embedder")
 
 
-def _constant(array: FloatArray) -> Node:
+def constant(array: FloatArray) -> Node:
+    """A constant that shares the array's memory."""
     return Constant(array, shared_memory=True)
 
 
-def _ints(*values: int) -> Node:
+def ints(*values: int) -> Node:
+    """A constant list of int64."""
     return ops.constant(np.array(values, np.int64))
 
 
-def _index(value: int) -> Node:
+def index(value: int) -> Node:
+    """A constant int64."""
     return ops.constant(np.array(value, np.int64))

@@ -31,7 +31,7 @@ from acclimate.types import Span
 _log = logging.getLogger(__name__)
 _WINDOW = 2048
 """Texts tokenised and sorted by length together."""
-_ONNX = ("model.onnx", "onnx/model.onnx")
+ONNX_FILES = ("model.onnx", "onnx/model.onnx")
 
 Precision = Literal["auto", "bf16", "f32"]
 
@@ -60,7 +60,7 @@ class OpenVINOEmbedder:
         self._tokenizer = TextTokenizer(folder / "tokenizer.json", spec.max_tokens)
         self._batch_tokens = batch_tokens
         self._threads = threads or len(os.sched_getaffinity(0))
-        compiled = _compile(_load_model(folder, spec), precision, self._threads)
+        compiled = compile_model(_load_model(folder, spec), precision, self._threads)
         self._dimensions = int(compiled.output(0).partial_shape[1].get_length())
         self._workers = ThreadPoolExecutor(self._threads, thread_name_prefix="embed")
         self._requests: SimpleQueue[InferRequest] = SimpleQueue()
@@ -141,11 +141,11 @@ def _load_model(folder: Path, spec: EmbedderSpec) -> Model:
     if (weights := folder / "model.safetensors").is_file():
         model = build_bert(config, read_weights(weights))
         return pool(model, model.output(0).get_node().input_value(0), model.input(MASK).get_node(), spec.pooling)
-    for name in _ONNX:
+    for name in ONNX_FILES:
         if (file := folder / name).is_file():
             return _load_onnx(file, spec)
     raise ModelError(
-        f"{folder} has neither model.safetensors nor {' nor '.join(_ONNX)}.", hint="acclimate models fetch"
+        f"{folder} has neither model.safetensors nor {' nor '.join(ONNX_FILES)}.", hint="acclimate models fetch"
     )
 
 
@@ -170,7 +170,8 @@ def _load_onnx(file: Path, spec: EmbedderSpec) -> Model:
     return pool(model, tokens[0], inputs[MASK], spec.pooling)
 
 
-def _compile(model: Model, precision: Precision, threads: int) -> CompiledModel:
+def compile_model(model: Model, precision: Precision, threads: int) -> CompiledModel:
+    """`model` for the CPU with one stream a thread."""
     core = Core()
     if precision == "auto":
         precision = "bf16" if "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES") else "f32"

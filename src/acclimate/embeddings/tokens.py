@@ -26,7 +26,7 @@ class TextTokenizer:
 
     def __init__(self, file: Path, max_tokens: int) -> None:
         self._file = file
-        self._cutting = _load(file)
+        self._cutting = load_tokenizer(file)
         # Files carry the padding and truncation of whoever saved them; all-MiniLM-L6-v2's cuts at 128 tokens.
         self._cutting.no_padding()
         self._cutting.enable_truncation(max_tokens)
@@ -42,13 +42,14 @@ class TextTokenizer:
 
     @cached_property
     def _whole(self) -> Tokenizer:
-        whole = _load(self._file)
+        whole = load_tokenizer(self._file)
         whole.no_padding()
         whole.no_truncation()
         return whole
 
 
-def _load(file: Path) -> Tokenizer:
+def load_tokenizer(file: Path) -> Tokenizer:
+    """The tokenizer in a file, as it was saved. Raises ModelError where it is missing or damaged."""
     if not file.is_file():
         raise ModelError(f"{file} is missing.", hint="Fetch the model: acclimate models fetch")
     try:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Kind = Literal["language", "embedder"]
+Kind = Literal["language", "embedder", "reranker"]
 
 
 @dataclass(frozen=True, slots=True)

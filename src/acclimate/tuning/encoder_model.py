@@ -1,7 +1,7 @@
 """A cross-encoder that ranks and reads: one bidirectional encoder, a relevance logit and the answer's place.
 
-Shapes: B pairs, S tokens, H hidden size. The span head is that of Devlin et al. 2018, arXiv 1810.04805, sections 4.2 and
-4.3: a start and an end logit for every token, where the first token stands for "no answer here".
+Shapes: B pairs, S tokens, H hidden size. The span head is that of Devlin et al. 2018, arXiv 1810.04805, sections 4.2
+and 4.3: a start and an end logit for every token, where the first token stands for "no answer here".
 """
 
 from __future__ import annotations

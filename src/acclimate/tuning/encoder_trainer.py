@@ -106,7 +106,7 @@ class EncoderTrainer:
         for compute in losses:
             with torch.autocast("cpu", torch.bfloat16, enabled=torch.backends.cpu.get_cpu_capability() == "AVX512"):
                 loss, count = compute()
-            (loss / len(losses)).backward()
+            (loss / len(losses)).backward()  # type: ignore[no-untyped-call]
             tokens, total = tokens + count, total + loss.item() / len(losses)
         if self._average is not None:
             self._average([value.grad for value in self.named.values() if value.grad is not None])
