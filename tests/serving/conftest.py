@@ -40,7 +40,7 @@ def engine():
     return ScriptedEngine(script, context_tokens=4096)
 
 
-def open_project(folder, serve=None, documents=None):
+def _open(folder, serve=None, documents=None):
     values = {
         "serve": {"port": 0, **(serve or {})},
         "documents": {"labels": ["hr/** = hr"], "workers": 1, **(documents or {})},
@@ -48,6 +48,12 @@ def open_project(folder, serve=None, documents=None):
     project = Project(folder, make_settings(values, "test"))
     project.__dict__["embedder"] = HashEmbedder()
     return project
+
+
+@pytest.fixture(scope="session")
+def open_project():
+    """Opens the project in a folder, with `[serve]` and `[documents]` settings of its own."""
+    return _open
 
 
 @pytest.fixture(scope="session")
@@ -60,7 +66,7 @@ def ingested(tmp_path_factory):
         file.write_text(text)
     lines = [json.dumps(question | {"answerable": True, "split": "test"}) for question in QUESTIONS]
     (folder / "questions.jsonl").write_text("\n".join(lines) + "\n")
-    with open_project(folder) as project:
+    with _open(folder) as project:
         project.ingest()
     return folder
 
@@ -73,7 +79,7 @@ def make_project(tmp_path, engine, monkeypatch, ingested):
     def make(empty=False, **settings):
         if not empty:
             shutil.copytree(ingested, tmp_path, dirs_exist_ok=True)
-        return open_project(tmp_path, **settings)
+        return _open(tmp_path, **settings)
 
     return make
 

@@ -143,5 +143,7 @@ def _add_errors(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def refused(_request: Request, error: HTTPException) -> Response:
+        if isinstance(error.__cause__, ApiError):  # the gate's, while the body was read
+            return error.__cause__.response()
         code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "invalid_request")
         return ApiError(error.status_code, f"{error.detail}.", code, headers=error.headers).response()

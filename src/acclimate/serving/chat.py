@@ -8,7 +8,7 @@ import json
 import secrets
 import time
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 from fastapi import APIRouter, Request
@@ -18,10 +18,11 @@ from starlette.types import Receive, Scope, Send
 
 from acclimate.indexes.filters import Filter, parse_filter
 from acclimate.prompting.citations import Unmarked
+from acclimate.prompting.structured import read_shape
 from acclimate.serving.errors import ApiError, told
 from acclimate.serving.keys import Caller
 from acclimate.serving.metrics import Metrics
-from acclimate.serving.schemas import ChatMessage, ChatRequest, EmbeddingRequest, SearchRequest
+from acclimate.serving.schemas import ChatMessage, ChatRequest, EmbeddingRequest, SearchRequest, Sound
 from acclimate.serving.service import Ask, Run, Service
 from acclimate.serving.shelf import document_id
 from acclimate.types import Answer, Hit
@@ -47,7 +48,7 @@ def make_router(service: Service, metrics: Metrics) -> APIRouter:
         return _model(service.recipe(name, request.state.caller).name)
 
     @router.post("/chat/completions", response_model=None)
-    async def chat(body: ChatRequest, request: Request) -> Response:
+    async def chat(body: Annotated[ChatRequest, Sound], request: Request) -> Response:
         """Answer the last user message from the documents."""
         ask = await run_in_threadpool(_asked, service, body, request.state.caller)
         run = service.submit(ask)
@@ -62,7 +63,7 @@ def make_router(service: Service, metrics: Metrics) -> APIRouter:
         return JSONResponse(form.whole(answer))
 
     @router.post("/embeddings")
-    async def embeddings(body: EmbeddingRequest) -> dict[str, Any]:
+    async def embeddings(body: Annotated[EmbeddingRequest, Sound]) -> dict[str, Any]:
         """Vectors of texts by the project's embedder."""
         name = service.project.settings.embedder.model
         if body.model not in (name, "default"):
@@ -80,7 +81,7 @@ def make_router(service: Service, metrics: Metrics) -> APIRouter:
         return {"object": "list", "data": rows, "model": name, "usage": usage}
 
     @router.post("/search")
-    async def search(body: SearchRequest, request: Request) -> dict[str, Any]:
+    async def search(body: Annotated[SearchRequest, Sound], request: Request) -> dict[str, Any]:
         """The best passages for a query, without a language model."""
         where = _filter(body.where, request.state.caller)
         hits = await run_in_threadpool(service.search, body.query, body.k, where)
@@ -259,14 +260,33 @@ def _schema(chosen: dict[str, Any] | None) -> dict[str, Any] | None:
         raise ApiError(
             400, "'response_format' may be text, or json_schema with a schema.", "unsupported", param="response_format"
         )
+    _check_schema(schema)
     return schema
+
+
+def _check_schema(schema: dict[str, Any]) -> None:
+    """Raises ApiError for a schema that would cost without bound: our own expressions end, those of callers may not."""
+    try:
+        read_shape(schema)
+        patterns = _has_pattern(schema)
+    except RecursionError:
+        raise ApiError(400, "The schema is nested too deeply.", "unsupported", param="response_format") from None
+    if patterns:
+        raise ApiError(400, "Schemas may not have a 'pattern'.", "unsupported", param="response_format")
+
+
+def _has_pattern(part: object) -> bool:
+    if isinstance(part, dict):
+        own = isinstance(part.get("pattern"), str) or "patternProperties" in part
+        return own or any(_has_pattern(value) for value in part.values())
+    return isinstance(part, list) and any(_has_pattern(value) for value in part)
 
 
 def _filter(where: list[str], caller: Caller) -> Filter:
     return parse_filter(where, None if caller.labels is None else sorted(caller.labels))
 
 
-def _texts(body: EmbeddingRequest) -> list[str]:
+def _texts(body: Annotated[EmbeddingRequest, Sound]) -> list[str]:
     given = [body.input] if isinstance(body.input, str) else list(body.input)
     texts = [text for text in given if isinstance(text, str)]
     if len(texts) < len(given) or not texts:

@@ -16,7 +16,7 @@ from starlette.responses import HTMLResponse
 
 from acclimate.serving.errors import ApiError
 from acclimate.serving.keys import Caller
-from acclimate.serving.schemas import Review
+from acclimate.serving.schemas import Review, Sound
 from acclimate.serving.service import Service
 
 _LINK_S = 60.0  # how long a link to a report opens it
@@ -85,7 +85,9 @@ def make_router(service: Service) -> APIRouter:
         return {"object": "list", "data": rows}
 
     @router.put("/v1/questions/{number}")
-    def put_question(number: Annotated[str, Path(max_length=200)], body: Review, request: Request) -> dict[str, Any]:
+    def put_question(
+        number: Annotated[str, Path(max_length=200)], body: Annotated[Review, Sound], request: Request
+    ) -> dict[str, Any]:
         """Keep a reviewed question."""
         if body.answerable and not any(answer.strip() for answer in body.answers):
             raise ApiError(400, "An answerable question needs an answer.", "no_answer", param="answers")

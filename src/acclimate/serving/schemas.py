@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+import json
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 _MOST_TEXT = 200_000  # characters
 
@@ -19,6 +20,23 @@ class Strict(BaseModel):
     """Refuses fields that it does not know."""
 
     model_config = ConfigDict(extra="forbid")
+
+
+def _sound(values: Any) -> Any:
+    """JSON may hold half a character, or be nested without end; neither can be written again."""
+    if isinstance(values, bytes):  # sent as something else than JSON
+        raise ValueError("send JSON, with Content-Type: application/json")
+    try:
+        json.dumps(values, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        raise ValueError("there is half of a character (a lone surrogate)") from error
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
+    return values
+
+
+Sound = BeforeValidator(_sound)
+Where = Annotated[list[Annotated[str, Field(max_length=500)]], Field(max_length=20)]
 
 
 class TextPart(Loose):
@@ -44,7 +62,7 @@ class StreamOptions(Loose):
 class Extension(Strict):
     """Acclimate's own: `where` narrows the documents; `footnotes` writes the citations below the text too."""
 
-    where: list[str] = Field(default_factory=list, max_length=20)
+    where: Where = Field(default_factory=list)
     footnotes: bool = True
 
 
@@ -83,7 +101,7 @@ class SearchRequest(Strict):
 
     query: str = Field(min_length=1, max_length=_MOST_TEXT)
     k: int = Field(default=10, ge=1, le=100)
-    where: list[str] = Field(default_factory=list, max_length=20)
+    where: Where = Field(default_factory=list)
 
 
 class Review(Strict):

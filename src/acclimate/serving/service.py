@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from acclimate.embeddings.base import Embedder
-from acclimate.errors import AcclimateError, LibraryError
+from acclimate.errors import AcclimateError, EngineError, LibraryError, PromptTooLongError
 from acclimate.indexes.filters import Filter, labels_of, parse_rules
 from acclimate.project import Project
 from acclimate.prompting.recipes import USUAL, Recipe, find_recipe
@@ -158,6 +158,10 @@ class Service:
         started = time.perf_counter()
         try:
             result: Answer | BaseException = self.answer(ask, run.say)
+        except EngineError as error:
+            say = "The model did not write JSON by this schema."
+            failed = ask.schema is not None and not error.retryable and not isinstance(error, PromptTooLongError)
+            result = ApiError(422, say, "json_failed", param="response_format") if failed else error
         except Exception as error:  # told to the caller by the route
             result = error
         self._seconds += 0.2 * (time.perf_counter() - started - self._seconds)

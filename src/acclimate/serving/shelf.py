@@ -109,7 +109,7 @@ class Shelf:
 
     def _checked(self, caller: Caller, name: str) -> str:
         path = unicodedata.normalize("NFC", name)
-        strange = any(unicodedata.category(character)[0] == "C" for character in path)
+        strange = any(unicodedata.category(character)[0] in "CZ" and character != " " for character in path)
         if (
             not path.strip()
             or path.startswith(".")
