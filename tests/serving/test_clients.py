@@ -76,6 +76,16 @@ class TestOpenAI:
         assert stopped.choices[0].message.content.startswith("117")
         assert "kg" not in stopped.choices[0].message.content.split("\n")[0]
 
+    def test_a_question_may_point_back(self, client, engine):
+        later = [*QUESTION, {"role": "assistant", "content": TEXT}, {"role": "user", "content": "When was it tested?"}]
+        client.chat.completions.create(model="rag", messages=later)
+        prompt = engine.prompts[-1][-1].content
+        assert "When was it tested?" not in prompt  # it stands on its own now
+        assert "Fjell 9" in prompt.rpartition("tested")[2] + prompt.rpartition("When was")[2]
+        client.chat.completions.create(model="zero-shot", messages=later)
+        earlier = [message.content for message in engine.prompts[-1] if message.role == "assistant"]
+        assert earlier == ["117 kg"]  # without the footnotes that we wrote below it
+
     def test_where_narrows_and_footnotes_can_be_left_out(self, client):
         own = {"acclimate": {"where": ["path=prices.md"], "footnotes": False}}
         answer = client.chat.completions.create(model="rag", messages=QUESTION, extra_body=own)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import re
 import secrets
 import time
 from collections.abc import AsyncIterator
@@ -18,6 +19,7 @@ from starlette.types import Receive, Scope, Send
 
 from acclimate.indexes.filters import Filter, parse_filter
 from acclimate.prompting.citations import Unmarked
+from acclimate.prompting.conversation import read_turns
 from acclimate.prompting.structured import read_shape
 from acclimate.serving.errors import ApiError, told
 from acclimate.serving.keys import Caller
@@ -25,11 +27,12 @@ from acclimate.serving.metrics import Metrics
 from acclimate.serving.schemas import ChatMessage, ChatRequest, EmbeddingRequest, SearchRequest, Sound
 from acclimate.serving.service import Ask, Run, Service
 from acclimate.serving.shelf import document_id
-from acclimate.types import Answer, Hit
+from acclimate.types import Answer, Hit, Message, Role
 
 _ALIVE_S = 10.0  # a line at least that often, so that proxies keep a waiting stream open
 _LOOK_S = 0.25  # how often a silent request is looked after
 _MOST_INPUTS = 2048
+_NOTES = re.compile(r"( \[\d+\])+\n\n\[\d+\] .*", re.DOTALL)
 
 
 def make_router(service: Service, metrics: Metrics) -> APIRouter:
@@ -223,8 +226,8 @@ def _asked(service: Service, body: ChatRequest, caller: Caller) -> Ask:
         raise ApiError(400, "One answer is written for a question; 'n' must be 1.", "unsupported", param="n")
     if body.logprobs:
         raise ApiError(400, "There are no token probabilities; leave 'logprobs' out.", "unsupported", param="logprobs")
-    asked = [message for message in body.messages if message.role == "user"]
-    question = _text(asked[-1]) if asked else ""
+    spoken = [Message(_spoken(message.role), _without_notes(_text(message))) for message in body.messages]
+    question, turns = read_turns(spoken)
     if not question.strip():
         raise ApiError(400, "There is no user message with text.", "no_question", param="messages")
     stops = [body.stop] if isinstance(body.stop, str) else body.stop or []
@@ -240,7 +243,17 @@ def _asked(service: Service, body: ChatRequest, caller: Caller) -> Ask:
     if schema is not None:
         recipe.check_json()
     chosen = {key: value for key, value in options.items() if value is not None}
-    return Ask(question, recipe, _filter(body.acclimate.where, caller), chosen, schema)
+    return Ask(question, recipe, _filter(body.acclimate.where, caller), chosen, schema, turns)
+
+
+def _spoken(role: str) -> Role:
+    """What tools or developers say is no turn of a conversation."""
+    return "user" if role == "user" else "assistant" if role == "assistant" else "system"
+
+
+def _without_notes(text: str) -> str:
+    """An earlier answer as it was before its footnotes came below it."""
+    return _NOTES.sub("", text)
 
 
 def _text(message: ChatMessage) -> str:

@@ -67,7 +67,7 @@ class Extension(Strict):
 
 
 class ChatRequest(Loose):
-    """`/v1/chat/completions`: `model` is a recipe, the last user message the question; each is answered by itself."""
+    """`/v1/chat/completions`: `model` is a recipe, the last user message the question, after earlier turns."""
 
     model: str = Field(max_length=200)
     messages: list[ChatMessage] = Field(min_length=1, max_length=1000)

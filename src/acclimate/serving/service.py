@@ -14,6 +14,7 @@ from acclimate.embeddings.base import Embedder
 from acclimate.errors import AcclimateError, EngineError, LibraryError, PromptTooLongError
 from acclimate.indexes.filters import Filter, labels_of, parse_rules
 from acclimate.project import Project
+from acclimate.prompting.conversation import Turn
 from acclimate.prompting.recipes import USUAL, Recipe, find_recipe
 from acclimate.serving.errors import ApiError
 from acclimate.serving.keys import Caller
@@ -33,6 +34,7 @@ class Ask:
     where: Filter
     options: Mapping[str, Any] = field(default_factory=dict)
     schema: Mapping[str, Any] | None = None
+    turns: tuple[Turn, ...] = ()
 
 
 class Run:
@@ -147,10 +149,10 @@ class Service:
             self.waiting += 1
         run = Run()
         run.future = self._pool.submit(self._run, ask, run)
-        run.future.add_done_callback(self._done)
+        run.future.add_done_callback(lambda future: self._leave() if future.cancelled() else None)
         return run
 
-    def _done(self, _future: Future[None]) -> None:
+    def _leave(self) -> None:
         with self._counting:
             self.waiting -= 1
 
@@ -165,6 +167,7 @@ class Service:
         except Exception as error:  # told to the caller by the route
             result = error
         self._seconds += 0.2 * (time.perf_counter() - started - self._seconds)
+        self._leave()  # before its client hears: the next request finds room
         run.say(result)
 
     def answer(self, ask: Ask, on_text: Callable[[str], bool]) -> Answer:
@@ -180,7 +183,7 @@ class Service:
         shown = (lambda question: self.read(lambda: answerer().demonstrate(question))) if made.demonstrate else None
         generation = replace(made.generation, **ask.options)
         answer: Answer = replace(made, retriever=late, demonstrate=shown, generation=generation).answer(
-            ask.question, on_text
+            ask.question, on_text, ask.turns
         )
         return answer
 
