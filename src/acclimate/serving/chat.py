@@ -9,6 +9,7 @@ import re
 import secrets
 import time
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Annotated, Any
 
 import numpy as np
@@ -27,11 +28,11 @@ from acclimate.serving.metrics import Metrics
 from acclimate.serving.schemas import ChatMessage, ChatRequest, EmbeddingRequest, SearchRequest, Sound
 from acclimate.serving.service import Ask, Run, Service
 from acclimate.serving.shelf import document_id
+from acclimate.serving.tracing import trace_of
 from acclimate.types import Answer, Hit, Message, Role
 
 _ALIVE_S = 10.0  # a line at least that often, so that proxies keep a waiting stream open
 _LOOK_S = 0.25  # how often a silent request is looked after
-_MOST_INPUTS = 2048
 _NOTES = re.compile(r"( \[\d+\])+\n\n\[\d+\] .*", re.DOTALL)
 
 
@@ -54,7 +55,7 @@ def make_router(service: Service, metrics: Metrics) -> APIRouter:
     async def chat(body: Annotated[ChatRequest, Sound], request: Request) -> Response:
         """Answer the last user message from the documents."""
         ask = await run_in_threadpool(_asked, service, body, request.state.caller)
-        run = service.submit(ask)
+        run = service.submit(replace(ask, trace=trace_of(request.headers)))
         form = _Form(ask.recipe.name, body, footnotes=body.acclimate.footnotes and ask.schema is None)
         if body.stream:
             return _Events(form.events(run, metrics), run)
@@ -63,7 +64,7 @@ def make_router(service: Service, metrics: Metrics) -> APIRouter:
         finally:
             run.cancel()
         metrics.answered(answer)
-        return JSONResponse(form.whole(answer))
+        return JSONResponse(form.whole(answer, run.waited))
 
     @router.post("/embeddings")
     async def embeddings(body: Annotated[EmbeddingRequest, Sound]) -> dict[str, Any]:
@@ -121,12 +122,12 @@ class _Form:
         self._usage = body.stream_options is not None and body.stream_options.include_usage
         self._footnotes = footnotes
 
-    def whole(self, answer: Answer) -> dict[str, Any]:
+    def whole(self, answer: Answer, waited: float) -> dict[str, Any]:
         """The response without streaming."""
         message = {"role": "assistant", "content": answer.text + self._notes(answer), "refusal": None}
         choice = {"index": 0, "message": message, "finish_reason": _finish(answer), "logprobs": None}
         head = self._head | {"object": "chat.completion"}
-        return head | {"choices": [choice], "usage": _usage(answer), "acclimate": extension(answer)}
+        return head | {"choices": [choice], "usage": _usage(answer), "acclimate": extension(answer, waited)}
 
     async def events(self, run: Run, metrics: Metrics) -> AsyncIterator[str]:
         """The lines of a stream: the role, the text as it comes, its footnotes, usage where asked for."""
@@ -149,7 +150,7 @@ class _Form:
             metrics.answered(piece)
             if notes := self._notes(piece):
                 yield self._chunk({"content": notes})
-            yield self._chunk({}, finish=_finish(piece), acclimate=extension(piece))
+            yield self._chunk({}, finish=_finish(piece), acclimate=extension(piece, run.waited))
             if self._usage:
                 yield self._line(self._head | {"choices": [], "usage": _usage(piece)})
         yield "data: [DONE]\n\n"
@@ -172,8 +173,8 @@ class _Form:
         return marks + "\n\n" + "\n".join(lines)
 
 
-def extension(answer: Answer) -> dict[str, Any]:
-    """What an answer has beyond OpenAI's form."""
+def extension(answer: Answer, waited: float) -> dict[str, Any]:
+    """What an answer that was `waited` seconds in the queue has beyond OpenAI's form."""
     citations = [
         {
             "number": citation.number,
@@ -196,6 +197,7 @@ def extension(answer: Answer) -> dict[str, Any]:
         "passages": [_hit(hit) for hit in answer.prompt.passages],
         "reasoning": answer.reasoning,
         "timings": {
+            "queue_s": round(waited, 4),
             "retrieve_s": round(answer.timings.retrieve_s, 4),
             "first_token_s": round(answer.timings.first_token_s, 4),
             "total_s": round(answer.timings.total_s, 4),
@@ -299,14 +301,12 @@ def _filter(where: list[str], caller: Caller) -> Filter:
     return parse_filter(where, None if caller.labels is None else sorted(caller.labels))
 
 
-def _texts(body: Annotated[EmbeddingRequest, Sound]) -> list[str]:
+def _texts(body: EmbeddingRequest) -> list[str]:
     given = [body.input] if isinstance(body.input, str) else list(body.input)
     texts = [text for text in given if isinstance(text, str)]
     if len(texts) < len(given) or not texts:
         hint = "Send text, not token numbers (LangChain: check_embedding_ctx_length=False)."
         raise ApiError(400, hint, "unsupported", param="input")
-    if len(texts) > _MOST_INPUTS:
-        raise ApiError(400, f"At most {_MOST_INPUTS} texts at once.", "too_many", param="input")
     return texts
 
 

@@ -8,6 +8,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 _MOST_TEXT = 200_000  # characters
+# A list is measured before what it holds is looked at: else a large wrong one costs an error for each of its items.
+_MOST_PARTS, _MOST_STOPS, _MOST_INPUTS = 100, 16, 2048
 
 
 class Loose(BaseModel):
@@ -36,6 +38,7 @@ def _sound(values: Any) -> Any:
 
 
 Sound = BeforeValidator(_sound)
+Text = Annotated[str, Field(max_length=_MOST_TEXT)]
 Where = Annotated[list[Annotated[str, Field(max_length=500)]], Field(max_length=20)]
 
 
@@ -50,7 +53,7 @@ class ChatMessage(Loose):
     """A message; its content may be a list of text parts."""
 
     role: Literal["system", "developer", "user", "assistant", "tool", "function"]
-    content: str | list[TextPart] | None = Field(default=None, max_length=_MOST_TEXT)
+    content: Text | Annotated[list[TextPart], Field(max_length=_MOST_PARTS)] | None = None
 
 
 class StreamOptions(Loose):
@@ -77,7 +80,7 @@ class ChatRequest(Loose):
     max_completion_tokens: int | None = Field(default=None, ge=1, le=100_000)
     temperature: float | None = Field(default=None, ge=0, le=2)
     top_p: float | None = Field(default=None, gt=0, le=1)
-    stop: str | list[str] | None = Field(default=None, max_length=200)
+    stop: Text | Annotated[list[Text], Field(max_length=_MOST_STOPS)] | None = None
     seed: int | None = Field(default=None, ge=0, le=2**53)
     n: int | None = Field(default=None, ge=1)
     logprobs: bool | None = None
@@ -91,7 +94,7 @@ class EmbeddingRequest(Loose):
     """`/v1/embeddings`."""
 
     model: str = Field(max_length=200)
-    input: str | list[str] | list[int] | list[list[int]] = Field(max_length=_MOST_TEXT)
+    input: Text | Annotated[list[Any], Field(max_length=_MOST_INPUTS)]
     encoding_format: Literal["float", "base64"] = "float"
     dimensions: int | None = None
 

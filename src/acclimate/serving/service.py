@@ -18,6 +18,7 @@ from acclimate.prompting.conversation import Turn
 from acclimate.prompting.recipes import USUAL, Recipe, find_recipe
 from acclimate.serving.errors import ApiError
 from acclimate.serving.keys import Caller
+from acclimate.serving.tracing import answering
 from acclimate.types import Answer, Hit
 
 T = TypeVar("T")
@@ -27,7 +28,10 @@ _ON_THIS_CPU, _BY_A_SERVER = 1, 16  # answers at once
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """One question as a caller put it; `options` are fields of `Generation` in place of the project's own."""
+    """One question as a caller put it; `options` are fields of `Generation` in place of the project's own.
+
+    `trace` are the headers that say which trace it belongs to.
+    """
 
     question: str
     recipe: Recipe
@@ -35,6 +39,7 @@ class Ask:
     options: Mapping[str, Any] = field(default_factory=dict)
     schema: Mapping[str, Any] | None = None
     turns: tuple[Turn, ...] = ()
+    trace: Mapping[str, str] = field(default_factory=dict)
 
 
 class Run:
@@ -45,6 +50,8 @@ class Run:
         self._loop = asyncio.get_running_loop()
         self._left = threading.Event()
         self.future: Future[None] | None = None
+        self.waited = 0.0  # seconds in the queue
+        self.began = time.perf_counter()
 
     def cancel(self) -> None:
         """Nobody waits for it any more."""
@@ -158,8 +165,10 @@ class Service:
 
     def _run(self, ask: Ask, run: Run) -> None:
         started = time.perf_counter()
+        run.waited = started - run.began
         try:
-            result: Answer | BaseException = self.answer(ask, run.say)
+            with answering(ask) as note:
+                result: Answer | BaseException = note(self.answer(ask, run.say))
         except EngineError as error:
             say = "The model did not write JSON by this schema."
             failed = ask.schema is not None and not error.retryable and not isinstance(error, PromptTooLongError)
