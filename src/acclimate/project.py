@@ -118,7 +118,7 @@ class Project:
 
         by_model = self.settings.retrieval.graph == "model"
         template = load_template("triples", self.folder / "templates") if by_model else None
-        return open_graph(folder, template, self.settings.model.name, self._write)
+        return open_graph(folder, template, self.settings.model.name, self.write)
 
     @cached_property
     def embedder(self) -> Embedder:
@@ -298,7 +298,7 @@ class Project:
             retriever = GraphRetriever(found, library.graph, library.fetch, chosen.graph_weight, among)
         if chosen.rewrite != "none":
             template = load_template(chosen.rewrite, self.folder / "templates")
-            retriever = RewritingRetriever(retriever, template, self._write)
+            retriever = RewritingRetriever(retriever, template, self.write)
         if chosen.rerank != "none":
             retriever = RerankingRetriever(
                 retriever, self.cross_encoder, chosen.rerank_candidates, chosen.rerank_weight
@@ -312,8 +312,8 @@ class Project:
             retriever = NeighbourRetriever(retriever, record.outline, record.cut, chosen.neighbours)
         return retriever
 
-    def _write(self, messages: Sequence[Message], max_tokens: int, schema: str = "") -> str:
-        """What the language model writes by itself, without the reader's adapter."""
+    def write(self, messages: Sequence[Message], max_tokens: int, schema: str = "") -> str:
+        """What the language model writes without the reader's adapter; held to a JSON Schema, where given."""
         return self.engine("zero-shot").generate(messages, Generation(max_tokens=max_tokens, schema=schema)).text
 
     def paths(self, where: Filter = _ALL) -> list[str]:
@@ -365,7 +365,7 @@ class Project:
             case "rule":
                 return complete
             case "model":
-                return condense(load_template("condense", self.folder / "templates"), self._write)
+                return condense(load_template("condense", self.folder / "templates"), self.write)
             case "none":
                 return lambda question, turns: question.strip()
 

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING
 
 from acclimate.chunking.base import Chunker
 from acclimate.chunking.chunkers import Cut, make_chunker
+from acclimate.chunking.context import ContextChunker
 from acclimate.documents.engines import require_engine
 from acclimate.documents.sandbox import EngineSandbox, Limits, Sandbox
-from acclimate.embeddings.base import Embedder
 from acclimate.ingest import IngestReport, Progress, Silence, ingest
-from acclimate.settings import ChunkingSettings, DocumentsSettings
+from acclimate.prompting.templates import Template, load_template
+from acclimate.settings import DocumentsSettings
+from acclimate.types import Message
 
 if TYPE_CHECKING:
     from acclimate.project import Project
+
+_CONTEXT_TOKENS = 60  # of the sentence about a chunk
 
 
 def ingest_documents(project: Project, check_all: bool, allow_empty: bool, progress: Progress | None) -> IngestReport:
@@ -25,7 +30,7 @@ def ingest_documents(project: Project, check_all: bool, allow_empty: bool, progr
             project.documents,
             project.library,
             lambda file, path: sandbox(file, path, lambda done, total: hear.page(path, done, total)),
-            _chunker(project.settings.chunking, project.embedder),
+            _chunker(project),
             project.embedder,
             include=files.include,
             exclude=files.exclude,
@@ -47,7 +52,8 @@ def _sandbox(files: DocumentsSettings) -> Sandbox | EngineSandbox:
     return EngineSandbox(limits, files.workers, files.engine, files.engine_python)
 
 
-def _chunker(chosen: ChunkingSettings, embedder: Embedder) -> Chunker:
+def _chunker(project: Project) -> Chunker:
+    chosen, embedder = project.settings.chunking, project.embedder
     cut = Cut(
         max_tokens=chosen.max_tokens,
         overlap=chosen.overlap_tokens,
@@ -58,4 +64,20 @@ def _chunker(chosen: ChunkingSettings, embedder: Embedder) -> Chunker:
         percentile=chosen.percentile,
         splitter=chosen.splitter,
     )
-    return make_chunker(chosen.method, embedder.token_spans, embedder.embed_passages, cut)
+    chunker = make_chunker(chosen.method, embedder.token_spans, embedder.embed_passages, cut)
+    if chosen.context == "headings":
+        return chunker
+    return with_contexts(
+        chunker, load_template("context", project.folder / "templates"), project.settings.model.name, project.write
+    )
+
+
+def with_contexts(
+    chunker: Chunker, template: Template, model: str, write: Callable[[Sequence[Message], int], str]
+) -> Chunker:
+    """The chunks of `chunker`, with a sentence each that `write`, the model named `model`, makes of `template`."""
+
+    def describe(title: str, beginning: str, passage: str) -> str:
+        return write(template.render({"title": title, "beginning": beginning, "passage": passage}), _CONTEXT_TOKENS)
+
+    return ContextChunker(chunker, describe, f"{model}/{template.fingerprint}")

@@ -77,6 +77,11 @@ class ChunkingSettings(_Section):
     characters: int = Field(default=800, ge=50, description="longest chunk of characters, in characters")
     child_tokens: int = Field(default=60, ge=8, description="longest child of parent-child, in tokens")
     percentile: float = Field(default=80.0, ge=0, le=100, description="share of changes that semantic does not cut at")
+    context: Literal["headings", "model"] = Field(
+        default="headings",
+        description="what a chunk is searched by beside its text: title and headings, or also a sentence that the "
+        "language model writes about it, one call a chunk",
+    )
     splitter: str = Field(
         default="RecursiveCharacterTextSplitter", description="class of langchain_text_splitters, for langchain"
     )

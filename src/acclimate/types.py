@@ -87,6 +87,7 @@ class Chunk:
     `headings` is the path of headings above the span, outermost first; `title` is the document's. `header` is the
     header row of the table that the span goes on with: shown to models and embedders, not part of the span. `parent` is
     the larger span to read where this one is found. `breaks` are the offsets inside the span where a new page begins.
+    `context` says what the span is about: searched by, and not shown.
     """
 
     id: str
@@ -100,6 +101,7 @@ class Chunk:
     header: str = ""
     parent: Span | None = None
     breaks: tuple[int, ...] = ()
+    context: str = ""
 
     def page_at(self, offset: int) -> int | None:
         """Page of the character at `offset` in the document; None where the format has no pages."""
@@ -109,6 +111,11 @@ class Chunk:
     def shown(self) -> str:
         """The text as a model or an embedder reads it: after the header row of its table."""
         return f"{self.header}\n{self.text}" if self.header else self.text
+
+    @property
+    def searched(self) -> str:
+        """What is searched by beside the text: where it stands, and what it is about."""
+        return f"{self.heading_path}\n{self.context}".strip()
 
     @property
     def heading_path(self) -> str:

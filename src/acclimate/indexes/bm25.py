@@ -58,7 +58,7 @@ class Statistics:
 
 def fields(chunk: Chunk, language: Language) -> dict[str, Field]:
     """The words of a chunk by field."""
-    texts = {"text": chunk.shown, "path": chunk.heading_path}
+    texts = {"text": chunk.shown, "path": chunk.searched}
     analysed = {name: analyzer(language).analyze(text) for name, text in texts.items()}
     return {name: Field(Counter(words), len(words)) for name, words in analysed.items()}
 

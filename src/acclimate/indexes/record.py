@@ -8,7 +8,7 @@ import sqlite3
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -16,44 +16,11 @@ import numpy as np
 
 from acclimate.errors import LibraryError
 from acclimate.indexes.base import Change, Vectors
-from acclimate.types import Box, Chunk, Document, Element, Span
+from acclimate.indexes.schema import SCHEMA, UPGRADES, VERSION, dump_elements, load_elements, statements
+from acclimate.types import Chunk, Document, Span
 
 Key = TypeVar("Key", int, str)
-_VERSION = 2
 _PATH_CHARACTERS = 150  # of title and headings put before a chunk for embedding, some 40 tokens
-_SCHEMA = """
-CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE documents (
-    id INTEGER PRIMARY KEY, path TEXT NOT NULL UNIQUE, sha256 TEXT NOT NULL, size INTEGER NOT NULL,
-    mtime_ns INTEGER NOT NULL, chunker TEXT NOT NULL, title TEXT NOT NULL, media_type TEXT NOT NULL,
-    text TEXT NOT NULL, elements TEXT NOT NULL, page_starts TEXT NOT NULL, metadata TEXT NOT NULL);
-CREATE TABLE chunks (
-    key INTEGER PRIMARY KEY AUTOINCREMENT, document INTEGER NOT NULL REFERENCES documents (id) ON DELETE CASCADE,
-    id TEXT NOT NULL, hash TEXT NOT NULL, start INTEGER NOT NULL, end INTEGER NOT NULL, text TEXT NOT NULL,
-    headings TEXT NOT NULL, page INTEGER, header TEXT NOT NULL DEFAULT '', parent_start INTEGER, parent_end INTEGER,
-    breaks TEXT NOT NULL DEFAULT '[]');
-CREATE INDEX chunks_of_document ON chunks (document);
-CREATE INDEX chunks_by_hash ON chunks (hash);
-CREATE TABLE vectors (
-    key INTEGER NOT NULL REFERENCES chunks (key) ON DELETE CASCADE, embedder TEXT NOT NULL, vector BLOB NOT NULL,
-    PRIMARY KEY (key, embedder)) WITHOUT ROWID;
-CREATE TABLE changes (key INTEGER NOT NULL, added INTEGER NOT NULL, generation INTEGER NOT NULL);
-CREATE INDEX changes_by_generation ON changes (generation);
-CREATE TRIGGER chunk_added AFTER INSERT ON chunks BEGIN
-    INSERT INTO changes VALUES (new.key, 1, (SELECT value FROM meta WHERE key = 'generation') + 1); END;
-CREATE TRIGGER chunk_removed AFTER DELETE ON chunks BEGIN
-    INSERT INTO changes VALUES (old.key, 0, (SELECT value FROM meta WHERE key = 'generation') + 1); END;
-INSERT INTO meta VALUES ('generation', '0'), ('id', lower(hex(randomblob(8))));
-"""
-# From each older format to the next.
-_UPGRADES = {
-    1: """
-ALTER TABLE chunks ADD COLUMN header TEXT NOT NULL DEFAULT '';
-ALTER TABLE chunks ADD COLUMN parent_start INTEGER;
-ALTER TABLE chunks ADD COLUMN parent_end INTEGER;
-ALTER TABLE chunks ADD COLUMN breaks TEXT NOT NULL DEFAULT '[]';
-""",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,16 +50,16 @@ class Record:
             self._db.execute("PRAGMA foreign_keys = ON")
             with self.transaction():
                 version = self._db.execute("PRAGMA user_version").fetchone()[0]
-                for statement in _statements(_SCHEMA) if version == 0 else []:
+                for statement in statements(SCHEMA) if version == 0 else []:
                     self._db.execute(statement)
-                for older in range(version, _VERSION) if version else []:
-                    for statement in _statements(_UPGRADES[older]):
+                for older in range(version, VERSION) if version else []:
+                    for statement in statements(UPGRADES[older]):
                         self._db.execute(statement)
-                if version < _VERSION:
-                    self._db.execute(f"PRAGMA user_version = {_VERSION}")
-        if version > _VERSION:
+                if version < VERSION:
+                    self._db.execute(f"PRAGMA user_version = {VERSION}")
+        if version > VERSION:
             raise LibraryError(
-                f"{file} has the format {version}; this Acclimate knows {_VERSION}.",
+                f"{file} has the format {version}; this Acclimate knows {VERSION}.",
                 hint="pip install --upgrade acclimate",
             )
 
@@ -226,7 +193,7 @@ class Record:
             "page_starts, metadata) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 *(state.path, state.sha256, state.size, state.mtime_ns, state.chunker),
-                *(document.title, document.media_type, document.text, _dump_elements(document)),
+                *(document.title, document.media_type, document.text, dump_elements(document)),
                 *(json.dumps(document.page_starts), json.dumps(dict(document.metadata))),
             ),
         ).lastrowid
@@ -234,11 +201,11 @@ class Record:
             hashed, headings = embedded_hash(chunk), json.dumps(chunk.headings)
             key = self._db.execute(
                 "INSERT INTO chunks (document, id, hash, start, end, text, headings, page, header, parent_start, "
-                "parent_end, breaks) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                "parent_end, breaks, context) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (
                     *(added, chunk.id, hashed, chunk.start, chunk.end, chunk.text, headings, chunk.page, chunk.header),
                     *((chunk.parent.start, chunk.parent.end) if chunk.parent else (None, None)),
-                    json.dumps(chunk.breaks),
+                    *(json.dumps(chunk.breaks), chunk.context),
                 ),
             ).lastrowid
             self.put_vector(key or 0, embedder, vectors[hashed])
@@ -287,13 +254,13 @@ class Record:
             marks = ",".join("?" * len(batch))
             rows = self._db.execute(
                 "SELECT c.key, c.id, d.path, c.start, c.end, c.text, d.title, c.headings, c.page, c.header, "  # noqa: S608 - marks only
-                "c.parent_start, c.parent_end, c.breaks "
+                "c.parent_start, c.parent_end, c.breaks, c.context "
                 f"FROM chunks c JOIN documents d ON d.id = c.document WHERE c.key IN ({marks})",
                 batch,
             )
-            for key, *values, headings, page, header, parent_start, parent_end, pages in rows:
+            for key, *values, headings, page, header, parent_start, parent_end, pages, context in rows:
                 parent = None if parent_start is None else Span(parent_start, parent_end)
-                place = tuple(json.loads(headings)), page, header, parent, tuple(json.loads(pages))
+                place = tuple(json.loads(headings)), page, header, parent, tuple(json.loads(pages)), context
                 found[key] = Chunk(*values, *place)  # type: ignore[call-arg]
         if lost := [key for key in keys if key not in found]:
             raise LibraryError(
@@ -348,7 +315,7 @@ class Record:
         return Document(
             path=row[0],
             text=row[1],
-            elements=_load_elements(row[2]),
+            elements=load_elements(row[2]),
             title=row[3],
             media_type=row[4],
             sha256=row[5],
@@ -427,9 +394,8 @@ class Record:
 
 
 def embedding_text(chunk: Chunk) -> str:
-    """What is embedded for a chunk: the end of its heading path, then its text."""
-    path = chunk.heading_path[-_PATH_CHARACTERS:]
-    return f"{path}\n{chunk.shown}" if path else chunk.shown
+    """What is embedded for a chunk: the end of its heading path and its context, then its text."""
+    return "\n".join(part for part in (chunk.heading_path[-_PATH_CHARACTERS:], chunk.context, chunk.shown) if part)
 
 
 def embedded_hash(chunk: Chunk) -> str:
@@ -437,30 +403,5 @@ def embedded_hash(chunk: Chunk) -> str:
     return hashlib.sha256(embedding_text(chunk).encode()).hexdigest()[:32]
 
 
-def _statements(script: str) -> list[str]:
-    """A script's statements; triggers hold semicolons of their own. (`executescript` would commit.)"""
-    statements, current = [], ""
-    for line in script.strip().splitlines():
-        current += line + "\n"
-        if sqlite3.complete_statement(current):
-            statements.append(current)
-            current = ""
-    return statements
-
-
 def _batches(keys: Sequence[Key], size: int = 500) -> Iterator[Sequence[Key]]:
     return (keys[start : start + size] for start in range(0, len(keys), size))
-
-
-def _dump_elements(document: Document) -> str:
-    rows = [
-        [e.kind, e.start, e.end, e.level, e.page, list(asdict(e.box).values()) if e.box else None]
-        for e in document.elements
-    ]
-    return json.dumps(rows, separators=(",", ":"))
-
-
-def _load_elements(text: str) -> tuple[Element, ...]:
-    return tuple(
-        Element(row[0], row[1], row[2], row[3], row[4], Box(*row[5]) if row[5] else None) for row in json.loads(text)
-    )

@@ -140,7 +140,7 @@ class TantivyTextIndex:
         for key in (*change.removed, *change.added):
             writer.delete_documents_by_term("key", key)
         for key, chunk in chunks:
-            writer.add_document(tantivy.Document(key=key, text=chunk.shown, path=chunk.heading_path))
+            writer.add_document(tantivy.Document(key=key, text=chunk.shown, path=chunk.searched))
         writer.commit()
         writer.wait_merging_threads()
 
