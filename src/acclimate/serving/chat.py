@@ -32,7 +32,7 @@ from acclimate.serving.tracing import trace_of
 from acclimate.types import Answer, Hit, Message, Role
 
 _ALIVE_S = 10.0  # a line at least that often, so that proxies keep a waiting stream open
-_LOOK_S = 0.25  # how often a silent request is looked after
+_LOOK_S = 0.25  # how often it is looked whether a client that waits is still there
 _NOTES = re.compile(r"( \[\d+\])+\n\n\[\d+\] .*", re.DOTALL)
 
 
@@ -207,12 +207,15 @@ def extension(answer: Answer, waited: float) -> dict[str, Any]:
 
 async def _finished(run: Run, request: Request) -> Answer:
     """The answer, or the error that ended it; given up when the client leaves."""
+    looked = time.monotonic()
     while True:
+        if time.monotonic() - looked > _LOOK_S:
+            looked = time.monotonic()
+            if await request.is_disconnected():
+                raise ApiError(499, "The client left.", "cancelled")
         try:
             piece = await asyncio.wait_for(run.pieces.get(), _LOOK_S)
         except TimeoutError:
-            if await request.is_disconnected():
-                raise ApiError(499, "The client left.", "cancelled") from None
             continue
         if isinstance(piece, BaseException):
             raise piece
