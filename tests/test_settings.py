@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from acclimate.errors import SettingsError
-from acclimate.settings import Settings, known_keys, load_settings, render_settings
+from acclimate.settings import FILE_NAME, Settings, known_keys, load_settings, render_settings, set_key
 
 
 def write(tmp_path, text):
@@ -55,3 +55,31 @@ def test_a_malformed_environment_variable_is_explained(tmp_path, monkeypatch):
     with pytest.raises(SettingsError, match="model") as caught:
         load_settings(write(tmp_path, ""))
     assert "__" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ('[answer]  # how\n# recipe = "rag"  # see\n', '[answer]  # how\nrecipe = "lora+rag"  # see\n'),
+        ('[answer]\n# recipe = "a"\nrecipe = \'b # c\'\n', '[answer]\n# recipe = "a"\nrecipe = "lora+rag"\n'),
+        ("[model]\nmax_tokens = 9\n", '[model]\nmax_tokens = 9\n\n[answer]\nrecipe = "lora+rag"\n'),
+        ("[answer]\nshots = 2\n[model]\n", '[answer]\nrecipe = "lora+rag"\nshots = 2\n[model]\n'),
+    ],
+)  # fmt: skip
+def test_one_key_is_set_and_every_other_line_stays(tmp_path, before, after):
+    file = tmp_path / FILE_NAME
+    file.write_text(before)
+    set_key(file, "answer", "recipe", "lora+rag")
+    assert file.read_text() == after
+    assert load_settings(file).answer.recipe == "lora+rag"
+
+
+def test_a_key_that_is_not_valid_changes_nothing(tmp_path):
+    file = tmp_path / FILE_NAME
+    file.write_text(render_settings(Path("docs")))
+    before = file.read_text()
+    with pytest.raises(SettingsError, match=r"answer\.shots"):
+        set_key(file, "answer", "shots", 0)
+    assert file.read_text() == before
+    set_key(file, "answer", "shots", 2)
+    assert load_settings(file).answer.shots == 2

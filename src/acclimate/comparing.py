@@ -48,7 +48,7 @@ def compare_recipes(
     _require_unlearnt(project, wanted, chosen)
     notes = [f"{len(chosen)} of {len(every)} questions were drawn, as asked."] if len(chosen) < len(every) else []
     with closing(AnswerCache(project.folder / ".acclimate" / "comparisons" / "answers.db")) as cache:
-        ring = Ring(chosen, _evidence(project, chosen), cache, progress or Unheard())
+        ring = Ring(chosen, evidence_spans(project, chosen), cache, progress or Unheard())
         setting = Setting(project.folder.resolve().name, split, metric, describe_machine(), tuple(notes))
         return compare(ring, contestants, setting, minutes)
 
@@ -110,7 +110,7 @@ def _prepare(project: Project, recipe: Recipe, adapter: Path | None) -> Callable
     return lambda question: answerer.answer(question.question)
 
 
-def _evidence(project: Project, questions: Sequence[Question]) -> dict[str, tuple[int, int]]:
+def evidence_spans(project: Project, questions: Sequence[Question]) -> dict[str, tuple[int, int]]:
     """Where each question's evidence stands in its document, by question id."""
     if not (project.folder / ".acclimate" / "library.db").exists():
         return {}

@@ -33,12 +33,12 @@ _ALL = Filter()
 Attempt = Callable[[Question], Demonstration | None]
 
 
-def demonstrate(project: Project, recipe: Recipe, where: Filter) -> Demonstrate:
-    """What a few-shot recipe shows, of the documents that `where` leaves.
+def demonstrate(project: Project, recipe: Recipe, where: Filter, shots: int | None = None) -> Demonstrate:
+    """What a few-shot recipe shows, of the documents that `where` leaves: `shots` examples (None: as `[answer]` says).
 
     Raises SettingsError where there are no solved questions, or the model solves none.
     """
-    shots, kept = project.settings.answer.shots, chosen_file(project, recipe)
+    shots, kept = shots or project.settings.answer.shots, chosen_file(project, recipe)
     if recipe.shown == "fixed" and kept.is_file():
         return fixed(_seen(project, read_demonstrations(kept), where))
     solved = _solved(project, where)

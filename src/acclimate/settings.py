@@ -5,6 +5,7 @@ Environment variables override the file: `ACCLIMATE_MODEL__MAX_TOKENS=64` is `[m
 
 from __future__ import annotations
 
+import re
 import tomllib
 from difflib import get_close_matches
 from pathlib import Path
@@ -19,6 +20,7 @@ from acclimate.errors import SettingsError
 from acclimate.types import Language
 
 FILE_NAME = "acclimate.toml"
+_SECTION = re.compile(r"\s*\[[\w.-]+\]\s*(?:#.*)?$")
 
 
 class _Section(BaseModel):
@@ -313,6 +315,33 @@ def render_settings(documents: Path) -> str:
             else:
                 lines.append(f"# {key} = {_toml(field.default)}  # {field.description}")
     return "\n".join(lines) + "\n"
+
+
+def set_key(file: Path, section: str, key: str, value: object) -> None:
+    """Set one key of an `acclimate.toml`; every other line, comments too, stays as it is.
+
+    Raises SettingsError, and changes nothing, where the file would not be valid by then.
+    """
+    lines = file.read_text(encoding="utf-8").splitlines()
+    opens = [place for place, line in enumerate(lines) if _SECTION.match(line)]
+    begins = next((place for place in opens if lines[place].split("]")[0].strip(" [") == section), None)
+    if begins is None:
+        lines += ["", f"[{section}]"]
+        begins = len(lines) - 1
+    ends = next((place for place in opens if place > begins), len(lines))
+    known = re.compile(rf"\s*(#?)\s*{key}\s*=(?:[^#\"']|\"[^\"]*\"|'[^']*')*(#.*)?$")
+    found = [(match, place) for place in range(begins + 1, ends) if (match := known.match(lines[place]))]
+    written = f"{key} = {_toml(value)}"
+    if found:  # a line that sets the key before one that only shows its default
+        match, place = min(found, key=lambda pair: pair[0][1])
+        lines[place] = f"{written}  {match[2]}" if match[2] else written
+    else:
+        lines.insert(begins + 1, written)
+    text = "\n".join(lines) + "\n"
+    make_settings(tomllib.loads(text), origin=str(file))
+    part = file.with_name(file.name + ".part")
+    part.write_text(text, encoding="utf-8")
+    part.replace(file)
 
 
 def _toml(value: object) -> str:

@@ -24,6 +24,7 @@ COMMANDS = {
     "ask": "Answer a question from the documents, with citations.",
     "chat": "Ask one question after another.",
     "questions": "Make, import, review and split the questions to compare on.",
+    "optimise": "Choose instruction and examples by their score on your dev questions.",
     "tune": "Train an adapter on your questions.",
     "compare": "Run recipes over your questions and say which one works.",
     "serve": "Serve an OpenAI-compatible API and a web page.",

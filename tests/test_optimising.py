@@ -1,0 +1,133 @@
+"""Choosing a prompt on the dev split, with a model whose answers depend on the prompt."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from acclimate.cli.main import run
+from acclimate.errors import SettingsError
+from acclimate.evaluation.halving import Budget
+from acclimate.optimising import BASELINE, make_candidates, optimise_recipe
+from acclimate.project import Project
+from acclimate.prompting.recipes import find_recipe
+from acclimate.testing.models import ScriptedEngine
+
+NUMBERS = range(30)
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """Facts about thirty houses; the model answers right only where its instruction says "quoting"."""
+    (tmp_path / "documents").mkdir()
+    rows = []
+    for n in NUMBERS:
+        (tmp_path / "documents" / f"house-{n}.md").write_text(f"# House {n}\n\nHouse {n} has {n + 7} rooms.\n")
+        split = "train" if n < 8 else "dev" if n < 24 else "test"
+        row = {"id": f"h{n}", "question": f"How many rooms has house {n}?", "answers": [f"{n + 7} rooms"]}
+        rows.append(json.dumps(row | {"document": f"house-{n}.md", "evidence": f"{n + 7} rooms", "split": split}))
+    (tmp_path / "questions.jsonl").write_text("\n".join(rows))
+
+    def script(messages):
+        number = int(messages[-1].content.split()[-1].rstrip("?"))
+        well = "quoting" in messages[0].content or len(messages) > 2
+        return f"{number + 7} rooms" if well or number < 4 else "Not in the documents."
+
+    engine = ScriptedEngine(script, 4000)
+    monkeypatch.setattr(Project, "engine", lambda self, recipe=None: engine)
+    with Project.create(tmp_path, tmp_path / "documents") as opened:
+        settings = opened.settings
+        opened.settings = settings.model_copy(
+            update={"retrieval": settings.retrieval.model_copy(update={"method": "text"})}
+        )
+        opened.ingest()
+        opened.scripted = engine
+        yield opened
+
+
+def test_the_better_prompt_is_found_written_and_used(project):
+    done = optimise_recipe(project, "rag", budget=Budget(calls=200))
+    assert done.taken
+    assert done.found.calls <= 200
+    assert done.gain.interval.mean > 0.9
+    assert done.gain.p < 0.01
+    with Project.open(project.folder) as after:
+        assert after.settings.answer.recipe == done.use
+        answerer = after.answerer()
+        answer = answerer.answer("How many rooms has house 20?")
+    assert answer.text == "27 rooms"
+    lines = [json.loads(line) for line in done.trace.read_text().splitlines()]
+    tried = {row["item"] for row in lines if "item" in row}
+    assert tried <= {f"h{n}" for n in range(8, 24)}
+    assert BASELINE in {row["candidate"] for row in lines if "item" in row}
+
+
+def test_the_test_split_is_never_asked(project):
+    asked = []
+    generate = project.scripted.generate
+
+    def listening(messages, *rest, **named):
+        asked.append(messages[-1].content)
+        return generate(messages, *rest, **named)
+
+    project.scripted.generate = listening
+    optimise_recipe(project, "rag", budget=Budget(calls=120))
+    assert asked
+    assert not any(f"house {n}?" in text for text in asked for n in range(24, 30))
+    with pytest.raises(SettingsError, match="'test'"):
+        optimise_recipe(project, "rag", split="test", budget=Budget())
+
+
+def test_a_search_goes_on_where_it_was_stopped(project):
+    calls = []
+
+    def stop(trial, planned):
+        calls.append(trial)
+        if len(calls) == 40:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        optimise_recipe(project, "rag", budget=Budget(calls=150), on_trial=stop)
+    done = optimise_recipe(
+        project, "rag", budget=Budget(calls=150), on_trial=lambda trial, planned: calls.append(trial)
+    )
+    assert len({(one.candidate, one.item) for one in calls}) == len(calls) == done.found.calls
+
+
+def test_a_gain_that_may_be_luck_is_not_taken_and_the_users_wording_is_a_variant(project):
+    own = project.folder / "templates"
+    own.mkdir()
+    (own / "rag.txt").write_text("--- system\nquoting\n--- user\n{{passages}}\n{{question}}")
+    (own / "rag.mine.txt").write_text("--- system\nplain\n--- user\n{{passages}}\n{{question}}")
+    names = [one.name for one in make_candidates(project, find_recipe("rag"))[0]]
+    assert names[0] == BASELINE
+    assert "rag.mine, no examples" in names
+    assert "rag, no examples" not in names
+    done = optimise_recipe(project, "rag", budget=Budget(calls=200))
+    assert (done.taken, done.gain, done.use, done.written) == (False, None, "rag", ())
+    assert "recipe =" not in [line for line in project.file.read_text().splitlines() if not line.startswith("#")]
+
+
+def test_nothing_is_lost_of_a_template_that_is_replaced(project):
+    own = project.folder / "templates"
+    own.mkdir()
+    (own / "rag.txt").write_text("--- system\nplain\n--- user\n{{passages}}\n{{question}}")
+    (own / "rag.aaa.txt").write_text("--- system\nquoting well\n--- user\n{{passages}}\n{{question}}")
+    project.settings = project.settings.model_copy()
+    questions = [replace(one, split="other") if one.split == "train" else one for one in project.questions()]
+    project.questions = lambda: questions
+    done = optimise_recipe(project, "rag", budget=Budget(calls=200))
+    assert done.taken
+    assert "no train questions" in done.notes[0]
+    assert "plain" in (own / "rag.before.txt").read_text()
+    assert "quoting" in (own / "rag.txt").read_text()
+
+
+def test_the_command_names_what_is_missing(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "docs").mkdir()
+    assert run(["init", "docs"]) == 0
+    assert run(["optimise", "--split", "test"]) == 2
+    assert "Choose on dev" in capsys.readouterr().err
+    assert run(["optimise", "--calls", "9"]) == 2
+    assert "no question of the split 'dev'" in capsys.readouterr().err
