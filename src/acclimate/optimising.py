@@ -1,8 +1,8 @@
 """Choosing a recipe's instruction and examples by their score on the project's dev questions.
 
 Candidates are instruction variants (`templates/NAME.*.txt`, shipped or the user's own) times examples: none, the
-nearest, and sets that the model solved by itself. Successive halving tells them apart within a budget. The test split is
-never touched: it is what `acclimate compare` judges the winner by.
+nearest, and sets that the model solved by itself. Successive halving tells them apart within a budget. The test split
+is never touched: it is what `acclimate compare` judges the winner by.
 """
 
 from __future__ import annotations
