@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import shutil
 import statistics
 import subprocess
 import sys
@@ -214,13 +215,13 @@ def _joined(found: dict[str, dict[str, Any]]) -> dict[str, Any]:
     return row | {"peer": {"name": "llamaindex", **peer}, "ratio": ratio}
 
 
+def copy_documents(data: Path, folder: Path) -> None:
+    """The documents of a domain set as those of a project in `folder`."""
+    shutil.copytree(data / "documents", folder / "documents")
+
+
 def _ours(folder: Path, options: argparse.Namespace) -> list[str]:
-    (folder / "documents").mkdir()
-    for file in (options.data / "documents").rglob("*"):
-        if file.is_file():
-            target = folder / "documents" / file.relative_to(options.data / "documents")
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(file.read_bytes())
+    copy_documents(options.data, folder)
     with Project.create(folder, Path("documents")) as project:
         project.ingest()
     if options.engine == "scripted":

@@ -204,6 +204,15 @@ class TestLabels:
         assert http.put("/v1/questions/1", json=review("x"), headers=site.manage).status_code == 404
         assert SECRET in http.get("/v1/questions", headers=site.hr).text
 
+    def test_an_adapter_may_know_what_labelled_documents_say(self, http, site):
+        folder = site.folder / ".acclimate" / "adapters" / "lora"
+        folder.mkdir(parents=True)
+        (folder / "adapter_config.json").write_text("{}")
+        for key in (site.ask, site.manage, site.hr):
+            assert "lora" not in {row["id"] for row in http.get("/v1/models", headers=key).json()["data"]}
+            refused = http.post("/v1/chat/completions", json=asked("x") | {"model": "lora"}, headers=key)
+            assert (refused.status_code, refused.json()["error"]["code"]) == (403, "label_missing")
+
     def test_reports_tell_of_every_document(self, http, site):
         folder = site.folder / ".acclimate" / "comparisons"
         folder.mkdir(exist_ok=True)

@@ -16,6 +16,7 @@ from acclimate.testing.models import ScriptedEngine
 QUESTION = [{"role": "user", "content": "What does Fjell 9 weigh?"}]
 TEXT = "117 kg [1]\n\n[1] pump.md: “The pump Fjell 9 weighs 117 kg.”"
 EMBEDDER = "all-minilm-l6-v2"
+ROOT = Path(__file__).parents[2]
 JS = Path(__file__).parent / "js"
 
 
@@ -182,6 +183,17 @@ def test_openais_javascript_client(url, key):
         "tools": ["BadRequestError", 400, "unsupported", "tools"],
         "key": ["AuthenticationError", 401, "invalid_api_key", None],
     }
+
+
+def test_llamaindex(url, key):
+    """Its packages do not install beside ours, so they run in the environment of the benchmarks' peers."""
+    python = ROOT / ".venv-peers" / "bin" / "python"
+    if not python.exists():
+        pytest.skip("scripts/bench --setup makes the peers' environment")
+    command = [str(python), str(ROOT / "benchmarks" / "peers" / "llamaindex_client.py"), url.removesuffix("/v1"), key]
+    done = subprocess.run([*command, EMBEDDER], capture_output=True, text=True, check=False, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout.splitlines()[-1]) == {"whole": TEXT, "streamed": TEXT, "dimensions": [64, 64]}
 
 
 def test_langchain(url, key):
