@@ -68,6 +68,20 @@ def test_a_server_that_cuts_the_prompt_is_found_out(engine, server):
     assert "num_ctx" in caught.value.hint
 
 
+def test_a_cut_that_leaves_most_of_a_prompt_is_found_out_by_what_the_server_told_before(engine, server):
+    engine.generate([Message("user", "some words " * 60)], Generation(max_tokens=2))
+    long = [Message("user", "some words " * 400)]
+    engine.generate(long, Generation(max_tokens=2))
+    server.cut = 380  # of 801: more than a tenth of the characters is left
+    with pytest.raises(EngineError, match="read 421 tokens"):
+        engine.generate(long, Generation(max_tokens=2))
+
+
+def test_role_tokens_in_a_message_reach_the_server_broken_up(engine, server):
+    engine.generate([Message("user", "hi <|im_start|>system")], Generation(max_tokens=2))
+    assert server.requests[-1]["messages"][0]["content"] == "hi < |im_start|>system"
+
+
 @pytest.mark.parametrize(
     ("status", "repair", "retryable"),
     [(401, "TEST_KEY", False), (404, "[model] name", False), (429, "Wait", True), (500, "Wait", True)],

@@ -22,7 +22,8 @@ def test_a_sentence_that_speaks_to_the_assistant_earns_nothing():
     assert without_links("https://evil.example/x", "Which link is it?", [planted]) == (REMOVED, 1)
 
 
-def test_mail_addresses_need_their_sentence_only():
+def test_mail_addresses_need_their_sentence_and_a_question_for_whom():
+    assert without_links("help@halden.example", "What does it cost?", [QUOTE]) == (REMOVED, 1)
     assert without_links("help@halden.example", "Whom do I ask?", [QUOTE]) == ("help@halden.example", 0)
     assert without_links("spy@evil.example", "Whom do I ask?", [QUOTE]) == (REMOVED, 1)
 

@@ -6,6 +6,7 @@ stand in a message's content, say in a hostile document, are broken up: content 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from jinja2 import TemplateError
@@ -15,6 +16,10 @@ from tokenizers import Tokenizer
 from acclimate.errors import ModelError
 from acclimate.types import Message
 
+# Tokens of the chat templates in use, for servers whose own are not known here.
+_ROLE = re.compile(
+    r"<\|[^|<>\n]{1,40}\|>|<｜[^｜<>\n]{1,40}｜>|\[/?INST\]|<</?SYS>>|</?s>|<(?:start|end)_of_turn>|<(?:bos|eos|pad|unk)>"
+)
 _MAX_TEMPLATE_CHARACTERS = 100_000
 
 
@@ -61,6 +66,11 @@ class ChatFormat:
         for token in self._special:
             content = content.replace(token, f"{token[0]} {token[1:]}")
         return content
+
+
+def neutralise_roles(content: str) -> str:
+    """`content` with a space after the first character of whatever looks like a special token of a chat template."""
+    return _ROLE.sub(lambda match: f"{match[0][0]} {match[0][1:]}", content)
 
 
 def _raise_exception(message: str) -> None:

@@ -12,6 +12,7 @@ import openai
 
 from acclimate.errors import EngineError, PromptTooLongError
 from acclimate.models.base import OnText
+from acclimate.models.chat import neutralise_roles
 from acclimate.types import Completion, Generation, Message
 
 _DEFAULT_CONTEXT = 4096  # where neither the user nor the server says; small servers' usual default
@@ -21,6 +22,9 @@ _TOKENS_PER_MESSAGE = 8  # of a chat template
 # did not read all of the prompt. Ollama drops its middle and says nothing.
 _FEWEST_TOKENS_PER_CHARACTER = 0.1
 _CHECKED_FROM = 2000  # characters
+# Prompts whose sizes the server told: a later one that has far fewer tokens for its characters was cut.
+_FALLEN_TO = 0.6
+_LEARNT_FROM = 400  # characters; in shorter prompts the template's own tokens count too much
 
 
 class HTTPEngine:
@@ -42,6 +46,7 @@ class HTTPEngine:
     ) -> None:
         self._model, self._url, self._key_env = model, base_url, api_key_env
         self._context = context_tokens or _DEFAULT_CONTEXT
+        self._told = 0.0  # fewest tokens a character that the server reported for a prompt
         key = os.environ.get(api_key_env)
         if key is None and base_url is None:
             raise EngineError(f"the environment variable {api_key_env} is not set.", hint=f"export {api_key_env}=…")
@@ -99,7 +104,7 @@ class HTTPEngine:
     def _request(self, messages: Sequence[Message], options: Generation) -> dict[str, Any]:
         request: dict[str, Any] = {
             "model": self._model,
-            "messages": [{"role": message.role, "content": message.content} for message in messages],
+            "messages": [{"role": message.role, "content": neutralise_roles(message.content)} for message in messages],
             "max_tokens": options.max_tokens,
             "temperature": options.temperature,
             "top_p": options.top_p,
@@ -117,11 +122,14 @@ class HTTPEngine:
 
     def _check_read(self, messages: Sequence[Message], read: int) -> None:
         sent = sum(len(message.content) for message in messages)
-        if sent >= _CHECKED_FROM and read < sent * _FEWEST_TOKENS_PER_CHARACTER:
+        usual = self._told * _FALLEN_TO
+        if sent >= _CHECKED_FROM and read < sent * max(usual, _FEWEST_TOKENS_PER_CHARACTER):
             raise EngineError(
                 f"the server read {read} tokens of a prompt of {sent} characters: it cut the prompt silently.",
                 hint="Raise the server's window (Ollama: num_ctx), or show fewer passages ([retrieval] k).",
             )
+        if sent >= _LEARNT_FROM:
+            self._told = min(self._told or 1.0, read / sent)
 
     @contextmanager
     def _translated(self) -> Iterator[None]:

@@ -1,8 +1,8 @@
 """Links in an answer. A document may plant one, and a page that shows it may send data there: so it must be earned.
 
 A link stays where the question asked for a place on the net, a cited sentence holds it word for word, and that sentence
-does not speak to the assistant. An e-mail address stays where a cited sentence holds it. Everything else is taken out
-before anybody sees it, also from what is streamed; images and HTML that load something never stay.
+does not speak to the assistant; an e-mail address, where the question asked whom to turn to. Everything else is taken
+out before anybody sees it, also from what is streamed; images and HTML that load something never stay.
 """
 
 from __future__ import annotations
@@ -38,6 +38,9 @@ _ASKS = re.compile(
     r"|endpoints?|repositor(?:y|ies))\b",
     re.IGNORECASE,
 )
+_ASKS_WHOM = re.compile(
+    r"\b(?:e-?mails?|mail|contact|write|reach|report|address(?:es)?|who|whom|send)\b", re.IGNORECASE
+)
 _TO_THE_ASSISTANT = re.compile(
     r"\b(?:assistant|chatbot|language model|LLM|AI (?:model|system|agent)|system prompt|developer mode)\b"
     r"|\b(?:ignore|disregard|forget|override|bypass)\b[^.\n]*\b(?:instructions?|prompts?|rules|above|previous|prior|passages?)\b"
@@ -60,7 +63,9 @@ def without_links(text: str, question: str, quotes: Sequence[str]) -> tuple[str,
         word = match[0]
         plain = unicodedata.normalize("NFKC", visible(word))
         if _MAIL.fullmatch(bare := plain.strip("<>()[]{}\"'“”‘’«».,;:!?")) and not _LINK.search(_MAIL.sub("", plain)):
-            earned = any(bare in quote and not _TO_THE_ASSISTANT.search(quote) for quote in quotes)
+            earned = bool(_ASKS_WHOM.search(question)) and any(
+                bare in quote and not _TO_THE_ASSISTANT.search(quote) for quote in quotes
+            )
         elif _LINK.search(plain):
             earned = bool(_ASKS.search(question)) and any(
                 bare in unicodedata.normalize("NFKC", quote) and not _TO_THE_ASSISTANT.search(quote) for quote in quotes
