@@ -4,9 +4,10 @@
                                  [--seconds N] [--peer llamaindex]
 
 `--engine scripted` writes 20 words, one each 50 ms, for every client at once: what is left of the time is the server's
-own. Overhead is a client's time less what the server says the answer took and waited (`acclimate.timings`). `--seconds`
-soaks at the last number of clients instead, with a document replaced every ten seconds. The peer is LlamaIndex behind
-FastAPI over llama.cpp with the same model file, documents, questions and number of passages, in the same run.
+own. Overhead is a client's time less what the server says the answer took and waited (`acclimate.timings`), and
+`cpu_ms_per_answer` what the server computed for one. `--seconds` soaks at the last number of clients instead, with a
+document replaced every ten seconds. The peer is LlamaIndex behind FastAPI over llama.cpp with the same model file,
+documents, questions and number of passages, in the same run.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import shutil
 import statistics
 import subprocess
@@ -139,6 +141,12 @@ def running(command: list[str], folder: Path) -> Iterator[tuple[str, int]]:
         process.wait()
 
 
+def cpu_s(pid: int) -> float:
+    """Seconds of the cores that a process has used: what holds beside other work, when a clock tells little."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def resident_mb(pid: int) -> float:
     """Memory of a process, in MB."""
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * 4096 / 1e6
@@ -196,10 +204,12 @@ def main() -> None:
         for clients in [] if options.seconds else counts:
             found = {}
             for name, command in servers.items():
-                with running(command, folder) as (address, _):
+                with running(command, folder) as (address, pid):
                     asyncio.run(load(address, questions[:1], 1, 0, 1))  # warm
+                    before = cpu_s(pid)
                     seen, took = asyncio.run(load(address, questions, clients, 0, max(options.answers, clients)))
-                    found[name] = figures(seen, clients, took)
+                    used = round((cpu_s(pid) - before) * 1000 / max(1, len(seen.total)), 1)
+                    found[name] = figures(seen, clients, took) | {"cpu_ms_per_answer": used}
             rows.append(_joined(found))
             emit(rows[-1])
     emit({"benchmark": "serving", "engine": options.engine, "levels": rows, **rows[-1], "machine": machine()})
