@@ -16,6 +16,7 @@ from acclimate.evaluation.cache import AnswerCache
 from acclimate.evaluation.compare import Contestant, Progress, Ring, Setting, Unheard, compare, shuffled
 from acclimate.evaluation.comparison import Comparison, Metric
 from acclimate.evaluation.machine import describe_machine
+from acclimate.models.adapters import weights_file
 from acclimate.prompting.recipes import Recipe, find_recipe
 from acclimate.prompting.templates import load_template
 from acclimate.questioning import find_leaks
@@ -76,7 +77,7 @@ def _contestant(project: Project, recipe: Recipe) -> Contestant:
         "template": load_template(recipe.template, project.folder / "templates").fingerprint,
         "model": model.model_dump(mode="json", exclude={"adapter", "prompt_price", "answer_price"}),
         "weights": "" if model.engine == "openai" else project.local_model(model.name, "language").sha256,
-        "adapter": _sha256(adapter / "adapter_model.safetensors") if adapter else "",
+        "adapter": _sha256(weights_file(adapter)) if adapter else "",
     }
     prepare_s, folders = 0.0, [adapter] if adapter and recipe.adapter else []
     if recipe.reads:

@@ -20,6 +20,7 @@ from acclimate.indexes.filters import Filter, parse_rules
 from acclimate.indexes.library import Library
 from acclimate.indexes.stores import Server, open_indexes
 from acclimate.ingest import IngestReport, Progress
+from acclimate.models.adapters import is_tuned, require_base, served_by
 from acclimate.models.base import Engine, OnText
 from acclimate.models.catalogue import Kind
 from acclimate.models.store import LocalModel, OnBytes, cache_folder, locate
@@ -155,6 +156,11 @@ class Project:
     def _load_engine(self, adapter: Path | None) -> Engine:
         chosen = self.settings.model
         if chosen.engine == "openai":
+            if adapter is not None:
+                raise SettingsError(
+                    f"the adapter '{adapter.name}' cannot be worn by a model behind a server.",
+                    hint="Load it into the server and name it as the model, or use another [model] engine.",
+                )
             from acclimate.models.http import HTTPEngine
 
             return HTTPEngine(
@@ -165,7 +171,10 @@ class Project:
                 timeout_s=chosen.timeout_s,
             )
         model = self.local_model(chosen.name, "language")
-        if chosen.engine == "transformers":
+        if adapter is not None:
+            require_base(adapter, model.name)
+        # Virtual tokens can be put before a prompt by that engine only.
+        if chosen.engine == "transformers" or (adapter is not None and served_by(adapter) == "transformers"):
             from acclimate.models.transformers import TransformersEngine
 
             return TransformersEngine(model.weights, adapter=adapter, context_tokens=chosen.context_tokens)
@@ -189,7 +198,7 @@ class Project:
         chosen = self.settings.model
         if recipe.adapter:
             folder = self.folder / ".acclimate" / "adapters" / recipe.adapter_name
-            if not (folder / "adapter_config.json").is_file():
+            if not is_tuned(folder):
                 raise SettingsError(
                     f"the recipe '{recipe.name}' needs the adapter '{recipe.adapter_name}', which is not trained yet.",
                     hint=f"acclimate tune {recipe.adapter_name}",
@@ -199,7 +208,7 @@ class Project:
             return None
         if chosen.adapter != "auto":
             folder = self.folder / chosen.adapter
-            if not (folder / "adapter_config.json").is_file():
+            if not is_tuned(folder):
                 raise SettingsError(f"'model.adapter' = '{chosen.adapter}': {folder} is no PEFT adapter folder.")
             return folder
         shipped = _SHIPPED_ADAPTERS.get(chosen.name)

@@ -25,10 +25,12 @@ from tokenizers import Tokenizer
 from tokenizers.decoders import DecodeStream
 
 from acclimate.errors import EngineError, ModelError, PromptTooLongError
+from acclimate.models.adapters import layers_of, served_by, weights_file
 from acclimate.models.base import OnText
 from acclimate.models.chat import ChatFormat
 from acclimate.models.gguf import ModelInfo, read_info, read_tokenizer
 from acclimate.models.grammar import grammar
+from acclimate.models.graph import extend
 from acclimate.models.merge import needs_rewrite, rewrite
 from acclimate.types import Completion, Generation, Message
 
@@ -38,7 +40,7 @@ _PROPERTIES = {"ATTENTION_BACKEND": "SDPA"}
 
 
 class OpenVINOEngine:
-    """A GGUF chat model, optionally with a PEFT LoRA folder merged in.
+    """A GGUF chat model, optionally with a tuned folder merged in, or a bottleneck adapter put into its graph.
 
     `cache` holds what is derived from the model; `sha256` is the model file's, read from the file where None;
     `context_tokens` narrows the model's own window. Raises ModelError where the model or adapter cannot be used.
@@ -184,6 +186,11 @@ def build(model: Path, cache: Path, adapter: Path | None = None, sha256: str | N
     """The folder in `cache` with the IR, tokenizer and facts of `model` with `adapter`; built where it is not there."""
     if not model.is_file():
         raise ModelError(f"there is no model file {model}.", hint="acclimate models fetch")
+    if adapter is not None and served_by(adapter) == "transformers":
+        raise ModelError(
+            f"{adapter.name} puts virtual tokens before the prompt, which this engine cannot.",
+            hint='Use [model] engine = "transformers".',
+        )
     folder = cache / _key(sha256 or _sha256(model), adapter)
     if (folder / "info.json").is_file():
         return folder
@@ -217,6 +224,9 @@ def _build(model: Path, adapter: Path | None, part: Path) -> None:
             hint='Serve it elsewhere and use [model] engine = "openai", or engine = "transformers".',
         ) from error
     source.unlink()
+    for layer in layers_of(adapter) if adapter else []:
+        if served_by(layer) == "graph":
+            extend(part, layer)
     tokenizer.save(str(part / "tokenizer.json"))
     _write_info(part, info)
 
@@ -233,8 +243,9 @@ def _load(folder: Path) -> genai.LLMPipeline:
 
 def _key(sha256: str, adapter: Path | None) -> str:
     parts = [str(_FORMAT), genai.get_version(), sha256]
-    if adapter is not None:
-        parts += [_sha256(adapter / name) for name in ("adapter_config.json", "adapter_model.safetensors")]
+    for layer in layers_of(adapter) if adapter is not None else []:
+        config = layer / "adapter_config.json"
+        parts += [_sha256(file) for file in (config, weights_file(layer)) if file.exists() or file != config]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:24]
 
 

@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import threading
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from tokenizers import Tokenizer
 from tokenizers.decoders import DecodeStream
 
 from acclimate.errors import EngineError, MissingExtraError, ModelError, PromptTooLongError
+from acclimate.models.adapters import layers_of, require_keys, served_by
 from acclimate.models.base import OnText
 from acclimate.models.chat import ChatFormat
 from acclimate.models.gguf import read_info, read_tokenizer
 from acclimate.models.grammar import grammar
 from acclimate.types import Completion, Generation, Message
 
+if TYPE_CHECKING:  # needs PyTorch
+    from acclimate.models.virtual import Virtual
+
 
 class TransformersEngine:
-    """A GGUF file, or a folder with safetensors, config.json and tokenizer; optionally with a PEFT adapter folder.
+    """A GGUF file, or a folder with safetensors, config.json and tokenizer; optionally with a tuned folder.
 
     `device` None is the GPU where there is one, else the CPU; weights are bfloat16 on both, or float32 with `precise`.
     """
@@ -46,15 +51,40 @@ class TransformersEngine:
         folder = model.parent if model.is_file() else model
         dtype = torch.float32 if precise else torch.bfloat16
         self._model: Any = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, **where)
-        if adapter is not None:
-            import peft
-
-            self._model = peft.PeftModel.from_pretrained(self._model, str(adapter)).merge_and_unload()
+        self._virtual: Virtual | None = None
+        for layer in layers_of(adapter) if adapter is not None else []:
+            self._wear(layer)
         self._model.to(self._device).eval()
         self._chat, self._stop_ids, own = _read_gguf(model) if gguf else _read_folder(folder, self._model)
         self._context = min(context_tokens or own, own)
         self._name = model.stem + (f"+{adapter.name}" if adapter else "")
         self._lock = threading.Lock()
+
+    def _wear(self, adapter: Path) -> None:
+        """Merge an adapter where it can be, else leave its layers in place, or keep its virtual tokens."""
+        if (whole := adapter / "model.safetensors").is_file():
+            from safetensors.torch import load_file
+
+            require_keys(adapter, {name for name, _ in self._model.named_parameters()})
+            self._model.load_state_dict(load_file(whole), strict=False)  # a tied head is not in it
+            return
+        import peft
+
+        import acclimate.models.peft_tuners  # noqa: F401 -- makes them known to PEFT
+        from acclimate.models.virtual import Virtual, read_virtual
+
+        dtype = next(self._model.parameters()).dtype
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # PEFT only warns of missing keys; the next line refuses them
+            worn = peft.PeftModel.from_pretrained(self._model, str(adapter), autocast_adapter_dtype=False)
+        wanted = peft.get_peft_model_state_dict(worn, save_embedding_layers=False)
+        require_keys(adapter, set(wanted))
+        if served_by(adapter) == "merged":
+            self._model = worn.merge_and_unload()
+            return
+        with self._torch.inference_mode():
+            found = read_virtual(worn.to(self._device, dtype).eval())
+        self._virtual, self._model = found, worn.get_base_model()
 
     @property
     def name(self) -> str:
@@ -115,11 +145,11 @@ class TransformersEngine:
             generator.manual_seed(options.seed)
         else:
             generator.seed()
-        step, cache = torch.tensor([ids], device=self._device), None
+        inputs = self._first_inputs(torch.tensor([ids], device=self._device))
         held = self._constraint(options) if options.schema else None
         for _ in range(options.max_tokens):
-            output = self._model(input_ids=step, past_key_values=cache, use_cache=True, logits_to_keep=1)
-            cache, logits = output.past_key_values, output.logits[0, -1].float()
+            output = self._model(**inputs, use_cache=True, logits_to_keep=1)
+            logits = output.logits[0, -1].float()
             if held is not None:
                 logits = held.mask(logits)
             token = int(logits.argmax()) if options.temperature == 0 else _sample(torch, logits, options, generator)
@@ -127,6 +157,14 @@ class TransformersEngine:
                 held.take(token)
             yield token
             step = torch.tensor([[token]], device=self._device)
+            inputs = {"input_ids": step, "past_key_values": output.past_key_values}
+
+    def _first_inputs(self, ids: Any) -> dict[str, Any]:
+        if self._virtual is None:
+            return {"input_ids": ids}
+        from acclimate.models.virtual import first_inputs
+
+        return first_inputs(self._model, ids, self._virtual)
 
     def _constraint(self, options: Generation) -> _Constraint:
         return _Constraint(self._chat.tokenizer, min(self._stop_ids), grammar(options.schema, options.max_tokens))

@@ -20,7 +20,10 @@ _TOKENS = 1500  # of one packed sequence, where cases share their beginning
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A prompt and the answer to learn; `question` is the id of the question that it was made from."""
+    """A prompt and the answer to learn; `question` is the id of the question that it was made from.
+
+    Without messages the answer is raw text, learnt as it stands from its second token on.
+    """
 
     messages: tuple[Message, ...]
     answer: str
@@ -60,6 +63,9 @@ def encode(case: Case, chat: ChatFormat) -> Example:
         raise SettingsError(
             f"the question '{case.question}' has an empty answer.", hint="Give it one, or leave it out."
         )
+    if not case.messages:
+        raw = chat.tokenizer.encode(case.answer, add_special_tokens=False).ids
+        return Example((raw[0],), tuple(raw[1:]))
     prompt = chat.encode(case.messages)
     answer = chat.tokenizer.encode(case.answer, add_special_tokens=False).ids
     whole = chat.encode([*case.messages, Message("assistant", case.answer)])
@@ -86,6 +92,11 @@ class CaseSampler:
                     f"the question '{case.question}' has {length} tokens with its passages; {max_tokens} fit.",
                     hint="Lower [retrieval] k or [chunking] max_tokens.",
                 )
+
+    @property
+    def answer_tokens(self) -> int:
+        """Tokens to learn in all cases."""
+        return sum(len(example.answer) for example in self._examples)
 
     def __call__(self, rng: random.Random) -> Packed:
         """A sequence; equal random states draw equal ones."""

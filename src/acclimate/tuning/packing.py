@@ -45,6 +45,15 @@ class Packed:
     branches: torch.Tensor
     labels: torch.Tensor
 
+    @property
+    def answers(self) -> int:
+        """How many tokens are learnt."""
+        return int((self.labels != IGNORED).sum())
+
+    def to(self, device: torch.device) -> Packed:
+        """The same on a device."""
+        return Packed(*(one.to(device) for one in (self.tokens, self.positions, self.branches, self.labels)))
+
     def mask(self) -> torch.Tensor:
         """[L, L] bool: whether the row's token sees the column's."""
         length = len(self.tokens)

@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 import transformers
+from torch import nn
 from transformers import AutoModelForCausalLM
 
 from acclimate.errors import ModelError
 from acclimate.models.chat import ChatFormat
 from acclimate.models.gguf import read_info, read_tokenizer
+from acclimate.models.virtual import first_inputs
+from acclimate.tuning.attached import Attached
 from acclimate.tuning.cases import Case, CaseSampler
 from acclimate.tuning.curve import loss_curve
-from acclimate.tuning.lora import load_adapter
-from acclimate.tuning.trainer import OnStep, Trainer, TrainSettings
+from acclimate.tuning.forgetting import Forgetting, measure
+from acclimate.tuning.lora import merge_adapter, targets
+from acclimate.tuning.methods import METHODS, Method, Plan, make_plan
+from acclimate.tuning.trainer import OnStep, Score, Trainer, TrainSettings
 from acclimate.types import Message
 
 _DEV = 12  # cases whose loss is watched
@@ -37,74 +43,124 @@ class Trained:
     loss_before: float
     loss_after: float
     settings: TrainSettings
+    plan: Plan
+    forgetting: Forgetting
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What to train: a GGUF file by its path and its model's name, cases to learn and to watch, and where to work.
+
+    `start` is an adapter to begin with: gone on from by the method that made it ("lora"), else merged into the weights
+    below and kept as `under/` beside what is trained. `rate` None: by the method.
+    """
+
+    model: Path
+    base: str
+    cases: Sequence[Case]
+    dev: Sequence[Case]
+    folder: Path
+    method: Method = METHODS["lora"]
+    start: Path | None = None
+    rate: float | None = None
 
 
 def train(
-    model: Path,
-    base: str,
-    cases: Sequence[Case],
-    dev: Sequence[Case],
-    folder: Path,
-    settings: TrainSettings,
-    *,
-    start: Path | None = None,
-    on_step: OnStep | None = None,
+    job: Job, settings: TrainSettings, *, on_step: OnStep | None = None, score: Score | None = None
 ) -> tuple[Trained, Trainer]:
-    """Train a LoRA for the GGUF file `model` on `cases`, watching `dev`, in `folder`; it goes on where it was stopped.
+    """Train on `job`; it goes on where it was stopped.
 
-    `start` is an adapter of the same shape to go on from. Raises ModelError where the model cannot be trained, and
-    SettingsError for cases that cannot be learnt.
+    Raises ModelError where the model cannot be trained, and SettingsError for cases that cannot be learnt.
     """
-    if model.suffix != ".gguf":
-        raise ModelError(
-            f"{model.name} is no GGUF file; only those can be tuned yet.", hint="Use the GGUF of the model."
-        )
-    info = read_info(model)
-    chat = ChatFormat(read_tokenizer(model), info.chat_template, info.bos)
-    sampler = CaseSampler(cases, chat, info.context_tokens)
-    watched = CaseSampler(dev[:: max(1, len(dev) // _DEV)][:_DEV], chat, info.context_tokens).all()
-    notes: Any = transformers.utils.logging
-    notes.set_verbosity_error()  # its notes on loading are not for users
-    notes.disable_progress_bar()
-    network = AutoModelForCausalLM.from_pretrained(
-        model.parent, gguf_file=model.name, dtype=torch.bfloat16, attn_implementation="sdpa"
-    )
-    trainer = Trainer(network, base, folder, settings)
-    if start is not None and not trainer.step:
-        load_adapter(network, start)
-    trainer.run(sampler, watched, on_step)
-    load_adapter(network, folder / "adapter")  # the best state, which need not be the last
-    losses = [row["dev_loss"] for row in _log(folder) if "dev_loss" in row]
+    chat, context = read_chat(job.model)
+    sampler = CaseSampler(job.cases, chat, context)
+    watched = CaseSampler(job.dev[:: max(1, len(job.dev) // _DEV)][:_DEV], chat, context).all()
+    network = load_network(job.model)
+    before = measure(network, chat)
+    goes_on = job.start is not None and job.method.name == "lora"
+    plan = _plan(job, network, sampler.answer_tokens, goes_on=goes_on)
+    if job.start is not None and not goes_on:
+        merge_adapter(network, job.start)
+    settings = replace(settings, r=plan.size, alpha=plan.alpha, learning_rate=plan.rate)
+    trainer = Trainer(network, job.base, job.folder, settings, job.method)
+    if job.start is not None and goes_on and not trainer.step:
+        trainer.start_from(job.start)
+    trainer.run(sampler, watched, on_step, score)
+    best = job.folder / "adapter"
+    trainer.world.agree(0.0)  # every process waits until the first has saved
+    trainer.attached.load(best)  # the best state, which need not be the last
+    losses = [row["dev_loss"] for row in _log(job.folder) if "dev_loss" in row]
     done = Trained(
-        folder=folder / "adapter",
-        base=base,
-        cases=len(cases),
+        folder=best,
+        base=job.base,
+        cases=len(job.cases),
         steps=trainer.step,
         seconds=trainer.seconds,
         parameters=sum(parameter.numel() for parameter in trainer.parameters),
         loss_before=losses[0],
         loss_after=min(losses),
         settings=settings,
+        plan=plan,
+        forgetting=Forgetting(before, measure(network, chat, trainer.attached.virtual())),
     )
-    (done.folder / "training.json").write_text(json.dumps(asdict(done), default=str, indent=2) + "\n", encoding="utf-8")
-    (done.folder / "loss.svg").write_text(loss_curve(_log(folder)), encoding="utf-8")
+    if not trainer.world.rank:
+        _write_record(done, job)
     return done, trainer
 
 
-def greedy(trainer: Trainer, model: Path, messages: Sequence[Message], max_tokens: int) -> str:
-    """What the trained network itself answers, to hold the served adapter to."""
+def _write_record(done: Trained, job: Job) -> None:
+    record = json.dumps(asdict(done), default=str, indent=2)
+    (done.folder / "training.json").write_text(record + "\n", encoding="utf-8")
+    (done.folder / "loss.svg").write_text(loss_curve(_log(job.folder)), encoding="utf-8")
+    if job.start is not None and job.method.name != "lora" and job.method.code != "full":
+        shutil.copytree(job.start, done.folder / "under", dirs_exist_ok=True)
+
+
+def _plan(job: Job, network: nn.Module, tokens: int, *, goes_on: bool) -> Plan:
+    per_rank = sum(layer.in_features + layer.out_features for _, layer in targets(network))
+    start = None
+    if goes_on and job.start is not None:
+        config = json.loads((job.start / "adapter_config.json").read_text(encoding="utf-8"))
+        start = (int(config["r"]), float(config["lora_alpha"]))
+    return make_plan(job.method, per_rank, tokens, start=start, rate=job.rate)
+
+
+def read_chat(model: Path) -> tuple[ChatFormat, int]:
+    """A GGUF file's chat format and its window in tokens. Raises ModelError for another file."""
+    if model.suffix != ".gguf":
+        raise ModelError(
+            f"{model.name} is no GGUF file; only those can be tuned yet.", hint="Use the GGUF of the model."
+        )
     info = read_info(model)
-    chat = ChatFormat(read_tokenizer(model), info.chat_template, info.bos)
-    step, cache = torch.tensor([chat.encode(messages)]), None
+    return ChatFormat(read_tokenizer(model), info.chat_template, info.bos), info.context_tokens
+
+
+def load_network(model: Path, dtype: torch.dtype = torch.bfloat16) -> nn.Module:
+    """The network of a GGUF file, its weights dequantised."""
+    notes: Any = transformers.utils.logging
+    notes.set_verbosity_error()  # its notes on loading are not for users
+    notes.disable_progress_bar()
+    network: nn.Module = AutoModelForCausalLM.from_pretrained(model.parent, gguf_file=model.name, dtype=dtype)
+    return network.eval()
+
+
+def greedy(attached: Attached, model: Path, messages: Sequence[Message], max_tokens: int) -> str:
+    """What the trained network itself answers, to hold the served adapter to."""
+    chat, _ = read_chat(model)
+    network: Any = attached.network
+    stop_ids = read_info(model).stop_ids
+    device = next(network.parameters()).device
     written: list[int] = []
     with torch.inference_mode():
+        inputs = first_inputs(network, torch.tensor([chat.encode(messages)], device=device), attached.virtual())
         while len(written) < max_tokens:
-            output = trainer.model(input_ids=step, past_key_values=cache, use_cache=True, logits_to_keep=1)
-            cache, token = output.past_key_values, int(output.logits[0, -1].argmax())
-            if token in info.stop_ids:
+            output = network(**inputs, use_cache=True, logits_to_keep=1)
+            token = int(output.logits[0, -1].argmax())
+            if token in stop_ids:
                 break
             written.append(token)
-            step = torch.tensor([[token]])
+            step = torch.tensor([[token]], device=device)
+            inputs = {"input_ids": step, "past_key_values": output.past_key_values}
     text: str = chat.tokenizer.decode(written, skip_special_tokens=True)
     return text
 

@@ -1,4 +1,4 @@
-"""A small training loop for adapters: packed sequences, logits only where labels are, resumable at any moment."""
+"""A small training loop: packed sequences, float32 masters of what is trained, exactly resumable at any moment."""
 
 from __future__ import annotations
 
@@ -16,26 +16,36 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from acclimate.tuning.lora import attach, save_adapter
-from acclimate.tuning.packing import IGNORED, Packed
+from acclimate.tuning.attached import Attached, attach
+from acclimate.tuning.loss import answer_loss
+from acclimate.tuning.methods import METHODS, Method
+from acclimate.tuning.network import require_family
+from acclimate.tuning.packing import Packed
+from acclimate.tuning.parallel import World, join
 
 log = logging.getLogger(__name__)
 
 Sampler = Callable[[random.Random], Packed]
 """Draws one training sequence; equal random states draw equal sequences."""
 OnStep = Callable[[float, dict[str, float]], None]
-"""Hears of each step: seconds trained so far, and its figures (loss, lr, norm, tokens_per_s)."""
+"""Hears of each step: seconds trained so far, and its figures (loss, lr, norm, tokens_per_s, seconds_left)."""
+Score = Callable[[Attached], float]
+"""The share of dev questions that the network answers right, 0 to 1."""
 
 
 @dataclass(frozen=True, slots=True)
 class TrainSettings:
     """How to train.
 
-    `learning_rate` is the peak of a cosine that warms up over `warmup` (a share) of `minutes`; `batch` sequences make a
-    step; gradients are clipped to the norm `clip`; a checkpoint is written every `checkpoint_minutes`.
+    `minutes` or, where given, `steps` are the whole run; `learning_rate` is the peak of a cosine that warms up over the
+    share `warmup` of it; `r` and `alpha` are the method's size and LoRA's scale; `batch` sequences make a step;
+    gradients are clipped to the norm `clip`; a checkpoint is written every `checkpoint_minutes`, and the run ends where
+    `patience` of them brought neither a better dev loss nor a better dev score; `checkpointing` computes each layer
+    again on the way back instead of keeping its tensors: less memory, a third more time.
     """
 
     minutes: float = 60.0
+    steps: int | None = None
     r: int = 16
     alpha: float = 32.0
     learning_rate: float = 1e-3
@@ -45,113 +55,161 @@ class TrainSettings:
     weight_decay: float = 0.0
     seed: int = 0
     checkpoint_minutes: float = 8.0
-
-
-def answer_loss(model: nn.Module, packed: Packed) -> torch.Tensor:
-    """Mean cross-entropy over the answers' tokens; the vocabulary is multiplied only where there is a label.
-
-    `model` is a Transformers causal language model with `.model` and `.lm_head`.
-    """
-    dtype = next(model.parameters()).dtype
-    mask = torch.zeros(packed.mask().shape, dtype=dtype).masked_fill(~packed.mask(), torch.finfo(dtype).min)
-    hidden = model.model(  # type: ignore[operator]
-        input_ids=packed.tokens[None],
-        position_ids=packed.positions[None],
-        attention_mask=mask[None, None],
-        use_cache=False,
-    ).last_hidden_state[0]
-    labelled = packed.labels != IGNORED
-    logits = model.lm_head(hidden[labelled])  # type: ignore[operator]
-    return nn.functional.cross_entropy(logits.float(), packed.labels[labelled])
+    patience: int = 3
+    checkpointing: bool = False
 
 
 class Trainer:
-    """Trains a LoRA on `model` in place; `run` goes on from the newest checkpoint in `folder`."""
+    """Trains `method` on `model` in place; `run` goes on from the newest checkpoint in `folder`."""
 
-    def __init__(self, model: nn.Module, base_model: str, folder: Path, settings: TrainSettings) -> None:
+    def __init__(
+        self,
+        model: nn.Module,
+        base_model: str,
+        folder: Path,
+        settings: TrainSettings,
+        method: Method = METHODS["lora"],
+        world: World | None = None,
+    ) -> None:
+        require_family(model)
         torch.manual_seed(settings.seed)
-        self.model, self.base_model, self.folder, self.settings = model, base_model, folder, settings
-        self.parameters = attach(model, settings.r, settings.alpha)
+        self.world = world or join()
+        self.base_model, self.folder, self.settings = base_model, folder, settings
+        self.attached = attach(model.to(self.world.device), method, settings.r, settings.alpha)
+        self.model, self.parameters = self.attached.network, self.attached.parameters
+        # An update of 1e-5 would vanish in bfloat16's eight bits, so what is trained has a float32 master.
+        self.masters = [parameter.detach().float().clone() for parameter in self.parameters]
+        for master in self.masters:
+            master.grad = torch.zeros_like(master)
         self.optimizer = torch.optim.AdamW(
-            self.parameters, lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
+            self.masters, lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
         )
-        self.step, self.seconds = 0, 0.0
+        self.step, self.seconds, self.worse = 0, 0.0, 0
         self.best: float | None = None
+        self.best_score: float | None = None
         self._restore()
 
-    def run(self, sample: Sampler, dev: Sequence[Packed], on_step: OnStep | None = None) -> None:
-        """Train until the minutes are spent, then leave the adapter with the lowest dev loss seen in `folder/adapter`.
+    def run(
+        self, sample: Sampler, dev: Sequence[Packed], on_step: OnStep | None = None, score: Score | None = None
+    ) -> None:
+        """Train until time or steps are spent, then leave what had the lowest dev loss in `folder/adapter`.
 
         Only time spent training counts, and never more than a minute for one step: the schedule survives a pause.
         """
         saved = self.seconds
         if not self.step:
-            self._judge(dev)
-        while self.seconds < self.settings.minutes * 60:
+            self._judge(dev, score)
+        while self._done() < 1 and self.worse < self.settings.patience:
             started = time.monotonic()
             figures = self._step(sample)
-            self.seconds += min(60.0, time.monotonic() - started)
+            self.seconds += self.world.agree(min(60.0, time.monotonic() - started))
             self._log({"step": self.step, "seconds": round(self.seconds, 1), **figures})
             if on_step is not None:
-                on_step(self.seconds, figures)
+                left = self.seconds * (1 - self._done()) / max(1e-9, self._done())
+                on_step(self.seconds, {**figures, "seconds_left": round(left)})
             if self.seconds - saved > self.settings.checkpoint_minutes * 60:
                 saved = self.seconds
-                self._judge(dev)
+                self._judge(dev, score)
                 self._checkpoint()
-        self._judge(dev)
+        self._judge(dev, score)
         self._checkpoint()
 
-    def _judge(self, dev: Sequence[Packed]) -> None:
-        """Note the dev loss; the adapter is kept where none before was better."""
-        loss = round(self.dev_loss(dev), 4)
-        self._log({"step": self.step, "dev_loss": loss})
+    def dev_loss(self, dev: Sequence[Packed]) -> float:
+        """Mean loss over the answers' tokens of `dev`, without training."""
+        with torch.no_grad():
+            total = sum(self._loss(packed).item() for packed in dev)
+        return total / max(1, sum(packed.answers for packed in dev))
+
+    def start_from(self, folder: Path) -> None:
+        """Begin at a saved adapter of the same method and size instead of at the method's own start."""
+        self.attached.load(folder)
+        self._copy(self.parameters, self.masters)
+
+    def _judge(self, dev: Sequence[Packed], score: Score | None) -> None:
+        """Note dev loss and score; the adapter is kept where no loss before was better."""
+        loss, better = round(self.dev_loss(dev), 4), False
+        figures = {"step": self.step, "dev_loss": loss}
+        if score is not None:
+            figures["dev_score"] = round(score(self.attached), 4)
+            better = self.best_score is None or figures["dev_score"] > self.best_score
+            self.best_score = max(self.best_score or 0.0, figures["dev_score"])
+        self._log(figures)
+        self.worse = 0 if better or self.best is None or loss < self.best else self.worse + 1
         if self.best is None or loss <= self.best:
             self.best = loss
-            save_adapter(self.model, self.folder / "adapter", self.base_model)
+            if not self.world.rank:
+                self.attached.save(self.folder / "adapter", self.base_model)
 
-    def dev_loss(self, dev: Sequence[Packed]) -> float:
-        """Mean loss over `dev`, without training."""
-        with torch.no_grad():
-            return sum(answer_loss(self.model, packed).item() for packed in dev) / max(1, len(dev))
+    def _loss(self, packed: Packed) -> torch.Tensor:
+        on_device = packed.to(self.world.device)
+        return answer_loss(
+            self.model, on_device, self.attached.virtual(), checkpointing=self.settings.checkpointing
+        )
 
     def _step(self, sample: Sampler) -> dict[str, float]:
         # Seeded by the step, so that a resumed run draws what an uninterrupted one would.
         rng = random.Random(f"{self.settings.seed}/{self.step}")  # noqa: S311
-        started, tokens, total = time.monotonic(), 0, 0.0
+        started = time.monotonic()
         rate = self._learning_rate()
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        for _ in range(self.settings.batch):
-            packed = sample(rng)
-            loss = answer_loss(self.model, packed) / self.settings.batch
+        drawn = [sample(rng) for _ in range(self.settings.batch)]
+        own, answers = drawn[self.world.rank :: self.world.size], sum(packed.answers for packed in drawn)
+        total = torch.zeros(1, device=self.world.device)
+        for packed in own:
+            loss = self._loss(packed) / answers
             loss.backward()  # type: ignore[no-untyped-call]
-            tokens, total = tokens + len(packed.tokens), total + loss.item()
-        norm = nn.utils.clip_grad_norm_(self.parameters, self.settings.clip)
+            total += loss.detach()
+            self._collect()
+        gradients = [master.grad for master in self.masters if master.grad is not None]
+        self.world.add_up([*gradients, total])
+        norm = nn.utils.clip_grad_norm_(self.masters, self.settings.clip)
         self.optimizer.step()
-        self.optimizer.zero_grad(set_to_none=True)
+        self.optimizer.zero_grad(set_to_none=False)
+        self._copy(self.masters, self.parameters)
         self.step += 1
-        speed = tokens / (time.monotonic() - started)
-        return {"loss": round(total, 4), "lr": rate, "norm": round(norm.item(), 3), "tokens_per_s": round(speed)}
+        speed = sum(len(packed.tokens) for packed in drawn) / (time.monotonic() - started)
+        return {"loss": round(total.item(), 4), "lr": rate, "norm": round(norm.item(), 3), "tokens_per_s": round(speed)}
+
+    def _collect(self) -> None:
+        """Add the network's gradients, in its own type, to the masters' in float32."""
+        for parameter, master in zip(self.parameters, self.masters, strict=True):
+            if parameter.grad is not None and master.grad is not None:
+                master.grad += parameter.grad
+                parameter.grad = None
+
+    @staticmethod
+    def _copy(source: Sequence[torch.Tensor], target: Sequence[torch.Tensor]) -> None:
+        with torch.no_grad():
+            for one, other in zip(source, target, strict=True):
+                other.copy_(one)
+
+    def _done(self) -> float:
+        """The share of the run that is over."""
+        if self.settings.steps is not None:
+            return self.step / self.settings.steps
+        return self.seconds / (self.settings.minutes * 60)
 
     def _learning_rate(self) -> float:
-        done = min(1.0, self.seconds / (self.settings.minutes * 60))
-        if done < self.settings.warmup:
-            return self.settings.learning_rate * max(0.01, done / self.settings.warmup)
-        after = (done - self.settings.warmup) / (1 - self.settings.warmup)
+        done, warmup = min(1.0, self._done()), self.settings.warmup
+        if done < warmup:
+            return self.settings.learning_rate * max(0.01, done / warmup)
+        after = (done - warmup) / (1 - warmup)
         return self.settings.learning_rate * max(0.01, 0.5 * (1 + math.cos(math.pi * after)))
 
     def _checkpoint(self) -> None:
-        """Weights and optimizer state in one safetensors file, put in place in one move."""
-        state = self.optimizer.state
+        """Masters and optimizer state in one safetensors file, put in place in one move."""
+        if self.world.rank:
+            return
         tensors = {}
-        for index, parameter in enumerate(self.parameters):
-            tensors[f"{index}.weight"] = parameter.detach()
-            tensors[f"{index}.exp_avg"] = state[parameter]["exp_avg"]
-            tensors[f"{index}.exp_avg_sq"] = state[parameter]["exp_avg_sq"]
+        for index, master in enumerate(self.masters):
+            state = self.optimizer.state.get(master) or {}
+            tensors[f"{index}.weight"] = master.detach()
+            for name in ("exp_avg", "exp_avg_sq"):
+                tensors[f"{index}.{name}"] = state.get(name, torch.zeros_like(master))
         progress = {
             "step": str(self.step),
-            "seconds": str(self.seconds),
-            "best": str(self.best),
+            "progress": json.dumps([self.seconds, self.best, self.best_score, self.worse]),
             "settings": json.dumps(asdict(self.settings)),
         }
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -165,20 +223,33 @@ class Trainer:
             return
         with safe_open(file, "pt") as opened:
             progress = opened.metadata()
-        self.step, self.seconds = int(progress["step"]), float(progress["seconds"])
-        self.best = float(progress["best"]) if progress.get("best", "None") != "None" else None
+        self.step = int(progress["step"])
+        self.seconds, self.best, self.best_score, self.worse = json.loads(progress["progress"])
         tensors = load_file(file)
         with torch.no_grad():
-            for index, parameter in enumerate(self.parameters):
-                parameter.copy_(tensors[f"{index}.weight"])
-                self.optimizer.state[parameter] = {
-                    "step": torch.tensor(float(self.step)),
-                    "exp_avg": tensors[f"{index}.exp_avg"],
-                    "exp_avg_sq": tensors[f"{index}.exp_avg_sq"],
+            for index, master in enumerate(self.masters):
+                master.copy_(tensors[f"{index}.weight"])
+                self.optimizer.state[master] = {
+                    "step": torch.tensor(float(self.step), device=master.device),
+                    "exp_avg": tensors[f"{index}.exp_avg"].to(master.device),
+                    "exp_avg_sq": tensors[f"{index}.exp_avg_sq"].to(master.device),
                 }
+        self._copy(self.masters, self.parameters)
+        self._forget_later()
         log.info("going on from step %d", self.step)
 
+    def _forget_later(self) -> None:
+        """Drop the log's rows of steps after the checkpoint: they are done again."""
+        file = self.folder / "log.jsonl"
+        rows = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines() if line.endswith("}")]
+        kept = "".join(json.dumps(row) + "\n" for row in rows if row["step"] <= self.step)
+        part = self.folder / "log.part"
+        part.write_text(kept, encoding="utf-8")
+        part.replace(file)
+
     def _log(self, figures: dict[str, float]) -> None:
+        if self.world.rank:
+            return
         log.info("%s", figures)
         self.folder.mkdir(parents=True, exist_ok=True)
         with (self.folder / "log.jsonl").open("a") as file:

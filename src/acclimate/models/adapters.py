@@ -1,0 +1,248 @@
+"""What a tuned folder does to its base, read with NumPy: PEFT's adapters that merge into weights, and whole models.
+
+    LoRA       W' = W + s · B A                     arXiv 2106.09685      DoRA   W' = m ∘ V / ‖V‖, V = W + s · B A
+    (IA)³      W' = l ∘ W, or W ∘ l where it scales inputs                arXiv 2205.05638
+    BitFit     b' = b + bias                        LN_TUNING  the trained norm instead of the base's
+    model.safetensors                               every weight instead of the base's
+
+Bottleneck adapters, prefixes and virtual tokens cannot be merged: `served_by` says what can run them.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from acclimate.errors import ModelError
+
+Weights = NDArray[np.float32]
+Order = Callable[[str, Weights], Weights]
+"""Rows [out, …] of a layer, given by its GGUF name, as the file keeps them."""
+_PROJECTIONS = {
+    "self_attn.q_proj": "attn_q",
+    "self_attn.k_proj": "attn_k",
+    "self_attn.v_proj": "attn_v",
+    "self_attn.o_proj": "attn_output",
+    "mlp.gate_proj": "ffn_gate",
+    "mlp.up_proj": "ffn_up",
+    "mlp.down_proj": "ffn_down",
+    "input_layernorm": "attn_norm",
+    "post_attention_layernorm": "ffn_norm",
+    "self_attn.q_norm": "attn_q_norm",
+    "self_attn.k_norm": "attn_k_norm",
+}
+_TOP = {"model.embed_tokens": "token_embd", "model.norm": "output_norm", "lm_head": "output"}
+_MERGED = ("LORA", "IA3", "BITFIT", "LN_TUNING")
+_ANOTHER = "Use an adapter that was trained for this base model."
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """By GGUF tensor name: what `weights` become, and `biases` [out] to add to the layer's own, if it has any."""
+
+    weights: dict[str, Callable[[Weights], Weights]] = field(default_factory=dict)
+    biases: dict[str, Weights] = field(default_factory=dict)
+
+
+def is_tuned(folder: Path) -> bool:
+    """Whether the folder holds a PEFT adapter or a whole tuned model."""
+    return (folder / "adapter_config.json").is_file() or (folder / "model.safetensors").is_file()
+
+
+def weights_file(folder: Path) -> Path:
+    """The file that holds what was trained."""
+    whole = folder / "model.safetensors"
+    return whole if whole.is_file() else folder / "adapter_model.safetensors"
+
+
+def layers_of(folder: Path) -> list[Path]:
+    """The folder, after the adapter that it stands on where there is one."""
+    under = folder / "under"
+    return [under, folder] if is_tuned(under) else [folder]
+
+
+def served_by(folder: Path) -> Literal["merged", "graph", "transformers"]:
+    """How an adapter can be served: merged into any engine's weights, as a part of OpenVINO's graph, or by Transformers."""
+    if (folder / "model.safetensors").is_file():
+        return "merged"
+    kind = read_config(folder).get("peft_type")
+    return "merged" if kind in _MERGED else "graph" if kind == "BOTTLENECK" else "transformers"
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """PEFT's configuration. Raises ModelError where there is none."""
+    try:
+        config: dict[str, Any] = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ModelError(
+            f"{folder} holds no readable adapter_config.json.", hint="Give a PEFT adapter folder."
+        ) from error
+    return config
+
+
+def read_changes(folder: Path, order: Order) -> Changes:
+    """What an adapter does to its base. Raises ModelError where it is of a kind that cannot be merged, or damaged."""
+    if (folder / "model.safetensors").is_file():
+        tensors = read_tensors(folder / "model.safetensors")
+        return _replacements(
+            {name.removesuffix(".weight"): values for name, values in tensors.items()}, order, "a tuned model"
+        )
+    config = read_config(folder)
+    kind = config.get("peft_type")
+    unsupported = [key for key in ("alpha_pattern", "rank_pattern", "modules_to_save") if config.get(key)]
+    if kind not in _MERGED or unsupported or config.get("bias", "none") != "none":
+        raise ModelError(
+            f"{folder.name} is a {kind} adapter {unsupported or ''}; {', '.join(_MERGED)} can be merged, without those.",
+            hint='Use [model] engine = "transformers".',
+        )
+    tensors = read_tensors(folder / "adapter_model.safetensors")
+    bare = {name.removeprefix("base_model.model."): values for name, values in tensors.items()}
+    if kind == "LORA":
+        return Changes(weights=_lora(config, bare, order))
+    if kind == "LN_TUNING":
+        return _replacements(_stripped(bare, ".ln_tuning_layers.weight"), order, folder.name)
+    if kind == "BITFIT":
+        biases = {_name(layer): values for layer, values in _stripped(bare, ".bitfit_bias").items()}
+        return Changes(biases={f"{name}.bias": order(name, values) for name, values in biases.items()})
+    scales = {_name(layer): values for layer, values in _stripped(bare, ".ia3_l").items()}
+    # Those of outputs are columns [out, 1], whose rows are kept as the layer's; those of inputs are rows [1, in].
+    ready = {name: order(name, values) if values.shape[1] == 1 else values for name, values in scales.items()}
+    return Changes(weights={f"{name}.weight": _times(values) for name, values in ready.items()})
+
+
+def _lora(config: dict[str, Any], tensors: dict[str, Weights], order: Order) -> dict[str, Callable[[Weights], Weights]]:
+    scale = config["lora_alpha"] / (math.sqrt(config["r"]) if config.get("use_rslora") else config["r"])
+    parts: dict[str, dict[str, Weights]] = {}
+    for key, values in tensors.items():
+        layer, _, rest = key.partition(".lora_")
+        parts.setdefault(layer, {})[rest.removesuffix(".weight")] = values
+    wanted = {"A", "B"} | ({"magnitude_vector"} if config.get("use_dora") else set())
+    changes = {}
+    for layer, part in parts.items():
+        if set(part) != wanted:
+            raise ModelError(f"the adapter's tensors for '{layer}' are {sorted(part)}, not {sorted(wanted)}.")
+        name = _name(layer)
+        update = order(name, scale * (part["B"] @ part["A"]))
+        magnitude = order(name, part["magnitude_vector"]) if config.get("use_dora") else None
+        changes[f"{name}.weight"] = _plus(update, magnitude)
+    return changes
+
+
+def _plus(update: Weights, magnitude: Weights | None) -> Callable[[Weights], Weights]:
+    def change(weights: Weights) -> Weights:
+        _same_shape(weights, update)
+        total = weights + update
+        if magnitude is None:
+            return total
+        return total * (magnitude / np.linalg.norm(total, axis=1))[:, None]
+
+    return change
+
+
+def _times(scale: Weights) -> Callable[[Weights], Weights]:
+    def change(weights: Weights) -> Weights:
+        if scale.size not in weights.shape:
+            _same_shape(weights, scale)
+        return weights * scale
+
+    return change
+
+
+def _instead(values: Weights) -> Callable[[Weights], Weights]:
+    def change(weights: Weights) -> Weights:
+        _same_shape(weights, values)
+        return values
+
+    return change
+
+
+def _same_shape(weights: Weights, other: Weights) -> None:
+    if weights.shape != other.shape:
+        raise ModelError(f"the adapter's update for a tensor {weights.shape} is {other.shape}.", hint=_ANOTHER)
+
+
+def _replacements(tensors: dict[str, Weights], order: Order, what: str) -> Changes:
+    biases = sorted(name for name in tensors if name.endswith(".bias"))
+    if biases:
+        raise ModelError(f"{what} replaces biases ('{biases[0]}'), which cannot be merged.", hint="Use LoRA.")
+    named = {_name(layer): values for layer, values in tensors.items()}
+    return Changes(weights={f"{name}.weight": _instead(order(name, values)) for name, values in named.items()})
+
+
+def _stripped(tensors: dict[str, Weights], end: str) -> dict[str, Weights]:
+    if odd := [name for name in tensors if not name.endswith(end)]:
+        raise ModelError(f"the adapter's tensor '{odd[0]}' is not one of its method.")
+    return {name.removesuffix(end): values for name, values in tensors.items()}
+
+
+def _name(layer: str) -> str:
+    """The GGUF name of a layer. Raises ModelError for one that has none."""
+    if layer in _TOP:
+        return _TOP[layer]
+    number, _, inner = layer.removeprefix("model.layers.").partition(".")
+    if inner not in _PROJECTIONS or not number.isdigit():
+        raise ModelError(f"the adapter changes '{layer}', which is no known layer.", hint=_ANOTHER)
+    return f"blk.{number}.{_PROJECTIONS[inner]}"
+
+
+def read_base(folder: Path) -> str:
+    """The name of the model that it was trained for; "" where it does not say."""
+    header, _ = _header(weights_file(folder))
+    return str(header.get("__metadata__", {}).get("base_model", ""))
+
+
+def require_base(adapter: Path, model: str) -> None:
+    """Raises ModelError where an adapter says that it was trained for another model."""
+    trained_for = read_base(adapter)
+    if trained_for and model and trained_for.casefold() != model.casefold():
+        raise ModelError(
+            f"{adapter.name} was trained for '{trained_for}'; the model is '{model}'.",
+            hint=f'Use [model] name = "{trained_for}", or train again.',
+        )
+
+
+def require_keys(folder: Path, wanted: set[str]) -> None:
+    """Raises ModelError where the folder's tensors are not exactly those that the model wants."""
+    header, _ = _header(weights_file(folder))
+    if odd := sorted((header.keys() - {"__metadata__"}) ^ wanted):
+        raise ModelError(
+            f"{folder.name} does not fit the model: {len(odd)} tensors are missing or not its own, the first is {odd[0]}.",
+            hint=_ANOTHER,
+        )
+
+
+def read_tensors(file: Path) -> dict[str, Weights]:
+    """All tensors as float32; NumPy has no bfloat16, so those are widened bit by bit.
+
+    Format: 8 bytes of header length, a JSON header, then the data (https://github.com/huggingface/safetensors).
+    """
+    header, first = _header(file)
+    content = file.read_bytes()
+    header.pop("__metadata__", None)
+    types: dict[str, np.dtype[Any]] = {"F32": np.dtype("<f4"), "F16": np.dtype("<f2"), "BF16": np.dtype("<u2")}
+    result: dict[str, Weights] = {}
+    for name, entry in header.items():
+        if entry["dtype"] not in types:
+            raise ModelError(f"'{name}' in {file.name} is {entry['dtype']}; F32, F16 and BF16 can be read.")
+        start, end = (first + offset for offset in entry["data_offsets"])
+        values = np.frombuffer(content[start:end], types[entry["dtype"]])
+        wide = (values.astype(np.uint32) << 16).view(np.float32) if entry["dtype"] == "BF16" else values
+        result[name] = wide.astype(np.float32).reshape(entry["shape"])
+    return result
+
+
+def _header(file: Path) -> tuple[dict[str, Any], int]:
+    """The JSON header, and where the data begins."""
+    try:
+        with file.open("rb") as opened:
+            length = int.from_bytes(opened.read(8), "little")
+            return json.loads(opened.read(length)), 8 + length
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{file} is not readable: {error}.", hint="Give a PEFT adapter folder.") from error

@@ -1,0 +1,216 @@
+"""The forward pass of training: packed sequences without padding, attention only where a token may look.
+
+A Transformers network of the Llama family (Llama, SmolLM2, Qwen2, Qwen3) is walked layer by layer with its own modules,
+so that whatever a method puts in their place takes part. Against Transformers' own forward (the test compares them):
+attention costs the sum of the branches' squares instead of the square of the whole sequence and needs no mask of it; norm,
+rotation and gating are single autograd functions that keep bfloat16 and save little.
+
+Letters: L tokens of the sequence, h hidden width, n heads, d head width, v virtual tokens.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn import functional as F  # noqa: N812 - as everybody calls it
+from torch.utils.checkpoint import checkpoint
+
+from acclimate.errors import ModelError
+from acclimate.models.virtual import Virtual
+from acclimate.tuning.packing import Packed
+
+FAMILIES = ("llama", "qwen2", "qwen3")
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Who sees whom: tokens before `shared` are seen by all after them, each branch by itself.
+
+    `spans` are the branches' (start, end); `cos` and `sin` [L, d] rotate queries and keys, `sin` with its first half
+    negative.
+    """
+
+    shared: int
+    spans: tuple[tuple[int, int], ...]
+    cos: torch.Tensor
+    sin: torch.Tensor
+
+
+def require_family(network: nn.Module) -> None:
+    """Raises ModelError for a network of another family."""
+    family = getattr(network.config, "model_type", type(network).__name__)
+    if family not in FAMILIES:
+        raise ModelError(f"a '{family}' model cannot be tuned.", hint=f"Families: {', '.join(FAMILIES)}.")
+
+
+def hidden_states(
+    network: nn.Module, packed: Packed, virtual: Virtual | None = None, *, checkpointing: bool = False
+) -> torch.Tensor:
+    """The last hidden states [L, h] of a packed sequence, normalised; `virtual` tokens come before it, unseen in the
+    result. `checkpointing` keeps only each layer's input and computes the rest again on the way back."""
+    model: Any = network.model
+    x = model.embed_tokens(packed.tokens)
+    before = len(virtual) if virtual else 0
+    front = 0  # virtual tokens that pass through the layers themselves
+    if virtual is not None and virtual.embeddings is not None:
+        x, front = torch.cat([virtual.embeddings.to(x.dtype), x]), before
+    first = torch.arange(before - front, before, device=x.device)
+    positions = torch.cat([first, packed.positions + before])
+    layout = _layout(model, packed, positions, front, x.dtype)
+    for index, layer in enumerate(model.layers):
+        past = virtual.keys_values[index] if virtual and virtual.keys_values else None
+        if checkpointing:
+            x = checkpoint(_layer, layer, x, layout, past, use_reentrant=False)
+        else:
+            x = _layer(layer, x, layout, past)
+    return _norm(model.norm, x)[front:]
+
+
+def _layout(model: Any, packed: Packed, positions: torch.Tensor, front: int, dtype: torch.dtype) -> Layout:
+    counts = torch.unique_consecutive(packed.branches, return_counts=True)[1].tolist()
+    own = counts if packed.branches[0] else counts[1:]
+    shared = front + len(packed.tokens) - sum(own)
+    spans, start = [], shared
+    for count in own:
+        spans.append((start, start + count))
+        start += count
+    like = torch.empty(0, dtype=dtype, device=positions.device)
+    cos, sin = model.rotary_emb(like, positions[None])
+    half = sin.shape[-1] // 2
+    return Layout(shared, tuple(spans), cos[0], torch.cat([-sin[0, :, :half], sin[0, :, half:]], dim=-1))
+
+
+def _layer(
+    layer: Any, x: torch.Tensor, layout: Layout, past: tuple[torch.Tensor, torch.Tensor] | None = None
+) -> torch.Tensor:
+    """x: [L, h] → [L, h]."""
+    x = x + _attention(layer.self_attn, _norm(layer.input_layernorm, x), layout, past)
+    normed, mlp = _norm(layer.post_attention_layernorm, x), layer.mlp
+    if not hasattr(mlp, "gate_proj"):  # something stands in its place
+        y: torch.Tensor = mlp(normed)
+        return x + y
+    gated: torch.Tensor = mlp.down_proj(SwiGLU.apply(mlp.gate_proj(normed), mlp.up_proj(normed)))
+    return x + gated
+
+
+def _norm(norm: Any, x: torch.Tensor) -> torch.Tensor:
+    if not hasattr(norm, "variance_epsilon"):  # something stands in its place
+        y: torch.Tensor = norm(x)
+        return y.to(x.dtype)
+    result: torch.Tensor = RMSNorm.apply(x, norm.weight, norm.variance_epsilon)
+    return result
+
+
+def _attention(
+    block: Any, x: torch.Tensor, layout: Layout, past: tuple[torch.Tensor, torch.Tensor] | None
+) -> torch.Tensor:
+    """Softmax attention of each branch over the shared beginning and itself. x: [L, h] → [L, h]."""
+    length, d = len(x), block.head_dim
+    q, k, v = (project(x).view(length, -1, d) for project in (block.q_proj, block.k_proj, block.v_proj))
+    if hasattr(block, "q_norm"):
+        q, k = _norm(block.q_norm, q), _norm(block.k_norm, k)
+    q, k = (Rotate.apply(one, layout.cos, layout.sin).transpose(0, 1) for one in (q, k))  # [n, L, d]
+    v, shared = v.transpose(0, 1), layout.shared
+    own_k, own_v = k[:, :shared], v[:, :shared]
+    parts = []
+    if past is None:
+        if shared:
+            parts.append(_attend(q[:, :shared], own_k, own_v, 0))
+    else:
+        own_k, own_v = torch.cat([past[0].to(k.dtype), own_k], 1), torch.cat([past[1].to(v.dtype), own_v], 1)
+        if shared:
+            parts.append(_attend(q[:, :shared], own_k, own_v, past[0].shape[1]))
+    seen = own_k.shape[1]
+    for start, end in layout.spans:
+        keys, values = k[:, start:end], v[:, start:end]
+        if seen:
+            keys, values = torch.cat([own_k, keys], 1), torch.cat([own_v, values], 1)
+        parts.append(_attend(q[:, start:end], keys, values, seen))
+    mixed = torch.cat(parts, dim=1).transpose(0, 1).reshape(length, -1)
+    result: torch.Tensor = block.o_proj(mixed)
+    return result
+
+
+def _attend(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, seen: int) -> torch.Tensor:
+    """Causal attention [n, L', d] where every query also sees the first `seen` keys."""
+    mask = None
+    if seen:
+        mask = torch.ones(q.shape[1], k.shape[1], dtype=torch.bool, device=q.device).tril(seen)
+    return F.scaled_dot_product_attention(
+        q[None], k[None], v[None], attn_mask=mask, is_causal=mask is None, enable_gqa=True
+    )[0]
+
+
+class RMSNorm(torch.autograd.Function):
+    """y = w · x / √(mean(x²) + ε) over the last dimension (Zhang and Sennrich, arXiv 1910.07467), computed in float32.
+
+    With x̂ the normalised x and g' = w·g: dx = (g' − x̂ · mean(g' · x̂)) / √(mean(x²) + ε).
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: torch.Tensor, weight: torch.Tensor, epsilon: float) -> torch.Tensor:
+        """x: [..., h]; weight: [h]."""
+        wide = x.float()
+        scale = torch.rsqrt(wide.square().mean(-1, keepdim=True) + epsilon)
+        ctx.save_for_backward(x, weight, scale)
+        return weight * (wide * scale).to(x.dtype)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None, None]:
+        """The gradients of x and, where it is trained, of the weight."""
+        x, weight, scale = ctx.saved_tensors
+        normed = x.float().mul_(scale)
+        wide = grads[0].float()
+        by_weight = (wide * normed).flatten(0, -2).sum(0).to(weight.dtype) if ctx.needs_input_grad[1] else None
+        wide = wide * weight.float()
+        wide -= normed.mul_((wide * normed).mean(-1, keepdim=True))
+        return wide.mul_(scale).to(x.dtype), by_weight, None
+
+
+class Rotate(torch.autograd.Function):
+    """Rotary positions (Su et al., arXiv 2104.09864): x·cos + swap(x)·sin, the halves of each head swapped.
+
+    `sin` holds the sign of the swapped half, so that going back is the same with the signs reversed.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> torch.Tensor:
+        """x: [L, n, d]; cos, sin: [L, d]."""
+        ctx.save_for_backward(cos, sin)
+        return _rotate(x, cos, sin)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor, None, None]:
+        """The gradient turned back."""
+        cos, sin = ctx.saved_tensors
+        return _rotate(grads[0], cos, -sin), None, None
+
+
+def _rotate(x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> torch.Tensor:
+    half = x.shape[-1] // 2
+    cos, sin = cos[:, None], sin[:, None]
+    result = x * cos
+    result[..., :half].addcmul_(x[..., half:], sin[..., :half])
+    result[..., half:].addcmul_(x[..., :half], sin[..., half:])
+    return result
+
+
+class SwiGLU(torch.autograd.Function):
+    """silu(g) · u (Shazeer, arXiv 2002.05202); silu(g) is computed again on the way back rather than kept."""
+
+    @staticmethod
+    def forward(ctx: Any, gate: torch.Tensor, up: torch.Tensor) -> torch.Tensor:
+        """gate, up: [..., m]."""
+        ctx.save_for_backward(gate, up)
+        return F.silu(gate).mul_(up)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """The gradients of both."""
+        gate, up = ctx.saved_tensors
+        by_up = F.silu(gate).mul_(grads[0])
+        by_gate = torch.ops.aten.silu_backward(grads[0] * up, gate)
+        return by_gate, by_up
