@@ -5,72 +5,92 @@ from __future__ import annotations
 import random
 import shutil
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from acclimate.answer import Answerer
 from acclimate.errors import EngineError, MissingExtraError, SettingsError
+from acclimate.evaluation.metrics import f1
+from acclimate.models.base import Engine
+from acclimate.models.store import cache_folder
 from acclimate.prompting.passages import REFUSAL
 from acclimate.prompting.recipes import Recipe, find_recipe
 from acclimate.questioning import write_learnt
+from acclimate.tuning.methods import METHODS, Method
 from acclimate.types import Hit, Question
 
 if TYPE_CHECKING:  # PyTorch comes with the extra `tune` only
     from acclimate.project import Project
+    from acclimate.tuning.attached import Attached
     from acclimate.tuning.cases import Case
     from acclimate.tuning.run import Trained
     from acclimate.tuning.trainer import OnStep
 
-METHODS = ("lora",)
+_PIECE = 300  # words of raw text in one case
 _CHECKED = 8  # dev cases that the served adapter must answer as the trained network does
+_SCORED = 6  # dev cases that are answered at each checkpoint
+_SCORED_TOKENS = 24
 _VARIANTS = 3  # orders of the passages of each question
 
 
 @dataclass(frozen=True, slots=True)
+class Teacher:
+    """A stronger model whose answers are learnt: its name, and the address of its server (None: it runs here)."""
+
+    name: str
+    base_url: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Tuned:
-    """A tuned adapter: how it was trained, and how many of the checked answers are the same where it is served."""
+    """A tuned adapter: how it was trained, what serves it, and how many of the checked answers are the same there."""
 
     recipe: str
     trained: Trained
+    engine: str
     same: int
     checked: int
 
 
-def tune_recipe(project: Project, name: str, minutes: float, rate: float | None, on_step: OnStep | None) -> Tuned:
+def tune_recipe(
+    project: Project, name: str, minutes: float, rate: float | None, teacher: Teacher | None, on_step: OnStep | None
+) -> Tuned:
     """See `Project.tune`."""
-    recipe = find_recipe(name)
-    if recipe.adapter not in METHODS or recipe.name not in (recipe.adapter_name, f"rag+{recipe.adapter}"):
-        raise SettingsError(
-            f"there is no way to tune '{name}'.", hint=f"Tunable: {', '.join(f'{m}, {m}+rag' for m in METHODS)}."
-        )
-    if project.settings.model.engine == "openai":
-        raise SettingsError("a model behind a server cannot be tuned.", hint='Set [model] engine = "openvino".')
+    recipe, method = _tunable(project, name, teacher)
     try:
-        from acclimate.tuning.cases import require_apart
-        from acclimate.tuning.run import greedy, train
+        from acclimate.tuning.run import Job, greedy, train
         from acclimate.tuning.trainer import TrainSettings
     except ImportError as error:
         raise MissingExtraError("acclimate tune", "tune") from error
 
-    splits = {split: [q for q in project.questions() if q.split == split] for split in ("train", "dev", "test")}
-    require_apart(splits["train"], [*splits["dev"], *splits["test"]])
-    model = project.local_model(project.settings.model.name, "language")
     # The prompts are those of the recipe without its adapter, which is not there yet.
     answerer = project.answerer("rag" if recipe.reads else "zero-shot")
-    cases = make_cases(answerer, splits["train"], random.Random(0))  # noqa: S311
-    dev = make_cases(answerer, splits["dev"] or splits["train"], random.Random(1))  # noqa: S311
-    start = project.adapter(replace(recipe, adapter=""))
-    # Going on from an adapter that reads already needs small steps; the reader's own were four times as large.
-    settings = TrainSettings(
-        minutes=minutes, learning_rate=rate or (2e-4 if start else 1e-3), checkpoint_minutes=max(0.5, minutes / 5)
-    )
-    project.keep_only(None)
+    learnt, dev = _cases(project, answerer, method, teacher)
+    model = project.local_model(project.settings.model.name, "language")
     folder = project.folder / ".acclimate" / "adapters" / f"{recipe.adapter_name}.training"
-    trained, trainer = train(model.weights, model.name, cases, dev, folder, settings, start=start, on_step=on_step)
-    final = _place(project, recipe, trained)
-    write_learnt(final.folder, splits["train"])
+    start = project.adapter(replace(recipe, adapter=""))
+    job = Job(model.weights, model.name, learnt, dev, folder, method, start, rate)
+    settings = TrainSettings(minutes=minutes, checkpoint_minutes=max(0.5, minutes / 5))
+    project.keep_only(None)
     asked = dev[:: max(1, len(dev) // _CHECKED)][:_CHECKED]
-    expected = [greedy(trainer, model.weights, case.messages, answerer.generation.max_tokens) for case in asked]
+
+    def score(attached: Attached) -> float:
+        shares = [
+            f1(greedy(attached, model.weights, case.messages, _SCORED_TOKENS), [case.answer])
+            for case in asked[:_SCORED]
+        ]
+        return sum(shares) / len(shares)
+
+    trained, trainer = train(job, settings, on_step=on_step, score=score if asked and asked[0].messages else None)
+    if trainer.world.rank:
+        raise SystemExit(0)  # the first of several processes serves what they trained together
+    final = _place(project, recipe, trained)
+    if method.data != "documents":
+        write_learnt(final.folder, [question for question in project.questions() if question.split == "train"])
+    limit = answerer.generation.max_tokens
+    asked = [case for case in asked if case.messages]
+    expected = [greedy(trainer.attached, model.weights, case.messages, limit) for case in asked]
     engine = project.engine(recipe.name)
     served = [engine.generate(case.messages, answerer.generation).text for case in asked]
     same = sum(a.strip() == b.strip() for a, b in zip(expected, served, strict=True))
@@ -82,7 +102,73 @@ def tune_recipe(project: Project, name: str, minutes: float, rate: float | None,
             hint=f"Report this as a bug; it is in {folder / 'refused'}.",
         )
     shutil.rmtree(folder, ignore_errors=True)
-    return Tuned(recipe.adapter_name, final, same, len(asked))
+    return Tuned(recipe.adapter_name, final, type(engine).__name__.removesuffix("Engine"), same, len(asked))
+
+
+def _tunable(project: Project, name: str, teacher: Teacher | None) -> tuple[Recipe, Method]:
+    """The recipe and its method. Raises SettingsError for what cannot be tuned."""
+    recipe = find_recipe(name)
+    if recipe.adapter not in METHODS or recipe.name not in (recipe.adapter_name, f"rag+{recipe.adapter}"):
+        raise SettingsError(
+            f"there is no way to tune '{name}'.", hint=f"METHOD or METHOD+rag; methods: {', '.join(METHODS)}."
+        )
+    if project.settings.model.engine == "openai":
+        raise SettingsError("a model behind a server cannot be tuned.", hint='Set [model] engine = "openvino".')
+    method = METHODS[recipe.adapter]
+    if (method.data == "teacher") != (teacher is not None):
+        need = "needs a stronger model to learn from" if teacher is None else "learns from no other model"
+        raise SettingsError(f"'{name}' {need}.", hint="acclimate tune distill --teacher NAME [--teacher-url ADDRESS]")
+    if method.data == "documents" and recipe.reads:
+        raise SettingsError(f"'{name}': raw text is learnt without passages.", hint=f"acclimate tune {method.name}")
+    return recipe, method
+
+
+def _cases(
+    project: Project, answerer: Answerer, method: Method, teacher: Teacher | None
+) -> tuple[list[Case], list[Case]]:
+    """What a method learns, and what is watched meanwhile."""
+    from acclimate.tuning.cases import require_apart
+
+    if method.data == "documents":
+        texts = _raw_cases(project)
+        return texts[len(texts) // 20 + 1 :] or texts, texts[: len(texts) // 20 + 1]
+    splits = {split: [q for q in project.questions() if q.split == split] for split in ("train", "dev", "test")}
+    require_apart(splits["train"], [*splits["dev"], *splits["test"]])
+    learnt = make_cases(answerer, splits["train"], random.Random(0))  # noqa: S311
+    dev = make_cases(answerer, splits["dev"] or splits["train"], random.Random(1))  # noqa: S311
+    if teacher is not None:
+        with closing(_teacher_engine(project, teacher)) as engine:
+            learnt = [replace(case, answer=engine.generate(case.messages, answerer.generation).text) for case in learnt]
+        learnt = [case for case in learnt if case.answer.strip()]
+    return learnt, dev
+
+
+def _raw_cases(project: Project) -> list[Case]:
+    """The documents' text, in pieces of some hundred words, shuffled."""
+    from acclimate.tuning.cases import Case
+
+    record, pieces = project.library.record, []
+    for path in sorted(record.files()):
+        document = record.document(path)
+        words = document.text.split(" ") if document else []
+        pieces += [Case((), " ".join(words[at : at + _PIECE]), path) for at in range(0, len(words), _PIECE)]
+    kept = [piece for piece in pieces if len(piece.answer.split()) > 2]
+    random.Random(0).shuffle(kept)  # noqa: S311
+    return kept
+
+
+def _teacher_engine(project: Project, teacher: Teacher) -> Engine:
+    chosen = project.settings.model
+    if teacher.base_url is not None:
+        from acclimate.models.http import HTTPEngine
+
+        return HTTPEngine(
+            teacher.name, base_url=teacher.base_url, api_key_env=chosen.api_key_env, timeout_s=chosen.timeout_s
+        )
+    from acclimate.models.openvino import OpenVINOEngine
+
+    model = project.local_model(teacher.name, "language")
+    return OpenVINOEngine(model.weights, cache_folder() / "openvino", sha256=model.sha256, name=model.name)
 
 
 def _place(project: Project, recipe: Recipe, trained: Trained) -> Trained:

@@ -41,7 +41,7 @@ from acclimate.settings import FILE_NAME, Settings, load_settings, render_settin
 from acclimate.types import Answer, Generation, Hit, Message, Question
 
 if TYPE_CHECKING:  # comparing and tuning are not needed to ask
-    from acclimate.adapting import Tuned
+    from acclimate.adapting import Teacher, Tuned
     from acclimate.embeddings.cross_encoder import CrossEncoder
     from acclimate.evaluation.compare import Progress as CompareProgress
     from acclimate.evaluation.comparison import Comparison, Metric
@@ -265,17 +265,24 @@ class Project:
         )
 
     def tune(
-        self, recipe: str, *, minutes: float = 5.0, rate: float | None = None, on_step: OnStep | None = None
+        self,
+        recipe: str,
+        *,
+        minutes: float = 5.0,
+        rate: float | None = None,
+        teacher: Teacher | None = None,
+        on_step: OnStep | None = None,
     ) -> Tuned:
         """Train the adapter of a recipe (`lora`, `lora+rag`) on the questions of the train split; extra `tune`.
 
-        It lands in `.acclimate/adapters` and is used by recipes that name it. `rate` is the peak learning rate.
+        It lands in `.acclimate/adapters` and is used by recipes that name it. `rate` is the peak learning rate (None:
+        the method's); `teacher` is whose answers `distill` learns. The methods are those of `tuning.methods.METHODS`.
         Stopped, it goes on where it was. Raises SettingsError for splits that share documents, and EngineError where
         the adapter answers otherwise when it is served than when it was trained.
         """
         from acclimate.adapting import tune_recipe
 
-        return tune_recipe(self, recipe, minutes, rate, on_step)
+        return tune_recipe(self, recipe, minutes, rate, teacher, on_step)
 
     def questions(self) -> list[Question]:
         """The questions in the project's `questions.jsonl`; [] where there is no such file."""

@@ -10,7 +10,6 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from acclimate.adapting import METHODS
 from acclimate.cli.output import project_option
 from acclimate.cli.progress import download_bar
 from acclimate.errors import SettingsError
@@ -20,6 +19,7 @@ from acclimate.evaluation.gates import parse_gate
 from acclimate.evaluation.report import render_html, render_markdown
 from acclimate.project import Project
 from acclimate.prompting.recipes import USUAL, find_recipe
+from acclimate.tuning.methods import METHODS
 
 TUNE_MINUTES = 4.0  # for an adapter that a comparison needs and that is not there
 DEFAULT = ("zero-shot", "few-shot", "rag")

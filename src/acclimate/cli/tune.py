@@ -10,40 +10,77 @@ from typing import TYPE_CHECKING
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TextColumn
 
+from acclimate.adapting import Teacher
 from acclimate.cli.output import echo_json, json_option, project_option
 from acclimate.cli.progress import download_bar
 from acclimate.project import Project
+from acclimate.tuning.methods import METHODS
 
 if TYPE_CHECKING:
     from acclimate.adapting import Tuned
 
+_SERVED = {
+    "merged": "merged into the weights",
+    "graph": "a part of the graph (OpenVINO) or Transformers",
+    "transformers": "served by Transformers",
+}
 # glibc gives large blocks back at once otherwise: half the time of training goes into page faults.
 _TUNABLES = "glibc.malloc.mmap_threshold=4294967296:glibc.malloc.trim_threshold=17179869184"
 
 
 @click.command()
-@click.argument("recipe")
+@click.argument("recipe", required=False)
+@click.option("--methods", is_flag=True, help="List the methods and end.")
 @click.option("--minutes", type=click.FloatRange(min=0, min_open=True), default=5.0, show_default=True)
 @click.option(
-    "--rate", type=click.FloatRange(min=0, min_open=True), help="Peak learning rate (default: by the recipe)."
+    "--rate", type=click.FloatRange(min=0, min_open=True), help="Peak learning rate (default: by the method)."
 )
+@click.option("--teacher", help="Model whose answers `distill` learns: a name as in [model], or a server's.")
+@click.option("--teacher-url", help="Address of the teacher's OpenAI-compatible server (default: it runs here).")
 @json_option
 @project_option
-def command(recipe: str, minutes: float, rate: float | None, as_json: bool, folder: Path) -> None:
-    """Train the adapter that RECIPE wears, on the questions of the train split: `lora` from questions alone, `lora+rag`
-    from the passages that retrieval finds.
+def command(
+    recipe: str | None,
+    methods: bool,
+    minutes: float,
+    rate: float | None,
+    teacher: str | None,
+    teacher_url: str | None,
+    as_json: bool,
+    folder: Path,
+) -> None:
+    """Train the adapter that RECIPE wears, on the questions of the train split: METHOD from questions alone, METHOD+rag
+    from the passages that retrieval finds, like `lora`, `lora+rag` or `adapter+rag`.
 
     The dev split's loss decides which state is kept. Stopped at any moment, the same command goes on from there.
     """
+    if methods:
+        echo_methods(as_json)
+        return
+    if recipe is None:
+        raise click.UsageError("Missing argument 'RECIPE', like lora+rag; --methods lists them.")
     use_large_blocks()
     with download_bar() as on_bytes, Project.open(folder, on_bytes) as project:
-        tuned = run_tune(project, recipe, minutes, rate)
+        tuned = run_tune(project, recipe, minutes, rate, Teacher(teacher, teacher_url) if teacher else None)
     if as_json:
         echo_json(tuned)
     else:
         echo_tuned(tuned)
+
+
+def echo_methods(as_json: bool) -> None:
+    """The table of methods."""
+    if as_json:
+        echo_json(list(METHODS.values()))
+        return
+    wide = max(map(len, METHODS))
+    for method in METHODS.values():
+        size = f"{method.size} {method.unit}" if method.size else method.unit
+        click.echo(
+            f"{method.name:{wide}}  {method.title} ({method.source}); {_SERVED[method.served]}; {size}".rstrip("; ")
+        )
 
 
 def use_large_blocks() -> None:
@@ -53,10 +90,12 @@ def use_large_blocks() -> None:
         os.execv(sys.executable, [sys.executable, "-m", "acclimate", *sys.argv[1:]])  # noqa: S606 -- ourselves
 
 
-def run_tune(project: Project, recipe: str, minutes: float, rate: float | None = None) -> Tuned:
+def run_tune(
+    project: Project, recipe: str, minutes: float, rate: float | None = None, teacher: Teacher | None = None
+) -> Tuned:
     """Tune with a progress bar on stderr."""
     with TuneBar(minutes) as bar:
-        return project.tune(recipe, minutes=minutes, rate=rate, on_step=bar.step)
+        return project.tune(recipe, minutes=minutes, rate=rate, teacher=teacher, on_step=bar.step)
 
 
 def echo_tuned(tuned: Tuned) -> None:
@@ -65,7 +104,14 @@ def echo_tuned(tuned: Tuned) -> None:
     click.echo(
         f"{tuned.recipe}: {trained.cases} cases, {trained.steps} steps in {trained.seconds / 60:.1f} minutes, "
         f"{trained.parameters / 1e6:.1f} M parameters; dev loss {trained.loss_before:.3f} to {trained.loss_after:.3f}; "
-        f"{tuned.same} of {tuned.checked} answers the same where it is served."
+        f"{tuned.same} of {tuned.checked} answers the same where it is served ({tuned.engine})."
+    )
+    for reason in trained.plan.reasons:
+        click.echo(f"  {reason}")
+    before, after = trained.forgetting.before, trained.forgetting.after
+    click.echo(
+        f"  general ability: perplexity {before.perplexity:.1f} to {after.perplexity:.1f}, "
+        f"questions {before.questions:.0%} to {after.questions:.0%}"
     )
     click.echo(f"{trained.folder}")
     if trained.loss_after >= trained.loss_before:
@@ -77,7 +123,7 @@ class TuneBar:
 
     def __init__(self, minutes: float) -> None:
         console = Console(stderr=True)
-        columns = (TextColumn("Training"), BarColumn(), TextColumn("{task.fields[figures]}"), TimeRemainingColumn())
+        columns = (TextColumn("Training"), BarColumn(), TextColumn("{task.fields[figures]}"))
         self._bar = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
         self._task = self._bar.add_task("training", total=minutes * 60, figures="")
 
@@ -92,5 +138,6 @@ class TuneBar:
 
     def step(self, seconds: float, figures: dict[str, float]) -> None:
         """Hear of a step."""
-        shown = f"loss {figures['loss']:.3f} · {figures['tokens_per_s']:.0f} tokens/s"
+        left = f"{figures['seconds_left'] / 60:.1f} min left"
+        shown = f"loss {figures['loss']:.3f} · {figures['tokens_per_s']:.0f} tokens/s · {left}"
         self._bar.update(self._task, completed=seconds, figures=shown)

@@ -69,7 +69,7 @@ def layers_of(folder: Path) -> list[Path]:
 
 
 def served_by(folder: Path) -> Literal["merged", "graph", "transformers"]:
-    """How an adapter can be served: merged into any engine's weights, as a part of OpenVINO's graph, or by Transformers."""
+    """How an adapter can be served: merged into weights, as a part of OpenVINO's graph, or by Transformers only."""
     if (folder / "model.safetensors").is_file():
         return "merged"
     kind = read_config(folder).get("peft_type")
@@ -99,7 +99,7 @@ def read_changes(folder: Path, order: Order) -> Changes:
     unsupported = [key for key in ("alpha_pattern", "rank_pattern", "modules_to_save") if config.get(key)]
     if kind not in _MERGED or unsupported or config.get("bias", "none") != "none":
         raise ModelError(
-            f"{folder.name} is a {kind} adapter {unsupported or ''}; {', '.join(_MERGED)} can be merged, without those.",
+            f"{folder.name} is a {kind} adapter {unsupported or ''}; {', '.join(_MERGED)} can be merged.",
             hint='Use [model] engine = "transformers".',
         )
     tensors = read_tensors(folder / "adapter_model.safetensors")
@@ -141,7 +141,8 @@ def _plus(update: Weights, magnitude: Weights | None) -> Callable[[Weights], Wei
         total = weights + update
         if magnitude is None:
             return total
-        return total * (magnitude / np.linalg.norm(total, axis=1))[:, None]
+        scaled: Weights = total * (magnitude / np.linalg.norm(total, axis=1))[:, None]
+        return scaled
 
     return change
 
@@ -213,7 +214,7 @@ def require_keys(folder: Path, wanted: set[str]) -> None:
     header, _ = _header(weights_file(folder))
     if odd := sorted((header.keys() - {"__metadata__"}) ^ wanted):
         raise ModelError(
-            f"{folder.name} does not fit the model: {len(odd)} tensors are missing or not its own, the first is {odd[0]}.",
+            f"{folder.name} does not fit the model: {len(odd)} tensors are missing or strange, the first is {odd[0]}.",
             hint=_ANOTHER,
         )
 

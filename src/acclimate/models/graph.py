@@ -80,9 +80,7 @@ def _insert(added: Any, part: dict[str, Weights], *, beside: bool, scale: float)
 def _input_of_block(y: Any) -> Any:
     """The normalised input of a gated feed-forward network, from its output: down ← gate · up ← swish ← MatMul."""
     gated = y.get_node().input_value(0).get_node()
-    swish = next(
-        value.get_node() for value in gated.input_values() if value.get_node().get_type_name() == "Swish"
-    )
+    swish = next(value.get_node() for value in gated.input_values() if value.get_node().get_type_name() == "Swish")
     return swish.input_value(0).get_node().input_value(0)
 
 

@@ -65,7 +65,7 @@ def rewrite(file: Path, target: Path, adapter: Path | None = None) -> None:
 
 
 def mergeable(adapter: Path, heads: Heads) -> list[Changes]:
-    """The changes of a folder and of the one that it stands on, first to last; without what becomes a part of the graph."""
+    """The changes of a folder and of the one that it stands on, that one first; without parts of the graph."""
     return [read_changes(folder, heads.order) for folder in layers_of(adapter) if served_by(folder) != "graph"]
 
 

@@ -36,7 +36,7 @@ BOTTLENECK, BITFIT = _peft_type("BOTTLENECK"), _peft_type("BITFIT")
 
 
 @dataclass
-class BottleneckConfig(PeftConfig):  # type: ignore[misc] # PEFT ships no types
+class BottleneckConfig(PeftConfig):
     """`target_modules` get a bottleneck of `r` units each: behind them, or with `parallel` beside them times
     `scaling`."""
 
@@ -46,22 +46,22 @@ class BottleneckConfig(PeftConfig):  # type: ignore[misc] # PEFT ships no types
     scaling: float = 1.0
 
     def __post_init__(self) -> None:
-        super().__post_init__()
+        super().__post_init__()  # type: ignore[no-untyped-call]
         self.peft_type = BOTTLENECK
 
 
 @dataclass
-class BitFitConfig(PeftConfig):  # type: ignore[misc]
+class BitFitConfig(PeftConfig):
     """`target_modules` get a trainable bias each."""
 
     target_modules: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        super().__post_init__()
+        super().__post_init__()  # type: ignore[no-untyped-call]
         self.peft_type = BITFIT
 
 
-class BottleneckLayer(nn.Module, BaseTunerLayer):  # type: ignore[misc]
+class BottleneckLayer(nn.Module, BaseTunerLayer):
     """A frozen layer [… → h] with a bottleneck of r units; h is the width of the last linear layer in it."""
 
     adapter_layer_names = ("bottleneck_down", "bottleneck_up")
@@ -103,7 +103,7 @@ class BottleneckLayer(nn.Module, BaseTunerLayer):  # type: ignore[misc]
         """Nothing is ever merged."""
 
 
-class BitFitLayer(nn.Module, BaseTunerLayer):  # type: ignore[misc]
+class BitFitLayer(nn.Module, BaseTunerLayer):
     """A frozen linear layer [in → out] with a bias [out] added to its own, if any."""
 
     adapter_layer_names = ("bitfit_bias",)
@@ -140,11 +140,11 @@ class BitFitLayer(nn.Module, BaseTunerLayer):  # type: ignore[misc]
             self.base_layer.bias.data -= self.bitfit_bias[self.merged_adapters.pop()].data
 
 
-def _linear(layer: nn.Linear, x: torch.Tensor) -> torch.Tensor:
+def _linear(layer: Any, x: torch.Tensor) -> torch.Tensor:
     return nn.functional.linear(x, layer.weight.to(x.dtype), layer.bias.to(x.dtype))
 
 
-class _Tuner(BaseTuner):  # type: ignore[misc]
+class _Tuner(BaseTuner):
     def _create_and_replace(
         self,
         peft_config: PeftConfig,
@@ -155,7 +155,8 @@ class _Tuner(BaseTuner):  # type: ignore[misc]
         current_key: str,
         parameter_name: str | None = None,
     ) -> None:
-        self._replace_module(parent, target_name, self.tuner_layer_cls(target, adapter_name, peft_config), target)
+        make: Any = self.tuner_layer_cls
+        self._replace_module(parent, target_name, make(target, adapter_name, peft_config), target)
 
 
 class BottleneckModel(_Tuner):

@@ -50,7 +50,8 @@ class TransformersEngine:
         where: dict[str, Any] = {"gguf_file": model.name} if gguf else {}
         folder = model.parent if model.is_file() else model
         dtype = torch.float32 if precise else torch.bfloat16
-        self._model: Any = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, **where)
+        loaded: Any = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, **where)
+        self._model = loaded
         self._virtual: Virtual | None = None
         for layer in layers_of(adapter) if adapter is not None else []:
             self._wear(layer)
@@ -71,7 +72,7 @@ class TransformersEngine:
         import peft
 
         import acclimate.models.peft_tuners  # noqa: F401 -- makes them known to PEFT
-        from acclimate.models.virtual import Virtual, read_virtual
+        from acclimate.models.virtual import read_virtual
 
         dtype = next(self._model.parameters()).dtype
         with warnings.catch_warnings():

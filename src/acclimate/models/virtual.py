@@ -1,8 +1,8 @@
 """Virtual tokens: what prompt tuning, P-tuning and prefix tuning put before a prompt.
 
-Prompt tuning (Lester et al., arXiv 2104.08691) and P-tuning (Liu et al., arXiv 2103.10385) learn embeddings; prefix tuning
-(Li and Liang, arXiv 2101.00190) learns the keys and values of every layer. PEFT trains and stores them; here they become
-tensors that any forward pass can take.
+Prompt tuning (Lester et al., arXiv 2104.08691) and P-tuning (Liu et al., arXiv 2103.10385) learn embeddings; prefix
+tuning (Li and Liang, arXiv 2101.00190) learns the keys and values of every layer. PEFT trains and stores them; here
+they become tensors that any forward pass can take.
 """
 
 from __future__ import annotations

@@ -1,13 +1,14 @@
 """A network with what a method trains on it: the one shape that the trainer knows.
 
-    LoRAAttached       our own layers                          lora.py
-    LibraryAttached    PEFT's tuners and those we add to it    models/peft_tuners.py
-    FullAttached       every weight                            saved as a Transformers folder
+LoRAAttached       our own layers                          lora.py
+LibraryAttached    PEFT's tuners and those we add to it    models/peft_tuners.py
+FullAttached       every weight                            saved as a Transformers folder
 """
 
 from __future__ import annotations
 
 import json
+import warnings
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -75,7 +76,9 @@ class LibraryAttached:
     def __init__(self, network: nn.Module, variant: str, size: int) -> None:
         network.requires_grad_(requires_grad=False)
         dtype = next(network.parameters()).dtype
-        self._model: Any = peft.get_peft_model(network, _config(variant, size), autocast_adapter_dtype=False)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Unsupported layer type")  # PEFT's own norm tuning, of RMSNorm
+            self._model: Any = peft.get_peft_model(network, _config(variant, size), autocast_adapter_dtype=False)
         self._model.to(dtype)
         self.network: nn.Module = self._model.get_base_model()
         self.parameters = [parameter for parameter in self._model.parameters() if parameter.requires_grad]
@@ -107,7 +110,7 @@ class LibraryAttached:
 
 
 def _config(variant: str, size: int) -> Any:
-    task = {"task_type": "CAUSAL_LM"}
+    task: dict[str, Any] = {"task_type": "CAUSAL_LM"}
     match variant:
         case "houlsby":
             return BottleneckConfig(target_modules=["o_proj", "down_proj"], r=size, **task)

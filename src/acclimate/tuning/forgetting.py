@@ -1,6 +1,6 @@
-"""What a model forgets while it learns: perplexity of general prose and a sample of general questions, before and after.
+"""What a model forgets while it learns: perplexity of general prose and general questions, before and after.
 
-The texts are of common knowledge and were written for this purpose, so they are in nobody's documents. Small on purpose:
+The texts are of common knowledge and were written for this purpose, so they are in nobody's documents. It is small:
 it costs a second or two, and shows a model that has come apart; a percent or two more perplexity means nothing.
 """
 
@@ -51,8 +51,8 @@ def measure(network: nn.Module, chat: ChatFormat, virtual: Virtual | None = None
         prompt = tuple(chat.encode([Message("user", question)]))
         losses = []
         for answer in answers:
-            ids = tuple(chat.tokenizer.encode(answer, add_special_tokens=False).ids)
-            losses.append(_loss(network, Example(prompt, ids), virtual) / len(ids))
+            wanted = tuple(chat.tokenizer.encode(answer, add_special_tokens=False).ids)
+            losses.append(_loss(network, Example(prompt, wanted), virtual) / len(wanted))
         right += losses[0] < min(losses[1:])
     return General(round(math.exp(total / tokens), 3), round(right / len(held["questions"]), 3))
 

@@ -3,7 +3,7 @@
     y = W x + s · B A x        A: [r, in], B: [out, r], B starts at zero; s = alpha / r, or alpha / √r (rsLoRA)
 
 Sources: Hu et al., arXiv 2106.09685, section 4.1; rsLoRA: Kalajdzievski, arXiv 2312.03732; DoRA: Liu et al., arXiv
-2402.09353, equation 5. Starts such as PiSSA's have A₀ and B₀ from the weights and take s · B₀ A₀ off them again: that is
+2402.09353, equation 5. Starts such as PiSSA's have A₀, B₀ from the weights and take s · B₀ A₀ off them again: that is
 kept as r more columns, so the saved adapter is a plain LoRA of rank 2 r on the untouched base. The initialisations are
 PEFT's; the layer is our own because PEFT's casts whole inputs to float32 and adds in four passes over memory.
 """
@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +57,9 @@ class _Product(torch.autograd.Function):
         return by_x, None, None, by_low.T @ x, (g.T @ low).mul_(scale), None
 
 
+_product: Callable[..., torch.Tensor] = _Product.apply
+
+
 class LoRALinear(nn.Module):
     """A frozen `base` layer [in → out] with a LoRA of rank r beside it."""
 
@@ -64,7 +67,7 @@ class LoRALinear(nn.Module):
         super().__init__()
         self.base = base.requires_grad_(requires_grad=False)
         self.r, self.scale = r, alpha / (math.sqrt(r) if variant == "rslora" else r)
-        like = {"device": base.weight.device, "dtype": base.weight.dtype}
+        like: dict[str, Any] = {"device": base.weight.device, "dtype": base.weight.dtype}
         self.start: tuple[torch.Tensor, torch.Tensor] | None = None
         self.magnitude: nn.Parameter | None = None
         if variant in _PLAIN:
@@ -89,7 +92,7 @@ class LoRALinear(nn.Module):
         a, b = self.factors()
         flat = x.reshape(-1, x.shape[-1])
         bias = self.base.bias
-        y: torch.Tensor = _Product.apply(flat, self.base.weight, bias if self.magnitude is None else None, a, b, self.scale)
+        y = _product(flat, self.base.weight, bias if self.magnitude is None else None, a, b, self.scale)
         if self.magnitude is not None:
             with torch.no_grad():  # the norm counts as a constant (section 4.3)
                 norm = torch.addmm(self.base.weight, b, a, alpha=self.scale).norm(dim=1)
@@ -103,8 +106,9 @@ def _initialise(base: nn.Linear, r: int, alpha: float, how: str) -> tuple[torch.
     copy = nn.Linear(base.in_features, base.out_features, bias=False)
     copy.weight = nn.Parameter(base.weight.detach().float().clone(), requires_grad=False)
     before = copy.weight.detach().clone()
-    config = LoraConfig(r=r, lora_alpha=alpha, init_lora_weights=how)
-    layer: Any = PeftLinear(copy, "x", config, r=r, lora_alpha=alpha)
+    chosen: dict[str, Any] = {"r": r, "lora_alpha": alpha}
+    settings: Any = {**chosen, "init_lora_weights": how}
+    layer: Any = PeftLinear(copy, "x", LoraConfig(**settings), **chosen)
     a, b = (getattr(layer, which)["x"].weight.detach().float() for which in ("lora_A", "lora_B"))
     return a, b, not torch.equal(copy.weight, before)
 
@@ -120,13 +124,16 @@ def attach(model: nn.Module, r: int, alpha: float, variant: str = "") -> list[nn
 
 def targets(model: nn.Module) -> list[tuple[str, nn.Linear]]:
     """The linear layers named in TARGETS. Raises ModelError where there are none, or they are of another kind."""
-    found = [(name, layer) for name, layer in model.named_modules() if name.rsplit(".", 1)[-1] in TARGETS]
-    for name, layer in found:
+    found: list[tuple[str, nn.Linear]] = []
+    for name, layer in model.named_modules():
+        if name.rsplit(".", 1)[-1] not in TARGETS:
+            continue
         if not isinstance(layer, nn.Linear):
             raise ModelError(f"'{name}' is a {type(layer).__name__}, not a linear layer.")
+        found.append((name, layer))
     if not found:
         raise ModelError(f"the model has none of the layers {', '.join(TARGETS)}.", hint="Use a Llama or Qwen model.")
-    return found  # type: ignore[return-value] # checked above
+    return found
 
 
 def layers(model: nn.Module) -> Iterator[tuple[str, LoRALinear]]:

@@ -6,6 +6,7 @@ become the chunk's gradient at once and are gone: peak memory is one chunk's.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -20,7 +21,7 @@ CHUNK = 256  # rows
 
 
 class ChunkedCrossEntropy(torch.autograd.Function):
-    """Σ over rows of logsumexp(W h) − (W h)[label]; the gradient is W'(softmax − one-hot), computed on the way there."""
+    """Σ over rows of logsumexp(W h) − (W h)[label]; the gradient W'(softmax − one-hot) is found on the way."""
 
     @staticmethod
     def forward(ctx: Any, hidden: torch.Tensor, weight: torch.Tensor, labels: torch.Tensor, rows: int) -> torch.Tensor:
@@ -52,6 +53,9 @@ class ChunkedCrossEntropy(torch.autograd.Function):
         return scaled[0], scaled[1], None, None
 
 
+chunked_cross_entropy: Callable[..., torch.Tensor] = ChunkedCrossEntropy.apply
+
+
 def answer_loss(
     network: nn.Module, packed: Packed, virtual: Virtual | None = None, *, checkpointing: bool = False
 ) -> torch.Tensor:
@@ -59,5 +63,4 @@ def answer_loss(
     hidden = hidden_states(network, packed, virtual, checkpointing=checkpointing)
     labelled = packed.labels != IGNORED
     head: Any = network.lm_head
-    total: torch.Tensor = ChunkedCrossEntropy.apply(hidden[labelled], head.weight, packed.labels[labelled], CHUNK)
-    return total
+    return chunked_cross_entropy(hidden[labelled], head.weight, packed.labels[labelled], CHUNK)

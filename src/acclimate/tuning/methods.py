@@ -95,8 +95,8 @@ def make_plan(
         size = min(64, max(8, 2 ** math.ceil(math.log2(max(1.0, tokens / (2 * per_rank))))))
         alpha = {"rslora": 8.0, "pissa_niter_16": float(size), "olora": float(size)}.get(method.variant, 32.0)
         reasons.append(
-            f"rank {size}: {size * per_rank / 1e6:.1f} M parameters hold about {2 * size * per_rank / 1e6:.1f} Mbit, the "
-            f"{tokens} tokens to learn about {tokens / 1e6:.2f} (8 to 64 are considered)"
+            f"rank {size}: {size * per_rank / 1e6:.1f} M parameters hold about {2 * size * per_rank / 1e6:.1f} Mbit; "
+            f"the {tokens} tokens to learn are about {tokens / 1e6:.2f} (8 to 64 are considered)"
         )
     elif size:
         reasons.append(f"{size} {method.unit}: usual for the method")
@@ -109,6 +109,7 @@ def make_plan(
         return Plan(method, size, alpha, 2e-4, tuple(reasons))
     times = method.rate / _RATE
     reasons.append(
-        f"learning rate {method.rate:g}: " + ("for all weights" if times == 1 else f"{times:g} times that for all weights")
+        f"learning rate {method.rate:g}: "
+        + ("for all weights" if times == 1 else f"{times:g} times that for all weights")
     )
     return Plan(method, size, alpha, method.rate, tuple(reasons))

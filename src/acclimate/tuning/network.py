@@ -2,14 +2,15 @@
 
 A Transformers network of the Llama family (Llama, SmolLM2, Qwen2, Qwen3) is walked layer by layer with its own modules,
 so that whatever a method puts in their place takes part. Against Transformers' own forward (the test compares them):
-attention costs the sum of the branches' squares instead of the square of the whole sequence and needs no mask of it; norm,
-rotation and gating are single autograd functions that keep bfloat16 and save little.
+attention costs the sum of the branches' squares instead of the square of the whole sequence and needs no mask of it;
+norm, rotation and gating are single autograd functions that keep bfloat16 and save little.
 
 Letters: L tokens of the sequence, h hidden width, n heads, d head width, v virtual tokens.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -92,7 +93,7 @@ def _layer(
     if not hasattr(mlp, "gate_proj"):  # something stands in its place
         y: torch.Tensor = mlp(normed)
         return x + y
-    gated: torch.Tensor = mlp.down_proj(SwiGLU.apply(mlp.gate_proj(normed), mlp.up_proj(normed)))
+    gated: torch.Tensor = mlp.down_proj(_swiglu(mlp.gate_proj(normed), mlp.up_proj(normed)))
     return x + gated
 
 
@@ -100,8 +101,7 @@ def _norm(norm: Any, x: torch.Tensor) -> torch.Tensor:
     if not hasattr(norm, "variance_epsilon"):  # something stands in its place
         y: torch.Tensor = norm(x)
         return y.to(x.dtype)
-    result: torch.Tensor = RMSNorm.apply(x, norm.weight, norm.variance_epsilon)
-    return result
+    return _rms_norm(x, norm.weight, norm.variance_epsilon)
 
 
 def _attention(
@@ -112,7 +112,7 @@ def _attention(
     q, k, v = (project(x).view(length, -1, d) for project in (block.q_proj, block.k_proj, block.v_proj))
     if hasattr(block, "q_norm"):
         q, k = _norm(block.q_norm, q), _norm(block.k_norm, k)
-    q, k = (Rotate.apply(one, layout.cos, layout.sin).transpose(0, 1) for one in (q, k))  # [n, L, d]
+    q, k = (_turn(one, layout.cos, layout.sin).transpose(0, 1) for one in (q, k))  # [n, L, d]
     v, shared = v.transpose(0, 1), layout.shared
     own_k, own_v = k[:, :shared], v[:, :shared]
     parts = []
@@ -214,3 +214,8 @@ class SwiGLU(torch.autograd.Function):
         by_up = F.silu(gate).mul_(grads[0])
         by_gate = torch.ops.aten.silu_backward(grads[0] * up, gate)
         return by_gate, by_up
+
+
+_rms_norm: Callable[..., torch.Tensor] = RMSNorm.apply
+_turn: Callable[..., torch.Tensor] = Rotate.apply
+_swiglu: Callable[..., torch.Tensor] = SwiGLU.apply

@@ -84,7 +84,7 @@ def train(
     settings = replace(settings, r=plan.size, alpha=plan.alpha, learning_rate=plan.rate)
     trainer = Trainer(network, job.base, job.folder, settings, job.method)
     if job.start is not None and goes_on and not trainer.step:
-        trainer.start_from(job.start)
+        trainer.attached.load(job.start)
     trainer.run(sampler, watched, on_step, score)
     best = job.folder / "adapter"
     trainer.world.agree(0.0)  # every process waits until the first has saved

@@ -97,7 +97,8 @@ class Trainer:
         Only time spent training counts, and never more than a minute for one step: the schedule survives a pause.
         """
         saved = self.seconds
-        if not self.step:
+        if not self.step:  # whatever the network holds now is where it begins
+            self._copy(self.parameters, self.masters)
             self._judge(dev, score)
         while self._done() < 1 and self.worse < self.settings.patience:
             started = time.monotonic()
@@ -120,11 +121,6 @@ class Trainer:
             total = sum(self._loss(packed).item() for packed in dev)
         return total / max(1, sum(packed.answers for packed in dev))
 
-    def start_from(self, folder: Path) -> None:
-        """Begin at a saved adapter of the same method and size instead of at the method's own start."""
-        self.attached.load(folder)
-        self._copy(self.parameters, self.masters)
-
     def _judge(self, dev: Sequence[Packed], score: Score | None) -> None:
         """Note dev loss and score; the adapter is kept where no loss before was better."""
         loss, better = round(self.dev_loss(dev), 4), False
@@ -142,9 +138,7 @@ class Trainer:
 
     def _loss(self, packed: Packed) -> torch.Tensor:
         on_device = packed.to(self.world.device)
-        return answer_loss(
-            self.model, on_device, self.attached.virtual(), checkpointing=self.settings.checkpointing
-        )
+        return answer_loss(self.model, on_device, self.attached.virtual(), checkpointing=self.settings.checkpointing)
 
     def _step(self, sample: Sampler) -> dict[str, float]:
         # Seeded by the step, so that a resumed run draws what an uninterrupted one would.

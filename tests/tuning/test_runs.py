@@ -1,0 +1,71 @@
+"""Runs that are killed, spread over processes, or no longer get better."""
+
+import json
+import os
+import runpy
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+
+SCRIPT = Path(__file__).parent / "tiny_run.py"
+train = runpy.run_path(str(SCRIPT))["train"]
+
+
+def steps_done(folder):
+    file = folder / "log.jsonl"
+    rows = [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+    return [row["step"] for row in rows if "loss" in row]
+
+
+def same(one, other):
+    assert one.keys() == other.keys()
+    for name, tensor in one.items():
+        torch.testing.assert_close(tensor, other[name], rtol=0, atol=0)
+
+
+def test_a_run_killed_with_9_goes_on_exactly(tmp_path):
+    running = subprocess.Popen([sys.executable, SCRIPT, tmp_path / "killed", "8", "0.05"])
+    try:
+        until = time.monotonic() + 300
+        while len(steps_done(tmp_path / "killed")) < 3 and running.poll() is None and time.monotonic() < until:
+            time.sleep(0.02)
+    finally:
+        running.kill()
+        running.wait()
+    assert 3 <= len(steps_done(tmp_path / "killed")) < 8
+    train(tmp_path / "killed", 8)
+    train(tmp_path / "whole", 8)
+    assert steps_done(tmp_path / "killed") == list(range(1, 9))
+    for file in ("checkpoint.safetensors", "adapter/adapter_model.safetensors"):
+        same(load_file(tmp_path / "killed" / file), load_file(tmp_path / "whole" / file))
+
+
+def test_two_processes_train_what_one_would(tmp_path):
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--master-port=29517"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    subprocess.run([*launcher, SCRIPT, tmp_path / "two", "4", "0"], check=True, env=environment, capture_output=True)
+    train(tmp_path / "one", 4)
+    assert steps_done(tmp_path / "two") == [1, 2, 3, 4]
+    one, two = (load_file(tmp_path / name / "checkpoint.safetensors") for name in ("one", "two"))
+    for name, tensor in one.items():
+        torch.testing.assert_close(tensor, two[name], rtol=1e-4, atol=1e-5)
+
+
+def test_a_run_that_no_longer_gets_better_ends(tmp_path):
+    module = runpy.run_path(str(SCRIPT))
+    network, pack, example = module["LlamaForCausalLM"], module["pack"], module["Example"]
+    torch.manual_seed(1)
+    sizes = {"vocab_size": 64, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 1}
+    chosen = module["TrainSettings"](
+        steps=50, r=2, alpha=4, batch=1, learning_rate=1e-12, checkpoint_minutes=0, patience=2
+    )
+    trainer = module["Trainer"](
+        network(module["LlamaConfig"](**sizes, num_attention_heads=4)), "tiny", tmp_path, chosen
+    )
+    one = pack([example((1, 2), (3,))], 99)
+    trainer.run(lambda rng: one, [one])
+    assert trainer.step == 2
