@@ -5,7 +5,7 @@
 Both sides train rank 16 on all linear layers of the default model with the same examples, in the same order, eight to a
 step, at the same learning rate. Each runs in a process of its own and takes its steps in turn with the other: load on
 the machine hits both. A useful token is one of an example's own, padding not counted; what ours does not compute,
-because the examples of a step begin alike, counts as useful for both. The peer has the defaults of its library: float32,
+because the examples of a step begin alike, counts as useful for both. The peer has its library's defaults: float32,
 padding, logits of all tokens. The matrix peak is measured between the steps.
 """
 
