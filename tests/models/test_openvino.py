@@ -23,9 +23,6 @@ from acclimate.prompting.recipes import find_recipe
 from acclimate.prompting.templates import load_template
 from acclimate.settings import Settings
 from acclimate.testing.models import check_engine
-from acclimate.tuning.attached import attach
-from acclimate.tuning.methods import METHODS
-from acclimate.tuning.run import greedy, load_network
 from acclimate.types import Chunk, Generation, Message
 
 GREEDY = Generation(max_tokens=24)
@@ -139,25 +136,6 @@ def test_the_scale_is_alpha_over_r_or_its_root(reader, tmp_path, alpha, rslora, 
     )
     change = read_changes(tmp_path, Heads(9, 3, permuted=True).order).weights["blk.3.ffn_up.weight"]
     assert change(np.zeros((1536, 576), np.float32))[5, 7] == pytest.approx(scale * 16 * 0.5 * 0.5)
-
-
-@pytest.mark.parametrize("name", ["bitfit", "adapter"])
-def test_what_is_no_lora_is_served_as_pytorch_answers(model, tmp_path, name):
-    """Biases that the base has not, and bottlenecks in the graph: greedy tokens against the trained network's."""
-    torch.manual_seed(0)
-    attached = attach(load_network(model.weights, torch.float32), METHODS[name], 8)
-    with torch.no_grad():
-        for parameter in attached.parameters:
-            parameter.add_(torch.randn_like(parameter) * 0.03)
-    attached.save(tmp_path / name, model.name)
-    engine = OpenVINOEngine(model.weights, tmp_path / "cache", adapter=tmp_path / name, sha256=model.sha256)
-    question = [Message("user", "What is the capital of France?")]
-    text = engine.generate(question, Generation(max_tokens=6)).text
-    engine.close()
-    assert text == greedy(attached, model.weights, question, 6)
-    (tmp_path / name / "adapter_config.json").write_text('{"peft_type": "PREFIX_TUNING"}')
-    with pytest.raises(ModelError, match="virtual tokens"):
-        OpenVINOEngine(model.weights, tmp_path / "cache", adapter=tmp_path / name, sha256=model.sha256)
 
 
 def test_tensors_that_openvino_cannot_read_are_requantised(model, tmp_path):

@@ -78,21 +78,27 @@ class Plan:
 
 
 def make_plan(
-    method: Method, per_rank: int, tokens: int, *, start: tuple[int, float] | None = None, rate: float | None = None
+    method: Method,
+    per_rank: int,
+    tokens: int,
+    *,
+    start: tuple[int, float] | None = None,
+    rate: float | None = None,
+    size: int | None = None,
 ) -> Plan:
     """Settings for `tokens` to learn where one rank has `per_rank` parameters.
 
-    `start` is the rank and alpha of an adapter to go on from; `rate` the user's own choice. Sources: Schulman et al.,
+    `start` is the rank and alpha of an adapter to go on from; `rate` and `size` are the user's own choice. Sources: Schulman et al.,
     "LoRA Without Regret" (2025): all linear layers, ten times full fine-tuning's learning rate, capacity above the
     data's information; 2 bits a parameter: Allen-Zhu and Li, arXiv 2404.05405; about 1 bit a token of text.
     """
     reasons = []
-    size, alpha = method.size or 0, 0.0
+    asked, size, alpha = size, size or method.size or 0, 0.0
     if start is not None:
         size, alpha = start
         reasons.append(f"rank {size}, alpha {alpha:g}: those of the adapter that it goes on from")
     elif method.code == "lora":
-        size = min(64, max(8, 2 ** math.ceil(math.log2(max(1.0, tokens / (2 * per_rank))))))
+        size = asked or min(64, max(8, 2 ** math.ceil(math.log2(max(1.0, tokens / (2 * per_rank))))))
         alpha = {"rslora": 8.0, "pissa_niter_16": float(size), "olora": float(size)}.get(method.variant, 32.0)
         reasons.append(
             f"rank {size}: {size * per_rank / 1e6:.1f} M parameters hold about {2 * size * per_rank / 1e6:.1f} Mbit; "

@@ -52,7 +52,7 @@ class Job:
     """What to train: a GGUF file by its path and its model's name, cases to learn and to watch, and where to work.
 
     `start` is an adapter to begin with: gone on from by the method that made it ("lora"), else merged into the weights
-    below and kept as `under/` beside what is trained. `rate` None: by the method.
+    below and kept as `under/` beside what is trained. `rate` and `size` None: by the method.
     """
 
     model: Path
@@ -63,6 +63,7 @@ class Job:
     method: Method = METHODS["lora"]
     start: Path | None = None
     rate: float | None = None
+    size: int | None = None
 
 
 def train(
@@ -122,7 +123,7 @@ def _plan(job: Job, network: nn.Module, tokens: int, *, goes_on: bool) -> Plan:
     if goes_on and job.start is not None:
         config = json.loads((job.start / "adapter_config.json").read_text(encoding="utf-8"))
         start = (int(config["r"]), float(config["lora_alpha"]))
-    return make_plan(job.method, per_rank, tokens, start=start, rate=job.rate)
+    return make_plan(job.method, per_rank, tokens, start=start, rate=job.rate, size=job.size)
 
 
 def read_chat(model: Path) -> tuple[ChatFormat, int]:
