@@ -4,8 +4,8 @@
 
 Restaurants are described from attributes: the dev split of the data is trained on, test attributes are written out and
 held to their references (BLEU by sacrebleu, ROUGE-L by rouge-score). Every method sees the same examples for the same
-number of steps at its own learning rate; LoRA has rank 4, under 1 % of the parameters. Latency is that of a greedy answer
-of 32 tokens, in turns with the untuned model in the same engine. The order to compare with: arXiv 2106.09685, table 3.
+number of steps at its own learning rate; LoRA has rank 4, under 1 % of the parameters. Latency is that of a greedy
+answer of 32 tokens, in turns with the untuned model in the same engine. To compare: arXiv 2106.09685, table 3.
 """
 
 from __future__ import annotations
