@@ -88,9 +88,9 @@ def make_plan(
 ) -> Plan:
     """Settings for `tokens` to learn where one rank has `per_rank` parameters.
 
-    `start` is the rank and alpha of an adapter to go on from; `rate` and `size` are the user's own choice. Sources: Schulman et al.,
-    "LoRA Without Regret" (2025): all linear layers, ten times full fine-tuning's learning rate, capacity above the
-    data's information; 2 bits a parameter: Allen-Zhu and Li, arXiv 2404.05405; about 1 bit a token of text.
+    `start` is the rank and alpha of an adapter to go on from; `rate` and `size` are the user's own choice. Sources:
+    Schulman et al., "LoRA Without Regret" (2025): all linear layers, ten times full fine-tuning's learning rate,
+    capacity above the data's information; 2 bits a parameter: Allen-Zhu and Li, arXiv 2404.05405; about 1 bit a token.
     """
     reasons = []
     asked, size, alpha = size, size or method.size or 0, 0.0
