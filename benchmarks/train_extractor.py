@@ -34,7 +34,7 @@ from tokenizers import Tokenizer
 from acclimate.chunking.cuts import SENTENCE_END, strip
 from acclimate.documents.parsers import parse
 from acclimate.models.fetch import resolve
-from acclimate.tuning.encoder_model import JointEncoder
+from acclimate.tuning.encoder_model import JointEncoder, save_trained
 from acclimate.tuning.encoder_pairs import Encoded, Pair, batches, encode_pair
 from acclimate.tuning.encoder_trainer import EncoderSettings, EncoderTrainer
 from acclimate.types import Span
@@ -255,7 +255,7 @@ def average(values: Sequence[torch.Tensor]) -> None:
 
 
 def main() -> None:
-    """Read the options, train, leave checkpoint.safetensors and log.jsonl in --out."""
+    """Read the options, train, leave extractor.safetensors, a checkpoint and log.jsonl in --out."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--claims", type=Path)
@@ -297,6 +297,8 @@ def train(options: argparse.Namespace) -> None:
     settings = EncoderSettings(minutes=options.minutes, learning_rate=options.rate, checkpoint_minutes=8)
     trainer = EncoderTrainer(model, options.out, settings, average=average, leads=options.rank == 0)
     trainer.run(task)
+    if options.rank == 0:
+        save_trained(model, options.out / "extractor.safetensors")
 
 
 if __name__ == "__main__":

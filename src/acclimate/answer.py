@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from acclimate.prompting.structured import Shape  # its packages take 0.1 s, and most answers need no schema
 
 
+Mark = Callable[[str, Sequence[Hit]], Resolved]
+"""Answers a question by a place in a passage, or abstains."""
 _NOTHING = Written(REFUSAL, "", 0, 0, "stop", calls=0)
 _TOLD_SHARE = 4  # earlier turns may take one token of so many
 
@@ -41,7 +43,7 @@ class Answerer:
     done (see `acclimate.prompting.budget`). `decision` says why this recipe. `demonstrate` gives the solved examples of
     a few-shot recipe. With a `shape` the answer is JSON. `complete` makes a question that points back to earlier turns
     stand on its own, for recipes that read; the turns themselves are shown where `tell` says so, and to recipes that
-    read nothing.
+    read nothing. `mark` answers in the place of the engine, which is then not asked.
     """
 
     recipe: Recipe
@@ -56,6 +58,7 @@ class Answerer:
     complete: Complete = complete
     tell: bool | None = None
     decision: str = ""
+    mark: Mark | None = None
 
     def answer(self, question: str, on_text: OnText | None = None, turns: Sequence[Turn] = ()) -> Answer:
         """Answer `question` after the earlier `turns` of a conversation, oldest first.
@@ -70,6 +73,8 @@ class Answerer:
         if self.recipe.reads and not hits:
             return self._nothing_found(question, asked, clock, on_text)
         guard = LinkGuard(clock.watch(on_text))
+        if self.mark is not None:
+            return self._marked(question, asked, hits, clock, guard)
         hits, before = self._narrowed(asked, hits, turns)
         prompt = self.prompt(asked, hits, turns, narrowed=bool(before))
         written = self._write(prompt, guard) if hits or not before else _NOTHING
@@ -77,6 +82,15 @@ class Answerer:
         resolved, data, shown = self._without_links(asked, written.text, resolved, data)
         guard.finish(shown)
         return self._assemble(question, asked, resolved, prompt, _together(written, before), clock, data)
+
+    def _marked(self, question: str, asked: str, hits: Sequence[Hit], clock: _Clock, guard: LinkGuard) -> Answer:
+        """The answer as it stands in a passage; the passages are all read, so none is dropped."""
+        assert self.mark is not None  # noqa: S101 -- for the type checker
+        found = self.mark(asked, hits)
+        resolved, _, shown = self._without_links(asked, found.marked, found, None)
+        guard.finish(shown)
+        written = Written(found.marked, "", 0, 0, "stop")
+        return self._assemble(question, asked, resolved, Prompt((), 0, tuple(hits)), written, clock)
 
     def prompt(
         self, question: str, hits: Sequence[Hit], turns: Sequence[Turn] = (), *, narrowed: bool = False

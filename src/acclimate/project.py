@@ -45,6 +45,7 @@ if TYPE_CHECKING:  # comparing and tuning are not needed to ask
     from acclimate.embeddings.cross_encoder import CrossEncoder
     from acclimate.evaluation.compare import Progress as CompareProgress
     from acclimate.evaluation.comparison import Comparison, Metric
+    from acclimate.extracting import Extracting
     from acclimate.prompting.structured import SchemaLike
     from acclimate.tuning.trainer import OnStep
 
@@ -145,9 +146,19 @@ class Project:
 
         return open_cross_encoder(self)
 
+    @cached_property
+    def extractor(self) -> Extracting:
+        """What marks answers for the recipe `extract`."""
+        from acclimate.extracting import open_extractor
+
+        return open_extractor(self)
+
     def engine(self, recipe: str | None = None) -> Engine:
         """What `[model]` names, with the adapter that the recipe wears; loaded once."""
-        adapter = self.adapter(find_recipe(recipe or self.settings.answer.recipe))
+        chosen = find_recipe(recipe or self.settings.answer.recipe)
+        if chosen.extracts:
+            return self.extractor
+        adapter = self.adapter(chosen)
         with self._loading:
             if adapter not in self._engines:
                 self._engines[adapter] = self._load_engine(adapter)
@@ -373,6 +384,7 @@ class Project:
             complete=self._complete(),
             tell={"rule": None, "model": True, "none": False}[self.settings.answer.memory],
             decision=decision,
+            mark=self.extractor.mark if chosen.extracts else None,
         )
 
     def _complete(self) -> Complete:

@@ -146,8 +146,8 @@ class RetrievalSettings(_Section):
     )
     rerank: str = Field(
         default="none",
-        description="cross-encoder that reads the best passages again: none, tuned (by `acclimate tune --target "
-        "reranker`), or the hub id, folder or .onnx of any BERT-like sequence classifier",
+        description="cross-encoder that reads the best passages again: none, or the hub id or folder of any BERT-like "
+        "sequence classifier",
     )
     rerank_candidates: int = Field(default=20, ge=1, le=1000, description="passages that the cross-encoder reads")
     rerank_weight: float = Field(

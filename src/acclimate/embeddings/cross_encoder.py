@@ -100,7 +100,7 @@ def classifier(config: Mapping[str, Any], weights: Mapping[str, FloatArray], ori
     if prefix is None or f"{labels}.weight" not in weights:
         raise ModelError(
             f"{origin} is no sequence classifier: it lacks '{labels}.weight' or '{dense}.weight'.",
-            hint="Use a cross-encoder's checkpoint, or make one: acclimate tune --target reranker",
+            hint="Use a cross-encoder's checkpoint.",
         )
     first = ops.gather(model.output(0).get_node().input_value(0), index(0), index(1))  # [B, H]
     hidden = _linear(first, weights[f"{prefix}{dense}.weight"], weights[f"{prefix}{dense}.bias"])

@@ -88,6 +88,13 @@ def cite_words(claim: str, passages: Sequence[Hit]) -> list[Citation]:
     return _cite(claim, [], passages)
 
 
+def mark_answer(place: Span, number: int, passages: Sequence[Hit]) -> Resolved:
+    """The answer that stands at `place` in the text of passage `number` (from 1), cited there and nowhere else."""
+    hit = passages[number - 1]
+    text = hit.chunk.text[place.start : place.end]
+    return Resolved(text, f"{text} [{number}]", False, (_citation(number, hit, place, text),))
+
+
 def _cite(claim: str, asked: Sequence[int], passages: Sequence[Hit]) -> list[Citation]:
     """Citations for one claim: the passages asked for that hold its words, else the first that does, else as asked."""
     shown = [number for number in dict.fromkeys(asked) if 1 <= number <= len(passages)]

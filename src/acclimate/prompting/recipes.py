@@ -27,7 +27,8 @@ class Recipe:
     examples it shows; `reasoning`, whether the model
     writes its reasoning first (inline: in one text that ends with a line "Answer: …"; two-stage: the answer is asked
     for afterwards, Kojima et al., arXiv 2205.11916); `vote`, whether the majority of several sampled answers counts
-    (Wang et al., arXiv 2203.11171); `adapter` names a tuned adapter of the project ("" for the one in acclimate.toml).
+    (Wang et al., arXiv 2203.11171); `adapter` names a tuned adapter of the project ("" for the one in acclimate.toml);
+    `extracts`, whether the extractor marks the answer in the passages and no language model is asked.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Recipe:
     reasoning: Reasoning = "none"
     vote: bool = False
     adapter: str = ""
+    extracts: bool = False
 
     @property
     def few_shot(self) -> bool:
@@ -60,10 +62,10 @@ class Recipe:
 
     def check_json(self) -> None:
         """Raises SettingsError where the recipe cannot answer in JSON."""
-        if self.reasoning != "none" or self.few_shot:
+        if self.extracts or self.reasoning != "none" or self.few_shot:
             raise SettingsError(
-                f"the recipe '{self.name}' cannot answer by a schema: JSON holds no reasoning, and solved examples are "
-                "no JSON.",
+                f"the recipe '{self.name}' cannot answer by a schema: JSON holds no reasoning, and neither solved "
+                "examples nor marked passages are JSON.",
                 hint="Use 'rag', 'stuffing' or 'zero-shot'.",
             )
 
@@ -79,6 +81,7 @@ class Recipe:
 PARTS = {
     "zero-shot": "ask the model alone, without the documents",
     "rag": "search the documents, answer from the passages found, cite them",
+    "extract": "mark the answer in the passages found, exactly as it stands there, without the language model",
     "stuffing": "put whole documents into the prompt, all of them where they fit, else the most relevant",
     "auto": "stuffing where all documents fit what the model reads well, else rag; the answer tells why",
     "few-shot": "show solved questions of the train split before the question, those nearest to it",
@@ -90,7 +93,7 @@ PARTS = {
 }
 """What each part means, for help texts; any other part names an adapter."""
 
-USUAL = ("zero-shot", "few-shot", "cot", "stuffing", "rag", "rag+few-shot", "rag+cot", "lora", "lora+rag")
+USUAL = ("zero-shot", "few-shot", "cot", "stuffing", "rag", "extract", "rag+few-shot", "rag+cot", "lora", "lora+rag")
 """Recipes worth comparing first."""
 
 
@@ -100,6 +103,8 @@ def find_recipe(name: str) -> Recipe:
     parts = name.split("+")
     if len(set(parts)) != len(parts):
         raise SettingsError(f"the recipe '{name}' names a part twice.")
+    if "extract" in parts and len(parts) > 1:
+        raise SettingsError(f"the recipe '{name}': extract stands alone.", hint="Use 'extract' or 'rag'.")
     recipe = Recipe(name)
     for part in parts:
         recipe = _add(recipe, part)
@@ -117,6 +122,8 @@ def _add(recipe: Recipe, part: str) -> Recipe:
     match part:
         case "zero-shot":
             return recipe
+        case "extract":
+            return replace(recipe, context="passages", extracts=True)
         case "rag" | "stuffing" | "auto":
             if recipe.reads:
                 raise SettingsError(f"the recipe '{recipe.name}' names two of rag, stuffing, auto.", hint="Choose one.")

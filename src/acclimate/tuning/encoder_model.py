@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
+from safetensors.torch import save_file
 from torch import nn
 from transformers import AutoConfig, AutoModel
 
@@ -64,3 +65,19 @@ class JointEncoder(nn.Module):
         frozen = [self.encoder.embeddings, *self.encoder.encoder.layer[:layers]]  # type: ignore[union-attr, index]
         for module in frozen:
             module.requires_grad_(False)
+
+
+def save_trained(model: JointEncoder, file: Path) -> None:
+    """The tensors that were trained: matrices as eight-bit rows with a scale for each, the rest as float32."""
+    tensors: dict[str, torch.Tensor] = {}
+    for name, value in model.named_parameters():
+        if not value.requires_grad:
+            continue
+        short, plain = name.removeprefix("encoder."), value.detach().float()
+        if plain.ndim == 2 and plain.shape[0] > 2:
+            scale = plain.abs().amax(1).clamp_min(1e-12) / 127
+            tensors[short] = (plain / scale[:, None]).round().to(torch.int8)
+            tensors[f"{short}.scale"] = scale
+        else:
+            tensors[short] = plain.contiguous()
+    save_file(tensors, file)

@@ -1,0 +1,78 @@
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pytest
+
+from acclimate.embeddings.extractor import Marked, windows
+from acclimate.errors import EngineError, SettingsError
+from acclimate.extracting import Extracting
+from acclimate.prompting.passages import REFUSAL
+from acclimate.prompting.recipes import find_recipe
+from acclimate.types import Chunk, Generation, Hit, Span
+
+TEXTS = ["Oil is due in May. Filters in June.", "| Part | Due |\n| --- | --- |\n| Oil | May |", "Nothing."]
+HITS = [Hit(Chunk(str(n), f"{n}.md", 100, 100 + len(t), t), 1 / n, n) for n, t in enumerate(TEXTS, start=1)]
+
+
+@dataclass
+class Scripted:
+    """Marks what it was told."""
+
+    marked: list[Marked]
+
+    def mark(self, question: str, chunks: Sequence[Chunk]) -> list[Marked]:
+        return self.marked
+
+
+def extracting(*marked: Marked, threshold: float = 0.2, discount: float = 0.5) -> Extracting:
+    return Extracting(Scripted(list(marked)), threshold, discount)  # type: ignore[arg-type]
+
+
+def test_the_answer_is_cited_where_it_was_marked() -> None:
+    at = TEXTS[1].index("May")
+    found = extracting(Marked(1, Span(at - 1, at + 5), 0.9)).mark("?", HITS)
+    assert (found.text, found.marked, found.abstained) == ("May", "May [2]", False)
+    (citation,) = found.citations
+    assert (citation.document, citation.verbatim) == ("2.md", True)
+    assert TEXTS[1][citation.start - 100 : citation.end - 100] == citation.quote == "| Oil | May |"
+
+
+def test_later_passages_must_be_surer() -> None:
+    first, second = Marked(0, Span(14, 17), 0.5), Marked(1, Span(2, 6), 0.9)
+    assert extracting(second, first).mark("?", HITS).text == "May"
+    assert extracting(second, first, discount=0.9).mark("?", HITS).text == "Part"
+
+
+@pytest.mark.parametrize("marked", [[], [Marked(0, Span(0, 3), 0.19)], [Marked(1, Span(0, 2), 0.9)]])
+def test_it_abstains_where_nothing_is_sure_enough_or_no_word_is_marked(marked: list[Marked]) -> None:
+    found = extracting(*marked).mark("?", HITS)
+    assert (found.text, found.abstained, found.citations) == (REFUSAL, True, ())
+
+
+def test_it_writes_nothing() -> None:
+    with pytest.raises(EngineError, match="writes nothing"):
+        extracting().generate([], Generation())
+
+
+def test_windows_are_whole_sentences_and_tables_stay_whole() -> None:
+    text = " ".join(f"Sentence {n} has some words in it." for n in range(40))
+    spans = windows(text)
+    assert spans[0].start == 0
+    assert all(a.end == b.start for a, b in itertools.pairwise(spans))
+    assert spans[-1].end == len(text)
+    assert all(len(text[span.start : span.end].split()) <= 50 for span in spans)
+    table = f"{text}\n| a | b |\n| --- | --- |\n| 1 | 2 |"
+    assert windows(table) == [Span(0, len(table))]
+    assert windows(" \n ") == []
+
+
+def test_the_recipe_stands_alone() -> None:
+    recipe = find_recipe("extract")
+    assert recipe.extracts
+    assert recipe.reads
+    for name in ("extract+rag", "few-shot+extract"):
+        with pytest.raises(SettingsError, match="stands alone"):
+            find_recipe(name)
+    with pytest.raises(SettingsError, match="schema"):
+        recipe.check_json()
