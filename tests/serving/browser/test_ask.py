@@ -168,3 +168,28 @@ def test_two_recipes_answer_the_same_question_side_by_side(site, visit, size, ap
     expect(page.locator(".turn .answer")).to_have_count(2)  # kept in this tab
     page.get_by_role("button", name="New").click()
     expect(page.locator(".turn")).to_have_count(0)
+
+
+def test_the_little_markdown_that_models_write_is_shown_as_such(site, visit, ask, engine, monkeypatch):
+    address = site()
+    said = "Two **kinds**:\n- the `pump`\n- the tank\n\n```\na < b\n```\nunfinished **mark"
+    monkeypatch.setattr(engine, "_script", lambda _: said)
+    text = ask(visit(address), "Which kinds are there?").locator(".answer-text")
+    expect(text.locator("strong")).to_have_text("kinds")
+    expect(text.locator("li")).to_have_text(["the pump", "the tank"])
+    expect(text.locator("pre")).to_have_text("a < b")
+    expect(text.locator("p").last).to_have_text("unfinished **mark")
+
+
+def test_a_question_goes_with_the_turns_before_it_until_one_starts_anew(site, visit, ask):
+    page = visit(site())
+    sent = []
+    page.on("request", lambda request: "chat/completions" in request.url and sent.append(request.post_data_json))
+    ask(page, "What does a filter cost?")
+    ask(page, "And the valve?")
+    page.get_by_role("button", name="New").click()
+    ask(page, "zzz")
+    first, second, third = ([message["content"] for message in body["messages"]] for body in sent)
+    assert first == ["What does a filter cost?"]
+    assert second == ["What does a filter cost?", "12 euros", "And the valve?"]
+    assert third == ["zzz"]

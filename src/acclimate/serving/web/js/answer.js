@@ -1,24 +1,28 @@
 // One answer: its text as it comes, its sources, what the model was shown, and what to think of it.
 
 import { count, fill, h, icon, iconButton, toast } from "./dom.js";
+import { prose } from "./prose.js";
 import { openDocument } from "./reader.js";
+
+const SHORT = 90; // characters; such an answer is set larger
 
 /** A card that is written to while the answer comes: `write(text so far)`, then `finish(answer)` once. */
 export function answerCard(recipe, { named }) {
-  const text = h("p", { class: "answer-text", "aria-busy": "true" }, h("span", { class: "thinking" }, h("span", { class: "hidden" }, "Answering")));
+  const text = h("div", { class: "answer-text", "aria-busy": "true" }, h("span", { class: "thinking" }, h("span", { class: "hidden" }, "Answering")));
   const rest = h("div", { class: "answer-rest" });
   const element = h("div", { class: "answer writing", dataset: { recipe } }, named && h("h3", { class: "recipe" }, recipe), text, rest);
 
   return {
     element,
     write(soFar) {
-      text.textContent = soFar;
+      fill(text, prose(soFar));
     },
     finish(answer) {
       element.classList.remove("writing");
       element.classList.toggle("abstained", Boolean(answer.abstained));
       text.removeAttribute("aria-busy");
-      text.textContent = answer.text;
+      fill(text, prose(answer.text));
+      text.classList.toggle("short", answer.text.length <= SHORT && !answer.abstained);
       text.hidden = !answer.text;
       fill(rest, notices(answer), sources(answer), more(answer, named));
     },
@@ -30,7 +34,7 @@ function notices(answer) {
   if (answer.error) return h("div", { class: "notice error", role: "alert" }, icon("warn"), h("p", {}, answer.error));
   if (answer.stopped) return h("p", { class: "note" }, "Stopped.");
   const shown = answer.passages?.length ?? 0;
-  const told = [];
+  const told = answer.asked ? [`Understood as: ${answer.asked}`] : [];
   if (answer.abstained) told.push(shown ? `The answer is not in the ${count(shown, "passage")} that the model was shown.` : "The model has no answer.");
   else if (!shown) told.push("Written from the model's memory: it was not shown your documents.");
   else if (!answer.citations.length) told.push("The model named no source. Read the passages below before you rely on this.");
@@ -40,12 +44,12 @@ function notices(answer) {
 
 function sources(answer) {
   if (!answer.citations?.length) return null;
-  const chips = answer.citations.map((citation) => h("li", {}, chip(citation)));
+  const chips = answer.citations.map((citation) => h("li", {}, chip(citation, answer.text)));
   return h("ul", { class: "chips", "aria-label": "Sources" }, chips);
 }
 
 /** A source: opens the document at the exact place. */
-function chip(citation) {
+function chip(citation, answer) {
   const name = citation.path.split("/").pop();
   const place = citation.page ? `page ${citation.page}` : (citation.headings.at(-1) ?? "");
   const doubt = citation.verbatim ? null : h("span", { class: "doubt" }, "The closest passage: the answer's words do not stand there literally.");
@@ -54,9 +58,17 @@ function chip(citation) {
     { type: "button", class: "chip", title: citation.path, onclick: () => openDocument({ ...citation, id: citation.document }) },
     h("span", { class: "number" }, String(citation.number)),
     h("span", { class: "chip-head" }, h("span", { class: "name" }, name), place && h("span", { class: "place" }, place)),
-    h("span", { class: "quote" }, plain(citation.quote)),
+    h("span", { class: "quote" }, held(plain(citation.quote), answer)),
     doubt,
   );
+}
+
+/** The answer's words marked in what it cites, where they stand there. */
+function held(quote, answer) {
+  const words = plain(answer).replace(/[.\s]+$/, "");
+  const at = words ? quote.toLowerCase().indexOf(words.toLowerCase()) : -1;
+  if (at < 0 || words.length > 0.9 * quote.length) return quote;
+  return [quote.slice(0, at), h("mark", {}, quote.slice(at, at + words.length)), quote.slice(at + words.length)];
 }
 
 /** Rows of a table read better without their bars. */

@@ -85,11 +85,11 @@ export const api = {
   reportLink: async (id) => address((await json("POST", `v1/comparisons/${encodeURIComponent(id)}/link`)).url),
 };
 
-/** Ask a question; `onText` hears the pieces. Resolves with { text, finish, ...the acclimate extension }. */
-export async function ask({ recipe, question, where = [] }, onText, signal) {
+/** Ask a question after `earlier` messages; `onText` hears the pieces. Resolves with { text, finish, ...the acclimate extension }. */
+export async function ask({ recipe, question, where = [], earlier = [] }, onText, signal) {
   const body = {
     model: recipe,
-    messages: [{ role: "user", content: question }],
+    messages: [...earlier, { role: "user", content: question }],
     stream: true,
     acclimate: { where, footnotes: false },
   };

@@ -6,7 +6,9 @@ import { announce, count, empty, failed, fill, h, icon, iconButton } from "./dom
 import { describe, picker } from "./recipes.js";
 import { forgetThread, keepThread, keptThread } from "./thread.js";
 
-let narrowTo = () => {};
+const TOLD = 6; // earlier turns that go with a question
+let wantedPath = "";
+let narrowTo = (path) => (wantedPath = path); // until the room is there
 
 /** Ask about one document only: called from other rooms before they go to this one. */
 export function askAbout(path) {
@@ -22,6 +24,7 @@ export function askRoom(me) {
   const composer = makeComposer({ send, stop, fresh, last: () => turns.at(-1)?.question ?? "" });
   const element = h("div", { class: "ask" }, h("h1", { class: "hidden" }, "Ask"), h("div", { class: "scroll" }, welcome, thread), composer.element);
   let running = null;
+  composer.narrow(wantedPath);
   narrowTo = composer.narrow;
 
   for (const turn of turns) thread.append(shownTurn(turn).element);
@@ -49,7 +52,7 @@ export function askRoom(me) {
     composer.busy(true);
     announce("Answering");
     made.scrollIntoView({ block: "start" });
-    turn.answers = await Promise.all(cards.map((card, at) => answerOne(card, { recipe: recipes[at], question, where }, running.signal)));
+    turn.answers = await Promise.all(cards.map((card, at) => answerOne(card, { recipe: recipes[at], question, where, earlier: spokenBefore(turns, recipes[at]) }, running.signal)));
     running = null;
     composer.busy(false);
     turns.push(turn);
@@ -72,6 +75,15 @@ export function askRoom(me) {
   }
 
   return { element, focus: composer.focus, escape: stop, shown: () => thread.lastElementChild?.scrollIntoView({ block: "start" }) };
+}
+
+/** The last turns as messages, with the answers of this recipe where it gave one: a question may point back to them. */
+function spokenBefore(turns, recipe) {
+  return turns.slice(-TOLD).flatMap(({ question, answers }) => {
+    const answer = answers.find((one) => one.recipe === recipe) ?? answers[0];
+    if (!answer?.text || answer.error || answer.stopped) return [];
+    return [{ role: "user", content: question }, { role: "assistant", content: answer.text }];
+  });
 }
 
 async function answerOne(card, asked, signal) {
