@@ -192,6 +192,7 @@ def extension(answer: Answer, waited: float) -> dict[str, Any]:
     return {
         "recipe": answer.recipe,
         "engine": answer.model,
+        "asked": answer.asked,
         "abstained": answer.abstained,
         "citations": citations,
         "passages": [_hit(hit) for hit in answer.prompt.passages],

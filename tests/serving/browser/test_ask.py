@@ -186,10 +186,10 @@ def test_a_question_goes_with_the_turns_before_it_until_one_starts_anew(site, vi
     sent = []
     page.on("request", lambda request: "chat/completions" in request.url and sent.append(request.post_data_json))
     ask(page, "What does a filter cost?")
-    ask(page, "And the valve?")
+    expect(ask(page, "And how is it tested?").locator(".note").first).to_contain_text("Understood as: ")
     page.get_by_role("button", name="New").click()
     ask(page, "zzz")
     first, second, third = ([message["content"] for message in body["messages"]] for body in sent)
     assert first == ["What does a filter cost?"]
-    assert second == ["What does a filter cost?", "12 euros", "And the valve?"]
+    assert second == ["What does a filter cost?", "12 euros", "And how is it tested?"]
     assert third == ["zzz"]

@@ -78,8 +78,9 @@ function plain(quote) {
 
 function more(answer, named) {
   if (!answer.timings) return null;
-  const { first_token_s: first, total_s: total } = answer.timings;
-  const facts = `${total.toFixed(1)} s, first word after ${first.toFixed(1)} s${named ? "" : ` · ${answer.recipe}`}`;
+  const { first_token_s: first, total_s: total, queue_s: waited } = answer.timings;
+  const queued = waited >= 0.5 ? `, ${waited.toFixed(1)} s in the queue before` : "";
+  const facts = `${total.toFixed(1)} s, first word after ${first.toFixed(1)} s${queued}${named ? "" : ` · ${answer.recipe}`}`;
   const copy = iconButton("copy", "Copy the answer", () => copied(answer), { silent: true, class: "plain" });
   const line = h("div", { class: "facts" }, h("span", {}, facts, h("span", { class: "engine" }, ` · ${answer.engine}`)), copy);
   const reasons = answer.reasoning ? h("details", {}, h("summary", {}, "How it got there"), h("p", { class: "reasoning" }, answer.reasoning)) : null;
