@@ -129,8 +129,11 @@ def test_an_answer_comes_in_pieces_and_can_be_stopped(make_project, visit, engin
 
 def slowly(engine, finished):
     def generate(messages, options, on_text=None):
+        pieces = []
+
         def heard(piece):
-            time.sleep(0.03)
+            pieces.append(piece)
+            time.sleep(0.03 if len(pieces) < 40 else 0.5)  # so that there is time to stop it on a busy machine too
             return on_text(piece)
 
         long = ScriptedEngine(lambda _: " ".join(f"word {number}" for number in range(120)), 100_000)
