@@ -22,7 +22,7 @@ from filelock import FileLock, Timeout
 
 from acclimate.chunking.base import Chunker
 from acclimate.chunking.cuts import uncovered
-from acclimate.embeddings.base import Embedder
+from acclimate.embeddings.base import Embedder, PictureEmbedder
 from acclimate.errors import DocumentError, LibraryError, ProjectError
 from acclimate.indexes.library import Library
 from acclimate.indexes.record import FileState, embedded_hash, embedding_text
@@ -108,19 +108,21 @@ def ingest(
     allow_empty: bool = False,
     parallel: int = 1,
     parser: str = "",
+    pictures: PictureEmbedder | None = None,
     progress: Progress | None = None,
 ) -> IngestReport:
     """Bring `library` up to date with the files under `root`.
 
     `parse` is called from `parallel` threads; `parser` names it: under another name, all is read again. `check_all`
     hashes every file, even where size and time are as before; `allow_empty` accepts that no file is left.
+    `pictures` makes the vectors of the documents' pictures.
     Raises ProjectError where the folder is missing or empty: an unmounted disk must not empty the library.
     """
     try:
         with FileLock(library.folder / "ingest.lock", timeout=0):
             files = _walk(root, include, exclude)
             reader = _Reader(parse, chunker, parallel, parser)
-            return _ingest(root, files, library, reader, embedder, check_all, allow_empty, progress)
+            return _ingest(root, files, library, reader, embedder, pictures, check_all, allow_empty, progress)
     except Timeout as error:
         raise LibraryError(
             f"another ingest of {library.folder} is running.", hint="Wait for it, then run again.", retryable=True
@@ -133,6 +135,7 @@ def _ingest(
     library: Library,
     reader: _Reader,
     embedder: Embedder,
+    pictures: PictureEmbedder | None,
     check_all: bool,
     allow_empty: bool,
     progress: Progress | None,
@@ -150,7 +153,7 @@ def _ingest(
     failures: list[Failure] = []
     counts = {"added": 0, "changed": 0, "touched": 0, "uncovered": 0}
     for group in _groups(reader.read(due, known), known, library, failures, counts):
-        embedded += _store(group, library, embedder, progress)
+        embedded += _store(group, library, embedder, pictures, progress)
         progress.files(counts["added"] + counts["changed"] + counts["touched"] + len(failures), len(due))
 
     # Last, so that a file that only moved finds its vectors.
@@ -287,7 +290,7 @@ def _groups(
             counts["changed" if read.path in known else "added"] += 1
             counts["uncovered"] += uncovered(read.document, read.chunks)
             group.documents.append((read.document, read.state, list(read.chunks)))
-            group.size += len(read.chunks)
+            group.size += len(read.chunks) + len(read.document.pictures)
         if group.size >= _GROUP:
             yield group
             group = _Group()
@@ -302,7 +305,9 @@ def _state(file: Path, path: str, reader: str) -> FileState:
     return FileState(path, digest, stat.st_size, stat.st_mtime_ns, reader)
 
 
-def _store(group: _Group, library: Library, embedder: Embedder, progress: Progress) -> int:
+def _store(
+    group: _Group, library: Library, embedder: Embedder, pictures: PictureEmbedder | None, progress: Progress
+) -> int:
     """Embed what is new in a group and put its documents into the record at once; how many chunks were embedded."""
     record = library.record
     texts = {embedded_hash(chunk): embedding_text(chunk) for _, _, chunks in group.documents for chunk in chunks}
@@ -310,9 +315,16 @@ def _store(group: _Group, library: Library, embedder: Embedder, progress: Progre
     new = {hashed: text for hashed, text in texts.items() if hashed not in kept}
     vectors = embedder.embed_passages(list(new.values()), progress.chunks)
     kept |= dict(zip(new, vectors, strict=True))
+    seen = [
+        (document, pictures.fingerprint, pictures.embed_pictures([picture.png for picture in document.pictures]))
+        for document, _, _ in group.documents
+        if pictures is not None and document.pictures
+    ]
     with record.transaction():
         for document, state, chunks in group.documents:
             record.put(document, state, chunks, kept, embedder.fingerprint)
+        for document, fingerprint, rows in seen:
+            record.pictures.put(document.path, document.pictures, rows, fingerprint)
         record.bump()
     return len(new)
 

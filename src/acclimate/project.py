@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from acclimate.answer import Answerer
-from acclimate.embeddings.base import Embedder
+from acclimate.embeddings.base import Embedder, PictureEmbedder
 from acclimate.errors import ProjectError, SettingsError
 from acclimate.indexes.base import GraphIndex
 from acclimate.indexes.filters import Filter, parse_rules
@@ -34,6 +34,7 @@ from acclimate.retrieval.diversity import DiverseRetriever
 from acclimate.retrieval.documents import DocumentRetriever, settle
 from acclimate.retrieval.graph import GraphRetriever, Matcher
 from acclimate.retrieval.neighbours import NeighbourRetriever
+from acclimate.retrieval.pictures import PictureRetriever
 from acclimate.retrieval.rerank import RerankingRetriever
 from acclimate.retrieval.rewrite import RewritingRetriever
 from acclimate.retrieval.search import DenseRetriever, HybridRetriever, ParentRetriever, TextRetriever
@@ -152,6 +153,16 @@ class Project:
         from acclimate.extracting import open_extractor
 
         return open_extractor(self)
+
+    @cached_property
+    def pictures(self) -> PictureEmbedder | None:
+        """What `[images]` names; None where it names nothing."""
+        if not self.settings.images.model:
+            return None
+        from acclimate.embeddings.clip import ClipEmbedder  # loads PyTorch
+
+        model = self.local_model(self.settings.images.model, "embedder")
+        return ClipEmbedder(model.folder, weights_sha256=model.sha256)
 
     def engine(self, recipe: str | None = None) -> Engine:
         """What `[model]` names, with the adapter that the recipe wears; loaded once."""
@@ -330,6 +341,9 @@ class Project:
             retriever = RerankingRetriever(
                 retriever, self.cross_encoder, chosen.rerank_candidates, chosen.rerank_weight
             )
+        if self.pictures is not None:
+            table, places = library.record.pictures, self.settings.images.passages
+            retriever = PictureRetriever(retriever, self.pictures, table, library.fetch, places, among)
         if chosen.diversity:
             retriever = DiverseRetriever(retriever, library.record.vectors_of, chosen.diversity)
         if self.settings.chunking.method == "parent-child":

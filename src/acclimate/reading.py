@@ -11,6 +11,7 @@ from acclimate.chunking.chunkers import Cut, make_chunker
 from acclimate.chunking.context import ContextChunker
 from acclimate.documents.engines import require_engine
 from acclimate.documents.sandbox import EngineSandbox, Limits, Sandbox
+from acclimate.embeddings.base import PictureEmbedder
 from acclimate.ingest import IngestReport, Progress, Silence, ingest
 from acclimate.prompting.templates import Template, load_template
 from acclimate.settings import DocumentsSettings
@@ -25,7 +26,7 @@ _CONTEXT_TOKENS = 60  # of the sentence about a chunk
 def ingest_documents(project: Project, check_all: bool, allow_empty: bool, progress: Progress | None) -> IngestReport:
     """See `Project.ingest`."""
     files, hear = project.settings.documents, progress or Silence()
-    with closing(_sandbox(files)) as sandbox:
+    with closing(_sandbox(files, project.pictures is not None)) as sandbox:
         return ingest(
             project.documents,
             project.library,
@@ -37,19 +38,26 @@ def ingest_documents(project: Project, check_all: bool, allow_empty: bool, progr
             check_all=check_all,
             allow_empty=allow_empty,
             parallel=sandbox.workers,
-            parser="" if files.engine == "acclimate" else files.engine,
+            parser=_name(files, project.pictures),
+            pictures=project.pictures,
             progress=hear,
         )
 
 
-def _sandbox(files: DocumentsSettings) -> Sandbox | EngineSandbox:
+def _name(files: DocumentsSettings, pictures: PictureEmbedder | None) -> str:
+    """Names what reads: where it changes, files are read again."""
+    engine = "" if files.engine == "acclimate" else files.engine
+    return engine if pictures is None else f"{engine}+{pictures.fingerprint[:12]}"
+
+
+def _sandbox(files: DocumentsSettings, pictures: bool) -> Sandbox | EngineSandbox:
     """What parses the files. Raises MissingExtraError or SettingsError for an engine that is not installed."""
     limits = Limits(files.parse_seconds, files.parse_memory_mb, files.max_characters, files.max_file_mb)
     if files.engine == "acclimate":
-        return Sandbox(limits, files.workers)
+        return Sandbox(limits, files.workers, pictures=pictures)
     if not files.engine_python:
         require_engine(files.engine)
-    return EngineSandbox(limits, files.workers, files.engine, files.engine_python)
+    return EngineSandbox(limits, files.workers, files.engine, files.engine_python, pictures)
 
 
 def _chunker(project: Project) -> Chunker:

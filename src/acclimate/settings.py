@@ -100,6 +100,17 @@ class EmbedderSettings(_Section):
     api_key_env: str = Field(default="OPENAI_API_KEY", description="environment variable that holds the server's key")
 
 
+class ImagesSettings(_Section):
+    """Pictures in documents, searched by what they show."""
+
+    model: str = Field(
+        default="", description="image-text model of the CLIP family (extra images): path or hub id; empty: no pictures"
+    )
+    passages: int = Field(
+        default=1, ge=0, le=20, description="how many of the k passages may be found by their pictures, at their end"
+    )
+
+
 class StoreSettings(_Section):
     """Where the indexes are."""
 
@@ -248,6 +259,7 @@ class Settings(BaseSettings):
     documents: DocumentsSettings = DocumentsSettings()
     chunking: ChunkingSettings = ChunkingSettings()
     embedder: EmbedderSettings = EmbedderSettings()
+    images: ImagesSettings = ImagesSettings()
     store: StoreSettings = StoreSettings()
     retrieval: RetrievalSettings = RetrievalSettings()
     model: ModelSettings = ModelSettings()

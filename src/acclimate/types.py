@@ -57,12 +57,22 @@ class Element:
 
 
 @dataclass(frozen=True, slots=True)
+class Picture:
+    """A picture in a document as a small PNG, and the text that stands for it: its caption, or what is nearest."""
+
+    start: int
+    end: int
+    page: int | None
+    png: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Document:
     """One parsed file.
 
     `path` is POSIX, relative to the documents folder, and identifies the document in a library. `elements` are in
     reading order and do not overlap. `page_starts[i]` is the offset where page i + 1 begins (empty: no pages).
-    `sha256` is of the file's bytes.
+    `sha256` is of the file's bytes. `pictures` are there only where they were asked for, and are not kept.
     """
 
     path: str
@@ -73,6 +83,7 @@ class Document:
     sha256: str = ""
     page_starts: tuple[int, ...] = ()
     metadata: Mapping[str, str] = field(default_factory=dict)
+    pictures: tuple[Picture, ...] = ()
 
     def page_at(self, offset: int) -> int | None:
         """Page holding the character at `offset`; None where the format has no pages."""

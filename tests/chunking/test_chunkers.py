@@ -89,6 +89,15 @@ def test_long_text_is_cut_at_sentences():
         assert texts == ["One two three. Four five six.", "Seven eight nine."]
 
 
+@pytest.mark.parametrize("text", ["word " * 20_000, "One two. " * 20_000, "x" * 20_000])
+def test_one_very_long_paragraph_is_cut_all_the_same(text):
+    document = build([("paragraph", text, 0)])
+    for method in ("structure", "recursive"):
+        chunks = split(document, method, max_tokens=8)
+        assert uncovered(document, chunks) == 0
+        assert all(len(word_spans(chunk.text)) <= 8 for chunk in chunks)
+
+
 def test_sentences_are_repeated_as_asked():
     document = build([("paragraph", "One two. Three four. Five six. Seven eight.", 0)])
     texts = [chunk.text for chunk in split(document, "sentence", max_tokens=6, overlap=3)]

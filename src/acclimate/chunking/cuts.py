@@ -84,24 +84,19 @@ class Counter:
 
     def within(self, span: Span, limit: int) -> Iterator[Span]:
         """`span` whole where it has at most `limit` tokens, else cut at sentence ends, then words, then characters."""
-        span = strip(self._text, span)
-        if span.start == span.end:
-            return
-        if self.fits(span, limit):
-            yield span
-            return
-        for pattern in (SENTENCE_END, _WORD_GAP):
-            if cut := self._last_cut(span, pattern, limit):
-                yield from self.within(Span(span.start, cut), limit)
-                yield from self.within(Span(cut, span.end), limit)
-                return
-        # One word longer than the limit: halve it until it fits; a single character always counts as fitting.
-        middle = (span.start + span.end) // 2
-        if middle == span.start:
-            yield span
-            return
-        yield from self.within(Span(span.start, middle), limit)
-        yield from self.within(Span(middle, span.end), limit)
+        left = [span]  # a stack, as a text of a million words must not nest a million calls
+        while left:
+            span = strip(self._text, left.pop())
+            if span.start == span.end:
+                continue
+            middle = (span.start + span.end) // 2
+            if middle == span.start or self.fits(span, limit):  # a single character always counts as fitting
+                yield span
+                continue
+            cuts = (self._last_cut(span, pattern, limit) for pattern in (SENTENCE_END, _WORD_GAP))
+            # One word longer than the limit is halved until it fits.
+            cut = next((cut for cut in cuts if cut), middle)
+            left += [Span(cut, span.end), Span(span.start, cut)]
 
     def fits(self, span: Span, limit: int) -> bool:
         """By the text's own tokens, and near the limit by tokenising the span alone: a cut can make more of them."""

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from math import inf
 
-from acclimate.types import Box, Document, Element, ElementKind
+from acclimate.documents import pictures
+from acclimate.types import Box, Document, Element, ElementKind, Picture
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\ud800-\udfff]")
 _NEWLINES = re.compile(r"\r\n?|\x0c|\u2028|\u2029|\x85")
@@ -29,6 +32,7 @@ class TextBuilder:
         self._length = 0
         self._elements: list[Element] = []
         self._page_starts: list[int] = []
+        self._pictures: list[tuple[int, int | None, Box | None, bytes]] = []
 
     def start_page(self) -> None:
         """Begin the next page; elements that follow are on it."""
@@ -59,6 +63,14 @@ class TextBuilder:
         lines = ["| " + " | ".join([*row, *[""] * (width - len(row))]) + " |" for row in rows]
         self.add("table", "\n".join([lines[0], "|" + " --- |" * width, *lines[1:]]), box=box)
 
+    def add_picture(self, content: bytes, box: Box | None = None) -> None:
+        """Keep a picture that stands here, or at `box` on this page, where pictures are wanted and it is worth it."""
+        if not pictures.wanted() or len(self._pictures) >= pictures.MOST:
+            return
+        small = pictures.make_small(content)
+        if small is not None:
+            self._pictures.append((len(self._elements), len(self._page_starts) or None, box, small))
+
     def add_document(self, document: Document, name: str) -> None:
         """Append another document, under its name as a heading; its headings stand one level lower."""
         self.add("heading", name, 1)
@@ -66,11 +78,30 @@ class TextBuilder:
             level = min(6, element.level + 1) if element.kind == "heading" else element.level
             kind: ElementKind = "heading" if element.kind == "title" else element.kind
             self.add(kind, document.text[element.start : element.end], max(level, 2) if kind == "heading" else level)
+        self._pictures += [(len(self._elements), None, None, picture.png) for picture in document.pictures]
 
     def build(self, path: str, media_type: str, title: str = "", metadata: Mapping[str, str] | None = None) -> Document:
         """The document; where `title` is empty, its first heading of level 1, or its first heading, is the title."""
+        if self._pictures and not self._elements:
+            self.add("caption", f"[picture: {title or path}]")
         text = "".join(self._parts)
-        return finish(path, text, self._elements, media_type, title, metadata or {}, self._page_starts)
+        document = finish(path, text, self._elements, media_type, title, metadata or {}, self._page_starts)
+        return replace(document, pictures=tuple(self._place(*picture) for picture in self._pictures))
+
+    def _place(self, at: int, page: int | None, box: Box | None, png: bytes) -> Picture:
+        """A picture with the element that stands for it: the caption after it, or what is nearest."""
+        near = [element for element in self._elements if box and element.page == page and element.box]
+        if box is not None and near:
+            found = min(near, key=lambda element: _gap(box, element.box) - 40 * (element.kind == "caption"))
+        else:
+            after = self._elements[at] if at < len(self._elements) else None
+            found = after if after is not None and (after.kind == "caption" or at == 0) else self._elements[at - 1]
+        return Picture(found.start, found.end, page, png)
+
+
+def _gap(box: Box, other: Box | None) -> float:
+    """Points between two boxes, up and down; infinite for none."""
+    return inf if other is None else max(0.0, other.top - box.bottom, box.top - other.bottom)
 
 
 def finish(

@@ -15,6 +15,7 @@ from lxml import etree
 
 from acclimate.documents.builder import TextBuilder, one_line
 from acclimate.documents.chart import add_chart
+from acclimate.documents.pictures import wanted
 from acclimate.documents.properties import office_properties, properties
 from acclimate.documents.safe import open_zip, parse_xml, read_member
 from acclimate.types import Document, ElementKind
@@ -41,7 +42,9 @@ class DocxParser:
                 for kind in ("header", "footer")
                 if re.fullmatch(rf"word/{kind}\d*\.xml", name)
             ]
-            charts = _charts(archive)
+            links = _links(archive)
+            charts = {key: parse_xml(content) for key, (kind, content) in links.items() if kind == "chart"}
+            images = {key: content for key, (kind, content) in links.items() if kind == "image"}
             notes = [
                 parse_xml(read_member(archive, name))
                 for name in ("word/footnotes.xml", "word/endnotes.xml", "word/comments.xml")
@@ -51,7 +54,7 @@ class DocxParser:
         if styles is not None:
             metadata = {**properties(language=_language(styles)), **metadata}
         _add_margins([root for kind, root in margins if kind == "header"], "header", builder)
-        _Reader(builder, _style_names(styles), charts).walk(body, 0)
+        _Reader(builder, _style_names(styles), charts, images).walk(body, 0)
         _add_margins([root for kind, root in margins if kind == "footer"], "footer", builder)
         for part in notes:
             for note in part:
@@ -62,9 +65,13 @@ class DocxParser:
 
 class _Reader:
     def __init__(
-        self, builder: TextBuilder, styles: dict[str, tuple[str, int]], charts: dict[str, etree._Element]
+        self,
+        builder: TextBuilder,
+        styles: dict[str, tuple[str, int]],
+        charts: dict[str, etree._Element],
+        images: dict[str, bytes],
     ) -> None:
-        self._builder, self._styles, self._charts = builder, styles, charts
+        self._builder, self._styles, self._charts, self._images = builder, styles, charts, images
 
     def walk(self, parent: etree._Element, depth: int) -> None:
         """Add the blocks under `parent`."""
@@ -98,9 +105,11 @@ class _Reader:
             self._builder.add("list_item", f"{'  ' * deep}- {text}" if text else "", deep + 1)
         else:
             self._builder.add("caption" if style.casefold() == "caption" else "paragraph", text)
-        for chart in node.iter():
-            if _name(chart) == "chart" and (_attribute(chart, "id") or "") in self._charts:
-                add_chart(self._charts[_attribute(chart, "id") or ""], self._builder)
+        for part in node.iter():
+            if _name(part) == "chart" and (_attribute(part, "id") or "") in self._charts:
+                add_chart(self._charts[_attribute(part, "id") or ""], self._builder)
+            elif _name(part) == "blip" and (_attribute(part, "embed") or "") in self._images:
+                self._builder.add_picture(self._images[_attribute(part, "embed") or ""])
         if depth < _MAX_DEPTH:
             for box in _boxes(node):
                 self.walk(box, depth + 1)
@@ -223,17 +232,16 @@ def _cells(row: etree._Element) -> Iterator[etree._Element]:
             yield cell
 
 
-def _charts(archive: ZipFile) -> dict[str, etree._Element]:
-    """The charts of a document by the name under which its text refers to them."""
+def _links(archive: ZipFile) -> dict[str, tuple[str, bytes]]:
+    """Charts, and pictures where they are wanted, by the name under which the text refers to them: kind and bytes."""
     names = set(archive.namelist())
     if "word/_rels/document.xml.rels" not in names:
         return {}
-    links = parse_xml(read_member(archive, "word/_rels/document.xml.rels"))
     found = {}
-    for link in links:
-        member = f"word/{link.get('Target')}"
-        if str(link.get("Type")).endswith("/chart") and member in names:
-            found[str(link.get("Id"))] = parse_xml(read_member(archive, member))
+    for link in parse_xml(read_member(archive, "word/_rels/document.xml.rels")):
+        member, kind = f"word/{link.get('Target')}", str(link.get("Type")).rpartition("/")[2]
+        if member in names and (kind == "chart" or (kind == "image" and wanted())):
+            found[str(link.get("Id"))] = (kind, read_member(archive, member))
     return found
 
 

@@ -13,6 +13,7 @@ from typing import cast
 
 from acclimate.documents.base import Parser
 from acclimate.documents.engines import ENGINES, engine_parser
+from acclimate.documents.pictures import collecting, wanted
 from acclimate.errors import AcclimateError, DocumentError
 from acclimate.types import Document
 
@@ -112,9 +113,10 @@ def detect(file: Path) -> str:
     return "message/rfc822" if _MAIL.match(start) else "text/plain"
 
 
-def parse(file: Path, path: str, on_page: OnPage | None = None, engine: str = "") -> Document:
+def parse(file: Path, path: str, on_page: OnPage | None = None, engine: str = "", pictures: bool = False) -> Document:
     """Parse `file` as the document `path`, with `engine`, a key of ENGINES, or our own readers ("").
 
+    With `pictures`, our own readers of PDF, DOCX, PPTX and image files collect those too.
     Raises DocumentError naming the file and the reason, OtherFormatError for a format that the engine does not read.
     """
     try:
@@ -122,7 +124,8 @@ def parse(file: Path, path: str, on_page: OnPage | None = None, engine: str = ""
         if engine and media_type not in ENGINES[engine].formats:
             raise OtherFormatError(f"{path} is {media_type}, which {engine} does not read.")
         parser = engine_parser(engine) if engine else _parser(media_type, path, on_page)
-        return replace(parser.parse(file, path), media_type=media_type)
+        with collecting(pictures):
+            return replace(parser.parse(file, path), media_type=media_type)
     except ImportError as error:
         raise DocumentError(f"{path} needs a package that its parsing process has not: {error}.") from error
     except DocumentError as error:
@@ -156,7 +159,7 @@ def _parser(media_type: str, path: str, on_page: OnPage | None) -> Parser:
 def _inside(file: Path, path: str) -> Document:
     token = _nesting.set(_nesting.get() + 1)
     try:
-        return parse(file, path)
+        return parse(file, path, pictures=wanted())
     finally:
         _nesting.reset(token)
 

@@ -16,7 +16,9 @@ import pypdfium2.raw as raw
 from acclimate.documents import ocr
 from acclimate.documents.builder import TextBuilder, clean, one_line
 from acclimate.documents.pdf_page import Line, Page, Word, make_line, make_lines, read_page
+from acclimate.documents.pdf_pictures import page_pictures
 from acclimate.documents.pdf_tables import Table, aligned_table, ruled_tables
+from acclimate.documents.pictures import wanted
 from acclimate.documents.properties import properties
 from acclimate.errors import DocumentError
 from acclimate.types import Box, Document
@@ -52,20 +54,22 @@ class PdfParser:
                     f"{path} has {len(document):,} pages; {_MAX_PAGES:,} are allowed.", hint="Split it."
                 )
             pages: list[list[Part]] = []
+            shown: list[list[tuple[Box, bytes]]] = []
             for number in range(len(document)):
                 page = read_page(document, number)
                 if not page.words and page.pictures and ocr.available():
                     page = ocr.read_scan(document, number)
                 pages.append(page_parts(page))
+                shown.append(page_pictures(document, number) if wanted() else [])
                 if self._on_page is not None:
                     self._on_page(number + 1, len(document))
             metadata = _metadata(document)
         finally:
             document.close()
-        if not any(pages):
+        if not any(pages) and not any(shown):
             hint = "Is it empty?" if ocr.available() else "Read them by OCR: pip install 'acclimate[ocr]'."
             raise DocumentError(f"{path} has no text on its {len(pages)} pages: they are pictures.", hint=hint)
-        return assemble(pages, path, metadata)
+        return assemble(pages, path, metadata, shown)
 
 
 def _open(file: Path, path: str) -> pdfium.PdfDocument:
@@ -164,8 +168,13 @@ def _table_end(lines: Sequence[Line], start: int) -> int:
     return end if several > 1 else start + 1
 
 
-def assemble(pages: Sequence[Sequence[Part]], path: str, metadata: dict[str, str]) -> Document:
-    """The document of pages in reading order."""
+def assemble(
+    pages: Sequence[Sequence[Part]],
+    path: str,
+    metadata: dict[str, str],
+    pictures: Sequence[Sequence[tuple[Box, bytes]]] = (),
+) -> Document:
+    """The document of pages in reading order, with the pictures on each page."""
     repeated = _running_lines(pages)
     # By letters, not lines: a page of short table rows must not make its paragraphs look like headings.
     lines = [part for parts in pages for part in parts if isinstance(part, Line)]
@@ -173,7 +182,7 @@ def assemble(pages: Sequence[Sequence[Part]], path: str, metadata: dict[str, str
     bold = sum(len(line.text) for line in lines if line.bold) > 0.3 * sum(len(line.text) for line in lines)
     builder = TextBuilder()
     told: set[str] = set()
-    for parts in pages:
+    for number, parts in enumerate(pages):
         builder.start_page()
         block: list[Line] = []
         middle = len(parts) / 2
@@ -194,6 +203,8 @@ def assemble(pages: Sequence[Sequence[Part]], path: str, metadata: dict[str, str
                     block = []
                 block.append(part)
         _add_block(block, body, bold, builder)
+        for place, content in pictures[number] if pictures else ():
+            builder.add_picture(content, place)
     title = metadata.get("title", "")
     return builder.build(path, "application/pdf", title if _SPEAKING.search(title) else "", metadata)
 

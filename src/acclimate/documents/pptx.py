@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pptx
+from pptx.enum.shapes import MSO_SHAPE_TYPE
 from pptx.exc import PackageNotFoundError
 from pptx.shapes.group import GroupShape
 
 from acclimate.documents.builder import TextBuilder
 from acclimate.documents.chart import add_chart
+from acclimate.documents.pictures import wanted
 from acclimate.documents.properties import office_properties
 from acclimate.documents.safe import open_zip
 from acclimate.errors import DocumentError
@@ -54,6 +57,9 @@ def _shapes(shapes: Any, depth: int) -> Iterator[Any]:
 
 
 def _add(shape: Any, builder: TextBuilder) -> None:
+    if shape.shape_type == MSO_SHAPE_TYPE.PICTURE and wanted():
+        with contextlib.suppress(ValueError, KeyError, AttributeError):  # linked, not embedded
+            builder.add_picture(shape.image.blob)
     if getattr(shape, "has_table", False):
         builder.add_table(_table(shape.table))
     elif getattr(shape, "has_chart", False):

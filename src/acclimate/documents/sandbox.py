@@ -41,12 +41,15 @@ class Sandbox:
 
     Processes start when they are needed, serve many files, and are replaced when one fails. Files go to `engine`, a key
     of ENGINES ("": our own readers), which `python` runs: the interpreter of another environment may hold it.
+    `pictures` asks for those in the documents too.
     """
 
-    def __init__(self, limits: Limits | None = None, workers: int = 0, engine: str = "", python: str = "") -> None:
+    def __init__(
+        self, limits: Limits | None = None, workers: int = 0, engine: str = "", python: str = "", pictures: bool = False
+    ) -> None:
         self.limits = limits or Limits()
         self._command = [python or sys.executable, "-m", "acclimate.documents.worker"]
-        self._engine = engine
+        self._engine, self._pictures = engine, pictures
         self.workers = workers or os.cpu_count() or 1
         self._idle: LifoQueue[_Worker | None] = LifoQueue()
         for _ in range(self.workers):
@@ -65,7 +68,9 @@ class Sandbox:
             raise DocumentError(
                 f"{path} has {size / 1e6:,.0f} MB; {self.limits.file_mb:,} are allowed.", hint="[documents] max_file_mb"
             )
-        return self._ask(file, path, {}, lambda answer: unpack_document(answer["document"]), on_page)
+        return self._ask(
+            file, path, {"pictures": self._pictures}, lambda answer: unpack_document(answer["document"]), on_page
+        )
 
     def show(self, file: Path, path: str, number: int, pixels: int, quote: str = "") -> PageImage:
         """See `acclimate.documents.render.render_page`."""
@@ -98,9 +103,9 @@ class Sandbox:
 class EngineSandbox:
     """Files of the formats that an engine reads go to it, all others to our own readers; else like `Sandbox`."""
 
-    def __init__(self, limits: Limits, workers: int, engine: str, python: str) -> None:
+    def __init__(self, limits: Limits, workers: int, engine: str, python: str, pictures: bool = False) -> None:
         self._engine = Sandbox(limits, workers, engine, python)
-        self._own = Sandbox(limits, workers)
+        self._own = Sandbox(limits, workers, pictures=pictures)
         self.workers = self._own.workers
 
     def __call__(self, file: Path, path: str, on_page: OnPage | None = None) -> Document:

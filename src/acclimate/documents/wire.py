@@ -6,7 +6,7 @@ import base64
 from typing import Any
 
 from acclimate.documents.base import PageImage
-from acclimate.types import Box, Document, Element
+from acclimate.types import Box, Document, Element, Picture
 
 
 def pack_document(document: Document) -> dict[str, Any]:
@@ -23,6 +23,7 @@ def pack_document(document: Document) -> dict[str, Any]:
         "media_type": document.media_type,
         "page_starts": list(document.page_starts),
         "metadata": dict(document.metadata),
+        "pictures": [[p.start, p.end, p.page, base64.b64encode(p.png).decode()] for p in document.pictures],
     }
 
 
@@ -33,7 +34,12 @@ def unpack_document(values: dict[str, Any]) -> Document:
         Element(kind, int(start), int(end), int(level), page, Box(*box) if box else None)
         for kind, start, end, level, page, box in values["elements"]
     )
-    if any(not 0 <= element.start <= element.end <= len(text) for element in elements):
+    pictures = tuple(
+        Picture(int(start), int(end), page, base64.b64decode(png, validate=True))
+        for start, end, page, png in values["pictures"]
+    )
+    spans = [(part.start, part.end) for part in elements] + [(part.start, part.end) for part in pictures]
+    if any(not 0 <= start <= end <= len(text) for start, end in spans):
         raise ValueError("an element lies outside the text")
     return Document(
         path=str(values["path"]),
@@ -43,6 +49,7 @@ def unpack_document(values: dict[str, Any]) -> Document:
         media_type=str(values["media_type"]),
         page_starts=tuple(map(int, values["page_starts"])),
         metadata={str(key): str(value) for key, value in values["metadata"].items()},
+        pictures=pictures,
     )
 
 

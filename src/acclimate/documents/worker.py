@@ -49,7 +49,11 @@ def main() -> None:
                 tell({"picture": pack_page(render_page(Path(asked["file"]), asked["path"], **asked["show"]))})
                 continue
             document = parse(
-                Path(asked["file"]), asked["path"], lambda done, total: tell({"page": done, "pages": total}), engine
+                Path(asked["file"]),
+                asked["path"],
+                lambda done, total: tell({"page": done, "pages": total}),
+                engine,
+                asked["pictures"],
             )
             tell({"document": pack_document(document)})
         except OtherFormatError:

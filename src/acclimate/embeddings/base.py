@@ -15,6 +15,20 @@ OnDone = Callable[[int], None]
 """Called with the number of texts embedded since the last call."""
 
 
+class PictureEmbedder(Protocol):
+    """Pictures and texts to unit vectors of one space. Safe to call from several threads."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Identifies the vector space, as an `Embedder`'s does."""
+
+    def embed_pictures(self, pictures: Sequence[bytes]) -> Vectors:
+        """[n, d] float32 for n pictures (PNG, JPEG, …), each row of length 1, in the order given."""
+
+    def embed_queries(self, texts: Sequence[str]) -> Vectors:
+        """[n, d] float32 for n > 0 texts, which are compared with pictures by the inner product."""
+
+
 class Embedder(Protocol):
     """Texts to unit vectors. Safe to call from several threads."""
 

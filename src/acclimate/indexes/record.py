@@ -16,6 +16,7 @@ import numpy as np
 
 from acclimate.errors import LibraryError
 from acclimate.indexes.base import Change, Vectors
+from acclimate.indexes.pictures import PictureTable
 from acclimate.indexes.schema import SCHEMA, UPGRADES, VERSION, dump_elements, load_elements, statements
 from acclimate.types import Chunk, Document, Span
 
@@ -57,6 +58,8 @@ class Record:
                         self._db.execute(statement)
                 if version < VERSION:
                     self._db.execute(f"PRAGMA user_version = {VERSION}")
+            if version <= VERSION:
+                self.pictures = PictureTable(self._db)
         if version > VERSION:
             raise LibraryError(
                 f"{file} has the format {version}; this Acclimate knows {VERSION}.",

@@ -29,6 +29,7 @@ _SAFE = (".gguf", ".safetensors", ".onnx", ".json", ".txt", ".model")
 _EMBEDDER_FILES = (
     "tokenizer.json",
     "config.json",
+    "preprocessor_config.json",
     "modules.json",
     "sentence_bert_config.json",
     "config_sentence_transformers.json",
