@@ -128,26 +128,6 @@ def test_running_headers_stand_once_and_page_numbers_not_at_all(tmp_path):
     assert "Page" not in document.text
 
 
-def test_each_word_of_a_long_pdf_is_on_its_page(tmp_path):
-    """Fifty spot checks, over text that flows from page to page, tables and running lines."""
-    pages = [
-        [("Annual report of the pump works", 9), (f"Chapter {number}", 18)]
-        + [
-            (f"Line {line} of page {number} tells of item{number:03}x{line}." + " More words follow." * 4, 11)
-            for line in range(6)
-        ]
-        for number in range(1, 26)
-    ]
-    document = checked(parse(make_pdf(tmp_path, pages, [["Part", "Weight"], ["bolt", "3 g"]]), "d.pdf"))
-    assert len(document.page_starts) == 25
-    places = [(number, line) for number in range(1, 26) for line in (0, 5)]
-    for number, line in places:
-        assert document.page_at(document.text.index(f"item{number:03}x{line}")) == number
-    assert len(places) == 50
-    tables = [element for element in document.elements if element.kind == "table"]
-    assert [table.page for table in tables] == list(range(1, 26))
-
-
 def test_content_counts_more_than_the_name(tmp_path):
     assert detect(write(tmp_path, "a.txt", "<!DOCTYPE html><p>x")) == "text/html"
     assert detect(make_pdf(tmp_path, [[("x", 11)]]).rename(tmp_path / "a.md")) == "application/pdf"
