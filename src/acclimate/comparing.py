@@ -13,17 +13,24 @@ from typing import TYPE_CHECKING, Any
 from acclimate import __version__
 from acclimate.errors import SettingsError
 from acclimate.evaluation.cache import AnswerCache
-from acclimate.evaluation.compare import Contestant, Progress, Ring, Setting, Unheard, compare, shuffled
+from acclimate.evaluation.compare import Contestant, Judges, Progress, Ring, Setting, Unheard, compare, shuffled
 from acclimate.evaluation.comparison import Comparison, Metric
+from acclimate.evaluation.judge import read_labels
 from acclimate.evaluation.machine import describe_machine
 from acclimate.models.adapters import weights_file
 from acclimate.prompting.recipes import Recipe, find_recipe
 from acclimate.prompting.templates import load_template
 from acclimate.questioning import find_leaks
-from acclimate.types import Answer, Question
+from acclimate.settings import ModelSettings
+from acclimate.types import Answer, Generation, Message, Question
 
 if TYPE_CHECKING:
+    from acclimate.models.base import Engine
     from acclimate.project import Project
+
+LABELS = "labels.jsonl"
+"""The user's own word on answers, beside `questions.jsonl`."""
+_JUDGE_TOKENS = 8
 
 
 def compare_recipes(
@@ -34,24 +41,84 @@ def compare_recipes(
     metric: Metric,
     limit: int | None,
     minutes: float | None,
+    optional: Sequence[str] = (),
+    nli: Path | None = None,
     progress: Progress | None,
 ) -> Comparison:
     """See `Project.compare`."""
+    wanted = [find_recipe(name) for name in dict.fromkeys((*recipes, *optional))]
+    contestants = [make_contestant(project, one, required=one.name in recipes or not recipes) for one in wanted]
+    _require_unlearnt(project, wanted, _asked(project, split))
+    return compare_contestants(
+        project, contestants, split=split, metric=metric, limit=limit, minutes=minutes, nli=nli, progress=progress
+    )
+
+
+def compare_contestants(
+    project: Project,
+    contestants: Sequence[Contestant],
+    *,
+    split: str,
+    metric: Metric,
+    limit: int | None = None,
+    minutes: float | None = None,
+    nli: Path | None = None,
+    progress: Progress | None = None,
+    notes: Sequence[str] = (),
+) -> Comparison:
+    """Compare on the questions of a split; answers are kept in `.acclimate/comparisons`."""
+    every = _asked(project, split)
+    chosen = shuffled(every)[:limit] if limit else every
+    drawn = [f"{len(chosen)} of {len(every)} questions were drawn, as asked."] if len(chosen) < len(every) else []
+    with closing(AnswerCache(project.folder / ".acclimate" / "comparisons" / "answers.db")) as cache:
+        ring = Ring(chosen, evidence_spans(project, chosen), cache, progress or Unheard())
+        setting = Setting(project.folder.resolve().name, split, metric, describe_machine(), (*notes, *drawn))
+        return compare(ring, contestants, setting, minutes, _judges(project, nli))
+
+
+def _asked(project: Project, split: str) -> list[Question]:
     every = [question for question in project.questions() if split in ("", question.split)]
     if not every:
         raise SettingsError(
             f"{project.folder / 'questions.jsonl'} holds no question of the split '{split}'.",
-            hint='Write one object a line with "question", "answers", "document", "evidence" and "split".',
+            hint="acclimate questions make, or import; then acclimate questions split",
         )
-    chosen = shuffled(every)[:limit] if limit else every
-    wanted = [find_recipe(name) for name in dict.fromkeys(recipes)]
-    contestants = [_contestant(project, recipe) for recipe in wanted]
-    _require_unlearnt(project, wanted, chosen)
-    notes = [f"{len(chosen)} of {len(every)} questions were drawn, as asked."] if len(chosen) < len(every) else []
-    with closing(AnswerCache(project.folder / ".acclimate" / "comparisons" / "answers.db")) as cache:
-        ring = Ring(chosen, evidence_spans(project, chosen), cache, progress or Unheard())
-        setting = Setting(project.folder.resolve().name, split, metric, describe_machine(), tuple(notes))
-        return compare(ring, contestants, setting, minutes)
+    return every
+
+
+def _judges(project: Project, nli: Path | None) -> Judges:
+    """The embedder always; an entailment model and a judging model where they are named."""
+    entail, chosen = None, project.settings.judge
+    if nli is not None:
+        from acclimate.models.entailment import EntailmentModel  # PyTorch
+
+        entail = EntailmentModel(nli)
+    labels = read_labels(project.folder / LABELS)
+    return Judges(
+        lambda texts: project.embedder.embed_queries(texts),  # loaded only where there are texts
+        entail,
+        _Judge(project) if chosen.name else None,
+        f"{chosen.engine} {chosen.base_url} {chosen.name}",
+        labels,
+    )
+
+
+class _Judge:
+    """Asks the model of [judge], which is loaded at the first question, when the recipes are done with theirs."""
+
+    def __init__(self, project: Project) -> None:
+        self._project = project
+        self._engine: Engine | None = None
+
+    def __call__(self, messages: Sequence[Message]) -> str:
+        if self._engine is None:
+            project, chosen = self._project, self._project.settings.judge
+            project.keep_only(None)
+            named = chosen.model_dump(include={"engine", "name", "base_url", "api_key_env"})
+            model = ModelSettings(**named, adapter="none")
+            judging = project.with_settings(project.settings.model_copy(update={"model": model}), share_models=False)
+            self._engine = judging.engine("zero-shot")
+        return self._engine.generate(messages, Generation(max_tokens=_JUDGE_TOKENS)).text
 
 
 def _require_unlearnt(project: Project, recipes: Sequence[Recipe], asked: Sequence[Question]) -> None:
@@ -67,8 +134,9 @@ def _require_unlearnt(project: Project, recipes: Sequence[Recipe], asked: Sequen
             )
 
 
-def _contestant(project: Project, recipe: Recipe) -> Contestant:
-    """A recipe as the comparison runs it; raises what running it would, before anything has run."""
+def make_contestant(project: Project, recipe: Recipe, *, name: str = "", required: bool = True) -> Contestant:
+    """A recipe as the comparison runs it, under its own name or another; raises what running it would, before anything
+    has run."""
     adapter, settings = project.adapter(recipe), project.settings
     model = settings.model
     depends: dict[str, Any] = {
@@ -95,12 +163,14 @@ def _contestant(project: Project, recipe: Recipe) -> Contestant:
     prices = (model.prompt_price or 0.0, model.answer_price or 0.0)
     files = [file for folder in folders for file in folder.rglob("*") if file.is_file()]
     return Contestant(
-        recipe=recipe.name,
+        recipe=name or recipe.name,
         prepare=lambda: _prepare(project, recipe, adapter),
         key=hashlib.sha256(json.dumps(depends, sort_keys=True).encode()).hexdigest(),
         prepare_s=prepare_s,
         disk_mb=sum(file.stat().st_size for file in files) / 1e6,
         prices=prices if any(prices) else None,
+        group=str(adapter),
+        required=required,
     )
 
 

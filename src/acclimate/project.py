@@ -96,6 +96,14 @@ class Project:
                 return cls(candidate, load_settings(candidate / FILE_NAME), on_bytes)
         raise ProjectError(f"{here} is not a project: there is no {FILE_NAME}.", hint="acclimate ingest FOLDER")
 
+    def with_settings(self, settings: Settings, *, share_models: bool = True) -> Self:
+        """This project with other settings of retrieval and answers. Library, embedder, and language models unless
+        another `[model]` is set, are this one's: close only this one."""
+        other = type(self)(self.folder, settings, self._on_bytes)
+        other.__dict__ |= {"library": self.library, "embedder": self.embedder}
+        other._engines = self._engines if share_models else {}
+        return other
+
     @property
     def file(self) -> Path:
         """The project's `acclimate.toml`."""
@@ -273,17 +281,28 @@ class Project:
         metric: Metric = "f1",
         limit: int | None = None,
         minutes: float | None = None,
+        optional: Sequence[str] = (),
+        nli: Path | None = None,
         progress: CompareProgress | None = None,
     ) -> Comparison:
         """Run recipes over the questions of a split, score them and judge; kept in `.acclimate/comparisons`.
 
-        `limit` takes so many of the questions, `minutes` as many as fit. Interrupted, it goes on where it was: answers
+        `limit` takes so many of the questions, `minutes` as many as fit, and those of the `optional` recipes that do.
+        `nli` is a folder with an entailment model (extra `tune`). Interrupted, it goes on where it was: answers
         are kept one by one. Raises SettingsError for recipes that cannot run and for a split without questions.
         """
         from acclimate.comparing import compare_recipes
 
         return compare_recipes(
-            self, recipes, split=split, metric=metric, limit=limit, minutes=minutes, progress=progress
+            self,
+            recipes,
+            split=split,
+            metric=metric,
+            limit=limit,
+            minutes=minutes,
+            optional=optional,
+            nli=nli,
+            progress=progress,
         )
 
     def tune(

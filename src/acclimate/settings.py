@@ -223,6 +223,15 @@ class AnswerSettings(_Section):
     )
 
 
+class JudgeSettings(_Section):
+    """A language model that judges the answers of comparisons, beside the scores by words."""
+
+    name: str = Field(default="", description="model, as in [model]; empty: no judge")
+    engine: Literal["openvino", "openai", "transformers"] = Field(default="openai", description="as in [model]")
+    base_url: str | None = Field(default=None, description="server address, for engine 'openai'")
+    api_key_env: str = Field(default="OPENAI_API_KEY", description="environment variable that holds the server's key")
+
+
 class ServeSettings(_Section):
     """The server, `acclimate serve`."""
 
@@ -264,6 +273,7 @@ class Settings(BaseSettings):
     retrieval: RetrievalSettings = RetrievalSettings()
     model: ModelSettings = ModelSettings()
     answer: AnswerSettings = AnswerSettings()
+    judge: JudgeSettings = JudgeSettings()
     serve: ServeSettings = ServeSettings()
 
     @classmethod

@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from acclimate.cli.compare_bar import CompareBar
 from acclimate.cli.output import project_option
 from acclimate.cli.progress import download_bar
 from acclimate.errors import SettingsError
-from acclimate.evaluation.compare import Estimate
-from acclimate.evaluation.comparison import METRICS, Comparison, Metric, load, save, to_json
+from acclimate.evaluation.comparison import METRICS, Comparison, Metric, latest_comparison, load, save, to_json
 from acclimate.evaluation.gates import parse_gate
 from acclimate.evaluation.report import render_html, render_markdown
 from acclimate.project import Project
 from acclimate.prompting.recipes import USUAL, find_recipe
+from acclimate.searching import search as find_best
 from acclimate.tuning.methods import METHODS
 
 TUNE_MINUTES = 4.0  # for an adapter that a comparison needs and that is not there
+SEARCH_MINUTES = 10.0
 DEFAULT = ("zero-shot", "few-shot", "rag")
+_BY_WORTH = ("rag", "zero-shot", "lora+rag", "few-shot", "rag+few-shot", "rag+cot", "lora", "cot", "stuffing")
+_TRAINING = 4  # times an adapter's training that a budget must have, before one is trained
 
 
 @click.command(epilog=f"Worth comparing: {', '.join(USUAL)}.")
@@ -30,10 +35,20 @@ DEFAULT = ("zero-shot", "few-shot", "rag")
 @click.option("--split", default="test", show_default=True, help="Questions of this split; '' for all.")
 @click.option("--metric", type=click.Choice(METRICS), default="f1", show_default=True, help="What decides.")
 @click.option("--limit", type=click.IntRange(min=1), help="At most so many questions.")
-@click.option("--minutes", type=click.FloatRange(min=0, min_open=True), help="As many questions as fit this time.")
+@click.option(
+    "--minutes",
+    type=click.FloatRange(min=0, min_open=True),
+    help="As many questions as fit this time; without RECIPES, as many of the usual recipes too.",
+)
+@click.option("--search", is_flag=True, help="Choose retrieval and prompt on dev first, then test the choice once.")
 @click.option("--gate", "gates", multiple=True, help="Fail with exit code 100 unless this holds: rag.f1>=0.6")
 @click.option(
     "--against", type=click.Path(path_type=Path), help="Compare with an earlier comparison; LAST for the latest."
+)
+@click.option(
+    "--nli",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="Folder of an entailment model that checks answers against what they cite (extra tune).",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the whole comparison as JSON.")
 @project_option
@@ -43,8 +58,10 @@ def command(
     metric: Metric,
     limit: int | None,
     minutes: float | None,
+    search: bool,
     gates: Sequence[str],
     against: Path | None,
+    nli: Path | None,
     as_json: bool,
     folder: Path,
 ) -> int:
@@ -56,7 +73,10 @@ def command(
     conditions = [parse_gate(gate) for gate in gates]
     with download_bar() as on_bytes, Project.open(folder, on_bytes) as project:
         earlier = _earlier(project, against) if against else None
-        comparison = run_compare(project, recipes or DEFAULT, split, metric, limit, minutes)
+        if search:
+            comparison = _run_search(project, recipes, metric, minutes or SEARCH_MINUTES)
+        else:
+            comparison = run_compare(project, recipes, split, metric, limit, minutes, nli)
         place = keep(project, comparison, earlier)
     if as_json:
         click.echo(to_json(comparison))
@@ -70,17 +90,60 @@ def command(
 
 
 def run_compare(
-    project: Project, recipes: Sequence[str], split: str, metric: Metric, limit: int | None, minutes: float | None
+    project: Project,
+    recipes: Sequence[str],
+    split: str,
+    metric: Metric,
+    limit: int | None,
+    minutes: float | None,
+    nli: Path | None = None,
 ) -> Comparison:
-    """Compare with a progress bar on stderr; adapters that recipes need and nobody trained yet are trained first."""
-    for name in missing_adapters(project, recipes):
+    """Compare with a progress bar on stderr; adapters that recipes need and nobody trained yet are trained first.
+
+    Without recipes it is `DEFAULT`, or where minutes are given those of the usual ones that fit them.
+    """
+    started = time.monotonic()
+    optional = _usual(project, minutes) if minutes and not recipes else ()
+    chosen = recipes or (() if optional else DEFAULT)
+    for name in missing_adapters(project, (*chosen, *optional)):
         from acclimate.cli.tune import echo_tuned, run_tune, use_large_blocks  # the extra `tune`
 
         use_large_blocks()
-        click.echo(f"Training {name} first …", err=True)
-        echo_tuned(run_tune(project, name, TUNE_MINUTES))
+        click.echo(f"Training {name} first, about {TUNE_MINUTES:g} minutes …", err=True)
+        echo_tuned(run_tune(project, name, TUNE_MINUTES), err=True)
+    left = minutes - (time.monotonic() - started) / 60 if minutes else None
     with CompareBar() as bar:
-        return project.compare(recipes, split=split, metric=metric, limit=limit, minutes=minutes, progress=bar)
+        return project.compare(
+            chosen, split=split, metric=metric, limit=limit, minutes=left, optional=optional, nli=nli, progress=bar
+        )
+
+
+def _run_search(project: Project, recipes: Sequence[str], metric: Metric, minutes: float) -> Comparison:
+    if len(recipes) > 1:
+        raise SettingsError("--search begins with one recipe.", hint="acclimate compare --search rag")
+    with CompareBar() as bar:
+        searched = find_best(
+            project, recipes[0] if recipes else "rag", metric=metric, minutes=minutes, progress=bar, on_trial=bar.tried
+        )
+    for one in searched.found.rounds:
+        best = max(one.means, key=lambda name: one.means[name])
+        click.echo(f"{len(one.means)} choices on {one.items} questions: {best} {100 * one.means[best]:.0f}", err=True)
+    click.echo(f"For acclimate.toml:\n{searched.toml}" if searched.toml else "The settings stay as they are.", err=True)
+    return searched.comparison
+
+
+def _usual(project: Project, minutes: float) -> Sequence[str]:
+    """Recipes worth the minutes, the most telling first; what needs solved questions or training only where there are
+    questions to learn from, and time."""
+    solved = any(question.split == "train" for question in project.questions())
+    trainable = solved and minutes >= _TRAINING * TUNE_MINUTES and find_spec("torch") is not None
+    names = []
+    for name in _BY_WORTH:
+        recipe = find_recipe(name)
+        trained = not recipe.adapter or not missing_adapters(project, [name])
+        if (trained or trainable) and (solved or not recipe.few_shot):
+            names.append(name)
+    return names
 
 
 def missing_adapters(project: Project, recipes: Sequence[str]) -> list[str]:
@@ -102,12 +165,7 @@ def keep(project: Project, comparison: Comparison, earlier: Comparison | None = 
 
 
 def _earlier(project: Project, against: Path) -> Comparison:
-    if str(against) != "LAST":
-        return load(against)
-    kept = sorted((project.folder / ".acclimate" / "comparisons").glob("*.json"))
-    if not kept:
-        raise SettingsError("there is no earlier comparison.", hint="Leave out --against, or name a .json file.")
-    return load(kept[-1])
+    return latest_comparison(project.folder) if str(against) == "LAST" else load(against)
 
 
 def echo_comparison(comparison: Comparison) -> None:
@@ -115,7 +173,7 @@ def echo_comparison(comparison: Comparison) -> None:
     table = Table(box=None, pad_edge=False)
     columns = (
         "recipe",
-        comparison.metric.upper(),
+        comparison.metric.upper().replace("_", "-"),
         "95 %",
         "EM",
         "cites",
@@ -148,43 +206,3 @@ def echo_comparison(comparison: Comparison) -> None:
 
 def _percent(share: float | None) -> str:
     return "–" if share is None else f"{100 * share:.0f}"
-
-
-class CompareBar:
-    """A bar for each recipe; hears `acclimate.evaluation.compare.Progress`."""
-
-    def __init__(self) -> None:
-        self._console = Console(stderr=True)
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        self._bar = Progress(*columns, console=self._console, transient=True, disable=not self._console.is_terminal)
-        self._tasks: dict[str, TaskID] = {}
-
-    def __enter__(self) -> CompareBar:
-        self._bar.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._bar.stop()
-
-    def preparing(self, recipe: str) -> None:
-        """See `Progress`."""
-        if not self._console.is_terminal:
-            self._console.print(f"Loading {recipe} …")
-
-    def estimated(self, estimate: Estimate) -> None:
-        """See `Progress`."""
-        answers, tokens = sum(estimate.answers.values()), sum(estimate.tokens.values())
-        cost = f", cost {estimate.cost:.2f}" if estimate.cost is not None else ""
-        seconds = sum(estimate.seconds.values())
-        self._console.print(
-            f"{estimate.questions} questions × {len(estimate.answers)} recipes: {answers} answers to give, "
-            f"about {seconds / 60:.1f} minutes and {tokens:,.0f} tokens{cost}.",
-            highlight=False,
-            soft_wrap=True,
-        )
-
-    def answered(self, recipe: str, done: int, total: int) -> None:
-        """See `Progress`."""
-        if recipe not in self._tasks:
-            self._tasks[recipe] = self._bar.add_task(recipe, total=total)
-        self._bar.update(self._tasks[recipe], completed=done)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,7 +12,10 @@ from rich.table import Table
 
 from acclimate.cli.output import echo_json, json_option, project_option
 from acclimate.cli.progress import download_bar
+from acclimate.comparing import LABELS
 from acclimate.errors import SettingsError
+from acclimate.evaluation.comparison import latest_comparison
+from acclimate.evaluation.judge import Label, add_label, read_labels
 from acclimate.project import Project
 from acclimate.questioning import (
     SHARES,
@@ -130,6 +134,34 @@ def review(everything: bool, folder: Path) -> None:
                 file.update({str(row["id"]): {**change, "status": "rejected" if choice == "r" else "accepted"}})
         left = sum(not row.get("status") for row in file.rows())
     click.echo(f"{left} questions are left to review." if left else "All questions are reviewed.")
+
+
+@command.command()
+@click.option("--count", type=click.IntRange(min=1), default=30, show_default=True, help="At most so many answers.")
+@project_option
+def label(count: int, folder: Path) -> None:
+    """Say of answers of the latest comparison whether they are right, without knowing whose they are.
+
+    The labels go to labels.jsonl; a comparison with a judge ([judge] in acclimate.toml) shows how far it agrees.
+    """
+    with Project.open(folder) as project:
+        comparison = latest_comparison(project.folder)
+        questions = {question.id: question for question in comparison.questions}
+        known = {(one.question, one.answer) for one in read_labels(project.folder / LABELS)}
+        shown = {(one.question, one.answer.text) for one in comparison.outcomes if one.answer} - known
+        due = sorted(shown, key=lambda pair: hashlib.sha256("".join(pair).encode()).digest())[:count]
+        for number, (name, text) in enumerate(due, start=1):
+            click.echo(f"\n{click.style(f'{number} of {len(due)}', dim=True)}  {questions[name].question}")
+            click.echo(f"Reference: {' / '.join(questions[name].answers) or 'the documents do not say'}")
+            click.secho(f"Answer: {text}", bold=True)
+            choice = click.prompt(
+                "Right? [y]es, [n]o, [s]kip, [q]uit", type=click.Choice(list("ynsq")), show_choices=False
+            )
+            if choice == "q":
+                break
+            if choice != "s":
+                add_label(project.folder / LABELS, Label(name, text, choice == "y"))
+        click.echo(f"{len(read_labels(project.folder / LABELS))} labels in {LABELS}.")
 
 
 @command.command()

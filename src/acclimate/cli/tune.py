@@ -98,22 +98,24 @@ def run_tune(
         return project.tune(recipe, minutes=minutes, rate=rate, teacher=teacher, on_step=bar.step)
 
 
-def echo_tuned(tuned: Tuned) -> None:
-    """What a run did."""
+def echo_tuned(tuned: Tuned, *, err: bool = False) -> None:
+    """What a run did; to stderr where it is not what was asked for."""
     trained = tuned.trained
     click.echo(
         f"{tuned.recipe}: {trained.cases} cases, {trained.steps} steps in {trained.seconds / 60:.1f} minutes, "
         f"{trained.parameters / 1e6:.1f} M parameters; dev loss {trained.loss_before:.3f} to {trained.loss_after:.3f}; "
-        f"{tuned.same} of {tuned.checked} answers the same where it is served ({tuned.engine})."
+        f"{tuned.same} of {tuned.checked} answers the same where it is served ({tuned.engine}).",
+        err=err,
     )
     for reason in trained.plan.reasons:
-        click.echo(f"  {reason}")
+        click.echo(f"  {reason}", err=err)
     before, after = trained.forgetting.before, trained.forgetting.after
     click.echo(
         f"  general ability: perplexity {before.perplexity:.1f} to {after.perplexity:.1f}, "
-        f"questions {before.questions:.0%} to {after.questions:.0%}"
+        f"questions {before.questions:.0%} to {after.questions:.0%}",
+        err=err,
     )
-    click.echo(f"{trained.folder}")
+    click.echo(f"{trained.folder}", err=err)
     if trained.loss_after >= trained.loss_before:
         click.echo("Training lowered the dev loss at no time: the adapter is as it began.", err=True)
 

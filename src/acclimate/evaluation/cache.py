@@ -21,6 +21,7 @@ class AnswerCache:
         self._db = sqlite3.connect(file, timeout=60)
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("CREATE TABLE IF NOT EXISTS answers (key TEXT PRIMARY KEY, answer TEXT NOT NULL) STRICT")
+        self._db.execute("CREATE TABLE IF NOT EXISTS judgements (key TEXT PRIMARY KEY, right INTEGER NOT NULL) STRICT")
         self._db.execute("CREATE TABLE IF NOT EXISTS peaks (recipe TEXT PRIMARY KEY, mb REAL NOT NULL) STRICT")
 
     def get(self, key: str) -> Answer | None:
@@ -47,6 +48,16 @@ class AnswerCache:
         """The peak noted, in MB."""
         row = self._db.execute("SELECT mb FROM peaks WHERE recipe = ?", (recipe_key,)).fetchone()
         return float(row[0]) if row else None
+
+    def judgement(self, key: str) -> bool | None:
+        """A judge's word under `key`, None where it gave none yet."""
+        row = self._db.execute("SELECT right FROM judgements WHERE key = ?", (key,)).fetchone()
+        return bool(row[0]) if row else None
+
+    def note_judgement(self, key: str, right: bool) -> None:
+        """Keep a judge's word."""
+        with self._db:
+            self._db.execute("INSERT OR REPLACE INTO judgements VALUES (?, ?)", (key, int(right)))
 
     def close(self) -> None:
         """Close the file."""

@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Protocol
 
-import numpy as np
-
 from acclimate.errors import AcclimateError, SettingsError
 from acclimate.evaluation.cache import AnswerCache, answer_key
-from acclimate.evaluation.comparison import Comparison, Metric, Outcome, Row, scores
+from acclimate.evaluation.comparison import Comparison, Metric, Outcome, scores
+from acclimate.evaluation.judge import Ask, Judgement, Label, judge
+from acclimate.evaluation.meaning import Embed, Entail, add_meaning
 from acclimate.evaluation.memory import peak_mb, reset_peak
-from acclimate.evaluation.metrics import Score, score, summarise
-from acclimate.evaluation.statistics import Interval, mean_interval
+from acclimate.evaluation.metrics import Score, score
+from acclimate.evaluation.rows import cluster, make_row
 from acclimate.evaluation.verdict import decide, pairs
 from acclimate.types import Answer, Question
 
 _PROBES = 2  # questions that each recipe answers before the estimate; their answers count
+_ENOUGH = 30  # questions that a recipe must have time for, or it is left out where it may be
 _LEAST = 10  # questions; fewer say nothing
 _SLACK = 0.9  # of the minutes given, for loading models and for what the probes could not foresee
 
@@ -42,6 +43,8 @@ class Contestant:
     prepare_s: float = 0.0
     disk_mb: float = 0.0
     prices: tuple[float, float] | None = None
+    group: str = ""
+    required: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,12 +86,14 @@ class Unheard:
 
 @dataclass(slots=True)
 class Ring:
-    """The place where contestants answer: questions, evidence spans by question id, cached answers."""
+    """The place where contestants answer: questions, evidence spans by question id, cached answers; `notes` tell what
+    became of contestants."""
 
     questions: Sequence[Question]
     evidence: Mapping[str, tuple[int, int]]
     cache: AnswerCache
     progress: Progress
+    notes: list[str] = field(default_factory=list)
     _seconds: dict[str, list[float]] = field(default_factory=dict)
 
     def run(self, contestants: Sequence[Contestant], minutes: float | None = None) -> list[Outcome]:
@@ -99,11 +104,32 @@ class Ring:
         if not self.questions:
             raise SettingsError("there are no questions to compare on.", hint="acclimate questions make")
         ordered = shuffled(self.questions)
-        for contestant in contestants:
+        grouped = by_model(contestants)
+        for contestant in grouped:
             self._answer(contestant, ordered[:_PROBES])
-        chosen = ordered[: self._fitting(contestants, ordered, minutes)] if minutes else ordered
-        self.progress.estimated(self._estimate(contestants, chosen))
-        return [outcome for contestant in contestants for outcome in self._answer(contestant, chosen, tell=True)]
+        staying = self._affordable(contestants, ordered, minutes) if minutes else list(contestants)
+        chosen = ordered[: self._fitting(staying, ordered, minutes)] if minutes else ordered
+        self.progress.estimated(self._estimate(staying, chosen))
+        done: dict[str, list[Outcome]] = {}
+        for contestant in reversed([one for one in grouped if one in staying]):  # the last model is still loaded
+            done[contestant.recipe] = self._answer(contestant, chosen, tell=True)
+        return [outcome for contestant in staying for outcome in done[contestant.recipe]]
+
+    def _affordable(
+        self, contestants: Sequence[Contestant], ordered: Sequence[Question], minutes: float
+    ) -> list[Contestant]:
+        """Those that can answer enough questions together, the earlier ones first; the others are told in `notes`."""
+        left, staying = minutes * 60 * _SLACK, []
+        enough = min(_ENOUGH, len(ordered))
+        for one in sorted(contestants, key=lambda one: not one.required):
+            missing = self._cached(one, ordered[:enough]).count(None)
+            needs = missing * self._speed(one, ordered)
+            if one.required or needs <= left:
+                staying.append(one)
+                left -= needs
+            else:
+                self.notes.append(f"{one.recipe} was left out: {needs / 60:.0f} minutes for {enough} questions.")
+        return [one for one in contestants if one in staying]
 
     def _answer(self, contestant: Contestant, questions: Sequence[Question], *, tell: bool = False) -> list[Outcome]:
         outcomes: list[Outcome] = []
@@ -193,21 +219,54 @@ class Setting:
     notes: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Judges:
+    """What looks at answers beside words: an embedder, an entailment model, a judging model under `name` (None: not
+    asked), and the user's own labels."""
+
+    embed: Embed
+    entail: Entail | None = None
+    ask: Ask | None = None
+    name: str = ""
+    labels: Sequence[Label] = ()
+
+
 def compare(
-    ring: Ring, contestants: Sequence[Contestant], setting: Setting, minutes: float | None = None
+    ring: Ring,
+    contestants: Sequence[Contestant],
+    setting: Setting,
+    minutes: float | None = None,
+    judges: Judges | None = None,
 ) -> Comparison:
     """Run the contestants and judge them. Raises SettingsError as `Ring.run` does."""
+    if setting.metric == "similarity" and judges is None:
+        raise SettingsError("similarity needs an embedder.", hint="Compare by f1, em or rouge_l.")
     outcomes = ring.run(contestants, minutes)
     asked = {outcome.question for outcome in outcomes}
     questions = {question.id: question for question in ring.questions if question.id in asked}
-    by_recipe = {one.recipe: [outcome for outcome in outcomes if outcome.recipe == one.recipe] for one in contestants}
-    clusters = [cluster(questions[outcome.question]) for outcome in by_recipe[contestants[0].recipe]]
+    if judges:
+        outcomes = add_meaning(outcomes, questions, judges.embed, judges.entail)
+        outcomes = _judged(ring, outcomes, questions, judges)
+    by_recipe = {name: list(some) for name, some in _by_recipe(outcomes).items()}
+    clusters = [cluster(questions[outcome.question]) for outcome in next(iter(by_recipe.values()))]
     rows = [
-        _row(one, by_recipe[one.recipe], questions, setting.metric, ring.cache.peak(one.key)) for one in contestants
+        make_row(
+            one.recipe,
+            by_recipe[one.recipe],
+            questions,
+            setting.metric,
+            peak_mb=ring.cache.peak(one.key),
+            prepare_s=one.prepare_s,
+            disk_mb=one.disk_mb,
+            prices=one.prices,
+            labels=judges.labels if judges else (),
+        )
+        for one in contestants
+        if one.recipe in by_recipe
     ]
     rows.sort(key=lambda row: (-row.interval.mean, row.total_s[0]))
     compared = pairs({row.recipe: scores(by_recipe[row.recipe], setting.metric) for row in rows}, clusters)
-    notes = list(setting.notes)
+    notes = [*setting.notes, *ring.notes]
     if len(questions) < len(ring.questions):
         notes.append(f"{len(questions)} of {len(ring.questions)} questions were asked, as many as the time allowed.")
     return Comparison(
@@ -225,55 +284,43 @@ def compare(
     )
 
 
+def _by_recipe(outcomes: Sequence[Outcome]) -> dict[str, list[Outcome]]:
+    found: dict[str, list[Outcome]] = {}
+    for outcome in outcomes:
+        found.setdefault(outcome.recipe, []).append(outcome)
+    return found
+
+
+def _judged(
+    ring: Ring, outcomes: Sequence[Outcome], questions: Mapping[str, Question], judges: Judges
+) -> list[Outcome]:
+    """The outcomes with the judging model's word; words that were given before are kept, failures are tried again."""
+    if judges.ask is None:
+        return list(outcomes)
+    done = []
+    for outcome in outcomes:
+        if outcome.answer is None:
+            done.append(outcome)
+            continue
+        question = questions[outcome.question]
+        key = answer_key(f"judge {judges.name}", repr((question.question, question.answers, outcome.answer.text)))
+        right = ring.cache.judgement(key)
+        word = Judgement(right) if right is not None else judge(question, outcome.answer, judges.ask)
+        if word.right is not None:
+            ring.cache.note_judgement(key, word.right)
+        done.append(replace(outcome, judgement=word))
+    return done
+
+
+def by_model(contestants: Sequence[Contestant]) -> list[Contestant]:
+    """Contestants of one group beside each other, so that each model is loaded as few times as possible."""
+    groups = list(dict.fromkeys(one.group for one in contestants))
+    return sorted(contestants, key=lambda one: groups.index(one.group))
+
+
 def shuffled(questions: Sequence[Question]) -> list[Question]:
     """The questions in an order that does not depend on the file's, so that any beginning of it is a fair sample."""
     return sorted(questions, key=lambda question: hashlib.sha256(question.id.encode()).digest())
-
-
-def cluster(question: Question) -> Hashable:
-    """What a question is resampled with: its document, or itself where it has none."""
-    return question.document or ("question", question.id)
-
-
-def _row(
-    contestant: Contestant,
-    outcomes: Sequence[Outcome],
-    questions: Mapping[str, Question],
-    metric: Metric,
-    peak: float | None,
-) -> Row:
-    """A recipe's row from its outcomes."""
-    answers = [outcome.answer for outcome in outcomes if outcome.answer]
-    values = scores(outcomes, metric)
-    asked = [questions[outcome.question] for outcome in outcomes]
-    interval = mean_interval(values, [cluster(question) for question in asked])
-    prompt = _mean([answer.usage.prompt_tokens for answer in answers])
-    written = _mean([answer.usage.completion_tokens for answer in answers])
-    kinds: dict[str, list[float]] = {}
-    for question, points in zip(asked, values, strict=True):
-        kinds.setdefault(question.kind or "other", []).append(points)
-    return Row(
-        recipe=contestant.recipe,
-        summary=summarise([outcome.score for outcome in outcomes]),
-        interval=Interval(interval.mean, max(0.0, interval.low), min(1.0, interval.high)),
-        first_token_s=_percentiles([answer.timings.first_token_s for answer in answers]),
-        total_s=_percentiles([answer.timings.total_s for answer in answers]),
-        prompt_tokens=prompt,
-        completion_tokens=written,
-        errors=len(outcomes) - len(answers),
-        model=answers[0].model if answers else "",
-        peak_mb=peak,
-        prepare_s=contestant.prepare_s,
-        disk_mb=contestant.disk_mb,
-        cost=(prompt * contestant.prices[0] + written * contestant.prices[1]) / 1000 if contestant.prices else None,
-        by_kind={kind: (len(points), _mean(points)) for kind, points in sorted(kinds.items())},
-    )
-
-
-def _percentiles(values: Sequence[float]) -> tuple[float, float]:
-    if not values:
-        return 0.0, 0.0
-    return float(np.percentile(values, 50)), float(np.percentile(values, 95))
 
 
 def _mean(values: Sequence[float]) -> float:

@@ -10,23 +10,29 @@ from typing import Literal, get_args
 from pydantic import TypeAdapter
 
 from acclimate.errors import SettingsError
+from acclimate.evaluation.abstention import Calibration, Step
+from acclimate.evaluation.judge import Agreement, Judgement
 from acclimate.evaluation.metrics import Score, Summary
 from acclimate.evaluation.statistics import Difference, Interval
 from acclimate.types import Answer, Question
 
-Metric = Literal["f1", "em", "rouge_l"]
+Metric = Literal["f1", "em", "rouge_l", "similarity"]
 METRICS: tuple[Metric, ...] = get_args(Metric)
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """One recipe's answer to one question; `answer` is None where it failed, with the reason in `error`."""
+    """One recipe's answer to one question; `answer` is None where it failed, with the reason in `error`.
+
+    `judgement` is a judge's word on it, None where no judge was asked.
+    """
 
     recipe: str
     question: str
     score: Score
     answer: Answer | None = None
     error: str = ""
+    judgement: Judgement | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +43,9 @@ class Row:
     mean. `peak_mb` is the process's peak memory while it ran, None where the system does not say. `prepare_s` and
     `disk_mb` are what it needs before the first answer (reading documents, training) and keeps; `cost` is money for
     1,000 answers at the prices in acclimate.toml, None where there are none. `by_kind` gives number and mean score by
-    question kind.
+    question kind. `curve` and `calibration` say what holding back unsure answers would do. `judged` is the share that a
+    judge calls right, with its failures counted as wrong and told in `judge_errors`; `agreement` is with the user's
+    labels of this recipe's answers.
     """
 
     recipe: str
@@ -54,6 +62,11 @@ class Row:
     disk_mb: float = 0.0
     cost: float | None = None
     by_kind: Mapping[str, tuple[int, float]] = field(default_factory=dict)
+    curve: tuple[Step, ...] = ()
+    calibration: Calibration | None = None
+    judged: float | None = None
+    judge_errors: int = 0
+    agreement: Agreement | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,10 +140,19 @@ def load(file: Path) -> Comparison:
         ) from error
 
 
+def latest_comparison(project: Path) -> Comparison:
+    """The latest comparison kept in a project's folder. Raises SettingsError where there is none."""
+    kept = sorted((project / ".acclimate" / "comparisons").glob("*.json"))
+    if not kept:
+        raise SettingsError("there is no earlier comparison.", hint="acclimate compare")
+    return load(kept[-1])
+
+
 def value(row: Row, name: str) -> float | None:
     """A figure of a row by its name in gates and tables. Raises SettingsError naming the known ones."""
     figures: dict[str, float | None] = {
         **{key: getattr(row.summary, key) for key in Summary.__slots__},
+        "judged": row.judged,
         "ttft_s": row.first_token_s[0],
         "seconds_per_answer": row.total_s[0],
         "errors": float(row.errors),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import string
 from collections import Counter
@@ -95,7 +96,9 @@ class Score:
 
     `citation_precision` is the share of citations that touch the evidence, `citation_recall` whether one does; both are
     None where the question has no evidence, or the answer abstained. `found` is 1 / rank of the passage that holds the
-    evidence, 0 where none was retrieved, None where there is no evidence or nothing was searched.
+    evidence, 0 where none was retrieved, None where there is no evidence or nothing was searched. By meaning
+    (`meaning.py`): `similarity` is the cosine to the nearest reference; `supported` how near the answer's sentences are
+    to sentences of the passages it cites; `entailed` how likely those entail them, None without a model for it.
     """
 
     em: float
@@ -107,6 +110,9 @@ class Score:
     rouge_l: float = 0.0
     grounded: float | None = None
     found: float | None = None
+    similarity: float = 0.0
+    supported: float | None = None
+    entailed: float | None = None
 
 
 def score(question: Question, answer: Answer, evidence: tuple[int, int] | None) -> Score:
@@ -145,8 +151,8 @@ def score(question: Question, answer: Answer, evidence: tuple[int, int] | None) 
 class Summary:
     """Means over a question set, 0 to 1; None where no question counts. `abstention_f1` takes abstaining on an
     unanswerable question as the positive case; it is None where every question has an answer and none abstained.
-    `found` is the share of questions whose evidence was among the passages retrieved, `mrr` its mean reciprocal
-    rank."""
+    `found` is the share of questions whose evidence was among the passages retrieved (recall@k), `mrr` its mean
+    reciprocal rank, `ndcg` its nDCG@10, where the one passage with the evidence is what is relevant."""
 
     n: int
     em: float
@@ -160,6 +166,10 @@ class Summary:
     grounded: float | None = None
     found: float | None = None
     mrr: float | None = None
+    ndcg: float | None = None
+    similarity: float = 0.0
+    supported: float | None = None
+    entailed: float | None = None
 
 
 def summarise(scores: Sequence[Score]) -> Summary:
@@ -183,7 +193,16 @@ def summarise(scores: Sequence[Score]) -> Summary:
         grounded=_mean([score.grounded for score in scores if score.grounded is not None]),
         found=_mean([float(score.found > 0) for score in scores if score.found is not None]),
         mrr=_mean([score.found for score in scores if score.found is not None]),
+        ndcg=_mean([_gain(score.found) for score in scores if score.found is not None]),
+        similarity=_mean([score.similarity for score in scores]) or 0.0,
+        supported=_mean([score.supported for score in scores if score.supported is not None]),
+        entailed=_mean([score.entailed for score in scores if score.entailed is not None]),
     )
+
+
+def _gain(found: float) -> float:
+    """nDCG@10 of one relevant passage, from 1 / rank; see `ranking.ndcg`."""
+    return 1 / math.log2(1 / found + 1) if found >= 0.1 else 0.0
 
 
 def _mean(values: Sequence[float]) -> float | None:

@@ -60,6 +60,57 @@ def scatter(points: Sequence[tuple[str, float, Interval]], label: str) -> Markup
     )
 
 
+def curves(series: Sequence[tuple[str, Sequence[tuple[float, float]]]], across: str, up: str) -> Markup:
+    """Lines of points (x, y), both shares from 0 to 1, each named at its left end; at most six tones."""
+    width, height = _WIDTH - _LEFT - _RIGHT, _HEIGHT - _TOP - _BOTTOM
+    parts: list[Markup] = [_share_grid(across, up)]
+    taken: list[float] = []
+    for number, (name, points) in enumerate(series):
+        places = [(_LEFT + width * x, _HEIGHT - _BOTTOM - height * y) for x, y in points]
+        words = places[-1][1] + 4
+        while any(abs(words - other) < 15 for other in taken):
+            words += 15  # names must not cover each other
+        taken.append(words)
+        parts.append(
+            Markup(
+                '<g class="s{tone}"><polyline class="line" points="{line}"/>'
+                '<text class="name" x="{x}" y="{y}">{name}</text></g>'
+            ).format(
+                tone=number % 6,
+                line=" ".join(f"{x:.1f},{y:.1f}" for x, y in places),
+                x=_WIDTH - _RIGHT + 9,
+                y=f"{words:.1f}",
+                name=name,
+            )
+        )
+    return Markup('<svg class="plot" viewBox="0 0 {} {}" role="img" aria-label="{} against {}">{}</svg>').format(
+        _WIDTH, _HEIGHT, up, across, Markup("").join(parts)
+    )
+
+
+def _share_grid(across: str, up: str) -> Markup:
+    lines = []
+    for share in range(0, 101, 25):
+        x = _LEFT + (_WIDTH - _LEFT - _RIGHT) * share / 100
+        y = _HEIGHT - _BOTTOM - (_HEIGHT - _TOP - _BOTTOM) * share / 100
+        lines.append(
+            Markup(
+                '<line class="grid" x1="{}" x2="{}" y1="{y}" y2="{y}"/><text class="tick" x="{}" y="{}">{share}</text>'
+                '<line class="grid" x1="{x}" x2="{x}" y1="{}" y2="{}"/><text class="tick" x="{}" y="{}">{share}</text>'
+            ).format(
+                *(_LEFT, _WIDTH - _RIGHT, _LEFT - 30, f"{y + 4:.1f}"),
+                *(_TOP, _HEIGHT - _BOTTOM, f"{x - 8:.1f}", _HEIGHT - _BOTTOM + 18),
+                x=f"{x:.1f}",
+                y=f"{y:.1f}",
+                share=share,
+            )
+        )
+    lines.append(
+        Markup('<text class="tick" x="{}" y="{}">{} (upwards: {})</text>').format(_LEFT, _HEIGHT - 6, across, up)
+    )
+    return Markup("").join(lines)
+
+
 def _grid(low: int, high: int, across: Callable[[float], float], up: Callable[[float], float], label: str) -> Markup:
     lines = [
         Markup(

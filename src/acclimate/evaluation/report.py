@@ -16,7 +16,7 @@ from acclimate.evaluation.comparison import Comparison, Outcome, Row
 from acclimate.types import Citation, Hit, Question
 
 _LONGEST_PROMPT = 12_000  # characters shown; the JSON has all
-_METRIC_NAMES = {"f1": "F1", "em": "exact match", "rouge_l": "ROUGE-L"}
+_METRIC_NAMES = {"f1": "F1", "em": "exact match", "rouge_l": "ROUGE-L", "similarity": "similarity"}
 
 
 def render_html(comparison: Comparison, earlier: Comparison | None = None) -> str:
@@ -71,6 +71,12 @@ def _view(comparison: Comparison, earlier: Comparison | None) -> dict[str, Any]:
             [(row.recipe, row.total_s[0], row.interval) for row in comparison.rows], "seconds an answer"
         ),
         "cost_scatter": _cost_scatter(comparison.rows),
+        "sourced": [
+            row for row in comparison.rows if row.summary.found is not None or row.summary.grounded is not None
+        ],
+        "judged": any(row.judged is not None for row in comparison.rows),
+        "entailed": any(row.summary.entailed is not None for row in comparison.rows),
+        "curves": _curves(comparison.rows, _METRIC_NAMES[comparison.metric]),
         "questions": _questions(comparison),
     }
 
@@ -78,6 +84,12 @@ def _view(comparison: Comparison, earlier: Comparison | None) -> dict[str, Any]:
 def _cost_scatter(rows: Sequence[Row]) -> Markup | None:
     priced = [(row.recipe, row.cost, row.interval) for row in rows if row.cost is not None]
     return plots.scatter(priced, "cost of 1,000 answers") if priced else None
+
+
+def _curves(rows: Sequence[Row], metric: str) -> Markup | None:
+    drawn = [(row.recipe, [(one.coverage, one.accuracy) for one in row.curve]) for row in rows if len(row.curve) > 1]
+    # From the most held back, at the left, to all given at the right, where the name stands.
+    return plots.curves([(n, p[::-1]) for n, p in drawn], "answered, %", f"{metric} of these, %") if drawn else None
 
 
 def _questions(comparison: Comparison) -> list[dict[str, Any]]:

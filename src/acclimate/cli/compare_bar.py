@@ -1,0 +1,56 @@
+"""Progress of a comparison and of a search, on stderr."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from acclimate.evaluation.compare import Estimate
+from acclimate.evaluation.halving import Trial
+
+
+class CompareBar:
+    """A bar for each recipe; hears `acclimate.evaluation.compare.Progress`."""
+
+    def __init__(self) -> None:
+        self._console = Console(stderr=True)
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        self._bar = Progress(*columns, console=self._console, transient=True, disable=not self._console.is_terminal)
+        self._tasks: dict[str, TaskID] = {}
+
+    def __enter__(self) -> CompareBar:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def preparing(self, recipe: str) -> None:
+        """See `Progress`."""
+        if not self._console.is_terminal:
+            self._console.print(f"Loading {recipe} …")
+
+    def estimated(self, estimate: Estimate) -> None:
+        """See `Progress`."""
+        answers, tokens = sum(estimate.answers.values()), sum(estimate.tokens.values())
+        cost = f", cost {estimate.cost:.2f}" if estimate.cost is not None else ""
+        seconds = sum(estimate.seconds.values())
+        self._console.print(
+            f"{estimate.questions} questions × {len(estimate.answers)} recipes: {answers} answers to give, "
+            f"about {seconds / 60:.1f} minutes and {tokens:,.0f} tokens{cost}.",
+            highlight=False,
+            soft_wrap=True,
+        )
+
+    def answered(self, recipe: str, done: int, total: int) -> None:
+        """See `Progress`."""
+        if recipe not in self._tasks:
+            self._tasks[recipe] = self._bar.add_task(recipe, total=total)
+        self._bar.update(self._tasks[recipe], completed=done)
+
+    def tried(self, trial: Trial, planned: int) -> None:
+        """Hear of an answer of a search; `planned` is how many there will be at most."""
+        if "search" not in self._tasks:
+            self._console.print(f"Choosing on dev: at most {planned} answers.", highlight=False)
+            self._tasks["search"] = self._bar.add_task("search", total=planned)
+        self._bar.advance(self._tasks["search"])

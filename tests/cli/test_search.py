@@ -1,0 +1,84 @@
+"""`acclimate compare --search` and `--minutes` without recipes, with a scripted model."""
+
+import json
+
+import pytest
+
+from acclimate.cli import compare as compare_command
+from acclimate.cli.main import run
+from acclimate.project import Project
+from acclimate.searching import FOUND, NOW, candidates
+from acclimate.testing.models import ScriptedEngine
+
+WORDS = "amber birch cedar delta ember fjord grove heath islet jetty kelpy larch".split()
+
+
+def say(messages):
+    """Reads only the second passage, so that k = 1 is always wrong, and more than one passage always right."""
+    text = messages[-1].content
+    asked = text.rsplit("Question:", 1)[1].split()[-1].strip("?")
+    return f"{asked}-town [2]" if "[2]" in text else "Not in the documents."
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "docs").mkdir()
+    rows = []
+    for number, word in enumerate(WORDS):
+        (tmp_path / "docs" / f"{word}.md").write_text(f"# {word}\n\nThe seat of {word} is {word}-town.\n")
+        split = "dev" if number % 2 else "test"
+        rows.append(
+            {"id": word, "question": f"What is the seat of {word}?", "answers": [f"{word}-town"],
+             "document": f"{word}.md", "evidence": f"The seat of {word} is {word}-town.", "split": split}
+        )  # fmt: skip
+    for n in range(6):  # ten questions at least are compared
+        rows.append({**rows[0], "id": f"more{n}", "question": f"Say, number {n}: what is the seat of amber?"})
+    (tmp_path / "questions.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    assert run(["ingest", "docs"]) == 0
+    engine = ScriptedEngine(say, name="scripted")
+    monkeypatch.setattr(Project, "engine", lambda self, recipe=None: engine)
+    monkeypatch.setenv("ACCLIMATE_RETRIEVAL__K", "1")
+    capsys.readouterr()
+    return tmp_path
+
+
+def test_the_choice_is_made_on_dev_and_tested_once(folder, capsys):
+    assert run(["compare", "--search", "--minutes", "5", "--json"]) == 0
+    printed = capsys.readouterr()
+    result = json.loads(printed.out)
+    assert {question["split"] for question in result["questions"]} == {"test"}
+    by_name = {row["recipe"]: row["summary"]["f1"] for row in result["rows"]}
+    assert by_name == {FOUND: 1.0, NOW: 0.0}
+    assert "[retrieval]\nk = " in printed.err
+    assert "chosen among" in result["notes"][0]
+    assert run(["compare", "--search", "--minutes", "5", "--json"]) == 0  # from the trace: no answer is given twice
+    assert json.loads(capsys.readouterr().out)["rows"] == result["rows"]
+
+
+def test_candidates_begin_with_the_project_as_it_is(folder):
+    with Project.open(folder) as project:
+        names = list(candidates(project, "rag"))
+    assert names[0] == NOW
+    assert {"rag k=2", "rag method=text", "rag+cot"} <= set(names)
+    assert "rag+few-shot" not in names  # nothing is solved
+
+
+def test_minutes_alone_take_the_usual_recipes_that_fit(folder, capsys, monkeypatch):
+    with Project.open(folder) as project:
+        assert compare_command._usual(project, 20) == ["rag", "zero-shot", "rag+cot", "cot", "stuffing"]
+    assert run(["compare", "--minutes", "1", "--json"]) == 0
+    printed = capsys.readouterr()
+    recipes = [row["recipe"] for row in json.loads(printed.out)["rows"]]
+    assert {"rag", "zero-shot"} <= set(recipes)
+    assert "about" in printed.err
+    assert "tokens" in printed.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "part"),
+    [(["zero-shot"], "retrieves nothing"), (["rag", "cot"], "begins with one recipe")],
+)
+def test_a_search_that_makes_no_sense_is_refused(folder, capsys, arguments, part):
+    assert run(["compare", "--search", *arguments]) == 2
+    assert part in capsys.readouterr().err
