@@ -19,10 +19,11 @@ from typing import TYPE_CHECKING, Any
 from acclimate.comparing import evidence_spans
 from acclimate.demonstrating import bootstrapped, chosen_file, demonstrate
 from acclimate.errors import AcclimateError, SettingsError
-from acclimate.evaluation.compare import cluster, shuffled
+from acclimate.evaluation.compare import shuffled
 from acclimate.evaluation.comparison import Metric
 from acclimate.evaluation.halving import Budget, Found, Trace, Trial, halve
 from acclimate.evaluation.metrics import score
+from acclimate.evaluation.rows import cluster
 from acclimate.evaluation.statistics import Difference, difference
 from acclimate.indexes.filters import Filter
 from acclimate.prompting.demonstrations import Demonstrate, Demonstration, fixed, write_demonstrations
