@@ -223,7 +223,7 @@ class Project:
         """The PEFT folder that a recipe wears.
 
         That is the tuned adapter that it names, else what `[model] adapter` names. "auto" is the reader that ships for
-        the model, if any, and only for recipes that show passages: it is made for those.
+        the model, if any, and only for recipes that show passages: it is made for those. A server has its own.
         """
         chosen = self.settings.model
         if recipe.adapter:
@@ -241,7 +241,7 @@ class Project:
             if not is_tuned(folder):
                 raise SettingsError(f"'model.adapter' = '{chosen.adapter}': {folder} is no PEFT adapter folder.")
             return folder
-        shipped = _SHIPPED_ADAPTERS.get(chosen.name)
+        shipped = _SHIPPED_ADAPTERS.get(chosen.name) if chosen.engine != "openai" else None
         return Path(str(resources.files("acclimate") / "adapters" / shipped)) if shipped else None
 
     def ingest(
