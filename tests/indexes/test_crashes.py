@@ -16,7 +16,6 @@ SCRIPT = """
 import resource, sys
 from pathlib import Path
 from acclimate.errors import LibraryError
-from acclimate.errors import LibraryError
 from acclimate.indexes.library import Library
 from acclimate.indexes.record import FileState, embedded_hash
 from acclimate.testing.embeddings import HashEmbedder
