@@ -23,6 +23,13 @@ FILES = {
 QUESTIONS = [
     {"id": "1", "question": "What does the director earn?", "answers": [SECRET], "document": "hr/pay.md"},
     {"id": "2", "question": "What does a filter cost?", "answers": ["12 euros"], "document": "prices.md"},
+    {
+        "id": "3",
+        "question": "What does the director of the firm that makes the Fjell 9 earn?",
+        "answers": [SECRET],
+        "document": "pump.md",
+        "documents": ["pump.md", "hr/pay.md"],
+    },
 ]
 
 

@@ -70,8 +70,8 @@ def make_router(service: Service) -> APIRouter:
     links: dict[str, tuple[File, float]] = {}
 
     def visible(row: dict[str, Any], caller: Caller) -> bool:
-        """A question without a document may tell of any, so only who sees all sees it."""
-        paths = [row["document"]] if row.get("document") else list(row.get("documents") or [])
+        """Of all its documents; one without any may tell of any, so only who sees all sees it."""
+        paths = [path for path in (row.get("document"), *(row.get("documents") or [])) if path]
         return (
             caller.labels is None
             or not service.rules
