@@ -114,4 +114,4 @@ def test_plain_words_are_streamed_as_they_come_and_nothing_after_a_link():
     guard = LinkGuard(lambda piece: heard.append(piece) or True)
     for piece in ("within ", "10 wor", "king days", " [1]", " and http://evil.example/x", " then more"):
         guard(piece)
-    assert heard == ["within", " 10", " working", " days", " [1] and"]
+    assert [piece for piece in heard if piece] == ["within", " 10", " working", " days", " [1] and"]

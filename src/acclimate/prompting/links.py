@@ -31,6 +31,8 @@ _LINK = re.compile(
     """,
     re.IGNORECASE | re.VERBOSE,
 )
+_MARKS = frozenset(".:/@[(")  # a link has one of them
+_LONGEST = 4096  # characters of a link
 _OPENS = re.compile(r"<(?!\s|\d)|\[(?!\d)|\(\.|\(dot")
 _MAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
 _ASKS = re.compile(
@@ -62,6 +64,11 @@ def without_links(text: str, question: str, quotes: Sequence[str]) -> tuple[str,
         nonlocal removed
         word = match[0]
         plain = unicodedata.normalize("NFKC", visible(word))
+        if not _MARKS.intersection(plain):
+            return word
+        if len(plain) > _LONGEST:  # looking closer would take long
+            removed += 1
+            return REMOVED
         if _MAIL.fullmatch(bare := plain.strip("<>()[]{}\"'“”‘’«».,;:!?")) and not _LINK.search(_MAIL.sub("", plain)):
             earned = bool(_ASKS_WHOM.search(question)) and any(
                 bare in quote and not _TO_THE_ASSISTANT.search(quote) for quote in quotes
@@ -98,11 +105,11 @@ class LinkGuard:
         self._held += piece
         ready = self._held[: max(self._held.rfind(" "), self._held.rfind("\n"), 0)]
         if self._stopped or not ready:
-            return True
+            return self._on_text("")  # whether anybody still listens
         # A label or a tag may go on over several words, so nothing follows where one opens.
         self._stopped = _OPENS.search(ready) is not None or without_links(ready, "", ())[0] != ready
         if self._stopped:
-            return True
+            return self._on_text("")
         self._held, self._sent = self._held[len(ready) :], self._sent + ready
         return self._on_text(ready)
 
