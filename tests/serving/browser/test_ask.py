@@ -166,7 +166,7 @@ def test_two_recipes_answer_the_same_question_side_by_side(site, visit, size, ap
     expect(cards.nth(0).locator(".chip")).to_have_count(1)
     expect(cards.nth(1)).to_contain_text("it was not shown your documents")
     first, second = cards.nth(0).bounding_box(), cards.nth(1).bounding_box()
-    assert (first["y"] == second["y"]) is apart
+    assert (abs(first["y"] - second["y"]) < 20) is apart  # they may still be sliding in
     page.reload()
     expect(page.locator(".turn .answer")).to_have_count(2)  # kept in this tab
     page.get_by_role("button", name="New").click()
