@@ -58,7 +58,7 @@ def test_a_short_run_makes_an_adapter_that_is_served(project):
     assert comparison.row("lora+rag").prepare_s > comparison.row("rag").prepare_s
 
 
-@pytest.mark.parametrize("name", ["rag", "stuffing+lora", "lora+few-shot", "full"])
+@pytest.mark.parametrize("name", ["rag", "stuffing+lora", "lora+few-shot", "halves"])
 def test_what_cannot_be_tuned_is_refused(project, name):
     with pytest.raises((SettingsError, ProjectError), match="no way to tune"):
         project.tune(name, minutes=0.01)
