@@ -1,10 +1,11 @@
-"""Retrieval quality on a BEIR set.
+"""Retrieval quality on a BEIR set, or on a domain set.
 
-    python -m benchmarks.retrieval --data BEIRDIR [--method hybrid|dense|text] [--embedder NAME] [--limit N]
-    python -m benchmarks.retrieval --data BEIRDIR --method rerank --reranker NAME [--weight W] [--candidates N]
+    python -m benchmarks.retrieval --data FOLDER [--method hybrid|dense|text] [--embedder NAME] [--limit N]
+    python -m benchmarks.retrieval --data FOLDER --method rerank --reranker NAME [--weight W] [--candidates N]
 
-One document is one chunk, title and text together, so that the figures can be held beside published ones. Chunks with
-the query's own id are left out (as ArguAna asks for). Metrics are trec_eval's (tests/evaluation/test_ranking.py).
+In a BEIR set one document is one chunk, title and text together, so that the figures can be held beside published ones.
+Chunks with the query's own id are left out (as ArguAna asks for). In a domain set the chunks are the product's own, and
+those that hold half of a question's evidence are relevant. Metrics are trec_eval's (tests/evaluation/test_ranking.py).
 """
 
 from __future__ import annotations
@@ -22,18 +23,21 @@ from typing import Any
 
 import numpy as np
 
-from acclimate.embeddings.cross_encoder import OpenVINOCrossEncoder
+from acclimate.comparing import evidence_spans
 from acclimate.embeddings.openvino import OpenVINOEmbedder
 from acclimate.embeddings.spec import read_spec
+from acclimate.encoders import open_cross_encoder
 from acclimate.evaluation.ranking import ndcg, recall, reciprocal_rank
 from acclimate.indexes.base import Change
 from acclimate.indexes.text import TantivyTextIndex
 from acclimate.indexes.vector import ExactVectorIndex
 from acclimate.models.fetch import resolve
+from acclimate.project import Project
+from acclimate.questions.file import read_questions
 from acclimate.retrieval.base import Retriever
 from acclimate.retrieval.rerank import RerankingRetriever
 from acclimate.retrieval.search import DenseRetriever, HybridRetriever, TextRetriever
-from acclimate.settings import RetrievalSettings
+from acclimate.settings import FILE_NAME, RetrievalSettings, Settings, set_key
 from acclimate.types import Chunk
 from benchmarks.harness import emit, machine, peak_mb
 
@@ -60,6 +64,32 @@ def read_set(folder: Path, split: str = "test") -> tuple[list[Chunk], dict[str, 
     return chunks, queries, judged
 
 
+def read_domain(
+    folder: Path, articles: int | None, splits: str
+) -> tuple[list[Chunk], dict[str, str], dict[str, dict[str, int]]]:
+    """As `read_set`, for a domain set; with `articles` of its last documents only."""
+    questions = [q for q in read_questions(folder / "questions.jsonl") if q.answerable and q.evidence and q.document]
+    names = sorted({question.document or "" for question in questions})[-(articles or 0) :]
+    wanted = [q for q in questions if q.document in names and (not splits or q.split in splits.split(","))]
+    judged: dict[str, dict[str, int]] = defaultdict(dict)
+    with tempfile.TemporaryDirectory() as scratch:
+        Project.create(Path(scratch), (folder / "documents").resolve()).close()
+        if articles:
+            set_key(Path(scratch) / FILE_NAME, "documents", "include", tuple(names))
+        with Project.open(Path(scratch)) as project:
+            project.ingest()
+            record = project.library.record
+            chunks = record.chunks(record.keys())
+            spans = evidence_spans(project, wanted)
+    for question in wanted:
+        start, end = spans.get(question.id, (0, 0))
+        for chunk in chunks if end else ():
+            shared = min(chunk.end, end) - max(chunk.start, start)
+            if chunk.document == question.document and 2 * shared >= end - start:
+                judged[question.id][chunk.id] = 1
+    return chunks, {q.id: q.question for q in wanted if q.id in judged}, judged
+
+
 def make_retriever(method: str, embedder_name: str, chunks: list[Chunk], folder: Path) -> tuple[Retriever, float]:
     """What is measured, and the seconds that indexing took."""
     started = time.perf_counter()
@@ -73,7 +103,7 @@ def make_retriever(method: str, embedder_name: str, chunks: list[Chunk], folder:
     model = resolve(embedder_name, "embedder")
     embedder = OpenVINOEmbedder(model.folder, spec=read_spec(model.folder), weights_sha256=model.sha256)
     vectors = ExactVectorIndex(folder / "vector")
-    embedded = embedder.embed_passages([f"{chunk.title}\n{chunk.text}".strip() for chunk in chunks])
+    embedded = embedder.embed_passages([f"{chunk.heading_path}\n{chunk.shown}".strip() for chunk in chunks])
     vectors.update(change, enumerate(np.asarray(embedded)))
     dense = DenseRetriever(embedder, vectors, fetch)
     chosen = RetrievalSettings()
@@ -87,21 +117,27 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--method", choices=["hybrid", "dense", "text", "rerank"], default="hybrid")
     parser.add_argument("--embedder", default="all-minilm-l6-v2")
-    parser.add_argument("--reranker", help="cross-encoder over hybrid: hub id or folder")
-    parser.add_argument("--weight", type=float, default=RetrievalSettings().rerank_weight)
+    parser.add_argument("--reranker", help="cross-encoder over hybrid: hub id or folder, also a tuned one")
+    parser.add_argument("--weight", type=float, help="the reranker's share (default: what it says of itself)")
     parser.add_argument("--candidates", type=int, default=RetrievalSettings().rerank_candidates)
     parser.add_argument("--limit", type=int, help="so many of the queries, drawn evenly")
+    parser.add_argument("--articles", type=int, help="of a domain set: only the last so many documents")
+    parser.add_argument("--splits", default="", help="of a domain set: only these, like dev,test")
     options = parser.parse_args()
-    chunks, queries, judged = read_set(options.data)
+    beir = (options.data / "corpus.jsonl").exists()
+    chunks, queries, judged = (
+        read_set(options.data) if beir else read_domain(options.data, options.articles, options.splits)
+    )
     asked = random.Random(0).sample(sorted(queries), min(options.limit or len(queries), len(queries)))
     with tempfile.TemporaryDirectory() as scratch:
         retriever, indexing = make_retriever(options.method, options.embedder, chunks, Path(scratch))
         if options.method == "rerank":
             if not options.reranker:
                 parser.error("--method rerank needs --reranker")
-            model = resolve(options.reranker, "reranker")
-            encoder = OpenVINOCrossEncoder(model.folder, name=model.name)
-            retriever = RerankingRetriever(retriever, encoder, options.candidates, options.weight)
+            named = Settings(retrieval=RetrievalSettings(rerank=options.reranker))
+            encoder = open_cross_encoder(Project(Path(), named))
+            weight = encoder.weight if options.weight is None else options.weight
+            retriever = RerankingRetriever(retriever, encoder, options.candidates, weight)
         retriever.retrieve("warm up", DEPTH)
         scores: dict[str, list[float]] = defaultdict(list)
         seconds = []
@@ -109,7 +145,8 @@ def main() -> None:
             started = time.perf_counter()
             hits = retriever.retrieve(queries[query], DEPTH + 1)
             seconds.append(time.perf_counter() - started)
-            ranked = [hit.chunk.document for hit in hits if hit.chunk.document != query][:DEPTH]
+            ranked = [hit.chunk.id for hit in hits if hit.chunk.id != query][:DEPTH]
+            scores["recall@4"].append(recall(ranked, judged[query], 4))
             scores["ndcg@10"].append(ndcg(ranked, judged[query], 10))
             scores["recall@100"].append(recall(ranked, judged[query], 100))
             scores["mrr"].append(reciprocal_rank(ranked, judged[query]))
@@ -121,7 +158,7 @@ def main() -> None:
             "method": options.method,
             "embedder": options.embedder if options.method != "text" else "",
             **(
-                {"reranker": encoder.name, "weight": options.weight, "candidates": options.candidates}
+                {"reranker": encoder.name, "weight": weight, "candidates": options.candidates}
                 if options.method == "rerank"
                 else {}
             ),

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from acclimate import __version__
+from acclimate.embeddings.tuned import WEIGHTS
+from acclimate.encoders import tuned_folders
 from acclimate.errors import SettingsError
 from acclimate.evaluation.cache import AnswerCache
 from acclimate.evaluation.compare import Contestant, Judges, Progress, Ring, Setting, Unheard, compare, shuffled
@@ -124,14 +126,17 @@ class _Judge:
 def _require_unlearnt(project: Project, recipes: Sequence[Recipe], asked: Sequence[Question]) -> None:
     """Raises SettingsError where an adapter was trained on what it is asked."""
     for recipe in recipes:
-        adapter = project.adapter(recipe) if recipe.adapter else None
-        if adapter and (found := find_leaks(project, asked, [adapter], train=False)):
-            first = found[0]
-            raise SettingsError(
-                f"'{recipe.name}' was trained on {len(found)} of these questions or their documents "
-                f"({first.second.id}: {first.kind}), so its score would mean nothing.",
-                hint=f"acclimate tune {recipe.adapter_name}",
-            )
+        taught = {project.adapter(recipe): recipe.adapter_name} if recipe.adapter else {}
+        if recipe.reads:
+            taught |= {folder: f"--target {folder.name}" for folder in tuned_folders(project)}
+        for folder, how in taught.items():
+            if folder and (found := find_leaks(project, asked, [folder], train=False)):
+                first = found[0]
+                raise SettingsError(
+                    f"'{recipe.name}' uses {folder.name}, which was trained on {len(found)} of these questions or "
+                    f"their documents ({first.second.id}: {first.kind}), so its score would mean nothing.",
+                    hint=f"acclimate tune {how}",
+                )
 
 
 def make_contestant(project: Project, recipe: Recipe, *, name: str = "", required: bool = True) -> Contestant:
@@ -152,6 +157,8 @@ def make_contestant(project: Project, recipe: Recipe, *, name: str = "", require
         project.retriever()  # raises before the first ingest
         record = project.library.record
         depends |= {"library": record.id, "generation": record.generation}
+        if tuned := [_sha256(folder / WEIGHTS) for folder in tuned_folders(project)]:
+            depends["encoders"] = tuned
         depends |= {"retrieval": settings.retrieval.model_dump(mode="json"), "overflow": settings.answer.overflow}
         prepare_s += record.ingest_seconds
         folders.append(project.library.folder / "indexes")

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from acclimate.embeddings.extractor import Extractor, read_trained
+from acclimate.embeddings.extractor import Extractor
 from acclimate.embeddings.spec import read_json
+from acclimate.embeddings.tuned import read_trained, shipped
 from acclimate.embeddings.weights import read_weights
 from acclimate.errors import EngineError, HashMismatchError
 from acclimate.models.base import OnText
@@ -68,7 +68,7 @@ def open_extractor(project: Project) -> Extracting:
 
     Raises HashMismatchError where the base's weights are not those that it was trained on.
     """
-    return load_extractor(Path(str(resources.files("acclimate") / "adapters" / SHIPPED)), project)
+    return load_extractor(shipped(SHIPPED), project)
 
 
 def load_extractor(folder: Path, project: Project) -> Extracting:

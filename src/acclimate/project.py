@@ -134,24 +134,14 @@ class Project:
     @cached_property
     def embedder(self) -> Embedder:
         """What `[embedder]` names."""
-        chosen = self.settings.embedder
-        if chosen.engine == "openai":
-            from acclimate.embeddings.openai import OpenAIEmbedder  # each engine's packages load only where used
+        from acclimate.encoders import open_embedder
 
-            return OpenAIEmbedder(chosen.model, base_url=chosen.base_url, api_key_env=chosen.api_key_env)
-        if chosen.engine == "sentence-transformers":
-            from acclimate.embeddings.sentence_transformers import SentenceTransformersEmbedder as Chosen
-        else:
-            from acclimate.embeddings.openvino import OpenVINOEmbedder as Chosen  # type: ignore[assignment]
-        from acclimate.embeddings.spec import read_spec
-
-        model = self.local_model(chosen.model, "embedder")
-        return Chosen(model.folder, spec=read_spec(model.folder), weights_sha256=model.sha256)
+        return open_embedder(self)
 
     @cached_property
     def cross_encoder(self) -> CrossEncoder:
         """What `[retrieval] rerank` names."""
-        from acclimate.rereading import open_cross_encoder
+        from acclimate.encoders import open_cross_encoder
 
         return open_cross_encoder(self)
 
@@ -357,9 +347,9 @@ class Project:
             template = load_template(chosen.rewrite, self.folder / "templates")
             retriever = RewritingRetriever(retriever, template, self.write)
         if chosen.rerank != "none":
-            retriever = RerankingRetriever(
-                retriever, self.cross_encoder, chosen.rerank_candidates, chosen.rerank_weight
-            )
+            encoder, weight = self.cross_encoder, chosen.rerank_weight
+            weight = encoder.weight if weight is None else weight
+            retriever = RerankingRetriever(retriever, encoder, chosen.rerank_candidates, weight)
         if self.pictures is not None:
             table, places = library.record.pictures, self.settings.images.passages
             retriever = PictureRetriever(retriever, self.pictures, table, library.fetch, places, among)

@@ -95,7 +95,16 @@ class EmbedderSettings(_Section):
     engine: Literal["openvino", "openai", "sentence-transformers"] = Field(
         default="openvino", description="openvino: on this CPU; openai: any /v1/embeddings server"
     )
-    model: str = Field(default="all-minilm-l6-v2", description="catalogue name, hub id, path, or server model")
+    model: str = Field(
+        default="all-minilm-l6-v2",
+        description="catalogue name, hub id, server model, or path, also of what `acclimate tune --target embedder` "
+        "made",
+    )
+    dimensions: int | None = Field(
+        default=None,
+        ge=8,
+        description="keep so many of a vector's numbers, for models made for that (Matryoshka); unset: all",
+    )
     base_url: str | None = Field(default=None, description="server address, for engine 'openai'")
     api_key_env: str = Field(default="OPENAI_API_KEY", description="environment variable that holds the server's key")
 
@@ -158,14 +167,15 @@ class RetrievalSettings(_Section):
     rerank: str = Field(
         default="none",
         description="cross-encoder that reads the best passages again: none, or the hub id or folder of any BERT-like "
-        "sequence classifier",
+        "sequence classifier, or of one that `acclimate tune --target reranker` made",
     )
     rerank_candidates: int = Field(default=20, ge=1, le=1000, description="passages that the cross-encoder reads")
-    rerank_weight: float = Field(
-        default=1.0,
+    rerank_weight: float | None = Field(
+        default=None,
         ge=0,
         le=1,
-        description="the cross-encoder's share in their order, 0 to 1; the rest is the search's",
+        description="the cross-encoder's share in their order, 0 to 1, the rest is the search's; unset: what was best "
+        "for a tuned one, else 1",
     )
     diversity: float = Field(
         default=0.0, ge=0, le=1, description="how much passages must differ (maximal marginal relevance), 0: not at all"

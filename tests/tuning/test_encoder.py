@@ -10,7 +10,8 @@ from safetensors.torch import save_file
 from tokenizers import Tokenizer
 from transformers import BertConfig, BertModel
 
-from acclimate.embeddings.extractor import Extractor, read_trained
+from acclimate.embeddings.extractor import Extractor
+from acclimate.embeddings.tuned import read_trained
 from acclimate.tuning.encoder_model import JointEncoder, save_trained
 from acclimate.tuning.encoder_pairs import IGNORED, Pair, batches, collate, encode_pair
 from acclimate.tuning.encoder_trainer import EncoderSettings, EncoderTrainer

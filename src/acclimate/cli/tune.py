@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
 from acclimate.adapting import Teacher
+from acclimate.adapting_retriever import TARGETS, Target, TunedRetriever, tune_retriever
 from acclimate.cli.output import echo_json, json_option, project_option
 from acclimate.cli.progress import download_bar
 from acclimate.project import Project
@@ -37,6 +38,13 @@ _TUNABLES = "glibc.malloc.mmap_threshold=4294967296:glibc.malloc.trim_threshold=
 @click.option(
     "--rate", type=click.FloatRange(min=0, min_open=True), help="Peak learning rate (default: by the method)."
 )
+@click.option(
+    "--target",
+    type=click.Choice(TARGETS),
+    help="Instead of RECIPE: train what finds passages, or what reads them again ([retrieval] rerank).",
+)
+@click.option("--matryoshka", is_flag=True, help="An embedder whose vectors may be cut ([embedder] dimensions).")
+@click.option("--take", is_flag=True, help="With --target: name it in acclimate.toml where it is better on dev.")
 @click.option("--teacher", help="Model whose answers `distill` learns: a name as in [model], or a server's.")
 @click.option("--teacher-url", help="Address of the teacher's OpenAI-compatible server (default: it runs here).")
 @json_option
@@ -46,6 +54,9 @@ def command(
     methods: bool,
     minutes: float,
     rate: float | None,
+    target: Target | None,
+    matryoshka: bool,
+    take: bool,
     teacher: str | None,
     teacher_url: str | None,
     as_json: bool,
@@ -55,9 +66,19 @@ def command(
     from the passages that retrieval finds, like `lora`, `lora+rag` or `adapter+rag`.
 
     The dev split's loss decides which state is kept. Stopped at any moment, the same command goes on from there.
+
+    With --target it trains the retriever instead: questions against the passage with their evidence and the wrong ones
+    that the search finds beside it. nDCG@10 on the dev split decides which state is kept.
     """
     if methods:
         echo_methods(as_json)
+        return
+    if target and recipe:
+        raise click.UsageError("RECIPE and --target exclude each other.")
+    if (matryoshka or take) and target is None:
+        raise click.UsageError("--matryoshka and --take belong to --target.")
+    if target is not None:
+        run_target(folder, target, minutes, rate, matryoshka=matryoshka, take=take, as_json=as_json)
         return
     if recipe is None:
         raise click.UsageError("Missing argument 'RECIPE', like lora+rag; --methods lists them.")
@@ -88,6 +109,47 @@ def use_large_blocks() -> None:
     if sys.platform == "linux" and "GLIBC_TUNABLES" not in os.environ:
         os.environ["GLIBC_TUNABLES"] = _TUNABLES
         os.execv(sys.executable, [sys.executable, "-m", "acclimate", *sys.argv[1:]])  # noqa: S606 -- ourselves
+
+
+def run_target(
+    folder: Path, target: Target, minutes: float, rate: float | None, *, matryoshka: bool, take: bool, as_json: bool
+) -> None:
+    """Tune the retriever and tell what came of it."""
+    use_large_blocks()
+    with download_bar() as on_bytes, Project.open(folder, on_bytes) as project, TuneBar(minutes) as bar:
+        done = tune_retriever(
+            project, target, minutes=minutes, rate=rate, matryoshka=matryoshka, take=take, on_step=bar.step
+        )
+    if as_json:
+        echo_json(done)
+    else:
+        echo_retriever(done)
+
+
+def echo_retriever(done: TunedRetriever) -> None:
+    """Dev figures before and after, and how to use it."""
+    click.echo(
+        f"{done.target}: {done.samples} questions, {done.steps} steps in {done.seconds / 60:.1f} minutes, "
+        f"{done.parameters / 1e6:.1f} M parameters over {done.base}; {done.skipped} without evidence left out."
+    )
+    for name, figures in (("before", done.before), ("after", done.after)):
+        click.echo(
+            f"  {name:6}  MRR {figures.mrr:.3f}  nDCG@10 {figures.ndcg:.3f}  evidence shown {figures.recall:.1%}  "
+            f"({figures.questions} dev questions)"
+        )
+    gain = done.gain.interval
+    click.echo(f"  nDCG@10 {gain.mean:+.3f} ({gain.low:+.3f} to {gain.high:+.3f}, p = {done.gain.p:.2f})")
+    for length, score in done.shorter.items():
+        click.echo(f"  {length:4} dimensions  nDCG@10 {score:.3f}")
+    if done.folder is None:
+        click.echo("It was better on dev at no time: nothing was put in place.")
+        return
+    click.echo(f"{done.folder}")
+    for key, value in done.settings.items():
+        section, _, name = key.partition(".")
+        click.echo(f'{"Written" if done.taken else "To use it"}: [{section}] {name} = "{value}"')
+    if done.target == "embedder":
+        click.echo("Then embed the library again: acclimate ingest")
 
 
 def run_tune(

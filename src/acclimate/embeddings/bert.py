@@ -172,8 +172,9 @@ class _Builder:
         raise ModelError(f"the weights lack the tensor '{self._prefix}{names[0]}'.", hint="Fetch the model again.")
 
 
-def pool(model: Model, tokens: Node, mask: Node, pooling: str) -> Model:
+def pool(model: Model, tokens: Node, mask: Node, pooling: str, dimensions: int | None = None) -> Model:
     """`model` ending in unit vectors [B, H] instead of `tokens` [B, S, H]; `mask` is [B, S], 1 at real tokens.
+    With `dimensions` they are made of the first so many components of H. Raises ModelError where H is smaller.
 
     The mean needs no division by the length: scaling to length 1 undoes it.
     """
@@ -182,6 +183,10 @@ def pool(model: Model, tokens: Node, mask: Node, pooling: str) -> Model:
     else:
         visible = ops.unsqueeze(ops.convert(mask, "f32"), ints(2))
         pooled = ops.reduce_sum(ops.multiply(tokens, visible), ints(1))
+    if dimensions is not None:
+        if dimensions > (whole := pooled.output(0).get_partial_shape()[1].get_length()):
+            raise ModelError(f"{dimensions} dimensions are wanted of a model of {whole}.")
+        pooled = ops.slice(pooled, ints(0), ints(dimensions), ints(1), ints(1))
     return Model([ops.result(ops.normalize_l2(pooled, ints(1), 1e-12, "max"))], model.get_parameters(), "embedder")
 
 

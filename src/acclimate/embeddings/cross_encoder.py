@@ -19,6 +19,7 @@ from acclimate.embeddings.bert import IDS, MASK, TYPES, build_bert, constant, in
 from acclimate.embeddings.openvino import ONNX_FILES, Precision
 from acclimate.embeddings.pairs import PairEncoder
 from acclimate.embeddings.spec import position_offset, read_json
+from acclimate.embeddings.tuned import merge
 from acclimate.embeddings.weights import FloatArray, read_weights
 from acclimate.errors import ModelError
 
@@ -40,6 +41,10 @@ class CrossEncoder(Protocol):
     def name(self) -> str:
         """What it is called where results are reported."""
 
+    @property
+    def weight(self) -> float:
+        """The share of its scores, beside the search's, that was best where it was made; 1 where nobody looked."""
+
     def scores(self, question: str, texts: Sequence[str]) -> Scores:
         """[n] float32, higher is better, in the order of `texts`; [0] for none. Equal texts have equal scores."""
 
@@ -48,8 +53,8 @@ class OpenVINOCrossEncoder:
     """A `CrossEncoder` over a folder with tokenizer.json and model.safetensors + config.json, or model.onnx.
 
     A checkpoint with one label scores by its logit, one with two by the second's logit less the first's. `max_tokens`
-    None is what the model reads, at most 512. Raises ModelError where the folder's model is missing, damaged, or no
-    sequence classifier.
+    None is what the model reads, at most 512; `adapter` is a tuned folder that is merged in. Raises ModelError where
+    the folder's model is missing, damaged, or no sequence classifier.
     """
 
     def __init__(
@@ -60,18 +65,24 @@ class OpenVINOCrossEncoder:
         max_tokens: int | None = None,
         precision: Precision = "auto",
         threads: int | None = None,
+        adapter: Path | None = None,
+        weight: float = 1.0,
     ) -> None:
-        self._name = name or folder.name
+        self._name, self._weight = name or folder.name, weight
         config = cast("dict[str, Any]", read_json(folder / "config.json") or {})
         reads = int(config.get("max_position_embeddings", _MAX_TOKENS)) - position_offset(config)
         limit = min(max_tokens or _MAX_TOKENS, reads)
         self._encoder = PairEncoder(
-            _load(folder, config), folder / "tokenizer.json", limit, precision=precision, threads=threads
+            _load(folder, config, adapter), folder / "tokenizer.json", limit, precision=precision, threads=threads
         )
 
     @property
     def name(self) -> str:
         return self._name
+
+    @property
+    def weight(self) -> float:
+        return self._weight
 
     def scores(self, question: str, texts: Sequence[str]) -> Scores:
         return np.array([_score(output.rows[0]) for output in self._encoder.run(question, texts)], np.float32)
@@ -81,9 +92,10 @@ def _score(logits: Scores) -> float:
     return float(logits[0] if len(logits) == 1 else logits[1] - logits[0])
 
 
-def _load(folder: Path, config: Mapping[str, Any]) -> Model:
+def _load(folder: Path, config: Mapping[str, Any], adapter: Path | None) -> Model:
     if (weights := folder / "model.safetensors").is_file():
-        return classifier(config, read_weights(weights), str(folder))
+        tensors = read_weights(weights)
+        return classifier(config, merge(tensors, adapter) if adapter else tensors, str(adapter or folder))
     for name in ONNX_FILES:
         if (file := folder / name).is_file():
             return _load_onnx(file)

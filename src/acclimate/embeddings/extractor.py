@@ -16,14 +16,11 @@ from typing import Any
 import numpy as np
 from openvino import Model
 from openvino import opset15 as ops
-from safetensors import SafetensorError
-from safetensors.numpy import load_file
 
 from acclimate.embeddings.bert import build_bert, constant, index
 from acclimate.embeddings.openvino import Precision
 from acclimate.embeddings.pairs import PairEncoder, PairOutput, Rows
 from acclimate.embeddings.weights import FloatArray
-from acclimate.errors import ModelError
 from acclimate.types import Chunk, Span
 
 MAX_TOKENS = 288
@@ -68,28 +65,6 @@ class Extractor:
                 span, confidence = best
                 found.append(Marked(at, Span(window.start + span.start, window.start + span.end), confidence))
         return sorted(found, key=lambda marked: -marked.confidence)
-
-
-def read_trained(file: Path, base: Mapping[str, FloatArray]) -> dict[str, FloatArray]:
-    """The encoder `base` with the tensors in `file` in the place of its own.
-
-    Matrices are kept as eight-bit rows with a float32 scale for each row, `NAME` and `NAME.scale`.
-    Raises ModelError where the file is damaged or made for another base.
-    """
-    try:
-        tensors = load_file(file)
-    except (SafetensorError, OSError) as error:
-        raise ModelError(f"{file} cannot be read: {error}.", hint="Install Acclimate again.") from error
-    weights = dict(base)
-    for name, tensor in tensors.items():
-        if name.endswith(".scale"):
-            continue
-        scale = tensors.get(f"{name}.scale")
-        value = tensor.astype(np.float32) if scale is None else tensor.astype(np.float32) * scale[:, None]
-        if name in base and base[name].shape != value.shape:
-            raise ModelError(f"{file}: '{name}' is {value.shape}, but the base model's is {base[name].shape}.")
-        weights[name] = np.ascontiguousarray(value)
-    return weights
 
 
 def _before(chunk: Chunk) -> str:

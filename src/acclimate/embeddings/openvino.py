@@ -24,6 +24,7 @@ from acclimate.embeddings.batches import Batch, make_batches
 from acclimate.embeddings.bert import IDS, MASK, build_bert, pool
 from acclimate.embeddings.spec import EmbedderSpec, position_offset, read_json
 from acclimate.embeddings.tokens import TextTokenizer
+from acclimate.embeddings.tuned import merge
 from acclimate.embeddings.weights import read_weights
 from acclimate.errors import EngineError, ModelError
 from acclimate.types import Span
@@ -41,7 +42,7 @@ class OpenVINOEmbedder:
 
     `weights_sha256` identifies the weights (the fetcher has verified it; hashing again would slow every start).
     `precision` "auto" is bf16 where the CPU computes it, else f32; `threads` None is every core that the process may
-    use; `batch_tokens` bounds a batch, padding included.
+    use; `batch_tokens` bounds a batch, padding included; `adapter` is a tuned folder that is merged in.
     Raises ModelError where the folder's model is missing, damaged or of a family that is not supported.
     """
 
@@ -54,13 +55,14 @@ class OpenVINOEmbedder:
         precision: Precision = "auto",
         threads: int | None = None,
         batch_tokens: int = 1024,
+        adapter: Path | None = None,
     ) -> None:
         self._spec = spec
         self._fingerprint = spec.fingerprint(weights_sha256)
         self._tokenizer = TextTokenizer(folder / "tokenizer.json", spec.max_tokens)
         self._batch_tokens = batch_tokens
         self._threads = threads or len(os.sched_getaffinity(0))
-        compiled = compile_model(_load_model(folder, spec), precision, self._threads)
+        compiled = compile_model(_load_model(folder, spec, adapter), precision, self._threads)
         self._dimensions = int(compiled.output(0).partial_shape[1].get_length())
         self._workers = ThreadPoolExecutor(self._threads, thread_name_prefix="embed")
         self._requests: SimpleQueue[InferRequest] = SimpleQueue()
@@ -130,7 +132,7 @@ class OpenVINOEmbedder:
             self._requests.put(request)
 
 
-def _load_model(folder: Path, spec: EmbedderSpec) -> Model:
+def _load_model(folder: Path, spec: EmbedderSpec, adapter: Path | None) -> Model:
     config = cast("dict[str, Any]", read_json(folder / "config.json") or {})
     positions = int(config.get("max_position_embeddings", spec.max_tokens)) - position_offset(config)
     if not 2 < spec.max_tokens <= positions:
@@ -139,8 +141,10 @@ def _load_model(folder: Path, spec: EmbedderSpec) -> Model:
             hint="Set the model's max_tokens within that.",
         )
     if (weights := folder / "model.safetensors").is_file():
-        model = build_bert(config, read_weights(weights))
-        return pool(model, model.output(0).get_node().input_value(0), model.input(MASK).get_node(), spec.pooling)
+        tensors = read_weights(weights)
+        model = build_bert(config, merge(tensors, adapter) if adapter else tensors)
+        tokens, mask = model.output(0).get_node().input_value(0), model.input(MASK).get_node()
+        return pool(model, tokens, mask, spec.pooling, spec.dimensions)
     for name in ONNX_FILES:
         if (file := folder / name).is_file():
             return _load_onnx(file, spec)
@@ -167,7 +171,7 @@ def _load_onnx(file: Path, spec: EmbedderSpec) -> Model:
         zeros = ops.broadcast(ops.constant(np.array(0, np.int64)), ops.shape_of(inputs[IDS]))
         types.output(0).replace(zeros.output(0))
         model.remove_parameter(types)
-    return pool(model, tokens[0], inputs[MASK], spec.pooling)
+    return pool(model, tokens[0], inputs[MASK], spec.pooling, spec.dimensions)
 
 
 def compile_model(model: Model, precision: Precision, threads: int) -> CompiledModel:

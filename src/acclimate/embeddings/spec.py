@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -21,17 +21,24 @@ class EmbedderSpec:
     """What to do around a model's forward pass.
 
     `pooling` makes one vector of the token vectors; `max_tokens` counts special tokens; the prefixes are put before
-    each query and passage as they are (models trained with "query: " need the space).
+    each query and passage as they are (models trained with "query: " need the space). `dimensions` keeps the first so
+    many of a vector's components (None: all).
     """
 
     pooling: Pooling = "mean"
     max_tokens: int = _DEFAULT_MAX_TOKENS
     query_prefix: str = ""
     passage_prefix: str = ""
+    dimensions: int | None = None
+
+    def shortened(self, dimensions: int | None) -> EmbedderSpec:
+        """This spec with vectors of so many components."""
+        return replace(self, dimensions=dimensions)
 
     def fingerprint(self, weights: str) -> str:
         """Identifies the vector space of the weights with hash `weights` under this spec: 64 hex digits."""
-        content = json.dumps({"weights": weights, **asdict(self)}, sort_keys=True)
+        said = {name: value for name, value in asdict(self).items() if value is not None}
+        content = json.dumps({"weights": weights, **said}, sort_keys=True)
         return hashlib.sha256(content.encode()).hexdigest()
 
 

@@ -27,12 +27,16 @@ class RerankingRetriever:
         """See `Retriever`; ties keep the order of the first search. What was not reranked has scores below 0."""
         hits = self.inner.retrieve(query, max(k, self.candidates))
         head, tail = hits[: self.candidates], hits[self.candidates :]
-        read = _scaled([float(score) for score in self.encoder.scores(query, [passage_text(hit) for hit in head])])
-        found = _scaled([hit.score for hit in head])
-        scores = [self.weight * new + (1 - self.weight) * old for new, old in zip(read, found, strict=True)]
+        read = [float(score) for score in self.encoder.scores(query, [passage_text(hit) for hit in head])]
+        scores = blend(read, [hit.score for hit in head], self.weight)
         order = sorted(range(len(head)), key=lambda at: (-scores[at], at))
         ranked = [(head[at], scores[at]) for at in order] + [(hit, -float(n)) for n, hit in enumerate(tail, start=1)]
         return [Hit(hit.chunk, score, rank) for rank, (hit, score) in enumerate(ranked[:k], start=1)]
+
+
+def blend(read: Sequence[float], found: Sequence[float], weight: float) -> list[float]:
+    """`weight` of what the cross-encoder says and the rest of what the search said, both scaled to [0, 1]."""
+    return [weight * new + (1 - weight) * old for new, old in zip(_scaled(read), _scaled(found), strict=True)]
 
 
 def passage_text(hit: Hit) -> str:

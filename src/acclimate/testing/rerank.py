@@ -16,7 +16,7 @@ _TEXTS = ("The notice period is thirty days.", "", "The cat sat.", "naïve café
 class OverlapCrossEncoder:
     """Scores a passage by how many of the question's words stand in it. Counts the texts it read in `texts`."""
 
-    name = "overlap"
+    name, weight = "overlap", 1.0
 
     def __init__(self) -> None:
         self.texts = 0

@@ -28,7 +28,7 @@ class Task(Protocol):
         """The step's micro-batches, each giving its loss and its tokens; equal steps give equal batches."""
 
     def judge(self) -> dict[str, float]:
-        """Figures on dev data; "dev_loss" among them."""
+        """Figures on dev data; where "score" is among them, the state with the highest is kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,8 @@ class EncoderSettings:
     """How to train.
 
     `learning_rate` is the peak; it rises over `warmup` (a share of `minutes`) and falls linearly to 0. Gradients are
-    clipped to the norm `clip`. Dev figures and a checkpoint come every `checkpoint_minutes`.
+    clipped to the norm `clip`. Dev figures and a checkpoint come every `checkpoint_minutes`; the run ends where
+    `patience` of them in a row brought no higher score (None: never; for one process only).
     """
 
     minutes: float = 10.0
@@ -46,6 +47,12 @@ class EncoderSettings:
     weight_decay: float = 0.01
     seed: int = 0
     checkpoint_minutes: float = 5.0
+    patience: int | None = None
+
+
+def computes_bf16() -> bool:
+    """Whether training computes in bfloat16 here."""
+    return torch.backends.cpu.get_cpu_capability() == "AVX512"
 
 
 class EncoderTrainer:
@@ -71,13 +78,16 @@ class EncoderTrainer:
         plain = [value for value in self.named.values() if value.ndim <= 1]
         groups = [{"params": decayed, "weight_decay": settings.weight_decay}, {"params": plain, "weight_decay": 0.0}]
         self.optimizer = torch.optim.AdamW(groups, lr=settings.learning_rate, fused=True)
-        self.step, self.seconds = 0, 0.0
+        self.step, self.seconds, self.worse = 0, 0.0, 0
+        self.best: float | None = None
         self._restore()
 
     def run(self, task: Task, on_step: OnStep | None = None) -> None:
-        """Train until the minutes are spent; only time spent training counts."""
-        saved = self.seconds
-        while self.seconds < self.settings.minutes * 60:
+        """Train until the minutes are spent, or the patience; only time spent training counts."""
+        saved, patience = self.seconds, self.settings.patience
+        if patience is not None and not self.step:  # the state to be better than
+            self._pause(task)
+        while self.seconds < self.settings.minutes * 60 and (patience is None or self.worse < patience):
             started = time.monotonic()
             figures = self._step(task)
             self.seconds = self._agree(self.seconds + min(60.0, time.monotonic() - started))
@@ -87,15 +97,35 @@ class EncoderTrainer:
             if self.seconds - saved > self.settings.checkpoint_minutes * 60:
                 saved = self.seconds
                 self._pause(task)
-        self._pause(task)
+        if self.seconds > saved:
+            self._pause(task)
+
+    def load_best(self) -> None:
+        """The state that was judged best, where a task gives scores."""
+        tensors = load_file(self.folder / "best.safetensors")
+        with torch.no_grad():
+            for name, value in self.named.items():
+                value.copy_(tensors[name])
 
     def _pause(self, task: Task) -> None:
         if self._leads:
             self.model.eval()
             with torch.no_grad():
-                self._log({"step": self.step, **task.judge()})
+                figures = task.judge()
+            self._log({"step": self.step, **figures})
+            self._rate(figures.get("score"))
             self.model.train()
             self._checkpoint()
+
+    def _rate(self, score: float | None) -> None:
+        """Keep the state where its score is the highest so far."""
+        if score is None:
+            return
+        if self.best is not None and score <= self.best:
+            self.worse += 1
+            return
+        self.best, self.worse = score, 0
+        self._put("best", {name: value.detach() for name, value in self.named.items()}, {"score": str(score)})
 
     def _step(self, task: Task) -> dict[str, float]:
         started, tokens, total = time.monotonic(), 0, 0.0
@@ -104,7 +134,7 @@ class EncoderTrainer:
             group["lr"] = rate
         losses = task.losses(self.step)
         for compute in losses:
-            with torch.autocast("cpu", torch.bfloat16, enabled=torch.backends.cpu.get_cpu_capability() == "AVX512"):
+            with torch.autocast("cpu", torch.bfloat16, enabled=computes_bf16()):
                 loss, count = compute()
             (loss / len(losses)).backward()  # type: ignore[no-untyped-call]
             tokens, total = tokens + count, total + loss.item() / len(losses)
@@ -134,14 +164,20 @@ class EncoderTrainer:
         """Weights and optimizer state in one safetensors file, put in place in one move."""
         tensors = {}
         for name, value in self.named.items():
+            state = self.optimizer.state[value] or {"exp_avg": torch.zeros_like(value)}
             tensors[name] = value.detach()
-            tensors[f"{name}/exp_avg"] = self.optimizer.state[value]["exp_avg"]
-            tensors[f"{name}/exp_avg_sq"] = self.optimizer.state[value]["exp_avg_sq"]
+            tensors[f"{name}/exp_avg"] = state["exp_avg"]
+            tensors[f"{name}/exp_avg_sq"] = state.get("exp_avg_sq", torch.zeros_like(value))
         progress = {"step": str(self.step), "seconds": str(self.seconds), "settings": json.dumps(asdict(self.settings))}
+        if self.best is not None:
+            progress |= {"best": str(self.best), "worse": str(self.worse)}
+        self._put("checkpoint", tensors, progress)
+
+    def _put(self, name: str, tensors: dict[str, torch.Tensor], notes: dict[str, str]) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
-        part = self.folder / "checkpoint.part"
-        save_file(tensors, part, metadata=progress)
-        part.replace(self.folder / "checkpoint.safetensors")
+        part = self.folder / f"{name}.part"
+        save_file(tensors, part, metadata=notes)
+        part.replace(self.folder / f"{name}.safetensors")
 
     def _restore(self) -> None:
         file = self.folder / "checkpoint.safetensors"
@@ -150,6 +186,8 @@ class EncoderTrainer:
         with safe_open(file, "pt") as opened:
             progress = opened.metadata()
         self.step, self.seconds = int(progress["step"]), float(progress["seconds"])
+        if "best" in progress:
+            self.best, self.worse = float(progress["best"]), int(progress["worse"])
         tensors = load_file(file)
         with torch.no_grad():
             for name, value in self.named.items():

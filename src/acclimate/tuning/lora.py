@@ -89,8 +89,9 @@ class LoRALinear(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """x: [..., in] → [..., out], in the type of x."""
-        a, b = self.factors()
-        flat = x.reshape(-1, x.shape[-1])
+        kind = self.base.weight.dtype  # the factors may be float32 masters
+        a, b = (factor.to(kind) for factor in self.factors())
+        flat = x.reshape(-1, x.shape[-1]).to(kind)
         bias = self.base.bias
         y = _product(flat, self.base.weight, bias if self.magnitude is None else None, a, b, self.scale)
         if self.magnitude is not None:
