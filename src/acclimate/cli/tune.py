@@ -13,9 +13,10 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
 from acclimate.adapting import Teacher
-from acclimate.adapting_retriever import TARGETS, Target, TunedRetriever, tune_retriever
+from acclimate.adapting_retriever import TARGETS, Target, tune_retriever
 from acclimate.cli.output import echo_json, json_option, project_option
 from acclimate.cli.progress import download_bar
+from acclimate.cli.tune_retriever import echo_retriever
 from acclimate.project import Project
 from acclimate.tuning.methods import METHODS
 
@@ -78,7 +79,12 @@ def command(
     if (matryoshka or take) and target is None:
         raise click.UsageError("--matryoshka and --take belong to --target.")
     if target is not None:
-        run_target(folder, target, minutes, rate, matryoshka=matryoshka, take=take, as_json=as_json)
+        use_large_blocks()
+        with download_bar() as on_bytes, Project.open(folder, on_bytes) as project, TuneBar(minutes) as bar:
+            done = tune_retriever(
+                project, target, minutes=minutes, rate=rate, matryoshka=matryoshka, take=take, on_step=bar.step
+            )
+        (echo_json if as_json else echo_retriever)(done)
         return
     if recipe is None:
         raise click.UsageError("Missing argument 'RECIPE', like lora+rag; --methods lists them.")
@@ -109,47 +115,6 @@ def use_large_blocks() -> None:
     if sys.platform == "linux" and "GLIBC_TUNABLES" not in os.environ:
         os.environ["GLIBC_TUNABLES"] = _TUNABLES
         os.execv(sys.executable, [sys.executable, "-m", "acclimate", *sys.argv[1:]])  # noqa: S606 -- ourselves
-
-
-def run_target(
-    folder: Path, target: Target, minutes: float, rate: float | None, *, matryoshka: bool, take: bool, as_json: bool
-) -> None:
-    """Tune the retriever and tell what came of it."""
-    use_large_blocks()
-    with download_bar() as on_bytes, Project.open(folder, on_bytes) as project, TuneBar(minutes) as bar:
-        done = tune_retriever(
-            project, target, minutes=minutes, rate=rate, matryoshka=matryoshka, take=take, on_step=bar.step
-        )
-    if as_json:
-        echo_json(done)
-    else:
-        echo_retriever(done)
-
-
-def echo_retriever(done: TunedRetriever) -> None:
-    """Dev figures before and after, and how to use it."""
-    click.echo(
-        f"{done.target}: {done.samples} questions, {done.steps} steps in {done.seconds / 60:.1f} minutes, "
-        f"{done.parameters / 1e6:.1f} M parameters over {done.base}; {done.skipped} without evidence left out."
-    )
-    for name, figures in (("before", done.before), ("after", done.after)):
-        click.echo(
-            f"  {name:6}  MRR {figures.mrr:.3f}  nDCG@10 {figures.ndcg:.3f}  evidence shown {figures.recall:.1%}  "
-            f"({figures.questions} dev questions)"
-        )
-    gain = done.gain.interval
-    click.echo(f"  nDCG@10 {gain.mean:+.3f} ({gain.low:+.3f} to {gain.high:+.3f}, p = {done.gain.p:.2f})")
-    for length, score in done.shorter.items():
-        click.echo(f"  {length:4} dimensions  nDCG@10 {score:.3f}")
-    if done.folder is None:
-        click.echo("It was better on dev at no time: nothing was put in place.")
-        return
-    click.echo(f"{done.folder}")
-    for key, value in done.settings.items():
-        section, _, name = key.partition(".")
-        click.echo(f'{"Written" if done.taken else "To use it"}: [{section}] {name} = "{value}"')
-    if done.target == "embedder":
-        click.echo("Then embed the library again: acclimate ingest")
 
 
 def run_tune(
