@@ -25,7 +25,6 @@ if "GLIBC_TUNABLES" not in os.environ:  # glibc gives large blocks back at once 
     os.environ["GLIBC_TUNABLES"] = "glibc.malloc.mmap_threshold=4294967296:glibc.malloc.trim_threshold=17179869184"
     os.execv(sys.executable, [sys.executable, "-m", "benchmarks.train_reranker", *sys.argv[1:]])  # noqa: S606
 
-import torch
 from tokenizers import Tokenizer
 
 from acclimate.documents.parsers import parse
@@ -138,7 +137,6 @@ def main() -> None:
         learnt = learnt + CLAIMS * kept(out / "claims.jsonl", lambda: claim_samples(options.claims))
     logging.info("%d samples, %d dev", len(learnt), len(dev))
     base = resolve(EMBEDDER, "embedder")
-    torch.manual_seed(0)
     network = attach_lora(load_encoder(base.folder, "reranker", UNDER), options.rank, 2 * options.rank)
     tokenizer = Tokenizer.from_file(str(base.folder / "tokenizer.json"))
     drawn = Drawn(learnt, RankSettings(batch=12, micro=4, wrong=4, among=DEPTH))

@@ -24,10 +24,9 @@ from acclimate.settings import set_key
 from acclimate.types import Chunk, Question, Span
 
 if TYPE_CHECKING:  # PyTorch comes with the extra `tune` only
-    from torch import nn
-
     from acclimate.project import Project
     from acclimate.retriever_lessons import Embedding, Ranking, Reranking
+    from acclimate.tuning.encoder_lora import Network
     from acclimate.tuning.encoder_ranking import Sample
     from acclimate.tuning.encoder_trainer import EncoderSettings, OnStep
 
@@ -166,13 +165,10 @@ class _Job:
 
     def run(self, on_step: OnStep | None) -> TunedRetriever:
         """Train, keep the best state, hold it to what is served, and put it in place where it is better."""
-        import torch
-
         from acclimate.retriever_lessons import rank_figures
         from acclimate.tuning.encoder_lora import attach_lora, load_encoder
         from acclimate.tuning.encoder_trainer import EncoderSettings, EncoderTrainer
 
-        torch.manual_seed(0)
         network = attach_lora(load_encoder(self.base.model.folder, self.target), _R, 2 * _R)
         course = self._course(network)
         before = course.before()  # while the LoRA adds nothing yet
@@ -203,7 +199,7 @@ class _Job:
             settings={_KEYS[self.target]: f".acclimate/encoders/{self.target}"},
         )
 
-    def _course(self, network: nn.Module) -> Embedding | Reranking:
+    def _course(self, network: Network) -> Embedding | Reranking:
         from acclimate.retriever_lessons import Embedding, Reranking
 
         if self.target == "embedder":
@@ -217,7 +213,7 @@ class _Job:
         digest = hashlib.sha256(json.dumps(depends).encode()).hexdigest()[:12]
         return self._home / f"{self.target}-{digest}.training"
 
-    def _keep(self, network: nn.Module, course: Embedding | Reranking, work: Path, *, better: bool) -> Path | None:
+    def _keep(self, network: Network, course: Embedding | Reranking, work: Path, *, better: bool) -> Path | None:
         """Save the network, check it as it is served, and put it in place if it is better; None if it is not."""
         from acclimate.tuning.encoder_lora import save_lora
 

@@ -68,7 +68,6 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def make(folder: Path, target: str, nested: tuple[int, ...] = ()):
-    torch.manual_seed(0)
     network = attach_lora(load_encoder(folder, target), 8, 16)
     tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
     if target == "embedder":

@@ -22,16 +22,18 @@ from acclimate.tuning.encoder_trainer import computes_bf16
 from acclimate.tuning.lora import LoRALinear, layers
 
 Target = Literal["embedder", "reranker"]
+Network = nn.Module
 _HEADS = ("pooler", "pre_classifier", "classifier")
 _TASKS = {"embedder": "FEATURE_EXTRACTION", "reranker": "SEQ_CLS"}
 
 
-def load_encoder(folder: Path, target: Target, under: str = "") -> nn.Module:
+def load_encoder(folder: Path, target: Target, under: str = "", *, seed: int = 0) -> nn.Module:
     """The encoder in `folder` in float32, without dropout: its token vectors, or with a head of one logit.
 
-    A folder that is a cross-encoder already keeps its head; in another the head begins at random, from PyTorch's seed.
+    A folder that is a cross-encoder already keeps its head; in another the head begins at random, from the seed.
     With `under`, the shipped weights of that name are put in.
     """
+    torch.manual_seed(seed)
     config = AutoConfig.from_pretrained(folder)
     for name in ("hidden_dropout_prob", "attention_probs_dropout_prob", "dropout", "attention_dropout"):
         if hasattr(config, name):
