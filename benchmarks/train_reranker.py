@@ -4,8 +4,8 @@
         --out DIR --minutes 45
 
 It begins with the extractor's layers, which were trained on the same articles: of squad-train's the last 48 are held
-out, as for the reader, and the 8 before them are dev. Wrong passages are what the default hybrid retrieval finds
-beside the right one. Stopped, the same command goes on.
+out, as for the reader, and the 8 before them are dev. Wrong passages are BM25's best without the answer. Stopped,
+the same command goes on.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ import logging
 import os
 import random
 import sys
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -32,61 +31,50 @@ from acclimate.embeddings.tuned import TunedEncoder, write_tuned
 from acclimate.evaluation.ranking import ndcg, reciprocal_rank
 from acclimate.models.fetch import resolve
 from acclimate.retrieval.mining import holds
-from acclimate.retrieval.rerank import passage_text
 from acclimate.tuning.encoder_lora import attach_lora, load_encoder, save_lora
 from acclimate.tuning.encoder_ranking import CrossEncoderTask, Drawn, RankSettings, Sample
 from acclimate.tuning.encoder_trainer import EncoderSettings, EncoderTrainer
-from acclimate.types import Chunk, Hit
-from benchmarks.retrieval import make_retriever, read_set
-from benchmarks.train_extractor import windows_of
+from benchmarks.retrieval import read_set
+from benchmarks.train_extractor import Bm25, windows_of
 
 HELD_OUT, DEV = 48, 8  # articles: the last 48 as in train_reader, the 8 before them
 WORDS = (25, 40, 40, 60, 60, 90, 130)  # of a passage, drawn for each article
 MAX_TOKENS = 192  # of a pair
-EMBEDDER, UNDER, DEPTH, DEV_QUESTIONS = "all-minilm-l6-v2", "minilm-extractor", 20, 200
+EMBEDDER, UNDER, DEPTH, DEV_QUESTIONS = "all-minilm-l6-v2", "minilm-extractor", 20, 60
 CLAIMS = 2  # times that each claim comes in a pass
 
 
 def article_samples(folder: Path, articles: slice, most: int) -> list[Sample]:
-    """Questions about some articles, each with the passages that hold its evidence and hybrid's best that do not."""
+    """Questions about some articles, each with the passages that hold its evidence and BM25's best that do not."""
     names = sorted(path.name for path in (folder / "documents").iterdir())[articles]
-    rng, chunks = random.Random(1), list[Chunk]()
+    rng, passages = random.Random(1), dict[str, list[str]]()
     for name in names:
         document = parse(folder / "documents" / name, name)
-        for span in windows_of(document.text, rng.choice(WORDS)):
-            text = document.text[span.start : span.end]
-            chunks.append(Chunk(f"{name}:{span.start}", name, span.start, span.end, text, document.title))
+        spans = windows_of(document.text, rng.choice(WORDS))
+        passages[name] = [f"{document.title}\n{document.text[span.start : span.end]}" for span in spans]
+    every = [text for texts in passages.values() for text in texts]
+    search, samples = Bm25(every), []
     rows = [json.loads(line) for line in (folder / "questions.jsonl").read_text(encoding="utf-8").splitlines()]
-    rows = [row for row in rows if row["document"] in names and row["evidence"] and row["answers"]]
-    of_document: dict[str, list[Chunk]] = {name: [c for c in chunks if c.document == name] for name in names}
-    samples = []
-    with tempfile.TemporaryDirectory() as scratch:
-        retriever, _ = make_retriever("hybrid", EMBEDDER, chunks, Path(scratch))
-        for row in rng.sample(rows, min(most, len(rows))):
-            right = [chunk for chunk in of_document[row["document"]] if row["evidence"] in chunk.text]
-            question, answers = row["question"].strip(), tuple(row["answers"])
-            wrong = [hit for hit in retriever.retrieve(question, DEPTH) if not holds(hit.chunk.text, answers)]
-            if right and wrong:
-                samples.append(_sample(question, right, wrong, answers))
+    rows = [row for row in rows if row["document"] in passages and row["evidence"] and row["answers"]]
+    for row in rng.sample(rows, min(most, len(rows))):
+        answers = tuple(row["answers"])
+        right = [text for text in passages[row["document"]] if row["evidence"] in text]
+        wrong = [text for i in search(row["question"], DEPTH) if not holds(text := every[i], answers)]
+        if right and wrong:
+            samples.append(Sample(row["question"].strip(), tuple(right), tuple(wrong), answers))
     return samples
 
 
 def claim_samples(folder: Path) -> list[Sample]:
-    """SciFact's train claims with the abstracts judged relevant and hybrid's best others."""
+    """SciFact's train claims with the abstracts judged relevant and BM25's best others."""
     chunks, queries, judged = read_set(folder, "train")
-    by_id, samples = {chunk.document: chunk for chunk in chunks}, []
-    with tempfile.TemporaryDirectory() as scratch:
-        retriever, _ = make_retriever("hybrid", EMBEDDER, chunks, Path(scratch))
-        for key, claim in queries.items():
-            right = [by_id[name] for name, grade in judged[key].items() if grade > 0]
-            wrong = [hit for hit in retriever.retrieve(claim, DEPTH) if hit.chunk.document not in judged[key]]
-            samples.append(_sample(claim, right, wrong, ()))
+    texts = {chunk.document: f"{chunk.title}\n{chunk.text}" for chunk in chunks}
+    names, search, samples = list(texts), Bm25(list(texts.values())), []
+    for key, claim in queries.items():
+        right = [texts[name] for name, grade in judged[key].items() if grade > 0]
+        wrong = [texts[names[i]] for i in search(claim, DEPTH) if names[i] not in judged[key]]
+        samples.append(Sample(claim, tuple(right), tuple(wrong), ()))
     return samples
-
-
-def _sample(question: str, right: Sequence[Chunk], wrong: Sequence[Hit], answers: tuple[str, ...]) -> Sample:
-    texts = [passage_text(Hit(chunk, 0.0, 0)) for chunk in right]
-    return Sample(question, tuple(texts), tuple(passage_text(hit) for hit in wrong), answers)
 
 
 def kept(file: Path, make: Callable[[], list[Sample]]) -> list[Sample]:
@@ -100,7 +88,7 @@ def kept(file: Path, make: Callable[[], list[Sample]]) -> list[Sample]:
 
 
 def dev_ranking(samples: Sequence[Sample], task: Callable[[], CrossEncoderTask]) -> Callable[[], dict[str, float]]:
-    """Mean nDCG@10 of each dev question's right passages among hybrid's wrong ones, by the network's scores alone."""
+    """Mean nDCG@10 of each dev question's right passages among BM25's wrong ones, by the network's scores alone."""
 
     def judge() -> dict[str, float]:
         gains, ranks = 0.0, 0.0
@@ -125,7 +113,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=45)
     parser.add_argument("--rate", type=float, default=1e-3, help="peak learning rate")
     parser.add_argument("--rank", type=int, default=32, help="of the LoRA")
-    parser.add_argument("--questions", type=int, default=24_000, help="of squad-train, at most")
+    parser.add_argument("--questions", type=int, default=31_000, help="of squad-train, at most")
     parser.add_argument("--weight", type=float, default=0.5, help="share that is written into the record")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
