@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 
 from acclimate.adapting_retriever import mine_questions, tune_retriever
 from acclimate.cli.main import run
@@ -35,6 +36,15 @@ def write(folder: Path) -> None:
             rows.append(row)
     rows.append({"id": "none", "question": "Who?", "answers": ["x"], "document": None, "split": "train"})
     (folder / "questions.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Texts this short leave other threads waiting."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

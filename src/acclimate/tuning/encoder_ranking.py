@@ -22,7 +22,6 @@ from acclimate.retrieval.mining import holds
 from acclimate.tuning.encoder_trainer import computes_bf16
 
 _SCALE = 20.0  # of cosines in the loss: a temperature of 0.05, as all-MiniLM-L6-v2 was trained with
-_STRIDE = 16
 _JUDGED = 16  # texts computed together where nothing is learnt
 Judge = Callable[[], dict[str, float]]
 Loss = Callable[[], tuple[torch.Tensor, int]]
@@ -190,9 +189,8 @@ def _cutting(tokenizer: Tokenizer, max_tokens: int) -> Tokenizer:
 
 
 def _inputs(network: nn.Module, encodings: Sequence[Encoding], *, types: bool) -> dict[str, torch.Tensor]:
-    """Ids, mask and, where the network knows them, types [n, S], padded on the right to a multiple of 16: for every
-    other shape the CPU's kernels are made anew, which takes longer than short texts do."""
-    width = -(-max(len(encoding.ids) for encoding in encodings) // _STRIDE) * _STRIDE
+    """Ids, mask and, where the network knows them, types [n, S], padded on the right."""
+    width = max(len(encoding.ids) for encoding in encodings)
     config: Any = network.config
     padding = int(config.pad_token_id or 0)
     columns = {
