@@ -2,10 +2,12 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import gguf
 import jsonschema
 import numpy as np
+import openvino as ov
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
@@ -13,8 +15,9 @@ from safetensors.torch import load_file, save_file
 from acclimate.errors import ModelError
 from acclimate.models.adapters import read_changes
 from acclimate.models.fetch import resolve
+from acclimate.models.gguf import read_tokenizer
 from acclimate.models.merge import Heads, _copy_fields, needs_rewrite
-from acclimate.models.openvino import OpenVINOEngine
+from acclimate.models.openvino import OpenVINOEngine, build
 from acclimate.models.store import cache_folder
 from acclimate.models.transformers import TransformersEngine
 from acclimate.project import Project
@@ -23,6 +26,7 @@ from acclimate.prompting.recipes import find_recipe
 from acclimate.prompting.templates import load_template
 from acclimate.settings import Settings
 from acclimate.testing.models import check_engine
+from acclimate.tuning.run import load_network
 from acclimate.types import Chunk, Generation, Message
 
 GREEDY = Generation(max_tokens=24)
@@ -39,6 +43,16 @@ PROMPTS = [
     ask("The lake is 40 metres deep and freezes in January.", "Who owns the castle?"),
     ask("Copper melts at 1,085 degrees Celsius.", "At what temperature does copper melt?"),
 ]
+
+
+def _write(writer):
+    for write in (
+        writer.write_header_to_file,
+        writer.write_kv_data_to_file,
+        writer.write_tensors_to_file,
+        writer.close,
+    ):
+        write()
 
 
 @pytest.fixture(scope="module")
@@ -83,6 +97,40 @@ def test_answers_are_those_of_pytorch_with_peft(model, reader, tuned):
         assert reference.count(prompt) == tuned.count(prompt)
         assert tuned.generate(prompt, GREEDY).text == reference.generate(prompt, GREEDY).text
     check_engine(reference)
+
+
+def test_the_base_computes_what_its_file_holds(model):
+    """Teacher-forced on real text: the served graph against PyTorch over the dequantised file in float32.
+
+    OpenVINO GenAI's own reading of Q4_1 is far outside: the same token likeliest at 70 % of the places, KL 0.34.
+    """
+    folder = build(model.weights, cache_folder() / "openvino", None, model.sha256)
+    tokenizer = read_tokenizer(model.weights)
+    pages = sorted((Path(__file__).parents[2] / "examples/halden/documents/meetings").glob("*.md"))
+    ids = tokenizer.encode("\n".join(page.read_text(encoding="utf-8") for page in pages)).ids
+    assert len(ids) > 300
+    network = load_network(model.weights, torch.float32)
+    with torch.no_grad():
+        expected = network(input_ids=torch.tensor([ids])).logits[0].log_softmax(-1)
+    compiled = ov.Core().compile_model(folder / "openvino_model.xml", "CPU")
+    inputs = {"input_ids": np.array([ids]), "attention_mask": np.ones((1, len(ids)), np.int64)}
+    inputs |= {"position_ids": np.arange(len(ids))[None], "beam_idx": np.zeros(1, np.int32)}
+    found = torch.tensor(compiled.create_infer_request().infer(inputs)[0][0]).log_softmax(-1)
+    assert (found.argmax(-1) == expected.argmax(-1)).float().mean() > 0.9
+    assert (expected.exp() * (expected - found)).sum(-1).mean() < 0.02
+
+
+def test_matrices_of_32_bits_are_readable(model, tmp_path):
+    """GenAI reads such vectors only."""
+    reader = gguf.GGUFReader(model.weights)
+    writer = gguf.GGUFWriter(tmp_path / "f32.gguf", arch="")
+    _copy_fields(reader, writer)
+    for tensor in reader.tensors:
+        writer.add_tensor(tensor.name, gguf.quants.dequantize(tensor.data, tensor.tensor_type))
+    _write(writer)
+    engine = OpenVINOEngine(tmp_path / "f32.gguf", tmp_path / "cache")
+    assert "Paris" in engine.generate([Message("user", "What is the capital of France?")], GREEDY).text
+    engine.close()
 
 
 def test_the_reader_reads(tuned):
@@ -149,15 +197,8 @@ def test_tensors_that_openvino_cannot_read_are_requantised(model, tmp_path):
             writer.add_tensor(tensor.name, gguf.quants.quantize(weights, kind), raw_dtype=kind)
         else:
             writer.add_tensor(tensor.name, tensor.data, raw_dtype=tensor.tensor_type)
-    for write in (
-        writer.write_header_to_file,
-        writer.write_kv_data_to_file,
-        writer.write_tensors_to_file,
-        writer.close,
-    ):
-        write()
+    _write(writer)
     assert needs_rewrite(tmp_path / "q5.gguf")
-    assert not needs_rewrite(model.weights)
     engine = OpenVINOEngine(tmp_path / "q5.gguf", tmp_path / "cache")
     question = [Message("user", "What is the capital of France?")]
     assert "Paris" in engine.generate(question, GREEDY).text

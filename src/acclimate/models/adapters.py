@@ -45,7 +45,7 @@ _ANOTHER = "Use an adapter that was trained for this base model."
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """By GGUF tensor name: what `weights` become, and `biases` [out] to add to the layer's own, if it has any."""
+    """By GGUF tensor name: what tensors of the model become, and `biases` [out] to add to a layer's own, if any."""
 
     weights: dict[str, Callable[[Weights], Weights]] = field(default_factory=dict)
     biases: dict[str, Weights] = field(default_factory=dict)
@@ -90,10 +90,7 @@ def read_config(folder: Path) -> dict[str, Any]:
 def read_changes(folder: Path, order: Order) -> Changes:
     """What an adapter does to its base. Raises ModelError where it is of a kind that cannot be merged, or damaged."""
     if (folder / "model.safetensors").is_file():
-        tensors = read_tensors(folder / "model.safetensors")
-        return _replacements(
-            {name.removesuffix(".weight"): values for name, values in tensors.items()}, order, "a tuned model"
-        )
+        return _replacements(read_tensors(folder / "model.safetensors"), order)
     config = read_config(folder)
     kind = config.get("peft_type")
     unsupported = [key for key in ("alpha_pattern", "rank_pattern", "modules_to_save") if config.get(key)]
@@ -107,7 +104,8 @@ def read_changes(folder: Path, order: Order) -> Changes:
     if kind == "LORA":
         return Changes(weights=_lora(config, bare, order))
     if kind == "LN_TUNING":
-        return _replacements(_stripped(bare, ".ln_tuning_layers.weight"), order, folder.name)
+        norms = _stripped(bare, ".ln_tuning_layers.weight")
+        return _replacements({f"{layer}.weight": values for layer, values in norms.items()}, order)
     if kind == "BITFIT":
         biases = {_name(layer): values for layer, values in _stripped(bare, ".bitfit_bias").items()}
         return Changes(biases={f"{name}.bias": order(name, values) for name, values in biases.items()})
@@ -169,12 +167,14 @@ def _same_shape(weights: Weights, other: Weights) -> None:
         raise ModelError(f"the adapter's update for a tensor {weights.shape} is {other.shape}.", hint=_ANOTHER)
 
 
-def _replacements(tensors: dict[str, Weights], order: Order, what: str) -> Changes:
-    biases = sorted(name for name in tensors if name.endswith(".bias"))
-    if biases:
-        raise ModelError(f"{what} replaces biases ('{biases[0]}'), which cannot be merged.", hint="Use LoRA.")
-    named = {_name(layer): values for layer, values in tensors.items()}
-    return Changes(weights={f"{name}.weight": _instead(order(name, values)) for name, values in named.items()})
+def _replacements(tensors: dict[str, Weights], order: Order) -> Changes:
+    """Weights, and biases that the base has as well, instead of its own."""
+    changes = {}
+    for key, values in tensors.items():
+        layer, _, kind = key.rpartition(".")
+        name = _name(layer)
+        changes[f"{name}.{kind}"] = _instead(order(name, values))
+    return Changes(weights=changes)
 
 
 def _stripped(tensors: dict[str, Weights], end: str) -> dict[str, Weights]:

@@ -1,4 +1,4 @@
-"""Rewriting GGUF files: adapters merged into their base, and tensors that OpenVINO cannot read made readable.
+"""Rewriting GGUF files: adapters merged into their base, and tensors that OpenVINO cannot read exactly made readable.
 
 Why merge: OpenVINO GenAI can apply an adapter while it runs, but a GGUF model silently ignores it, loading takes four
 times as long and decoding twice (docs/decisions.md has the table); one merged model per adapter also keeps the prefix
@@ -18,14 +18,20 @@ import numpy as np
 from acclimate.errors import ModelError
 from acclimate.models.adapters import Changes, Weights, layers_of, read_changes, served_by
 
-# Read by OpenVINO GenAI 2026.4 without loss; everything else is requantised.
-_READABLE = {"F32", "F16", "BF16", "Q4_0", "Q4_1", "Q8_0", "Q4_K"}
+# Read by OpenVINO GenAI 2026.4 without loss; everything else is requantised. Not Q4_1 and Q4_K: it rounds the offset of
+# each block of 32 weights to whole steps (docs/decisions.md has what that does to answers).
+_READABLE = {"F16", "BF16", "Q4_0", "Q8_0"}
 _ANOTHER = "Use an adapter that was trained for this base model."
 
 
 def needs_rewrite(file: Path) -> bool:
-    """Whether the file holds tensors of a type that OpenVINO cannot read (Q5_0, Q6_K, IQ…)."""
-    return any(tensor.tensor_type.name not in _READABLE for tensor in gguf.GGUFReader(file).tensors)
+    """Whether the file holds tensors of a type that OpenVINO cannot read as they are (Q4_1, Q4_K, Q5_0, Q6_K, IQ…)."""
+    return not all(_readable(tensor) for tensor in gguf.GGUFReader(file).tensors)
+
+
+def _readable(tensor: gguf.ReaderTensor) -> bool:
+    """Of 32 bits, vectors only."""
+    return tensor.tensor_type.name in _READABLE or (tensor.tensor_type.name == "F32" and len(tensor.shape) == 1)
 
 
 def rewrite(file: Path, target: Path, adapter: Path | None = None) -> None:
@@ -41,7 +47,7 @@ def rewrite(file: Path, target: Path, adapter: Path | None = None) -> None:
     for tensor in reader.tensors:
         changed = [step for step in steps if tensor.name in step.weights or tensor.name in step.biases]
         left.discard(tensor.name)
-        if not changed and tensor.tensor_type.name in _READABLE:
+        if not changed and _readable(tensor):
             writer.add_tensor(tensor.name, tensor.data, raw_dtype=tensor.tensor_type)
             continue
         weights = gguf.quants.dequantize(tensor.data, tensor.tensor_type)

@@ -34,7 +34,7 @@ from acclimate.models.graph import extend
 from acclimate.models.merge import needs_rewrite, rewrite
 from acclimate.types import Completion, Generation, Message
 
-_FORMAT = 1  # raise when what is built below changes, so that old builds are not used
+_FORMAT = 2  # raise when what is built below changes, so that old builds are not used
 # Measured for one user: SDPA decodes faster than paged attention, and only it loads compiled from the cache.
 _PROPERTIES = {"ATTENTION_BACKEND": "SDPA"}
 
