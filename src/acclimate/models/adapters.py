@@ -45,7 +45,7 @@ _ANOTHER = "Use an adapter that was trained for this base model."
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """By GGUF tensor name: what tensors of the model become, and `biases` [out] to add to a layer's own, if any."""
+    """By GGUF tensor name: what tensors become, and `biases` [out], rows in the order of the network, to add."""
 
     weights: dict[str, Callable[[Weights], Weights]] = field(default_factory=dict)
     biases: dict[str, Weights] = field(default_factory=dict)
@@ -107,8 +107,8 @@ def read_changes(folder: Path, order: Order) -> Changes:
         norms = _stripped(bare, ".ln_tuning_layers.weight")
         return _replacements({f"{layer}.weight": values for layer, values in norms.items()}, order)
     if kind == "BITFIT":
-        biases = {_name(layer): values for layer, values in _stripped(bare, ".bitfit_bias").items()}
-        return Changes(biases={f"{name}.bias": order(name, values) for name, values in biases.items()})
+        biases = _stripped(bare, ".bitfit_bias")
+        return Changes(biases={f"{_name(layer)}.bias": values for layer, values in biases.items()})
     scales = {_name(layer): values for layer, values in _stripped(bare, ".ia3_l").items()}
     # Those of outputs are columns [out, 1], whose rows are kept as the layer's; those of inputs are rows [1, in].
     ready = {name: order(name, values) if values.shape[1] == 1 else values for name, values in scales.items()}

@@ -37,6 +37,8 @@ def _readable(tensor: gguf.ReaderTensor) -> bool:
 def rewrite(file: Path, target: Path, adapter: Path | None = None) -> None:
     """Copy `file` to `target` with a tuned folder merged in (what of it can be) and unreadable tensors kept as Q8_0.
 
+    It is for OpenVINO GenAI, which puts the rows of Llama's query and key weights in the network's order, but takes
+    their biases as they stand.
     Raises ModelError where a tensor of the adapter has no place in the model, or is of another shape.
     """
     reader = gguf.GGUFReader(file)
