@@ -45,9 +45,11 @@ _ANOTHER = "Use an adapter that was trained for this base model."
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """By GGUF tensor name: what tensors become, and `biases` [out], rows in the order of the network, to add."""
+    """By GGUF tensor name: what tensors become, `also` those that not every model has, and `biases` [out] to add, their
+    rows in the order of the network."""
 
     weights: dict[str, Callable[[Weights], Weights]] = field(default_factory=dict)
+    also: dict[str, Callable[[Weights], Weights]] = field(default_factory=dict)
     biases: dict[str, Weights] = field(default_factory=dict)
 
 
@@ -112,7 +114,10 @@ def read_changes(folder: Path, order: Order) -> Changes:
     scales = {_name(layer): values for layer, values in _stripped(bare, ".ia3_l").items()}
     # Those of outputs are columns [out, 1], whose rows are kept as the layer's; those of inputs are rows [1, in].
     ready = {name: order(name, values) if values.shape[1] == 1 else values for name, values in scales.items()}
-    return Changes(weights={f"{name}.weight": _times(values) for name, values in ready.items()})
+    return Changes(
+        weights={f"{name}.weight": _times(values) for name, values in ready.items()},
+        also={f"{name}.bias": _times(values[:, 0]) for name, values in ready.items() if values.shape[1] == 1},
+    )
 
 
 def _lora(config: dict[str, Any], tensors: dict[str, Weights], order: Order) -> dict[str, Callable[[Weights], Weights]]:

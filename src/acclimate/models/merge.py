@@ -47,17 +47,15 @@ def rewrite(file: Path, target: Path, adapter: Path | None = None) -> None:
     _copy_fields(reader, writer)
     left = {name for step in steps for name in (*step.weights, *step.biases)}
     for tensor in reader.tensors:
-        changed = [step for step in steps if tensor.name in step.weights or tensor.name in step.biases]
+        changed = [step for step in steps if tensor.name in step.weights | step.also | step.biases]
         left.discard(tensor.name)
         if not changed and _readable(tensor):
             writer.add_tensor(tensor.name, tensor.data, raw_dtype=tensor.tensor_type)
             continue
         weights = gguf.quants.dequantize(tensor.data, tensor.tensor_type)
         for step in changed:
-            if tensor.name in step.weights:
-                weights = step.weights[tensor.name](weights)
-            else:
-                weights = weights + step.biases[tensor.name]
+            change = (step.weights | step.also).get(tensor.name)
+            weights = change(weights) if change else weights + step.biases[tensor.name]
         _add(writer, tensor.name, weights)
     names = {tensor.name for tensor in reader.tensors}
     for step in steps:  # biases of layers that had none
