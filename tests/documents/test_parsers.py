@@ -128,6 +128,14 @@ def test_running_headers_stand_once_and_page_numbers_not_at_all(tmp_path):
     assert "Page" not in document.text
 
 
+def test_fifty_pages_keep_their_numbers_and_lines_that_differ_only_in_figures(tmp_path):
+    pages = [[("Load tests", 9), (f"Load of beam: {n * n + 7} kN.", 11), (f"{n + 4} of 60", 9)] for n in range(50)]
+    document = checked(parse(make_pdf(tmp_path, pages), "d.pdf"))
+    for n in range(50):
+        assert document.page_at(document.text.index(f"Load of beam: {n * n + 7} kN.")) == n + 1
+    assert "of 60" not in document.text
+
+
 def test_content_counts_more_than_the_name(tmp_path):
     assert detect(write(tmp_path, "a.txt", "<!DOCTYPE html><p>x")) == "text/html"
     assert detect(make_pdf(tmp_path, [[("x", 11)]]).rename(tmp_path / "a.md")) == "application/pdf"

@@ -29,6 +29,7 @@ _HEADING_LENGTH = 120  # characters
 _LABEL = 80  # characters of a row that has a label only
 _LOOK = 12  # lines within which a table's first rows must come
 _REPEATED_ON = 2  # pages at least, and half of them: then a first or last line is a running header or footer
+_NUMBER = re.compile(r"\d+")
 _HYPHEN = re.compile(r"(?<=[a-zäöüéè])-\n(?=[a-zäöüéè])")
 _CAPTION = re.compile(r"(?:Figure|Fig\.|Table|Exhibit|Chart)\s+\d+[.:|]", re.IGNORECASE)
 _MAX_PAGES = 20_000
@@ -175,7 +176,7 @@ def assemble(
     pictures: Sequence[Sequence[tuple[Box, bytes]]] = (),
 ) -> Document:
     """The document of pages in reading order, with the pictures on each page."""
-    repeated = _running_lines(pages)
+    running = _running_lines(pages)
     # By letters, not lines: a page of short table rows must not make its paragraphs look like headings.
     lines = [part for parts in pages for part in parts if isinstance(part, Line)]
     body = median([line.size for line in lines for _ in line.text] or [10.0])
@@ -191,7 +192,8 @@ def assemble(
                 _add_block(block, body, bold, builder)
                 block = []
                 builder.add_table(part.rows, box=part.box)
-            elif (pattern := _pattern(part)) in repeated:
+            elif at in running[number]:
+                pattern = _NUMBER.sub("#", part.text)
                 if pattern not in told and _says_more(pattern):  # once, where it first comes
                     _add_block(block, body, bold, builder)
                     block = []
@@ -246,24 +248,33 @@ def _continues(block: Sequence[Line], line: Line) -> bool:
     return -0.4 * size < step < 1.75 * size
 
 
-def _pattern(line: Line) -> str:
-    """A line with its numbers as #: page numbers differ, running headers do not."""
-    return re.sub(r"\d+", "#", line.text)
-
-
 def _says_more(pattern: str) -> bool:
     """Whether a running header or footer says more than the page's number."""
     return len(re.sub(r"[^a-z]|page|of", "", pattern.casefold())) > 3
 
 
-def _running_lines(pages: Sequence[Sequence[Part]]) -> set[str]:
-    """Patterns of first and last lines that come again on most pages."""
-    edges = Counter(
-        pattern
-        for page in pages
-        for pattern in {
-            _pattern(part) for part in [*page[:4], *page[-3:]] if isinstance(part, Line) and len(part.text) < 150
-        }
-    )
+def _running_lines(pages: Sequence[Sequence[Part]]) -> list[set[int]]:
+    """Places, page by page, of first and last lines that come again on most pages."""
+    edges = [{at: _alike(part, number) for at, part in _edges(page)} for number, page in enumerate(pages)]
+    seen = Counter(key for lines in edges for key in {key for keys in lines.values() for key in keys})
     wanted = max(_REPEATED_ON, len(pages) // 2)
-    return {pattern for pattern, count in edges.items() if count >= wanted}
+    return [{at for at, keys in lines.items() if any(seen[key] >= wanted for key in keys)} for lines in edges]
+
+
+def _edges(page: Sequence[Part]) -> Iterator[tuple[int, Line]]:
+    for at, part in enumerate(page):
+        if isinstance(part, Line) and (at < 4 or at >= len(page) - 3) and len(part.text) < 150:
+            yield at, part
+
+
+def _alike(line: Line, page: int) -> set[tuple[str, int]]:
+    """What a running line shares with its like: all its text, or at one height all but a number that counts the pages.
+
+    Other numbers are content: "Load: 41 kg" on one page says nothing of "Load: 43 kg" on the next.
+    """
+    counted = {
+        (f"{line.text[: number.start()]}{int(number[0]) - page}#{line.text[number.end() :]}", round(line.base))
+        for number in _NUMBER.finditer(line.text)
+        if len(number[0]) < 7
+    }
+    return {(line.text, -1)} | counted
