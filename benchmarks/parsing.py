@@ -1,6 +1,6 @@
-"""Parse real files: cells of tables, text, speed and memory, beside markitdown.
+"""Parse real files: cells of tables, text, speed and memory, beside other libraries.
 
-    python -m benchmarks.parsing --data PARSING [--peer markitdown] [--limit N] [--show]
+    python -m benchmarks.parsing --data PARSING [--peer markitdown docling …] [--limit N] [--show]
 
 PARSING holds `pdf-parse-bench/*/pdfs` with the LaTeX of every table under `ground_truth`, and `docling/*/sources` with
 Markdown under `groundtruth` (docling's output: its choices, not the truth). `table_f1` counts cells with equal text,
@@ -30,13 +30,14 @@ from benchmarks.harness import PEERS, emit, machine, require_peers
 from benchmarks.latex_tables import cells, normalise
 
 Parsed = dict[str, str]
+_PEERS = ("markitdown", "docling", "kreuzberg", "pdfplumber", "pypdf")  # the last two read PDF only
 
 
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--peer", choices=["markitdown"])
+    parser.add_argument("--peer", nargs="*", default=[], choices=_PEERS)
     parser.add_argument("--limit", type=int, help="only the first N files of each set")
     parser.add_argument("--show", action="store_true", help="print each file's score to stderr")
     parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
@@ -51,21 +52,21 @@ def main() -> None:
         "benchmark": "parsing",
         **measure([sys.executable, "-m", "benchmarks.parsing", "--data", ".", "--worker"], pdfs, mixed, options.show),
     }
-    if options.peer:
+    peers = {}
+    for name in options.peer:
         require_peers()
-        command = [str(PEERS), str(Path(__file__).parent / "peers" / "markitdown_parse.py")]
-        result["peer"] = {"name": "markitdown", **measure(command, pdfs, mixed, False)}
-        result["ratio"] = {
-            key: round(result[key] / result["peer"][key], 2) if result["peer"][key] else None
-            for key in ("pages_per_s", "table_f1", "text_similarity")
-        }
+        python = ".venv-docling/bin/python" if name == "docling" else str(PEERS)
+        command = [python, str(Path(__file__).parent / "peers" / "parse_files.py"), name]
+        peers[name] = measure(command, pdfs, [] if name in ("pdfplumber", "pypdf") else mixed, False)
+        emit({"peer": name, **peers[name]})
+    result["peer"] = peers
     emit({**result, "machine": machine()})
 
 
 def measure(command: list[str], pdfs: list[Path], mixed: list[Path], show: bool) -> dict[str, Any]:
     """Scores of one program, which reads file names and prints a JSON object for each, its peak memory last."""
     texts, seconds, peak = _run(command, pdfs)
-    pages = sum(len(pypdfium2.PdfDocument(file)) for file in pdfs)
+    pages = sum(len(pypdfium2.PdfDocument(file)) for file in pdfs if str(file) in texts)
     tables = {file: cell_f1(texts.get(str(file), ""), file) for file in pdfs}
     others, _, more = _run(command, mixed)
     alike: dict[str, list[float]] = {}

@@ -88,16 +88,20 @@ async def ask(address: str, question: str, seen: Seen) -> None:
 
 
 async def load(address: str, questions: list[str], clients: int, until: float, answers: int) -> tuple[Seen, float]:
-    """So many clients, each asking again as soon as it has its answer; what they saw, and the seconds it took."""
+    """So many clients, each asking again as soon as it has its answer; what they saw, and the seconds it took.
+
+    They come within a second, not at once: scripted answers take equally long, so they would go on asking in step.
+    """
     seen, asked, started = Seen(), 0, time.perf_counter()
 
-    async def client() -> None:
+    async def client(number: int) -> None:
         nonlocal asked
+        await asyncio.sleep(number / clients)
         while (time.perf_counter() - started < until) if until else (asked < answers):
             asked += 1
             await ask(address, questions[asked % len(questions)], seen)
 
-    await asyncio.gather(*(client() for _ in range(clients)))
+    await asyncio.gather(*(client(number) for number in range(clients)))
     return seen, time.perf_counter() - started
 
 

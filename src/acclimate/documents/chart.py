@@ -5,17 +5,18 @@ from __future__ import annotations
 from lxml import etree
 
 from acclimate.documents.builder import TextBuilder, one_line
+from acclimate.documents.safe import local_name
 
 _MAX_ROWS = 2000
 
 
 def add_chart(root: etree._Element, builder: TextBuilder) -> None:
     """Add a chart's title as a caption and its series as columns of a table, whatever kind of chart it is."""
-    chart = next((node for node in root.iter() if _name(node) == "chart"), root)
-    title = next((node for node in chart if _name(node) == "title"), None)
+    chart = next((node for node in root.iter() if local_name(node) == "chart"), root)
+    title = next((node for node in chart if local_name(node) == "title"), None)
     if title is not None:
-        builder.add("caption", one_line("".join(leaf.text or "" for leaf in title.iter() if _name(leaf) in "tv")))
-    series = [node for node in chart.iter() if _name(node) == "ser"]
+        builder.add("caption", one_line("".join(leaf.text or "" for leaf in title.iter() if local_name(leaf) in "tv")))
+    series = [node for node in chart.iter() if local_name(node) == "ser"]
     names = [" ".join(_values(one, "tx")) for one in series]
     labels = max((_values(one, part) for one in series for part in ("cat", "xVal")), key=len, default=[])
     columns = [_values(one, "val") or _values(one, "yVal") for one in series]
@@ -25,9 +26,11 @@ def add_chart(root: etree._Element, builder: TextBuilder) -> None:
         builder.add_table([["", *names], *rows])
 
 
-def _name(node: etree._Element) -> str:
-    return etree.QName(node).localname if isinstance(node.tag, str) else ""
-
-
 def _values(series: etree._Element, part: str) -> list[str]:
-    return [leaf.text or "" for node in series if _name(node) == part for leaf in node.iter() if _name(leaf) == "v"]
+    return [
+        leaf.text or ""
+        for node in series
+        if local_name(node) == part
+        for leaf in node.iter()
+        if local_name(leaf) == "v"
+    ]

@@ -1,4 +1,4 @@
-"""Word documents, read from their XML: headings by style, lists, tables, text boxes, formulas as text, notes last.
+"""Word documents, read from their XML: headings, numbers, lists, tables, text boxes, formulas as text, notes last.
 
 Tags are compared without their namespace, so that strict and transitional files are one; python-docx reads only the
 latter, and neither text boxes nor content controls.
@@ -15,9 +15,10 @@ from lxml import etree
 
 from acclimate.documents.builder import TextBuilder, one_line
 from acclimate.documents.chart import add_chart
+from acclimate.documents.numbering import Numbering
 from acclimate.documents.pictures import wanted
 from acclimate.documents.properties import office_properties, properties
-from acclimate.documents.safe import open_zip, parse_xml, read_member
+from acclimate.documents.safe import attribute, local_name, open_zip, parse_xml, read_member
 from acclimate.types import Document, ElementKind
 
 _MAX_DEPTH = 60
@@ -35,6 +36,7 @@ class DocxParser:
             names = set(archive.namelist())
             body = parse_xml(read_member(archive, "word/document.xml"))
             styles = parse_xml(read_member(archive, "word/styles.xml")) if "word/styles.xml" in names else None
+            numbers = parse_xml(read_member(archive, "word/numbering.xml")) if "word/numbering.xml" in names else None
             title, metadata = office_properties(archive)
             margins = [
                 (kind, parse_xml(read_member(archive, name)))
@@ -54,12 +56,12 @@ class DocxParser:
         if styles is not None:
             metadata = {**properties(language=_language(styles)), **metadata}
         _add_margins([root for kind, root in margins if kind == "header"], "header", builder)
-        _Reader(builder, _style_names(styles), charts, images).walk(body, 0)
+        _Reader(builder, _style_names(styles), Numbering(numbers, styles), charts, images).walk(body, 0)
         _add_margins([root for kind, root in margins if kind == "footer"], "footer", builder)
         for part in notes:
             for note in part:
-                if _attribute(note, "type") is None:  # separators have one
-                    builder.add("quote", " ".join(_text(node) for node in note.iter() if _name(node) == "p"))
+                if attribute(note, "type") is None:  # separators have one
+                    builder.add("quote", " ".join(_text(node) for node in note.iter() if local_name(node) == "p"))
         return builder.build(path, "", title, metadata)
 
 
@@ -68,15 +70,17 @@ class _Reader:
         self,
         builder: TextBuilder,
         styles: dict[str, tuple[str, int]],
+        numbering: Numbering,
         charts: dict[str, etree._Element],
         images: dict[str, bytes],
     ) -> None:
-        self._builder, self._styles, self._charts, self._images = builder, styles, charts, images
+        self._builder, self._styles, self._numbering = builder, styles, numbering
+        self._charts, self._images = charts, images
 
     def walk(self, parent: etree._Element, depth: int) -> None:
         """Add the blocks under `parent`."""
         for node in parent:
-            name = _name(node)
+            name = local_name(node)
             if name == "p":
                 self._paragraph(node, depth)
             elif name == "tbl":
@@ -86,55 +90,46 @@ class _Reader:
 
     def _paragraph(self, node: etree._Element, depth: int) -> None:
         text = _text(node)
-        properties = next((child for child in node if _name(child) == "pPr"), None)
-        values = {_name(child): child for child in properties} if properties is not None else {}
-        style_id = (_attribute(values["pStyle"], "val") or "") if "pStyle" in values else ""
+        properties = next((child for child in node if local_name(child) == "pPr"), None)
+        values = {local_name(child): child for child in properties} if properties is not None else {}
+        style_id = (attribute(values["pStyle"], "val") or "") if "pStyle" in values else ""
         style, level = self._styles.get(style_id, (style_id, 0))
-        outline = _attribute(values["outlineLvl"], "val") if "outlineLvl" in values else None
+        outline = attribute(values["outlineLvl"], "val") if "outlineLvl" in values else None
         if match := _HEADING.match(style):
             level = int(match[1])
         if outline is not None and outline.isdigit() and int(outline) < 9:
             level = int(outline) + 1
+        mark, deep = self._numbering.mark(style_id, values.get("numPr")) or ("", 0)
         if level:
-            self._builder.add("heading", text, min(6, level))
+            self._builder.add("heading", f"{mark} {text}" if mark.strip("-") and text else text, min(6, level))
         elif style.casefold() == "title":
             self._builder.add("title", text, 1)
-        elif "numPr" in values or style.casefold().startswith("list"):
-            depths = [_attribute(child, "val") or "0" for child in values.get("numPr", ()) if _name(child) == "ilvl"]
-            deep = int(depths[0]) if depths and depths[0].isdigit() else 0
-            self._builder.add("list_item", f"{'  ' * deep}- {text}" if text else "", deep + 1)
+        elif mark or style.casefold().startswith("list"):
+            self._builder.add("list_item", f"{'  ' * deep}{mark or '-'} {text}" if text else "", deep + 1)
         else:
             self._builder.add("caption" if style.casefold() == "caption" else "paragraph", text)
         for part in node.iter():
-            if _name(part) == "chart" and (_attribute(part, "id") or "") in self._charts:
-                add_chart(self._charts[_attribute(part, "id") or ""], self._builder)
-            elif _name(part) == "blip" and (_attribute(part, "embed") or "") in self._images:
-                self._builder.add_picture(self._images[_attribute(part, "embed") or ""])
+            if local_name(part) == "chart" and (attribute(part, "id") or "") in self._charts:
+                add_chart(self._charts[attribute(part, "id") or ""], self._builder)
+            elif local_name(part) == "blip" and (attribute(part, "embed") or "") in self._images:
+                self._builder.add_picture(self._images[attribute(part, "embed") or ""])
         if depth < _MAX_DEPTH:
             for box in _boxes(node):
                 self.walk(box, depth + 1)
-
-
-def _name(node: etree._Element) -> str:
-    return etree.QName(node).localname if isinstance(node.tag, str) else ""
-
-
-def _attribute(node: etree._Element, name: str) -> str | None:
-    return next((str(value) for key, value in node.attrib.items() if etree.QName(str(key)).localname == name), None)
 
 
 def _style_names(styles: etree._Element | None) -> dict[str, tuple[str, int]]:
     """Style id → its name and outline level (0: none), its own or that of the style that it is based on."""
     found: dict[str, tuple[str, int, str]] = {}
     for style in styles if styles is not None else ():
-        values = {_name(child): child for child in style.iter()}
-        name = (_attribute(values["name"], "val") or "") if "name" in values else ""
-        outline = (_attribute(values["outlineLvl"], "val") or "") if "outlineLvl" in values else ""
-        based = (_attribute(values["basedOn"], "val") or "") if "basedOn" in values else ""
+        values = {local_name(child): child for child in style.iter()}
+        name = (attribute(values["name"], "val") or "") if "name" in values else ""
+        outline = (attribute(values["outlineLvl"], "val") or "") if "outlineLvl" in values else ""
+        based = (attribute(values["basedOn"], "val") or "") if "basedOn" in values else ""
         level = int(outline) + 1 if outline.isdigit() and int(outline) < 9 else 0
         if match := _HEADING.match(name):
             level = int(match[1])
-        found[_attribute(style, "styleId") or ""] = (name, level, based)
+        found[attribute(style, "styleId") or ""] = (name, level, based)
     result = {}
     for key, (name, own, parent) in found.items():
         level, above = own, parent
@@ -153,7 +148,7 @@ def _text(node: etree._Element) -> str:
 
 def _pieces(node: etree._Element, depth: int) -> Iterator[str]:
     for child in node:
-        name = _name(child)
+        name = local_name(child)
         if name == "t":
             yield child.text or ""
         elif name in ("tab", "br", "cr"):
@@ -173,7 +168,7 @@ def _math(node: etree._Element, name: str, depth: int) -> Iterator[str]:
     """A formula in one line: fractions as (a)/(b), powers as a^b, indices as a_b."""
     if depth >= _MAX_DEPTH:
         return
-    parts = {_name(child): "".join(_pieces(child, depth + 1)) for child in node}
+    parts = {local_name(child): "".join(_pieces(child, depth + 1)) for child in node}
     if name == "f":
         yield f"({parts.get('num', '')})/({parts.get('den', '')})"
     elif name == "rad":
@@ -191,7 +186,7 @@ def _math(node: etree._Element, name: str, depth: int) -> Iterator[str]:
 def _boxes(node: etree._Element) -> Iterator[etree._Element]:
     """Text boxes anchored in a paragraph; a drawing and its fallback hold the same text once."""
     for child in node:
-        name = _name(child)
+        name = local_name(child)
         if name == "txbxContent":
             yield child
         elif name not in _GONE and name != "p":
@@ -200,9 +195,9 @@ def _boxes(node: etree._Element) -> Iterator[etree._Element]:
 
 def _rows(table: etree._Element) -> Iterator[etree._Element]:
     for child in table:
-        if _name(child) == "tr":
+        if local_name(child) == "tr":
             yield child
-        elif _name(child) in ("sdt", "sdtContent"):
+        elif local_name(child) in ("sdt", "sdtContent"):
             yield from _rows(child)
 
 
@@ -212,13 +207,13 @@ def _table(table: etree._Element) -> list[list[str]]:
     for row in _rows(table):
         cells: list[str] = []
         for cell in _cells(row):
-            values = {_name(node): node for part in cell if _name(part) == "tcPr" for node in part}
-            span = (_attribute(values["gridSpan"], "val") or "") if "gridSpan" in values else "1"
-            goes_on = "vMerge" in values and _attribute(values["vMerge"], "val") != "restart"
+            values = {local_name(node): node for part in cell if local_name(part) == "tcPr" for node in part}
+            span = (attribute(values["gridSpan"], "val") or "") if "gridSpan" in values else "1"
+            goes_on = "vMerge" in values and attribute(values["vMerge"], "val") != "restart"
             if goes_on and rows and len(cells) < len(rows[-1]):
                 text = rows[-1][len(cells)]
             else:
-                text = " ".join(text for node in cell.iter() if _name(node) == "p" if (text := _text(node)))
+                text = " ".join(text for node in cell.iter() if local_name(node) == "p" if (text := _text(node)))
             cells += [text] * (min(max(1, int(span)), 100) if span.isdigit() else 1)
         rows.append(cells)
     return rows
@@ -226,9 +221,9 @@ def _table(table: etree._Element) -> list[list[str]]:
 
 def _cells(row: etree._Element) -> Iterator[etree._Element]:
     for cell in row:
-        if _name(cell) in ("sdt", "sdtContent"):
+        if local_name(cell) in ("sdt", "sdtContent"):
             yield from _cells(cell)
-        elif _name(cell) == "tc":
+        elif local_name(cell) == "tc":
             yield cell
 
 
@@ -247,15 +242,15 @@ def _links(archive: ZipFile) -> dict[str, tuple[str, bytes]]:
 
 def _language(styles: etree._Element) -> str:
     """The language that a document is written in unless a run says otherwise."""
-    defaults = next((node for node in styles if _name(node) == "docDefaults"), None)
+    defaults = next((node for node in styles if local_name(node) == "docDefaults"), None)
     if defaults is None:
         return ""
-    return next((_attribute(node, "val") or "" for node in defaults.iter() if _name(node) == "lang"), "")
+    return next((attribute(node, "val") or "" for node in defaults.iter() if local_name(node) == "lang"), "")
 
 
 def _add_margins(roots: list[etree._Element], kind: ElementKind, builder: TextBuilder) -> None:
     """Running headers or footers, each once, without page numbers alone."""
-    texts = (one_line(" ".join(_text(node) for node in root.iter() if _name(node) == "p")) for root in roots)
+    texts = (one_line(" ".join(_text(node) for node in root.iter() if local_name(node) == "p")) for root in roots)
     for text in dict.fromkeys(texts):
         if sum(letter.isalpha() for letter in text) > _PAGE_WORD:
             builder.add(kind, text)

@@ -67,19 +67,24 @@ def add_html(text: str, builder: TextBuilder) -> str:
     return one_line(found.text()) if found else ""
 
 
-def _walk(node: LexborNode, builder: TextBuilder, depth: int) -> None:
-    """Add the blocks under `node`; text between blocks becomes paragraphs."""
+def _walk(node: LexborNode, builder: TextBuilder, depth: int, mark: str = "") -> None:
+    """Add the blocks under `node`; text between blocks becomes paragraphs. `mark`: of the item that comes first."""
     run: list[str] = []
 
     def end_run() -> None:
-        builder.add("paragraph", one_line("".join(run)))
+        nonlocal mark
+        text = one_line("".join(run))
+        builder.add("list_item", f"{mark} {text}", 1) if mark and text else builder.add("paragraph", text)
+        mark = "" if text else mark
         run.clear()
 
     child = node.child
     while child is not None:
         tag = child.tag or ""
-        if tag in _INLINE:
+        if tag in _INLINE or (mark and tag == "p" and not one_line("".join(run))):
             run.append(_inline(child))
+            if tag == "p":
+                end_run()
         elif not tag.startswith(("-", "_", "!")):
             end_run()
             _block(child, tag, builder, depth)
@@ -100,7 +105,7 @@ def _block(node: LexborNode, tag: str, builder: TextBuilder, depth: int) -> None
     elif tag in _LEAVES and not node.css("p, ul, ol, table, div, pre"):
         builder.add(_LEAVES[tag], one_line(_inline(node)))
     elif depth < _MAX_DEPTH:
-        _walk(node, builder, depth + 1)
+        _walk(node, builder, depth + 1, _mark(node) if tag == "li" else "")
     else:
         builder.add("paragraph", one_line(node.text(separator=" ")))
 

@@ -8,7 +8,7 @@ from lxml import etree
 
 from acclimate.documents.builder import TextBuilder, one_line
 from acclimate.documents.properties import office_properties
-from acclimate.documents.safe import open_zip, parse_xml, read_member
+from acclimate.documents.safe import local_name, open_zip, parse_xml, read_member
 from acclimate.errors import DocumentError
 from acclimate.types import Document
 
@@ -26,7 +26,7 @@ class OdfParser:
         with open_zip(file, path) as archive:
             root = parse_xml(read_member(archive, "content.xml"))
             title, metadata = office_properties(archive)
-        body = next((node for node in root if _name(node) == "body"), None)
+        body = next((node for node in root if local_name(node) == "body"), None)
         if body is None:
             raise DocumentError(f"{path} has no body.", hint="Save it again.")
         builder = TextBuilder()
@@ -34,13 +34,9 @@ class OdfParser:
         return builder.build(path, "", title, metadata)
 
 
-def _name(node: etree._Element) -> str:
-    return etree.QName(node).localname if isinstance(node.tag, str) else ""
-
-
 def _walk(parent: etree._Element, builder: TextBuilder, depth: int, items: int = 0) -> None:
     for node in parent:
-        name = _name(node)
+        name = local_name(node)
         if name in _SKIPPED or depth > _MAX_DEPTH:
             continue
         if name == "page":
@@ -52,9 +48,11 @@ def _walk(parent: etree._Element, builder: TextBuilder, depth: int, items: int =
             if items:
                 builder.add("list_item", f"{'  ' * (items - 1)}- {text}" if text else "", items)
             else:  # what is numbered as a figure or a table is a caption
-                builder.add("caption" if any(_name(part) == "sequence" for part in node.iter()) else "paragraph", text)
+                builder.add(
+                    "caption" if any(local_name(part) == "sequence" for part in node.iter()) else "paragraph", text
+                )
             for frame in node:  # text boxes are anchored in paragraphs
-                if _name(frame) in ("frame", "custom-shape"):
+                if local_name(frame) in ("frame", "custom-shape"):
                     _walk(frame, builder, depth + 1)
         elif name == "table":
             builder.add_table(_rows(node))
@@ -71,7 +69,7 @@ def _text(node: etree._Element) -> str:
     """The text of a paragraph, without that of frames anchored in it."""
     parts = [node.text or ""]
     for child in node:
-        name = _name(child)
+        name = local_name(child)
         if name in ("s", "tab", "line-break"):
             parts.append(" ")
         elif name not in ("frame", "custom-shape", *_SKIPPED) and name:
@@ -84,18 +82,18 @@ def _rows(table: etree._Element) -> list[list[str]]:
     """Rows of cells; a cell over several columns or rows is repeated in each, as in HTML."""
     rows: list[list[str]] = []
     covered: dict[tuple[int, int], str] = {}
-    for row in (node for node in table.iter() if _name(node) == "table-row"):
+    for row in (node for node in table.iter() if local_name(node) == "table-row"):
         cells: list[str] = []
         for cell in row:
-            if _name(cell) not in ("table-cell", "covered-table-cell"):
+            if local_name(cell) not in ("table-cell", "covered-table-cell"):
                 continue
-            text = " ".join(_text(part) for part in cell.iter() if _name(part) in ("p", "h"))
+            text = " ".join(_text(part) for part in cell.iter() if local_name(part) in ("p", "h"))
             place = len(rows), len(cells)
             for down in range(_number(cell, "rows-spanned", _MAX_SPANNED)):
                 for right in range(_number(cell, "columns-spanned", _MAX_SPANNED)):
                     covered.setdefault((place[0] + down, place[1] + right), text)
             times = _number(cell, "columns-repeated", _MAX_REPEATED)
-            if _name(cell) == "covered-table-cell":
+            if local_name(cell) == "covered-table-cell":
                 cells += [covered.get((place[0], place[1] + more), "") for more in range(times)]
             else:
                 cells += [text] * (times if text else 1)

@@ -61,3 +61,13 @@ def parse_xml(content: bytes) -> etree._Element:
     if root.getroottree().docinfo.internalDTD is not None and root.getroottree().docinfo.internalDTD.entities():
         raise DocumentError("its XML declares entities, which no honest document does.")
     return root
+
+
+def local_name(node: etree._Element) -> str:
+    """A tag without its namespace; "" for comments and instructions."""
+    return etree.QName(node).localname if isinstance(node.tag, str) else ""
+
+
+def attribute(node: etree._Element, name: str) -> str | None:
+    """An attribute by its name without namespace."""
+    return next((str(value) for key, value in node.attrib.items() if etree.QName(str(key)).localname == name), None)
