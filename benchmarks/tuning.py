@@ -111,6 +111,7 @@ def trainer(prepared: Prepared, steps: int, folder: Path) -> None:
     from acclimate.tuning.packing import pack
 
     network = transformers.AutoModelForCausalLM.from_pretrained(prepared.model.parent, gguf_file=prepared.model.name)
+    network.is_quantized, network.hf_quantizer = False, None  # its weights are float32 by now; the peer cannot tell
     chosen = LoraConfig(r=RANK, lora_alpha=ALPHA, target_modules=list(TARGETS), task_type="CAUSAL_LM")
     model = get_peft_model(network, chosen)
 
