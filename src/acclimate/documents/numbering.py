@@ -79,7 +79,7 @@ class Numbering:
 
         def shown(match: re.Match[str]) -> str:
             deep = int(match[1]) - 1
-            return _written(found.at.get(deep, 1), found.levels.get(deep, _Level()).form)
+            return written(found.at.get(deep, 1), found.levels.get(deep, _Level()).form)
 
         return _PLACE.sub(shown, own.text).strip() or "-"
 
@@ -146,7 +146,7 @@ def _count(text: str | None, otherwise: int) -> int:
     return int(text) if text and text.isdigit() and len(text) < 7 else otherwise
 
 
-def _written(number: int, form: str) -> str:
+def written(number: int, form: str) -> str:
     """A number in one of Word's forms; those of other scripts are written in digits."""
     match form:
         case "lowerLetter" | "upperLetter" if number > 0:

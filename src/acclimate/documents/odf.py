@@ -7,6 +7,7 @@ from pathlib import Path
 from lxml import etree
 
 from acclimate.documents.builder import TextBuilder, one_line
+from acclimate.documents.odf_lists import Lists, list_styles
 from acclimate.documents.properties import office_properties
 from acclimate.documents.safe import local_name, open_zip, parse_xml, read_member
 from acclimate.errors import DocumentError
@@ -25,16 +26,17 @@ class OdfParser:
         """See `Parser`."""
         with open_zip(file, path) as archive:
             root = parse_xml(read_member(archive, "content.xml"))
+            more = [parse_xml(read_member(archive, "styles.xml"))] if "styles.xml" in archive.namelist() else []
             title, metadata = office_properties(archive)
         body = next((node for node in root if local_name(node) == "body"), None)
         if body is None:
             raise DocumentError(f"{path} has no body.", hint="Save it again.")
         builder = TextBuilder()
-        _walk(body, builder, 0)
+        _walk(body, builder, Lists(list_styles(*more, root)), 0)
         return builder.build(path, "", title, metadata)
 
 
-def _walk(parent: etree._Element, builder: TextBuilder, depth: int, items: int = 0) -> None:
+def _walk(parent: etree._Element, builder: TextBuilder, lists: Lists, depth: int) -> None:
     for node in parent:
         name = local_name(node)
         if name in _SKIPPED or depth > _MAX_DEPTH:
@@ -44,20 +46,30 @@ def _walk(parent: etree._Element, builder: TextBuilder, depth: int, items: int =
         if name == "h":
             builder.add("heading", _text(node), _level(node))
         elif name == "p":
-            text = _text(node)
-            if items:
-                builder.add("list_item", f"{'  ' * (items - 1)}- {text}" if text else "", items)
-            else:  # what is numbered as a figure or a table is a caption
-                builder.add(
-                    "caption" if any(local_name(part) == "sequence" for part in node.iter()) else "paragraph", text
-                )
+            _paragraph(node, builder, lists)
             for frame in node:  # text boxes are anchored in paragraphs
                 if local_name(frame) in ("frame", "custom-shape"):
-                    _walk(frame, builder, depth + 1)
+                    _walk(frame, builder, Lists(lists.styles), depth + 1)
         elif name == "table":
             builder.add_table(_rows(node))
+        elif name == "list":
+            lists.begin(node)
+            for item in node:
+                lists.item(item)
+                _walk(item, builder, lists, depth + 2)
+            lists.end()
         else:
-            _walk(node, builder, depth + 1, items + (name == "list"))
+            _walk(node, builder, lists, depth + 1)
+
+
+def _paragraph(node: etree._Element, builder: TextBuilder, lists: Lists) -> None:
+    text = _text(node)
+    if lists.depth:
+        mark = lists.take_mark()
+        builder.add("list_item", f"{'  ' * (lists.depth - 1)}{mark} {text}".rstrip() if text else "", lists.depth)
+    else:  # what is numbered as a figure or a table is a caption
+        numbered = any(local_name(part) == "sequence" for part in node.iter())
+        builder.add("caption" if numbered else "paragraph", text)
 
 
 def _level(node: etree._Element) -> int:
