@@ -194,7 +194,7 @@ class Side:
         return line.strip()
 
     def _json(self) -> dict[str, float]:
-        while not (line := self._line()).startswith("{"):
+        while not (line := self._line()).startswith('{"'):  # Trainer prints a dict of its own
             pass
         return json.loads(line)
 

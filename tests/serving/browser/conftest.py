@@ -1,37 +1,20 @@
 """A real browser in front of the server. In every test the page may run nothing of others and ask no other server."""
 
 import json
-import shutil
 from contextlib import ExitStack
 from types import SimpleNamespace
 
 import pytest
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import expect
 
 from acclimate.testing.serving import serve_project
 
-# As root in a container: no sandbox; and none of the requests that Chromium makes by itself.
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
-FLAGS += ["--disable-component-update", "--disable-sync"]
 SIZES = {"desktop": {"width": 1280, "height": 800}, "phone": {"width": 360, "height": 740}}
 REPORT = """<!doctype html><title>Report</title><h1>Comparison</h1><p id=p>still</p><script>
 document.getElementById("p").textContent = "drawn";
 try { parent.document.title = "taken"; } catch { document.getElementById("p").textContent += ", shut in"; }
 fetch("/v1/documents").catch(() => { document.getElementById("p").textContent += ", mute"; });
 </script>"""
-
-
-@pytest.fixture(scope="module")  # a running browser has an event loop, which other tests may not find
-def chromium():
-    program = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    if program is None:
-        pytest.fail(
-            "there is no Chromium for the tests of the web page: scripts/test installs it, or apt-get install chromium"
-        )
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=FLAGS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture
