@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import random
 import re
+import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -153,7 +154,11 @@ def measure_peer(name: str, count: int, queries: int, folder: Path) -> dict[str,
     np.save(place / "queries.npy", asked)
     np.save(place / "best.npy", np.array(best_rows(rows, count, asked[:20])))
     script = str(Path(__file__).parent / "peers" / "library_store.py")
-    result, _, _ = run([str(PEERS), script, name, str(rows), str(count), str(place)])
+    try:
+        result, _, _ = run([str(PEERS), script, name, str(rows), str(count), str(place)])
+    except subprocess.CalledProcessError as error:  # what the others showed is kept
+        return {"failed": f"exit code {error.returncode}, see above"}
+    emit({"peer": name, **result})
     return result
 
 
@@ -174,7 +179,8 @@ def main() -> None:
         folder = chosen.keep or Path(temporary)
         result = measure(chosen.chunks, chosen.queries, folder, Texts(chosen.data))
         peers = {name: measure_peer(name, chosen.chunks, chosen.queries, folder) for name in chosen.peer}
-    ratio = {name: round(peer["vector_ms_p50"] / result["vector_ms_p50"], 2) for name, peer in peers.items()}  # type: ignore[operator]
+    ran = {name: peer["vector_ms_p50"] for name, peer in peers.items() if "vector_ms_p50" in peer}
+    ratio = {name: round(taken / result["vector_ms_p50"], 2) for name, taken in ran.items()}  # type: ignore[operator]
     head = {"benchmark": "library", "chunks": chosen.chunks, "dimensions": DIMENSIONS}
     texts = {"texts": chosen.data.name if chosen.data else "zipf"}
     emit(head | texts | result | {"peer": peers, "ratio": ratio, "machine": machine()})
