@@ -4,6 +4,7 @@ import contextlib
 import zipfile
 
 import docx
+import pptx
 import pytest
 from fpdf import FPDF
 from hypothesis import HealthCheck, given, settings
@@ -196,3 +197,14 @@ def test_any_bytes_are_parsed_or_refused(tmp_path, suffix, content, text):
         file = write(tmp_path, f"f{suffix}", body)
         with contextlib.suppress(DocumentError):
             checked(parse(file, file.name))
+
+
+def test_a_slide_with_a_shape_of_no_known_type_is_read(tmp_path):
+    show = pptx.Presentation()
+    slide = show.slides.add_slide(show.slide_layouts[6])
+    shape = slide.shapes.add_shape(1, 0, 0, 100, 100)
+    shape.text_frame.text = "Close the valve first."
+    geometry = shape._element.spPr
+    geometry.remove(geometry.find("{http://schemas.openxmlformats.org/drawingml/2006/main}prstGeom"))
+    show.save(tmp_path / "a.pptx")
+    assert parse(tmp_path / "a.pptx", "a.pptx").text == "Close the valve first."

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pptx
-from pptx.enum.shapes import MSO_SHAPE_TYPE
 from pptx.exc import PackageNotFoundError
 from pptx.shapes.group import GroupShape
+from pptx.shapes.picture import Picture
 
 from acclimate.documents.builder import TextBuilder
 from acclimate.documents.chart import add_chart
@@ -57,7 +57,7 @@ def _shapes(shapes: Any, depth: int) -> Iterator[Any]:
 
 
 def _add(shape: Any, builder: TextBuilder) -> None:
-    if shape.shape_type == MSO_SHAPE_TYPE.PICTURE and wanted():
+    if isinstance(shape, Picture) and wanted():  # not its shape_type, which raises for shapes that it does not know
         with contextlib.suppress(ValueError, KeyError, AttributeError):  # linked, not embedded
             builder.add_picture(shape.image.blob)
     if getattr(shape, "has_table", False):
