@@ -24,6 +24,10 @@ class SettingsError(AcclimateError):
     exit_code = 2
 
 
+class DataError(AcclimateError):
+    """Training data cannot be learnt from as it is; the message names the file and each line with its reason."""
+
+
 class ProjectError(AcclimateError):
     """The folder is not a project, or not yet ingested."""
 

@@ -20,14 +20,14 @@ from acclimate.indexes.filters import Filter, parse_rules
 from acclimate.indexes.library import Library
 from acclimate.indexes.stores import Server, open_indexes
 from acclimate.ingest import IngestReport, Progress
-from acclimate.models.adapters import is_tuned, require_base, served_by
+from acclimate.models.adapters import OWN_TEMPLATE, is_tuned, require_base, served_by
 from acclimate.models.base import Engine, OnText
 from acclimate.models.catalogue import Kind
 from acclimate.models.store import LocalModel, OnBytes, cache_folder, locate
 from acclimate.prompting.conversation import Complete, Turn, complete, condense
 from acclimate.prompting.recipes import Recipe, find_recipe
 from acclimate.prompting.techniques import reserve
-from acclimate.prompting.templates import load_template
+from acclimate.prompting.templates import Template, load_template, parse_template
 from acclimate.questions.file import read_questions
 from acclimate.retrieval.base import Retriever
 from acclimate.retrieval.diversity import DiverseRetriever
@@ -42,12 +42,14 @@ from acclimate.settings import FILE_NAME, Settings, load_settings, render_settin
 from acclimate.types import Answer, Generation, Hit, Message, Question
 
 if TYPE_CHECKING:  # comparing and tuning are not needed to ask
-    from acclimate.adapting import Teacher, Tuned
+    from acclimate.adapting import Tuned
     from acclimate.embeddings.cross_encoder import CrossEncoder
     from acclimate.evaluation.compare import Progress as CompareProgress
     from acclimate.evaluation.comparison import Comparison, Metric
     from acclimate.extracting import Extracting
+    from acclimate.learning import Teacher
     from acclimate.prompting.structured import SchemaLike
+    from acclimate.tuning.pairs import PairSource
     from acclimate.tuning.trainer import OnStep
 
 _INSTRUCTION_TOKENS = 256  # room for a template's own words and the question, where whole documents fill the window
@@ -302,18 +304,22 @@ class Project:
         minutes: float = 5.0,
         rate: float | None = None,
         teacher: Teacher | None = None,
+        data: PairSource | None = None,
+        again: bool = False,
         on_step: OnStep | None = None,
     ) -> Tuned:
-        """Train the adapter of a recipe (`lora`, `lora+rag`) on the questions of the train split; extra `tune`.
+        """Train the adapter of a recipe (`lora`, `lora+rag`) on the questions of the train split, or on the pairs in a
+        file; extra `tune`.
 
         It lands in `.acclimate/adapters` and is used by recipes that name it. `rate` is the peak learning rate (None:
         the method's); `teacher` is whose answers `distill` learns. The methods are those of `tuning.methods.METHODS`.
-        Stopped, it goes on where it was. Raises SettingsError for splits that share documents, and EngineError where
-        the adapter answers otherwise when it is served than when it was trained.
+        Stopped, it goes on where it was, unless `again`. Raises SettingsError for splits that share documents,
+        DataError for pairs that cannot be learnt, and EngineError where the adapter answers otherwise when it is served
+        than when it was trained.
         """
-        from acclimate.adapting import tune_recipe
+        from acclimate.adapting import TuneOptions, tune_recipe
 
-        return tune_recipe(self, recipe, minutes, rate, teacher, on_step)
+        return tune_recipe(self, recipe, TuneOptions(minutes, rate, teacher, data, again), on_step)
 
     def questions(self) -> list[Question]:
         """The questions in the project's `questions.jsonl`; [] where there is no such file."""
@@ -396,7 +402,7 @@ class Project:
             demonstrate = choose(self, chosen, where)
         return Answerer(
             recipe=chosen,
-            template=load_template(chosen.template, self.folder / "templates"),
+            template=self._template(chosen),
             engine=engine,
             retriever=retriever,
             generation=generation,
@@ -409,6 +415,14 @@ class Project:
             decision=decision,
             mark=self.extractor.mark if chosen.extracts else None,
         )
+
+    def _template(self, chosen: Recipe) -> Template:
+        """A recipe's template; an adapter that was trained on other prompts is asked by its own."""
+        if chosen.adapter and chosen.name == chosen.adapter_name:
+            own = self.folder / ".acclimate" / "adapters" / chosen.adapter_name / OWN_TEMPLATE
+            if own.is_file():
+                return parse_template(chosen.adapter_name, own.read_text(encoding="utf-8"))
+        return load_template(chosen.template, self.folder / "templates")
 
     def _complete(self) -> Complete:
         """What makes a question of a conversation stand on its own."""

@@ -4,9 +4,9 @@ import random
 
 import pytest
 
-from acclimate.adapting import make_cases
 from acclimate.answer import Answerer
-from acclimate.errors import SettingsError
+from acclimate.errors import DataError, SettingsError
+from acclimate.learning import make_cases
 from acclimate.models.chat import ChatFormat
 from acclimate.models.fetch import resolve
 from acclimate.models.gguf import read_info, read_tokenizer
@@ -71,9 +71,12 @@ def test_a_case_is_encoded_as_the_template_asks_and_ends_its_turn(chat):
     assert chat.tokenizer.decode(list(example.answer), skip_special_tokens=False) == "hi there<|im_end|>"
 
 
-@pytest.mark.parametrize(("answer", "length", "part"), [("  ", 99, "empty answer"), ("x " * 200, 99, "99 fit")])
+@pytest.mark.parametrize(
+    ("answer", "length", "part"),
+    [("  ", 99, "empty answer"), ("x " * 200, 99, "99 fit"), ("a<|im_end|>", 99, "control token")],
+)
 def test_what_cannot_be_learnt_is_refused_by_name(chat, answer, length, part):
-    with pytest.raises(SettingsError, match=part) as caught:
+    with pytest.raises(DataError, match=part) as caught:
         CaseSampler([Case((Message("user", "Q"),), answer, "q-17")], chat, length)
     assert "q-17" in str(caught.value)
 
@@ -82,10 +85,22 @@ def test_cases_that_share_their_prompt_are_packed_and_others_are_not(chat):
     close = [Case((Message("system", "Long instruction. " * 20), Message("user", f"{n}?")), "x") for n in range(6)]
     packed = CaseSampler(close, chat, 2000)(random.Random(0))
     assert packed.branches.max() > 1
-    far = [Case((Message("user", f"{n} " * 50),), "x") for n in range(6)]
+    far = [Case((Message("user", f"{n} " * 300),), "x") for n in range(6)]
     assert CaseSampler(far, chat, 2000)(random.Random(0)).branches.max() == 1
     again = CaseSampler(close, chat, 2000)(random.Random(0))
     assert packed.tokens.tolist() == again.tokens.tolist()
+
+
+def test_short_cases_stand_side_by_side_and_do_not_see_each_other(chat):
+    short = [Case((Message("user", f"{n} " * 40),), "x") for n in range(9)]
+    packed = CaseSampler(short, chat, 2000)(random.Random(0))
+    assert packed.branches.max() > 3
+    assert len(packed.tokens) <= 512
+    own = packed.branches[:, None] == packed.branches
+    assert not (packed.mask() & ~own & (packed.branches > 0)).any()
+    for branch in range(1, int(packed.branches.max()) + 1):
+        learnt = packed.labels[packed.branches == branch]
+        assert chat.tokenizer.decode(learnt[learnt != -100].tolist(), skip_special_tokens=False) == "x<|im_end|>"
 
 
 def test_splits_that_share_documents_or_questions_are_refused():

@@ -1,12 +1,19 @@
 """`acclimate tune` with the default model: a short run leaves an adapter that recipes wear and comparisons can run."""
 
 import json
+import shutil
 
 import pytest
 from peft import PeftConfig
+from safetensors.torch import load_file, save_file
 
-from acclimate.errors import ProjectError, SettingsError
+from acclimate.adapting import TuneOptions
+from acclimate.cli.inspection import echo_inspection
+from acclimate.errors import DataError, ModelError, ProjectError, SettingsError
+from acclimate.inspecting import inspect_tuning
 from acclimate.project import Project
+from acclimate.prompting.recipes import find_recipe
+from acclimate.tuning.pairs import PairSource
 
 DOCUMENTS = {
     "pump.md": "# Pump\n\nThe Fjell pump weighs 98 kg and is made in Oslo.",
@@ -56,6 +63,116 @@ def test_a_short_run_makes_an_adapter_that_is_served(project):
     comparison = project.compare(["rag", "lora+rag"])
     assert {row.recipe for row in comparison.rows} == {"rag", "lora+rag"}
     assert comparison.row("lora+rag").prepare_s > comparison.row("rag").prepare_s
+
+
+CHATS = [
+    [{"role": "system", "content": "Talk like a sailor."}, *turns]
+    for turns in (
+        [{"role": "user", "content": "Say hello"}, {"role": "assistant", "content": "Ahoy!"}],
+        [{"role": "user", "content": "Say goodbye"}, {"role": "assistant", "content": "Fair winds!"}],
+    )
+]
+
+
+def pairs(project, rows, name="pairs.jsonl"):
+    file = project.folder / name
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return file
+
+
+def test_pairs_are_learnt_and_asked_as_they_stand(project):
+    source = PairSource(pairs(project, [{"messages": chat} for chat in CHATS]))
+    tuned = project.tune("rslora", minutes=0.05, data=source)
+    assert tuned.trained.loss_after < tuned.trained.loss_before
+    assert (tuned.data.format, tuned.data.cases, tuned.data.checked_against) == ("chat", 2, 1)
+    prompt = project.answerer("rslora").prompt("Say hello", ()).messages
+    assert [(one.role, one.content) for one in prompt] == [("system", "Talk like a sailor."), ("user", "Say hello")]
+    folder = project.folder / ".acclimate" / "adapters" / "rslora"
+    assert json.loads((folder / "data.json").read_text())["sha256"] == tuned.data.sha256
+    learnt = [json.loads(line)["question"] for line in (folder / "learnt.jsonl").read_text().splitlines()]
+    assert learnt == ["Say hello", "Say goodbye"]
+
+
+def test_rows_that_cannot_be_learnt_stop_a_run_before_it_begins(project):
+    rows = [
+        {"prompt": "Say hello", "completion": "Ahoy!"},
+        {"prompt": "When does the shop open?", "completion": "Never."},
+        {"prompt": "word " * 9000, "completion": "x"},
+        {"prompt": "Sing", "completion": "La <|im_end|>"},
+    ]
+    file = pairs(project, rows)
+    with pytest.raises(DataError) as caught:
+        project.tune("lora", data=PairSource(file))
+    told = str(caught.value)
+    assert "3 of 4 rows cannot be learnt" in told
+    assert "line 2 asks the test question 'c'" in told
+    assert "line 3 has 90" in told
+    assert "8192 fit" in told
+    assert "line 4 has a control token" in told
+    assert not (project.folder / ".acclimate" / "adapters" / "lora").exists()
+    tuned = project.tune("lora", minutes=0.01, data=PairSource(file, leave_out=True))
+    assert (tuned.data.cases, len(tuned.data.problems), sum(tuned.data.reasons().values())) == (1, 3, 3)
+
+
+def test_passages_need_to_know_which_one_holds_the_answer(project):
+    file = pairs(project, [{"prompt": "a", "completion": "b"}])
+    with pytest.raises(SettingsError, match="which passage holds the answer"):
+        project.tune("lora+rag", data=PairSource(file))
+    with pytest.raises(SettingsError, match="no pairs"):
+        project.tune("pretrain", data=PairSource(file))
+
+
+def test_a_stopped_run_is_not_gone_on_with_on_other_data(project):
+    first, other = ([{"prompt": text, "completion": "b"}] for text in ("One", "Two"))
+
+    def stop(seconds, figures):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        project.tune("dora", data=PairSource(pairs(project, first)), on_step=stop)
+    source = PairSource(pairs(project, other))
+    with pytest.raises(SettingsError, match="learnt other data") as caught:
+        project.tune("dora", minutes=0.01, data=source)
+    assert "--again" in caught.value.hint
+    assert project.tune("dora", minutes=0.01, data=source, again=True).data.cases == 1
+
+
+def test_an_adapter_of_another_base_is_not_gone_on_from(project):
+    adapter = project.folder / "foreign"
+    shutil.copytree(project.adapter(find_recipe("rag")), adapter)
+    tensors = load_file(adapter / "adapter_model.safetensors")
+    save_file(tensors, adapter / "adapter_model.safetensors", metadata={"base_model": "llama-7b"})
+    model = project.settings.model.model_copy(update={"adapter": "foreign"})
+    settings = project.settings.model_copy(update={"model": model})
+    with pytest.raises(ModelError, match="trained for 'llama-7b'; the model is 'smollm2"):
+        project.with_settings(settings, share_models=False).tune("lora+rag", minutes=0.01)
+
+
+def test_an_inspection_trains_nothing_and_shows_the_mask(project):
+    rows = [{"messages": chat} for chat in CHATS] + [{"messages": CHATS[0][:2]}]
+    before = sorted((project.folder / ".acclimate").rglob("*"))
+    seen = inspect_tuning(project, "olora", TuneOptions(source=PairSource(pairs(project, rows))))
+    assert sorted((project.folder / ".acclimate").rglob("*")) == before
+    assert [str(one.place) for one in seen.data.problems] == ["line 3"]
+    shown = seen.preview
+    learnt = [piece.text for piece in shown.example if piece.learnt]
+    assert sorted(learnt) == ["Ahoy!<|im_end|>", "Fair winds!<|im_end|>"]
+    masked = "".join(piece.text for piece in shown.example if not piece.learnt)
+    assert "Talk like a sailor." in masked
+    assert "Ahoy" not in masked
+    assert shown.packing.tokens < shown.packing.alone
+    assert (shown.plan.size, shown.window) == (8, 8192)
+    assert shown.whole.most == max(a + b for a, b in ((shown.prompt.p50, shown.answer.p95), (shown.prompt.most, 3)))
+    assert shown.outlook.tokens_per_s > 0 < seen.passes
+
+
+def test_an_inspection_of_the_train_split_tells_what_becomes_of_it(project, capsys):
+    echo_inspection(inspect_tuning(project, "lora+rag", TuneOptions()))
+    printed = capsys.readouterr().out
+    assert "questions.jsonl, split train (JSON Lines, format 'question'), 1 rows, 4 cases" in printed
+    assert "in the template 'rag', as the recipe asks" in printed
+    assert "⟦98 kg [" in printed
+    assert "rank 16, alpha" in printed
 
 
 @pytest.mark.parametrize("name", ["rag", "stuffing+lora", "lora+few-shot", "halves"])

@@ -106,11 +106,12 @@ def run_compare(
     optional = _usual(project, minutes) if minutes and not recipes else ()
     chosen = recipes or (() if optional else DEFAULT)
     for name in missing_adapters(project, (*chosen, *optional)):
+        from acclimate.adapting import TuneOptions
         from acclimate.cli.tune import echo_tuned, run_tune, use_large_blocks  # the extra `tune`
 
         use_large_blocks()
         click.echo(f"Training {name} first, about {TUNE_MINUTES:g} minutes …", err=True)
-        echo_tuned(run_tune(project, name, TUNE_MINUTES), err=True)
+        echo_tuned(run_tune(project, name, TuneOptions(TUNE_MINUTES)), err=True)
     left = minutes - (time.monotonic() - started) / 60 if minutes else None
     with CompareBar() as bar:
         return project.compare(

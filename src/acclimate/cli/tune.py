@@ -12,13 +12,18 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
-from acclimate.adapting import Teacher
+from acclimate.adapting import TuneOptions, tune_recipe
 from acclimate.adapting_retriever import TARGETS, Target, tune_retriever
+from acclimate.cli.inspection import describe, echo_inspection
 from acclimate.cli.output import echo_json, json_option, project_option
 from acclimate.cli.progress import download_bar
 from acclimate.cli.tune_retriever import echo_retriever
+from acclimate.inspecting import inspect_tuning
+from acclimate.learning import Teacher
 from acclimate.project import Project
 from acclimate.tuning.methods import METHODS
+from acclimate.tuning.pair_formats import FORMATS
+from acclimate.tuning.pairs import PairSource
 
 if TYPE_CHECKING:
     from acclimate.adapting import Tuned
@@ -48,6 +53,15 @@ _TUNABLES = "glibc.malloc.mmap_threshold=4294967296:glibc.malloc.trim_threshold=
 @click.option("--take", is_flag=True, help="With --target: name it in acclimate.toml where it is better on dev.")
 @click.option("--teacher", help="Model whose answers `distill` learns: a name as in [model], or a server's.")
 @click.option("--teacher-url", help="Address of the teacher's OpenAI-compatible server (default: it runs here).")
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    help="Learn these pairs instead of the train split: JSON Lines, a JSON list, or CSV with a header.",
+)
+@click.option("--format", "form", type=click.Choice(list(FORMATS)), help="Form of the pairs (default: by their keys).")
+@click.option("--leave-out", is_flag=True, help="Train without the rows that are refused; they are counted.")
+@click.option("--again", is_flag=True, help="Begin anew where a run was stopped.")
+@click.option("--inspect", is_flag=True, help="Train nothing: show what would be learnt, how, and what it would take.")
 @json_option
 @project_option
 def command(
@@ -60,11 +74,24 @@ def command(
     take: bool,
     teacher: str | None,
     teacher_url: str | None,
+    data: Path | None,
+    form: str | None,
+    leave_out: bool,
+    again: bool,
+    inspect: bool,
     as_json: bool,
     folder: Path,
 ) -> None:
     """Train the adapter that RECIPE wears, on the questions of the train split: METHOD from questions alone, METHOD+rag
-    from the passages that retrieval finds, like `lora`, `lora+rag` or `adapter+rag`.
+    from the passages that retrieval finds, like `lora`, `lora+rag` or `adapter+rag`. Or on your own pairs: --data FILE.
+
+    \b
+    Forms of --data, told by their keys:
+      prompt    prompt, completion
+      question  question, answers [, document, evidence, answerable, split]
+      alpaca    instruction, input, output
+      chat      messages: [{role, content [, weight]}]
+      sharegpt  conversations: [{from, value}]
 
     The dev split's loss decides which state is kept. Stopped at any moment, the same command goes on from there.
 
@@ -74,11 +101,9 @@ def command(
     if methods:
         echo_methods(as_json)
         return
-    if target and recipe:
-        raise click.UsageError("RECIPE and --target exclude each other.")
-    if (matryoshka or take) and target is None:
-        raise click.UsageError("--matryoshka and --take belong to --target.")
     if target is not None:
+        if recipe or data or again or inspect:
+            raise click.UsageError("--target goes without RECIPE, --data, --again and --inspect.")
         use_large_blocks()
         with download_bar() as on_bytes, Project.open(folder, on_bytes) as project, TuneBar(minutes) as bar:
             done = tune_retriever(
@@ -86,15 +111,24 @@ def command(
             )
         (echo_json if as_json else echo_retriever)(done)
         return
+    if matryoshka or take:
+        raise click.UsageError("--matryoshka and --take belong to --target.")
     if recipe is None:
         raise click.UsageError("Missing argument 'RECIPE', like lora+rag; --methods lists them.")
+    if data is None and (form or leave_out):
+        raise click.UsageError("--format and --leave-out go with --data FILE.")
+    source = PairSource(data, form, leave_out) if data else None
+    options = TuneOptions(minutes, rate, Teacher(teacher, teacher_url) if teacher else None, source, again)
+    _run(recipe, options, folder, inspect, as_json)
+
+
+def _run(recipe: str, options: TuneOptions, folder: Path, inspect: bool, as_json: bool) -> None:
     use_large_blocks()
     with download_bar() as on_bytes, Project.open(folder, on_bytes) as project:
-        tuned = run_tune(project, recipe, minutes, rate, Teacher(teacher, teacher_url) if teacher else None)
-    if as_json:
-        echo_json(tuned)
-    else:
-        echo_tuned(tuned)
+        if inspect:
+            (echo_json if as_json else echo_inspection)(inspect_tuning(project, recipe, options))
+        else:
+            (echo_json if as_json else echo_tuned)(run_tune(project, recipe, options))
 
 
 def echo_methods(as_json: bool) -> None:
@@ -117,12 +151,10 @@ def use_large_blocks() -> None:
         os.execv(sys.executable, [sys.executable, "-m", "acclimate", *sys.argv[1:]])  # noqa: S606 -- ourselves
 
 
-def run_tune(
-    project: Project, recipe: str, minutes: float, rate: float | None = None, teacher: Teacher | None = None
-) -> Tuned:
+def run_tune(project: Project, recipe: str, options: TuneOptions) -> Tuned:
     """Tune with a progress bar on stderr."""
-    with TuneBar(minutes) as bar:
-        return project.tune(recipe, minutes=minutes, rate=rate, teacher=teacher, on_step=bar.step)
+    with TuneBar(options.minutes) as bar:
+        return tune_recipe(project, recipe, options, bar.step)
 
 
 def echo_tuned(tuned: Tuned, *, err: bool = False) -> None:
@@ -134,6 +166,7 @@ def echo_tuned(tuned: Tuned, *, err: bool = False) -> None:
         f"{tuned.same} of {tuned.checked} answers the same where it is served ({tuned.engine}).",
         err=err,
     )
+    click.echo(f"  {describe(tuned.data)}", err=err)
     for reason in trained.plan.reasons:
         click.echo(f"  {reason}", err=err)
     before, after = trained.forgetting.before, trained.forgetting.after

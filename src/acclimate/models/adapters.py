@@ -40,6 +40,8 @@ _PROJECTIONS = {
 }
 _TOP = {"model.embed_tokens": "token_embd", "model.norm": "output_norm", "lm_head": "output"}
 _MERGED = ("LORA", "IA3", "BITFIT", "LN_TUNING")
+OWN_TEMPLATE = "prompt.txt"
+"""In an adapter's folder: the template that it was trained on, where that is not its recipe's."""
 _ANOTHER = "Use an adapter that was trained for this base model."
 
 

@@ -83,6 +83,10 @@ def leaks(learnt: Sequence[Question], asked: Sequence[Question], embed: Embed) -
 
 
 def _near(learnt: Sequence[Question], asked: Sequence[Question], embed: Embed) -> list[Leak]:
+    # Only what shares an answer is embedded: a large set of pairs has a few of those.
+    taught, answers = _known_answers(learnt), _known_answers(asked)
+    learnt = [question for question in learnt if _shares_answer(question, answers)]
+    asked = [question for question in asked if _shares_answer(question, taught)]
     if not learnt or not asked:
         return []
     left, found = embed([question.question for question in learnt]), []
@@ -94,6 +98,14 @@ def _near(learnt: Sequence[Question], asked: Sequence[Question], embed: Embed) -
             if _answers(first) & _answers(second) or first.answerable == second.answerable is False:
                 found.append(Leak(first, second, "near duplicate", float(near[row, column])))
     return found
+
+
+def _known_answers(questions: Sequence[Question]) -> set[str]:
+    return {answer for question in questions for answer in _answers(question)}
+
+
+def _shares_answer(question: Question, answers: set[str]) -> bool:
+    return not question.answerable or not answers.isdisjoint(_answers(question))
 
 
 def _answers(question: Question) -> set[str]:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from acclimate.errors import SettingsError
+from acclimate.errors import DataError, SettingsError
 from acclimate.models.chat import ChatFormat
 from acclimate.tuning.packing import Example, Packed, pack
 from acclimate.types import Message, Question
@@ -15,12 +15,13 @@ from acclimate.types import Message, Question
 _WORD = re.compile(r"\w+")
 _SIMILAR = 0.85  # share of words that two questions have in common, from which they count as one
 _MOST = 16  # cases in one sequence
+_SHORT = 512  # tokens up to which cases that share little stand in one sequence
 _TOKENS = 1500  # of one packed sequence, where cases share their beginning
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A prompt and the answer to learn; `question` is the id of the question that it was made from.
+    """A prompt and the answer to learn; `question` is the id of the question that it was made from, or its place.
 
     Without messages the answer is raw text, learnt as it stands from its second token on.
     """
@@ -28,6 +29,14 @@ class Case:
     messages: tuple[Message, ...]
     answer: str
     question: str = ""
+
+
+class UnlearnableError(DataError):
+    """A case that cannot be learnt; `reason` goes on after "the question 'x' …"."""
+
+    def __init__(self, case: Case, reason: str, remedy: str) -> None:
+        super().__init__(f"the question '{case.question}' {reason}.", hint=remedy)
+        self.reason, self.remedy = reason, remedy
 
 
 def require_apart(train: Sequence[Question], other: Sequence[Question]) -> None:
@@ -57,52 +66,66 @@ def _words(question: Question) -> set[str]:
 def encode(case: Case, chat: ChatFormat) -> Example:
     """Token ids of a case by the model's own chat template; the answer ends with the template's end of turn.
 
-    Raises SettingsError for an empty answer, or where the template does not leave the prompt as it is asked.
+    Raises UnlearnableError for an empty answer and for one that holds a control token, and where the template does not
+    leave the prompt as it is asked.
     """
     if not case.answer.strip():
-        raise SettingsError(
-            f"the question '{case.question}' has an empty answer.", hint="Give it one, or leave it out."
-        )
+        raise UnlearnableError(case, "has an empty answer", "Give it one, or leave it out.")
     if not case.messages:
-        raw = chat.tokenizer.encode(case.answer, add_special_tokens=False).ids
+        raw = chat.tokenizer.encode(chat.neutralise(case.answer), add_special_tokens=False).ids
         return Example((raw[0],), tuple(raw[1:]))
+    if chat.neutralise(case.answer) != case.answer:
+        raise UnlearnableError(case, "has a control token of the model in its answer", "Remove it.")
     prompt = chat.encode(case.messages)
     answer = chat.tokenizer.encode(case.answer, add_special_tokens=False).ids
     whole = chat.encode([*case.messages, Message("assistant", case.answer)])
     end = len(prompt) + len(answer)
     if whole[: len(prompt)] != prompt or whole[len(prompt) : end] != answer or len(whole) <= end:
-        raise SettingsError(
-            "the model's chat template changes a prompt once it is answered, so it cannot be learnt from.",
-            hint="Use a model whose template adds turns at the end only.",
+        raise UnlearnableError(
+            case,
+            "is changed by the model's chat template once it is answered",
+            "Use a model whose template adds turns at the end only.",
         )
     return Example(tuple(prompt), (*answer, whole[end]))
 
 
+def encode_within(case: Case, chat: ChatFormat, max_tokens: int) -> Example:
+    """`encode`, and nothing is ever cut. Raises UnlearnableError where a case is longer than `max_tokens`, too."""
+    example = encode(case, chat)
+    if (length := len(example.prompt) + len(example.answer)) > max_tokens:
+        remedy = "Shorten or split it; with passages: lower [retrieval] k or [chunking] max_tokens."
+        raise UnlearnableError(case, f"has {length} tokens; {max_tokens} fit", remedy)
+    return example
+
+
 class CaseSampler:
-    """Draws cases at random; those that share most of their prompt go into one sequence together, up to a length."""
+    """Draws cases at random; those that share most of their prompt go into one sequence together, up to a length.
+
+    Short cases that share little are put side by side, as short sequences leave cores idle.
+    """
 
     def __init__(self, cases: Sequence[Case], chat: ChatFormat, max_tokens: int) -> None:
         if not cases:
             raise SettingsError("there is nothing to learn.", hint='Mark questions with "split": "train".')
-        self._examples = [encode(case, chat) for case in cases]
         self._max = max_tokens
-        for case, example in zip(cases, self._examples, strict=True):
-            if (length := len(example.prompt) + len(example.answer)) > max_tokens:
-                raise SettingsError(
-                    f"the question '{case.question}' has {length} tokens with its passages; {max_tokens} fit.",
-                    hint="Lower [retrieval] k or [chunking] max_tokens.",
-                )
+        self.examples = [encode_within(case, chat, max_tokens) for case in cases]
 
     @property
     def answer_tokens(self) -> int:
         """Tokens to learn in all cases."""
-        return sum(len(example.answer) for example in self._examples)
+        return sum(len(example.answer) for example in self.examples)
 
     def __call__(self, rng: random.Random) -> Packed:
         """A sequence; equal random states draw equal ones."""
-        first = rng.choice(self._examples)
+        first = rng.choice(self.examples)
+        others = rng.sample(self.examples, min(_MOST, len(self.examples)))
+        chosen = self._sharing(first, others)
+        return pack(chosen if len(chosen) > 1 else _beside(first, others, min(_SHORT, self._max)), self._max)
+
+    def _sharing(self, first: Example, others: Sequence[Example]) -> list[Example]:
+        """`first`, and those whose prompt begins for the most part as its own does."""
         chosen, length = [first], len(first.prompt) + len(first.answer)
-        for other in rng.sample(self._examples, min(_MOST, len(self._examples))):
+        for other in others:
             own = _own(first, other)
             if other is first or 2 * own > len(other.prompt):
                 continue
@@ -110,11 +133,22 @@ class CaseSampler:
             if length > min(_TOKENS, self._max):
                 break
             chosen.append(other)
-        return pack(chosen, self._max)
+        return chosen
 
     def all(self) -> list[Packed]:
         """Every case once, each alone."""
-        return [pack([example], self._max) for example in self._examples]
+        return [pack([example], self._max) for example in self.examples]
+
+
+def _beside(first: Example, others: Sequence[Example], max_tokens: int) -> list[Example]:
+    """`first`, and others as long as all of them together have no more than `max_tokens`."""
+    chosen, length = [first], len(first.prompt) + len(first.answer)
+    for other in others:
+        size = len(other.prompt) + len(other.answer)
+        if other is not first and length + size <= max_tokens:
+            chosen.append(other)
+            length += size
+    return chosen
 
 
 def _own(first: Example, other: Example) -> int:

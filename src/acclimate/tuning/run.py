@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
 from collections.abc import Sequence
+from contextlib import redirect_stderr
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -78,14 +80,7 @@ def train(
     watched = CaseSampler(job.dev[:: max(1, len(job.dev) // _DEV)][:_DEV], chat, context).all()
     network = load_network(job.model)
     before = measure(network, chat)
-    goes_on = job.start is not None and job.method.name == "lora"
-    plan = _plan(job, network, sampler.answer_tokens, goes_on=goes_on)
-    if job.start is not None and not goes_on:
-        merge_adapter(network, job.start)
-    settings = replace(settings, r=plan.size, alpha=plan.alpha, learning_rate=plan.rate)
-    trainer = Trainer(network, job.base, job.folder, settings, job.method)
-    if job.start is not None and goes_on and not trainer.step:
-        trainer.attached.load(job.start)
+    trainer, plan = set_up(job, settings, sampler.answer_tokens, network)
     trainer.run(sampler, watched, on_step, score)
     best = job.folder / "adapter"
     trainer.world.agree(0.0)  # every process waits until the first has saved
@@ -100,13 +95,26 @@ def train(
         parameters=sum(parameter.numel() for parameter in trainer.parameters),
         loss_before=losses[0],
         loss_after=min(losses),
-        settings=settings,
+        settings=trainer.settings,
         plan=plan,
         forgetting=Forgetting(before, measure(network, chat, trainer.attached.virtual())),
     )
     if not trainer.world.rank:
         _write_record(done, job)
     return done, trainer
+
+
+def set_up(job: Job, settings: TrainSettings, tokens: int, network: nn.Module) -> tuple[Trainer, Plan]:
+    """A trainer for `network` with the settings that suit `tokens` to learn, at the step where its folder is."""
+    goes_on = job.start is not None and job.method.name == "lora"
+    plan = _plan(job, network, tokens, goes_on=goes_on)
+    if job.start is not None and not goes_on:
+        merge_adapter(network, job.start)
+    settings = replace(settings, r=plan.size, alpha=plan.alpha, learning_rate=plan.rate)
+    trainer = Trainer(network, job.base, job.folder, settings, job.method)
+    if job.start is not None and goes_on and not trainer.step:
+        trainer.attached.load(job.start)
+    return trainer, plan
 
 
 def _write_record(done: Trained, job: Job) -> None:
@@ -141,7 +149,8 @@ def load_network(model: Path, dtype: torch.dtype = torch.bfloat16) -> nn.Module:
     notes: Any = transformers.utils.logging
     notes.set_verbosity_error()  # its notes on loading are not for users
     notes.disable_progress_bar()
-    network: nn.Module = AutoModelForCausalLM.from_pretrained(model.parent, gguf_file=model.name, dtype=dtype)
+    with redirect_stderr(io.StringIO()):  # a bar that heeds none of the above
+        network: nn.Module = AutoModelForCausalLM.from_pretrained(model.parent, gguf_file=model.name, dtype=dtype)
     return network.eval()
 
 

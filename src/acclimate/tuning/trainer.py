@@ -121,6 +121,12 @@ class Trainer:
             total = sum(self._loss(packed).item() for packed in dev)
         return total / max(1, sum(packed.answers for packed in dev))
 
+    def rehearse(self, packed: Packed) -> None:
+        """Compute a sequence forth and back, as a step does, and learn nothing from it."""
+        self._loss(packed).backward()  # type: ignore[no-untyped-call]
+        self._collect()
+        self.optimizer.zero_grad(set_to_none=False)
+
     def _judge(self, dev: Sequence[Packed], score: Score | None) -> None:
         """Note dev loss and score; the adapter is kept where no loss before was better."""
         loss, better = round(self.dev_loss(dev), 4), False

@@ -1,0 +1,208 @@
+"""The rows of a data file with the line that each begins on: JSON Lines, a JSON list, or CSV with a header."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import io
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from typing import Any, Literal
+
+from acclimate.errors import DataError
+
+Layout = Literal["JSON Lines", "JSON list", "CSV"]
+_SPACE = re.compile(r"\s*")
+_DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs"}
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Place:
+    """Where a row begins: its line, and in a JSON list, which may all stand on one line, its number; from 1."""
+
+    line: int
+    item: int = 0
+
+    def __str__(self) -> str:
+        return f"line {self.line}, item {self.item}," if self.item else f"line {self.line}"
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What keeps a row from being learnt, and what repairs it. `reason` goes on after "line 12 …"."""
+
+    place: Place
+    reason: str
+    remedy: str
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """An object of the file, or a row of its table. Keys are in lower case."""
+
+    place: Place
+    values: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """What a file holds, and what of it is no row."""
+
+    layout: str
+    rows: tuple[Row, ...]
+    problems: tuple[Problem, ...]
+
+
+class _TwiceError(ValueError):
+    """A key comes twice in one object: either value would be a guess."""
+
+
+def read_rows(file: Path) -> Rows:
+    """Read a file. Raises DataError where the whole of it cannot be: not there, not UTF-8, no list of objects."""
+    text = _text(file)
+    if file.suffix.lower() in (".csv", ".tsv"):
+        return _csv(file, text)
+    found = list(_list(file, text)) if text.lstrip().startswith("[") else list(_lines(text))
+    rows = tuple(one for one in found if isinstance(one, Row))
+    problems = tuple(one for one in found if isinstance(one, Problem))
+    if not rows and text.lstrip().startswith("{") and len(problems) > 1:
+        raise DataError(
+            f"{file} is one object over several lines, not one object a line.",
+            hint="Put each pair on a line of its own, or all into one list; SQuAD: acclimate questions import.",
+        )
+    return Rows("JSON list" if text.lstrip().startswith("[") else "JSON Lines", rows, problems)
+
+
+def _text(file: Path) -> str:
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        raise DataError(f"{file} cannot be read: {error.strerror}.", hint="Give a file of pairs.") from error
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise DataError(
+            f"{file} is UTF-16.", hint=f"iconv -f UTF-16 -t UTF-8 '{file}' > '{file.stem}-utf8{file.suffix}'"
+        )
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise DataError(
+            f"{file}, line {line}: the byte 0x{content[error.start]:02x} is not UTF-8.",
+            hint=f"If Excel or Windows wrote it: {_to_utf8(file, 'WINDOWS-1252')}",
+        ) from error
+    if "\0" in text:
+        raise DataError(f"{file}, line {text.count(chr(10), 0, text.index(chr(0))) + 1}: a zero byte; it is no text.")
+    if not text.strip():
+        raise DataError(f"{file} is empty.", hint="Give a file of pairs.")
+    return text
+
+
+def _to_utf8(file: Path, encoding: str) -> str:
+    return f"iconv -f {encoding} -t UTF-8 '{file}' > '{file.stem}-utf8{file.suffix}'"
+
+
+def _lines(text: str) -> Iterator[Row | Problem]:
+    """One object a line; only a line feed ends one, as U+2028 may stand in a JSON string."""
+    for number, line in enumerate(text.split("\n"), start=1):
+        if line.strip():
+            try:
+                yield _row(Place(number), json.loads(line, object_pairs_hook=_once))
+            except _TwiceError as error:
+                yield _twice(Place(number), error)
+            except (ValueError, RecursionError) as error:
+                what = f"{error.msg} at column {error.colno}" if isinstance(error, json.JSONDecodeError) else str(error)
+                yield Problem(Place(number), f"is not JSON: {what}", "Write one whole object a line.")
+
+
+def _list(file: Path, text: str) -> Iterator[Row | Problem]:
+    decoder = json.JSONDecoder(object_pairs_hook=_once)
+    at, line, counted = text.index("[") + 1, 1, 0
+    for number in count(1):
+        at = _after_space(text, at)
+        line, counted = line + text.count("\n", counted, at), at
+        if text.startswith("]", at):
+            break
+        try:
+            value, at = decoder.raw_decode(text, at)
+            yield _row(Place(line, number), value)
+        except _TwiceError as error:
+            raise DataError(f"{file}: the object that begins on line {line} has {error} twice.") from error
+        except json.JSONDecodeError as error:
+            raise DataError(
+                f"{file}, line {error.lineno}: not JSON: {error.msg}.", hint="Correct it, or write one object a line."
+            ) from error
+        at = _after_space(text, at)
+        if text.startswith(",", at):
+            at += 1
+        elif not text.startswith("]", at):
+            where = text.count("\n", 0, at) + 1
+            raise DataError(f"{file}, line {where}: not JSON: ',' or ']' is missing.", hint="Correct the list.")
+    if rest := text[at + 1 :].strip():
+        raise DataError(f"{file}: {len(rest)} characters stand after the list's end.", hint="Keep one list.")
+
+
+def _after_space(text: str, at: int) -> int:
+    match = _SPACE.match(text, at)
+    return match.end() if match else at
+
+
+def _csv(file: Path, text: str) -> Rows:
+    head = text.split("\n", 1)[0]
+    counts = {mark: head.count(mark) for mark in _DELIMITERS}
+    best = [mark for mark, count in counts.items() if count == max(counts.values())]
+    if not max(counts.values()) or len(best) > 1:
+        found = " and ".join(_DELIMITERS[mark] for mark in best) if max(counts.values()) else "nothing"
+        raise DataError(
+            f"{file}, line 1: {found} could separate the columns.", hint="Begin with a header like prompt,completion."
+        )
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=best[0], strict=True)
+    names = [name.strip().casefold() for name in next(reader)]
+    if twins := sorted({name for name in names if names.count(name) > 1}):
+        raise DataError(f"{file}, line 1: the column '{twins[0]}' comes twice.", hint="Name each column once.")
+    rows, problems, line = [], [], reader.line_num + 1
+    while True:
+        try:
+            cells = next(reader)
+        except StopIteration:
+            break
+        except csv.Error as error:
+            raise DataError(
+                f"{file}, line {line}: not CSV: {error}.", hint='Put a quote inside a cell twice: "say ""hi""".'
+            ) from error
+        if cells and len(cells) != len(names):
+            remedy = "Put a cell that holds the separator into double quotes."
+            problems.append(Problem(Place(line), f"has {len(cells)} cells under {len(names)} columns", remedy))
+        elif cells:
+            rows.append(Row(Place(line), dict(zip(names, cells, strict=True))))
+        line = reader.line_num + 1
+    return Rows(f"CSV, separated by {_DELIMITERS[best[0]]}", tuple(rows), tuple(problems))
+
+
+def _row(place: Place, value: object) -> Row | Problem:
+    if not isinstance(value, dict):
+        return Problem(place, f"holds {_kind(value)}, not an object", 'Write {"prompt": "…", "completion": "…"}.')
+    lower = [str(name).strip().casefold() for name in value]
+    if twins := [name for name in lower if lower.count(name) > 1]:
+        return _twice(place, _TwiceError(f"'{twins[0]}'"))
+    return Row(place, dict(zip(lower, value.values(), strict=True)))
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise _TwiceError(f"'{next(name for name in names if names.count(name) > 1)}'")
+    return made
+
+
+def _twice(place: Place, error: _TwiceError) -> Problem:
+    return Problem(place, f"has the key {error} twice", "Keep the one that is meant.")
+
+
+def _kind(value: object) -> str:
+    kinds = {str: "a text", list: "a list", bool: "a yes or no", int: "a number", float: "a number", dict: "an object"}
+    return kinds.get(type(value), "nothing")
