@@ -204,3 +204,18 @@ def test_no_command_needs_an_extra_to_start(module):
     code = f"{blocked}; import {module}"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "part"),
+    [
+        (["lora", "--leave-out"], "go with --data"),
+        (["lora", "--format", "chat"], "go with --data"),
+        (["lora", "--data", "nowhere.jsonl"], "does not exist"),
+        (["--inspect"], "Missing argument 'RECIPE'"),
+    ],
+)
+def test_options_of_tune_that_do_not_fit_together_are_wrong_usage(folder, capsys, arguments, part):
+    code, _, err = call(capsys, "tune", *arguments)
+    assert code == 2
+    assert part in err

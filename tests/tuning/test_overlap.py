@@ -44,6 +44,10 @@ def asked(text, answer="x", document=None, evidence=None):
             "gives evidence and answer of the test question 't1'",
         ),
         (asked("How much?", "117 kg", "b.md", "The Fjell 9 weighs 117 kg."), "gives evidence and answer"),
+        (
+            asked("How much?", "117 kg", "b.md", "It weighs 117 kg."),
+            "gives nearly evidence and answer of the test question 't1'",
+        ),
         (asked("Is it green?", "no", "fjell.md"), "is about the document of the test question 't1'"),
         (pair("Who paints the boats", "Ann"), "asks the test question 't2'"),
     ],
@@ -61,6 +65,7 @@ def test_a_pair_that_tells_of_the_test_split_is_found(found, reason):
         pair("How long is it?", "Its 117 kg make it slow."),  # the answer without question or evidence
         pair("Say it.", "The Fjell 9 weighs a lot."),
         asked("Is it green?", "no", "other.md"),
+        asked("How much?", "98 kg", "b.md", "It weighs 98 kg."),
     ],
 )
 def test_a_pair_that_only_resembles_it_is_not(other):

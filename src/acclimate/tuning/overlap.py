@@ -46,7 +46,23 @@ def overlaps(pairs: Sequence[Pair], test: Sequence[Question], embed: Embed) -> l
     for leak in leaks(test, left, embed):
         index = int(leak.second.id)
         found.setdefault(index, _problem(pairs[index], words[leak.kind], leak.first))
+    for index, proof in _near_evidence(ready, test, embed).items():
+        found.setdefault(index, _problem(pairs[index], "gives nearly evidence and answer of the test question", proof))
     return [found[index] for index in sorted(found)]
+
+
+def _near_evidence(ready: Sequence[Question], test: Sequence[Question], embed: Embed) -> dict[int, Question]:
+    """Pairs whose evidence is near that of a test question with the same answer in meaning."""
+
+    def proofs(questions: Sequence[Question]) -> list[Question]:
+        return [
+            replace(one, question=one.evidence, document=None, documents=())
+            for one in questions
+            if one.evidence and one.answerable
+        ]
+
+    near = leaks(proofs(test), proofs(ready), embed)
+    return {int(leak.second.id): leak.first for leak in near if leak.kind == "near duplicate"}
 
 
 def _problem(pair: Pair, what: str, question: Question) -> Problem:
