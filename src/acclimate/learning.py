@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from acclimate.answer import Answerer
 from acclimate.errors import SettingsError
 from acclimate.models.base import Engine
-from acclimate.models.store import LocalModel, cache_folder
+from acclimate.models.store import cache_folder
 from acclimate.prompting.passages import REFUSAL
 from acclimate.prompting.templates import parse_template
 from acclimate.tuning.methods import Method
@@ -51,8 +51,9 @@ class Data:
 
     `source`, `layout`, `format` and `prompts` say how it was read; `rows` are counted before anything is left out,
     `cases` and `dev` after; `watched` says how the latter were chosen. `left_out` counts, by reason, what is not for
-    training, `problems` names the rows that cannot be learnt, `unused` the keys that nobody reads. It was compared with
-    `checked_against` questions of the test split. `sha256` is the file's.
+    training, `problems` names the rows that cannot be learnt, `unused` the keys that nobody reads; `twins` counts pairs that
+    came before, which are kept. It was compared with `checked_against` questions of the test split. `sha256` is the
+    file's.
     """
 
     source: str
@@ -66,6 +67,7 @@ class Data:
     left_out: dict[str, int] = field(default_factory=dict)
     problems: tuple[Problem, ...] = ()
     unused: tuple[str, ...] = ()
+    twins: int = 0
     checked_against: int = 0
     sha256: str = ""
 
@@ -148,10 +150,9 @@ def _from_file(project: Project, answerer: Answerer, source: PairSource) -> Less
         )
     test = [question for question in project.questions() if question.split == "test"]
     leaking = overlaps(read.pairs, test, project.embedder.embed_queries) if test else []
-    fitting, unfit = _fitting(project, answerer, read.pairs)
-    problems = sorted([*read.problems, *leaking, *unfit], key=lambda problem: problem.place)
-    bad = {problem.place for problem in problems}
-    pairs = [pair for pair in fitting if pair.place not in bad]
+    fitting, unfit = _fitting(project, read.pairs)
+    by_place = {problem.place: problem for problem in (*unfit, *leaking, *read.problems)}
+    pairs = [pair for pair in fitting if pair.place not in by_place]
     kept, watched, how = hold_out(pairs) if pairs else ([], [], "")
     learnt = _cases_of(answerer, kept, random.Random(0))  # noqa: S311
     dev = _cases_of(answerer, watched, random.Random(1))  # noqa: S311
@@ -166,7 +167,8 @@ def _from_file(project: Project, answerer: Answerer, source: PairSource) -> Less
         dev=len(dev),
         watched=how,
         left_out={**read.passed, **_left_out([p.question for p in kept if p.question], learnt)},
-        problems=tuple(problems),
+        problems=tuple(by_place[place] for place in sorted(by_place)),
+        twins=len(pairs) - len({(pair.messages, pair.answer) for pair in pairs}),
         unused=read.unused,
         checked_against=len(test),
         sha256=hashlib.sha256(source.file.read_bytes()).hexdigest(),
@@ -174,12 +176,13 @@ def _from_file(project: Project, answerer: Answerer, source: PairSource) -> Less
     return Lessons(learnt, dev or learnt, [_as_question(pair) for pair in kept], data, template)
 
 
-def _fitting(project: Project, answerer: Answerer, pairs: Sequence[Pair]) -> tuple[list[Pair], list[Problem]]:
+def _fitting(project: Project, pairs: Sequence[Pair]) -> tuple[list[Pair], list[Problem]]:
     """Pairs that the model can learn, and what keeps the others from it: their length, a control token."""
     from acclimate.tuning.cases import Case, UnlearnableError, encode_within
     from acclimate.tuning.run import read_chat
 
-    chat, window = read_chat(_model(project).weights)
+    model = project.local_model(project.settings.model.name, "language")
+    chat, window = read_chat(model.weights)
     kept, problems = [], []
     for pair in pairs:
         try:
@@ -189,10 +192,6 @@ def _fitting(project: Project, answerer: Answerer, pairs: Sequence[Pair]) -> tup
         else:
             kept.append(pair)
     return kept, problems
-
-
-def _model(project: Project) -> LocalModel:
-    return project.local_model(project.settings.model.name, "language")
 
 
 def _cases_of(answerer: Answerer, pairs: Sequence[Pair], rng: random.Random) -> list[Case]:

@@ -28,7 +28,9 @@ def describe(data: Data) -> str:
         told.append(f"rows that cannot be learnt: {len(data.problems)} ({reasons})")
     if data.unused:
         told.append(f"keys not read: {', '.join(data.unused)}")
-    if data.checked_against:
+    if data.twins:
+        told.append(f"pairs that came before, kept: {data.twins}")
+    if data.format != "raw text":
         told.append(f"checked against {data.checked_against} test questions")
     return "; ".join(told)
 
