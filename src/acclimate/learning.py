@@ -51,9 +51,9 @@ class Data:
 
     `source`, `layout`, `format` and `prompts` say how it was read; `rows` are counted before anything is left out,
     `cases` and `dev` after; `watched` says how the latter were chosen. `left_out` counts, by reason, what is not for
-    training, `problems` names the rows that cannot be learnt, `unused` the keys that nobody reads; `twins` counts pairs that
-    came before, which are kept. It was compared with `checked_against` questions of the test split. `sha256` is the
-    file's.
+    training, `problems` names the rows that cannot be learnt, `unused` the keys that nobody reads; `twins` counts pairs
+    that came before, which are kept. It was compared with `checked_against` questions of the test split. `sha256` is
+    the file's.
     """
 
     source: str
