@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Sequence
 from contextlib import redirect_stderr
 from dataclasses import asdict, dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -134,6 +135,7 @@ def _plan(job: Job, network: nn.Module, tokens: int, *, goes_on: bool) -> Plan:
     return make_plan(job.method, per_rank, tokens, start=start, rate=job.rate, size=job.size)
 
 
+@lru_cache(maxsize=2)  # parsing the file's vocabulary takes seconds, and every answer that is scored needs it
 def read_chat(model: Path) -> tuple[ChatFormat, int]:
     """A GGUF file's chat format and its window in tokens. Raises ModelError for another file."""
     if model.suffix != ".gguf":
@@ -142,6 +144,11 @@ def read_chat(model: Path) -> tuple[ChatFormat, int]:
         )
     info = read_info(model)
     return ChatFormat(read_tokenizer(model), info.chat_template, info.bos), info.context_tokens
+
+
+@lru_cache(maxsize=2)
+def _stop_ids(model: Path) -> tuple[int, ...]:
+    return read_info(model).stop_ids
 
 
 def load_network(model: Path, dtype: torch.dtype = torch.bfloat16) -> nn.Module:
@@ -158,7 +165,7 @@ def greedy(attached: Attached, model: Path, messages: Sequence[Message], max_tok
     """What the trained network itself answers, to hold the served adapter to."""
     chat, _ = read_chat(model)
     network: Any = attached.network
-    stop_ids = read_info(model).stop_ids
+    stop_ids = _stop_ids(model)
     device = next(network.parameters()).device
     written: list[int] = []
     with torch.inference_mode():
