@@ -7,10 +7,11 @@ import pytest
 from peft import PeftConfig
 from safetensors.torch import load_file, save_file
 
-from acclimate.adapting import TuneOptions
+from acclimate.adapting import TuneOptions, prepare
 from acclimate.cli.inspection import echo_inspection
 from acclimate.errors import DataError, ModelError, ProjectError, SettingsError
 from acclimate.inspecting import inspect_tuning
+from acclimate.learning import require_learnable
 from acclimate.project import Project
 from acclimate.prompting.recipes import find_recipe
 from acclimate.tuning.pairs import PairSource
@@ -110,8 +111,10 @@ def test_rows_that_cannot_be_learnt_stop_a_run_before_it_begins(project):
     assert "8192 fit" in told
     assert "line 4 has a control token" in told
     assert not (project.folder / ".acclimate" / "adapters" / "lora").exists()
-    tuned = project.tune("lora", minutes=0.01, data=PairSource(file, leave_out=True))
-    assert (tuned.data.cases, len(tuned.data.problems), sum(tuned.data.reasons().values())) == (1, 3, 3)
+    source = PairSource(file, leave_out=True)
+    lessons = prepare(project, "lora", TuneOptions(source=source)).lessons
+    require_learnable(lessons, source)
+    assert (lessons.data.cases, len(lessons.data.problems), sum(lessons.data.reasons().values())) == (1, 3, 3)
 
 
 def test_passages_need_to_know_which_one_holds_the_answer(project):
@@ -134,7 +137,8 @@ def test_a_stopped_run_is_not_gone_on_with_on_other_data(project):
     with pytest.raises(SettingsError, match="learnt other data") as caught:
         project.tune("dora", minutes=0.01, data=source)
     assert "--again" in caught.value.hint
-    assert project.tune("dora", minutes=0.01, data=source, again=True).data.cases == 1
+    with pytest.raises(KeyboardInterrupt):
+        project.tune("dora", data=source, again=True, on_step=stop)
 
 
 def test_an_adapter_of_another_base_is_not_gone_on_from(project):
