@@ -129,7 +129,7 @@ def test_an_embedder_learns_them_and_the_library_notices(folder: Path) -> None:
 
 def test_what_does_not_go_together_is_refused(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for arguments, said in (
-        (["lora", "--target", "reranker"], "exclude each other"),
+        (["lora", "--target", "reranker"], "goes without RECIPE"),
         (["lora", "--take"], "belong to"),
     ):
         assert run(["tune", *arguments, "-p", str(folder)]) == 2
