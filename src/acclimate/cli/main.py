@@ -26,6 +26,7 @@ COMMANDS = {
     "questions": "Make, import, review and split the questions to compare on.",
     "optimise": "Choose instruction and examples by their score on your dev questions.",
     "tune": "Train an adapter on your questions.",
+    "export": "Write a tuned adapter in the formats that other programs run.",
     "compare": "Run recipes over your questions and say which one works.",
     "serve": "Serve an OpenAI-compatible API and a web page.",
     "keys": "Make, list and remove the API keys of the server.",

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -42,6 +42,7 @@ _TOP = {"model.embed_tokens": "token_embd", "model.norm": "output_norm", "lm_hea
 _MERGED = ("LORA", "IA3", "BITFIT", "LN_TUNING")
 OWN_TEMPLATE = "prompt.txt"
 """In an adapter's folder: the template that it was trained on, where that is not its recipe's."""
+_PREFIX = "base_model.model."
 _ANOTHER = "Use an adapter that was trained for this base model."
 
 
@@ -53,6 +54,16 @@ class Changes:
     weights: dict[str, Callable[[Weights], Weights]] = field(default_factory=dict)
     also: dict[str, Callable[[Weights], Weights]] = field(default_factory=dict)
     biases: dict[str, Weights] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Factors:
+    """A LoRA's part for one layer [out, in]: A [r, in], B [out, r], the scale s, and DoRA's magnitude [out] or None."""
+
+    a: Weights
+    b: Weights
+    scale: float
+    magnitude: Weights | None
 
 
 def is_tuned(folder: Path) -> bool:
@@ -95,18 +106,12 @@ def read_changes(folder: Path, order: Order) -> Changes:
     """What an adapter does to its base. Raises ModelError where it is of a kind that cannot be merged, or damaged."""
     if (folder / "model.safetensors").is_file():
         return _replacements(read_tensors(folder / "model.safetensors"), order)
-    config = read_config(folder)
-    kind = config.get("peft_type")
-    unsupported = [key for key in ("alpha_pattern", "rank_pattern", "modules_to_save") if config.get(key)]
-    if kind not in _MERGED or unsupported or config.get("bias", "none") != "none":
-        raise ModelError(
-            f"{folder.name} is a {kind} adapter {unsupported or ''}; {', '.join(_MERGED)} can be merged.",
-            hint='Use [model] engine = "transformers".',
-        )
+    config = _require_kind(folder, _MERGED)
+    kind = config["peft_type"]
     tensors = read_tensors(folder / "adapter_model.safetensors")
-    bare = {name.removeprefix("base_model.model."): values for name, values in tensors.items()}
+    bare = {name.removeprefix(_PREFIX): values for name, values in tensors.items()}
     if kind == "LORA":
-        return Changes(weights=_lora(config, bare, order))
+        return Changes(weights=_lora(_factors(config, bare), order))
     if kind == "LN_TUNING":
         norms = _stripped(bare, ".ln_tuning_layers.weight")
         return _replacements({f"{layer}.weight": values for layer, values in norms.items()}, order)
@@ -122,22 +127,67 @@ def read_changes(folder: Path, order: Order) -> Changes:
     )
 
 
-def _lora(config: dict[str, Any], tensors: dict[str, Weights], order: Order) -> dict[str, Callable[[Weights], Weights]]:
+def _require_kind(folder: Path, kinds: Sequence[str]) -> dict[str, Any]:
+    """The configuration of a folder of one of these kinds, without parts that are not understood."""
+    config = read_config(folder)
+    unsupported = [key for key in ("alpha_pattern", "rank_pattern", "modules_to_save") if config.get(key)]
+    if config.get("peft_type") not in kinds or unsupported or config.get("bias", "none") != "none":
+        raise ModelError(
+            f"{folder.name} is a {config.get('peft_type')} adapter {unsupported or ''}, not {' or '.join(kinds)}.",
+            hint='Use [model] engine = "transformers".',
+        )
+    return config
+
+
+def read_lora(folder: Path) -> dict[str, Factors]:
+    """The factors of a LoRA folder, by the layer's GGUF name. Raises ModelError where it is damaged or another kind."""
+    config = _require_kind(folder, ("LORA",))
+    return _factors(config, read_tensors(folder / "adapter_model.safetensors"))
+
+
+def require_layers(folder: Path, blocks: int) -> None:
+    """Raises ModelError where a LoRA folder lacks layers that its configuration names, in a model of so many `blocks`.
+
+    PEFT only warns of those, and leaves them as they were. Other kinds pass.
+    """
+    if (folder / "model.safetensors").is_file() or read_config(folder).get("peft_type") != "LORA":
+        return
+    config, found = read_config(folder), set(read_lora(folder))
+    targets, chosen = config.get("target_modules"), config.get("layers_to_transform")
+    if not isinstance(targets, list) or chosen is not None:  # what a regular expression should match is not known here
+        return
+    named = [name for path, name in _PROJECTIONS.items() if path.rpartition(".")[2] in targets]
+    absent = [f"blk.{block}.{name}" for block in range(blocks) for name in named if f"blk.{block}.{name}" not in found]
+    if absent:
+        raise ModelError(
+            f"{folder.name} lacks {len(absent)} of the {blocks * len(named)} layers that its configuration names, "
+            f"the first is {absent[0]}.",
+            hint="Its file is cut, or it is for a smaller model. " + _ANOTHER,
+        )
+
+
+def _lora(factors: dict[str, Factors], order: Order) -> dict[str, Callable[[Weights], Weights]]:
+    changes = {}
+    for name, one in factors.items():
+        magnitude = None if one.magnitude is None else order(name, one.magnitude)
+        changes[f"{name}.weight"] = _plus(order(name, one.scale * (one.b @ one.a)), magnitude)
+    return changes
+
+
+def _factors(config: dict[str, Any], tensors: dict[str, Weights]) -> dict[str, Factors]:
     scale = config["lora_alpha"] / (math.sqrt(config["r"]) if config.get("use_rslora") else config["r"])
     parts: dict[str, dict[str, Weights]] = {}
     for key, values in tensors.items():
-        layer, _, rest = key.partition(".lora_")
+        layer, _, rest = key.removeprefix(_PREFIX).partition(".lora_")
         parts.setdefault(layer, {})[rest.removesuffix(".weight")] = values
     wanted = {"A", "B"} | ({"magnitude_vector"} if config.get("use_dora") else set())
-    changes = {}
     for layer, part in parts.items():
         if set(part) != wanted:
             raise ModelError(f"the adapter's tensors for '{layer}' are {sorted(part)}, not {sorted(wanted)}.")
-        name = _name(layer)
-        update = order(name, scale * (part["B"] @ part["A"]))
-        magnitude = order(name, part["magnitude_vector"]) if config.get("use_dora") else None
-        changes[f"{name}.weight"] = _plus(update, magnitude)
-    return changes
+    return {
+        _name(layer): Factors(part["A"], part["B"], scale, part.get("magnitude_vector"))
+        for layer, part in parts.items()
+    }
 
 
 def _plus(update: Weights, magnitude: Weights | None) -> Callable[[Weights], Weights]:

@@ -10,17 +10,20 @@ Source: Hu et al., arXiv 2106.09685, section 4.1 ("no additional inference laten
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import gguf
 import numpy as np
 
 from acclimate.errors import ModelError
-from acclimate.models.adapters import Changes, Weights, layers_of, read_changes, served_by
+from acclimate.models.adapters import Changes, Weights, layers_of, read_changes, require_layers, served_by
 
 # Read by OpenVINO GenAI 2026.4 without loss; everything else is requantised. Not Q4_1 and Q4_K: it rounds the offset of
 # each block of 32 weights to whole steps (docs/decisions.md has what that does to answers).
 _READABLE = {"F16", "BF16", "Q4_0", "Q8_0"}
+Precision = Literal["Q8_0", "F16"]
 _ANOTHER = "Use an adapter that was trained for this base model."
 
 
@@ -34,15 +37,21 @@ def _readable(tensor: gguf.ReaderTensor) -> bool:
     return tensor.tensor_type.name in _READABLE or (tensor.tensor_type.name == "F32" and len(tensor.shape) == 1)
 
 
-def rewrite(file: Path, target: Path, adapter: Path | None = None) -> None:
-    """Copy `file` to `target` with a tuned folder merged in (what of it can be) and unreadable tensors kept as Q8_0.
+def rewrite(
+    file: Path, target: Path, adapter: Path | None = None, precision: Precision = "Q8_0", *, for_genai: bool = True
+) -> None:
+    """Copy `file` to `target` with a tuned folder merged in (what of it can be), changed and unreadable tensors in
+    `precision`.
 
-    It is for OpenVINO GenAI, which puts the rows of Llama's query and key weights in the network's order, but takes
-    their biases as they stand.
-    Raises ModelError where a tensor of the adapter has no place in the model, or is of another shape.
+    OpenVINO GenAI puts the rows of Llama's query and key weights in the network's order, but takes their biases as they
+    stand; other programs have both in the file's. Raises ModelError where a tensor of the adapter has no place in the
+    model, or is of another shape.
     """
     reader = gguf.GGUFReader(file)
-    steps = mergeable(adapter, Heads.of(reader)) if adapter else []
+    heads = Heads.of(reader)
+    steps = mergeable(adapter, heads) if adapter else []
+    if not for_genai:
+        steps = [_in_file_order(step, heads) for step in steps]
     writer = gguf.GGUFWriter(target, arch="")
     _copy_fields(reader, writer)
     left = {name for step in steps for name in (*step.weights, *step.biases)}
@@ -56,14 +65,24 @@ def rewrite(file: Path, target: Path, adapter: Path | None = None) -> None:
         for step in changed:
             change = (step.weights | step.also).get(tensor.name)
             weights = change(weights) if change else weights + step.biases[tensor.name]
-        _add(writer, tensor.name, weights)
+        _add(writer, tensor.name, weights, precision)
     names = {tensor.name for tensor in reader.tensors}
     for step in steps:  # biases of layers that had none
         for name in [name for name in step.biases if name in left and name.replace(".bias", ".weight") in names]:
-            _add(writer, name, step.biases[name])
+            _add(writer, name, step.biases[name], precision)
             left.discard(name)
     if left:
         raise ModelError(f"the adapter's update for '{min(left)}' has no place in {file.name}.", hint=_ANOTHER)
+    finish(writer)
+
+
+def _in_file_order(step: Changes, heads: Heads) -> Changes:
+    biases = {name: heads.order(name.removesuffix(".bias"), values) for name, values in step.biases.items()}
+    return replace(step, biases=biases)
+
+
+def finish(writer: gguf.GGUFWriter) -> None:
+    """Put all that a writer holds on the disk."""
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
@@ -72,20 +91,23 @@ def rewrite(file: Path, target: Path, adapter: Path | None = None) -> None:
 
 def mergeable(adapter: Path, heads: Heads) -> list[Changes]:
     """The changes of a folder and of the one that it stands on, that one first; without parts of the graph."""
-    return [read_changes(folder, heads.order) for folder in layers_of(adapter) if served_by(folder) != "graph"]
+    folders = [folder for folder in layers_of(adapter) if served_by(folder) != "graph"]
+    for folder in folders:
+        require_layers(folder, heads.blocks)
+    return [read_changes(folder, heads.order) for folder in folders]
 
 
-def _add(writer: gguf.GGUFWriter, name: str, weights: Weights) -> None:
+def _add(writer: gguf.GGUFWriter, name: str, weights: Weights, precision: Precision) -> None:
     kinds = gguf.GGMLQuantizationType
-    kind = kinds.F32 if weights.ndim == 1 else kinds.Q8_0 if weights.shape[-1] % 32 == 0 else kinds.F16
+    kind = kinds.F32 if weights.ndim == 1 else kinds[precision] if weights.shape[-1] % 32 == 0 else kinds.F16
     writer.add_tensor(name, gguf.quants.quantize(weights.astype(np.float32), kind), raw_dtype=kind)
 
 
 class Heads:
-    """Attention heads, for the order in which llama.cpp keeps the rows of query and key."""
+    """Attention heads, for the order in which llama.cpp keeps the rows of query and key, and the number of blocks."""
 
-    def __init__(self, query: int, key: int, *, permuted: bool) -> None:
-        self.query, self.key, self.permuted = query, key, permuted
+    def __init__(self, query: int, key: int, *, permuted: bool, blocks: int = 0) -> None:
+        self.query, self.key, self.permuted, self.blocks = query, key, permuted, blocks
 
     @classmethod
     def of(cls, reader: gguf.GGUFReader) -> Heads:
@@ -100,7 +122,8 @@ class Heads:
         field = reader.get_field("general.architecture")
         architecture = str(field.contents()) if field else ""
         query = number("attention.head_count")
-        return cls(query, number("attention.head_count_kv"), permuted=architecture == "llama")
+        key, blocks = number("attention.head_count_kv"), number("block_count")
+        return cls(query, key, permuted=architecture == "llama", blocks=blocks)
 
     def order(self, name: str, weights: Weights) -> Weights:
         """Rows [out, …] as in the file: for Llama, each head's two halves of the rotary pairs interleaved."""

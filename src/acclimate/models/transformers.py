@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -112,7 +112,7 @@ class TransformersEngine:
             )
         decoder, text, sent, written = DecodeStream(skip_special_tokens=True), "", 0, 0
         with self._lock, self._torch.inference_mode():
-            for token in self._tokens(ids, options):
+            for token in self.tokens(ids, options):
                 written += 1
                 if token in self._stop_ids:
                     return self._completion(text, sent, len(ids), written, on_text)
@@ -138,8 +138,21 @@ class TransformersEngine:
             on_text(text[sent:])
         return Completion(text, read, written, "stop")
 
-    def _tokens(self, ids: list[int], options: Generation) -> Any:
-        """New tokens one after another, at most `max_tokens`."""
+    def logits(self, prompt: Sequence[int], answer: Sequence[int]) -> Any:
+        """[n, v] as float32: of every token, at each place of an answer of n tokens to a prompt, all as token ids."""
+        ids = self._torch.tensor([[*prompt, *answer[:-1]]], device=self._device)
+        with self._torch.inference_mode():
+            output = self._model(**self._first_inputs(ids), logits_to_keep=len(answer))
+        return output.logits[0].float().cpu().numpy()
+
+    def save_network(self, folder: Path) -> None:
+        """The network with what is merged into it, in bfloat16, as Transformers keeps models."""
+        self._model.generation_config.eos_token_id = sorted(self._stop_ids)
+        self._model.hf_quantizer = None  # it was dequantised, and Transformers refuses to save it all the same
+        self._model.to(self._torch.bfloat16).save_pretrained(folder)
+
+    def tokens(self, ids: list[int], options: Generation) -> Iterator[int]:
+        """New tokens behind a prompt's one after another, at most `max_tokens`."""
         torch = self._torch
         generator = torch.Generator(self._device)
         if options.seed is not None:
@@ -149,7 +162,8 @@ class TransformersEngine:
         inputs = self._first_inputs(torch.tensor([ids], device=self._device))
         held = self._constraint(options) if options.schema else None
         for _ in range(options.max_tokens):
-            output = self._model(**inputs, use_cache=True, logits_to_keep=1)
+            with torch.inference_mode():
+                output = self._model(**inputs, use_cache=True, logits_to_keep=1)
             logits = output.logits[0, -1].float()
             if held is not None:
                 logits = held.mask(logits)
