@@ -166,6 +166,21 @@ def _article(name: str, kind: str) -> str:
     return f"the {name}" if kind == "place" and name.endswith(("plant", "office", "store")) else name
 
 
+def _laid_out(rng: Rng, head: str, labels: list[str], names: list[str], values: list[list[str]]) -> str:
+    """Things down, things across, or a list."""
+    rows = [[name, *line] for name, line in zip(names, values, strict=True)]
+    style = rng.random()
+    if style < 0.55:
+        return _markdown([head, *labels], rows)
+    if style < 0.85 and len(names) <= 5:
+        columns = [[label, *(line[at] for line in values)] for at, label in enumerate(labels)]
+        return _markdown([rng.choice(("Property", "", head)), *names], columns)
+    return "\n".join(
+        f"- {row[0]}: " + ", ".join(f"{label.lower()} {cell}" for label, cell in zip(labels, row[1:], strict=True))
+        for row in rows
+    )
+
+
 def make_table(rng: Rng) -> Made:
     """A table (things down or across) or a list of the same facts, among a sentence or two."""
     kind = rng.choice(("thing", "thing", "place", "rule"))
@@ -182,18 +197,7 @@ def make_table(rng: Rng) -> Made:
     }
     head = rng.choice(corner[kind])
     labels = [name for name, _, _ in chosen]
-    rows = [[name, *line] for name, line in zip(names, values, strict=True)]
-    style = rng.random()
-    if style < 0.55:
-        text = _markdown([head, *labels], rows)
-    elif style < 0.85 and count <= 5:
-        columns = [[label, *(line[at] for line in values)] for at, label in enumerate(labels)]
-        text = _markdown([rng.choice(("Property", "", head)), *names], columns)
-    else:
-        text = "\n".join(
-            f"- {row[0]}: " + ", ".join(f"{label.lower()} {cell}" for label, cell in zip(labels, row[1:], strict=True))
-            for row in rows
-        )
+    text = _laid_out(rng, head, labels, names, values)
     pairs = []
     for at, (_, ways, _) in enumerate(chosen):
         for name, line in zip(names, values, strict=True):
@@ -229,79 +233,68 @@ def make_table(rng: Rng) -> Made:
     return Made(title, before + text + after, tuple(_some(rng, pairs)), tuple(unanswerable))
 
 
-def make_contrasts(rng: Rng) -> Made:
-    """Sentences that hold two values for two cases each: the right one must be chosen."""
-    shop = rng.choice(MADE) + rng.choice(ENDS)
-    drawn: list[tuple[str, list[tuple[str, str]]]] = []
+Contrast = tuple[str, list[tuple[str, str]]]
+"""A sentence with two values, and questions for either."""
+
+
+def _prices(rng: Rng) -> Contrast:
     a, b = _money(rng), _money(rng)
     group = rng.choice(("students", "members", "children", "pensioners", "groups"))
     thing = rng.choice(("Tickets", "Tours", "Courses", "Day passes", "Workshops"))
-    drawn.append(
-        (
-            f"{thing} cost {a}, and {b} for {group}.",
-            [
-                (f"What do {group} pay?", b),
-                (f"What do {thing.lower()} cost normally?", a),
-                (f"How much are {thing.lower()} for {group}?", b),
-            ],
-        )
-    )
+    asked = [(f"What do {group} pay?", b), (f"What do {thing.lower()} cost normally?", a)]
+    return f"{thing} cost {a}, and {b} for {group}.", [*asked, (f"How much are {thing.lower()} for {group}?", b)]
+
+
+def _hours(rng: Rng, shop: str) -> Contrast:
     first, second = rng.randint(6, 11), rng.randint(15, 21)
     day = rng.choice(DAYS)
     hours, late = f"from {first} to {second}", f"from {first + 2} to {second - 3}"
-    drawn.append(
-        (
-            f"{shop} is open {hours}, on {day} {late}.",
-            [(f"When is {shop} open on {day}?", late), (f"What are the usual opening hours of {shop}?", hours)],
-        )
-    )
+    asked = [(f"When is {shop} open on {day}?", late), (f"What are the usual opening hours of {shop}?", hours)]
+    return f"{shop} is open {hours}, on {day} {late}.", asked
+
+
+def _terms(rng: Rng) -> Contrast:
     x, y = f"{rng.randint(10, 30)} days", f"{rng.randint(31, 90)} days"
-    drawn.append(
-        (
-            f"Private customers pay within {x}; companies have {y}.",
-            [("How long do companies have to pay?", y), ("Within what time do private customers pay?", x)],
-        )
-    )
+    asked = [("How long do companies have to pay?", y), ("Within what time do private customers pay?", x)]
+    return f"Private customers pay within {x}; companies have {y}.", asked
+
+
+def _leaders(rng: Rng) -> Contrast:
     p, q = rng.sample(PEOPLE, 2)
-    drawn.append(
-        (
-            f"{p} leads the project, and {q} stands in.",
-            [("Who leads the project?", p), ("Who is the deputy of the project lead?", q)],
-        )
-    )
+    asked = [("Who leads the project?", p), ("Who is the deputy of the project lead?", q)]
+    return f"{p} leads the project, and {q} stands in.", asked
+
+
+def _changes(rng: Rng) -> Contrast:
     m, n = rng.sample(MONTHS, 2)
-    drawn.append(
-        (
-            f"The filter was changed in {m}; the pump followed in {n}.",
-            [("When was the pump changed?", n), ("In which month was the filter changed?", m)],
-        )
-    )
+    asked = [("When was the pump changed?", n), ("In which month was the filter changed?", m)]
+    return f"The filter was changed in {m}; the pump followed in {n}.", asked
+
+
+def _rises(rng: Rng) -> Contrast:
     old, new = _money(rng), _money(rng)
     part = rng.choice(("the licence", "the seal kit", "the yearly service", "the rack", "the adapter"))
-    drawn.append(
-        (
-            f"The price of {part} rises from {old} to {new}.",
-            [
-                (f"What does {part} cost now?", new),
-                (f"What did {part} cost before?", old),
-                (f"What is the new price of {part}?", new),
-            ],
-        )
-    )
+    asked = [(f"What does {part} cost now?", new), (f"What did {part} cost before?", old)]
+    return f"The price of {part} rises from {old} to {new}.", [*asked, (f"What is the new price of {part}?", new)]
+
+
+def _stores(rng: Rng) -> Contrast:
     up, down = rng.sample(PLACES, 2)
-    drawn.append(
-        (
-            f"Parts are stored in {up}, finished goods in {down}.",
-            [("Where are finished goods stored?", down), ("In which town are the parts?", up)],
-        )
-    )
+    asked = [("Where are finished goods stored?", down), ("In which town are the parts?", up)]
+    return f"Parts are stored in {up}, finished goods in {down}.", asked
+
+
+def _deliveries(rng: Rng) -> Contrast:
     w1, w2 = f"{rng.randint(1, 5)} weeks", f"{rng.randint(6, 14)} weeks"
-    drawn.append(
-        (
-            f"Standard models are delivered in {w1}, special colours in {w2}.",
-            [("How long does a special colour take?", w2), ("What is the delivery time of a standard model?", w1)],
-        )
-    )
+    asked = [("How long does a special colour take?", w2), ("What is the delivery time of a standard model?", w1)]
+    return f"Standard models are delivered in {w1}, special colours in {w2}.", asked
+
+
+def make_contrasts(rng: Rng) -> Made:
+    """Sentences that hold two values for two cases each: the right one must be chosen."""
+    shop = rng.choice(MADE) + rng.choice(ENDS)
+    others = (_terms, _leaders, _changes, _rises, _stores, _deliveries)
+    drawn = [_prices(rng), _hours(rng, shop), *(draw(rng) for draw in others)]
     kept = rng.sample(drawn, rng.randint(2, 6))
     dropped = [item for item in drawn if item not in kept]
     text = rng.choice((" ", "\n\n", " ")).join(sentence for sentence, _ in kept)

@@ -1,37 +1,35 @@
-"""The composition root: the only file that turns names in `acclimate.toml` into objects."""
+"""The composition root: here, and in the files beside it that it calls, names in `acclimate.toml` become objects."""
 
 from __future__ import annotations
 
 import os
 import threading
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cached_property
-from importlib import resources
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from acclimate.answer import Answerer
+from acclimate.answering import open_answerer
 from acclimate.embeddings.base import Embedder, PictureEmbedder
-from acclimate.errors import ProjectError, SettingsError
+from acclimate.engines import adapter_of, load_engine
+from acclimate.errors import ProjectError
 from acclimate.indexes.base import GraphIndex
 from acclimate.indexes.filters import Filter, parse_rules
 from acclimate.indexes.library import Library
 from acclimate.indexes.stores import Server, open_indexes
 from acclimate.ingest import IngestReport, Progress
-from acclimate.models.adapters import OWN_TEMPLATE, is_tuned, require_base, served_by
 from acclimate.models.base import Engine, OnText
 from acclimate.models.catalogue import Kind
-from acclimate.models.store import LocalModel, OnBytes, cache_folder, locate
-from acclimate.prompting.conversation import Complete, Turn, complete, condense
+from acclimate.models.store import LocalModel, OnBytes, locate
+from acclimate.prompting.conversation import Turn
 from acclimate.prompting.recipes import Recipe, find_recipe
-from acclimate.prompting.techniques import reserve
-from acclimate.prompting.templates import Template, load_template, parse_template
+from acclimate.prompting.templates import load_template
 from acclimate.questions.file import read_questions
 from acclimate.retrieval.base import Retriever
 from acclimate.retrieval.diversity import DiverseRetriever
-from acclimate.retrieval.documents import DocumentRetriever, settle
 from acclimate.retrieval.graph import GraphRetriever, Matcher
 from acclimate.retrieval.neighbours import NeighbourRetriever
 from acclimate.retrieval.pictures import PictureRetriever
@@ -52,10 +50,7 @@ if TYPE_CHECKING:  # comparing and tuning are not needed to ask
     from acclimate.tuning.pairs import PairSource
     from acclimate.tuning.trainer import OnStep
 
-_INSTRUCTION_TOKENS = 256  # room for a template's own words and the question, where whole documents fill the window
-_REACH = {"drop-lowest": 1, "compress": 8, "map-reduce": 8, "refuse": 1_000_000}  # windows of documents to gather
 _ALL = Filter()
-_SHIPPED_ADAPTERS = {"smollm2-135m-instruct": "smollm2-135m-reader"}
 
 
 class Project:
@@ -175,41 +170,12 @@ class Project:
                 self._engines[adapter] = self._load_engine(adapter)
             return self._engines[adapter]
 
+    def engine_soon(self, recipe: str) -> Future[Engine]:
+        """`engine`, loaded while the caller does something else."""
+        return self._loader.submit(self.engine, recipe)
+
     def _load_engine(self, adapter: Path | None) -> Engine:
-        chosen = self.settings.model
-        if chosen.engine == "openai":
-            if adapter is not None:
-                raise SettingsError(
-                    f"the adapter '{adapter.name}' cannot be worn by a model behind a server.",
-                    hint="Load it into the server and name it as the model, or use another [model] engine.",
-                )
-            from acclimate.models.http import HTTPEngine
-
-            return HTTPEngine(
-                chosen.name,
-                base_url=chosen.base_url,
-                api_key_env=chosen.api_key_env,
-                context_tokens=chosen.context_tokens,
-                timeout_s=chosen.timeout_s,
-            )
-        model = self.local_model(chosen.name, "language")
-        if adapter is not None:
-            require_base(adapter, model.name)
-        # Virtual tokens can be put before a prompt by that engine only.
-        if chosen.engine == "transformers" or (adapter is not None and served_by(adapter) == "transformers"):
-            from acclimate.models.transformers import TransformersEngine
-
-            return TransformersEngine(model.weights, adapter=adapter, context_tokens=chosen.context_tokens)
-        from acclimate.models.openvino import OpenVINOEngine
-
-        return OpenVINOEngine(
-            model.weights,
-            cache_folder() / "openvino",
-            adapter=adapter,
-            sha256=model.sha256,
-            context_tokens=chosen.context_tokens,
-            name=model.name,
-        )
+        return load_engine(self, adapter)
 
     def adapter(self, recipe: Recipe) -> Path | None:
         """The PEFT folder that a recipe wears.
@@ -217,24 +183,7 @@ class Project:
         That is the tuned adapter that it names, else what `[model] adapter` names. "auto" is the reader that ships for
         the model, if any, and only for recipes that show passages: it is made for those. A server has its own.
         """
-        chosen = self.settings.model
-        if recipe.adapter:
-            folder = self.folder / ".acclimate" / "adapters" / recipe.adapter_name
-            if not is_tuned(folder):
-                raise SettingsError(
-                    f"the recipe '{recipe.name}' needs the adapter '{recipe.adapter_name}', which is not trained yet.",
-                    hint=f"acclimate tune {recipe.adapter_name}",
-                )
-            return folder
-        if chosen.adapter == "none" or (chosen.adapter == "auto" and not recipe.reads):
-            return None
-        if chosen.adapter != "auto":
-            folder = self.folder / chosen.adapter
-            if not is_tuned(folder):
-                raise SettingsError(f"'model.adapter' = '{chosen.adapter}': {folder} is no PEFT adapter folder.")
-            return folder
-        shipped = _SHIPPED_ADAPTERS.get(chosen.name) if chosen.engine != "openai" else None
-        return Path(str(resources.files("acclimate") / "adapters" / shipped)) if shipped else None
+        return adapter_of(self, recipe)
 
     def ingest(
         self, *, check_all: bool = False, allow_empty: bool = False, progress: Progress | None = None
@@ -378,73 +327,7 @@ class Project:
 
     def answerer(self, recipe: str | None = None, where: Filter = _ALL, schema: SchemaLike | None = None) -> Answerer:
         """What answers by a recipe (None: as `[answer]` says) from the documents that `where` leaves, loaded."""
-        model, chosen = self.settings.model, find_recipe(recipe or self.settings.answer.recipe)
-        shape, decision = None, ""
-        if schema is not None:
-            from acclimate.prompting.structured import read_shape  # its packages are not needed to ask for text
-
-            chosen.check_json()
-            shape = read_shape(schema)
-        # The model loads while the library and the embedder do: together they take as long as the model alone.
-        loading = self._loader.submit(self.engine, chosen.name)
-        retriever: Retriever = self.retriever(where) if chosen.reads else _NoRetriever()
-        engine = loading.result()
-        generation = Generation(max_tokens=model.max_tokens, temperature=model.temperature, seed=model.seed)
-        if chosen.context in ("documents", "either"):
-            whole = self._whole_documents(engine, engine.context_tokens - reserve(chosen, generation), where)
-            if chosen.context == "either":
-                chosen, decision = settle(chosen, whole, self.adapter(chosen) is not None)
-            retriever = whole if chosen.context == "documents" else retriever
-        demonstrate = None
-        if chosen.few_shot:
-            from acclimate.demonstrating import demonstrate as choose  # not needed to ask without examples
-
-            demonstrate = choose(self, chosen, where)
-        return Answerer(
-            recipe=chosen,
-            template=self._template(chosen),
-            engine=engine,
-            retriever=retriever,
-            generation=generation,
-            k=self.settings.retrieval.k,
-            overflow=self.settings.answer.overflow,
-            demonstrate=demonstrate,
-            shape=shape,
-            complete=self._complete(),
-            tell={"rule": None, "model": True, "none": False}[self.settings.answer.memory],
-            decision=decision,
-            mark=self.extractor.mark if chosen.extracts else None,
-        )
-
-    def _template(self, chosen: Recipe) -> Template:
-        """A recipe's template; an adapter that was trained on other prompts is asked by its own."""
-        if chosen.adapter and chosen.name == chosen.adapter_name:
-            own = self.folder / ".acclimate" / "adapters" / chosen.adapter_name / OWN_TEMPLATE
-            if own.is_file():
-                return parse_template(chosen.adapter_name, own.read_text(encoding="utf-8"))
-        return load_template(chosen.template, self.folder / "templates")
-
-    def _complete(self) -> Complete:
-        """What makes a question of a conversation stand on its own."""
-        match self.settings.answer.memory:
-            case "rule":
-                return complete
-            case "model":
-                return condense(load_template("condense", self.folder / "templates"), self.write)
-            case "none":
-                return lambda question, turns: question.strip()
-
-    def _whole_documents(self, engine: Engine, limit: int, where: Filter) -> DocumentRetriever:
-        record = self.library.record
-        turn = engine.count([Message("user", "")])  # what a turn costs without its text
-        return DocumentRetriever(
-            self.retriever(where),
-            self.paths(where),
-            record.document,
-            count=lambda text: engine.count([Message("user", text)]) - turn,
-            limit=limit - _INSTRUCTION_TOKENS,
-            reach=_REACH[self.settings.answer.overflow],
-        )
+        return open_answerer(self, recipe or self.settings.answer.recipe, where, schema)
 
     def keep_only(self, adapter: Path | None) -> None:
         """Free every loaded language model but the one with this adapter."""
@@ -474,10 +357,3 @@ class Project:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-
-class _NoRetriever:
-    """For recipes without passages."""
-
-    def retrieve(self, query: str, k: int) -> list[Hit]:
-        return []

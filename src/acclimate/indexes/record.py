@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-import sqlite3
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
@@ -16,8 +15,9 @@ import numpy as np
 
 from acclimate.errors import LibraryError
 from acclimate.indexes.base import Change, Vectors
+from acclimate.indexes.database import Database
 from acclimate.indexes.pictures import PictureTable
-from acclimate.indexes.schema import SCHEMA, UPGRADES, VERSION, dump_elements, load_elements, statements
+from acclimate.indexes.schema import dump_elements, load_elements
 from acclimate.types import Chunk, Document, Span
 
 Key = TypeVar("Key", int, str)
@@ -43,101 +43,73 @@ class Record:
 
     def __init__(self, file: Path) -> None:
         self.file = file
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with self._translated():
-            self._db = sqlite3.connect(file, timeout=30, isolation_level=None, check_same_thread=False)
-            self._db.execute("PRAGMA journal_mode = WAL")
-            self._db.execute("PRAGMA synchronous = FULL")
-            self._db.execute("PRAGMA foreign_keys = ON")
-            with self.transaction():
-                version = self._db.execute("PRAGMA user_version").fetchone()[0]
-                for statement in statements(SCHEMA) if version == 0 else []:
-                    self._db.execute(statement)
-                for older in range(version, VERSION) if version else []:
-                    for statement in statements(UPGRADES[older]):
-                        self._db.execute(statement)
-                if version < VERSION:
-                    self._db.execute(f"PRAGMA user_version = {VERSION}")
-            if version <= VERSION:
-                self.pictures = PictureTable(self._db)
-        if version > VERSION:
-            raise LibraryError(
-                f"{file} has the format {version}; this Acclimate knows {VERSION}.",
-                hint="pip install --upgrade acclimate",
-            )
+        self._database = Database(file)
+        self._db = self._database.connection
+        self.pictures = PictureTable(self._db)
 
     def close(self) -> None:
         """Close the file."""
-        self._db.close()
+        self._database.close()
 
-    @contextmanager
-    def transaction(self) -> Iterator[None]:
+    def transaction(self) -> AbstractContextManager[None]:
         """All or nothing: what is written inside becomes visible and durable at the end, or not at all."""
-        with self._translated():
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
-                yield
-            except BaseException:
-                if self._db.in_transaction:  # a full disk has rolled back already
-                    self._db.execute("ROLLBACK")
-                raise
-            self._db.execute("COMMIT")
+        return self._database.transaction()
 
     @property
     def id(self) -> str:
         """Names this record among all others; indexes of another record are never taken for this one's."""
-        return self._meta("id") or ""
+        return self._database.meta("id") or ""
 
     @property
     def generation(self) -> int:
         """Counts the transactions that changed chunks or the embedder."""
-        return int(self._meta("generation") or 0)
+        return int(self._database.meta("generation") or 0)
 
     @property
     def embedder(self) -> str | None:
         """Fingerprint of the embedder whose vectors are searched; None before the first ingest."""
-        return self._meta("embedder")
+        return self._database.meta("embedder")
 
     def set_embedder(self, fingerprint: str) -> None:
         """Search by this embedder's vectors from now on, and drop all others."""
-        self._set_meta("embedder", fingerprint)
+        self._database.set_meta("embedder", fingerprint)
         self._db.execute("DELETE FROM vectors WHERE embedder <> ?", (fingerprint,))
         self.bump()
-        self._set_meta("embedder_since", str(self.generation))
+        self._database.set_meta("embedder_since", str(self.generation))
 
     def embedder_since(self) -> int:
         """The generation in which the present embedder came; indexes older than that hold another's vectors."""
-        return int(self._meta("embedder_since") or 0)
+        return int(self._database.meta("embedder_since") or 0)
 
     @property
     def language(self) -> str:
         """Whose words the text index holds."""
-        return self._meta("language") or "english"
+        return self._database.meta("language") or "english"
 
     def set_language(self, language: str) -> None:
         """Search by words of this language from now on."""
         with self.transaction():
-            self._set_meta("language", language)
+            self._database.set_meta("language", language)
             self.bump()
-            self._set_meta("language_since", str(self.generation))
+            self._database.set_meta("language_since", str(self.generation))
 
     def language_since(self) -> int:
         """The generation in which the present language came; text indexes older than that hold another's words."""
-        return int(self._meta("language_since") or 0)
+        return int(self._database.meta("language_since") or 0)
 
     def bump(self) -> None:
         """End a change of chunks: the next generation."""
-        self._set_meta("generation", str(self.generation + 1))
+        self._database.set_meta("generation", str(self.generation + 1))
 
     @property
     def ingest_seconds(self) -> float:
         """What all ingests so far took, in seconds."""
-        return float(self._meta("ingest_seconds") or 0)
+        return float(self._database.meta("ingest_seconds") or 0)
 
     def add_ingest_seconds(self, seconds: float) -> None:
         """Add what an ingest took."""
         with self.transaction():
-            self._set_meta("ingest_seconds", f"{self.ingest_seconds + seconds:.3f}")
+            self._database.set_meta("ingest_seconds", f"{self.ingest_seconds + seconds:.3f}")
 
     def files(self) -> dict[str, FileState]:
         """The ingested files by path."""
@@ -336,12 +308,12 @@ class Record:
     @property
     def changes_from(self) -> int:
         """Changes after this generation are known; an index that is older must be built anew."""
-        return int(self._meta("changes_from") or 0)
+        return int(self._database.meta("changes_from") or 0)
 
     def forget_changes(self) -> None:
         """Drop the log of changes, once every index holds them."""
         with self.transaction():
-            self._set_meta("changes_from", str(self.generation))
+            self._database.set_meta("changes_from", str(self.generation))
             self._db.execute("DELETE FROM changes")
 
     def whole(self) -> Change:
@@ -365,35 +337,6 @@ class Record:
         found += [f"{wrong} chunks differ from their document's text"] if wrong else []
         found += [f"{lacking} chunks have no vector"] if lacking else []
         return found + ([f"{doubled} chunks are doubled"] if doubled else [])
-
-    def _meta(self, key: str) -> str | None:
-        row = self._db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
-        return str(row[0]) if row else None
-
-    def _set_meta(self, key: str, value: str) -> None:
-        self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
-
-    @contextmanager
-    def _translated(self) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.OperationalError as error:
-            text = str(error)
-            if "locked" in text or "busy" in text:
-                raise LibraryError(
-                    f"{self.file} is in use by another ingest.", hint="Wait for it, then run again.", retryable=True
-                ) from error
-            if "full" in text or "disk I/O" in text:
-                raise LibraryError(
-                    f"{self.file} cannot grow: {text}.",
-                    hint="Free disk space and run again; nothing is lost.",
-                    retryable=True,
-                ) from error
-            raise LibraryError(f"{self.file}: {text}.", hint="acclimate doctor") from error
-        except sqlite3.DatabaseError as error:
-            raise LibraryError(
-                f"{self.file} is damaged: {error}.", hint=f"Move {self.file} away and run: acclimate ingest"
-            ) from error
 
 
 def embedding_text(chunk: Chunk) -> str:

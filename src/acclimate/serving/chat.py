@@ -1,9 +1,8 @@
-"""`/v1/models`, `/v1/chat/completions`, `/v1/embeddings` and `/v1/search`."""
+"""`/v1/models` and `/v1/chat/completions`."""
 
 from __future__ import annotations
 
 import asyncio
-import base64
 import json
 import re
 import secrets
@@ -12,24 +11,23 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Annotated, Any
 
-import numpy as np
 from fastapi import APIRouter, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from acclimate.indexes.filters import Filter, parse_filter
 from acclimate.prompting.citations import Unmarked
 from acclimate.prompting.conversation import read_turns
 from acclimate.prompting.structured import read_shape
 from acclimate.serving.errors import ApiError, told
 from acclimate.serving.keys import Caller
 from acclimate.serving.metrics import Metrics
-from acclimate.serving.schemas import ChatMessage, ChatRequest, EmbeddingRequest, SearchRequest, Sound
+from acclimate.serving.schemas import ChatMessage, ChatRequest, Sound
+from acclimate.serving.search import filter_of, hit_row
 from acclimate.serving.service import Ask, Run, Service
 from acclimate.serving.shelf import document_id
 from acclimate.serving.tracing import trace_of
-from acclimate.types import Answer, Hit, Message, Role
+from acclimate.types import Answer, Message, Role
 
 _ALIVE_S = 10.0  # a line at least that often, so that proxies keep a waiting stream open
 _LOOK_S = 0.25  # how often it is looked whether a client that waits is still there
@@ -65,31 +63,6 @@ def make_router(service: Service, metrics: Metrics) -> APIRouter:
             run.cancel()
         metrics.answered(answer)
         return JSONResponse(form.whole(answer, run.waited))
-
-    @router.post("/embeddings")
-    async def embeddings(body: Annotated[EmbeddingRequest, Sound]) -> dict[str, Any]:
-        """Vectors of texts by the project's embedder."""
-        name = service.project.settings.embedder.model
-        if body.model not in (name, "default"):
-            raise ApiError(404, f"The embedder here is '{name}'.", "model_not_found", param="model")
-        texts = _texts(body)
-        vectors, tokens = await run_in_threadpool(service.embed, texts)
-        if body.dimensions not in (None, len(vectors[0])):
-            has = f"This embedder has {len(vectors[0])} dimensions."
-            raise ApiError(400, has, "dimensions", param="dimensions")
-        rows = [
-            {"object": "embedding", "index": index, "embedding": _encoded(vector, body.encoding_format)}
-            for index, vector in enumerate(vectors)
-        ]
-        usage = {"prompt_tokens": tokens, "total_tokens": tokens}
-        return {"object": "list", "data": rows, "model": name, "usage": usage}
-
-    @router.post("/search")
-    async def search(body: Annotated[SearchRequest, Sound], request: Request) -> dict[str, Any]:
-        """The best passages for a query, without a language model."""
-        where = _filter(body.where, request.state.caller)
-        hits = await run_in_threadpool(service.search, body.query, body.k, where)
-        return {"object": "list", "data": [_hit(hit) for hit in hits]}
 
     @router.get("/me")
     def me(request: Request) -> dict[str, Any]:
@@ -195,7 +168,7 @@ def extension(answer: Answer, waited: float) -> dict[str, Any]:
         "asked": answer.asked,
         "abstained": answer.abstained,
         "citations": citations,
-        "passages": [_hit(hit) for hit in answer.prompt.passages],
+        "passages": [hit_row(hit) for hit in answer.prompt.passages],
         "reasoning": answer.reasoning,
         "timings": {
             "queue_s": round(waited, 4),
@@ -249,7 +222,7 @@ def _asked(service: Service, body: ChatRequest, caller: Caller) -> Ask:
     if schema is not None:
         recipe.check_json()
     chosen = {key: value for key, value in options.items() if value is not None}
-    return Ask(question, recipe, _filter(body.acclimate.where, caller), chosen, schema, turns)
+    return Ask(question, recipe, filter_of(body.acclimate.where, caller), chosen, schema, turns)
 
 
 def _spoken(role: str) -> Role:
@@ -301,23 +274,6 @@ def _has_pattern(part: object) -> bool:
     return isinstance(part, list) and any(_has_pattern(value) for value in part)
 
 
-def _filter(where: list[str], caller: Caller) -> Filter:
-    return parse_filter(where, None if caller.labels is None else sorted(caller.labels))
-
-
-def _texts(body: EmbeddingRequest) -> list[str]:
-    given = [body.input] if isinstance(body.input, str) else list(body.input)
-    texts = [text for text in given if isinstance(text, str)]
-    if len(texts) < len(given) or not texts:
-        hint = "Send text, not token numbers (LangChain: check_embedding_ctx_length=False)."
-        raise ApiError(400, hint, "unsupported", param="input")
-    return texts
-
-
-def _encoded(vector: list[float], form: str) -> list[float] | str:
-    return base64.b64encode(np.array(vector, "<f4").tobytes()).decode() if form == "base64" else vector
-
-
 def _model(name: str) -> dict[str, Any]:
     return {"id": name, "object": "model", "created": 0, "owned_by": "acclimate"}
 
@@ -330,19 +286,3 @@ def _usage(answer: Answer) -> dict[str, int]:
     usage = answer.usage
     total = usage.prompt_tokens + usage.completion_tokens
     return {"prompt_tokens": usage.prompt_tokens, "completion_tokens": usage.completion_tokens, "total_tokens": total}
-
-
-def _hit(hit: Hit) -> dict[str, Any]:
-    chunk = hit.chunk
-    return {
-        "rank": hit.rank,
-        "score": hit.score,
-        "document": document_id(chunk.document),
-        "path": chunk.document,
-        "title": chunk.title,
-        "headings": list(chunk.headings),
-        "start": chunk.start,
-        "end": chunk.end,
-        "page": chunk.page,
-        "text": chunk.text,
-    }

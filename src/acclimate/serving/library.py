@@ -31,7 +31,14 @@ Number = Annotated[str, Path(max_length=64)]
 def make_router(service: Service, shelf: Shelf, jobs: Jobs, sandbox: Sandbox) -> APIRouter:
     """The routes over a project's documents."""
     router = APIRouter(prefix="/v1", tags=["documents"])
+    _add_documents(router, service, shelf)
+    _add_changes(router, shelf, jobs)
+    _add_contents(router, service, shelf, sandbox)
+    _add_jobs(router, service, jobs)
+    return router
 
+
+def _add_documents(router: APIRouter, service: Service, shelf: Shelf) -> None:
     @router.get("/documents")
     def documents(
         request: Request,
@@ -45,6 +52,24 @@ def make_router(service: Service, shelf: Shelf, jobs: Jobs, sandbox: Sandbox) ->
         rows = [_row(entry) | {"labels": service.labels(entry.path)} for entry in page]
         return {"object": "list", "data": rows, "has_more": start + limit < len(entries), "total": len(entries)}
 
+    @router.get("/documents/{number}")
+    def document(number: Number, request: Request) -> dict[str, Any]:
+        """One document, with its properties."""
+        entry = shelf.find(request.state.caller, number)
+        row = _row(entry) | {"labels": service.labels(entry.path)}
+        if entry.status == "ready":
+            found = _read(service, entry)
+            row |= {
+                "title": found.title,
+                "media_type": found.media_type,
+                "characters": len(found.text),
+                "pages": len(found.page_starts) or None,
+                "metadata": dict(found.metadata),
+            }
+        return row
+
+
+def _add_changes(router: APIRouter, shelf: Shelf, jobs: Jobs) -> None:
     @router.post("/documents", status_code=202, openapi_extra=_UPLOAD)
     async def upload(request: Request, replace: bool = False) -> JSONResponse:
         """Take files (form field `file`, once or more); the answer names the job that reads them."""
@@ -67,22 +92,14 @@ def make_router(service: Service, shelf: Shelf, jobs: Jobs, sandbox: Sandbox) ->
         answer = {"object": "list", "data": [_row(entry) for entry in kept], "job": job.id if job else None}
         return JSONResponse(answer, 202)
 
-    @router.get("/documents/{number}")
-    def document(number: Number, request: Request) -> dict[str, Any]:
-        """One document, with its properties."""
-        entry = shelf.find(request.state.caller, number)
-        row = _row(entry) | {"labels": service.labels(entry.path)}
-        if entry.status == "ready":
-            found = _read(service, entry)
-            row |= {
-                "title": found.title,
-                "media_type": found.media_type,
-                "characters": len(found.text),
-                "pages": len(found.page_starts) or None,
-                "metadata": dict(found.metadata),
-            }
-        return row
+    @router.delete("/documents/{number}", status_code=202)
+    def remove(number: Number, request: Request) -> dict[str, Any]:
+        """Take a document away; its file is kept in the project's `.acclimate/removed`."""
+        entry = shelf.remove(request.state.caller, number)
+        return {"id": entry.id, "object": "document", "deleted": True, "job": jobs.start(may_empty=True).id}
 
+
+def _add_contents(router: APIRouter, service: Service, shelf: Shelf, sandbox: Sandbox) -> None:
     @router.get("/documents/{number}/text")
     def text(
         number: Number,
@@ -138,12 +155,8 @@ def make_router(service: Service, shelf: Shelf, jobs: Jobs, sandbox: Sandbox) ->
             "boxes": rows,
         }
 
-    @router.delete("/documents/{number}", status_code=202)
-    def remove(number: Number, request: Request) -> dict[str, Any]:
-        """Take a document away; its file is kept in the project's `.acclimate/removed`."""
-        entry = shelf.remove(request.state.caller, number)
-        return {"id": entry.id, "object": "document", "deleted": True, "job": jobs.start(may_empty=True).id}
 
+def _add_jobs(router: APIRouter, service: Service, jobs: Jobs) -> None:
     @router.get("/jobs")
     def all_jobs(request: Request) -> dict[str, Any]:
         """The last ingests, the newest first."""
@@ -161,8 +174,6 @@ def make_router(service: Service, shelf: Shelf, jobs: Jobs, sandbox: Sandbox) ->
         if job is None:
             raise ApiError(404, "There is no such job.", "job_not_found")
         return _job(job, service, request.state.caller)
-
-    return router
 
 
 def _read(service: Service, entry: Entry) -> Document:

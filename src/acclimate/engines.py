@@ -1,0 +1,94 @@
+"""The language model that a project's `[model]` names, and the adapter that a recipe wears on it."""
+
+from __future__ import annotations
+
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from acclimate.errors import SettingsError
+from acclimate.models.adapters import OWN_TEMPLATE, is_tuned, require_base, served_by
+from acclimate.models.base import Engine
+from acclimate.models.store import cache_folder
+from acclimate.prompting.recipes import Recipe
+from acclimate.prompting.templates import Template, load_template, parse_template
+
+if TYPE_CHECKING:
+    from acclimate.project import Project
+
+_SHIPPED_ADAPTERS = {"smollm2-135m-instruct": "smollm2-135m-reader"}
+
+
+def load_engine(project: Project, adapter: Path | None) -> Engine:
+    """The model with this adapter. Raises SettingsError where a server's model would have to wear one, and ModelError
+    for an adapter of another base."""
+    chosen = project.settings.model
+    if chosen.engine == "openai":
+        if adapter is not None:
+            raise SettingsError(
+                f"the adapter '{adapter.name}' cannot be worn by a model behind a server.",
+                hint="Load it into the server and name it as the model, or use another [model] engine.",
+            )
+        from acclimate.models.http import HTTPEngine  # each engine's packages load only where used
+
+        return HTTPEngine(
+            chosen.name,
+            base_url=chosen.base_url,
+            api_key_env=chosen.api_key_env,
+            context_tokens=chosen.context_tokens,
+            timeout_s=chosen.timeout_s,
+        )
+    model = project.local_model(chosen.name, "language")
+    if adapter is not None:
+        require_base(adapter, model.name)
+    # Virtual tokens can be put before a prompt by that engine only.
+    if chosen.engine == "transformers" or (adapter is not None and served_by(adapter) == "transformers"):
+        from acclimate.models.transformers import TransformersEngine
+
+        return TransformersEngine(model.weights, adapter=adapter, context_tokens=chosen.context_tokens)
+    from acclimate.models.openvino import OpenVINOEngine
+
+    return OpenVINOEngine(
+        model.weights,
+        cache_folder() / "openvino",
+        adapter=adapter,
+        sha256=model.sha256,
+        context_tokens=chosen.context_tokens,
+        name=model.name,
+    )
+
+
+def adapter_of(project: Project, recipe: Recipe) -> Path | None:
+    """See `Project.adapter`."""
+    chosen = project.settings.model
+    if recipe.adapter:
+        folder = tuned_folder(project, recipe)
+        if not is_tuned(folder):
+            raise SettingsError(
+                f"the recipe '{recipe.name}' needs the adapter '{recipe.adapter_name}', which is not trained yet.",
+                hint=f"acclimate tune {recipe.adapter_name}",
+            )
+        return folder
+    if chosen.adapter == "none" or (chosen.adapter == "auto" and not recipe.reads):
+        return None
+    if chosen.adapter != "auto":
+        folder = project.folder / chosen.adapter
+        if not is_tuned(folder):
+            raise SettingsError(f"'model.adapter' = '{chosen.adapter}': {folder} is no PEFT adapter folder.")
+        return folder
+    shipped = _SHIPPED_ADAPTERS.get(chosen.name) if chosen.engine != "openai" else None
+    return Path(str(resources.files("acclimate") / "adapters" / shipped)) if shipped else None
+
+
+def tuned_folder(project: Project, recipe: Recipe) -> Path:
+    """Where `acclimate tune` puts the adapter of a recipe."""
+    return project.folder / ".acclimate" / "adapters" / recipe.adapter_name
+
+
+def template_of(project: Project, recipe: Recipe) -> Template:
+    """A recipe's template; an adapter that was trained on other prompts is asked by its own."""
+    if recipe.adapter and recipe.name == recipe.adapter_name:
+        own = tuned_folder(project, recipe) / OWN_TEMPLATE
+        if own.is_file():
+            return parse_template(recipe.adapter_name, own.read_text(encoding="utf-8"))
+    return load_template(recipe.template, project.folder / "templates")

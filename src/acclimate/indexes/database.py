@@ -1,0 +1,89 @@
+"""The SQLite file below the record: opened, upgraded, written in transactions, its errors told as ours."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from acclimate.errors import LibraryError
+from acclimate.indexes.schema import SCHEMA, UPGRADES, VERSION, statements
+
+
+class Database:
+    """The file at `file`, made where it is missing, over one `connection`.
+
+    Raises LibraryError where the file is damaged, in use, on a full disk, or was made by a newer version.
+    """
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with self._translated():
+            self.connection = sqlite3.connect(file, timeout=30, isolation_level=None, check_same_thread=False)
+            self.connection.execute("PRAGMA journal_mode = WAL")
+            self.connection.execute("PRAGMA synchronous = FULL")
+            self.connection.execute("PRAGMA foreign_keys = ON")
+            with self.transaction():
+                version = self.connection.execute("PRAGMA user_version").fetchone()[0]
+                for statement in statements(SCHEMA) if version == 0 else []:
+                    self.connection.execute(statement)
+                for older in range(version, VERSION) if version else []:
+                    for statement in statements(UPGRADES[older]):
+                        self.connection.execute(statement)
+                if version < VERSION:
+                    self.connection.execute(f"PRAGMA user_version = {VERSION}")
+        if version > VERSION:
+            raise LibraryError(
+                f"{file} has the format {version}; this Acclimate knows {VERSION}.",
+                hint="pip install --upgrade acclimate",
+            )
+
+    def close(self) -> None:
+        """Close the file."""
+        self.connection.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All or nothing: what is written inside becomes visible and durable at the end, or not at all."""
+        with self._translated():
+            self.connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+            except BaseException:
+                if self.connection.in_transaction:  # a full disk has rolled back already
+                    self.connection.execute("ROLLBACK")
+                raise
+            self.connection.execute("COMMIT")
+
+    def meta(self, key: str) -> str | None:
+        """A fact about the whole record; None where it is not known."""
+        row = self.connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+        return str(row[0]) if row else None
+
+    def set_meta(self, key: str, value: str) -> None:
+        """Note a fact about the whole record."""
+        self.connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.OperationalError as error:
+            text = str(error)
+            if "locked" in text or "busy" in text:
+                raise LibraryError(
+                    f"{self.file} is in use by another ingest.", hint="Wait for it, then run again.", retryable=True
+                ) from error
+            if "full" in text or "disk I/O" in text:
+                raise LibraryError(
+                    f"{self.file} cannot grow: {text}.",
+                    hint="Free disk space and run again; nothing is lost.",
+                    retryable=True,
+                ) from error
+            raise LibraryError(f"{self.file}: {text}.", hint="acclimate doctor") from error
+        except sqlite3.DatabaseError as error:
+            raise LibraryError(
+                f"{self.file} is damaged: {error}.", hint=f"Move {self.file} away and run: acclimate ingest"
+            ) from error

@@ -1,0 +1,85 @@
+"""`/v1/embeddings` and `/v1/search`: what needs no language model."""
+
+from __future__ import annotations
+
+import base64
+from typing import Annotated, Any
+
+import numpy as np
+from fastapi import APIRouter, Request
+from starlette.concurrency import run_in_threadpool
+
+from acclimate.indexes.filters import Filter, parse_filter
+from acclimate.serving.errors import ApiError
+from acclimate.serving.keys import Caller
+from acclimate.serving.schemas import EmbeddingRequest, SearchRequest, Sound
+from acclimate.serving.service import Service
+from acclimate.serving.shelf import document_id
+from acclimate.types import Hit
+
+
+def make_router(service: Service) -> APIRouter:
+    """The routes over embedder and retriever."""
+    router = APIRouter(prefix="/v1", tags=["answers"])
+
+    @router.post("/embeddings")
+    async def embeddings(body: Annotated[EmbeddingRequest, Sound]) -> dict[str, Any]:
+        """Vectors of texts by the project's embedder."""
+        name = service.project.settings.embedder.model
+        if body.model not in (name, "default"):
+            raise ApiError(404, f"The embedder here is '{name}'.", "model_not_found", param="model")
+        texts = _texts(body)
+        vectors, tokens = await run_in_threadpool(service.embed, texts)
+        if body.dimensions not in (None, len(vectors[0])):
+            has = f"This embedder has {len(vectors[0])} dimensions."
+            raise ApiError(400, has, "dimensions", param="dimensions")
+        rows = [
+            {"object": "embedding", "index": index, "embedding": _encoded(vector, body.encoding_format)}
+            for index, vector in enumerate(vectors)
+        ]
+        usage = {"prompt_tokens": tokens, "total_tokens": tokens}
+        return {"object": "list", "data": rows, "model": name, "usage": usage}
+
+    @router.post("/search")
+    async def search(body: Annotated[SearchRequest, Sound], request: Request) -> dict[str, Any]:
+        """The best passages for a query, without a language model."""
+        where = filter_of(body.where, request.state.caller)
+        hits = await run_in_threadpool(service.search, body.query, body.k, where)
+        return {"object": "list", "data": [hit_row(hit) for hit in hits]}
+
+    return router
+
+
+def filter_of(where: list[str], caller: Caller) -> Filter:
+    """What a caller asks to see of what it may see."""
+    return parse_filter(where, None if caller.labels is None else sorted(caller.labels))
+
+
+def hit_row(hit: Hit) -> dict[str, Any]:
+    """A passage as the API tells of it."""
+    chunk = hit.chunk
+    return {
+        "rank": hit.rank,
+        "score": hit.score,
+        "document": document_id(chunk.document),
+        "path": chunk.document,
+        "title": chunk.title,
+        "headings": list(chunk.headings),
+        "start": chunk.start,
+        "end": chunk.end,
+        "page": chunk.page,
+        "text": chunk.text,
+    }
+
+
+def _texts(body: EmbeddingRequest) -> list[str]:
+    given = [body.input] if isinstance(body.input, str) else list(body.input)
+    texts = [text for text in given if isinstance(text, str)]
+    if len(texts) < len(given) or not texts:
+        hint = "Send text, not token numbers (LangChain: check_embedding_ctx_length=False)."
+        raise ApiError(400, hint, "unsupported", param="input")
+    return texts
+
+
+def _encoded(vector: list[float], form: str) -> list[float] | str:
+    return base64.b64encode(np.array(vector, "<f4").tobytes()).decode() if form == "base64" else vector
