@@ -93,25 +93,26 @@ def main() -> None:
     parser.add_argument("--recipes", nargs="+", default=["rag", "extract"])
     parser.add_argument("--key", default="none", help="API key, where the server has keys")
     chosen = parser.parse_args()
-    models = [
-        dspy.LM(f"openai/{name}", api_base=chosen.server, api_key=chosen.key, temperature=0, max_tokens=64, cache=False)
-        for name in chosen.recipes
-    ]
+    plain = {"acclimate": {"footnotes": False}}  # the answer alone, without its citations below it
+    options = {"api_base": chosen.server, "api_key": chosen.key, "extra_body": plain, "temperature": 0, "cache": False}
+    models = [dspy.LM(f"openai/{name}", max_tokens=64, **options) for name in chosen.recipes]
     dspy.configure(adapter=Recipe(), lm=models[0])
     programs = {name: Ask(model) for name, model in zip(chosen.recipes, models, strict=True)}
     if len(models) > 1:
         programs |= {" then ".join(chosen.recipes): FirstThatAnswers(models)}
         programs |= {" then ".join(reversed(chosen.recipes)): FirstThatAnswers(models[::-1])}
     dev, test = read(chosen.questions, "dev"), read(chosen.questions, "test")
-    scores = {name: score(program, dev, f1) for name, program in programs.items()}
+    scores = {name: evaluate(program, dev).score for name, program in programs.items()}
     best = max(scores, key=lambda name: scores[name])
-    told = {"dev_f1": scores, "chosen": best, "n": len(test)}
-    print(json.dumps(told | {"test_f1": score(programs[best], test, f1), "test_em": score(programs[best], test, em)}))
+    tested = evaluate(programs[best], test)
+    exact = 100 * sum(em(example, prediction) for example, prediction, _ in tested.results) / len(test)
+    told = {"dev_f1": scores, "chosen": best, "n": len(test), "test_f1": tested.score, "test_em": round(exact, 1)}
+    print(json.dumps(told))
 
 
-def score(program: dspy.Module, questions: list[dspy.Example], metric: Any) -> float:
-    """The metric's mean, in percent; one question at a time, as the server writes one answer at a time."""
-    return float(dspy.Evaluate(devset=questions, metric=metric, num_threads=1, display_progress=False)(program).score)
+def evaluate(program: dspy.Module, questions: list[dspy.Example]) -> Any:
+    """DSPy's result, its score F1 in percent; one question at a time, as the server writes one answer at a time."""
+    return dspy.Evaluate(devset=questions, metric=f1, num_threads=1, display_progress=False)(program)
 
 
 if __name__ == "__main__":
