@@ -91,6 +91,7 @@ def main() -> None:
     parser.add_argument("--questions", type=Path, required=True)
     parser.add_argument("--server", default="http://127.0.0.1:8080/v1")
     parser.add_argument("--recipes", nargs="+", default=["rag", "extract"])
+    parser.add_argument("--limit", type=int, help="so many questions of each split (default: all)")
     parser.add_argument("--key", default="none", help="API key, where the server has keys")
     chosen = parser.parse_args()
     plain = {"acclimate": {"footnotes": False}}  # the answer alone, without its citations below it
@@ -101,7 +102,7 @@ def main() -> None:
     if len(models) > 1:
         programs |= {" then ".join(chosen.recipes): FirstThatAnswers(models)}
         programs |= {" then ".join(reversed(chosen.recipes)): FirstThatAnswers(models[::-1])}
-    dev, test = read(chosen.questions, "dev"), read(chosen.questions, "test")
+    dev, test = (read(chosen.questions, split)[: chosen.limit] for split in ("dev", "test"))
     scores = {name: evaluate(program, dev).score for name, program in programs.items()}
     best = max(scores, key=lambda name: scores[name])
     tested = evaluate(programs[best], test)
