@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from acclimate.comparing import evidence_spans
-from acclimate.embeddings.tuned import TunedEncoder, write_tuned
+from acclimate.embeddings.tuned import TunedEncoder, shipped, write_tuned
 from acclimate.encoders import Encoder, find_encoder
 from acclimate.errors import MissingExtraError, ModelError, SettingsError
 from acclimate.evaluation.statistics import Difference, difference
+from acclimate.extracting import SHIPPED
 from acclimate.questioning import write_learnt
 from acclimate.retrieval.mining import Mined, mine
 from acclimate.settings import set_key
@@ -169,7 +170,7 @@ class _Job:
         from acclimate.tuning.encoder_lora import attach_lora, load_encoder
         from acclimate.tuning.encoder_trainer import EncoderSettings, EncoderTrainer
 
-        network = attach_lora(load_encoder(self.base.model.folder, self.target), _R, 2 * _R)
+        network = attach_lora(load_encoder(self.base.model.folder, self.target, self._under), _R, 2 * _R)
         course = self._course(network)
         before = course.before()  # while the LoRA adds nothing yet
         pause = max(0.2, self.minutes / _JUDGEMENTS)
@@ -219,7 +220,8 @@ class _Job:
 
         made, target = work / "result", self._home / self.target
         save_lora(network, made, self.target, self.base.source)
-        write_tuned(made, TunedEncoder(self.target, self.base.source, self.base.model.sha256, course.weight))
+        sha256, under = self.base.model.sha256, self._under
+        write_tuned(made, TunedEncoder(self.target, self.base.source, sha256, course.weight, under))
         write_learnt(made, [one.question for one in self.learnt])
         course.check(made)
         if better:
@@ -228,6 +230,12 @@ class _Job:
         for old in self._home.glob(f"{self.target}-*.training"):
             shutil.rmtree(old)
         return target if better else None
+
+    @property
+    def _under(self) -> str:
+        """What ships for the default embedder, and ranks already: the extractor's layers."""
+        made_for = json.loads((shipped(SHIPPED) / "extractor.json").read_text(encoding="utf-8"))["base_sha256"]
+        return SHIPPED if self.target == "reranker" and self.base.model.sha256 == made_for else ""
 
     @property
     def _home(self) -> Path:

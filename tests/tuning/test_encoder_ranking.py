@@ -14,8 +14,12 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processor
 from transformers import BertConfig, BertForSequenceClassification, BertModel
 
 from acclimate.embeddings.cross_encoder import OpenVINOCrossEncoder
+from acclimate.embeddings.extractor import Extractor
 from acclimate.embeddings.openvino import OpenVINOEmbedder
 from acclimate.embeddings.spec import EmbedderSpec
+from acclimate.embeddings.tuned import lay_under
+from acclimate.embeddings.weights import read_weights
+from acclimate.models.fetch import resolve
 from acclimate.tuning.encoder_lora import attach_lora, load_encoder, save_lora
 from acclimate.tuning.encoder_ranking import CrossEncoderTask, Drawn, EmbedderTask, RankSettings, Sample
 from acclimate.tuning.encoder_trainer import EncoderSettings, EncoderTrainer
@@ -199,3 +203,18 @@ def test_nested_vectors_rank_alone(folder: Path, tmp_path: Path, clock: None) ->
     trainer.run(task)
     asked, texts = (torch.nn.functional.normalize(task.embed(side)[:, :4]) for side in (ASKED, TEXTS))
     assert sum(int(best == at) for at, best in enumerate((asked @ texts.T).argmax(1).tolist())) >= 6
+
+
+def test_the_extractors_relevance_is_where_a_reranker_begins() -> None:
+    """Its linear head as a classifier's, through a tanh, against the extractor itself on OpenVINO."""
+    base = resolve("all-minilm-l6-v2", "embedder")
+    texts = [f"The {thing} stands in room {number}." for number, thing in enumerate(THINGS)]
+    tokenizer = Tokenizer.from_file(str(base.folder / "tokenizer.json"))
+    network = load_encoder(base.folder, "reranker", "minilm-extractor").eval()
+    started = CrossEncoderTask(network, tokenizer, 64, Drawn(READ, RankSettings()), dict)
+    config = json.loads((base.folder / "config.json").read_text())
+    weights = lay_under(read_weights(base.weights), "minilm-extractor")
+    extractor = Extractor(config, weights, base.folder / "tokenizer.json", threads=1)
+    wanted = [output.rows[0][0] for output in extractor.pairs.run("Where is the oil?", texts)]
+    assert np.ptp(wanted) > 1
+    assert started.scores("Where is the oil?", texts) == pytest.approx(wanted, abs=0.1 * float(np.ptp(wanted)))

@@ -1,4 +1,4 @@
-"""LoRA beside the linear layers of a BERT-like encoder, with its head trained whole; saved as PEFT saves it.
+"""LoRA beside the linear layers of a BERT-like encoder, with its head; saved as PEFT saves it.
 
 Source: Hu et al., arXiv 2106.09685, section 4.1. What is trained stays float32; the frozen matrices are kept in
 bfloat16 where the CPU computes it, so that no step has to convert them.
@@ -23,6 +23,7 @@ from acclimate.tuning.lora import LoRALinear, layers
 
 Target = Literal["embedder", "reranker"]
 Network = nn.Module
+_LINEAR = 0.05  # of a token vector's components, so that tanh hardly bends them
 _HEADS = ("pooler", "pre_classifier", "classifier")
 _TASKS = {"embedder": "FEATURE_EXTRACTION", "reranker": "SEQ_CLS"}
 
@@ -31,7 +32,7 @@ def load_encoder(folder: Path, target: Target, under: str = "", *, seed: int = 0
     """The encoder in `folder` in float32, without dropout: its token vectors, or with a head of one logit.
 
     A folder that is a cross-encoder already keeps its head; in another the head begins at random, from the seed.
-    With `under`, the shipped weights of that name are put in.
+    With `under`, the shipped weights of that name are put in; the extractor's relevance is what the head says then.
     """
     torch.manual_seed(seed)
     config = AutoConfig.from_pretrained(folder)
@@ -60,13 +61,30 @@ def _put_under(network: Any, folder: Path, under: str) -> nn.Module:
         known = network.state_dict()
         places = {name: f"{network.base_model_prefix}.{name}" for name in laid}
         found = {name if name in known else places[name]: torch.from_numpy(laid[name].copy()) for name in laid}
+        found |= _as_head(found, network.base_model_prefix)
         network.load_state_dict({name: value for name, value in found.items() if name in known}, strict=False)
     made: nn.Module = network
     return made
 
 
+def _as_head(laid: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
+    """The extractor's linear relevance as the head of a BERT classifier, where tanh is nearly linear."""
+    linear = laid.get(f"{prefix}.relevance.weight")
+    if linear is None:
+        return {}
+    return {
+        f"{prefix}.pooler.dense.weight": _LINEAR * torch.eye(linear.shape[1]),
+        f"{prefix}.pooler.dense.bias": torch.zeros(linear.shape[1]),
+        "classifier.weight": linear / _LINEAR,
+        "classifier.bias": laid[f"{prefix}.relevance.bias"],
+    }
+
+
 def attach_lora(network: nn.Module, r: int, alpha: float) -> nn.Module:
-    """Freeze `network`, put a LoRA beside every linear layer below its head, and leave the head to train."""
+    """Freeze `network`, put a LoRA beside every linear layer below its head, and leave the head to train.
+
+    Not so BERT's pooler: that many numbers would forget faster than they learn.
+    """
     network.requires_grad_(requires_grad=False)
     linear = [(name, layer) for name, layer in network.named_modules() if isinstance(layer, nn.Linear)]
     for name, layer in linear:
@@ -76,7 +94,7 @@ def attach_lora(network: nn.Module, r: int, alpha: float) -> nn.Module:
             if computes_bf16():
                 beside.base.to(torch.bfloat16)
             setattr(network.get_submodule(parent), child, beside)
-        else:
+        elif "pooler" not in name:
             layer.requires_grad_(requires_grad=True)
     return network
 
@@ -87,7 +105,7 @@ def save_lora(network: nn.Module, folder: Path, target: Target, base: str) -> No
     tensors: dict[str, torch.Tensor] = {}
     for name, layer in layers(network):
         tensors[f"{name}.lora_A.weight"], tensors[f"{name}.lora_B.weight"] = layer.factors()
-    heads = {name: value for name, value in network.named_parameters() if value.requires_grad and _in_head(name)}
+    heads = {name: value for name, value in network.named_parameters() if _in_head(name)}
     half = {f"base_model.model.{n}": v.detach().to(torch.float16).contiguous() for n, v in (tensors | heads).items()}
     save_file(half, folder / "adapter_model.safetensors", metadata={"format": "pt", "base_model": base})
     config = {
