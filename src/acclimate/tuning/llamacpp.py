@@ -27,6 +27,8 @@ def main() -> None:
     params = xllamacpp.CommonParams()
     params.model.path, params.n_ctx, params.n_parallel = model, int(context), 1
     params.warmup, params.verbosity = False, 0
+    # Its threads wait for each other by spinning: on a busy machine one core more than is free costs minutes.
+    params.cpuparams.n_threads = params.cpuparams_batch.n_threads = max(1, (os.cpu_count() or 1) // 2)
     params.lora_adapters = [xllamacpp.CommonAdapterLoraInfo(adapter, 1.0) for adapter in adapters]
     server = xllamacpp.Server(params)
     for line in sys.stdin:
