@@ -43,6 +43,12 @@ def test_two_runs_in_one_folder_are_refused(tmp_path):
         running.wait()
 
 
+def test_each_step_is_judged_once(tmp_path):
+    train(tmp_path, 3)
+    rows = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert [row["step"] for row in rows if "dev_loss" in row] == [0, 1, 2, 3]
+
+
 def test_a_run_killed_with_9_goes_on_exactly(tmp_path):
     running = subprocess.Popen([sys.executable, SCRIPT, tmp_path / "killed", "8", "0.05"])
     try:

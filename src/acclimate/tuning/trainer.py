@@ -88,6 +88,7 @@ class Trainer:
             self.masters, lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
         )
         self.step, self.seconds, self.worse = 0, 0.0, 0
+        self._judged = -1  # the step of the last judgement
         self.best: float | None = None
         self.best_score: float | None = None
         self._restore()
@@ -154,7 +155,10 @@ class Trainer:
         self.optimizer.zero_grad(set_to_none=False)
 
     def _judge(self, dev: Sequence[Packed], score: Score | None) -> None:
-        """Note dev loss and score; the adapter is kept where no loss before was better."""
+        """Note dev loss and score, once a step; the adapter is kept where no loss before was better."""
+        if self._judged == self.step:
+            return
+        self._judged = self.step
         loss, better = round(self.dev_loss(dev), 4), False
         figures = {"step": self.step, "dev_loss": loss}
         if score is not None:
