@@ -13,9 +13,11 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 from pathlib import Path
 from typing import Any
 
+os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")  # else it asks the network for a list of prices
 import dspy
 from dspy.evaluate.metrics import EM, F1
 
