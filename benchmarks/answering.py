@@ -84,7 +84,9 @@ def ask(
 def summary(scores: Sequence[Score], first: Sequence[float], total: Sequence[float]) -> dict[str, Any]:
     """The keys of a summary, for one program. Seconds are medians."""
     means = {
-        key: round(value, 4) if isinstance(value, float) else value for key, value in asdict(summarise(scores)).items()
+        key: round(value, 4) if isinstance(value, float) else value
+        for key, value in asdict(summarise(scores)).items()
+        if key != "similarity"  # nothing is embedded here, so it would read 0
     }
     return {
         **means,

@@ -6,7 +6,6 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-import torch
 
 from acclimate.adapting_retriever import mine_questions, tune_retriever
 from acclimate.cli.main import run
@@ -42,14 +41,10 @@ def write(folder: Path) -> None:
 
 
 @pytest.fixture(autouse=True)
-def steady(monkeypatch: pytest.MonkeyPatch):
-    """One thread, as texts this short leave others waiting; and a step takes three seconds, on any machine."""
+def steady(monkeypatch: pytest.MonkeyPatch, one_thread: None) -> None:
+    """A step takes three seconds, on any machine."""
     ticks = itertools.count()
     monkeypatch.setattr(encoder_trainer, "time", SimpleNamespace(monotonic=lambda: float(next(ticks))))
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

@@ -7,9 +7,11 @@ import json
 import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from acclimate.answer import Answerer
+from acclimate.engines import tuned_folder
 from acclimate.errors import EngineError, MissingExtraError, SettingsError
 from acclimate.evaluation.metrics import f1
 from acclimate.learning import Data, Lessons, Teacher, by_teacher, gather, require_learnable
@@ -17,6 +19,7 @@ from acclimate.models.adapters import OWN_TEMPLATE, require_base
 from acclimate.models.store import LocalModel
 from acclimate.prompting.recipes import Recipe, find_recipe
 from acclimate.questioning import write_learnt
+from acclimate.tuning.alone import alone
 from acclimate.tuning.methods import METHODS, Method
 from acclimate.tuning.pairs import PairSource
 
@@ -30,6 +33,7 @@ if TYPE_CHECKING:  # PyTorch comes with the extra `tune` only
 _CHECKED = 8  # dev cases that the served adapter must answer as the trained network does
 _SCORED = 6  # dev cases that are answered at each checkpoint
 _SCORED_TOKENS = 24
+_BEFORE = "before"  # in a run's folder: the adapter that its own replaces, until that is checked
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +74,12 @@ class Prepared:
 
 def tune_recipe(project: Project, name: str, options: TuneOptions, on_step: OnStep | None) -> Tuned:
     """See `Project.tune`."""
+    recipe, _ = _tunable(project, name, options)
+    with alone(tuned_folder(project, recipe)) as first:
+        return _tune(project, name, options, on_step, first=first)
+
+
+def _tune(project: Project, name: str, options: TuneOptions, on_step: OnStep | None, *, first: bool) -> Tuned:
     prepared = prepare(project, name, options)
     from acclimate.tuning.run import greedy, train
     from acclimate.tuning.trainer import TrainSettings
@@ -77,7 +87,9 @@ def tune_recipe(project: Project, name: str, options: TuneOptions, on_step: OnSt
     if options.source is not None:
         require_learnable(prepared.lessons, options.source)
     job, weights = prepared.job, prepared.model.weights
-    _go_on_or_begin(job, options)
+    if first:
+        _put_back(tuned_folder(project, prepared.recipe), job.folder)  # a run was stopped before its check
+        _go_on_or_begin(job, options)
     if options.teacher is not None:
         job = replace(job, cases=by_teacher(project, prepared.answerer, job.cases, options.teacher))
     project.keep_only(None)
@@ -116,17 +128,20 @@ def prepare(project: Project, name: str, options: TuneOptions) -> Prepared:
     # The prompts are those of the recipe without its adapter, which is not there yet.
     answerer = project.answerer("rag" if recipe.reads else "zero-shot")
     lessons = gather(project, answerer, method, options.source)
-    folder = project.folder / ".acclimate" / "adapters" / f"{recipe.adapter_name}.training"
+    folder = tuned_folder(project, recipe).with_name(f"{recipe.adapter_name}.training")
     job = Job(model.weights, model.name, lessons.learnt, lessons.dev, folder, method, start, options.rate)
     return Prepared(recipe, method, answerer, model, lessons, job)
 
 
 def _serve(project: Project, prepared: Prepared, trained: Trained, trainer: Trainer, asked: Sequence[Case]) -> Tuned:
-    """Put the adapter in place and hold what is served to what was trained. Raises EngineError where they differ."""
+    """Put the adapter in place and hold what is served to what was trained.
+
+    Raises EngineError where they differ; what was there before is there again then.
+    """
     from acclimate.tuning.run import greedy
 
     recipe, lessons, answerer = prepared.recipe, prepared.lessons, prepared.answerer
-    final = _place(project, recipe, trained, lessons)
+    final = _place(tuned_folder(project, recipe), prepared.job.folder, trained, lessons)
     limit = answerer.generation.max_tokens
     expected = [greedy(trainer.attached, prepared.model.weights, case.messages, limit) for case in asked]
     engine = project.engine(recipe.name)
@@ -134,7 +149,9 @@ def _serve(project: Project, prepared: Prepared, trained: Trained, trainer: Trai
     same = sum(a.strip() == b.strip() for a, b in zip(expected, served, strict=True))
     folder = prepared.job.folder
     if 2 * same < len(asked):
-        shutil.move(final.folder, folder / "refused")
+        shutil.rmtree(folder / "refused", ignore_errors=True)
+        final.folder.replace(folder / "refused")
+        _put_back(final.folder, folder)
         raise EngineError(
             f"the adapter answers {len(asked) - same} of {len(asked)} questions otherwise where it is served "
             "than where it was trained, so it is not used.",
@@ -188,16 +205,26 @@ def _go_on_or_begin(job: Job, options: TuneOptions) -> None:
     note.write_text(sha256, encoding="ascii")
 
 
-def _place(project: Project, recipe: Recipe, trained: Trained, lessons: Lessons) -> Trained:
-    """Put the finished adapter where recipes look for it, in place of an older one, with what it learnt."""
-    target = project.folder / ".acclimate" / "adapters" / recipe.adapter_name
-    shutil.rmtree(target, ignore_errors=True)
-    shutil.copytree(trained.folder, target)
+def _place(target: Path, work: Path, trained: Trained, lessons: Lessons) -> Trained:
+    """Put the finished adapter where recipes look for it, with what it learnt; an older one stays in `work`."""
+    made = work / "made"
+    shutil.rmtree(made, ignore_errors=True)
+    shutil.copytree(trained.folder, made)
     if lessons.questions:
-        write_learnt(target, lessons.questions)
+        write_learnt(made, lessons.questions)
     if lessons.template is not None:
-        (target / OWN_TEMPLATE).write_text(lessons.template, encoding="utf-8")
+        (made / OWN_TEMPLATE).write_text(lessons.template, encoding="utf-8")
     refused = lessons.data.reasons()
     noted = asdict(replace(lessons.data, problems=())) | {"problems": refused}
-    (target / "data.json").write_text(json.dumps(noted, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+    (made / "data.json").write_text(json.dumps(noted, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+    if target.exists():
+        target.replace(work / _BEFORE)
+    made.replace(target)
     return replace(trained, folder=target)
+
+
+def _put_back(target: Path, work: Path) -> None:
+    """The adapter that an unchecked one has replaced, if any, takes its place again."""
+    if (work / _BEFORE).exists():
+        shutil.rmtree(target, ignore_errors=True)
+        (work / _BEFORE).replace(target)

@@ -22,6 +22,7 @@ from acclimate.extracting import SHIPPED
 from acclimate.questioning import write_learnt
 from acclimate.retrieval.mining import Mined, mine
 from acclimate.settings import set_key
+from acclimate.tuning.alone import alone
 from acclimate.types import Chunk, Question, Span
 
 if TYPE_CHECKING:  # PyTorch comes with the extra `tune` only
@@ -99,7 +100,9 @@ def tune_retriever(
             )
     mined["dev"] = mined["dev"][:: -(-len(mined["dev"]) // _MOST_DEV)]
     base, rate = _base(project, target), rate or _RATE[target]
-    done = _Job(project, target, base, mined["train"], mined["dev"], minutes, rate, matryoshka).run(on_step)
+    job = _Job(project, target, base, mined["train"], mined["dev"], minutes, rate, matryoshka)
+    with alone(project.folder / ".acclimate" / "encoders" / target):
+        done = job.run(on_step)
     done = replace(done, skipped=len(splits["train"]) - len(mined["train"]))
     if not (take and done.folder):
         return done

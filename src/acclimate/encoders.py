@@ -49,7 +49,7 @@ def find_encoder(project: Project, name: str, kind: Kind) -> Encoder:
     if tuned.target != kind:
         raise ModelError(f"{here} was tuned as {tuned.target}, not as {kind}.", hint=f"acclimate tune --target {kind}")
     model = project.local_model(_path(project, tuned.base), kind)
-    require_base(Path(here), tuned, model.sha256)
+    require_base(Path(here), tuned.base, tuned.base_sha256, model.sha256)
     return Encoder(tuned.base, model, Path(here), tuned)
 
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 from acclimate.embeddings.extractor import Extractor
 from acclimate.embeddings.spec import read_json
-from acclimate.embeddings.tuned import read_trained, shipped
+from acclimate.embeddings.tuned import read_trained, require_base, shipped
 from acclimate.embeddings.weights import read_weights
-from acclimate.errors import EngineError, HashMismatchError
+from acclimate.errors import EngineError
 from acclimate.models.base import OnText
 from acclimate.prompting.citations import Resolved, mark_answer
 from acclimate.prompting.passages import REFUSAL
@@ -75,12 +75,7 @@ def load_extractor(folder: Path, project: Project) -> Extracting:
     """The extractor in a folder: `extractor.json` (base, base_sha256, threshold, discount) and the weights."""
     settings = json.loads((folder / "extractor.json").read_text(encoding="utf-8"))
     base = project.local_model(settings["base"], "embedder")
-    if base.sha256 != settings["base_sha256"]:
-        raise HashMismatchError(
-            f"{folder} was trained on {settings['base']} with the SHA-256 {settings['base_sha256']}, "
-            f"but {base.sha256} is here.",
-            hint=f"acclimate models fetch --again {settings['base']}",
-        )
+    require_base(folder, settings["base"], settings["base_sha256"], base.sha256)
     config = read_json(base.folder / "config.json")
     weights = read_trained(folder / "extractor.safetensors", read_weights(base.weights))
     extractor = Extractor(config, weights, base.folder / "tokenizer.json")  # type: ignore[arg-type]

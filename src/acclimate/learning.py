@@ -229,8 +229,7 @@ def own_template(pairs: Sequence[Pair]) -> tuple[str | None, str]:
 def _as_question(pair: Pair) -> Question:
     if pair.question is not None:
         return pair.question
-    last = next(message.content for message in reversed(pair.messages) if message.role == "user")
-    return Question(f"{pair.place}", last, (pair.answer,), split="train")
+    return Question(f"{pair.place}", pair.asked, (pair.answer,), split="train")
 
 
 def _asked_by(answerer: Answerer) -> str:

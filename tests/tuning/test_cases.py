@@ -110,4 +110,7 @@ def test_splits_that_share_documents_or_questions_are_refused():
     twin = Question("t", "Who sells it ?", (), None, None, False, "", "test")
     with pytest.raises(SettingsError, match=r"'b'.*'t'"):
         require_apart(QUESTIONS, [twin])
+    both = Question("t", "Which is heavier?", ("the pump",), "8.md", split="test", documents=("8.md", "0.md"))
+    with pytest.raises(SettingsError, match=r"'a' \(train\) and 't' \(test\) are about the same document, 0.md"):
+        require_apart(QUESTIONS, [both])
     require_apart(QUESTIONS, [Question("t", "Something else?", ("x",), "5.md", split="test")])

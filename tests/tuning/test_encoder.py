@@ -21,13 +21,7 @@ LETTERS = [f"{mark}{letter}" for letter in "abcdefghijklmnopqrstuvwxyz0123456789
 TEXT = "the pump runs. oil is due in may. filters are due in june."
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Networks this small spend their time waiting for threads."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture

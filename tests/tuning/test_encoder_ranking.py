@@ -37,13 +37,7 @@ READ = [Sample(asked, (text,), tuple(FAULTS)) for asked, text in zip(ASKED, TEXT
 SPEC = EmbedderSpec(max_tokens=32)
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Networks this small spend their time waiting for threads."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")

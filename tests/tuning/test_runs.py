@@ -8,11 +8,8 @@ import sys
 import time
 from pathlib import Path
 
-import pytest
 import torch
 from safetensors.torch import load_file
-
-from acclimate.errors import EngineError
 
 SCRIPT = Path(__file__).parent / "tiny_run.py"
 train = runpy.run_path(str(SCRIPT))["train"]
@@ -28,19 +25,6 @@ def same(one, other):
     assert one.keys() == other.keys()
     for name, tensor in one.items():
         torch.testing.assert_close(tensor, other[name], rtol=0, atol=0)
-
-
-def test_two_runs_in_one_folder_are_refused(tmp_path):
-    running = subprocess.Popen([sys.executable, SCRIPT, tmp_path, "400", "0.05"])
-    try:
-        until = time.monotonic() + 300
-        while not steps_done(tmp_path) and running.poll() is None and time.monotonic() < until:
-            time.sleep(0.02)
-        with pytest.raises(EngineError, match="another run trains"):
-            train(tmp_path, 400)
-    finally:
-        running.kill()
-        running.wait()
 
 
 def test_each_step_is_judged_once(tmp_path):

@@ -7,14 +7,18 @@ import pytest
 from peft import PeftConfig
 from safetensors.torch import load_file, save_file
 
+from acclimate import adapting
 from acclimate.adapting import TuneOptions, prepare
 from acclimate.cli.inspection import echo_inspection
-from acclimate.errors import DataError, ModelError, ProjectError, SettingsError
+from acclimate.errors import DataError, EngineError, ModelError, ProjectError, SettingsError
 from acclimate.inspecting import inspect_tuning
-from acclimate.learning import require_learnable
+from acclimate.learning import Data, Lessons, require_learnable
 from acclimate.project import Project
 from acclimate.prompting.recipes import find_recipe
+from acclimate.tuning.alone import alone
 from acclimate.tuning.pairs import PairSource
+from acclimate.tuning.run import Trained
+from acclimate.tuning.trainer import TrainSettings
 
 DOCUMENTS = {
     "pump.md": "# Pump\n\nThe Fjell pump weighs 98 kg and is made in Oslo.",
@@ -183,3 +187,22 @@ def test_an_inspection_of_the_train_split_tells_what_becomes_of_it(project, caps
 def test_what_cannot_be_tuned_is_refused(project, name):
     with pytest.raises((SettingsError, ProjectError), match="no way to tune"):
         project.tune(name, minutes=0.01)
+
+
+def test_one_run_at_a_time(project):
+    with alone(project.folder / ".acclimate" / "adapters" / "lora"), pytest.raises(EngineError, match="another run"):
+        project.tune("lora", minutes=0.01)
+
+
+def test_an_adapter_that_is_not_checked_gives_way_to_the_one_before(tmp_path):
+    target, work = tmp_path / "lora", tmp_path / "lora.training"
+    for folder, text in ((target, "old"), (work / "adapter", "new")):
+        folder.mkdir(parents=True)
+        (folder / "weights").write_text(text)
+    trained = Trained(work / "adapter", "m", 1, 1, 1.0, 1, 1.0, 1.0, TrainSettings(), None, None)
+    placed = adapting._place(target, work, trained, Lessons([], [], [], Data("x")))
+    assert (placed.folder, (target / "weights").read_text()) == (target, "new")
+    adapting._put_back(target, work)
+    assert (target / "weights").read_text() == "old"
+    adapting._put_back(target, work)
+    assert (target / "weights").read_text() == "old"

@@ -74,9 +74,12 @@ def _walk(node: LexborNode, builder: TextBuilder, depth: int, mark: str = "") ->
     def end_run() -> None:
         nonlocal mark
         text = one_line("".join(run))
-        builder.add("list_item", f"{mark} {text}", 1) if mark and text else builder.add("paragraph", text)
-        mark = "" if text else mark
         run.clear()
+        if mark and text:
+            builder.add("list_item", f"{mark} {text}", 1)
+            mark = ""
+        else:
+            builder.add("paragraph", text)
 
     child = node.child
     while child is not None:

@@ -6,7 +6,7 @@ ECMA-376, part 1, §17.9. Lists that share an abstract list count on together, u
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from lxml import etree
@@ -135,11 +135,7 @@ def _style_numbers(styles: etree._Element | None, level_of: Callable[[str, str],
 
 
 def _values(node: etree._Element) -> dict[str, str]:
-    return {local_name(child): attribute(child, "val") or "" for child in _elements(node)}
-
-
-def _elements(node: etree._Element) -> Iterable[etree._Element]:
-    return (child for child in node if isinstance(child.tag, str))
+    return {local_name(child): attribute(child, "val") or "" for child in node if isinstance(child.tag, str)}
 
 
 def _count(text: str | None, otherwise: int) -> int:

@@ -58,12 +58,12 @@ def write_tuned(folder: Path, tuned: TunedEncoder) -> None:
     (folder / RECORD).write_text(json.dumps(asdict(tuned), indent=1) + "\n", encoding="utf-8")
 
 
-def require_base(folder: Path, tuned: TunedEncoder, sha256: str) -> None:
+def require_base(folder: Path, base: str, wanted: str, sha256: str) -> None:
     """Raises HashMismatchError where the base that is here is not the one that was trained on."""
-    if tuned.base_sha256 != sha256:
+    if wanted != sha256:
         raise HashMismatchError(
-            f"{folder} was trained on {tuned.base} with the SHA-256 {tuned.base_sha256}, but {sha256} is here.",
-            hint=f"acclimate models fetch --again {tuned.base}",
+            f"{folder} was trained on {base} with the SHA-256 {wanted}, but {sha256} is here.",
+            hint=f"acclimate models fetch --again {base}",
         )
 
 

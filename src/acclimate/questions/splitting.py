@@ -70,10 +70,10 @@ def leaks(learnt: Sequence[Question], asked: Sequence[Question], embed: Embed) -
     documents: dict[str, Question] = {}
     texts = {key(question.question): question for question in learnt}
     for question in learnt:
-        documents |= dict.fromkeys(_documents(question), question)
+        documents |= dict.fromkeys(documents_of(question), question)
     found = []
     for question in asked:
-        shared = next((path for path in _documents(question) if path in documents), None)
+        shared = next((path for path in documents_of(question) if path in documents), None)
         if (twin := texts.get(key(question.question))) is not None:
             found.append(Leak(twin, question, "same question"))
         elif shared is not None:
@@ -112,7 +112,8 @@ def _answers(question: Question) -> set[str]:
     return {key(answer) for answer in question.answers}
 
 
-def _documents(question: Question) -> tuple[str, ...]:
+def documents_of(question: Question) -> tuple[str, ...]:
+    """The documents that a question needs; none where it names none."""
     return question.documents or ((question.document,) if question.document else ())
 
 
@@ -126,10 +127,10 @@ def _groups(questions: Sequence[Question]) -> dict[str, list[Question]]:
         return name
 
     for question in questions:
-        first, *others = _documents(question) or (f"question {question.id}",)
+        first, *others = documents_of(question) or (f"question {question.id}",)
         for other in others:
             leader[find(other)] = find(first)
     groups: dict[str, list[Question]] = defaultdict(list)
     for question in questions:
-        groups[find((_documents(question) or (f"question {question.id}",))[0])].append(question)
+        groups[find((documents_of(question) or (f"question {question.id}",))[0])].append(question)
     return dict(groups)

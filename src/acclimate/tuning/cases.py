@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from acclimate.errors import DataError, SettingsError
 from acclimate.models.chat import ChatFormat
+from acclimate.questions.splitting import documents_of
 from acclimate.tuning.packing import Example, Packed, pack
 from acclimate.types import Message, Question
 
@@ -41,14 +42,15 @@ class UnlearnableError(DataError):
 
 def require_apart(train: Sequence[Question], other: Sequence[Question]) -> None:
     """Raises SettingsError where a question to learn is about a document of `other`, or asks nearly the same."""
-    documents = {question.document for question in other if question.document}
+    documents = {path: question for question in other for path in documents_of(question)}
     asked = [(question, _words(question)) for question in other]
     for question in train:
-        if question.document in documents:
+        if shared := next((path for path in documents_of(question) if path in documents), None):
+            twin = documents[shared]
             raise SettingsError(
-                f"the questions '{question.id}' (train) and others (dev, test) are about the same document, "
-                f"{question.document}.",
-                hint="Split by document: all questions about one document belong to one split.",
+                f"the questions '{question.id}' (train) and '{twin.id}' ({twin.split}) are about the same document, "
+                f"{shared}.",
+                hint="acclimate questions split --again, or empty the split of one of them.",
             )
         words = _words(question)
         for twin, others in asked:

@@ -73,8 +73,7 @@ def _as_question(pair: Pair, index: int, held: Iterable[str]) -> Question:
     """The pair as a question; a short answer of the test split that its own answer contains counts as its own."""
     if pair.question is not None:
         return replace(pair.question, id=str(index), answers=(*pair.question.answers, *sorted(held)))
-    last = next(message.content for message in reversed(pair.messages) if message.role == "user")
-    return Question(str(index), last, (pair.answer, *sorted(held)))
+    return Question(str(index), pair.asked, (pair.answer, *sorted(held)))
 
 
 class _Phrases:

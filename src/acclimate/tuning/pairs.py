@@ -41,6 +41,11 @@ class Pair:
     split: str = "train"
 
     @property
+    def asked(self) -> str:
+        """What the user says last."""
+        return next(message.content for message in reversed(self.messages) if message.role == "user")
+
+    @property
     def text(self) -> str:
         """All that is shown or learnt."""
         evidence = (self.question.evidence or "") if self.question else ""

@@ -7,18 +7,15 @@ import logging
 import math
 import random
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
-from filelock import FileLock, Timeout
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from acclimate.errors import EngineError
 from acclimate.tuning.attached import Attached, attach
 from acclimate.tuning.loss import answer_loss
 from acclimate.tuning.methods import METHODS, Method
@@ -99,30 +96,7 @@ class Trainer:
         """Train until time or steps are spent, then leave what had the lowest dev loss in `folder/adapter`.
 
         Only time spent training counts, and never more than a minute for one step: the schedule survives a pause.
-        Raises EngineError where another process trains in `folder`.
         """
-        with self._alone():
-            self._run(sample, dev, on_step, score)
-
-    @contextmanager
-    def _alone(self) -> Iterator[None]:
-        """Two runs in one folder would each go on from the other's checkpoint."""
-        if self.world.rank:
-            yield
-            return
-        lock = FileLock(self.folder / "run.lock", timeout=0)
-        try:
-            lock.acquire()
-        except Timeout as error:
-            raise EngineError(
-                f"another run trains in {self.folder}.", hint="Wait for it, or stop it; then run again.", retryable=True
-            ) from error
-        try:
-            yield
-        finally:
-            lock.release()
-
-    def _run(self, sample: Sampler, dev: Sequence[Packed], on_step: OnStep | None, score: Score | None) -> None:
         saved = self.seconds
         if not self.step:  # whatever the network holds now is where it begins
             self._copy(self.parameters, self.masters)
