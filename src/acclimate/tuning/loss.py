@@ -31,12 +31,13 @@ class ChunkedCrossEntropy(torch.autograd.Function):
         by_weight = torch.zeros_like(weight, dtype=torch.float32) if ctx.needs_input_grad[1] else None
         for start in range(0, len(hidden), rows):
             part, wanted = hidden[start : start + rows], labels[start : start + rows]
-            logits = F.linear(part, weight).float()
-            total += F.cross_entropy(logits, wanted, reduction="sum")
+            logs = F.log_softmax(F.linear(part, weight), -1, dtype=torch.float32)
+            every = torch.arange(len(wanted), device=wanted.device)
+            total -= logs[every, wanted].sum()
             if by_hidden is None and by_weight is None:
                 continue
-            by_logits = torch.softmax(logits, -1)
-            by_logits[torch.arange(len(wanted), device=wanted.device), wanted] -= 1
+            by_logits = logs.exp_()
+            by_logits[every, wanted] -= 1
             narrow = by_logits.to(hidden.dtype)
             if by_hidden is not None:
                 by_hidden[start : start + rows] = narrow @ weight
@@ -60,7 +61,7 @@ def answer_loss(
     network: nn.Module, packed: Packed, virtual: Virtual | None = None, *, checkpointing: bool = False
 ) -> torch.Tensor:
     """Sum of the cross-entropy over the answers' tokens, in nats; `packed.answers` is how many they are."""
-    hidden = hidden_states(network, packed, virtual, checkpointing=checkpointing)
-    labelled = packed.labels != IGNORED
+    labelled = (packed.labels != IGNORED).nonzero()[:, 0]
+    hidden = hidden_states(network, packed, virtual, labelled, checkpointing=checkpointing)
     head: Any = network.lm_head
-    return chunked_cross_entropy(hidden[labelled], head.weight, packed.labels[labelled], CHUNK)
+    return chunked_cross_entropy(hidden, head.weight, packed.labels[labelled], CHUNK)

@@ -2,10 +2,11 @@
 
 A Transformers network of the Llama family (Llama, SmolLM2, Qwen2, Qwen3) is walked layer by layer with its own modules,
 so that whatever a method puts in their place takes part. Against Transformers' own forward (the test compares them):
-attention costs the sum of the branches' squares instead of the square of the whole sequence and needs no mask of it;
-norm, rotation and gating are single autograd functions that keep bfloat16 and save little.
+attention costs the sum of the branches' squares instead of the square of the whole sequence (`attention.py`); the last
+layer is finished only where there is a label; norm, rotation and gating are single autograd functions that keep
+bfloat16 and save little.
 
-Letters: L tokens of the sequence, h hidden width, n heads, d head width, v virtual tokens.
+Letters: L tokens of the sequence, h hidden width, n heads, d head width.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from torch.utils.checkpoint import checkpoint
 
 from acclimate.errors import ModelError
 from acclimate.models.virtual import Virtual
+from acclimate.tuning.attention import Spans, attend
 from acclimate.tuning.packing import Packed
 
 FAMILIES = ("llama", "qwen2", "qwen3")
@@ -28,14 +30,10 @@ FAMILIES = ("llama", "qwen2", "qwen3")
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Who sees whom: tokens before `shared` are seen by all after them, each branch by itself.
+    """Who sees whom, and where they stand: `cos` and `sin` [L, d] rotate queries and keys, `sin` with its first half
+    negative."""
 
-    `spans` are the branches' (start, end); `cos` and `sin` [L, d] rotate queries and keys, `sin` with its first half
-    negative.
-    """
-
-    shared: int
-    spans: tuple[tuple[int, int], ...]
+    spans: Spans
     cos: torch.Tensor
     sin: torch.Tensor
 
@@ -48,10 +46,16 @@ def require_family(network: nn.Module) -> None:
 
 
 def hidden_states(
-    network: nn.Module, packed: Packed, virtual: Virtual | None = None, *, checkpointing: bool = False
+    network: nn.Module,
+    packed: Packed,
+    virtual: Virtual | None = None,
+    rows: torch.Tensor | None = None,
+    *,
+    checkpointing: bool = False,
 ) -> torch.Tensor:
     """The last hidden states [L, h] of a packed sequence, normalised; `virtual` tokens come before it, unseen in the
-    result. `checkpointing` keeps only each layer's input and computes the rest again on the way back."""
+    result. With `rows`, only these, and the last layer is not finished for others. `checkpointing` keeps only each
+    layer's input and computes the rest again on the way back."""
     model: Any = network.model
     x = model.embed_tokens(packed.tokens)
     before = len(virtual) if virtual else 0
@@ -61,13 +65,15 @@ def hidden_states(
     first = torch.arange(before - front, before, device=x.device)
     positions = torch.cat([first, packed.positions + before])
     layout = _layout(model, packed, positions, front, x.dtype)
+    asked = torch.arange(front, len(x), device=x.device) if rows is None else rows + front
     for index, layer in enumerate(model.layers):
         past = virtual.keys_values[index] if virtual and virtual.keys_values else None
+        kept = asked if index == len(model.layers) - 1 else None
         if checkpointing:
-            x = checkpoint(_layer, layer, x, layout, past, use_reentrant=False)
+            x = checkpoint(_layer, layer, x, layout, past, kept, use_reentrant=False)
         else:
-            x = _layer(layer, x, layout, past)
-    return _norm(model.norm, x)[front:]
+            x = _layer(layer, x, layout, past, kept)
+    return _norm(model.norm, x)
 
 
 def _layout(model: Any, packed: Packed, positions: torch.Tensor, front: int, dtype: torch.dtype) -> Layout:
@@ -81,14 +87,21 @@ def _layout(model: Any, packed: Packed, positions: torch.Tensor, front: int, dty
     like = torch.empty(0, dtype=dtype, device=positions.device)
     cos, sin = model.rotary_emb(like, positions[None])
     half = sin.shape[-1] // 2
-    return Layout(shared, tuple(spans), cos[0], torch.cat([-sin[0, :, :half], sin[0, :, half:]], dim=-1))
+    return Layout(Spans(shared, tuple(spans)), cos[0], torch.cat([-sin[0, :, :half], sin[0, :, half:]], dim=-1))
 
 
 def _layer(
-    layer: Any, x: torch.Tensor, layout: Layout, past: tuple[torch.Tensor, torch.Tensor] | None = None
+    layer: Any,
+    x: torch.Tensor,
+    layout: Layout,
+    past: tuple[torch.Tensor, torch.Tensor] | None,
+    kept: torch.Tensor | None,
 ) -> torch.Tensor:
-    """x: [L, h] → [L, h]."""
-    x = x + _attention(layer.self_attn, _norm(layer.input_layernorm, x), layout, past)
+    """x: [L, h] → [L, h], or only the rows `kept`."""
+    attended, block = _attention(layer.self_attn, _norm(layer.input_layernorm, x), layout, past), layer.self_attn
+    if kept is not None:
+        x, attended = x.index_select(0, kept), attended.index_select(0, kept)
+    x = x + block.o_proj(attended)
     normed, mlp = _norm(layer.post_attention_layernorm, x), layer.mlp
     if not hasattr(mlp, "gate_proj"):  # something stands in its place
         y: torch.Tensor = mlp(normed)
@@ -107,41 +120,15 @@ def _norm(norm: Any, x: torch.Tensor) -> torch.Tensor:
 def _attention(
     block: Any, x: torch.Tensor, layout: Layout, past: tuple[torch.Tensor, torch.Tensor] | None
 ) -> torch.Tensor:
-    """Softmax attention of each branch over the shared beginning and itself. x: [L, h] → [L, h]."""
+    """Softmax attention of each branch over the shared beginning and itself. x: [L, h] → [L, n · d]."""
     length, d = len(x), block.head_dim
     q, k, v = (project(x).view(length, -1, d) for project in (block.q_proj, block.k_proj, block.v_proj))
     if hasattr(block, "q_norm"):
         q, k = _norm(block.q_norm, q), _norm(block.k_norm, k)
-    q, k = (_turn(one, layout.cos, layout.sin).transpose(0, 1) for one in (q, k))  # [n, L, d]
-    v, shared = v.transpose(0, 1), layout.shared
-    own_k, own_v = k[:, :shared], v[:, :shared]
-    parts = []
-    if past is None:
-        if shared:
-            parts.append(_attend(q[:, :shared], own_k, own_v, 0))
-    else:
-        own_k, own_v = torch.cat([past[0].to(k.dtype), own_k], 1), torch.cat([past[1].to(v.dtype), own_v], 1)
-        if shared:
-            parts.append(_attend(q[:, :shared], own_k, own_v, past[0].shape[1]))
-    seen = own_k.shape[1]
-    for start, end in layout.spans:
-        keys, values = k[:, start:end], v[:, start:end]
-        if seen:
-            keys, values = torch.cat([own_k, keys], 1), torch.cat([own_v, values], 1)
-        parts.append(_attend(q[:, start:end], keys, values, seen))
-    mixed = torch.cat(parts, dim=1).transpose(0, 1).reshape(length, -1)
-    result: torch.Tensor = block.o_proj(mixed)
-    return result
-
-
-def _attend(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, seen: int) -> torch.Tensor:
-    """Causal attention [n, L', d] where every query also sees the first `seen` keys."""
-    mask = None
-    if seen:
-        mask = torch.ones(q.shape[1], k.shape[1], dtype=torch.bool, device=q.device).tril(seen)
-    return F.scaled_dot_product_attention(
-        q[None], k[None], v[None], attn_mask=mask, is_causal=mask is None, enable_gqa=True
-    )[0]
+    q, k = (_turn(one, layout.cos, layout.sin) for one in (q, k))
+    if past is not None:
+        k, v = (torch.cat([one.transpose(0, 1).to(k.dtype), two]) for one, two in zip(past, (k, v), strict=True))
+    return attend(q, k, v, layout.spans)
 
 
 class RMSNorm(torch.autograd.Function):
@@ -153,20 +140,19 @@ class RMSNorm(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: torch.Tensor, weight: torch.Tensor, epsilon: float) -> torch.Tensor:
         """x: [..., h]; weight: [h]."""
-        wide = x.float()
-        scale = torch.rsqrt(wide.square().mean(-1, keepdim=True) + epsilon)
+        length = torch.linalg.vector_norm(x, dim=-1, keepdim=True, dtype=torch.float32)  # no float32 copy of x
+        scale = torch.rsqrt(length.square() / x.shape[-1] + epsilon)
         ctx.save_for_backward(x, weight, scale)
-        return weight * (wide * scale).to(x.dtype)
+        return (x * scale).to(x.dtype).mul_(weight)
 
     @staticmethod
     def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None, None]:
         """The gradients of x and, where it is trained, of the weight."""
         x, weight, scale = ctx.saved_tensors
-        normed = x.float().mul_(scale)
-        wide = grads[0].float()
-        by_weight = (wide * normed).flatten(0, -2).sum(0).to(weight.dtype) if ctx.needs_input_grad[1] else None
-        wide = wide * weight.float()
-        wide -= normed.mul_((wide * normed).mean(-1, keepdim=True))
+        normed = x * scale  # float32
+        by_weight = (grads[0] * normed).flatten(0, -2).sum(0).to(weight.dtype) if ctx.needs_input_grad[1] else None
+        wide = grads[0] * weight.float()
+        wide.addcmul_(normed, torch.linalg.vecdot(wide, normed)[..., None], value=-1 / x.shape[-1])
         return wide.mul_(scale).to(x.dtype), by_weight, None
 
 

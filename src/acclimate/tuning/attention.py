@@ -1,0 +1,143 @@
+"""Attention of a packed sequence: every token looks at the shared beginning and back along its own branch.
+
+On a CPU the way back of PyTorch's fused kernel takes four times as long as the matrix products below, so these train
+there; other devices have the kernel. The heads that share a key head stand as rows of one product. Scores are float32:
+bfloat16's eight bits would move large ones by a tenth.
+
+Letters: L tokens, p virtual tokens before them, n heads over g key heads (m each), d head width; a block has R queries
+and sees K keys.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch.nn import functional as F  # noqa: N812 - as everybody calls it
+
+ROWS = 256  # most queries of a block: a long span's early queries are not multiplied with its late keys
+KEPT = 1 << 22  # most probabilities of a layer that are kept for the way back (8 MB) rather than computed again
+
+
+@dataclass(frozen=True, slots=True)
+class Spans:
+    """Tokens before `shared` are seen by all after them; each of `own` (start, end) sees itself besides."""
+
+    shared: int
+    own: tuple[tuple[int, int], ...]
+
+    def each(self, virtual: int) -> Iterator[tuple[int, int, int]]:
+        """Start and end of every span, the beginning too, and how many of the first keys all of it sees."""
+        if self.shared:
+            yield 0, self.shared, virtual
+        for start, end in self.own:
+            yield start, end, virtual + self.shared
+
+
+def attend(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, spans: Spans) -> torch.Tensor:
+    """q: [L, n, d]; k, v: [p + L, g, d], virtual tokens first → [L, n · d]."""
+    return _products(q, k, v, spans) if q.device.type == "cpu" else fused(q, k, v, spans)
+
+
+def fused(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, spans: Spans) -> torch.Tensor:
+    """`attend` by PyTorch's kernel, a span at a time."""
+    virtual, parts = len(k) - len(q), []
+    for start, end, seen in spans.each(virtual):
+        keys, values = (torch.cat([one[:seen], one[virtual + start : virtual + end]]).transpose(0, 1) for one in (k, v))
+        mask = torch.ones(end - start, keys.shape[1], dtype=torch.bool, device=q.device).tril(seen) if seen else None
+        part = F.scaled_dot_product_attention(
+            q[None, start:end].transpose(1, 2), keys[None], values[None],
+            attn_mask=mask, is_causal=mask is None, enable_gqa=True,
+        )  # fmt: skip
+        parts.append(part[0].transpose(0, 1).flatten(1))
+    return torch.cat(parts)
+
+
+@dataclass(frozen=True, slots=True)
+class _Block:
+    """Queries `start` to `end`; they see the first `seen` keys and, up to themselves, those from `first` to `last`."""
+
+    start: int
+    end: int
+    seen: int
+    first: int
+    last: int
+
+    def rows(self, x: torch.Tensor, groups: int) -> torch.Tensor:
+        """The block's part of x [L, n, d] as [g, m · R, d]."""
+        length, heads, d = self.end - self.start, x.shape[1], x.shape[2]
+        split = x[self.start : self.end].reshape(length, groups, heads // groups, d)
+        return split.permute(1, 2, 0, 3).reshape(groups, -1, d)
+
+    def put(self, x: torch.Tensor, rows: torch.Tensor) -> None:
+        """The opposite of `rows`."""
+        groups, length, heads, d = len(rows), self.end - self.start, x.shape[1], x.shape[2]
+        split = x[self.start : self.end].view(length, groups, heads // groups, d)
+        split.copy_(rows.view(groups, -1, length, d).permute(2, 0, 1, 3))
+
+    def keys(self, x: torch.Tensor) -> torch.Tensor:
+        """What the block sees of x [p + L, g, d] as [g, K, d]."""
+        return torch.cat([x[: self.seen], x[self.first : self.last]]).transpose(0, 1)
+
+    def add(self, x: torch.Tensor, keys: torch.Tensor) -> None:
+        """Add to x [p + L, g, d] what `keys` would take from it."""
+        added = keys.transpose(0, 1)
+        x[: self.seen] += added[: self.seen]
+        x[self.first : self.last] += added[self.seen :]
+
+
+def _blocks(spans: Spans, virtual: int) -> list[_Block]:
+    return [
+        _Block(at, min(at + ROWS, end), seen, virtual + start, virtual + min(at + ROWS, end))
+        for start, end, seen in spans.each(virtual)
+        for at in range(start, end, ROWS)
+    ]
+
+
+def _probabilities(rows: torch.Tensor, keys: torch.Tensor, length: int) -> torch.Tensor:
+    """Softmax of the scaled scores [g, m · R, K], in the type of `rows`; the last R keys are the rows' own tokens."""
+    scores = torch.bmm(rows.float() * rows.shape[-1] ** -0.5, keys.float().transpose(1, 2))
+    own = scores.view(len(rows), -1, length, keys.shape[1])[..., -length:]
+    own.masked_fill_(torch.ones(length, length, dtype=torch.bool).triu(1), float("-inf"))
+    return torch.softmax(scores, -1).to(rows.dtype)
+
+
+class Products(torch.autograd.Function):
+    """`attend` by matrix products. With P the probabilities: dV = Pᵀ dY, dS = P ∘ (dY Vᵀ − rows' sums of P ∘ dY Vᵀ)."""
+
+    @staticmethod
+    def forward(ctx: Any, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, spans: Spans) -> torch.Tensor:
+        """As `attend`."""
+        blocks, groups = _blocks(spans, len(k) - len(q)), k.shape[1]
+        keeps = q.shape[1] * sum((one.end - one.start) * (one.seen + one.last - one.first) for one in blocks) <= KEPT
+        y, kept = torch.empty_like(q, memory_format=torch.contiguous_format), []
+        for block in blocks:
+            p = _probabilities(block.rows(q, groups), block.keys(k), block.end - block.start)
+            block.put(y, torch.bmm(p, block.keys(v)))
+            if keeps:
+                kept.append(p)
+        ctx.save_for_backward(q, k, v, *kept)
+        ctx.blocks = blocks
+        return y.flatten(1)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, None]:
+        """The gradients of q, k and v; those of keys are added up in float32."""
+        q, k, v, *kept = ctx.saved_tensors
+        by_y, groups, scale = grads[0].view(q.shape), k.shape[1], q.shape[-1] ** -0.5
+        by_q = torch.empty_like(q, memory_format=torch.contiguous_format)
+        by_k, by_v = (torch.zeros(one.shape, dtype=torch.float32) for one in (k, v))
+        for at, block in enumerate(ctx.blocks):
+            rows, keys, given = block.rows(q, groups), block.keys(k), block.rows(by_y, groups)
+            p = kept[at] if kept else _probabilities(rows, keys, block.end - block.start)
+            block.add(by_v, torch.bmm(p.transpose(1, 2), given))
+            by_p = torch.bmm(given, block.keys(v).transpose(1, 2))
+            by_scores = torch._softmax_backward_data(by_p, p, -1, p.dtype).mul_(scale)
+            block.put(by_q, torch.bmm(by_scores, keys))
+            block.add(by_k, torch.bmm(by_scores.transpose(1, 2), rows))
+        return by_q, by_k.to(k.dtype), by_v.to(v.dtype), None
+
+
+_products: Callable[..., torch.Tensor] = Products.apply
