@@ -137,6 +137,8 @@ def main() -> None:
                 target = Path(scratch) / "documents" / relative
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy(file, target)
+        if options.split:  # few-shot recipes show questions of the train split
+            shutil.copy(options.data / "questions.jsonl", scratch)
         with Project.create(Path(scratch), Path("documents")) as project:
             project.ingest()
             scores, answers = ask(project, questions, options)
