@@ -90,6 +90,14 @@ def test_whatever_the_scores_the_figures_are_in_range_and_repeatable(rows):
     assert difference(first, first, clusters).p == 1.0
 
 
+def test_no_difference_of_shares_is_beyond_one():
+    """One right answer in nine: the studentised bootstrap says up to 1.22."""
+    found = difference([1.0] + [0.0] * 8, [0.0] * 9, range(9)).interval
+    assert found.high == 1.0
+    wider = difference([10.0] + [0.0] * 8, [0.0] * 9, range(9)).interval
+    assert wider.high > 10
+
+
 def test_scores_that_cannot_be_paired_are_refused():
     with pytest.raises(ValueError, match="cannot be paired"):
         difference([1.0], [1.0, 0.0], [1, 2])

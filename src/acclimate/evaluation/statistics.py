@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import NormalDist
 
 import numpy as np
@@ -70,11 +70,17 @@ def mean_interval(scores: Sequence[float], clusters: Sequence[Hashable], level: 
 
 
 def difference(first: Sequence[float], second: Sequence[float], clusters: Sequence[Hashable]) -> Difference:
-    """Compare two recipes' scores of the same questions. Raises ValueError where the lengths differ."""
+    """Compare two recipes' scores of the same questions; of shares (0 to 1) no difference is beyond 1.
+
+    Raises ValueError where the lengths differ.
+    """
     if not len(first) == len(second) == len(clusters):
         raise ValueError(f"{len(first)} and {len(second)} scores in {len(clusters)} clusters cannot be paired")
     gaps = np.asarray(first, float) - np.asarray(second, float)
-    return Difference(mean_interval(list(gaps), clusters), permutation_p(gaps, clusters), needed(gaps, clusters))
+    interval = mean_interval(list(gaps), clusters)
+    if all(0 <= score <= 1 for score in (*first, *second)):
+        interval = replace(interval, low=max(-1.0, interval.low), high=min(1.0, interval.high))
+    return Difference(interval, permutation_p(gaps, clusters), needed(gaps, clusters))
 
 
 def permutation_p(gaps: Sequence[float] | Floats, clusters: Sequence[Hashable]) -> float:
