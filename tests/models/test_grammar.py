@@ -2,6 +2,7 @@
 
 import json
 import random
+from datetime import datetime
 
 import jsonschema
 import llguidance
@@ -81,12 +82,11 @@ class Least:
     choice = staticmethod(min)
 
 
-@pytest.mark.parametrize("name", ["date", "date-time", "time"])
+@pytest.mark.parametrize("name", ["date", "date-time"])
 def test_the_least_date_is_one(name, vocabulary):
     """A model wrote the year 0, which no calendar has."""
     schema = {"type": "string", "format": name}
-    check = jsonschema.Draft202012Validator(schema, format_checker=jsonschema.Draft202012Validator.FORMAT_CHECKER)
-    check.validate(json.loads(sample(grammar(json.dumps(schema), 64), vocabulary, Least)))
+    datetime.fromisoformat(json.loads(sample(grammar(json.dumps(schema), 64), vocabulary, Least)))
 
 
 def test_whole_ranges_are_exact(vocabulary):

@@ -2,7 +2,7 @@
 
 On a CPU the way back of PyTorch's fused kernel takes four times as long as the matrix products below, so these train
 there; other devices have the kernel. The heads that share a key head stand as rows of one product. Scores are float32:
-bfloat16's eight bits would move large ones by a tenth.
+bfloat16 would round one of 32 by up to 0.125.
 
 Letters: L tokens, p virtual tokens before them, n heads over g key heads (m each), d head width; a block has R queries
 and sees K keys.

@@ -54,7 +54,7 @@ class _Product(torch.autograd.Function):
         g, scale = grads[0], ctx.scale
         by_low = (g @ b).mul_(scale)
         by_x = (g @ weight).addmm_(by_low, a) if ctx.needs_input_grad[0] else None
-        return by_x, None, None, by_low.T @ x, (low.T @ g).mul_(scale).T, None  # thin products are faster lying down
+        return by_x, None, None, by_low.T @ x, (low.T @ g).mul_(scale).T, None
 
 
 _product: Callable[..., torch.Tensor] = _Product.apply
