@@ -4,7 +4,7 @@
         --out DIR --minutes 75
 
 It starts from the default embedder. Of squad-train's articles the last 48 are held out, as for the reader, and 8 more
-are dev. It reads windows of one to four sentences; wrong ones are BM25's best without the answer.
+are dev. It reads windows of some sentences, cut anew in each pass; wrong ones are BM25's best without the answer.
 One process trains on each core (`--processes`).
 """
 
@@ -42,12 +42,12 @@ from benchmarks import reader_facts
 from benchmarks.retrieval import read_set
 
 HELD_OUT, DEV = 48, 8  # articles: the last 48 as in train_reader, the 8 before them
-MAX_TOKENS = 144
-WORDS = (18, 30, 30, 40, 40, 50, 50, 60, 90)  # of a window, drawn for each question and article
-WRONG = 0.4  # wrong windows for each question
+MAX_TOKENS = 192
+WORDS = (20, 30, 40, 40, 50, 50, 60, 80, 110)  # of a window, drawn for each question and article
+WRONG = 0.5  # wrong windows for each question
 MADE, CLAIMS = 0.12, 0.03  # beside each of these pairs
 PAIRS, MICRO = 16, 8  # a step's pairs in each process, and those computed together
-EMBEDDER, FROZEN = "all-minilm-l6-v2", 2
+EMBEDDER, FROZEN = "all-minilm-l6-v2", 0  # layers; the embeddings stay as they are
 
 
 class Bm25:
@@ -85,41 +85,47 @@ class Data:
 
     def __init__(self, folder: Path, articles: slice) -> None:
         names = sorted(path.name for path in (folder / "documents").iterdir())[articles]
-        rng = random.Random(1)
-        documents = {name: parse(folder / "documents" / name, name) for name in names}
+        self._documents = {name: parse(folder / "documents" / name, name) for name in names}
+        lines = (folder / "questions.jsonl").read_text(encoding="utf-8").splitlines()
+        self._rows = [row for row in map(json.loads, lines) if row["document"] in self._documents]
+
+    def draw(self, seed: int) -> tuple[list[Pair], list[Pair]]:
+        """All right pairs and their wrong ones, with windows of their own for each seed."""
+        rng = random.Random(seed)
         windows = [
             Window(name, document.title, document.text[span.start : span.end])
-            for name, document in documents.items()
+            for name, document in self._documents.items()
             for span in windows_of(document.text, rng.choice(WORDS))
         ]
         search = Bm25([f"{window.title}\n{window.text}" for window in windows])
-        self.right: list[Pair] = []
-        self.wrong: list[Pair] = []
-        for line in (folder / "questions.jsonl").read_text(encoding="utf-8").splitlines():
-            row = json.loads(line)
-            document = documents.get(row["document"])
+        rights: list[Pair] = []
+        wrongs: list[Pair] = []
+        for row in self._rows:
+            document = self._documents[row["document"]]
             answer = row["answers"][0].strip().rstrip(".,;:") if row["answers"] else ""
-            if document is None or not answer or answer not in row["evidence"]:
+            if not answer or answer not in row["evidence"]:
                 continue
             question = row["question"].strip()
             at = document.text.find(row["evidence"])
             shown = around(document.text, Span(at, at + len(row["evidence"])), rng)
             start = at + row["evidence"].index(answer) - shown.start
             text = document.text[shown.start : shown.end]
-            self.right.append(Pair(question, document.title, text, True, Span(start, start + len(answer))))
+            rights.append(Pair(question, document.title, text, True, Span(start, start + len(answer))))
             if rng.random() < WRONG:
                 found = [windows[i] for i in search(question, 8)]
                 lacking = [window for window in found if answer.casefold() not in window.text.casefold()]
                 if lacking:
                     # The best of them most often: that is what stands beside the right passage when it is asked.
                     chosen = lacking[min(int(rng.expovariate(0.6)), len(lacking) - 1)]
-                    self.wrong.append(Pair(question, chosen.title, chosen.text, False))
-        logging.info("%d windows, %d right pairs, %d wrong", len(windows), len(self.right), len(self.wrong))
+                    wrongs.append(Pair(question, chosen.title, chosen.text, False))
+        logging.info("%d windows, %d right pairs, %d wrong", len(windows), len(rights), len(wrongs))
+        return rights, wrongs
 
     def mixed(self, claims: Sequence[Pair], seed: int) -> list[Pair]:
-        """Every pair once, with made-up ones and claims, in an order of their own."""
+        """A pass: every question, with made-up ones and claims, in an order of its own."""
+        rights, wrongs = self.draw(seed)
         rng = random.Random(seed)
-        pairs = self.right + self.wrong
+        pairs = rights + wrongs
         made: list[Pair] = []
         while len(made) < len(pairs) * MADE:
             made += make_pairs(rng)
@@ -200,17 +206,19 @@ class ExtractorTask:
     ) -> None:
         self._model, self._tokenizer, self._passes = model, tokenizer, passes
         self._dev, self._share, self._shares = dev, share, shares
-        self._pairs: dict[int, list[Pair]] = {}
+        self._pairs: list[Pair] = []
+        self._drawn, self._at, self._step = 0, 0, 0
 
     def losses(self, step: int) -> Sequence[Callable[[], tuple[torch.Tensor, int]]]:
-        first = (step * self._shares + self._share) * PAIRS
-        if not self._pairs:
-            self._pairs[0] = self._passes(0)
-        size = len(self._pairs[0])
-        if first // size not in self._pairs and first // size > 0:
-            self._pairs[first // size] = self._passes(first // size)
-        pairs = self._pairs[first // size]
-        rows = [encode_pair(self._tokenizer, pairs[(first + at) % len(pairs)]) for at in range(PAIRS)]
+        while self._step <= step:  # the same pairs again for a run that goes on
+            taken: list[Pair] = []
+            while len(taken) < PAIRS * self._shares:
+                if self._at == len(self._pairs):
+                    self._pairs, self._at, self._drawn = self._passes(self._drawn), 0, self._drawn + 1
+                more = self._pairs[self._at : self._at + PAIRS * self._shares - len(taken)]
+                taken, self._at = taken + more, self._at + len(more)
+            self._step += 1
+        rows = [encode_pair(self._tokenizer, pair) for pair in taken[self._share :: self._shares]]
         return [lambda batch=batch: (self._model.loss(batch), int(batch.mask.sum())) for batch in batches(rows, MICRO)]
 
     def judge(self) -> dict[str, float]:
@@ -289,9 +297,9 @@ def train(options: argparse.Namespace) -> None:
     claims = claim_pairs(options.claims) if options.claims else []
     dev: list[Pair] = []
     if options.rank == 0:
-        held = Data(options.data, slice(-HELD_OUT - DEV, -HELD_OUT))
+        rights, wrongs = Data(options.data, slice(-HELD_OUT - DEV, -HELD_OUT)).draw(1)
         rng = random.Random(5)
-        dev = rng.sample(held.right, 80) + rng.sample(held.wrong, 40)
+        dev = rng.sample(rights, 300) + rng.sample(wrongs, 150)
     passes = lambda number: data.mixed(claims, number)  # noqa: E731
     task = ExtractorTask(model, tokenizer, passes, dev, options.rank, options.processes)
     settings = EncoderSettings(minutes=options.minutes, learning_rate=options.rate, checkpoint_minutes=8)

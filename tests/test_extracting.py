@@ -7,6 +7,7 @@ import pytest
 from acclimate.embeddings.extractor import Marked, windows
 from acclimate.errors import EngineError, SettingsError
 from acclimate.extracting import Extracting
+from acclimate.prompting.citations import resolve
 from acclimate.prompting.passages import REFUSAL
 from acclimate.prompting.recipes import find_recipe
 from acclimate.types import Chunk, Generation, Hit, Span
@@ -17,16 +18,22 @@ HITS = [Hit(Chunk(str(n), f"{n}.md", 100, 100 + len(t), t), 1 / n, n) for n, t i
 
 @dataclass
 class Scripted:
-    """Marks what it was told."""
+    """Marks what it was told; `same` is where an answer stands."""
 
     marked: list[Marked]
+    same: list[Marked]
 
     def mark(self, question: str, chunks: Sequence[Chunk]) -> list[Marked]:
         return self.marked
 
+    def weigh(self, question: str, chunks: Sequence[Chunk], answer: str) -> tuple[list[Marked], list[Marked]]:
+        return self.marked, self.same if answer else []
 
-def extracting(*marked: Marked, threshold: float = 0.2, discount: float = 0.5) -> Extracting:
-    return Extracting(Scripted(list(marked)), threshold, discount)  # type: ignore[arg-type]
+
+def extracting(
+    *marked: Marked, same: Sequence[Marked] = (), threshold: float = 0.2, discount: float = 0.5
+) -> Extracting:
+    return Extracting(Scripted(list(marked), list(same)), threshold, discount)  # type: ignore[arg-type]
 
 
 def test_the_answer_is_cited_where_it_was_marked() -> None:
@@ -50,6 +57,48 @@ def test_it_abstains_where_nothing_is_sure_enough_or_no_word_is_marked(marked: l
     assert (found.text, found.abstained, found.citations) == (REFUSAL, True, ())
 
 
+MAY, JUNE = Span(14, 17), Span(30, 34)
+
+
+@pytest.mark.parametrize(
+    ("mine", "others", "said", "answered"),
+    [
+        (0.9, 0.2, "June", "June"),  # not five times as sure
+        (0.9, 0.1, "June", "May"),
+        (0.9, None, "never", "May"),  # what stands in no passage
+        (0.04, 0.04, "June", REFUSAL),  # neither is likely
+        (0.45, None, REFUSAL, "May"),
+        (0.35, None, REFUSAL, REFUSAL),
+    ],
+)
+def test_the_surer_of_two_readers_answers(mine: float, others: float | None, said: str, answered: str) -> None:
+    same = [] if others is None else [Marked(0, JUNE, others)]
+    model = resolve(said, HITS)
+    found = extracting(Marked(0, MAY, mine), same=same).weigh("?", HITS, model)
+    assert (found.text, found.abstained) == (answered, answered == REFUSAL)
+    if answered == said:
+        assert found is model
+    else:
+        assert f"{mine:.2f} to its own place and {others or 0:.2f} to the model's" in found.decision
+    assert [citation.quote for citation in found.citations] == {
+        "May": ["Oil is due in May."],
+        "June": ["Filters in June."],
+    }.get(answered, [])
+
+
+def test_what_stands_in_no_passage_is_kept_where_the_model_has_words_of_its_own() -> None:
+    sure, said = extracting(Marked(0, MAY, 0.9)), resolve("yes", HITS)
+    assert sure.weigh("?", HITS, said, own_words=True) is said
+    assert sure.weigh("?", HITS, said).text == "May"
+
+
+def test_a_models_answer_counts_by_the_best_rank_at_which_it_stands() -> None:
+    said = resolve("May [2]", HITS)
+    same = [Marked(1, Span(39, 42), 0.3), Marked(0, MAY, 0.2)]
+    assert extracting(Marked(0, JUNE, 0.9), same=same).weigh("?", HITS, said) is said  # 0.2, not half of 0.3
+    assert extracting(Marked(0, JUNE, 0.9), same=same[:1]).weigh("?", HITS, said).text == "June"
+
+
 def test_it_writes_nothing() -> None:
     with pytest.raises(EngineError, match="writes nothing"):
         extracting().generate([], Generation())
@@ -61,7 +110,7 @@ def test_windows_are_whole_sentences_and_tables_stay_whole() -> None:
     assert spans[0].start == 0
     assert all(a.end == b.start for a, b in itertools.pairwise(spans))
     assert spans[-1].end == len(text)
-    assert all(len(text[span.start : span.end].split()) <= 50 for span in spans)
+    assert all(len(text[span.start : span.end].split()) <= 90 for span in spans)
     table = f"{text}\n| a | b |\n| --- | --- |\n| 1 | 2 |"
     assert windows(table) == [Span(0, len(table))]
     assert windows(" \n ") == []

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 Mark = Callable[[str, Sequence[Hit]], Resolved]
 """Answers a question by a place in a passage, or abstains."""
+Weigh = Callable[[str, Sequence[Hit], Resolved], Resolved]
+"""Reads the passages too, and keeps a model's answer or gives a surer one."""
 _NOTHING = Written(REFUSAL, "", 0, 0, "stop", calls=0)
 _TOLD_SHARE = 4  # earlier turns may take one token of so many
 
@@ -43,7 +45,8 @@ class Answerer:
     done (see `acclimate.prompting.budget`). `decision` says why this recipe. `demonstrate` gives the solved examples of
     a few-shot recipe. With a `shape` the answer is JSON. `complete` makes a question that points back to earlier turns
     stand on its own, for recipes that read; the turns themselves are shown where `tell` says so, and to recipes that
-    read nothing. `mark` answers in the place of the engine, which is then not asked.
+    read nothing. `mark` answers in the place of the engine, which is then not asked; `weigh` has the last word on what
+    the engine wrote, which is then shown in one piece.
     """
 
     recipe: Recipe
@@ -59,6 +62,7 @@ class Answerer:
     tell: bool | None = None
     decision: str = ""
     mark: Mark | None = None
+    weigh: Weigh | None = None
 
     def answer(self, question: str, on_text: OnText | None = None, turns: Sequence[Turn] = ()) -> Answer:
         """Answer `question` after the earlier `turns` of a conversation, oldest first.
@@ -77,9 +81,14 @@ class Answerer:
             return self._marked(question, asked, hits, clock, guard)
         hits, before = self._narrowed(asked, hits, turns)
         prompt = self.prompt(asked, hits, turns, narrowed=bool(before))
-        written = self._write(prompt, guard) if hits or not before else _NOTHING
+        heard = guard if self.weigh is None else lambda _: guard("")  # shows nothing yet, and tells who stops listening
+        written = self._write(prompt, heard) if hits or not before else _NOTHING
         resolved, data = self._resolve(written.text, prompt)
-        resolved, data, shown = self._without_links(asked, written.text, resolved, data)
+        raw = written.text
+        if self.weigh is not None and prompt.passages:
+            resolved = self.weigh(asked, prompt.passages, resolved)
+            raw = resolved.marked
+        resolved, data, shown = self._without_links(asked, raw, resolved, data)
         guard.finish(shown)
         return self._assemble(question, asked, resolved, prompt, _together(written, before), clock, data)
 
@@ -233,7 +242,7 @@ class Answerer:
             reasoning=written.reasoning,
             data=data,
             asked="" if asked == question.strip() else asked,
-            decision=self.decision,
+            decision="; ".join(part for part in (self.decision, resolved.decision) if part),
             links_removed=resolved.links_removed,
         )
 

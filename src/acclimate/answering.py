@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
-from acclimate.answer import Answerer
+from acclimate.answer import Answerer, Weigh
 from acclimate.engines import template_of
 from acclimate.indexes.filters import Filter
 from acclimate.models.base import Engine
 from acclimate.prompting.conversation import Complete, complete, condense
-from acclimate.prompting.recipes import find_recipe
+from acclimate.prompting.recipes import Recipe, find_recipe
 from acclimate.prompting.techniques import reserve
 from acclimate.prompting.templates import load_template
 from acclimate.retrieval.base import Retriever
@@ -48,9 +50,10 @@ def open_answerer(project: Project, recipe: str, where: Filter, schema: SchemaLi
         from acclimate.demonstrating import demonstrate as choose  # not needed to ask without examples
 
         demonstrate = choose(project, chosen, where)
+    template = template_of(project, chosen)
     return Answerer(
         recipe=chosen,
-        template=template_of(project, chosen),
+        template=template,
         engine=engine,
         retriever=retriever,
         generation=generation,
@@ -62,7 +65,24 @@ def open_answerer(project: Project, recipe: str, where: Filter, schema: SchemaLi
         tell={"rule": None, "model": True, "none": False}[project.settings.answer.memory],
         decision=decision,
         mark=project.extractor.mark if chosen.extracts else None,
+        weigh=_weigh(project, chosen, template.name) if schema is None else None,
     )
+
+
+def _weigh(project: Project, recipe: Recipe, template: str) -> Weigh | None:
+    """What weighs the model's words where the reader that ships is at work, alone or below an adapter that was tuned,
+    which may have learnt to say what stands in no passage."""
+    chosen = project.settings
+    short = template == "rag" and not recipe.few_shot and not recipe.extracts  # exact answers from passages
+    if chosen.answer.second_reader == "none" or chosen.model.adapter != "auto" or not short:
+        return None
+    if project.adapter(replace(recipe, adapter="")) is None:
+        return None
+    from acclimate.extracting import searches_with_base  # its packages are not needed by other recipes
+
+    if not searches_with_base(project):  # its base would have to be fetched
+        return None
+    return partial(project.extractor.weigh, own_words=bool(recipe.adapter))
 
 
 def _complete(project: Project) -> Complete:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from acclimate.embeddings.extractor import Extractor
+from acclimate.embeddings.extractor import Extractor, Marked
 from acclimate.embeddings.spec import read_json
 from acclimate.embeddings.tuned import read_trained, require_base, shipped
 from acclimate.embeddings.weights import read_weights
+from acclimate.encoders import find_encoder
 from acclimate.errors import EngineError
 from acclimate.models.base import OnText
 from acclimate.prompting.citations import Resolved, mark_answer
@@ -22,7 +23,11 @@ if TYPE_CHECKING:
     from acclimate.project import Project
 
 SHIPPED = "minilm-extractor"
+_REFUSED = Resolved(REFUSAL, REFUSAL, True, ())
 _EDGES = " \t\n.,;:|"  # of an answer, that are none of its words
+# Beside a model that reads, chosen on dev questions (docs/decisions.md, Two readers): how many times as sure of another
+# place it must be, below which confidence of both nobody knows, and from which it answers where the model does not.
+_SURER, _DOUBT, _ALONE = 5.0, 0.05, 0.4
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,15 +46,41 @@ class Extracting:
 
     def mark(self, question: str, hits: Sequence[Hit]) -> Resolved:
         """The surest place; the refusal where none is sure enough."""
+        best = self._best(hits, self.extractor.mark(question, [hit.chunk for hit in hits]))
+        if best is None or best.confidence < self.threshold:
+            return _REFUSED
+        return mark_answer(best.span, best.passage + 1, hits)
+
+    def weigh(self, question: str, hits: Sequence[Hit], said: Resolved, *, own_words: bool = False) -> Resolved:
+        """The surer one of what a model said and the best place, or a refusal where neither is likely.
+
+        Of what stands in no passage it is not sure at all; with `own_words` that is kept.
+        """
+        answer = "" if said.abstained else said.text.strip(_EDGES)
+        marked, same = self.extractor.weigh(question, [hit.chunk for hit in hits], answer)
+        best, held = self._best(hits, marked), self._best(hits, same)
+        mine, others = best.confidence if best else 0.0, held.confidence if held else 0.0
+        figures = f"the extractor gives {mine:.2f} to its own place and {others:.2f} to the model's"
+        if said.abstained:
+            if best is None or mine < _ALONE:
+                return said
+            return replace(mark_answer(best.span, best.passage + 1, hits), decision=f"{figures} refusal")
+        if own_words and held is None:
+            return said
+        if max(mine, others) < _DOUBT:
+            return replace(_REFUSED, decision=figures)
+        if best is None or mine <= _SURER * others:
+            return said
+        return replace(mark_answer(best.span, best.passage + 1, hits), decision=figures)
+
+    def _best(self, hits: Sequence[Hit], marked: Sequence[Marked]) -> Marked | None:
+        """The surest place that holds a word, its span trimmed, after the discount for its passage's rank."""
         found = [
-            (marked.confidence * self.discount**marked.passage, marked.passage, span)
-            for marked in self.extractor.mark(question, [hit.chunk for hit in hits])
-            if (span := _trimmed(hits[marked.passage].chunk.text, marked.span)) is not None
+            Marked(one.passage, span, one.confidence * self.discount**one.passage)
+            for one in marked
+            if (span := _trimmed(hits[one.passage].chunk.text, one.span)) is not None
         ]
-        best = max(found, key=lambda item: item[0], default=None)
-        if best is None or best[0] < self.threshold:
-            return Resolved(REFUSAL, REFUSAL, True, ())
-        return mark_answer(best[2], best[1] + 1, hits)
+        return max(found, key=lambda one: one.confidence, default=None)
 
     def count(self, messages: Sequence[Message]) -> int:
         """See `Engine`; there is no prompt."""
@@ -69,6 +100,13 @@ def open_extractor(project: Project) -> Extracting:
     Raises HashMismatchError where the base's weights are not those that it was trained on.
     """
     return load_extractor(shipped(SHIPPED), project)
+
+
+def searches_with_base(project: Project) -> bool:
+    """Whether the base of the shipped extractor is what the project searches with, so that it is here anyway."""
+    chosen = project.settings.embedder
+    base = json.loads((shipped(SHIPPED) / "extractor.json").read_text(encoding="utf-8"))["base"]
+    return chosen.engine != "openai" and find_encoder(project, chosen.model, "embedder").source == base
 
 
 def load_extractor(folder: Path, project: Project) -> Extracting:

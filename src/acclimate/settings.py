@@ -226,6 +226,11 @@ class AnswerSettings(_Section):
         description="passages that exceed the context window: drop the lowest ranked; compress each to the sentences "
         "nearest to the question; map-reduce: ask about parts of them, then about what those answers cite; refuse",
     )
+    second_reader: Literal["auto", "none"] = Field(
+        default="auto",
+        description="auto: where the default model reads for `rag`, the extractor reads the same passages, and has the "
+        "last word where it is much surer; none: the model alone",
+    )
     memory: Literal["rule", "model", "none"] = Field(
         default="rule",
         description="how a question of a chat that points back is completed: by rule, or rewritten by the model, "

@@ -174,6 +174,13 @@ def test_a_trained_extractor_marks(folder: Path, tmp_path: Path, clock: None) ->
     save_trained(model, tmp_path / "extractor.safetensors")
     config = json.loads((folder / "config.json").read_text())
     extractor = Extractor(config, read_trained(tmp_path / "extractor.safetensors", {}), folder / "tokenizer.json")
-    marked = extractor.mark("when is oil due", [Chunk("1", "d", 0, len(TEXT), TEXT, "care")])
+    chunks = [Chunk("1", "d", 0, len(TEXT), TEXT, "care")]
+    marked = extractor.mark("when is oil due", chunks)
     assert TEXT[marked[0].span.start : marked[0].span.end] == "may"
     assert 0.5 < marked[0].confidence <= 1
+    assert extractor.weigh("when is oil due", chunks, "May") == (marked, marked)  # the same place, in any case
+    best, other = extractor.weigh("when is oil due", chunks, TEXT.split()[0])
+    assert best == marked
+    assert other[0].confidence < 0.1 * marked[0].confidence
+    assert other[0].span == Span(0, len(TEXT.split()[0]))
+    assert extractor.weigh("when is oil due", chunks, "never") == (marked, [])

@@ -1,7 +1,7 @@
 """Reading by marking: a cross-encoder says where in a passage the answer to a question stands, or that it does not.
 
 Devlin et al. 2018, arXiv 1810.04805, sections 4.2 and 4.3: a start and an end logit for every token; the first token
-stands for "no answer here". A passage is read window by window, in the lengths that the encoder was trained on.
+stands for "no answer here". A passage is read window by window, in lengths that the encoder was trained on.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from acclimate.embeddings.weights import FloatArray
 from acclimate.types import Chunk, Span
 
 MAX_TOKENS = 288
-_WORDS = 50  # of a window
+_WORDS = 90  # of a window
 _LONGEST = 30  # tokens of an answer, as in the paper
 _SENTENCE = re.compile(r"(?<=[.!?])[\"'”’)\]]*\s+|\n+")
 
@@ -36,6 +36,10 @@ class Marked:
     passage: int
     span: Span
     confidence: float
+
+    def moved(self, passage: int, by: int) -> Marked:
+        """The same place, counted from elsewhere."""
+        return Marked(passage, Span(self.span.start + by, self.span.end + by), self.confidence)
 
 
 class Extractor:
@@ -55,16 +59,25 @@ class Extractor:
 
     def mark(self, question: str, chunks: Sequence[Chunk]) -> list[Marked]:
         """The best place in each window of each chunk, the surest first; ties by the order of the chunks."""
+        return self.weigh(question, chunks, "")[0]
+
+    def weigh(self, question: str, chunks: Sequence[Chunk], answer: str) -> tuple[list[Marked], list[Marked]]:
+        """What `mark` finds, and each window's surest place that holds `answer` word for word, in any case."""
         if not question.strip():
-            return []
+            return [], []
         shown = [(at, window, _before(chunk)) for at, chunk in enumerate(chunks) for window in windows(chunk.text)]
         texts = [before + chunks[at].text[window.start : window.end] for at, window, before in shown]
-        found = []
-        for (at, window, before), output in zip(shown, self.pairs.run(question, texts), strict=True):
-            if (best := _best(output, len(before))) is not None:
-                span, confidence = best
-                found.append(Marked(at, Span(window.start + span.start, window.start + span.end), confidence))
-        return sorted(found, key=lambda marked: -marked.confidence)
+        best: list[Marked] = []
+        same: list[Marked] = []
+        for (at, window, before), text, output in zip(shown, texts, self.pairs.run(question, texts), strict=True):
+            places = _Places(output, len(before))
+            if places.tokens:
+                best.append(places.best().moved(at, window.start - len(before)))
+            found = [places.of(Span(*m.span())) for m in re.finditer(re.escape(answer), text, re.I)] if answer else []
+            if held := [place for place in found if place is not None]:
+                place = max(held, key=lambda marked: marked.confidence)
+                same.append(place.moved(at, window.start - len(before)))
+        return _surest_first(best), _surest_first(same)
 
 
 def _before(chunk: Chunk) -> str:
@@ -73,7 +86,7 @@ def _before(chunk: Chunk) -> str:
 
 
 def windows(text: str) -> list[Span]:
-    """Whole sentences up to 50 words together; a text with table rows is one window, as rows need their header."""
+    """Whole sentences up to 90 words together; a text with table rows is one window, as rows need their header."""
     if re.search(r"^\|.*\|\s*$", text, re.MULTILINE):
         return [Span(0, len(text))]
     edges = [0, *(match.end() for match in _SENTENCE.finditer(text)), len(text)]
@@ -88,24 +101,38 @@ def windows(text: str) -> list[Span]:
     return found
 
 
-def _best(output: PairOutput, before: int) -> tuple[Span, float] | None:
-    """The likeliest span of the second text after its first `before` characters; None where nothing is left of it."""
-    relevance, spans = output.rows
-    kinds = output.encoding.sequence_ids
-    offsets = output.encoding.offsets
-    tokens = [at for at, kind in enumerate(kinds) if kind == 1 and offsets[at][0] >= before]
-    if not tokens:
-        return None
-    seen = [0, *(at for at in range(len(kinds)) if output.encoding.type_ids[at] == 1)]
-    starts, ends = (spans[:, side] - _log_sum(spans[seen, side]) for side in (0, 1))
-    scores = starts[tokens][:, None] + ends[tokens][None, :]
-    lengths = np.arange(len(tokens))[None, :] - np.arange(len(tokens))[:, None]
-    scores = np.where((lengths >= 0) & (lengths < _LONGEST), scores, -np.inf)
-    first, last = np.unravel_index(int(scores.argmax()), scores.shape)
-    span = Span(offsets[tokens[first]][0] - before, offsets[tokens[last]][1] - before)
-    # The geometric mean of both ends' probabilities, times that of the passage being the right one.
-    sure = float(np.exp(scores[first, last] / 2) / (1 + np.exp(-relevance[0])))
-    return span, sure
+def _surest_first(found: Sequence[Marked]) -> list[Marked]:
+    return sorted(found, key=lambda marked: -marked.confidence)
+
+
+class _Places:
+    """How sure the encoder is of each place in the second text of a pair, after its first `before` characters."""
+
+    def __init__(self, output: PairOutput, before: int) -> None:
+        relevance, spans = output.rows
+        kinds, self._offsets = output.encoding.sequence_ids, output.encoding.offsets
+        self.tokens = [at for at, kind in enumerate(kinds) if kind == 1 and self._offsets[at][0] >= before]
+        seen = [0, *(at for at in range(len(kinds)) if output.encoding.type_ids[at] == 1)]
+        self._starts, self._ends = (spans[:, side] - _log_sum(spans[seen, side]) for side in (0, 1))
+        self._relevant = 1 / (1 + np.exp(-relevance[0]))
+
+    def best(self) -> Marked:
+        """The likeliest place."""
+        scores = self._starts[self.tokens][:, None] + self._ends[self.tokens][None, :]
+        lengths = np.arange(len(self.tokens))[None, :] - np.arange(len(self.tokens))[:, None]
+        scores = np.where((lengths >= 0) & (lengths < _LONGEST), scores, -np.inf)
+        first, last = np.unravel_index(int(scores.argmax()), scores.shape)
+        return self._marked(self.tokens[first], self.tokens[last])
+
+    def of(self, span: Span) -> Marked | None:
+        """These characters of the text, by whole tokens; None where it has none of them."""
+        inside = [at for at in self.tokens if self._offsets[at][0] < span.end and self._offsets[at][1] > span.start]
+        return self._marked(inside[0], inside[-1]) if inside else None
+
+    def _marked(self, first: int, last: int) -> Marked:
+        # The geometric mean of both ends' probabilities, times that of the passage being the right one.
+        sure = float(np.exp((self._starts[first] + self._ends[last]) / 2) * self._relevant)
+        return Marked(0, Span(self._offsets[first][0], self._offsets[last][1]), sure)
 
 
 def _log_sum(values: Rows) -> float:

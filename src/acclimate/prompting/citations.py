@@ -30,6 +30,7 @@ class Resolved:
     abstained: bool
     citations: tuple[Citation, ...]
     links_removed: int = 0
+    decision: str = ""
 
 
 class Unmarked:
