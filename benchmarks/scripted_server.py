@@ -44,6 +44,7 @@ def main() -> None:
     folder = Path(sys.argv[1])
     values = load_settings(folder / "acclimate.toml").model_dump()
     values["serve"] |= {"port": 0, "parallel": 64}
+    values["answer"]["second_reader"] = "none"  # only what the engine says is measured
     project = Scripted(folder, make_settings(values, "the benchmark"))
     Server(project, lambda address: print(address, flush=True)).serve_project()
 

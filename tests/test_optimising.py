@@ -35,6 +35,7 @@ def project(tmp_path, monkeypatch):
 
     engine = ScriptedEngine(script, 4000)
     monkeypatch.setattr(Project, "engine", lambda self, recipe=None: engine)
+    monkeypatch.setenv("ACCLIMATE_ANSWER__SECOND_READER", "none")
     with Project.create(tmp_path, tmp_path / "documents") as opened:
         settings = opened.settings
         opened.settings = settings.model_copy(

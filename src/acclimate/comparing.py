@@ -19,6 +19,7 @@ from acclimate.evaluation.compare import Contestant, Judges, Progress, Ring, Set
 from acclimate.evaluation.comparison import Comparison, Metric
 from acclimate.evaluation.judge import read_labels
 from acclimate.evaluation.machine import describe_machine
+from acclimate.extracting import fingerprint as extractor_fingerprint
 from acclimate.models.adapters import weights_file
 from acclimate.prompting.recipes import Recipe, find_recipe
 from acclimate.prompting.templates import load_template
@@ -160,6 +161,7 @@ def make_contestant(project: Project, recipe: Recipe, *, name: str = "", require
         if tuned := [_sha256(folder / WEIGHTS) for folder in tuned_folders(project)]:
             depends["encoders"] = tuned
         depends |= {"retrieval": settings.retrieval.model_dump(mode="json"), "overflow": settings.answer.overflow}
+        depends |= {"second": settings.answer.second_reader, "extractor": extractor_fingerprint()}
         prepare_s += record.ingest_seconds
         folders.append(project.library.folder / "indexes")
     if recipe.few_shot:

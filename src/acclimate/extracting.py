@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -107,6 +108,13 @@ def searches_with_base(project: Project) -> bool:
     chosen = project.settings.embedder
     base = json.loads((shipped(SHIPPED) / "extractor.json").read_text(encoding="utf-8"))["base"]
     return chosen.engine != "openai" and find_encoder(project, chosen.model, "embedder").source == base
+
+
+def fingerprint() -> str:
+    """Names the shipped extractor's weights and settings: 64 hex digits."""
+    folder = shipped(SHIPPED)
+    parts = [(folder / name).read_bytes() for name in ("extractor.safetensors", "extractor.json")]
+    return hashlib.sha256(b"".join(parts)).hexdigest()
 
 
 def load_extractor(folder: Path, project: Project) -> Extracting:

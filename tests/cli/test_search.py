@@ -39,6 +39,7 @@ def folder(tmp_path, monkeypatch, capsys):
     engine = ScriptedEngine(say, name="scripted")
     monkeypatch.setattr(Project, "engine", lambda self, recipe=None: engine)
     monkeypatch.setenv("ACCLIMATE_RETRIEVAL__K", "1")
+    monkeypatch.setenv("ACCLIMATE_ANSWER__SECOND_READER", "none")
     capsys.readouterr()
     return tmp_path
 

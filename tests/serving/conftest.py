@@ -51,6 +51,7 @@ def _open(folder, serve=None, documents=None):
     values = {
         "serve": {"port": 0, **(serve or {})},
         "documents": {"labels": ["hr/** = hr"], "workers": 1, **(documents or {})},
+        "answer": {"second_reader": "none"},  # what the scripted engine says is what is looked at
     }
     project = Project(folder, make_settings(values, "test"))
     project.__dict__["embedder"] = HashEmbedder()

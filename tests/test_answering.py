@@ -1,0 +1,49 @@
+"""Which recipes have the extractor read beside the model, and whose answers are taken for whose."""
+
+import pytest
+
+from acclimate.comparing import make_contestant
+from acclimate.project import Project
+from acclimate.prompting.recipes import find_recipe
+from acclimate.testing.models import ScriptedEngine
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "care.md").write_text("# Care\n\nThe oil is due in May. The pump is blue.\n")
+    with Project.create(tmp_path, tmp_path / "docs") as project:
+        project.ingest()
+    engine = ScriptedEngine(lambda messages: "the moon [1]", name="scripted")
+    monkeypatch.setattr(Project, "engine", lambda self, recipe=None: engine)
+    return tmp_path
+
+
+def weighs(folder, recipe="rag", **options):
+    with Project.open(folder) as project:
+        return project.answerer(recipe, **options).weigh is not None
+
+
+def test_the_extractor_reads_what_the_shipped_reader_reads(folder, monkeypatch):
+    with Project.open(folder) as project:
+        answer = project.answer("When is the oil due?")
+    # The last word is not with a model that says what stands nowhere.
+    assert (answer.text, answer.abstained) == ("May", False)
+    assert "the extractor gives" in answer.decision
+    assert weighs(folder)
+    assert not any(weighs(folder, recipe) for recipe in ("zero-shot", "stuffing", "rag+cot", "extract"))
+    assert not weighs(folder, schema={"type": "object", "properties": {"month": {"type": "string"}}})
+    for name, value in (("ANSWER__SECOND_READER", "none"), ("MODEL__ADAPTER", "none")):
+        with monkeypatch.context() as changed:
+            changed.setenv(f"ACCLIMATE_{name}", value)
+            assert not weighs(folder), name
+
+
+def test_answers_of_one_reader_are_not_taken_for_those_of_two(folder, monkeypatch):
+    keys = []
+    for value in ("auto", "none"):
+        monkeypatch.setenv("ACCLIMATE_ANSWER__SECOND_READER", value)
+        with Project.open(folder) as project:
+            keys += [make_contestant(project, find_recipe(recipe)).key for recipe in ("rag", "zero-shot")]
+    assert keys[0] != keys[2]
+    assert keys[1] == keys[3]  # which reads nothing
