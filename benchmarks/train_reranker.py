@@ -27,7 +27,7 @@ if "GLIBC_TUNABLES" not in os.environ:  # glibc gives large blocks back at once 
 from tokenizers import Tokenizer
 
 from acclimate.documents.parsers import parse
-from acclimate.embeddings.tuned import TunedEncoder, write_tuned
+from acclimate.embeddings.tuned import TunedEncoder, under_sha256, write_tuned
 from acclimate.evaluation.ranking import ndcg, reciprocal_rank
 from acclimate.models.fetch import resolve
 from acclimate.retrieval.mining import holds
@@ -134,7 +134,9 @@ def main() -> None:
     trainer.run(task)
     trainer.load_best()
     save_lora(network, out / "reranker", "reranker", EMBEDDER)
-    write_tuned(out / "reranker", TunedEncoder("reranker", EMBEDDER, base.sha256, options.weight, UNDER))
+    write_tuned(
+        out / "reranker", TunedEncoder("reranker", EMBEDDER, base.sha256, options.weight, UNDER, under_sha256(UNDER))
+    )
 
 
 if __name__ == "__main__":

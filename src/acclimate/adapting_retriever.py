@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from acclimate.comparing import evidence_spans
-from acclimate.embeddings.tuned import TunedEncoder, shipped, write_tuned
+from acclimate.embeddings.tuned import TunedEncoder, shipped, under_sha256, write_tuned
 from acclimate.encoders import Encoder, find_encoder
 from acclimate.errors import MissingExtraError, ModelError, SettingsError
 from acclimate.evaluation.statistics import Difference, difference
@@ -224,7 +224,8 @@ class _Job:
         made, target = work / "result", self._home / self.target
         save_lora(network, made, self.target, self.base.source)
         sha256, under = self.base.model.sha256, self._under
-        write_tuned(made, TunedEncoder(self.target, self.base.source, sha256, course.weight, under))
+        tuned = TunedEncoder(self.target, self.base.source, sha256, course.weight, under, under_sha256(under))
+        write_tuned(made, tuned)
         write_learnt(made, [one.question for one in self.learnt])
         course.check(made)
         if better:

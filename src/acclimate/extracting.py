@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from acclimate.embeddings.extractor import Extractor, Marked
 from acclimate.embeddings.spec import read_json
-from acclimate.embeddings.tuned import read_trained, require_base, shipped
+from acclimate.embeddings.tuned import LAYERS, read_trained, require_base, shipped
 from acclimate.embeddings.weights import read_weights
 from acclimate.encoders import find_encoder
 from acclimate.errors import EngineError
@@ -113,7 +113,7 @@ def searches_with_base(project: Project) -> bool:
 def fingerprint() -> str:
     """Names the shipped extractor's weights and settings: 64 hex digits."""
     folder = shipped(SHIPPED)
-    parts = [(folder / name).read_bytes() for name in ("extractor.safetensors", "extractor.json")]
+    parts = [(folder / name).read_bytes() for name in (LAYERS, "extractor.json")]
     return hashlib.sha256(b"".join(parts)).hexdigest()
 
 
@@ -123,7 +123,7 @@ def load_extractor(folder: Path, project: Project) -> Extracting:
     base = project.local_model(settings["base"], "embedder")
     require_base(folder, settings["base"], settings["base_sha256"], base.sha256)
     config = read_json(base.folder / "config.json")
-    weights = read_trained(folder / "extractor.safetensors", read_weights(base.weights))
+    weights = read_trained(folder / LAYERS, read_weights(base.weights))
     extractor = Extractor(config, weights, base.folder / "tokenizer.json")  # type: ignore[arg-type]
     return Extracting(extractor, float(settings["threshold"]), float(settings["discount"]))
 

@@ -38,6 +38,13 @@ def test_the_product_is_added_whatever_the_family_calls_it(tmp_path: Path, mine:
     assert merged["other"] is base["other"]
 
 
+def test_what_was_trained_over_other_shipped_weights_is_refused(tmp_path: Path) -> None:
+    folder = save(tmp_path / "a", lora(QUERY))
+    write_tuned(folder, TunedEncoder("reranker", "all-minilm-l6-v2", "53aa", 0.5, "minilm-extractor", "77bb"))
+    with pytest.raises(HashMismatchError, match="another version"):
+        merge({}, folder)
+
+
 def test_what_does_not_fit_is_refused(tmp_path: Path) -> None:
     base = {f"{QUERY}.weight": np.ones((8, 8), np.float32)}
     with pytest.raises(ModelError, match="does not fit"):

@@ -21,7 +21,7 @@ from safetensors.numpy import load_file
 from acclimate.embeddings.weights import FloatArray, read_weights
 from acclimate.errors import HashMismatchError, ModelError
 
-RECORD, WEIGHTS = "encoder.json", "adapter_model.safetensors"
+RECORD, WEIGHTS, LAYERS = "encoder.json", "adapter_model.safetensors", "extractor.safetensors"
 _WRAPPED = "base_model.model."
 _FAMILIES = ("bert.", "roberta.", "distilbert.")
 
@@ -32,7 +32,7 @@ class TunedEncoder:
 
     `target` is "embedder" or "reranker"; `base` names the model below it, whose weights have the SHA-256
     `base_sha256`; `weight` is the share of a reranker's score in the order of passages that was best on dev questions.
-    `under` names weights that ship with Acclimate and lie between the two ("": none).
+    `under` names weights that ship with Acclimate and lie between the two ("": none), as they were at `under_sha256`.
     """
 
     target: str
@@ -40,6 +40,7 @@ class TunedEncoder:
     base_sha256: str
     weight: float = 1.0
     under: str = ""
+    under_sha256: str = ""
 
 
 def read_tuned(folder: Path) -> TunedEncoder | None:
@@ -83,6 +84,11 @@ def merge(base: Mapping[str, FloatArray], folder: Path) -> dict[str, FloatArray]
     except (OSError, ValueError, KeyError) as error:
         raise ModelError(f"{folder} has no valid adapter_config.json: {error}.", hint="Train it again.") from error
     if (tuned := read_tuned(folder)) and tuned.under:
+        if tuned.under_sha256 != under_sha256(tuned.under):
+            raise HashMismatchError(
+                f"{folder} was trained over the '{tuned.under}' of another version of Acclimate.",
+                hint=f"Train it again: acclimate tune --target {tuned.target}",
+            )
         base = lay_under(base, tuned.under)
     weights = dict(base)
     tensors = {name.removeprefix(_WRAPPED): tensor for name, tensor in read_weights(folder / WEIGHTS).items()}
@@ -103,11 +109,14 @@ def shipped(name: str) -> Path:
     return Path(str(resources.files("acclimate") / "adapters" / name))
 
 
+def under_sha256(name: str) -> str:
+    """Identifies shipped weights: 64 hex digits, "" for no name."""
+    return hashlib.sha256((shipped(name) / LAYERS).read_bytes()).hexdigest() if name else ""
+
+
 def lay_under(base: Mapping[str, FloatArray], name: str) -> dict[str, FloatArray]:
-    """`base` with the shipped weights `name` in it: a tuned encoder, or the extractor's layers."""
-    folder = shipped(name)
-    layers = folder / "extractor.safetensors"
-    return read_trained(layers, base) if layers.is_file() else merge(base, folder)
+    """`base` with the layers of the shipped extractor `name` in the place of its own."""
+    return read_trained(shipped(name) / LAYERS, base)
 
 
 def read_trained(file: Path, base: Mapping[str, FloatArray]) -> dict[str, FloatArray]:
