@@ -78,8 +78,10 @@ def test_the_surer_of_two_readers_answers(mine: float, others: float | None, sai
     assert (found.text, found.abstained) == (answered, answered == REFUSAL)
     if answered == said:
         assert found is model
+    elif model.abstained:
+        assert found.decision == f"the model abstained, the extractor gives {mine:.2f} to its place"
     else:
-        assert f"{mine:.2f} to its own place and {others or 0:.2f} to the model's" in found.decision
+        assert found.decision == f"the extractor gives {mine:.2f} to its own place and {others or 0:.2f} to the model's"
     assert [citation.quote for citation in found.citations] == {
         "May": ["Oil is due in May."],
         "June": ["Filters in June."],

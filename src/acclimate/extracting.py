@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from acclimate.embeddings.extractor import Extractor, Marked
 from acclimate.embeddings.spec import read_json
-from acclimate.embeddings.tuned import LAYERS, read_trained, require_base, shipped
+from acclimate.embeddings.tuned import LAYERS, read_trained, require_base, shipped, under_sha256
 from acclimate.embeddings.weights import read_weights
 from acclimate.encoders import find_encoder
 from acclimate.errors import EngineError
@@ -61,11 +61,12 @@ class Extracting:
         marked, same = self.extractor.weigh(question, [hit.chunk for hit in hits], answer)
         best, held = self._best(hits, marked), self._best(hits, same)
         mine, others = best.confidence if best else 0.0, held.confidence if held else 0.0
-        figures = f"the extractor gives {mine:.2f} to its own place and {others:.2f} to the model's"
         if said.abstained:
             if best is None or mine < _ALONE:
                 return said
-            return replace(mark_answer(best.span, best.passage + 1, hits), decision=f"{figures} refusal")
+            why = f"the model abstained, the extractor gives {mine:.2f} to its place"
+            return replace(mark_answer(best.span, best.passage + 1, hits), decision=why)
+        figures = f"the extractor gives {mine:.2f} to its own place and {others:.2f} to the model's"
         if own_words and held is None:
             return said
         if max(mine, others) < _DOUBT:
@@ -112,9 +113,8 @@ def searches_with_base(project: Project) -> bool:
 
 def fingerprint() -> str:
     """Names the shipped extractor's weights and settings: 64 hex digits."""
-    folder = shipped(SHIPPED)
-    parts = [(folder / name).read_bytes() for name in (LAYERS, "extractor.json")]
-    return hashlib.sha256(b"".join(parts)).hexdigest()
+    settings = (shipped(SHIPPED) / "extractor.json").read_bytes()
+    return hashlib.sha256(under_sha256(SHIPPED).encode() + settings).hexdigest()
 
 
 def load_extractor(folder: Path, project: Project) -> Extracting:
