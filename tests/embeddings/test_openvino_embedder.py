@@ -1,5 +1,4 @@
 import json
-import logging
 import math
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -127,13 +126,23 @@ def test_prefixes_are_part_of_the_text(tiny):
     np.testing.assert_allclose(prefixed.embed_passages(["cat"]), plain.embed_passages(["notice cat"]), atol=1e-6)
 
 
-def test_a_text_over_the_limit_is_cut_and_reported(tiny, caplog):
+def test_of_a_text_over_the_limit_every_window_counts(tiny):
     model = embedder(tiny.folder)
-    with caplog.at_level(logging.WARNING):
-        exact, over = model.embed_passages(["cat " * 46, "cat " * 47])
-    assert caplog.messages == ["1 of 2 texts have over 48 tokens and were cut."]
-    np.testing.assert_allclose(exact, over, atol=1e-5)
-    assert len(model.token_spans("cat " * 47)) == 47
+    front, back = "cat " * 40, "mat " * 40
+    whole, first, second, short = model.embed_passages([front + back, front, back, "sat"])
+    mean = (first + second) / np.linalg.norm(first + second)
+    np.testing.assert_allclose(whole, mean, atol=1e-3)
+    assert whole @ first < 0.999
+    np.testing.assert_allclose(short, model.embed_passages(["sat"])[0], atol=1e-3)
+
+
+def test_texts_in_windows_are_counted_once_and_keep_their_order(tiny):
+    model, done = embedder(tiny.folder), []
+    texts = ["cat " * 200, "the", "mat " * 100, "sat"] * 3
+    vectors = model.embed_passages(texts, done.append)
+    assert sum(done) == len(texts)
+    np.testing.assert_allclose(vectors[:4], vectors[4:8], atol=1e-3)
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-3)
 
 
 def test_fingerprint_changes_with_what_changes_the_vectors(tiny):

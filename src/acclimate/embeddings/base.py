@@ -42,7 +42,8 @@ class Embedder(Protocol):
 
     @property
     def max_tokens(self) -> int:
-        """Most tokens of a text (with special tokens) that the model reads; more is cut, so chunk below it."""
+        """Most tokens (with special tokens) that the model reads at once; longer texts are embedded in windows, or
+        refused where the model is somebody else's server, so chunk below it."""
 
     def token_spans(self, text: str) -> list[Span]:
         """Character span of each token of `text`, without special tokens, in order."""

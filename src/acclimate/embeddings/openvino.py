@@ -6,7 +6,6 @@ between cores. Batches of about 1,000 tokens are as fast as any (docs/decisions.
 
 from __future__ import annotations
 
-import logging
 import os
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -26,10 +25,10 @@ from acclimate.embeddings.spec import EmbedderSpec, position_offset, read_json
 from acclimate.embeddings.tokens import TextTokenizer
 from acclimate.embeddings.tuned import merge
 from acclimate.embeddings.weights import read_weights
+from acclimate.embeddings.windows import Pooled
 from acclimate.errors import EngineError, ModelError
 from acclimate.types import Span
 
-_log = logging.getLogger(__name__)
 _WINDOW = 2048
 """Texts tokenised and sorted by length together."""
 ONNX_FILES = ("model.onnx", "onnx/model.onnx")
@@ -91,23 +90,20 @@ class OpenVINOEmbedder:
         return self._embed(texts, self._spec.query_prefix, None)
 
     def _embed(self, texts: Sequence[str], prefix: str, on_done: OnDone | None) -> Vectors:
-        vectors = np.empty((len(texts), self._dimensions), np.float32)
+        pooled = Pooled(len(texts), self._dimensions)
         for batch, rows in self._run(self._batches(texts, prefix)):
-            vectors[batch.rows] = rows
+            done = pooled.add(batch.rows, rows)
             if on_done is not None:
-                on_done(len(batch.rows))
-        return vectors
+                on_done(done)
+        return pooled.vectors()
 
     def _batches(self, texts: Sequence[str], prefix: str) -> Iterator[Batch]:
-        """Batches of all texts, tokenised window by window while earlier batches are being computed."""
-        cut = 0
+        """Batches of all texts, tokenised some thousands at a time while earlier batches are being computed."""
         for start in range(0, len(texts), _WINDOW):
-            encoded = self._tokenizer.encode([prefix + text for text in texts[start : start + _WINDOW]])
-            cut += encoded.cut
+            encoded = self._tokenizer.encode(texts[start : start + _WINDOW], prefix)
+            whose = np.array(encoded.texts, np.int64) + start
             for batch in make_batches(encoded.ids, self._batch_tokens):
-                yield Batch(batch.rows + start, batch.ids, batch.mask)
-        if cut:
-            _log.warning("%d of %d texts have over %d tokens and were cut.", cut, len(texts), self.max_tokens)
+                yield Batch(whose[batch.rows], batch.ids, batch.mask)
 
     def _run(self, batches: Iterator[Batch]) -> Iterator[tuple[Batch, Vectors]]:
         """Each batch with its vectors, in order, two batches a core in flight so that other callers get their turn."""

@@ -12,10 +12,11 @@ import numpy as np
 
 from acclimate.embeddings.base import OnDone, Vectors
 from acclimate.embeddings.spec import EmbedderSpec
+from acclimate.embeddings.windows import Pooled, cut
 from acclimate.errors import MissingExtraError, ModelError
 from acclimate.types import Span
 
-_WINDOW = 512
+_TOGETHER = 512  # texts
 
 
 class SentenceTransformersEmbedder:
@@ -77,13 +78,23 @@ class SentenceTransformersEmbedder:
         return self._embed(texts, self._spec.query_prefix, None)
 
     def _embed(self, texts: Sequence[str], prefix: str, on_done: OnDone | None) -> Vectors:
-        vectors = np.empty((len(texts), self.dimensions), np.float32)
-        for start in range(0, len(texts), _WINDOW):
-            window = [prefix + text for text in texts[start : start + _WINDOW]]
+        pooled = Pooled(len(texts), self.dimensions)
+        for start in range(0, len(texts), _TOGETHER):
+            windows = [self._windows(text, prefix) for text in texts[start : start + _TOGETHER]]
             with self._lock:
-                vectors[start : start + len(window)] = self._model.encode(
-                    window, batch_size=self._batch_texts, normalize_embeddings=True, show_progress_bar=False
+                vectors = self._model.encode(
+                    [prefix + window for one in windows for window in one],
+                    batch_size=self._batch_texts,
+                    normalize_embeddings=True,
+                    show_progress_bar=False,
                 )
+            done = pooled.add(start + np.repeat(np.arange(len(windows)), [len(one) for one in windows]), vectors)
             if on_done is not None:
-                on_done(len(window))
-        return vectors
+                on_done(done)
+        return pooled.vectors()
+
+    def _windows(self, text: str, prefix: str) -> list[str]:
+        room = self.max_tokens - self._model.tokenizer.num_special_tokens_to_add()
+        if len(prefix) + len(text) <= room:  # a token has a character at least
+            return [text]
+        return cut(text, self.token_spans(text), max(1, room - len(self.token_spans(prefix))))
