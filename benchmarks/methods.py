@@ -1,6 +1,6 @@
 """All methods of fine-tuning on one task, with the default model: E2E NLG in small.
 
-    python -m benchmarks.methods --data ../shared/data/e2e-nlg --steps 60 --limit 60 [--only lora,full]
+    python -m benchmarks.methods --data ../shared/data/e2e-nlg --steps 60 --limit 60 [--only lora,full] [--rows FILE]
 
 Restaurants are described from attributes: the dev split of the data is trained on, test attributes are written out and
 held to their references (BLEU by sacrebleu, ROUGE-L by rouge-score). Every method sees the same examples for the same
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import json
 import random
 import tempfile
 import time
@@ -38,7 +39,7 @@ from acclimate.types import Generation, Message
 from benchmarks.harness import emit, machine
 
 PARAMETERS = 134_515_008  # of the default model
-RANK, TOKENS, ROUNDS = 4, 32, 9
+RANK, TOKENS, ROUNDS = 4, 32, 24
 PAPER = {"full": 68.2, "adapter": 67.3, "adapter-pfeiffer": 68.9, "prefix": 69.7, "lora": 70.4}  # BLEU, GPT-2 medium
 
 
@@ -93,24 +94,25 @@ def score(engine: Engine, task: Task) -> dict[str, float]:
 def latency(engine: Engine, base: Engine, task: Task) -> float:
     """How much longer an answer of as many tokens takes than from the untuned model, as a share; medians of turns."""
     seconds: dict[str, list[float]] = {"tuned": [], "base": []}
+    both = [("tuned", engine), ("base", base)]
     for turn in range(ROUNDS):
         messages = task.test[turn % len(task.test)][0]
-        for name, one in (("tuned", engine), ("base", base)):
+        for name, one in both[:: (1, -1)[turn % 2]]:
             started = time.perf_counter()
             done = one.generate(messages, Generation(max_tokens=TOKENS))
             seconds[name].append((time.perf_counter() - started) / done.completion_tokens)
     return round(median(seconds["tuned"]) / median(seconds["base"]) - 1, 3)
 
 
-def run_method(name: str, model: LocalModel, task: Task, options: argparse.Namespace, work: Path) -> dict[str, Any]:
-    """Train, serve, score."""
+def run_method(name: str, model: LocalModel, task: Task, steps: int, work: Path, untuned: Path) -> dict[str, Any]:
+    """Train in the folder `work`, serve, score; `untuned` keeps what the untuned model needs for all methods."""
     method = METHODS[name]
     size = RANK if method.code == "lora" else None
     job = Job(model.weights, model.name, task.learnt, task.dev, work / name, method, size=size)
-    trained, _ = train(job, TrainSettings(steps=options.steps, batch=4, checkpoint_minutes=1e9))
+    trained, _ = train(job, TrainSettings(steps=steps, batch=4, checkpoint_minutes=1e9))
     transformers = served_by(trained.folder) == "transformers"
     engine = engine_for(model, work / "cache", trained.folder, transformers=transformers)
-    base = engine_for(model, work / "cache", None, transformers=transformers)
+    base = engine_for(model, untuned, None, transformers=transformers)
     before, after = trained.forgetting.before, trained.forgetting.after
     row = {
         "method": name,
@@ -132,6 +134,11 @@ def run_method(name: str, model: LocalModel, task: Task, options: argparse.Names
     return row
 
 
+def read_rows(file: Path) -> list[dict[str, Any]]:
+    """The rows that an earlier run kept."""
+    return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()] if file.exists() else []
+
+
 def main() -> None:
     """Read the options, run the methods, print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -139,14 +146,23 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=60)
     parser.add_argument("--limit", type=int, default=60, help="test attributes")
     parser.add_argument("--only", default="", help="names of methods, separated by commas")
+    rows = "each method's row is kept here, and not measured again where it is there"
+    parser.add_argument("--rows", type=Path, default=Path(tempfile.gettempdir(), "methods.jsonl"), help=rows)
     options = parser.parse_args()
-    model, task, rows = resolve("smollm2-135m-instruct", "language"), read_task(options.data, options.limit), []
+    model, task = resolve("smollm2-135m-instruct", "language"), read_task(options.data, options.limit)
     names = [name for name, method in METHODS.items() if method.data == "questions"]
-    for name in options.only.split(",") if options.only else names:
-        with tempfile.TemporaryDirectory() as work:
-            rows.append(run_method(name, model, task, options, Path(work)))
-        emit(rows[-1])
-    emit({"benchmark": "methods", "steps": options.steps, "n": len(task.test), "rows": rows, "machine": machine()})
+    asked, table = {"steps": options.steps, "n": len(task.test)}, []
+    known = {row["method"]: row for row in read_rows(options.rows) if row.items() >= asked.items()}
+    with tempfile.TemporaryDirectory() as untuned:
+        for name in options.only.split(",") if options.only else names:
+            if name not in known:
+                with tempfile.TemporaryDirectory() as work:
+                    known[name] = run_method(name, model, task, options.steps, Path(work), Path(untuned)) | asked
+                with options.rows.open("a", encoding="utf-8") as out:
+                    out.write(json.dumps(known[name]) + "\n")
+            table.append(known[name])
+            emit(known[name])
+    emit({"benchmark": "methods", **asked, "rows": table, "machine": machine()})
 
 
 if __name__ == "__main__":

@@ -247,3 +247,22 @@ def test_the_rank_grows_with_the_data(tokens, rank):
 def test_a_choice_of_the_user_wins():
     assert make_plan(METHODS["full"], 1, 1, rate=3e-5).rate == 3e-5
     assert make_plan(METHODS["lora"], 1, 1, start=(16, 32.0)).size == 16
+
+
+@pytest.mark.parametrize("name", ["prefix", "prompt"])
+def test_virtual_tokens_begin_as_the_words_that_they_are_given(name):
+    example = EXAMPLES[0]
+    attached = attach(tiny(), METHODS[name], 4, 8.0)
+    attached.start_from([7, 3, 9])  # repeated where there are too few
+    with torch.no_grad():
+        ours = hidden_states(attached.network, pack([example], 99), attached.virtual())
+        theirs = hidden_states(tiny(), pack([Example((7, 3, 9, 7, *example.prompt), example.answer)], 99))[4:]
+    torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["p-tuning", "adapter", "bitfit"])
+def test_other_methods_begin_as_they_are(name):
+    attached = attach(tiny(), METHODS[name], 4, 8.0)
+    before = [parameter.clone() for parameter in attached.parameters]
+    attached.start_from([7, 3])
+    assert all(torch.equal(one, two) for one, two in zip(before, attached.parameters, strict=True))

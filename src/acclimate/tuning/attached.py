@@ -7,8 +7,10 @@ FullAttached       every weight                            saved as a Transforme
 
 from __future__ import annotations
 
+import itertools
 import json
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -86,6 +88,27 @@ class LibraryAttached:
     def virtual(self) -> Virtual | None:
         """Those of prefix, prompt and P-tuning."""
         return read_virtual(self._model)
+
+    def start_from(self, words: Sequence[int]) -> None:
+        """Let the virtual tokens of prefix and prompt tuning begin as these tokens, repeated where there are too few;
+        other methods begin as they are.
+
+        Random ones are noise that the network has never seen: it must unlearn them first, and forgets with it
+        (docs/decisions.md, Methods on one task). Sources: Li and Liang, section 7.4; Lester et al., section 3.2.
+        """
+        config, network = self._model.active_peft_config, self.network
+        if config.peft_type not in (peft.PeftType.PREFIX_TUNING, peft.PeftType.PROMPT_TUNING):
+            return
+        ids = torch.tensor(list(itertools.islice(itertools.cycle(words), config.num_virtual_tokens)))
+        ids = ids.to(next(network.parameters()).device)
+        weight: torch.Tensor = self._model.prompt_encoder[self._model.active_adapter].embedding.weight
+        with torch.no_grad():
+            if config.peft_type == peft.PeftType.PROMPT_TUNING:
+                weight.copy_(network.get_input_embeddings()(ids))  # type: ignore[operator]
+                return
+            layers = network(input_ids=ids[None], use_cache=True).past_key_values.layers
+            parts = [part[0].transpose(0, 1) for layer in layers for part in (layer.keys, layer.values)]
+            weight.copy_(torch.stack(parts, dim=1).flatten(1))  # as PEFT lays them out: [v, 2 · layers · n · d]
 
     def save(self, folder: Path, base_model: str) -> None:
         """PEFT's configuration and tensors."""

@@ -87,9 +87,7 @@ def preview(job: Job, settings: TrainSettings) -> Preview:
     packing = _packing(drawn)
     longest = max(sampler.examples, key=lambda one: len(one.prompt) + len(one.answer))
     with tempfile.TemporaryDirectory() as folder:  # a stopped run's checkpoint must not be taken up
-        trainer, plan = set_up(
-            replace(job, folder=Path(folder)), settings, sampler.answer_tokens, load_network(job.model)
-        )
+        trainer, plan = set_up(replace(job, folder=Path(folder)), settings, sampler, load_network(job.model))
         spent = [_seconds(trainer.rehearse, packed) for packed in drawn[: _TIMED + 1]][1:]
         trainer.rehearse(pack([longest], window))  # for the memory that it takes
     speed = sum(len(packed.tokens) for packed in drawn[1 : _TIMED + 1]) / sum(spent)

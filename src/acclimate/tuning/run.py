@@ -21,7 +21,7 @@ from acclimate.errors import ModelError
 from acclimate.models.chat import ChatFormat
 from acclimate.models.gguf import read_info, read_tokenizer
 from acclimate.models.virtual import first_inputs
-from acclimate.tuning.attached import Attached
+from acclimate.tuning.attached import Attached, LibraryAttached
 from acclimate.tuning.cases import Case, CaseSampler
 from acclimate.tuning.curve import loss_curve
 from acclimate.tuning.forgetting import Forgetting, measure
@@ -81,7 +81,7 @@ def train(
     watched = CaseSampler(job.dev[:: max(1, len(job.dev) // _DEV)][:_DEV], chat, context).all()
     network = load_network(job.model)
     before = measure(network, chat)
-    trainer, plan = set_up(job, settings, sampler.answer_tokens, network)
+    trainer, plan = set_up(job, settings, sampler, network)
     trainer.run(sampler, watched, on_step, score)
     best = job.folder / "adapter"
     trainer.world.agree(0.0)  # every process waits until the first has saved
@@ -105,16 +105,18 @@ def train(
     return done, trainer
 
 
-def set_up(job: Job, settings: TrainSettings, tokens: int, network: nn.Module) -> tuple[Trainer, Plan]:
-    """A trainer for `network` with the settings that suit `tokens` to learn, at the step where its folder is."""
+def set_up(job: Job, settings: TrainSettings, sampler: CaseSampler, network: nn.Module) -> tuple[Trainer, Plan]:
+    """A trainer for `network` with the settings that suit what is to be learnt, at the step where its folder is."""
     goes_on = job.start is not None and job.method.name == "lora"
-    plan = _plan(job, network, tokens, goes_on=goes_on)
+    plan = _plan(job, network, sampler.answer_tokens, goes_on=goes_on)
     if job.start is not None and not goes_on:
         merge_adapter(network, job.start)
     settings = replace(settings, r=plan.size, alpha=plan.alpha, learning_rate=plan.rate)
     trainer = Trainer(network, job.base, job.folder, settings, job.method)
     if job.start is not None and goes_on and not trainer.step:
         trainer.attached.load(job.start)
+    if isinstance(trainer.attached, LibraryAttached) and not trainer.step:
+        trainer.attached.start_from(sampler.examples[0].prompt)
     return trainer, plan
 
 
