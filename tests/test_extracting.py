@@ -1,15 +1,19 @@
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
 from acclimate.embeddings.extractor import Marked, windows
 from acclimate.errors import EngineError, SettingsError
 from acclimate.extracting import Extracting
+from acclimate.project import Project
 from acclimate.prompting.citations import resolve
 from acclimate.prompting.passages import REFUSAL
 from acclimate.prompting.recipes import find_recipe
+from acclimate.settings import set_key
+from acclimate.testing.rerank import check_cross_encoder
 from acclimate.types import Chunk, Generation, Hit, Span
 
 TEXTS = ["Oil is due in May. Filters in June.", "| Part | Due |\n| --- | --- |\n| Oil | May |", "Nothing."]
@@ -127,3 +131,22 @@ def test_the_recipe_stands_alone() -> None:
             find_recipe(name)
     with pytest.raises(SettingsError, match="schema"):
         recipe.check_json()
+
+
+def test_the_extractor_ranks_passages_too(tmp_path: Path) -> None:
+    (tmp_path / "documents").mkdir()
+    for name, text in (("oil", "The oil filter is changed every May."), ("pump", "The pump is painted a dark blue.")):
+        (tmp_path / "documents" / f"{name}.txt").write_text(text)
+    with Project.create(tmp_path, Path("documents")) as project:
+        project.ingest()
+        found = project.retrieve("When does one change the filter of the oil?", 2)
+        set_key(project.file, "retrieval", "rerank", "minilm-extractor")
+    with Project.open(tmp_path) as project:
+        encoder = project.cross_encoder
+        check_cross_encoder(encoder, tolerance=0.2)
+        assert (encoder.name, encoder.weight) == ("minilm-extractor", project.extractor.rerank_weight)
+        right, wrong = encoder.scores("Which colour has the pump?", ["It is dark blue.", "Bring a towel."])
+        assert right > wrong
+        again = project.retrieve("When does one change the filter of the oil?", 2)
+        assert [hit.chunk.id for hit in again] == [hit.chunk.id for hit in found]
+        assert again[0].score == 1, "best for both"

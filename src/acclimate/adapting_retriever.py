@@ -14,11 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from acclimate.comparing import evidence_spans
-from acclimate.embeddings.tuned import TunedEncoder, shipped, under_sha256, write_tuned
+from acclimate.embeddings.tuned import EXTRACTOR, TunedEncoder, shipped, under_sha256, write_tuned
 from acclimate.encoders import Encoder, find_encoder
 from acclimate.errors import MissingExtraError, ModelError, SettingsError
 from acclimate.evaluation.statistics import Difference, difference
-from acclimate.extracting import SHIPPED
 from acclimate.questioning import write_learnt
 from acclimate.retrieval.mining import Mined, mine
 from acclimate.settings import set_key
@@ -138,7 +137,7 @@ def mine_questions(project: Project, questions: Sequence[Question]) -> list[Mine
 def _base(project: Project, target: Target) -> Encoder:
     """What training starts from: never a tuned folder, but the model below it."""
     settings = project.settings
-    own = target == "reranker" and settings.retrieval.rerank != "none"
+    own = target == "reranker" and settings.retrieval.rerank not in ("none", EXTRACTOR)
     if settings.embedder.engine != "openvino" and not own:
         raise SettingsError(
             f"an embedder of engine '{settings.embedder.engine}' cannot be tuned.",
@@ -238,8 +237,8 @@ class _Job:
     @property
     def _under(self) -> str:
         """What ships for the default embedder, and ranks already: the extractor's layers."""
-        made_for = json.loads((shipped(SHIPPED) / "extractor.json").read_text(encoding="utf-8"))["base_sha256"]
-        return SHIPPED if self.target == "reranker" and self.base.model.sha256 == made_for else ""
+        made_for = json.loads((shipped(EXTRACTOR) / "extractor.json").read_text(encoding="utf-8"))["base_sha256"]
+        return EXTRACTOR if self.target == "reranker" and self.base.model.sha256 == made_for else ""
 
     @property
     def _home(self) -> Path:

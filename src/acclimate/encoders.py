@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from acclimate.embeddings.base import Embedder
 from acclimate.embeddings.cross_encoder import CrossEncoder, OpenVINOCrossEncoder
 from acclimate.embeddings.spec import read_spec
-from acclimate.embeddings.tuned import TunedEncoder, read_tuned, require_base, tuned_sha256
+from acclimate.embeddings.tuned import EXTRACTOR, TunedEncoder, read_tuned, require_base, tuned_sha256
 from acclimate.errors import ModelError, SettingsError
 from acclimate.models.catalogue import CATALOGUE, Kind
 from acclimate.models.store import LocalModel
@@ -96,6 +96,10 @@ def open_embedder(project: Project) -> Embedder:
 
 def open_cross_encoder(project: Project) -> CrossEncoder:
     """What `[retrieval] rerank` names. Raises ModelError where it is no sequence classifier."""
+    if project.settings.retrieval.rerank == EXTRACTOR:
+        from acclimate.extracting import Relevance  # which imports this
+
+        return Relevance(project.extractor.extractor, project.extractor.rerank_weight)
     found = find_encoder(project, project.settings.retrieval.rerank, "reranker")
     weight = found.tuned.weight if found.tuned else 1.0
     return OpenVINOCrossEncoder(found.model.folder, name=found.name, adapter=found.adapter, weight=weight)

@@ -9,9 +9,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from acclimate.embeddings.cross_encoder import Scores
 from acclimate.embeddings.extractor import Extractor, Marked
 from acclimate.embeddings.spec import read_json
-from acclimate.embeddings.tuned import LAYERS, read_trained, require_base, shipped, under_sha256
+from acclimate.embeddings.tuned import EXTRACTOR, LAYERS, read_trained, require_base, shipped, under_sha256
 from acclimate.embeddings.weights import read_weights
 from acclimate.encoders import find_encoder
 from acclimate.errors import EngineError
@@ -23,7 +24,6 @@ from acclimate.types import Completion, Generation, Hit, Message, Span
 if TYPE_CHECKING:
     from acclimate.project import Project
 
-SHIPPED = "minilm-extractor"
 _REFUSED = Resolved(REFUSAL, REFUSAL, True, ())
 _EDGES = " \t\n.,;:|"  # of an answer, that are none of its words
 # Beside a model that reads: how many times as sure of another place it must be, below which confidence of both nobody
@@ -36,14 +36,16 @@ class Extracting:
     """Marks answers, and stands where a recipe has its engine: it counts no tokens and writes nothing.
 
     Of a place's confidence, `discount` is kept for each rank that its passage is behind the first; below `threshold` it
-    abstains. Both were chosen on dev questions (see the card beside the weights).
+    abstains; `rerank_weight` is the share of its relevance where it orders passages. They were chosen on dev questions
+    (see the card beside the weights).
     """
 
     extractor: Extractor
     threshold: float
     discount: float
-    name: str = SHIPPED
+    name: str = EXTRACTOR
     context_tokens: int = 1 << 20
+    rerank_weight: float = 1.0
 
     def mark(self, question: str, hits: Sequence[Hit]) -> Resolved:
         """The surest place; the refusal where none is sure enough."""
@@ -96,25 +98,38 @@ class Extracting:
         """See `Engine`."""
 
 
+@dataclass(frozen=True, slots=True)
+class Relevance:
+    """The extractor as a `CrossEncoder`: how likely a passage is to hold an answer at all."""
+
+    extractor: Extractor
+    weight: float
+    name: str = EXTRACTOR
+
+    def scores(self, question: str, texts: Sequence[str]) -> Scores:
+        """See `CrossEncoder`."""
+        return self.extractor.relevance(question, texts)
+
+
 def open_extractor(project: Project) -> Extracting:
     """The shipped extractor over its base embedder, which is fetched where it is not here yet.
 
     Raises HashMismatchError where the base's weights are not those that it was trained on.
     """
-    return load_extractor(shipped(SHIPPED), project)
+    return load_extractor(shipped(EXTRACTOR), project)
 
 
 def searches_with_base(project: Project) -> bool:
     """Whether the base of the shipped extractor is what the project searches with, so that it is here anyway."""
     chosen = project.settings.embedder
-    base = json.loads((shipped(SHIPPED) / "extractor.json").read_text(encoding="utf-8"))["base"]
+    base = json.loads((shipped(EXTRACTOR) / "extractor.json").read_text(encoding="utf-8"))["base"]
     return chosen.engine != "openai" and find_encoder(project, chosen.model, "embedder").source == base
 
 
 def fingerprint() -> str:
     """Names the shipped extractor's weights and settings: 64 hex digits."""
-    settings = (shipped(SHIPPED) / "extractor.json").read_bytes()
-    return hashlib.sha256(under_sha256(SHIPPED).encode() + settings).hexdigest()
+    settings = (shipped(EXTRACTOR) / "extractor.json").read_bytes()
+    return hashlib.sha256(under_sha256(EXTRACTOR).encode() + settings).hexdigest()
 
 
 def load_extractor(folder: Path, project: Project) -> Extracting:
@@ -125,7 +140,12 @@ def load_extractor(folder: Path, project: Project) -> Extracting:
     config = read_json(base.folder / "config.json")
     weights = read_trained(folder / LAYERS, read_weights(base.weights))
     extractor = Extractor(config, weights, base.folder / "tokenizer.json")  # type: ignore[arg-type]
-    return Extracting(extractor, float(settings["threshold"]), float(settings["discount"]))
+    return Extracting(
+        extractor,
+        float(settings["threshold"]),
+        float(settings["discount"]),
+        rerank_weight=float(settings["rerank_weight"]),
+    )
 
 
 def _trimmed(text: str, span: Span) -> Span | None:

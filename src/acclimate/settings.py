@@ -166,8 +166,8 @@ class RetrievalSettings(_Section):
     )
     rerank: str = Field(
         default="none",
-        description="cross-encoder that reads the best passages again: none, or the hub id or folder of any BERT-like "
-        "sequence classifier, or of one that `acclimate tune --target reranker` made",
+        description="cross-encoder that reads the best passages again: none; minilm-extractor, which ships; or the hub "
+        "id or folder of any BERT-like sequence classifier, or of one that `acclimate tune --target reranker` made",
     )
     rerank_candidates: int = Field(default=20, ge=1, le=1000, description="passages that the cross-encoder reads")
     rerank_weight: float | None = Field(
@@ -175,7 +175,7 @@ class RetrievalSettings(_Section):
         ge=0,
         le=1,
         description="the cross-encoder's share in their order, 0 to 1, the rest is the search's; unset: what was best "
-        "for a tuned one, else 1",
+        "for the one that ships and for tuned ones, else 1",
     )
     diversity: float = Field(
         default=0.0, ge=0, le=1, description="how much passages must differ (maximal marginal relevance), 0: not at all"

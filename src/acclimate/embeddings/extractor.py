@@ -61,6 +61,10 @@ class Extractor:
         """The best place in each window of each chunk, the surest first; ties by the order of the chunks."""
         return self.weigh(question, chunks, "")[0]
 
+    def relevance(self, question: str, texts: Sequence[str]) -> Rows:
+        """[n] logits of each text holding the answer to the question; [0] for none."""
+        return np.array([output.rows[0][0] for output in self.pairs.run(question, texts)], np.float32)
+
     def weigh(self, question: str, chunks: Sequence[Chunk], answer: str) -> tuple[list[Marked], list[Marked]]:
         """What `mark` finds, and each window's surest place that holds `answer` word for word, in any case."""
         if not question.strip():

@@ -22,6 +22,7 @@ from acclimate.embeddings.weights import FloatArray, read_weights
 from acclimate.errors import HashMismatchError, ModelError
 
 RECORD, WEIGHTS, LAYERS = "encoder.json", "adapter_model.safetensors", "extractor.safetensors"
+EXTRACTOR = "minilm-extractor"  # ships; marks answers, reads beside a model, and reranks
 _WRAPPED = "base_model.model."
 _FAMILIES = ("bert.", "roberta.", "distilbert.")
 
