@@ -71,8 +71,9 @@ class Reranking:
         self._base, self._dev, self._candidates, self.weight = base, dev, candidates, 1.0
 
     def before(self) -> Ranked:
-        """The search's own order."""
-        return [([hit.chunk.id for hit in one.found], _ids(one)) for one in self._dev]
+        """The search's own order, or the untrained network's where that is better: the extractor ranks already."""
+        own = [([hit.chunk.id for hit in one.found], _ids(one)) for one in self._dev]
+        return max(own, self.ranked(), key=lambda ranked: rank_figures(ranked, 1)[0].ndcg)
 
     def ranked(self) -> Ranked:
         """The order by the weight that is best now."""
