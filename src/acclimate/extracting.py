@@ -36,8 +36,8 @@ class Extracting:
     """Marks answers, and stands where a recipe has its engine: it counts no tokens and writes nothing.
 
     Of a place's confidence, `discount` is kept for each rank that its passage is behind the first; below `threshold` it
-    abstains; `rerank_weight` is the share of its relevance where it orders passages. They were chosen on dev questions
-    (see the card beside the weights).
+    abstains; `rerank_weight` is the share of its relevance where it orders passages. The card beside the weights and
+    docs/decisions.md say how they were chosen.
     """
 
     extractor: Extractor
