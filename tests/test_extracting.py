@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from acclimate.embeddings.extractor import Marked, windows
-from acclimate.errors import EngineError, SettingsError
+from acclimate.errors import EngineError, ModelError, SettingsError
 from acclimate.extracting import Extracting
 from acclimate.project import Project
 from acclimate.prompting.citations import resolve
@@ -131,6 +131,15 @@ def test_the_recipe_stands_alone() -> None:
             find_recipe(name)
     with pytest.raises(SettingsError, match="schema"):
         recipe.check_json()
+
+
+def test_a_misspelt_reranker_is_told_which_there_is(tmp_path: Path) -> None:
+    (tmp_path / "documents").mkdir()
+    with Project.create(tmp_path, Path("documents")) as project:
+        set_key(project.file, "retrieval", "rerank", "minilm-extracter")
+    with Project.open(tmp_path) as project, pytest.raises(ModelError, match="no model 'minilm-extracter'") as caught:
+        _ = project.cross_encoder
+    assert "minilm-extractor" in caught.value.hint
 
 
 def test_the_extractor_ranks_passages_too(tmp_path: Path) -> None:

@@ -35,6 +35,7 @@ _EMBEDDER_FILES = (
     "config_sentence_transformers.json",
     "1_Pooling/config.json",
 )
+_SHIPPED: dict[Kind, str] = {"reranker": "minilm-extractor"}  # never fetched, but may be meant
 _GGUF_PREFERENCE = ("Q4_K_M", "Q4_0", "Q4_1", "Q8_0", "Q5_K_M", "F16")
 
 
@@ -215,9 +216,10 @@ def _ask_hub(name: str, kind: Kind) -> tuple[tuple[ModelFile, ...], tuple[Source
     """Which files to fetch of a hub id; their hashes are recorded at this first fetch and hold ever after."""
     repo, _, wanted = name.partition(":")
     if "/" not in repo:
+        known = [name for name, entry in CATALOGUE.items() if entry.kind == kind] or [_SHIPPED[kind]]
         raise ModelError(
             f"there is no model '{name}'.",
-            hint=f"Known names: {', '.join(CATALOGUE)}. Or give a hub id 'org/repo' or a local path.",
+            hint=f"Known names: {', '.join(known)}. Or give a hub id 'org/repo' or a local path.",
         )
     try:
         response = httpx.get(f"{_endpoint()}/api/models/{repo}", follow_redirects=True, timeout=30)
