@@ -138,7 +138,7 @@ function makeComposer({ send, stop, fresh, last }) {
   const field = h("textarea", { id: "question", rows: 1, placeholder: "Ask a question", "aria-label": "Question", enterkeyhint: "send" });
   const button = iconButton("send", "Send", null, { silent: true, class: "send", type: "submit" });
   const halt = iconButton("stop", "Stop", stop, { silent: true, class: "send", hidden: true });
-  const side = iconButton("columns", "Side by side", () => choose(second ? "" : other()), { class: "quiet toggle", "aria-pressed": "false", "aria-label": "Side by side" });
+  const side = iconButton("columns", "Side by side", () => choose(second ? "" : other()), { class: "quiet toggle", hidden: true, "aria-pressed": "false", "aria-label": "Side by side" });
   const pickers = h("div", { class: "pickers" });
   const hint = h("span", { class: "hint" });
   const within = h("div", { class: "within-chip", hidden: true });
