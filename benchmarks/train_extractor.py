@@ -23,9 +23,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-if "GLIBC_TUNABLES" not in os.environ:  # glibc gives large blocks back at once otherwise: half the time in page faults
-    os.environ["GLIBC_TUNABLES"] = "glibc.malloc.mmap_threshold=4294967296:glibc.malloc.trim_threshold=17179869184"
-    os.execv(sys.executable, [sys.executable, "-m", "benchmarks.train_extractor", *sys.argv[1:]])  # noqa: S606
+from benchmarks.harness import keep_large_blocks
+
+if __name__ == "__main__":
+    keep_large_blocks("benchmarks.train_extractor")
 
 import tantivy
 import torch

@@ -12,17 +12,17 @@ from __future__ import annotations
 import argparse
 import json
 import logging
-import os
 import random
 import re
-import sys
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-if "GLIBC_TUNABLES" not in os.environ:  # glibc gives large blocks back at once otherwise: half the time in page faults
-    os.environ["GLIBC_TUNABLES"] = "glibc.malloc.mmap_threshold=4294967296:glibc.malloc.trim_threshold=17179869184"
-    os.execv(sys.executable, [sys.executable, "-m", "benchmarks.train_reader", *sys.argv[1:]])  # noqa: S606
+from benchmarks.harness import keep_large_blocks
+
+if __name__ == "__main__":
+    keep_large_blocks("benchmarks.train_reader")
 
 import tantivy
 import torch
@@ -34,7 +34,7 @@ from acclimate.prompting.passages import REFUSAL, render_passages
 from acclimate.prompting.templates import load_template
 from acclimate.tuning.lora import load_adapter
 from acclimate.tuning.packing import Example, Packed, pack
-from acclimate.tuning.trainer import Trainer, TrainSettings
+from acclimate.tuning.trainer import Sampler, Trainer, TrainSettings
 from acclimate.types import Chunk
 from benchmarks import reader_facts
 
@@ -182,9 +182,9 @@ class ReaderSampler:
         return rng.sample(hard, min(len(hard), rng.choice((0, 1, 2, 2, 3))))
 
 
-def main() -> None:
-    """Read the options, train, leave `adapter/` in --out."""
-    parser = argparse.ArgumentParser(description=__doc__)
+def train(sampler: Callable[[ReaderData, ChatFormat], Sampler], about: str | None) -> None:
+    """Read the options, train on what `sampler` draws from the data, leave `adapter/` in --out."""
+    parser = argparse.ArgumentParser(description=about)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--gguf", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
@@ -198,19 +198,19 @@ def main() -> None:
     model = AutoModelForCausalLM.from_pretrained(
         options.gguf.parent, gguf_file=options.gguf.name, dtype=torch.bfloat16, attn_implementation="sdpa"
     )
-    train = ReaderData(options.data, slice(0, -HELD_OUT), random.Random(1))
-    dev = ReaderSampler(ReaderData(options.data, slice(-HELD_OUT, None), random.Random(2)), chat)
-    logging.info("%d passages, %d questions", len(train.chunks), sum(map(len, train.asked.values())))
+    data = ReaderData(options.data, slice(0, -HELD_OUT), random.Random(1))
+    dev = sampler(ReaderData(options.data, slice(-HELD_OUT, None), random.Random(2)), chat)
+    logging.info("%d passages, %d questions", len(data.chunks), sum(map(len, data.asked.values())))
     trainer = Trainer(
         model,
-        "HuggingFaceTB/SmolLM2-135M-Instruct",
+        "smollm2-135m-instruct",
         options.out,
         TrainSettings(minutes=options.minutes, learning_rate=options.rate, seed=options.seed),
     )
     if options.start and not trainer.step:
         load_adapter(model, options.start)
-    trainer.run(ReaderSampler(train, chat), [dev(random.Random(seed)) for seed in range(24)])
+    trainer.run(sampler(data, chat), [dev(random.Random(seed)) for seed in range(24)])
 
 
 if __name__ == "__main__":
-    main()
+    train(ReaderSampler, __doc__)

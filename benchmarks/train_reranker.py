@@ -13,16 +13,15 @@ from __future__ import annotations
 import argparse
 import json
 import logging
-import os
 import random
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-if "GLIBC_TUNABLES" not in os.environ:  # glibc gives large blocks back at once otherwise: half the time in page faults
-    os.environ["GLIBC_TUNABLES"] = "glibc.malloc.mmap_threshold=4294967296:glibc.malloc.trim_threshold=17179869184"
-    os.execv(sys.executable, [sys.executable, "-m", "benchmarks.train_reranker", *sys.argv[1:]])  # noqa: S606
+from benchmarks.harness import keep_large_blocks
+
+if __name__ == "__main__":
+    keep_large_blocks("benchmarks.train_reranker")
 
 from tokenizers import Tokenizer
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from acclimate.errors import SettingsError
 from acclimate.models.adapters import OWN_TEMPLATE, is_tuned, require_base, served_by
@@ -16,7 +16,11 @@ from acclimate.prompting.templates import Template, load_template, parse_templat
 if TYPE_CHECKING:
     from acclimate.project import Project
 
-_SHIPPED_ADAPTERS = {"smollm2-135m-instruct": "smollm2-135m-reader"}
+Use = Literal["reader", "writer"]
+_SHIPPED: dict[tuple[str, Use], str] = {
+    ("smollm2-135m-instruct", "reader"): "smollm2-135m-reader",
+    ("smollm2-135m-instruct", "writer"): "smollm2-135m-writer",
+}
 
 
 def load_engine(project: Project, adapter: Path | None) -> Engine:
@@ -76,8 +80,16 @@ def adapter_of(project: Project, recipe: Recipe) -> Path | None:
         if not is_tuned(folder):
             raise SettingsError(f"'model.adapter' = '{chosen.adapter}': {folder} is no PEFT adapter folder.")
         return folder
-    shipped = _SHIPPED_ADAPTERS.get(chosen.name) if chosen.engine != "openai" else None
-    return Path(str(resources.files("acclimate") / "adapters" / shipped)) if shipped else None
+    return shipped_adapter(project, "reader")
+
+
+def shipped_adapter(project: Project, use: Use) -> Path | None:
+    """The adapter that ships for what `[model]` names, unless it names an adapter or none."""
+    chosen = project.settings.model
+    shipped = _SHIPPED.get((chosen.name, use))
+    if shipped is None or chosen.engine == "openai" or chosen.adapter != "auto":
+        return None
+    return Path(str(resources.files("acclimate") / "adapters" / shipped))
 
 
 def tuned_folder(project: Project, recipe: Recipe) -> Path:

@@ -164,7 +164,10 @@ class Project:
         chosen = find_recipe(recipe or self.settings.answer.recipe)
         if chosen.extracts:
             return self.extractor
-        adapter = self.adapter(chosen)
+        return self.engine_with(self.adapter(chosen))
+
+    def engine_with(self, adapter: Path | None) -> Engine:
+        """What `[model]` names, with this adapter; loaded once."""
         with self._loading:
             if adapter not in self._engines:
                 self._engines[adapter] = self._load_engine(adapter)

@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from acclimate.engines import shipped_adapter
 from acclimate.errors import ProjectError, SettingsError
 from acclimate.questions.candidates import Candidate
 from acclimate.questions.coverage import Coverage, coverage
@@ -21,7 +22,7 @@ from acclimate.questions.generate import Made, Material, make
 from acclimate.questions.imports import read_foreign
 from acclimate.questions.splitting import SPLITS, Leak, leaks, split
 from acclimate.questions.tables import table_facts
-from acclimate.questions.writer import EngineWriter, Kind, Writer
+from acclimate.questions.writer import EngineWriter, Kind, TrainedWriter, Writer
 from acclimate.types import Chunk, Generation, Hit, Question
 
 if TYPE_CHECKING:
@@ -34,8 +35,11 @@ _MOST_CHUNKS = 5000  # looked at for new questions; a larger library is sampled,
 
 
 def _model_writer(project: Project) -> Writer:
-    engine = project.engine("zero-shot")
-    return EngineWriter(engine.name, lambda messages, most: engine.generate(messages, Generation(max_tokens=most)).text)
+    """The model with the adapter that ships for it; any other model as it is."""
+    trained = shipped_adapter(project, "writer")
+    engine = project.engine("zero-shot") if trained is None else project.engine_with(trained)
+    write = lambda messages, most: engine.generate(messages, Generation(max_tokens=most)).text  # noqa: E731
+    return EngineWriter(engine.name, write) if trained is None else TrainedWriter(engine.name, write)
 
 
 WRITERS: dict[str, Callable[[Project], Writer | None]] = {"model": _model_writer, "rules": lambda _project: None}

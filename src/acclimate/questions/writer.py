@@ -51,6 +51,7 @@ Write = Callable[[Sequence[Message], int], str]
 
 # "Q: …", "1. Q: …" and "**Answer 1:** …" alike: models decorate.
 _LINE = re.compile(r"[\s\d.)*#>-]*(?P<side>Q|A|Question|Answer)\s*\d*\s*[:.][\s*]*(?P<text>.*)", re.IGNORECASE)
+_PAIR = re.compile(r"^A: (?P<answer>.+)\nQ: (?P<question>.+\?)\s*$", re.MULTILINE)  # a pair cut short is none
 _TOKENS = 60  # of one question with its answer
 _ASKS = {
     "single-fact": "Each question asks for one fact. Copy its answer, a few words, exactly from the passage.",
@@ -95,6 +96,37 @@ class EngineWriter:
         )
         written = self._write([Message("user", text)], most * _TOKENS)
         return [Draft(draft.question, "") if kind == "unanswerable" else draft for draft in read_drafts(written)][:most]
+
+
+class TrainedWriter:
+    """A model that was trained to write pairs about one passage, each answer before its question; `write` asks it."""
+
+    kinds: tuple[Kind, ...] = ("single-fact",)
+
+    def __init__(self, name: str, write: Write) -> None:
+        self._name, self._write = name, write
+
+    @property
+    def name(self) -> str:
+        """See `Writer`."""
+        return self._name
+
+    def write(self, passages: Sequence[Chunk], kind: Kind, most: int) -> list[Draft]:
+        """See `Writer`; the passage is one."""
+        written = self._write([ask_for_pairs(passages[0])], most * _TOKENS)
+        pairs = [Draft(match["question"].strip(), match["answer"].strip()) for match in _PAIR.finditer(written)]
+        return list(dict.fromkeys(pairs))[:most]
+
+
+def ask_for_pairs(passage: Chunk) -> Message:
+    """What a `TrainedWriter` is asked. Its adapter was trained on exactly these words."""
+    shown = f"{passage.heading_path}\n{passage.shown}".strip()
+    return Message("user", f"{shown}\n\nWhich questions does this passage answer? Give each answer, then its question.")
+
+
+def told_pairs(pairs: Sequence[tuple[str, str]]) -> str:
+    """What a `TrainedWriter` learns to answer: (question, answer) pairs."""
+    return "\n".join(f"A: {answer}\nQ: {question}" for question, answer in pairs)
 
 
 def read_drafts(text: str) -> list[Draft]:
