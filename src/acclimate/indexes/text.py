@@ -117,7 +117,7 @@ class TantivyTextIndex:
             # A new folder each time: threads of an index just cleared may still write into theirs.
             self._place = Path(tempfile.mkdtemp(prefix="index-", dir=self._folder))
             self._index = tantivy.Index(_schema(), path=str(self._place))
-            self._index.register_tokenizer("words", analyzer(self._language))
+            self._prepare(self._index)
         # A crash from here on leaves no stamp, and the index is built again.
         (self._folder / "stamp.json").unlink(missing_ok=True)
         self._generation = None
@@ -134,6 +134,12 @@ class TantivyTextIndex:
             sync(out)
         (self._folder / "stamp.part").replace(self._folder / "stamp.json")
         self._generation = change.generation
+
+    def _prepare(self, index: tantivy.Index) -> None:
+        index.register_tokenizer("words", analyzer(self._language))
+        # Otherwise a thread reads what others commit, for as long as the process lives, and dies with it of a file that
+        # is cut meanwhile.
+        index.config_reader("Manual")
 
     def _write(self, index: tantivy.Index, change: Change, chunks: Iterable[tuple[int, Chunk]]) -> None:
         writer = index.writer(heap_size=_HEAP, num_threads=1)
@@ -156,7 +162,8 @@ class TantivyTextIndex:
         return found
 
     def close(self) -> None:
-        """Nothing is held open."""
+        """See `Index`."""
+        self._index = None
 
     def clear(self) -> None:
         """Forget everything, on disk too."""
@@ -172,7 +179,7 @@ class TantivyTextIndex:
             if any((self._place / name).stat().st_size != size for name, (size, _) in files.items()):
                 return
             index = tantivy.Index.open(str(self._place))
-            index.register_tokenizer("words", analyzer(self._language))
+            self._prepare(index)
             if index.searcher().num_docs == int(stamp["count"]):
                 self._index, self._generation, self._files = index, int(stamp["generation"]), files
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
