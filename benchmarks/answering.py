@@ -27,7 +27,7 @@ from acclimate.models.fetch import resolve
 from acclimate.project import Project
 from acclimate.questions.file import read_questions
 from acclimate.types import Answer, Hit, Question
-from benchmarks.harness import PEERS, emit, machine, require_peers
+from benchmarks.harness import PEERS, copy_documents, emit, machine, require_peers
 
 
 class Gold:
@@ -131,12 +131,10 @@ def main() -> None:
     questions = choose(options)
     with tempfile.TemporaryDirectory() as scratch:
         wanted = {question.document for question in questions} if options.articles else None
-        for file in sorted(path for path in (options.data / "documents").rglob("*") if path.is_file()):
-            relative = file.relative_to(options.data / "documents")
-            if wanted is None or relative.as_posix() in wanted:
-                target = Path(scratch) / "documents" / relative
-                target.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy(file, target)
+        folder = options.data / "documents"
+        files = sorted(path for path in folder.rglob("*") if path.is_file())
+        files = [path for path in files if wanted is None or path.relative_to(folder).as_posix() in wanted]
+        copy_documents(options.data, files, Path(scratch))
         if options.split:  # few-shot recipes show questions of the train split
             shutil.copy(options.data / "questions.jsonl", scratch)
         with Project.create(Path(scratch), Path("documents")) as project:

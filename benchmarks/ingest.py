@@ -10,7 +10,6 @@ VectorStoreIndex over SimpleVectorStore, persisted.
 from __future__ import annotations
 
 import argparse
-import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -18,7 +17,7 @@ from typing import Any
 
 from acclimate.models.fetch import resolve
 from acclimate.project import Project
-from benchmarks.harness import PEERS, emit, machine, peak_mb, require_peers, run
+from benchmarks.harness import PEERS, copy_documents, emit, machine, peak_mb, require_peers, run
 
 CHUNK_TOKENS = 200
 
@@ -64,10 +63,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         documents = Path(scratch) / "documents"
         files = sorted(path for path in (options.data / "documents").rglob("*") if path.is_file())[: options.limit]
-        for file in files:
-            target = documents / file.relative_to(options.data / "documents")
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(file, target)
+        copy_documents(options.data, files, Path(scratch))
         Project.create(Path(scratch), Path("documents")).close()
         command = [sys.executable, "-m", "benchmarks.ingest", "--data", str(options.data), "--run", scratch]
         size = {"ACCLIMATE_CHUNKING__MAX_TOKENS": str(CHUNK_TOKENS)}

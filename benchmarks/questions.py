@@ -9,7 +9,6 @@
 from __future__ import annotations
 
 import argparse
-import shutil
 import sys
 import tempfile
 import time
@@ -20,7 +19,7 @@ from acclimate.project import Project
 from acclimate.questioning import WRITERS, make_questions
 from acclimate.questions.writer import KINDS, EngineWriter, Writer
 from acclimate.types import Generation
-from benchmarks.harness import emit, machine
+from benchmarks.harness import copy_documents, emit, machine
 
 
 def untuned(project: Project) -> Writer:
@@ -51,10 +50,8 @@ def main() -> None:
 
     with tempfile.TemporaryDirectory() as scratch:
         folder = options.data / "documents"
-        for file in sorted(path for path in folder.rglob("*") if path.is_file())[-options.articles :]:
-            target = Path(scratch) / "documents" / file.relative_to(folder)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(file, target)
+        files = sorted(path for path in folder.rglob("*") if path.is_file())[-options.articles :]
+        copy_documents(options.data, files, Path(scratch))
         with Project.create(Path(scratch), Path("documents")) as project:
             project.ingest()
             project.warm("rag")

@@ -23,10 +23,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.harness import keep_large_blocks
+from acclimate.cli.tune import use_large_blocks
 
 if __name__ == "__main__":
-    keep_large_blocks("benchmarks.train_extractor")
+    use_large_blocks("benchmarks.train_extractor")
 
 import tantivy
 import torch

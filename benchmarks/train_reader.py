@@ -19,10 +19,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from benchmarks.harness import keep_large_blocks
+from acclimate.cli.tune import use_large_blocks
 
 if __name__ == "__main__":
-    keep_large_blocks("benchmarks.train_reader")
+    use_large_blocks("benchmarks.train_reader")
 
 import tantivy
 import torch

@@ -18,10 +18,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from benchmarks.harness import keep_large_blocks
+from acclimate.cli.tune import use_large_blocks
 
 if __name__ == "__main__":
-    keep_large_blocks("benchmarks.train_reranker")
+    use_large_blocks("benchmarks.train_reranker")
 
 from tokenizers import Tokenizer
 

@@ -1,7 +1,7 @@
 """Trains the question writer that ships with the default model: a passage in, answers with their questions out.
 
     python -m benchmarks.train_writer --data ../shared/data/squad-train --gguf MODEL.gguf --out DIR --minutes 40 \
-        --start src/acclimate/adapters/smollm2-135m-reader
+        --rate 8e-4 --start src/acclimate/adapters/smollm2-135m-reader
 
 It learns the questions that people asked about passages of squad-train's articles (the last 48 are held out, as for the
 reader), but only those that find their passage among all others: “When did he die?” cannot be asked of a library. One
@@ -13,10 +13,10 @@ from __future__ import annotations
 import random
 from collections import defaultdict
 
-from benchmarks.harness import keep_large_blocks
+from acclimate.cli.tune import use_large_blocks
 
 if __name__ == "__main__":
-    keep_large_blocks("benchmarks.train_writer")
+    use_large_blocks("benchmarks.train_writer")
 
 from acclimate.models.chat import ChatFormat
 from acclimate.questions.writer import ask_for_pairs, told_pairs

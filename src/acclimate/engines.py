@@ -84,7 +84,7 @@ def adapter_of(project: Project, recipe: Recipe) -> Path | None:
 
 
 def shipped_adapter(project: Project, use: Use) -> Path | None:
-    """The adapter that ships for what `[model]` names, unless it names an adapter or none."""
+    """The adapter that ships for what `[model]` names; None where there is none, or another or none is asked for."""
     chosen = project.settings.model
     shipped = _SHIPPED.get((chosen.name, use))
     if shipped is None or chosen.engine == "openai" or chosen.adapter != "auto":

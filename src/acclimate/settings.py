@@ -203,7 +203,8 @@ class ModelSettings(_Section):
         description="catalogue name, Hugging Face id, local .gguf or folder, or server model",
     )
     adapter: str = Field(
-        default="auto", description="auto (the reader that ships for the model), none, or a PEFT folder"
+        default="auto",
+        description="auto (the reader and question writer that ship for it), none, or a PEFT folder",
     )
     base_url: str | None = Field(default=None, description="server address, for engine 'openai'")
     api_key_env: str = Field(default="OPENAI_API_KEY", description="environment variable that holds the server's key")

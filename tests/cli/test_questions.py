@@ -6,6 +6,7 @@ import json
 import pytest
 
 from acclimate.cli.main import run
+from acclimate.engines import shipped_adapter
 from acclimate.errors import SettingsError
 from acclimate.project import Project
 from acclimate.questioning import find_leaks, write_learnt
@@ -18,6 +19,11 @@ PRICES = """# Price list
 | Aura six | 64,900 | 98 kg |
 | Aura nine | 78,500 | 117 kg |
 | Snow cover | 3,150 | 9 kg |
+"""
+BRIDGE = """# The Sundvik bridge
+
+The Sundvik bridge is 512 metres long and was opened in 1968. It was designed by the engineer Ada Holm and crosses the
+Moss fjord. Cars pay a toll of 40 kroner, and cyclists cross for free. It is painted every nine years.
 """
 
 
@@ -64,6 +70,23 @@ def test_made_by_rule_with_places_then_reviewed(folder, capsys, monkeypatch):
     assert (third["question"], third["answers"]) == ("What is the price?", ["1", "2"])
     assert all(not row["status"] for row in others)
     assert second["id"] not in {question.id for question in read_questions(folder / "questions.jsonl")}
+
+
+def test_the_default_model_writes_with_the_adapter_that_ships(folder, capsys):
+    (folder / "docs" / "bridge.md").write_text(BRIDGE)
+    assert call(capsys, "ingest")[0] == 0
+    code, _, _ = call(capsys, "questions", "make", "--kind", "single-fact", "--count", "2")
+    assert (code, len(rows(folder))) == (0, 2)
+    for row in rows(folder):
+        assert row["source"]["writer"] == "smollm2-135m-instruct+smollm2-135m-writer"
+        assert row["answers"][0] in row["evidence"]
+
+
+@pytest.mark.parametrize(("setting", "value"), [("ADAPTER", "none"), ("NAME", "another"), ("ENGINE", "openai")])
+def test_no_other_model_wears_that_adapter(folder, monkeypatch, setting, value):
+    monkeypatch.setenv(f"ACCLIMATE_MODEL__{setting}", value)
+    with Project.open(folder) as project:
+        assert shipped_adapter(project, "writer") is None
 
 
 def test_imported_typed_split_and_shown(folder, capsys):

@@ -1,5 +1,6 @@
 """Indexes against brute force, and damage that must be noticed."""
 
+import time
 from contextlib import closing
 
 import numpy as np
@@ -95,6 +96,14 @@ def test_updates_remove_and_replace(texts, tmp_path):
     assert (again.generation, again.keys()) == (2, [2, 3])
     assert again.search("invoice", 5) == []
     assert [match.key for match in again.search("entirely", 5)] == [2]
+
+
+def test_an_open_text_index_does_not_follow_what_others_commit(texts, tmp_path):
+    opened = TantivyTextIndex(tmp_path / "text")
+    TantivyTextIndex(tmp_path / "text").update(Change((), (4,), 2), [(4, chunk("A late addition"))])
+    time.sleep(1.5)  # Tantivy looks twice a second where it follows
+    assert [index.search("addition", 5) for index in (texts, opened)] == [[], []]
+    assert [match.key for match in TantivyTextIndex(tmp_path / "text").search("addition", 5)] == [4]
 
 
 def test_a_damaged_text_index_has_no_generation(texts, tmp_path):

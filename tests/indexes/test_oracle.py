@@ -62,12 +62,13 @@ class Libraries(RuleBasedStateMachine):
         files = sorted(file for file in (self.folder / "indexes").rglob("*") if file.is_file())
         if files:
             file = files[index % len(files)]
-            content = file.read_bytes()
-            file.unlink()  # written anew, as a thread of Tantivy that still has it mapped would die of a cut
-            if how == "truncate":
-                file.write_bytes(content[: len(content) // 2])
-            elif how == "zero":
-                file.write_bytes(bytes(len(content)))
+            size = file.stat().st_size
+            if how == "remove":
+                file.unlink()
+            elif how == "truncate":
+                file.write_bytes(file.read_bytes()[: size // 2])
+            else:
+                file.write_bytes(bytes(size))
         self.library = Library(self.folder)
         if how == "zero" and self.library.check():  # only `doctor` reads every byte
             self.library.repair()

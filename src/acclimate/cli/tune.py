@@ -144,11 +144,11 @@ def echo_methods(as_json: bool) -> None:
         )
 
 
-def use_large_blocks() -> None:
-    """Start this command again with an allocator setting that can only be given at the start, on Linux."""
+def use_large_blocks(module: str = "acclimate") -> None:
+    """Start this program, which is `module`, again with an allocator setting that Linux takes at the start only."""
     if sys.platform == "linux" and "GLIBC_TUNABLES" not in os.environ:
         os.environ["GLIBC_TUNABLES"] = _TUNABLES
-        os.execv(sys.executable, [sys.executable, "-m", "acclimate", *sys.argv[1:]])  # noqa: S606 -- ourselves
+        os.execv(sys.executable, [sys.executable, "-m", module, *sys.argv[1:]])  # noqa: S606 -- ourselves
 
 
 def run_tune(project: Project, recipe: str, options: TuneOptions) -> Tuned:
