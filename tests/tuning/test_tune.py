@@ -10,6 +10,7 @@ from safetensors.torch import load_file, save_file
 from acclimate import adapting
 from acclimate.adapting import TuneOptions, prepare
 from acclimate.cli.inspection import echo_inspection
+from acclimate.engines import load_engine
 from acclimate.errors import DataError, EngineError, ModelError, ProjectError, SettingsError
 from acclimate.inspecting import inspect_tuning
 from acclimate.learning import Data, Lessons, require_learnable
@@ -96,6 +97,20 @@ def test_pairs_are_learnt_and_asked_as_they_stand(project):
     assert json.loads((folder / "data.json").read_text())["sha256"] == tuned.data.sha256
     learnt = [json.loads(line)["question"] for line in (folder / "learnt.jsonl").read_text().splitlines()]
     assert learnt == ["Say hello", "Say goodbye"]
+
+
+def test_an_engine_that_leaves_the_adapter_out_is_refused(project, monkeypatch):
+    """Silently, as runtimes do; it is not the rounding that lets sound adapters differ."""
+    before = project.folder / ".acclimate" / "adapters" / "rslora"
+    held = before.is_dir() and (before / "adapter_model.safetensors").read_bytes()
+    monkeypatch.setattr(Project, "_load_engine", lambda self, adapter: load_engine(self, None))
+    source = PairSource(pairs(project, [{"messages": chat} for chat in CHATS]))
+    with pytest.raises(EngineError, match="2 of 2 questions otherwise where it is served"):
+        project.tune("rslora", minutes=0.25, data=source)
+    assert (before.is_dir() and (before / "adapter_model.safetensors").read_bytes()) == held
+    assert (before.with_name("rslora.training") / "refused" / "adapter_model.safetensors").is_file()
+    shutil.rmtree(before.with_name("rslora.training"))
+    project.keep_only(None)  # what was loaded meanwhile wears nothing
 
 
 def test_rows_that_cannot_be_learnt_stop_a_run_before_it_begins(project):

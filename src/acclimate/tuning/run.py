@@ -28,7 +28,7 @@ from acclimate.tuning.forgetting import Forgetting, measure
 from acclimate.tuning.lora import merge_adapter, targets
 from acclimate.tuning.methods import METHODS, Method, Plan, make_plan
 from acclimate.tuning.trainer import OnStep, Score, Trainer, TrainSettings
-from acclimate.types import Message
+from acclimate.types import Completion, Message
 
 _DEV = 12  # cases whose loss is watched
 
@@ -182,6 +182,24 @@ def greedy(attached: Attached, model: Path, messages: Sequence[Message], max_tok
             inputs = {"input_ids": step, "past_key_values": output.past_key_values}
     text: str = chat.tokenizer.decode(written, skip_special_tokens=True)
     return text
+
+
+def lost(attached: Attached, model: Path, messages: Sequence[Message], said: Completion) -> float:
+    """Where an answer departs most from what the trained network would choose behind the same words: by how many nats
+    of log-probability. 0 for the network's own greedy answer."""
+    chat, _ = read_chat(model)
+    network: Any = attached.network
+    device = next(network.parameters()).device
+    prompt, answer = chat.encode(messages), chat.tokenizer.encode(said.text, add_special_tokens=False).ids
+    with torch.inference_mode():
+        tokens = torch.tensor([[*prompt, *answer]], device=device)
+        output = network(**first_inputs(network, tokens, attached.virtual()), logits_to_keep=len(answer) + 1)
+    logits = output.logits[0].float()
+    best = logits.max(-1).values
+    losses = [float(best[at] - logits[at, token]) for at, token in enumerate(answer)]
+    if said.finish == "stop":
+        losses.append(float(best[-1] - logits[-1, sorted(_stop_ids(model))].max()))
+    return max(losses, default=0.0)
 
 
 def _log(folder: Path) -> list[dict[str, float]]:
