@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from functools import partial
 
 import pytest
 from peft import PeftConfig
@@ -16,6 +17,7 @@ from acclimate.inspecting import inspect_tuning
 from acclimate.learning import Data, Lessons, require_learnable
 from acclimate.project import Project
 from acclimate.prompting.recipes import find_recipe
+from acclimate.tuning import trainer
 from acclimate.tuning.alone import alone
 from acclimate.tuning.pairs import PairSource
 from acclimate.tuning.run import Trained
@@ -86,9 +88,16 @@ def pairs(project, rows, name="pairs.jsonl"):
     return file
 
 
+@pytest.fixture
+def twelve_steps(monkeypatch):
+    """Runs of as many steps, however busy the machine is: minutes are few or many of them."""
+    monkeypatch.setattr(trainer, "TrainSettings", partial(TrainSettings, steps=12))
+
+
+@pytest.mark.usefixtures("twelve_steps")
 def test_pairs_are_learnt_and_asked_as_they_stand(project):
     source = PairSource(pairs(project, [{"messages": chat} for chat in CHATS]))
-    tuned = project.tune("rslora", minutes=0.05, data=source)
+    tuned = project.tune("rslora", data=source)
     assert tuned.trained.loss_after < tuned.trained.loss_before
     assert (tuned.data.format, tuned.data.cases, tuned.data.checked_against) == ("chat", 2, 1)
     prompt = project.answerer("rslora").prompt("Say hello", ()).messages
@@ -99,6 +108,7 @@ def test_pairs_are_learnt_and_asked_as_they_stand(project):
     assert learnt == ["Say hello", "Say goodbye"]
 
 
+@pytest.mark.usefixtures("twelve_steps")
 def test_an_engine_that_leaves_the_adapter_out_is_refused(project, monkeypatch):
     """Silently, as runtimes do; it is not the rounding that lets sound adapters differ."""
     before = project.folder / ".acclimate" / "adapters" / "rslora"
@@ -106,7 +116,7 @@ def test_an_engine_that_leaves_the_adapter_out_is_refused(project, monkeypatch):
     monkeypatch.setattr(Project, "_load_engine", lambda self, adapter: load_engine(self, None))
     source = PairSource(pairs(project, [{"messages": chat} for chat in CHATS]))
     with pytest.raises(EngineError, match="2 of 2 questions otherwise where it is served"):
-        project.tune("rslora", minutes=0.25, data=source)
+        project.tune("rslora", data=source)
     assert (before.is_dir() and (before / "adapter_model.safetensors").read_bytes()) == held
     assert (before.with_name("rslora.training") / "refused" / "adapter_model.safetensors").is_file()
     shutil.rmtree(before.with_name("rslora.training"))
