@@ -18,12 +18,14 @@ import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from acclimate.comparing import evidence_spans
+from acclimate.embedding import embed_chunks
 from acclimate.embeddings.openvino import OpenVINOEmbedder
 from acclimate.embeddings.spec import read_spec
 from acclimate.encoders import open_cross_encoder
@@ -31,6 +33,7 @@ from acclimate.evaluation.ranking import ndcg, recall, reciprocal_rank
 from acclimate.indexes.base import Change
 from acclimate.indexes.text import TantivyTextIndex
 from acclimate.indexes.vector import ExactVectorIndex
+from acclimate.indexes.windows import WindowedVectorIndex
 from acclimate.models.fetch import resolve
 from acclimate.project import Project
 from acclimate.questions.file import read_questions
@@ -90,6 +93,18 @@ def read_domain(
     return chunks, {q.id: q.question for q in wanted if q.id in judged}, judged
 
 
+@dataclass(frozen=True)
+class LongChunks:
+    """Stands for the record."""
+
+    windows: dict[int, int]
+    most_windows: int = 1  # that any chunk had before
+
+    def long_chunks(self) -> dict[int, int]:
+        """See `indexes.windows.LongChunks`."""
+        return self.windows
+
+
 def make_retriever(method: str, embedder_name: str, chunks: list[Chunk], folder: Path) -> tuple[Retriever, float]:
     """What is measured, and the seconds that indexing took."""
     started = time.perf_counter()
@@ -102,9 +117,10 @@ def make_retriever(method: str, embedder_name: str, chunks: list[Chunk], folder:
         return text, time.perf_counter() - started
     model = resolve(embedder_name, "embedder")
     embedder = OpenVINOEmbedder(model.folder, spec=read_spec(model.folder), weights_sha256=model.sha256)
-    vectors = ExactVectorIndex(folder / "vector")
-    embedded = embedder.embed_passages([f"{chunk.heading_path}\n{chunk.shown}".strip() for chunk in chunks])
-    vectors.update(change, enumerate(np.asarray(embedded)))
+    embedded = embed_chunks(embedder, chunks)
+    long = LongChunks({key: len(rows) for key, rows in enumerate(embedded) if len(rows) > 1})
+    vectors = WindowedVectorIndex(ExactVectorIndex(folder / "vector"), long)
+    vectors.update(change, enumerate(embedded))
     dense = DenseRetriever(embedder, vectors, fetch)
     chosen = RetrievalSettings()
     made = dense if method == "dense" else HybridRetriever(dense, text, chosen.candidates, chosen.dense_weight)

@@ -22,10 +22,11 @@ from filelock import FileLock, Timeout
 
 from acclimate.chunking.base import Chunker
 from acclimate.chunking.cuts import uncovered
+from acclimate.embedding import embed_chunks
 from acclimate.embeddings.base import Embedder, PictureEmbedder
 from acclimate.errors import DocumentError, LibraryError, ProjectError
 from acclimate.indexes.library import Library
-from acclimate.indexes.record import FileState, embedded_hash, embedding_text
+from acclimate.indexes.record import FileState, embedded_hash
 from acclimate.types import Chunk, Document
 
 _AHEAD = 3  # files read ahead of the one that is stored, for each thread
@@ -310,11 +311,10 @@ def _store(
 ) -> int:
     """Embed what is new in a group and put its documents into the record at once; how many chunks were embedded."""
     record = library.record
-    texts = {embedded_hash(chunk): embedding_text(chunk) for _, _, chunks in group.documents for chunk in chunks}
-    kept = record.vectors_by_hash(embedder.fingerprint, list(texts))
-    new = {hashed: text for hashed, text in texts.items() if hashed not in kept}
-    vectors = embedder.embed_passages(list(new.values()), progress.chunks)
-    kept |= dict(zip(new, vectors, strict=True))
+    due = {embedded_hash(chunk): chunk for _, _, chunks in group.documents for chunk in chunks}
+    kept = record.vectors_by_hash(embedder.fingerprint, list(due))
+    new = {hashed: chunk for hashed, chunk in due.items() if hashed not in kept}
+    kept |= dict(zip(new, embed_chunks(embedder, list(new.values()), progress.chunks), strict=True))
     seen = [
         (document, pictures.fingerprint, pictures.embed_pictures([picture.png for picture in document.pictures]))
         for document, _, _ in group.documents
@@ -338,7 +338,7 @@ def _migrate(library: Library, embedder: Embedder, progress: Progress) -> int:
     if record.embedder == embedder.fingerprint:
         return 0
     while missing := record.missing_vectors(embedder.fingerprint, _GROUP):
-        vectors = embedder.embed_passages([embedding_text(chunk) for chunk in missing.values()], progress.chunks)
+        vectors = embed_chunks(embedder, list(missing.values()), progress.chunks)
         with record.transaction():
             for key, vector in zip(missing, vectors, strict=True):
                 record.put_vector(key, embedder.fingerprint, vector)

@@ -23,6 +23,11 @@ def vector_of(text):
     return counts / np.linalg.norm(counts)
 
 
+def windows_of(text):
+    words = text.split()
+    return np.array([vector_of(" ".join(words[at : at + 3])) for at in range(0, len(words), 3)])
+
+
 class Libraries(RuleBasedStateMachine):
     """The oracle is `held`: the texts of each document's chunks by path."""
 
@@ -41,7 +46,7 @@ class Libraries(RuleBasedStateMachine):
         for number, part in enumerate(texts):
             chunks.append(Chunk(f"{path}:{number}", path, at, at + len(part), part))
             at += len(part) + 1
-        vectors = {embedded_hash(chunk): vector_of(chunk.text) for chunk in chunks}
+        vectors = {embedded_hash(chunk): windows_of(chunk.text) for chunk in chunks}
         record = self.library.record
         with record.transaction():
             record.put(Document(path, text), FileState(path, "0", len(text), 0, "c"), chunks, vectors, "words")
@@ -85,7 +90,7 @@ class Libraries(RuleBasedStateMachine):
         if shop and self.held:
             only = self.library.among(self.library.paths(parse_filter(["path=shop/*"]), ()))
         texts = [text for path, parts in self.held.items() for text in parts if not shop or path.startswith("shop/")]
-        best = sorted((float(vector_of(text) @ vector_of(query)) for text in texts), reverse=True)[:k]
+        best = sorted((float((windows_of(text) @ vector_of(query)).max()) for text in texts), reverse=True)[:k]
         found = self.library.vectors.search(vector_of(query), k, only)
         assert np.allclose([match.score for match in found], best, atol=1e-6)
         worded = self.library.texts.search(query, 100, only)

@@ -140,25 +140,26 @@ def leaves_no_trace(store, url, contents, tmp_path):
     docs = tmp_path / "docs"
     docs.mkdir()
     (docs / "a.md").write_text("# Heating\n\nThe heat pump runs at thirtyfive degrees.\n")
-    (docs / "b.md").write_text("# Warranty\n\nIt lasts five years, says Quintus.\n")
-    chunker = make_chunker("structure", word_spans, no_embedder, Cut(20))
+    (docs / "b.md").write_text("# Warranty\n\nIt lasts five years, says Quintus" + ", and he should know" * 20 + ".\n")
+    chunker, embedder = make_chunker("structure", word_spans, no_embedder, Cut(200)), HashEmbedder(max_tokens=40)
 
     def run():
         with closing(Library(tmp_path / "lib", open_indexes(store, store, Server(url, "traces")))) as library:
-            ingest(docs, library, parse, chunker, HashEmbedder())
+            ingest(docs, library, parse, chunker, embedder)
             assert library.check() == []
             found = library.texts.search("Quintus thirtyfive fifty", 5)
-            assert len(library.vectors.search(HashEmbedder().embed_queries(["heat"])[0], 9)) == len(
-                library.record.keys()
-            )
-            return {chunk.document for chunk in library.fetch([match.key for match in found])}, str(contents(url))
+            vectors = library.vectors.search(embedder.embed_queries(["heat"])[0], 9)
+            assert sorted(match.key for match in vectors) == library.record.keys()
+            documents = {chunk.document for chunk in library.fetch([match.key for match in found])}
+            return documents, str(contents(url)), [*library.record.long_chunks().values()]
 
-    found, stored = run()
-    assert (found, "quintus" in stored, "thirtyf" in stored) == ({"a.md", "b.md"}, True, True)
+    found, stored, windows = run()
+    assert (found, "quintus" in stored, "thirtyf" in stored, windows) == ({"a.md", "b.md"}, True, True, [4])
     (docs / "b.md").unlink()
     (docs / "a.md").write_text("# Heating\n\nThe heat pump runs at fifty degrees.\n")
-    found, stored = run()
-    assert (found, "quintus" in stored, "thirtyf" in stored, "fifti" in stored) == ({"a.md"}, False, False, True)
+    found, stored, windows = run()
+    words = [word in stored for word in ("quintus", "thirtyf", "fifti")]
+    assert (found, words, windows) == ({"a.md"}, [False, False, True], [])
 
 
 def test_a_server_that_is_not_there_is_named(tmp_path):

@@ -15,6 +15,7 @@ from acclimate.indexes.filters import Among, Filter, LabelRule
 from acclimate.indexes.record import Record
 from acclimate.indexes.text import TantivyTextIndex
 from acclimate.indexes.vector import ExactVectorIndex
+from acclimate.indexes.windows import WindowedVectorIndex
 from acclimate.types import Chunk, Language
 
 # Tantivy counts removed rows in its word statistics until it merges them away, which makes scores stale. Building a
@@ -130,7 +131,8 @@ class Library:
         return self.record.whole()
 
     def _open_indexes(self) -> None:
-        self.vectors, self.texts = self._opener(self.folder / "indexes", self.record.id, self._language)
+        vectors, self.texts = self._opener(self.folder / "indexes", self.record.id, self._language)
+        self.vectors = WindowedVectorIndex(vectors, self.record)
         if self._graph_opener is not None:
             self.graph = self._graph_opener(self.folder / "indexes" / self.record.id / "graph")
 

@@ -161,7 +161,8 @@ class Record:
         vectors: Mapping[str, Vectors],
         embedder: str,
     ) -> None:
-        """Put a document in place of its older version, with its chunks and their vectors [d] by `embedded_hash`."""
+        """Put a document in place of its older version, with its chunks and their vectors by `embedded_hash`: [d], or
+        [m, d] of a chunk that is embedded in m windows."""
         self.remove(state.path)
         added = self._db.execute(
             "INSERT INTO documents (path, sha256, size, mtime_ns, chunker, title, media_type, text, elements, "
@@ -186,20 +187,36 @@ class Record:
             self.put_vector(key or 0, embedder, vectors[hashed])
 
     def put_vector(self, key: int, embedder: str, vector: Vectors) -> None:
-        """Keep the vector [d] of a chunk under an embedder."""
-        self._db.execute("INSERT INTO vectors VALUES (?, ?, ?)", (key, embedder, vector.astype("<f4").tobytes()))
+        """Keep the vector [d] of a chunk under an embedder, or those of its windows [m, d]."""
+        rows = np.atleast_2d(vector)
+        content = key, embedder, rows.astype("<f4").tobytes(), len(rows)
+        self._db.execute("INSERT INTO vectors (key, embedder, vector, windows) VALUES (?, ?, ?, ?)", content)
+        if len(rows) > self.most_windows:
+            self._database.set_meta("most_windows", str(len(rows)))
+
+    @property
+    def most_windows(self) -> int:
+        """The most windows that any chunk was ever embedded in."""
+        return int(self._database.meta("most_windows") or 1)
+
+    def long_chunks(self) -> dict[int, int]:
+        """The number of windows of each chunk that is embedded in several, by its key, ascending."""
+        rows = self._db.execute(
+            "SELECT key, windows FROM vectors WHERE windows > 1 AND embedder = ? ORDER BY key", (self.embedder or "",)
+        )
+        return dict(rows.fetchall())
 
     def vectors_by_hash(self, embedder: str, hashes: Sequence[str]) -> dict[str, Vectors]:
-        """Vectors [d] of chunks in the record that were embedded from the same text, by its hash."""
+        """Vectors [m, d] of chunks in the record that were embedded from the same text, by its hash."""
         found: dict[str, Vectors] = {}
         for batch in _batches(hashes):
             marks = ",".join("?" * len(batch))
             rows = self._db.execute(
-                "SELECT c.hash, v.vector FROM chunks c JOIN vectors v ON v.key = c.key "  # noqa: S608 - marks only
+                "SELECT c.hash, v.windows, v.vector FROM chunks c JOIN vectors v ON v.key = c.key "  # noqa: S608 - marks only
                 f"WHERE v.embedder = ? AND c.hash IN ({marks})",
                 (embedder, *batch),
             )
-            found |= {row[0]: np.frombuffer(row[1], "<f4") for row in rows}
+            found |= {hashed: _rows(windows, vector) for hashed, windows, vector in rows}
         return found
 
     def missing_vectors(self, embedder: str, limit: int) -> dict[int, Chunk]:
@@ -212,14 +229,14 @@ class Record:
         return dict(zip(keys, self.chunks(keys), strict=True))
 
     def vectors(self, keys: Sequence[int], embedder: str) -> Iterator[tuple[int, Vectors]]:
-        """(key, [d]) in the order of the keys."""
+        """(key, [m, d]) in the order of the keys, a row for each of a chunk's windows."""
         for batch in _batches(keys):
             marks = ",".join("?" * len(batch))
             rows = self._db.execute(
-                f"SELECT key, vector FROM vectors WHERE embedder = ? AND key IN ({marks})",  # noqa: S608 - marks only
+                f"SELECT key, windows, vector FROM vectors WHERE embedder = ? AND key IN ({marks})",  # noqa: S608 - marks only
                 (embedder, *batch),
             )
-            found = {row[0]: np.frombuffer(row[1], "<f4") for row in rows}
+            found = {key: _rows(windows, vector) for key, windows, vector in rows}
             yield from ((key, found[key]) for key in batch)
 
     def chunks(self, keys: Sequence[int]) -> list[Chunk]:
@@ -273,10 +290,12 @@ class Record:
         return [(Span(start, end), header) for start, end, header in rows]
 
     def vectors_of(self, chunks: Sequence[Chunk]) -> Vectors:
-        """The vectors [n, d] that are searched, of these chunks, in their order."""
+        """Vectors [n, d] of these chunks, of length 1, in their order: of several windows the mean."""
         hashes = [embedded_hash(chunk) for chunk in chunks]
         found = self.vectors_by_hash(self.embedder or "", hashes)
-        return np.stack([found[hashed] for hashed in hashes])
+        means: Vectors = np.stack([found[hashed].mean(axis=0) for hashed in hashes])
+        means /= np.maximum(np.linalg.norm(means, axis=1, keepdims=True), 1e-12)
+        return means
 
     def document(self, path: str) -> Document | None:
         """A document with its text and elements; None where there is none of that path."""
@@ -339,14 +358,19 @@ class Record:
         return found + ([f"{doubled} chunks are doubled"] if doubled else [])
 
 
-def embedding_text(chunk: Chunk) -> str:
-    """What is embedded for a chunk: the end of its heading path and its context, then its text."""
-    return "\n".join(part for part in (chunk.heading_path[-_PATH_CHARACTERS:], chunk.context, chunk.shown) if part)
+def embedding_text(chunk: Chunk, part: str | None = None) -> str:
+    """What is embedded for a chunk: the end of its heading path and its context, then its text, or `part` of it."""
+    parts = chunk.heading_path[-_PATH_CHARACTERS:], chunk.context, chunk.shown if part is None else part
+    return "\n".join(one for one in parts if one)
 
 
 def embedded_hash(chunk: Chunk) -> str:
     """Identifies the text that is embedded for a chunk, so that a file that only moved is not embedded again."""
     return hashlib.sha256(embedding_text(chunk).encode()).hexdigest()[:32]
+
+
+def _rows(windows: int, content: bytes) -> Vectors:
+    return np.frombuffer(content, "<f4").reshape(windows, -1)
 
 
 def _batches(keys: Sequence[Key], size: int = 500) -> Iterator[Sequence[Key]]:

@@ -8,7 +8,7 @@ from dataclasses import asdict
 
 from acclimate.types import Box, Document, Element
 
-VERSION = 3
+VERSION = 4
 SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE documents (
@@ -24,7 +24,8 @@ CREATE INDEX chunks_of_document ON chunks (document);
 CREATE INDEX chunks_by_hash ON chunks (hash);
 CREATE TABLE vectors (
     key INTEGER NOT NULL REFERENCES chunks (key) ON DELETE CASCADE, embedder TEXT NOT NULL, vector BLOB NOT NULL,
-    PRIMARY KEY (key, embedder)) WITHOUT ROWID;
+    windows INTEGER NOT NULL DEFAULT 1, PRIMARY KEY (key, embedder)) WITHOUT ROWID;
+CREATE INDEX long_chunks ON vectors (embedder, key, windows) WHERE windows > 1;
 CREATE TABLE changes (key INTEGER NOT NULL, added INTEGER NOT NULL, generation INTEGER NOT NULL);
 CREATE INDEX changes_by_generation ON changes (generation);
 CREATE TRIGGER chunk_added AFTER INSERT ON chunks BEGIN
@@ -42,6 +43,10 @@ ALTER TABLE chunks ADD COLUMN parent_end INTEGER;
 ALTER TABLE chunks ADD COLUMN breaks TEXT NOT NULL DEFAULT '[]';
 """,
     2: "ALTER TABLE chunks ADD COLUMN context TEXT NOT NULL DEFAULT '';",
+    3: """
+ALTER TABLE vectors ADD COLUMN windows INTEGER NOT NULL DEFAULT 1;
+CREATE INDEX long_chunks ON vectors (embedder, key, windows) WHERE windows > 1;
+""",
 }
 
 
