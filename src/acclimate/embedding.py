@@ -37,9 +37,10 @@ def embed_chunks(embedder: Embedder, chunks: Sequence[Chunk], on_done: OnDone | 
 
 def window_texts(embedder: Embedder, chunk: Chunk) -> list[str]:
     """What is embedded for a chunk, in as many texts as it takes."""
-    whole = embedding_text(chunk)
-    if len(whole) <= embedder.max_tokens:  # no token is shorter than a character
+    whole, most = embedding_text(chunk), embedder.max_tokens
+    # No token is shorter than a character.
+    if len(whole) <= most or len(embedder.token_spans(whole)) + _SPARE <= most:
         return [whole]
-    spans = embedder.token_spans(chunk.shown)
-    room = embedder.max_tokens - _SPARE - len(embedder.token_spans(embedding_text(chunk, "")))
-    return [embedding_text(chunk, part) for part in cut(chunk.shown, spans, max(_LEAST, room))]
+    room = most - _SPARE - len(embedder.token_spans(embedding_text(chunk, "")))
+    parts = cut(chunk.shown, embedder.token_spans(chunk.shown), max(_LEAST, room))
+    return [embedding_text(chunk, part) for part in parts]

