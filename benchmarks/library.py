@@ -1,15 +1,18 @@
 """Search in a large library: exact vectors, BM25, both, and filters, at rest in files and opened anew.
 
     python -m benchmarks.library [--chunks 1000000] [--queries 100] [--data DOMAINSET] [--keep FOLDER] [--peer NAME …]
+        [--text-peer NAME …]
 
 Vectors are random unit vectors around 1,000 centres (384 dimensions). Texts are sentences of the domain set's documents
 in random order, some 120 words a chunk, or without --data words by Zipf's law. What is measured is time and memory, and
-recall against brute force, not quality. Peers search the same vectors by the same queries, each in its own process.
+recall against brute force, not quality. Peers search the same vectors or texts by the same queries, each in its own
+process.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import random
 import re
 import subprocess
@@ -162,6 +165,25 @@ def measure_peer(name: str, count: int, queries: int, folder: Path) -> dict[str,
     return result
 
 
+def measure_text_peer(name: str, count: int, queries: int, folder: Path, made: Texts) -> dict[str, object]:
+    """The same texts in another index; see benchmarks/peers/text_store.py."""
+    place = folder / "peers" / name
+    place.mkdir(parents=True, exist_ok=True)
+    asked, words = made.questions(queries + 3), TantivyTextIndex(folder / "t")
+    (place / "questions.txt").write_text("".join(f"{question}\n" for question in asked), encoding="utf-8")
+    best = [[match.key for match in words.search(question, TOP)] for question in asked]
+    (place / "best.json").write_text(json.dumps(best))
+    with (place / "texts.txt").open("w", encoding="utf-8") as out:
+        out.writelines(f"{' '.join(chunk.text.split())}\n" for _, chunk in made.chunks(count))
+    script = str(Path(__file__).parent / "peers" / "text_store.py")
+    try:
+        result, _, _ = run([str(PEERS), script, name, str(count), str(place)])
+    except subprocess.CalledProcessError as error:
+        return {"failed": f"exit code {error.returncode}, see above"}
+    emit({"text_peer": name, **result})
+    return result
+
+
 def main() -> None:
     """Parse arguments, measure, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -170,20 +192,28 @@ def main() -> None:
     parser.add_argument("--data", type=Path, help="domain set whose sentences make the texts")
     parser.add_argument("--keep", type=Path, help="folder that keeps the indexes for the next run")
     parser.add_argument(
-        "--peer", nargs="*", default=[], choices=["lancedb", "llamaindex", "usearch", "usearch-hnsw", "sqlite-vec"]
+        "--peer",
+        nargs="*",
+        default=[],
+        choices=["lancedb", "llamaindex", "usearch", "usearch-hnsw", "sqlite-vec", "qdrant-edge"],
     )
+    parser.add_argument("--text-peer", nargs="*", default=[], choices=["fts5", "bm25s"])
     chosen = parser.parse_args()
-    if chosen.peer:
+    if chosen.peer or chosen.text_peer:
         require_peers()
     with tempfile.TemporaryDirectory() as temporary:
         folder = chosen.keep or Path(temporary)
-        result = measure(chosen.chunks, chosen.queries, folder, Texts(chosen.data))
+        made = Texts(chosen.data)
+        result = measure(chosen.chunks, chosen.queries, folder, made)
+        texts_of = {
+            name: measure_text_peer(name, chosen.chunks, chosen.queries, folder, made) for name in chosen.text_peer
+        }
         peers = {name: measure_peer(name, chosen.chunks, chosen.queries, folder) for name in chosen.peer}
     ran = {name: peer["vector_ms_p50"] for name, peer in peers.items() if "vector_ms_p50" in peer}
     ratio = {name: round(taken / result["vector_ms_p50"], 2) for name, taken in ran.items()}  # type: ignore[operator]
     head = {"benchmark": "library", "chunks": chosen.chunks, "dimensions": DIMENSIONS}
     texts = {"texts": chosen.data.name if chosen.data else "zipf"}
-    emit(head | texts | result | {"peer": peers, "ratio": ratio, "machine": machine()})
+    emit(head | texts | result | {"peer": peers, "text_peer": texts_of, "ratio": ratio, "machine": machine()})
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from acclimate.indexes.vector import crc_of, sync
 from acclimate.types import Chunk, Language
 
 _HEAP = 64_000_000  # bytes for the writer; Tantivy's least is 15 million
-_FEW = 2000  # keys; so few are looked up as a term each, while more are met by looking deeper
+_LOOKUP = 2  # what it costs to look up a key as a term, in rows of the ranking
 
 
 class TantivyTextIndex:
@@ -57,24 +57,23 @@ class TantivyTextIndex:
             return []
         if among is None:
             matches = self._matches(parsed, k + 20)  # a few more, so that ties at the end go to the lower key
-        elif len(among.keys) <= _FEW:
-            matches = self.scores(query, among.keys.tolist())
         else:
-            matches = self._deep(parsed, k, among)
+            depth = (k + 20) * 2 * self._index.searcher().num_docs // max(1, len(among.keys)) + 20
+            few = len(among.keys) * _LOOKUP < depth
+            matches = self.scores(query, among.keys.tolist()) if few else self._deep(parsed, k, among, depth)
         return sorted(matches, key=lambda match: (-match.score, match.key))[:k]
 
-    def _deep(self, parsed: tantivy.Query, k: int, among: Among) -> list[Match]:
-        """At least the k best of `among`: as deep into the ranking of all rows as it takes."""
+    def _deep(self, parsed: tantivy.Query, k: int, among: Among, depth: int) -> list[Match]:
+        """At least the k best of `among`: as deep into the ranking of all rows as it takes, at first `depth`."""
         assert self._index is not None  # noqa: S101
         rows = self._index.searcher().num_docs
-        depth = min(rows, (k + 20) * 2 * rows // len(among.keys) + 20)
         while True:
-            matches = self._matches(parsed, max(1, depth))
+            matches = self._matches(parsed, max(1, min(depth, rows)))
             held = among.holds(np.array([match.key for match in matches], np.int64))
             found = [match for match, inside in zip(matches, held, strict=True) if inside]
             if len(found) >= k + 20 or len(matches) < depth or depth >= rows:
                 return found
-            depth = min(rows, depth * 4)
+            depth *= 4
 
     def scores(self, query: str, keys: Sequence[int]) -> list[Match]:
         """See `TextIndex`."""
