@@ -163,7 +163,7 @@ def echo_tuned(tuned: Tuned, *, err: bool = False) -> None:
     click.echo(
         f"{tuned.recipe}: {trained.cases} cases, {trained.steps} steps in {trained.seconds / 60:.1f} minutes, "
         f"{trained.parameters / 1e6:.1f} M parameters; dev loss {trained.loss_before:.3f} to {trained.loss_after:.3f}; "
-        f"{tuned.same} of {tuned.checked} answers the same where it is served ({tuned.engine}).",
+        f"{tuned.same} of {tuned.checked} answers the same where it is served ({tuned.engine}), within rounding.",
         err=err,
     )
     click.echo(f"  {describe(tuned.data)}", err=err)
