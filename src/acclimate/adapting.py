@@ -50,7 +50,8 @@ class TuneOptions:
 
 @dataclass(frozen=True, slots=True)
 class Tuned:
-    """A tuned adapter: how it was trained, what serves it, and how many of the checked answers are the same there, within rounding."""
+    """A tuned adapter: how it was trained, what serves it, and how many of the checked answers are the same there,
+    within rounding."""
 
     recipe: str
     trained: Trained
