@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from acclimate.embeddings.extractor import Marked, windows
+from acclimate.embeddings.extractor import Marked, readings, windows
 from acclimate.errors import EngineError, ModelError, SettingsError
 from acclimate.extracting import Extracting
 from acclimate.project import Project
@@ -112,14 +112,33 @@ def test_it_writes_nothing() -> None:
 
 def test_windows_are_whole_sentences_and_tables_stay_whole() -> None:
     text = " ".join(f"Sentence {n} has some words in it." for n in range(40))
-    spans = windows(text)
+    spans = windows(text, 90)
     assert spans[0].start == 0
     assert all(a.end == b.start for a, b in itertools.pairwise(spans))
     assert spans[-1].end == len(text)
     assert all(len(text[span.start : span.end].split()) <= 90 for span in spans)
     table = f"{text}\n| a | b |\n| --- | --- |\n| 1 | 2 |"
-    assert windows(table) == [Span(0, len(table))]
-    assert windows(" \n ") == []
+    assert windows(table, 90) == [Span(0, len(table))]
+    assert windows(" \n ", 90) == []
+    assert readings("Some words. Some more.") == [Span(0, 22)], "where both cuts are the same it is read once"
+
+
+def test_how_sure_it_is_of_a_place_is_the_mean_over_both_cuts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = " ".join(f"The pump of house {n} was built in {1900 + n} by people from the town." for n in range(14))
+    chunk, found = Chunk("1", "a.md", 0, len(text), text), {}
+    (tmp_path / "documents").mkdir()
+    with Project.create(tmp_path, Path("documents")) as project:
+        extractor = project.extractor.extractor
+    for words in ((90,), (130,), (90, 130)):
+        monkeypatch.setattr("acclimate.embeddings.extractor._WORDS", words)
+        best, same = extractor.weigh("When was the pump of house 3 built?", [chunk], "1903")
+        assert best == sorted(best, key=lambda one: -one.confidence)
+        found[words] = {one.span: one.confidence for one in [*best, *same]}
+    place = Span(text.index("1903"), text.index("1903") + 4)
+    one, other = found[90,][place], found[130,][place]
+    assert one != other
+    assert found[90, 130][place] == pytest.approx((one * other) ** 0.5, rel=0.05)  # batches round differently
+    assert found[90,].keys() | found[130,].keys() == found[90, 130].keys()
 
 
 def test_the_recipe_stands_alone() -> None:

@@ -1,14 +1,15 @@
 """Reading by marking: a cross-encoder says where in a passage the answer to a question stands, or that it does not.
 
 Devlin et al. 2018, arXiv 1810.04805, sections 4.2 and 4.3: a start and an end logit for every token; the first token
-stands for "no answer here". A passage is read window by window, in lengths that the encoder was trained on.
+stands for "no answer here". A passage is read window by window, in lengths that the encoder was trained on, twice: how
+sure it is of a place is the mean over both cuts (docs/decisions.md, The extractor).
 """
 
 from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from acclimate.embeddings.weights import FloatArray
 from acclimate.types import Chunk, Span
 
 MAX_TOKENS = 288
-_WORDS = 90  # of a window
+_WORDS = (90, 130)  # of a window, in each of the cuts
 _LONGEST = 30  # tokens of an answer, as in the paper
 _SENTENCE = re.compile(r"(?<=[.!?])[\"'”’)\]]*\s+|\n+")
 
@@ -36,10 +37,6 @@ class Marked:
     passage: int
     span: Span
     confidence: float
-
-    def moved(self, passage: int, by: int) -> Marked:
-        """The same place, counted from elsewhere."""
-        return Marked(passage, Span(self.span.start + by, self.span.end + by), self.confidence)
 
 
 class Extractor:
@@ -58,7 +55,7 @@ class Extractor:
         self.pairs = PairEncoder(model, tokenizer, MAX_TOKENS, precision=precision, threads=threads)
 
     def mark(self, question: str, chunks: Sequence[Chunk]) -> list[Marked]:
-        """The best place in each window of each chunk, the surest first; ties by the order of the chunks."""
+        """The likeliest place of each window of each chunk, the surest first; ties by the order of the chunks."""
         return self.weigh(question, chunks, "")[0]
 
     def relevance(self, question: str, texts: Sequence[str]) -> Rows:
@@ -66,21 +63,22 @@ class Extractor:
         return np.array([output.rows[0][0] for output in self.pairs.run(question, texts)], np.float32)
 
     def weigh(self, question: str, chunks: Sequence[Chunk], answer: str) -> tuple[list[Marked], list[Marked]]:
-        """What `mark` finds, and each window's surest place that holds `answer` word for word, in any case."""
+        """What `mark` finds, and all places that hold `answer` word for word, in any case."""
         if not question.strip():
             return [], []
-        shown = [(at, window, _before(chunk)) for at, chunk in enumerate(chunks) for window in windows(chunk.text)]
-        texts = [before + chunks[at].text[window.start : window.end] for at, window, before in shown]
+        heads = [_before(chunk) for chunk in chunks]
+        shown = [(at, window) for at, chunk in enumerate(chunks) for window in readings(chunk.text)]
+        texts = [heads[at] + chunks[at].text[window.start : window.end] for at, window in shown]
+        read: list[list[_Places]] = [[] for _ in chunks]
+        for (at, window), output in zip(shown, self.pairs.run(question, texts), strict=True):
+            read[at].append(_Places(output, len(heads[at]), window))
         best: list[Marked] = []
         same: list[Marked] = []
-        for (at, window, before), text, output in zip(shown, texts, self.pairs.run(question, texts), strict=True):
-            places = _Places(output, len(before))
-            if places.tokens:
-                best.append(places.best().moved(at, window.start - len(before)))
-            found = [places.of(Span(*m.span())) for m in re.finditer(re.escape(answer), text, re.I)] if answer else []
-            if held := [place for place in found if place is not None]:
-                place = max(held, key=lambda marked: marked.confidence)
-                same.append(place.moved(at, window.start - len(before)))
+        for at, (chunk, places) in enumerate(zip(chunks, read, strict=True)):
+            likeliest = dict.fromkeys(one.best() for one in places if one.tokens)
+            said = [Span(*m.span()) for m in re.finditer(re.escape(answer), chunk.text, re.I)] if answer else []
+            best += _marked(at, likeliest, places)
+            same += _marked(at, said, places)
         return _surest_first(best), _surest_first(same)
 
 
@@ -89,8 +87,13 @@ def _before(chunk: Chunk) -> str:
     return "\n".join([*parts, ""])
 
 
-def windows(text: str) -> list[Span]:
-    """Whole sentences up to 90 words together; a text with table rows is one window, as rows need their header."""
+def readings(text: str) -> list[Span]:
+    """The windows of all cuts, each once."""
+    return list(dict.fromkeys(window for words in _WORDS for window in windows(text, words)))
+
+
+def windows(text: str, words: int) -> list[Span]:
+    """Whole sentences up to so many words together; a text with table rows is one window, as rows need their header."""
     if re.search(r"^\|.*\|\s*$", text, re.MULTILINE):
         return [Span(0, len(text))]
     edges = [0, *(match.end() for match in _SENTENCE.finditer(text)), len(text)]
@@ -98,10 +101,20 @@ def windows(text: str) -> list[Span]:
     for start, end in itertools.pairwise(edges):
         if not text[start:end].strip():
             continue
-        if found and len(text[found[-1].start : end].split()) <= _WORDS:
+        if found and len(text[found[-1].start : end].split()) <= words:
             found[-1] = Span(found[-1].start, end)
         else:
             found.append(Span(start, end))
+    return found
+
+
+def _marked(passage: int, spans: Iterable[Span], read: Sequence[_Places]) -> list[Marked]:
+    """The places that stand whole in some window, with the geometric mean of how sure each such window is."""
+    found = []
+    for span in spans:
+        logs = [sure for one in read if (sure := one.sure(span)) is not None]
+        if logs:
+            found.append(Marked(passage, span, float(np.exp(np.mean(logs)))))
     return found
 
 
@@ -110,33 +123,40 @@ def _surest_first(found: Sequence[Marked]) -> list[Marked]:
 
 
 class _Places:
-    """How sure the encoder is of each place in the second text of a pair, after its first `before` characters."""
+    """How sure the encoder is of each place in a window of a passage, which it saw after `before` characters."""
 
-    def __init__(self, output: PairOutput, before: int) -> None:
+    def __init__(self, output: PairOutput, before: int, window: Span) -> None:
         relevance, spans = output.rows
-        kinds, self._offsets = output.encoding.sequence_ids, output.encoding.offsets
-        self.tokens = [at for at, kind in enumerate(kinds) if kind == 1 and self._offsets[at][0] >= before]
+        kinds, offsets = output.encoding.sequence_ids, output.encoding.offsets
+        self._window, by = window, window.start - before
+        # Token by token its place in the passage; what stands before the window is no answer.
+        self._at = {
+            token: (offsets[token][0] + by, offsets[token][1] + by)
+            for token, kind in enumerate(kinds)
+            if kind == 1 and offsets[token][0] >= before
+        }
+        self.tokens = list(self._at)
         seen = [0, *(at for at in range(len(kinds)) if output.encoding.type_ids[at] == 1)]
         self._starts, self._ends = (spans[:, side] - _log_sum(spans[seen, side]) for side in (0, 1))
-        self._relevant = 1 / (1 + np.exp(-relevance[0]))
+        self._relevant = -float(np.logaddexp(0, -relevance[0]))
 
-    def best(self) -> Marked:
+    def best(self) -> Span:
         """The likeliest place."""
         scores = self._starts[self.tokens][:, None] + self._ends[self.tokens][None, :]
         lengths = np.arange(len(self.tokens))[None, :] - np.arange(len(self.tokens))[:, None]
         scores = np.where((lengths >= 0) & (lengths < _LONGEST), scores, -np.inf)
         first, last = np.unravel_index(int(scores.argmax()), scores.shape)
-        return self._marked(self.tokens[first], self.tokens[last])
+        return Span(self._at[self.tokens[first]][0], self._at[self.tokens[last]][1])
 
-    def of(self, span: Span) -> Marked | None:
-        """These characters of the text, by whole tokens; None where it has none of them."""
-        inside = [at for at in self.tokens if self._offsets[at][0] < span.end and self._offsets[at][1] > span.start]
-        return self._marked(inside[0], inside[-1]) if inside else None
-
-    def _marked(self, first: int, last: int) -> Marked:
-        # The geometric mean of both ends' probabilities, times that of the passage being the right one.
-        sure = float(np.exp((self._starts[first] + self._ends[last]) / 2) * self._relevant)
-        return Marked(0, Span(self._offsets[first][0], self._offsets[last][1]), sure)
+    def sure(self, span: Span) -> float | None:
+        """The logarithm of how sure it is of this place, by whole tokens; None where the window has not all of it."""
+        if not self._window.start <= span.start < span.end <= self._window.end:
+            return None
+        inside = [at for at, (start, end) in self._at.items() if start < span.end and end > span.start]
+        if not inside:
+            return None
+        # The mean of both ends' log-probabilities, and that of the window being the right one.
+        return float((self._starts[inside[0]] + self._ends[inside[-1]]) / 2 + self._relevant)
 
 
 def _log_sum(values: Rows) -> float:
