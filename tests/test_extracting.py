@@ -120,7 +120,9 @@ def test_windows_are_whole_sentences_and_tables_stay_whole() -> None:
     table = f"{text}\n| a | b |\n| --- | --- |\n| 1 | 2 |"
     assert windows(table, 90) == [Span(0, len(table))]
     assert windows(" \n ", 90) == []
-    assert readings("Some words. Some more.") == [Span(0, 22)], "where both cuts are the same it is read once"
+    assert readings("Some words. Some more.", (90, 130)) == [Span(0, 22)], (
+        "where both cuts are the same it is read once"
+    )
 
 
 def test_how_sure_it_is_of_a_place_is_the_mean_over_both_cuts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -130,7 +132,7 @@ def test_how_sure_it_is_of_a_place_is_the_mean_over_both_cuts(tmp_path: Path, mo
     with Project.create(tmp_path, Path("documents")) as project:
         extractor = project.extractor.extractor
     for words in ((90,), (130,), (90, 130)):
-        monkeypatch.setattr("acclimate.embeddings.extractor._WORDS", words)
+        monkeypatch.setattr(extractor, "_words", words)
         best, same = extractor.weigh("When was the pump of house 3 built?", [chunk], "1903")
         assert best == sorted(best, key=lambda one: -one.confidence)
         found[words] = {one.span: one.confidence for one in [*best, *same]}

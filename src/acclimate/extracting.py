@@ -133,13 +133,13 @@ def fingerprint() -> str:
 
 
 def load_extractor(folder: Path, project: Project) -> Extracting:
-    """The extractor in a folder: `extractor.json` (base, base_sha256, threshold, discount) and the weights."""
+    """The extractor in a folder: `extractor.json` (base, base_sha256, words, threshold, discount) and the weights."""
     settings = json.loads((folder / "extractor.json").read_text(encoding="utf-8"))
     base = project.local_model(settings["base"], "embedder")
     require_base(folder, settings["base"], settings["base_sha256"], base.sha256)
     config = read_json(base.folder / "config.json")
     weights = read_trained(folder / LAYERS, read_weights(base.weights))
-    extractor = Extractor(config, weights, base.folder / "tokenizer.json")  # type: ignore[arg-type]
+    extractor = Extractor(config, weights, base.folder / "tokenizer.json", settings["words"])  # type: ignore[arg-type]
     return Extracting(
         extractor,
         float(settings["threshold"]),

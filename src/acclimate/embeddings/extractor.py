@@ -25,7 +25,6 @@ from acclimate.embeddings.weights import FloatArray
 from acclimate.types import Chunk, Span
 
 MAX_TOKENS = 288
-_WORDS = (90, 130)  # of a window, in each of the cuts
 _LONGEST = 30  # tokens of an answer, as in the paper
 _SENTENCE = re.compile(r"(?<=[.!?])[\"'”’)\]]*\s+|\n+")
 
@@ -40,18 +39,22 @@ class Marked:
 
 
 class Extractor:
-    """Marks answers in chunks. `weights` are an encoder's, with the heads `span` [2, H] and `relevance` [1, H]."""
+    """Marks answers in chunks. `weights` are an encoder's, with the heads `span` [2, H] and `relevance` [1, H].
+
+    Each chunk is read once in windows of each length of `words`.
+    """
 
     def __init__(
         self,
         config: Mapping[str, Any],
         weights: Mapping[str, FloatArray],
         tokenizer: Path,
+        words: Sequence[int] = (90,),
         *,
         precision: Precision = "auto",
         threads: int | None = None,
     ) -> None:
-        model = _with_heads(config, weights)
+        model, self._words = _with_heads(config, weights), tuple(words)
         self.pairs = PairEncoder(model, tokenizer, MAX_TOKENS, precision=precision, threads=threads)
 
     def mark(self, question: str, chunks: Sequence[Chunk]) -> list[Marked]:
@@ -67,7 +70,7 @@ class Extractor:
         if not question.strip():
             return [], []
         heads = [_before(chunk) for chunk in chunks]
-        shown = [(at, window) for at, chunk in enumerate(chunks) for window in readings(chunk.text)]
+        shown = [(at, window) for at, chunk in enumerate(chunks) for window in readings(chunk.text, self._words)]
         texts = [heads[at] + chunks[at].text[window.start : window.end] for at, window in shown]
         read: list[list[_Places]] = [[] for _ in chunks]
         for (at, window), output in zip(shown, self.pairs.run(question, texts), strict=True):
@@ -87,9 +90,9 @@ def _before(chunk: Chunk) -> str:
     return "\n".join([*parts, ""])
 
 
-def readings(text: str) -> list[Span]:
+def readings(text: str, words: Sequence[int]) -> list[Span]:
     """The windows of all cuts, each once."""
-    return list(dict.fromkeys(window for words in _WORDS for window in windows(text, words)))
+    return list(dict.fromkeys(window for most in words for window in windows(text, most)))
 
 
 def windows(text: str, words: int) -> list[Span]:
