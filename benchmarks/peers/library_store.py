@@ -4,14 +4,13 @@ The folder holds queries.npy (the first three warm up), and best.npy: the keys o
 """
 
 import json
-import re
 import sqlite3
 import sys
-import time
 from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
+from measuring import measure
 
 TOP, BATCH = 10, 10_000
 store, file, count, folder = sys.argv[1], sys.argv[2], int(sys.argv[3]), Path(sys.argv[4])
@@ -158,31 +157,6 @@ STORES = {
     "usearch-hnsw": lambda: usearch(False),
     "sqlite-vec": sqlite_vec,
 }
-started = time.perf_counter()
-opened, package = STORES[store]()
-built = time.perf_counter() - started
-started = time.perf_counter()
-search = opened()
-open_s = time.perf_counter() - started
-taken, found = [], []
-for query in queries:
-    started = time.perf_counter()
-    found.append(search(query))
-    taken.append((time.perf_counter() - started) * 1000)
+found, package, figures = measure(STORES[store], queries, "vector")
 right = sum(len(set(one) & set(map(int, other))) for one, other in zip(found, best, strict=False))
-# Not what getrusage says: that begins with the peak of the process that started this one.
-peak_kb = int(re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())[1])
-print(
-    json.dumps(
-        {
-            "chunks": count,
-            "build_s": round(built, 1),
-            "open_s": round(open_s, 3),
-            "vector_ms_p50": round(float(np.median(taken[3:])), 2),
-            "vector_ms_p95": round(float(np.quantile(taken[3:], 0.95)), 2),
-            "recall": right / (TOP * len(best)),
-            "peak_mb": round(peak_kb / 1000),
-            "version": version(package),
-        }
-    )
-)
+print(json.dumps({"chunks": count, **figures, "recall": right / (TOP * len(best)), "version": version(package)}))

@@ -5,16 +5,14 @@ the keys of Acclimate's best ten, to see how far the two agree.
 """
 
 import json
-import re
 import sqlite3
 import sys
-import time
 from importlib.metadata import version
 from pathlib import Path
 
-import numpy as np
+from measuring import measure
 
-TOP, BATCH = 10, 10_000
+TOP = 10
 store, count, folder = sys.argv[1], int(sys.argv[2]), Path(sys.argv[3])
 questions = (folder / "questions.txt").read_text(encoding="utf-8").splitlines()
 best = json.loads((folder / "best.json").read_text())
@@ -74,32 +72,17 @@ def bm25s():
     return opened, "bm25s"
 
 
-started = time.perf_counter()
-opened, package = {"fts5": fts5, "bm25s": bm25s}[store]()
-built = time.perf_counter() - started
-started = time.perf_counter()
-search = opened()
-open_s = time.perf_counter() - started
-taken, shared = [], []
-for question, ours in zip(questions, best, strict=True):
-    started = time.perf_counter()
-    found = search(question)
-    taken.append((time.perf_counter() - started) * 1000)
-    shared.append(len(set(found) & set(ours)) / TOP)
-# Not what getrusage says: that begins with the peak of the process that started this one.
-peak_kb = int(re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())[1])
+found, package, figures = measure({"fts5": fts5, "bm25s": bm25s}[store], questions, "bm25")
+shared = [len(set(theirs) & set(ours)) / TOP for theirs, ours in zip(found, best, strict=True)]
+files = [file for file in folder.rglob("*") if file.is_file() and file.suffix not in (".txt", ".json")]
+files += (folder / "bm25s").rglob("*.json")
 print(
     json.dumps(
         {
             "chunks": count,
-            "build_s": round(built, 1),
-            "open_s": round(open_s, 3),
-            "bm25_ms_p50": round(float(np.median(taken[3:])), 2),
-            "bm25_ms_p95": round(float(np.quantile(taken[3:], 0.95)), 2),
-            "shared": round(float(np.mean(shared)), 2),
-            "disk_mb": round(sum(file.stat().st_size for file in folder.rglob(f"{store}*/*")) / 1e6)
-            or round(sum(file.stat().st_size for file in folder.glob(f"{store}*")) / 1e6),
-            "peak_mb": round(peak_kb / 1000),
+            **figures,
+            "shared": round(sum(shared) / len(shared), 2),
+            "disk_mb": round(sum(file.stat().st_size for file in files) / 1e6),
             "version": version(package) if package else sqlite3.sqlite_version,
         }
     )

@@ -33,7 +33,7 @@ def _begins_word(text: str, at: int) -> bool:
 class Pooled:
     """Vectors of `texts` texts, each the mean of its windows', scaled to length 1; of one window, that one's as it is.
 
-    Windows of like length weigh alike. What it brings on long abstracts: docs/decisions.md, Hybrid retrieval.
+    Windows of like length weigh alike. Chunks come here cut already (`acclimate.embedding`); other texts may be long.
     """
 
     def __init__(self, texts: int, dimensions: int) -> None:
