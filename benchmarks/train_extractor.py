@@ -34,6 +34,8 @@ from tokenizers import Tokenizer
 
 from acclimate.chunking.cuts import SENTENCE_END, strip
 from acclimate.documents.parsers import parse
+from acclimate.embeddings.tuned import read_trained
+from acclimate.embeddings.weights import read_weights
 from acclimate.models.fetch import resolve
 from acclimate.tuning.encoder_model import JointEncoder, save_trained
 from acclimate.tuning.encoder_pairs import Encoded, Pair, batches, encode_pair
@@ -44,7 +46,7 @@ from benchmarks.retrieval import read_set
 
 HELD_OUT, DEV = 48, 8  # articles: the last 48 as in train_reader, the 8 before them
 MAX_TOKENS = 192
-WORDS = (20, 30, 40, 40, 50, 50, 60, 80, 110)  # of a window, drawn for each question and article
+WORDS = (30, 40, 50, 60, 80, 90, 110, 130)  # of a window, drawn for each question and article
 WRONG = 0.5  # wrong windows for each question
 MADE, CLAIMS = 0.12, 0.03  # beside each of these pairs
 PAIRS, MICRO = 16, 8  # a step's pairs in each process, and those computed together
@@ -271,6 +273,9 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--minutes", type=float, default=75)
     parser.add_argument("--rate", type=float, default=2.5e-4, help="peak learning rate")
+    parser.add_argument("--dropout", type=float, default=0.0, help="of hidden states")
+    parser.add_argument("--start", type=Path, help="extractor.safetensors to go on from")
+    parser.add_argument("--seed", type=int, default=0, help="of the first pass's draw")
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--rank", type=int, default=-1, help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -292,8 +297,11 @@ def train(options: argparse.Namespace) -> None:
     folder = resolve(EMBEDDER, "embedder").folder
     tokenizer = load_tokenizer(folder)
     torch.manual_seed(0)
-    model = JointEncoder.start_from(folder)
+    model = JointEncoder.start_from(folder, options.dropout)
     model.freeze(FROZEN)
+    if options.start:
+        model.put(read_trained(options.start, read_weights(folder / "model.safetensors")))
+    model.train()
     data = Data(options.data, slice(0, -HELD_OUT - DEV))
     claims = claim_pairs(options.claims) if options.claims else []
     dev: list[Pair] = []
@@ -301,7 +309,7 @@ def train(options: argparse.Namespace) -> None:
         rights, wrongs = Data(options.data, slice(-HELD_OUT - DEV, -HELD_OUT)).draw(1)
         rng = random.Random(5)
         dev = rng.sample(rights, 300) + rng.sample(wrongs, 150)
-    passes = lambda number: data.mixed(claims, number)  # noqa: E731
+    passes = lambda number: data.mixed(claims, options.seed + number)  # noqa: E731
     task = ExtractorTask(model, tokenizer, passes, dev, options.rank, options.processes)
     settings = EncoderSettings(minutes=options.minutes, learning_rate=options.rate, checkpoint_minutes=8)
     trainer = EncoderTrainer(model, options.out, settings, average=average, leads=options.rank == 0)

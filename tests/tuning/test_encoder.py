@@ -87,6 +87,21 @@ def test_padding_changes_nothing(folder: Path) -> None:
             assert torch.allclose(span[0], spans[at, : len(row.ids)], atol=1e-5)
 
 
+def test_training_goes_on_from_what_was_saved(folder: Path) -> None:
+    first, second = JointEncoder.start_from(folder, dropout=0.5), JointEncoder.start_from(folder)
+    for model in (first, second):
+        model.freeze(1)
+    save_trained(first, folder / "extractor.safetensors")
+    base = {name: value.numpy() for name, value in first.encoder.state_dict().items()}
+    second.put(read_trained(folder / "extractor.safetensors", base))
+    batch = collate([encode_pair(tokenizer_of(folder), pair) for pair in pairs()])
+    with torch.no_grad():
+        assert not torch.equal(first.train()(batch)[0], first(batch)[0]), "hidden states are dropped while it trains"
+        first.eval()
+        second.eval()
+        assert torch.allclose(first(batch)[0], second(batch)[0], atol=0.02), "but for eight bits"
+
+
 def test_what_openvino_reads_is_what_was_trained(folder: Path) -> None:
     """The shipped format, read back into an OpenVINO graph, against the PyTorch network that was saved."""
     model = JointEncoder.start_from(folder).eval()

@@ -6,6 +6,7 @@ and 4.3: a start and an end logit for every token, where the first token stands 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -13,6 +14,7 @@ from safetensors.torch import save_file
 from torch import nn
 from transformers import AutoConfig, AutoModel
 
+from acclimate.embeddings.weights import FloatArray
 from acclimate.tuning.encoder_pairs import IGNORED, PairBatch
 
 
@@ -30,12 +32,13 @@ class JointEncoder(nn.Module):
             nn.init.zeros_(head.bias)
 
     @classmethod
-    def start_from(cls, folder: Path) -> JointEncoder:
-        """The encoder in `folder`, without dropout (one pass over the data does not overfit), and fresh heads."""
+    def start_from(cls, folder: Path, dropout: float = 0.0) -> JointEncoder:
+        """The encoder in `folder` with fresh heads; `dropout` of hidden states (passes over new data need none)."""
         config = AutoConfig.from_pretrained(folder)
-        for name in ("hidden_dropout_prob", "attention_probs_dropout_prob", "dropout", "attention_dropout"):
+        shares = {"hidden_dropout_prob": dropout, "dropout": dropout}
+        for name in (*shares, "attention_probs_dropout_prob", "attention_dropout"):
             if hasattr(config, name):
-                setattr(config, name, 0.0)
+                setattr(config, name, shares.get(name, 0.0))
         pooled = {"add_pooling_layer": False} if config.model_type in ("bert", "roberta", "xlm-roberta") else {}
         # Written out, attention trains a quarter faster than PyTorch's fused kernel on a CPU at these lengths.
         encoder = AutoModel.from_pretrained(folder, config=config, attn_implementation="eager", **pooled)
@@ -59,6 +62,13 @@ class JointEncoder(nn.Module):
             loss = loss + 0.5 * nn.functional.cross_entropy(spans[..., 0], batch.starts, ignore_index=IGNORED)
             loss = loss + 0.5 * nn.functional.cross_entropy(spans[..., 1], batch.ends, ignore_index=IGNORED)
         return loss
+
+    def put(self, weights: Mapping[str, FloatArray]) -> None:
+        """Take the trained tensors of `save_trained`, as `read_trained` gives them."""
+        with torch.no_grad():
+            for name, value in self.named_parameters():
+                if value.requires_grad:
+                    value.copy_(torch.from_numpy(weights[name.removeprefix("encoder.")]))
 
     def freeze(self, layers: int) -> None:
         """Leave the embeddings and the lowest `layers` as they are: less to compute, less to ship."""
