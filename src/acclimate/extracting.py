@@ -28,7 +28,7 @@ _REFUSED = Resolved(REFUSAL, REFUSAL, True, ())
 _EDGES = " \t\n.,;:|"  # of an answer, that are none of its words
 # Beside a model that reads: how many times as sure of another place it must be, below which confidence of both nobody
 # knows, and from which it answers where the model does not. How they were chosen: docs/decisions.md, Two readers.
-_SURER, _DOUBT, _ALONE = 5.0, 0.05, 0.4
+_SURER, _DOUBT, _ALONE = 7.0, 0.05, 0.4
 
 
 @dataclass(frozen=True, slots=True)
