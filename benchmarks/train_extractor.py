@@ -3,8 +3,9 @@
     python -m benchmarks.train_extractor --data ../shared/data/squad-train --claims ../shared/data/retrieval/scifact \
         --out DIR --minutes 75
 
-It starts from the default embedder. Of squad-train's articles the last 48 are held out, as for the reader, and 8 more
-are dev. It reads windows of some sentences, cut anew in each pass; wrong ones are BM25's best without the answer.
+It starts from the default embedder, or from weights that it saved (`--start`): what ships took both, see its card. Of
+squad-train's articles the last 48 are held out, as for the reader, and 8 more are dev. It reads windows of some
+sentences, cut anew in each pass; wrong ones are BM25's best without the answer.
 One process trains on each core (`--processes`).
 """
 
@@ -280,6 +281,8 @@ def main() -> None:
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--rank", type=int, default=-1, help=argparse.SUPPRESS)
     options = parser.parse_args()
+    if options.keep and not options.start:
+        parser.error("--keep needs --start: the weights to keep a share of.")
     options.out.mkdir(parents=True, exist_ok=True)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     if options.rank < 0:
@@ -302,8 +305,7 @@ def train(options: argparse.Namespace) -> None:
     model.freeze(FROZEN)
     if options.start:
         model.put(read_trained(options.start, read_weights(folder / "model.safetensors")))
-    started = {name: value.detach().clone() for name, value in model.named_parameters()}
-    model.train()
+    started = {name: value.detach().clone() for name, value in model.named_parameters()} if options.keep else {}
     data = Data(options.data, slice(0, -HELD_OUT - DEV))
     claims = claim_pairs(options.claims) if options.claims else []
     dev: list[Pair] = []
@@ -320,7 +322,8 @@ def train(options: argparse.Namespace) -> None:
         # The mean of two states of one descent reads better than either: Wortsman et al. 2022, arXiv 2203.05482.
         with torch.no_grad():
             for name, value in model.named_parameters():
-                value.lerp_(started[name], options.keep)
+                if name in started:
+                    value.lerp_(started[name], options.keep)
         save_trained(model, options.out / "extractor.safetensors")
 
 

@@ -140,10 +140,12 @@ class Repeated:
         self._rows = [encode_pair(tokenizer_of(folder), pair) for pair in pairs()]
 
     def losses(self, step: int):
+        assert self._model.encoder.training
         chosen = self._rows[step % 2 :]
         return [lambda batch=batch: (self._model.loss(batch), int(batch.mask.sum())) for batch in batches(chosen, 2)]
 
     def judge(self) -> dict[str, float]:
+        assert not self._model.encoder.training
         return {"dev_loss": self._model.loss(collate(self._rows)).item()}
 
 

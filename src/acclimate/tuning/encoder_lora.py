@@ -14,10 +14,11 @@ import torch
 import transformers
 from safetensors.torch import save_file
 from torch import nn
-from transformers import AutoConfig, AutoModel, AutoModelForSequenceClassification
+from transformers import AutoModel, AutoModelForSequenceClassification
 
 from acclimate.embeddings.tuned import lay_under
 from acclimate.embeddings.weights import read_weights
+from acclimate.tuning.encoder_model import configure
 from acclimate.tuning.encoder_trainer import computes_bf16
 from acclimate.tuning.lora import LoRALinear, layers
 
@@ -35,13 +36,7 @@ def load_encoder(folder: Path, target: Target, under: str = "", *, seed: int = 0
     With `under`, the shipped weights of that name are put in; the extractor's relevance is what the head says then.
     """
     torch.manual_seed(seed)
-    config = AutoConfig.from_pretrained(folder)
-    for name in ("hidden_dropout_prob", "attention_probs_dropout_prob", "dropout", "attention_dropout"):
-        if hasattr(config, name):
-            setattr(config, name, 0.0)
-    for name in ("classifier_dropout", "seq_classif_dropout"):
-        if hasattr(config, name):
-            setattr(config, name, 0.0)
+    config = configure(folder)
     # Written out, attention trains a quarter faster than PyTorch's fused kernel on a CPU at these lengths.
     notes: Any = transformers.utils.logging
     notes.set_verbosity_error()  # its notes on loading are not for users

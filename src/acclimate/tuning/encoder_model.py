@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import save_file
@@ -16,6 +17,17 @@ from transformers import AutoConfig, AutoModel
 
 from acclimate.embeddings.weights import FloatArray
 from acclimate.tuning.encoder_pairs import IGNORED, PairBatch
+
+
+def configure(folder: Path, dropout: float = 0.0) -> Any:
+    """The Transformers configuration in `folder`, with `dropout` of hidden states and no other."""
+    config = AutoConfig.from_pretrained(folder)
+    shares = {"hidden_dropout_prob": dropout, "dropout": dropout}
+    others = ("attention_probs_dropout_prob", "attention_dropout", "classifier_dropout", "seq_classif_dropout")
+    for name in (*shares, *others):
+        if hasattr(config, name):
+            setattr(config, name, shares.get(name, 0.0))
+    return config
 
 
 class JointEncoder(nn.Module):
@@ -34,11 +46,7 @@ class JointEncoder(nn.Module):
     @classmethod
     def start_from(cls, folder: Path, dropout: float = 0.0) -> JointEncoder:
         """The encoder in `folder` with fresh heads; `dropout` of hidden states (passes over new data need none)."""
-        config = AutoConfig.from_pretrained(folder)
-        shares = {"hidden_dropout_prob": dropout, "dropout": dropout}
-        for name in (*shares, "attention_probs_dropout_prob", "attention_dropout"):
-            if hasattr(config, name):
-                setattr(config, name, shares.get(name, 0.0))
+        config = configure(folder, dropout)
         pooled = {"add_pooling_layer": False} if config.model_type in ("bert", "roberta", "xlm-roberta") else {}
         # Written out, attention trains a quarter faster than PyTorch's fused kernel on a CPU at these lengths.
         encoder = AutoModel.from_pretrained(folder, config=config, attn_implementation="eager", **pooled)

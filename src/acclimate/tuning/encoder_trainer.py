@@ -84,6 +84,7 @@ class EncoderTrainer:
 
     def run(self, task: Task, on_step: OnStep | None = None) -> None:
         """Train until the minutes are spent, or the patience; only time spent training counts."""
+        self.model.train()  # Transformers hands models over in evaluation mode, in which nothing is dropped
         saved, patience = self.seconds, self.settings.patience
         if patience is not None and not self.step:  # the state to be better than
             self._pause(task)
