@@ -3,10 +3,10 @@
     python -m benchmarks.train_extractor --data ../shared/data/squad-train --claims ../shared/data/retrieval/scifact \
         --out DIR --minutes 75
 
-It starts from the default embedder, or from weights that it saved (`--start`): what ships took both, see its card. Of
-squad-train's articles the last 48 are held out, as for the reader, and 8 more are dev. It reads windows of some
-sentences, cut anew in each pass; wrong ones are BM25's best without the answer.
-One process trains on each core (`--processes`).
+It starts from the default embedder, from another BERT's layers over that one's embeddings (`--layers`: what ships, see
+its card), or from weights that it saved (`--start`). Of squad-train's articles the last 48 are held out, as for the
+reader, and 8 more are dev. It reads windows of some sentences, cut anew in each pass; wrong ones are BM25's best
+without the answer. One process trains on each core (`--processes`).
 """
 
 from __future__ import annotations
@@ -275,6 +275,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=75)
     parser.add_argument("--rate", type=float, default=2.5e-4, help="peak learning rate")
     parser.add_argument("--dropout", type=float, default=0.0, help="of hidden states")
+    parser.add_argument("--layers", type=Path, help="folder of the BERT whose layers it begins with")
     parser.add_argument("--start", type=Path, help="extractor.safetensors to go on from")
     parser.add_argument("--keep", type=float, default=0.0, help="share of the weights of --start in what is saved")
     parser.add_argument("--seed", type=int, default=0, help="of the first pass's draw")
@@ -301,8 +302,16 @@ def train(options: argparse.Namespace) -> None:
     folder = resolve(EMBEDDER, "embedder").folder
     tokenizer = load_tokenizer(folder)
     torch.manual_seed(0)
-    model = JointEncoder.start_from(folder, options.dropout)
+    model = JointEncoder.start_from(options.layers or folder, options.dropout)
     model.freeze(FROZEN)
+    if options.layers:  # over the embedder's embeddings, which need not ship
+        model.encoder.embeddings.load_state_dict(
+            {
+                name.removeprefix("embeddings."): torch.from_numpy(value)
+                for name, value in read_weights(folder / "model.safetensors").items()
+                if name.startswith("embeddings.") and not name.endswith("position_ids")
+            }
+        )
     if options.start:
         model.put(read_trained(options.start, read_weights(folder / "model.safetensors")))
     started = {name: value.detach().clone() for name, value in model.named_parameters()} if options.keep else {}
@@ -315,7 +324,7 @@ def train(options: argparse.Namespace) -> None:
         dev = rng.sample(rights, 300) + rng.sample(wrongs, 150)
     passes = lambda number: data.mixed(claims, options.seed + number)  # noqa: E731
     task = ExtractorTask(model, tokenizer, passes, dev, options.rank, options.processes)
-    settings = EncoderSettings(minutes=options.minutes, learning_rate=options.rate, checkpoint_minutes=8)
+    settings = EncoderSettings(minutes=options.minutes, learning_rate=options.rate, checkpoint_minutes=20)
     trainer = EncoderTrainer(model, options.out, settings, average=average, leads=options.rank == 0)
     trainer.run(task)
     if options.rank == 0:

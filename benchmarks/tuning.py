@@ -6,7 +6,9 @@ Both sides train rank 16 on all linear layers of the default model with the same
 step, at the same learning rate. Each runs in a process of its own and takes its steps in turn with the other: load on
 the machine hits both. A useful token is one of an example's own, padding not counted; what ours does not compute,
 because the examples of a step begin alike, counts as useful for both. The peer has its library's defaults: float32,
-padding, logits of all tokens. The matrix peak is measured between the steps.
+padding, logits of all tokens. The matrix peak is measured between the steps; its share is that of the products which a
+step needs, attention's and the head's among them as in the model FLOPs of Chowdhery et al. 2022 (arXiv 2204.02311,
+appendix B), but of pairs of tokens only those that see each other. `linear_share` leaves these two out.
 """
 
 from __future__ import annotations
@@ -28,7 +30,7 @@ from benchmarks.harness import emit, machine, peak_mb
 
 BATCH, RANK, ALPHA, RATE, MAX_TOKENS = 8, 16, 32.0, 1e-3, 384
 DEV = 16
-LAYERS = 29  # of the default model's 30, see `report`
+LAYERS, HIDDEN, WIDE, KEYS, VOCABULARY = 30, 576, 1536, 192, 49_152  # of the default model
 _TUNABLES = "glibc.malloc.mmap_threshold=4294967296:glibc.malloc.trim_threshold=17179869184"
 
 
@@ -82,20 +84,21 @@ def ours(prepared: Prepared, steps: int, folder: Path) -> None:
     )
     trainer = Trainer(load_network(prepared.model), "smollm2-135m-instruct", folder, chosen)
     dev = [pack([example], MAX_TOKENS) for example in prepared.dev]
-    before, at, computed = trainer.dev_loss(dev), 0, 0
+    before, at = trainer.dev_loss(dev), 0
     print("ready", flush=True)
-    started = 0.0
+    started, packed = 0.0, dev[0]
 
     def sample(_: random.Random) -> Any:
-        nonlocal started, at, computed
+        nonlocal started, at, packed
         sys.stdin.readline()
         started = time.perf_counter()
         packed = pack(prepared.train[at : at + BATCH], BATCH * MAX_TOKENS)
-        at, computed = at + BATCH, len(packed.tokens)
+        at += BATCH
         return packed
 
     def told(_: float, figures: dict[str, float]) -> None:
-        emit({"seconds": time.perf_counter() - started, "loss": figures["loss"], "computed": computed})
+        row = {"seconds": time.perf_counter() - started, "loss": figures["loss"], "computed": len(packed.tokens)}
+        emit(row | {"pairs": int(packed.mask().sum()), "answers": packed.answers})
         if trainer.step == steps:
             sys.stdin.readline()  # what comes now must not slow the other's last step
 
@@ -186,7 +189,7 @@ class Side:
             env={**os.environ, **({"GLIBC_TUNABLES": _TUNABLES} if name == "ours" else {})},
         )
         self.seconds: list[float] = []
-        self.computed: list[int] = []
+        self.rows: list[dict[str, float]] = []
         self.summary: dict[str, float] = {}
         while self._line() != "ready":
             pass
@@ -213,7 +216,7 @@ class Side:
         self._go()
         row = self._json()
         self.seconds.append(row["seconds"])
-        self.computed.append(int(row.get("computed", 0)))
+        self.rows.append(row)
         return row["seconds"]
 
     def end(self) -> None:
@@ -223,10 +226,19 @@ class Side:
         self.process.wait()
 
 
-def linear_parameters() -> int:
-    """Of the layers that are counted."""
-    h, m, kv = 576, 1536, 192
-    return LAYERS * (2 * h * h + 2 * h * kv + 3 * h * m)
+def linear_operations(tokens: float) -> float:
+    """Of the products with weights: frozen ones cost one forward and one back, the adapter's three.
+
+    The last layer is not counted, of which only keys and values are computed for every token.
+    """
+    frozen = 2 * HIDDEN * (HIDDEN + KEYS) + 3 * HIDDEN * WIDE
+    adapter = RANK * (4 * HIDDEN + 2 * (HIDDEN + KEYS) + 3 * (HIDDEN + WIDE))
+    return tokens * (LAYERS - 1) * (4 * frozen + 6 * adapter)
+
+
+def other_operations(pairs: float, answers: float) -> float:
+    """Of attention, two products forward and four back for each pair of tokens, and of the head for what is learnt."""
+    return pairs * (LAYERS - 1) * 12 * HIDDEN + answers * 4 * HIDDEN * VOCABULARY
 
 
 def main() -> None:
@@ -268,23 +280,21 @@ def report(sides: list[Side], useful: list[int], peaks: list[float]) -> None:
         }
         for side in sides
     ]
-    ran, computed = sum(sides[0].seconds[1:]), sum(sides[0].computed[1:])
-    # Frozen weights cost a product forward and one back, the adapter's three. Attention and the head are not counted,
-    # nor is the last layer, of which only keys and values are computed for every token.
-    lora = LAYERS * RANK * (2 * 1152 + 2 * 768 + 3 * 2112)
-    operations = computed * (4 * linear_parameters() + 6 * lora)
-    best = max(peaks)
+    ran = sum(sides[0].seconds[1:])
+    computed, pairs, answers = (sum(row[key] for row in sides[0].rows[1:]) for key in ("computed", "pairs", "answers"))
+    linear, other = linear_operations(computed), other_operations(pairs, answers)
     figures[0] |= {
         "computed_tokens_per_s": round(computed / ran, 1),
-        "peak_share": round(operations / ran / median(peaks), 3),
-        "peak_share_of_best": round(operations / ran / best, 3),
+        "peak_share": round((linear + other) / ran / median(peaks), 3),
+        "peak_share_of_best": round((linear + other) / ran / max(peaks), 3),
+        "linear_share": round(linear / ran / median(peaks), 3),
         "peak_gflops_median": round(median(peaks) / 1e9),
     }
     summary: dict[str, Any] = {"benchmark": "tuning", "steps": len(useful), **figures[0]}
     if len(sides) > 1:
-        pairs = zip(sides[0].seconds[1:], sides[1].seconds[1:], strict=True)
+        steps = zip(sides[0].seconds[1:], sides[1].seconds[1:], strict=True)
         summary |= {"peer": figures[1], "ratio": round(figures[0]["tokens_per_s"] / figures[1]["tokens_per_s"], 2)}
-        summary["ratio_median_step"] = round(median(peer / own for own, peer in pairs), 2)
+        summary["ratio_median_step"] = round(median(peer / own for own, peer in steps), 2)
     emit(summary | {"machine": machine()})
 
 

@@ -7,12 +7,12 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from acclimate.embeddings.cross_encoder import Scores
 from acclimate.embeddings.extractor import Extractor, Marked
 from acclimate.embeddings.spec import read_json
-from acclimate.embeddings.tuned import EXTRACTOR, LAYERS, read_trained, require_base, shipped, under_sha256
+from acclimate.embeddings.tuned import EXTRACTOR, LAYERS, depth, read_trained, require_base, shipped, under_sha256
 from acclimate.embeddings.weights import read_weights
 from acclimate.encoders import find_encoder
 from acclimate.errors import EngineError
@@ -28,7 +28,7 @@ _REFUSED = Resolved(REFUSAL, REFUSAL, True, ())
 _EDGES = " \t\n.,;:|"  # of an answer, that are none of its words
 # Beside a model that reads: how many times as sure of another place it must be, below which confidence of both nobody
 # knows, and from which it answers where the model does not. How they were chosen: docs/decisions.md, Two readers.
-_SURER, _DOUBT, _ALONE = 7.0, 0.05, 0.4
+_SURER, _DOUBT, _ALONE = 7.0, 0.02, 0.4
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,9 +137,10 @@ def load_extractor(folder: Path, project: Project) -> Extracting:
     settings = json.loads((folder / "extractor.json").read_text(encoding="utf-8"))
     base = project.local_model(settings["base"], "embedder")
     require_base(folder, settings["base"], settings["base_sha256"], base.sha256)
-    config = read_json(base.folder / "config.json")
     weights = read_trained(folder / LAYERS, read_weights(base.weights))
-    extractor = Extractor(config, weights, base.folder / "tokenizer.json", settings["words"])  # type: ignore[arg-type]
+    config: Any = read_json(base.folder / "config.json")
+    config["num_hidden_layers"] = depth(weights)
+    extractor = Extractor(config, weights, base.folder / "tokenizer.json", settings["words"])
     return Extracting(
         extractor,
         float(settings["threshold"]),

@@ -17,7 +17,7 @@ from acclimate.embeddings.cross_encoder import OpenVINOCrossEncoder
 from acclimate.embeddings.extractor import Extractor
 from acclimate.embeddings.openvino import OpenVINOEmbedder
 from acclimate.embeddings.spec import EmbedderSpec
-from acclimate.embeddings.tuned import lay_under
+from acclimate.embeddings.tuned import depth, lay_under
 from acclimate.embeddings.weights import read_weights
 from acclimate.models.fetch import resolve
 from acclimate.tuning.encoder_lora import attach_lora, load_encoder, save_lora
@@ -206,8 +206,8 @@ def test_the_extractors_relevance_is_where_a_reranker_begins() -> None:
     tokenizer = Tokenizer.from_file(str(base.folder / "tokenizer.json"))
     network = load_encoder(base.folder, "reranker", "minilm-extractor").eval()
     started = CrossEncoderTask(network, tokenizer, 64, Drawn(READ, RankSettings()), dict)
-    config = json.loads((base.folder / "config.json").read_text())
     weights = lay_under(read_weights(base.weights), "minilm-extractor")
+    config = json.loads((base.folder / "config.json").read_text()) | {"num_hidden_layers": depth(weights)}
     extractor = Extractor(config, weights, base.folder / "tokenizer.json", threads=1)
     wanted = [output.rows[0][0] for output in extractor.pairs.run("Where is the oil?", texts)]
     assert np.ptp(wanted) > 1

@@ -19,7 +19,7 @@ from acclimate.embeddings.bert import IDS, MASK, TYPES, build_bert, constant, in
 from acclimate.embeddings.openvino import ONNX_FILES, Precision
 from acclimate.embeddings.pairs import PairEncoder
 from acclimate.embeddings.spec import position_offset, read_json
-from acclimate.embeddings.tuned import merge
+from acclimate.embeddings.tuned import depth, merge, read_tuned
 from acclimate.embeddings.weights import FloatArray, read_weights
 from acclimate.errors import ModelError
 
@@ -95,7 +95,11 @@ def _score(logits: Scores) -> float:
 def _load(folder: Path, config: Mapping[str, Any], adapter: Path | None) -> Model:
     if (weights := folder / "model.safetensors").is_file():
         tensors = read_weights(weights)
-        return classifier(config, merge(tensors, adapter) if adapter else tensors, str(adapter or folder))
+        if not adapter:
+            return classifier(config, tensors, str(folder))
+        tuned, merged = read_tuned(adapter), merge(tensors, adapter)
+        deep = {"num_hidden_layers": depth(merged)} if tuned and tuned.under else {}
+        return classifier({**config, **deep}, merged, str(adapter))
     for name in ONNX_FILES:
         if (file := folder / name).is_file():
             return _load_onnx(file)

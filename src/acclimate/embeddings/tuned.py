@@ -120,6 +120,11 @@ def lay_under(base: Mapping[str, FloatArray], name: str) -> dict[str, FloatArray
     return read_trained(shipped(name) / LAYERS, base)
 
 
+def depth(weights: Mapping[str, FloatArray]) -> int:
+    """How many layers a BERT's weights have: what ships is deeper than the embedder that it lies on."""
+    return len({name.split("encoder.layer.")[1].split(".")[0] for name in weights if "encoder.layer." in name})
+
+
 def read_trained(file: Path, base: Mapping[str, FloatArray]) -> dict[str, FloatArray]:
     """The encoder `base` with the tensors in `file` in the place of its own.
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -98,10 +99,15 @@ def _blocks(spans: Spans, virtual: int) -> list[_Block]:
 
 def _probabilities(rows: torch.Tensor, keys: torch.Tensor, length: int) -> torch.Tensor:
     """Softmax of the scaled scores [g, m · R, K], in the type of `rows`; the last R keys are the rows' own tokens."""
-    scores = torch.bmm(rows.float() * rows.shape[-1] ** -0.5, keys.float().transpose(1, 2))
-    own = scores.view(len(rows), -1, length, keys.shape[1])[..., -length:]
-    own.masked_fill_(torch.ones(length, length, dtype=torch.bool).triu(1), float("-inf"))
+    later = _later(length, rows.shape[1] // length, keys.shape[1])
+    scores = torch.baddbmm(later, rows.float(), keys.float().transpose(1, 2), alpha=rows.shape[-1] ** -0.5)
     return torch.softmax(scores, -1).to(rows.dtype)
+
+
+@lru_cache(maxsize=16)  # the blocks of a sequence come again in every layer
+def _later(length: int, heads: int, keys: int) -> torch.Tensor:
+    """[heads · length, keys]: −inf for keys after the row's own token, else 0."""
+    return torch.full((length, keys), float("-inf")).triu(1 + keys - length).repeat(heads, 1)
 
 
 class Products(torch.autograd.Function):
@@ -134,10 +140,10 @@ class Products(torch.autograd.Function):
             p = kept[at] if kept else _probabilities(rows, keys, block.end - block.start)
             block.add(by_v, torch.bmm(p.transpose(1, 2), given))
             by_p = torch.bmm(given, block.keys(v).transpose(1, 2))
-            by_scores = torch._softmax_backward_data(by_p, p, -1, p.dtype).mul_(scale)
+            by_scores = torch._softmax_backward_data(by_p, p, -1, p.dtype)
             block.put(by_q, torch.bmm(by_scores, keys))
             block.add(by_k, torch.bmm(by_scores.transpose(1, 2), rows))
-        return by_q, by_k.to(k.dtype), by_v.to(v.dtype), None
+        return by_q.mul_(scale), by_k.mul_(scale).to(k.dtype), by_v.to(v.dtype), None
 
 
 _products: Callable[..., torch.Tensor] = Products.apply

@@ -7,6 +7,7 @@ bfloat16 where the CPU computes it, so that no step has to convert them.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,8 +17,8 @@ from safetensors.torch import save_file
 from torch import nn
 from transformers import AutoModel, AutoModelForSequenceClassification
 
-from acclimate.embeddings.tuned import lay_under
-from acclimate.embeddings.weights import read_weights
+from acclimate.embeddings.tuned import depth, lay_under
+from acclimate.embeddings.weights import FloatArray, read_weights
 from acclimate.tuning.encoder_model import configure
 from acclimate.tuning.encoder_trainer import computes_bf16
 from acclimate.tuning.lora import LoRALinear, layers
@@ -37,6 +38,9 @@ def load_encoder(folder: Path, target: Target, under: str = "", *, seed: int = 0
     """
     torch.manual_seed(seed)
     config = configure(folder)
+    laid = lay_under(read_weights(folder / "model.safetensors"), under) if under else {}
+    if under:
+        config.num_hidden_layers = depth(laid)
     # Written out, attention trains a quarter faster than PyTorch's fused kernel on a CPU at these lengths.
     notes: Any = transformers.utils.logging
     notes.set_verbosity_error()  # its notes on loading are not for users
@@ -44,15 +48,14 @@ def load_encoder(folder: Path, target: Target, under: str = "", *, seed: int = 0
     options: dict[str, Any] = {"config": config, "attn_implementation": "eager", "dtype": torch.float32}
     if target == "embedder":
         pooled = {"add_pooling_layer": False} if config.model_type in ("bert", "roberta", "xlm-roberta") else {}
-        return _put_under(AutoModel.from_pretrained(folder, **options, **pooled), folder, under)
+        return _put(AutoModel.from_pretrained(folder, **options, **pooled), laid)
     if not any("SequenceClassification" in name for name in config.architectures or ()):
         config.num_labels = 1
-    return _put_under(AutoModelForSequenceClassification.from_pretrained(folder, **options), folder, under)
+    return _put(AutoModelForSequenceClassification.from_pretrained(folder, **options), laid)
 
 
-def _put_under(network: Any, folder: Path, under: str) -> nn.Module:
-    if under:
-        laid = lay_under(read_weights(folder / "model.safetensors"), under)
+def _put(network: Any, laid: Mapping[str, FloatArray]) -> nn.Module:
+    if laid:
         known = network.state_dict()
         places = {name: f"{network.base_model_prefix}.{name}" for name in laid}
         found = {name if name in known else places[name]: torch.from_numpy(laid[name].copy()) for name in laid}
