@@ -70,7 +70,7 @@ MAY, JUNE = Span(14, 17), Span(30, 34)
         (0.9, 0.2, "June", "June"),  # not five times as sure
         (0.9, 0.1, "June", "May"),
         (0.9, None, "never", "May"),  # what stands in no passage
-        (0.04, 0.04, "June", REFUSAL),  # neither is likely
+        (0.01, 0.01, "June", REFUSAL),  # neither is likely
         (0.45, None, REFUSAL, "May"),
         (0.35, None, REFUSAL, REFUSAL),
     ],
