@@ -161,5 +161,7 @@ def test_hnsw_finds_nearly_all_scores_exactly_and_notices_damage(tmp_path):
         kept = [len(set(one) & set(other)) for one, other in zip(wanted, found, strict=True)]
         assert sum(kept) / (10 * len(kept)) > 0.95
         assert all(match.key >= 500 for matches in found for match in matches)
+        held = opened.keys()
+        assert [opened.search(rows[key], 1)[0].key for key in held] == held, "a row was not led to"
     (tmp_path / "h" / "graph.usearch").write_bytes(b"")
     assert HNSWVectorIndex(tmp_path / "h").generation is None

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _CONNECTIVITY, _WHEN_ADDED, _WHEN_SEARCHED = 16, 128, 128  # M, efConstruction, ef of the paper
 _PROPOSED = 4  # rows looked at for each one wanted
 _LEAST_PROPOSED = 64
-_BATCH = 10_000
+_BATCH = 10_000  # as many rows are also the least before threads add beside each other: they drop each other's links
 
 
 class HNSWVectorIndex:
@@ -103,7 +103,9 @@ class HNSWVectorIndex:
                 graph = self._make(
                     ndim=len(some[0][1]), metric="ip", dtype="bf16", expansion_search=_WHEN_SEARCHED, **settings
                 )
-            graph.add(np.array([key for key, _ in some], np.uint64), np.stack([vector for _, vector in some]))
+            threads = 0 if len(graph) >= _BATCH else 1
+            keys, rows = np.array([key for key, _ in some], np.uint64), np.stack([vector for _, vector in some])
+            graph.add(keys, rows, threads=threads)
             yield from some
         self._graph = graph
 
