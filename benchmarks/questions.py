@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from acclimate.project import Project
-from acclimate.questioning import WRITERS, make_questions
 from acclimate.questions.writer import KINDS, EngineWriter, Writer
 from acclimate.types import Generation
+from acclimate.workflows.questions import WRITERS, make_questions
 from benchmarks.harness import copy_documents, emit, machine
 
 

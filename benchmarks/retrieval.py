@@ -24,11 +24,9 @@ from typing import Any
 
 import numpy as np
 
-from acclimate.comparing import evidence_spans
-from acclimate.embedding import embed_chunks
+from acclimate.embeddings.chunks import embed_chunks
 from acclimate.embeddings.openvino import OpenVINOEmbedder
 from acclimate.embeddings.spec import read_spec
-from acclimate.encoders import open_cross_encoder
 from acclimate.evaluation.ranking import ndcg, recall, reciprocal_rank
 from acclimate.indexes.base import Change
 from acclimate.indexes.text import TantivyTextIndex
@@ -42,6 +40,8 @@ from acclimate.retrieval.rerank import RerankingRetriever
 from acclimate.retrieval.search import DenseRetriever, HybridRetriever, TextRetriever
 from acclimate.settings import FILE_NAME, RetrievalSettings, Settings, set_key
 from acclimate.types import Chunk
+from acclimate.workflows.compare import evidence_spans
+from acclimate.workspace.encoders import open_cross_encoder
 from benchmarks.harness import emit, machine, peak_mb
 
 DEPTH = 100

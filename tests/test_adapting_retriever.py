@@ -7,12 +7,12 @@ from types import SimpleNamespace
 
 import pytest
 
-from acclimate.adapting_retriever import mine_questions, tune_retriever
 from acclimate.cli.main import run
 from acclimate.errors import LibraryError, ModelError, SettingsError
 from acclimate.project import Project
 from acclimate.settings import set_key
 from acclimate.tuning import encoder_trainer
+from acclimate.workflows.tune_retriever import mine_questions, tune_retriever
 
 THINGS = ["pump", "fan", "boiler", "tank", "valve", "heater", "meter", "burner", "cooler"]
 SECTIONS = {

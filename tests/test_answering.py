@@ -2,10 +2,10 @@
 
 import pytest
 
-from acclimate.comparing import make_contestant
 from acclimate.project import Project
 from acclimate.prompting.recipes import find_recipe
 from acclimate.testing.models import ScriptedEngine
+from acclimate.workflows.compare import make_contestant
 
 
 @pytest.fixture

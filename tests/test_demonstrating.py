@@ -4,12 +4,12 @@ import json
 
 import pytest
 
-from acclimate.demonstrating import bootstrapped, chosen_file, demonstrate
 from acclimate.errors import SettingsError
 from acclimate.indexes.filters import parse_filter
 from acclimate.project import Project
 from acclimate.prompting.demonstrations import Demonstration, read_demonstrations, write_demonstrations
 from acclimate.prompting.recipes import find_recipe
+from acclimate.workspace.demonstrations import bootstrapped, chosen_file, demonstrate
 
 FACTS = {
     "museum": ("It opened in 1931.", "When did the museum open?", "1931"),

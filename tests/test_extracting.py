@@ -7,7 +7,6 @@ import pytest
 
 from acclimate.embeddings.extractor import Marked, readings, windows
 from acclimate.errors import EngineError, ModelError, SettingsError
-from acclimate.extracting import Extracting
 from acclimate.project import Project
 from acclimate.prompting.citations import resolve
 from acclimate.prompting.passages import REFUSAL
@@ -15,6 +14,7 @@ from acclimate.prompting.recipes import find_recipe
 from acclimate.settings import set_key
 from acclimate.testing.rerank import check_cross_encoder
 from acclimate.types import Chunk, Generation, Hit, Span
+from acclimate.workspace.extractor import Extracting
 
 TEXTS = ["Oil is due in May. Filters in June.", "| Part | Due |\n| --- | --- |\n| Oil | May |", "Nothing."]
 HITS = [Hit(Chunk(str(n), f"{n}.md", 100, 100 + len(t), t), 1 / n, n) for n, t in enumerate(TEXTS, start=1)]

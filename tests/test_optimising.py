@@ -8,10 +8,10 @@ import pytest
 from acclimate.cli.main import run
 from acclimate.errors import SettingsError
 from acclimate.evaluation.halving import Budget
-from acclimate.optimising import BASELINE, make_candidates, optimise_recipe
 from acclimate.project import Project
 from acclimate.prompting.recipes import find_recipe
 from acclimate.testing.models import ScriptedEngine
+from acclimate.workflows.optimise_prompt import BASELINE, make_candidates, optimise_recipe
 
 NUMBERS = range(30)
 

@@ -22,8 +22,8 @@ from filelock import FileLock, Timeout
 
 from acclimate.chunking.base import Chunker
 from acclimate.chunking.cuts import uncovered
-from acclimate.embedding import embed_chunks
 from acclimate.embeddings.base import Embedder, PictureEmbedder
+from acclimate.embeddings.chunks import embed_chunks
 from acclimate.errors import DocumentError, LibraryError, ProjectError
 from acclimate.indexes.library import Library
 from acclimate.indexes.record import FileState, embedded_hash

@@ -12,9 +12,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from acclimate.answer import Answerer
-from acclimate.answering import open_answerer
 from acclimate.embeddings.base import Embedder, PictureEmbedder
-from acclimate.engines import adapter_of, load_engine
 from acclimate.errors import ProjectError
 from acclimate.indexes.base import GraphIndex
 from acclimate.indexes.filters import Filter, parse_rules
@@ -38,17 +36,19 @@ from acclimate.retrieval.rewrite import RewritingRetriever
 from acclimate.retrieval.search import DenseRetriever, HybridRetriever, ParentRetriever, TextRetriever
 from acclimate.settings import FILE_NAME, Settings, load_settings, render_settings
 from acclimate.types import Answer, Generation, Hit, Message, Question
+from acclimate.workspace.answerer import open_answerer
+from acclimate.workspace.engine import adapter_of, load_engine
 
 if TYPE_CHECKING:  # comparing and tuning are not needed to ask
-    from acclimate.adapting import Tuned
     from acclimate.embeddings.cross_encoder import CrossEncoder
     from acclimate.evaluation.compare import Progress as CompareProgress
     from acclimate.evaluation.comparison import Comparison, Metric
-    from acclimate.extracting import Extracting
-    from acclimate.learning import Teacher
     from acclimate.prompting.structured import SchemaLike
-    from acclimate.tuning.pairs import PairSource
+    from acclimate.tuning.pairs.pairs import PairSource
     from acclimate.tuning.trainer import OnStep
+    from acclimate.workflows.tune import Tuned
+    from acclimate.workflows.tune_data import Teacher
+    from acclimate.workspace.extractor import Extracting
 
 _ALL = Filter()
 
@@ -122,7 +122,7 @@ class Project:
         return Library(self.folder / ".acclimate", opened, graph, retrieval.language)
 
     def _open_graph(self, folder: Path) -> GraphIndex:
-        from acclimate.graphing import open_graph
+        from acclimate.workspace.graph import open_graph
 
         by_model = self.settings.retrieval.graph == "model"
         template = load_template("triples", self.folder / "templates") if by_model else None
@@ -131,21 +131,21 @@ class Project:
     @cached_property
     def embedder(self) -> Embedder:
         """What `[embedder]` names."""
-        from acclimate.encoders import open_embedder
+        from acclimate.workspace.encoders import open_embedder
 
         return open_embedder(self)
 
     @cached_property
     def cross_encoder(self) -> CrossEncoder:
         """What `[retrieval] rerank` names."""
-        from acclimate.encoders import open_cross_encoder
+        from acclimate.workspace.encoders import open_cross_encoder
 
         return open_cross_encoder(self)
 
     @cached_property
     def extractor(self) -> Extracting:
         """What marks answers for the recipe `extract`."""
-        from acclimate.extracting import open_extractor
+        from acclimate.workspace.extractor import open_extractor
 
         return open_extractor(self)
 
@@ -192,7 +192,7 @@ class Project:
         self, *, check_all: bool = False, allow_empty: bool = False, progress: Progress | None = None
     ) -> IngestReport:
         """Bring the library up to date with the documents; see `acclimate.ingest.ingest`."""
-        from acclimate.reading import ingest_documents  # not needed to ask
+        from acclimate.workspace.parsing import ingest_documents  # not needed to ask
 
         return ingest_documents(self, check_all, allow_empty, progress)
 
@@ -235,7 +235,7 @@ class Project:
         `nli` is a folder with an entailment model (extra `tune`). Interrupted, it goes on where it was: answers
         are kept one by one. Raises SettingsError for recipes that cannot run and for a split without questions.
         """
-        from acclimate.comparing import compare_recipes
+        from acclimate.workflows.compare import compare_recipes
 
         return compare_recipes(
             self,
@@ -269,7 +269,7 @@ class Project:
         DataError for pairs that cannot be learnt, and EngineError where the adapter answers otherwise when it is served
         than when it was trained.
         """
-        from acclimate.adapting import TuneOptions, tune_recipe
+        from acclimate.workflows.tune import TuneOptions, tune_recipe
 
         return tune_recipe(self, recipe, TuneOptions(minutes, rate, teacher, data, again), on_step)
 

@@ -10,11 +10,11 @@ from acclimate.ingest import ingest
 from acclimate.project import Project
 from acclimate.prompting.passages import render_passages
 from acclimate.prompting.templates import load_template
-from acclimate.reading import with_contexts
 from acclimate.settings import load_settings
 from acclimate.testing.chunking import no_embedder, word_spans
 from acclimate.testing.embeddings import HashEmbedder
 from acclimate.testing.models import ScriptedEngine
+from acclimate.workspace.parsing import with_contexts
 
 TEXT = "# Plan\n\n" + "One two three four five six. " * 4 + "\n\n## Later\n\n" + "Seven eight nine ten. " * 6 + "\n"
 

@@ -6,11 +6,11 @@ import json
 import pytest
 
 from acclimate.cli.main import run
-from acclimate.engines import shipped_adapter
 from acclimate.errors import SettingsError
 from acclimate.project import Project
-from acclimate.questioning import find_leaks, write_learnt
 from acclimate.questions.file import read_questions
+from acclimate.workflows.questions import find_leaks, write_learnt
+from acclimate.workspace.engine import shipped_adapter
 
 PRICES = """# Price list
 

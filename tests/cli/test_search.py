@@ -7,8 +7,8 @@ import pytest
 from acclimate.cli import compare as compare_command
 from acclimate.cli.main import run
 from acclimate.project import Project
-from acclimate.searching import FOUND, NOW, candidates
 from acclimate.testing.models import ScriptedEngine
+from acclimate.workflows.optimise_retrieval import FOUND, NOW, candidates
 
 WORDS = "amber birch cedar delta ember fjord grove heath islet jetty kelpy larch".split()
 

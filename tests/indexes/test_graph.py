@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from acclimate.graphing import SCHEMA, open_graph, read_facts
 from acclimate.indexes.base import Change, Match
 from acclimate.indexes.entities import Extraction, Mention, extract, name_of, names_in
 from acclimate.indexes.graph import TELEPORT, SQLiteGraphIndex
@@ -19,6 +18,7 @@ from acclimate.settings import load_settings
 from acclimate.testing.embeddings import HashEmbedder
 from acclimate.testing.graphs import check_graph_index
 from acclimate.types import Chunk
+from acclimate.workspace.graph import SCHEMA, open_graph, read_facts
 
 
 def chunk_of(text, start=0, **more):

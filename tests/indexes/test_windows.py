@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from acclimate.chunking.chunkers import Cut, make_chunker
 from acclimate.documents.parsers import parse
-from acclimate.embedding import embed_chunks, window_texts
+from acclimate.embeddings.chunks import embed_chunks, window_texts
 from acclimate.indexes.base import Change
 from acclimate.indexes.filters import Among
 from acclimate.indexes.library import Library

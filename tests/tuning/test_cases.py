@@ -6,7 +6,6 @@ import pytest
 
 from acclimate.answer import Answerer
 from acclimate.errors import DataError, SettingsError
-from acclimate.learning import make_cases
 from acclimate.models.chat import ChatFormat
 from acclimate.models.fetch import resolve
 from acclimate.models.gguf import read_info, read_tokenizer
@@ -16,6 +15,7 @@ from acclimate.prompting.templates import load_template
 from acclimate.testing.models import ScriptedEngine
 from acclimate.tuning.cases import Case, CaseSampler, encode, require_apart
 from acclimate.types import Chunk, Generation, Hit, Message, Question
+from acclimate.workflows.tune_data import make_cases
 
 TEXTS = ("The pump weighs 98 kg.", "The fan is quiet.", "Filters are changed in spring.")
 QUESTIONS = [

@@ -12,9 +12,9 @@ from transformers import BertConfig, BertModel
 
 from acclimate.embeddings.extractor import Extractor
 from acclimate.embeddings.tuned import read_trained
-from acclimate.tuning.encoder_model import JointEncoder, save_trained
-from acclimate.tuning.encoder_pairs import IGNORED, Pair, batches, collate, encode_pair
-from acclimate.tuning.encoder_trainer import EncoderSettings, EncoderTrainer
+from acclimate.tuning.encoders.model import JointEncoder, save_trained
+from acclimate.tuning.encoders.pairs import IGNORED, Pair, batches, collate, encode_pair
+from acclimate.tuning.encoders.trainer import EncoderSettings, EncoderTrainer
 from acclimate.types import Chunk, Span
 
 LETTERS = [f"{mark}{letter}" for letter in "abcdefghijklmnopqrstuvwxyz0123456789." for mark in ("", "##")]

@@ -20,9 +20,9 @@ from acclimate.embeddings.spec import EmbedderSpec
 from acclimate.embeddings.tuned import depth, lay_under
 from acclimate.embeddings.weights import read_weights
 from acclimate.models.fetch import resolve
-from acclimate.tuning.encoder_lora import attach_lora, load_encoder, save_lora
-from acclimate.tuning.encoder_ranking import CrossEncoderTask, Drawn, EmbedderTask, RankSettings, Sample
-from acclimate.tuning.encoder_trainer import EncoderSettings, EncoderTrainer
+from acclimate.tuning.encoders.lora import attach_lora, load_encoder, save_lora
+from acclimate.tuning.encoders.ranking import CrossEncoderTask, Drawn, EmbedderTask, RankSettings, Sample
+from acclimate.tuning.encoders.trainer import EncoderSettings, EncoderTrainer
 
 THINGS = ["pump", "fan", "oil", "shop", "filter", "door", "lamp", "tank"]
 ASKED = [f"where is the {thing}" for thing in THINGS]

@@ -13,9 +13,9 @@ from acclimate.models.gguf_lora import write_gguf_lora
 from acclimate.models.merge import _copy_fields, finish
 from acclimate.tuning import export as module
 from acclimate.tuning.attached import attach
-from acclimate.tuning.export import FORMS, Source, export
+from acclimate.tuning.export.export import FORMS, Source, export
+from acclimate.tuning.export.parity import Parity
 from acclimate.tuning.methods import METHODS
-from acclimate.tuning.parity import Parity
 from acclimate.tuning.run import load_network
 from acclimate.types import Message
 

@@ -6,7 +6,7 @@ import pytest
 
 from acclimate.errors import DataError, SettingsError
 from acclimate.prompting.passages import REFUSAL
-from acclimate.tuning.pairs import PairSource, hold_out, read_pairs, refused
+from acclimate.tuning.pairs.pairs import PairSource, hold_out, read_pairs, refused
 from acclimate.types import Message
 
 CHAT = [{"role": "user", "content": "One?"}, {"role": "assistant", "content": "1"}]

@@ -9,19 +9,19 @@ from peft import PeftConfig
 from safetensors.torch import load_file, save_file
 
 from acclimate import adapting
-from acclimate.adapting import TuneOptions, prepare
 from acclimate.cli.inspection import echo_inspection
-from acclimate.engines import load_engine
 from acclimate.errors import DataError, EngineError, ModelError, ProjectError, SettingsError
-from acclimate.inspecting import inspect_tuning
-from acclimate.learning import Data, Lessons, require_learnable
 from acclimate.project import Project
 from acclimate.prompting.recipes import find_recipe
 from acclimate.tuning import trainer
-from acclimate.tuning.alone import alone
-from acclimate.tuning.pairs import PairSource
+from acclimate.tuning.lock import alone
+from acclimate.tuning.pairs.pairs import PairSource
 from acclimate.tuning.run import Trained
 from acclimate.tuning.trainer import TrainSettings
+from acclimate.workflows.tune import TuneOptions, prepare
+from acclimate.workflows.tune_data import Data, Lessons, require_learnable
+from acclimate.workflows.tune_preview import inspect_tuning
+from acclimate.workspace.engine import load_engine
 
 DOCUMENTS = {
     "pump.md": "# Pump\n\nThe Fjell pump weighs 98 kg and is made in Oslo.",

@@ -20,8 +20,8 @@ from acclimate.evaluation.gates import parse_gate
 from acclimate.evaluation.report import render_html, render_markdown
 from acclimate.project import Project
 from acclimate.prompting.recipes import USUAL, find_recipe
-from acclimate.searching import search as find_best
 from acclimate.tuning.methods import METHODS
+from acclimate.workflows.optimise_retrieval import search as find_best
 
 TUNE_MINUTES = 4.0  # for an adapter that a comparison needs and that is not there
 SEARCH_MINUTES = 10.0
@@ -106,8 +106,8 @@ def run_compare(
     optional = _usual(project, minutes) if minutes and not recipes else ()
     chosen = recipes or (() if optional else DEFAULT)
     for name in missing_adapters(project, (*chosen, *optional)):
-        from acclimate.adapting import TuneOptions
         from acclimate.cli.tune import echo_tuned, run_tune, use_large_blocks  # the extra `tune`
+        from acclimate.workflows.tune import TuneOptions
 
         use_large_blocks()
         click.echo(f"Training {name} first, about {TUNE_MINUTES:g} minutes …", err=True)

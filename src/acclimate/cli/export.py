@@ -9,10 +9,10 @@ import click
 
 from acclimate.cli.output import echo_json, json_option, project_option
 from acclimate.cli.progress import download_bar
-from acclimate.exporting import export_recipe
 from acclimate.models.merge import Precision
 from acclimate.project import Project
-from acclimate.tuning.export import FORMS, Exported
+from acclimate.tuning.export.export import FORMS, Exported
+from acclimate.workflows.export import export_recipe
 
 
 @click.command()

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from acclimate.learning import Data
+from acclimate.workflows.tune_data import Data
 
 if TYPE_CHECKING:  # PyTorch comes with the extra `tune` only
-    from acclimate.inspecting import Inspection
-    from acclimate.tuning.inspection import Lengths, Piece, Preview
+    from acclimate.tuning.preview import Lengths, Piece, Preview
+    from acclimate.workflows.tune_preview import Inspection
 
 _HEAD, _TAIL = 400, 200  # characters of masked text that are shown
 _BRANCHES = 3  # of the cases in the example's sequence

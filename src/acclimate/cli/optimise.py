@@ -12,8 +12,8 @@ from acclimate.cli.output import echo_json, json_option, project_option
 from acclimate.cli.progress import download_bar
 from acclimate.evaluation.comparison import METRICS, Metric
 from acclimate.evaluation.halving import Budget, Trial
-from acclimate.optimising import BASELINE, SURE, Optimised, optimise_recipe
 from acclimate.project import Project
+from acclimate.workflows.optimise_prompt import BASELINE, SURE, Optimised, optimise_recipe
 
 _MINUTES = 10.0  # where neither calls nor minutes are given
 

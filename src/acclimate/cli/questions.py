@@ -12,12 +12,16 @@ from rich.table import Table
 
 from acclimate.cli.output import echo_json, json_option, project_option
 from acclimate.cli.progress import download_bar
-from acclimate.comparing import LABELS
 from acclimate.errors import SettingsError
 from acclimate.evaluation.comparison import latest_comparison
 from acclimate.evaluation.judge import Label, add_label, read_labels
 from acclimate.project import Project
-from acclimate.questioning import (
+from acclimate.questions.file import Row
+from acclimate.questions.splitting import SPLITS, Leak
+from acclimate.questions.writer import KINDS, Kind
+from acclimate.types import Question
+from acclimate.workflows.compare import LABELS
+from acclimate.workflows.questions import (
     SHARES,
     WRITERS,
     add_question,
@@ -29,10 +33,6 @@ from acclimate.questioning import (
     split_questions,
     tally,
 )
-from acclimate.questions.file import Row
-from acclimate.questions.splitting import SPLITS, Leak
-from acclimate.questions.writer import KINDS, Kind
-from acclimate.types import Question
 
 _SHOWN = 8  # documents and leaks listed
 # Of a made set: mostly facts, enough of the rest to say something of each.

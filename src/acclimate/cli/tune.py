@@ -12,21 +12,21 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
-from acclimate.adapting import TuneOptions, tune_recipe
-from acclimate.adapting_retriever import TARGETS, Target, tune_retriever
 from acclimate.cli.inspection import describe, echo_inspection
 from acclimate.cli.output import echo_json, json_option, project_option
 from acclimate.cli.progress import download_bar
 from acclimate.cli.tune_retriever import echo_retriever
-from acclimate.inspecting import inspect_tuning
-from acclimate.learning import Teacher
 from acclimate.project import Project
 from acclimate.tuning.methods import METHODS
-from acclimate.tuning.pair_formats import FORMATS
-from acclimate.tuning.pairs import PairSource
+from acclimate.tuning.pairs.formats import FORMATS
+from acclimate.tuning.pairs.pairs import PairSource
+from acclimate.workflows.tune import TuneOptions, tune_recipe
+from acclimate.workflows.tune_data import Teacher
+from acclimate.workflows.tune_preview import inspect_tuning
+from acclimate.workflows.tune_retriever import TARGETS, Target, tune_retriever
 
 if TYPE_CHECKING:
-    from acclimate.adapting import Tuned
+    from acclimate.workflows.tune import Tuned
 
 _SERVED = {
     "merged": "merged into the weights",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from acclimate.adapting_retriever import TunedRetriever
+from acclimate.workflows.tune_retriever import TunedRetriever
 
 
 def echo_retriever(done: TunedRetriever) -> None:

@@ -2,7 +2,7 @@
 
 A writer only drafts. Whatever it says is checked afterwards against the text (`filters.py`), so it may be small and
 often wrong: a draft whose answer does not stand in its passage costs a little time and nothing else. A writer of one's
-own is any object of this shape: give its name a line in `acclimate.questioning.WRITERS`.
+own is any object of this shape: give its name a line in `acclimate.workflows.questions.WRITERS`.
 """
 
 from __future__ import annotations

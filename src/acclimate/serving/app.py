@@ -21,14 +21,14 @@ from acclimate.documents.sandbox import Limits, Sandbox
 from acclimate.errors import AcclimateError
 from acclimate.ingest import IngestReport, Progress
 from acclimate.project import Project
-from acclimate.serving import chat, comparisons, library, review, search
+from acclimate.serving import chat, comparisons, documents, questions, search
 from acclimate.serving.errors import ApiError, told
+from acclimate.serving.folder import Shelf
 from acclimate.serving.gate import Gate, Rules
 from acclimate.serving.jobs import Jobs
 from acclimate.serving.keys import keys_of
 from acclimate.serving.metrics import Metrics
 from acclimate.serving.service import Service
-from acclimate.serving.shelf import Shelf
 from acclimate.settings import ServeSettings
 
 _WEB = Path(__file__).parent / "web"
@@ -56,8 +56,8 @@ def create_app(project: Project) -> Gate:
     app = FastAPI(title="Acclimate", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
     app.include_router(chat.make_router(service, metrics))
     app.include_router(search.make_router(service))
-    app.include_router(library.make_router(service, shelf, jobs, sandbox))
-    app.include_router(review.make_router(service))
+    app.include_router(documents.make_router(service, shelf, jobs, sandbox))
+    app.include_router(questions.make_router(service))
     app.include_router(comparisons.make_router(service))
     _add_health(app, service, metrics)
     _add_page(app)

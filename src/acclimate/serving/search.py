@@ -11,10 +11,10 @@ from starlette.concurrency import run_in_threadpool
 
 from acclimate.indexes.filters import Filter, parse_filter
 from acclimate.serving.errors import ApiError
+from acclimate.serving.folder import document_id
 from acclimate.serving.keys import Caller
 from acclimate.serving.schemas import EmbeddingRequest, SearchRequest, Sound
 from acclimate.serving.service import Service
-from acclimate.serving.shelf import document_id
 from acclimate.types import Hit
 
 

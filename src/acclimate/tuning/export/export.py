@@ -1,0 +1,235 @@
+"""What was tuned, in the formats that others run: each is loaded again and compared with what is served, then kept."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import openvino_genai as genai
+
+from acclimate.errors import EngineError, MissingExtraError, ModelError, SettingsError
+from acclimate.models.adapters import OWN_TEMPLATE, layers_of, read_config, served_by
+from acclimate.models.chat import ChatFormat
+from acclimate.models.gguf import read_info, read_tokenizer
+from acclimate.models.gguf_lora import write_gguf_lora
+from acclimate.models.merge import Precision, rewrite
+from acclimate.models.openvino import build
+from acclimate.tuning.export.parity import Parity, Runtime, Sample, compare, distance, rows
+from acclimate.tuning.export.runtimes import PRECISE, Graph, LlamaCpp, Network, has_llamacpp
+from acclimate.types import Message
+
+ANSWER_TOKENS = 24
+"""Most tokens of an answer that is compared."""
+LEAST_EFFECT = 0.2
+"""Mean |Δ log p| that the tuning must make, for a check to tell it from none."""
+
+# Digits, spaces, accents, other scripts: where tokenizers are known to differ.
+_PROBE = "A pump\u2019s naïve 1,085 °C: 30\u202f% \u2013 東京\n\n  def f(x): return x**2"
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What is exported: a tuned folder and the GGUF model that it was trained for; `cache` is that of the engine."""
+
+    model: Path
+    adapter: Path
+    cache: Path
+    precision: Precision = "Q8_0"
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """What was written, and how it compares with what is served."""
+
+    path: Path
+    form: str
+    adapter: str
+    size_mb: float
+    parity: Parity
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """A format: `kinds` are what it can hold, `alone` whether a single adapter only, `extra` what must be installed."""
+
+    kinds: tuple[str, ...]
+    alone: bool
+    extra: str
+    write: Callable[[Source, Path], None]
+    run: Callable[[Source, Path, int], Runtime]
+
+
+def _write_peft(source: Source, target: Path) -> None:
+    target.mkdir()
+    for name in ("adapter_config.json", "adapter_model.safetensors", OWN_TEMPLATE):
+        if (source.adapter / name).exists():
+            shutil.copyfile(source.adapter / name, target / name)
+
+
+def _write_merged(source: Source, target: Path) -> None:
+    import transformers  # the extra `tune`
+
+    with closing(Network(source.model, source.adapter)) as network:
+        network.save(target)
+    info, tokenizer = read_info(source.model), read_tokenizer(source.model)
+    names = {"eos_token": tokenizer.id_to_token(min(info.stop_ids)), "bos_token": info.bos or None}
+    make: Any = transformers.PreTrainedTokenizerFast
+    kept = make(tokenizer_object=tokenizer, **names)
+    kept.chat_template = info.chat_template
+    kept.save_pretrained(target)
+
+
+def _write_openvino(source: Source, target: Path) -> None:
+    folder = build(source.model, source.cache, source.adapter)
+    shutil.copytree(folder, target, ignore=shutil.ignore_patterns("info.json", "tokenizer.json", "compiled"))
+
+
+def _run_openvino(source: Source, target: Path, _: int) -> Runtime:
+    """The graph, once OpenVINO GenAI has loaded the folder. Raises ModelError where that reads text as other tokens."""
+    expected = read_tokenizer(source.model).encode(_PROBE).ids
+    try:
+        pipeline = genai.LLMPipeline(target, "CPU")
+        found = pipeline.get_tokenizer().encode(_PROBE, add_special_tokens=False).input_ids.data[0]
+        pipeline.generate(_PROBE, max_new_tokens=1)
+    except RuntimeError as error:
+        raise ModelError(f"OpenVINO GenAI cannot run the export: {str(error).strip().splitlines()[-1]}") from error
+    if list(found) != expected:
+        raise ModelError("OpenVINO GenAI's tokenizer reads a text as other tokens than the model's.")
+    return Graph(target, {})
+
+
+_ANY = ("LORA", "IA3", "BITFIT", "LN_TUNING", "FULL")
+_VIRTUAL = ("PREFIX_TUNING", "PROMPT_TUNING", "P_TUNING")
+FORMS = {
+    "peft": Form(
+        ("LORA", "IA3", "BITFIT", "LN_TUNING", "BOTTLENECK", *_VIRTUAL),
+        alone=True,
+        extra="tune",
+        write=_write_peft,
+        run=lambda source, target, _: Network(source.model, target),
+    ),
+    "gguf-lora": Form(
+        ("LORA",),
+        alone=True,
+        extra="export",
+        write=lambda source, target: write_gguf_lora(source.adapter, source.model, target),
+        run=lambda source, target, tokens: LlamaCpp(source.model, target, tokens),
+    ),
+    "gguf": Form(
+        _ANY,
+        alone=False,
+        extra="export",
+        write=lambda source, target: rewrite(source.model, target, source.adapter, source.precision, for_genai=False),
+        run=lambda _, target, tokens: LlamaCpp(target, None, tokens),
+    ),
+    "openvino": Form(
+        (*_ANY, "BOTTLENECK"),
+        alone=False,
+        extra="",
+        write=_write_openvino,
+        run=_run_openvino,
+    ),
+    "merged": Form(
+        ("LORA", "IA3", "LN_TUNING", "FULL"),
+        alone=False,
+        extra="tune",
+        write=_write_merged,
+        run=lambda _, target, __: Network(target),
+    ),
+}
+
+
+def export(source: Source, name: str, target: Path, prompts: Sequence[Sequence[Message]]) -> Exported:
+    """Write the format `name` to `target`, once it has answered `prompts` as what is served does.
+
+    Raises SettingsError where `target` is there already or cannot hold this method, MissingExtraError where nothing can
+    run the format, ModelError where the adapter does not fit the model, and EngineError, leaving nothing behind, where
+    the export differs from what is served, or the prompts cannot tell.
+    """
+    form = FORMS[name]
+    if target.exists():
+        raise SettingsError(f"{target} exists already.", hint="Remove it, or choose another place.")
+    if form.extra == "export" and not has_llamacpp():
+        raise MissingExtraError(f"checking a '{name}' export by llama.cpp", "export")
+    _require_expressible(source, name)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".export-", dir=target.parent) as scratch:
+        part = Path(scratch) / target.name
+        form.write(source, part)
+        parity = _check(source, form, part, prompts)
+        part.replace(target)
+    files = [target] if target.is_file() else sorted(target.rglob("*"))
+    return Exported(target, name, source.adapter.name, sum(file.stat().st_size for file in files) / 1e6, parity)
+
+
+def _require_expressible(source: Source, name: str) -> None:
+    """Raises SettingsError where the format has no place for what was tuned."""
+    form, folders = FORMS[name], layers_of(source.adapter)
+    kinds = [_kind(folder) for folder in folders]
+    fitting = [other for other, one in FORMS.items() if all(kind in one.kinds for kind in kinds)]
+    fitting = [other for other in fitting if len(folders) == 1 or not FORMS[other].alone]
+    if name == "gguf-lora" and kinds == ["LORA"] and read_config(source.adapter).get("use_dora"):
+        fitting.remove(name)
+    if name in fitting:
+        return
+    above = " above another adapter" if len(folders) > 1 and form.alone else ""
+    raise SettingsError(
+        f"'{name}' cannot hold {source.adapter.name}, a {kinds[-1]} adapter{above}.",
+        hint=f"--to {' or '.join(fitting)}" if fitting else "acclimate serve",
+    )
+
+
+def _kind(folder: Path) -> str:
+    if (folder / "model.safetensors").is_file():
+        return "FULL"
+    return str(read_config(folder).get("peft_type"))
+
+
+def _check(source: Source, form: Form, part: Path, prompts: Sequence[Sequence[Message]]) -> Parity:
+    info = read_info(source.model)
+    chat = ChatFormat(read_tokenizer(source.model), info.chat_template, info.bos)
+    with closing(_served(source)) as served:
+        samples = [_sample(served, chat.encode(prompt), info.stop_ids) for prompt in prompts]
+    effect = _effect(source, samples)
+    longest = max(len(sample.prompt) + len(sample.answer) for sample in samples)
+    with closing(form.run(source, part, longest + 8)) as runtime:
+        parity = compare(runtime, samples, effect)
+    if not parity.holds:
+        raise EngineError(
+            f"the export differs from what is served: in {parity.runtime} {parity.same} of {parity.answers} answers "
+            f"are the same, log-probabilities differ by {parity.difference:.3f} (the adapter's whole effect is "
+            f"{effect:.3f}). It is not kept.",
+            hint="Report this as a bug.",
+        )
+    return parity
+
+
+def _served(source: Source) -> Graph | Network:
+    """What is served, in float32."""
+    if served_by(source.adapter) == "transformers":
+        return Network(source.model, source.adapter)
+    return Graph(build(source.model, source.cache, source.adapter), PRECISE)
+
+
+def _sample(served: Graph | Network, prompt: Sequence[int], stop_ids: Sequence[int]) -> Sample:
+    answer = served.greedy(prompt, ANSWER_TOKENS, stop_ids)
+    return Sample(tuple(prompt), answer, served.log_probs(prompt, answer))
+
+
+def _effect(source: Source, samples: Sequence[Sample]) -> float:
+    """How far the model is from its base. Raises EngineError where that is too little to tell anything by."""
+    with closing(Graph(build(source.model, source.cache), PRECISE)) as base:
+        found = [distance(one, rows(base.log_probs(one.prompt, one.answer))) for one in samples]
+    effect = sum(found) / len(found)
+    if effect < LEAST_EFFECT:
+        raise EngineError(
+            f"{source.adapter.name} changes the answers' log-probabilities by {effect:.3f} on average, too little to "
+            f"check an export by (at least {LEAST_EFFECT}).",
+            hint="Train it longer, or ask questions like those that it was trained for.",
+        )
+    return effect

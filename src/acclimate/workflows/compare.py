@@ -1,0 +1,207 @@
+"""A project's recipes as contestants of a comparison: what each answer depends on, and what each recipe costs."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from acclimate import __version__
+from acclimate.embeddings.tuned import WEIGHTS
+from acclimate.errors import SettingsError
+from acclimate.evaluation.cache import AnswerCache
+from acclimate.evaluation.compare import Contestant, Judges, Progress, Ring, Setting, Unheard, compare, shuffled
+from acclimate.evaluation.comparison import Comparison, Metric
+from acclimate.evaluation.judge import read_labels
+from acclimate.evaluation.machine import describe_machine
+from acclimate.models.adapters import weights_file
+from acclimate.prompting.recipes import Recipe, find_recipe
+from acclimate.prompting.templates import load_template
+from acclimate.settings import ModelSettings
+from acclimate.types import Answer, Generation, Message, Question
+from acclimate.workflows.questions import find_leaks
+from acclimate.workspace.encoders import tuned_folders
+from acclimate.workspace.extractor import fingerprint as extractor_fingerprint
+
+if TYPE_CHECKING:
+    from acclimate.models.base import Engine
+    from acclimate.project import Project
+
+LABELS = "labels.jsonl"
+"""The user's own word on answers, beside `questions.jsonl`."""
+_JUDGE_TOKENS = 8
+
+
+def compare_recipes(
+    project: Project,
+    recipes: Sequence[str],
+    *,
+    split: str,
+    metric: Metric,
+    limit: int | None,
+    minutes: float | None,
+    optional: Sequence[str] = (),
+    nli: Path | None = None,
+    progress: Progress | None,
+) -> Comparison:
+    """See `Project.compare`."""
+    wanted = [find_recipe(name) for name in dict.fromkeys((*recipes, *optional))]
+    contestants = [make_contestant(project, one, required=one.name in recipes or not recipes) for one in wanted]
+    _require_unlearnt(project, wanted, _asked(project, split))
+    return compare_contestants(
+        project, contestants, split=split, metric=metric, limit=limit, minutes=minutes, nli=nli, progress=progress
+    )
+
+
+def compare_contestants(
+    project: Project,
+    contestants: Sequence[Contestant],
+    *,
+    split: str,
+    metric: Metric,
+    limit: int | None = None,
+    minutes: float | None = None,
+    nli: Path | None = None,
+    progress: Progress | None = None,
+    notes: Sequence[str] = (),
+) -> Comparison:
+    """Compare on the questions of a split; answers are kept in `.acclimate/comparisons`."""
+    every = _asked(project, split)
+    chosen = shuffled(every)[:limit] if limit else every
+    drawn = [f"{len(chosen)} of {len(every)} questions were drawn, as asked."] if len(chosen) < len(every) else []
+    with closing(AnswerCache(project.folder / ".acclimate" / "comparisons" / "answers.db")) as cache:
+        ring = Ring(chosen, evidence_spans(project, chosen), cache, progress or Unheard())
+        setting = Setting(project.folder.resolve().name, split, metric, describe_machine(), (*notes, *drawn))
+        return compare(ring, contestants, setting, minutes, _judges(project, nli))
+
+
+def _asked(project: Project, split: str) -> list[Question]:
+    every = [question for question in project.questions() if split in ("", question.split)]
+    if not every:
+        raise SettingsError(
+            f"{project.folder / 'questions.jsonl'} holds no question of the split '{split}'.",
+            hint="acclimate questions make, or import; then acclimate questions split",
+        )
+    return every
+
+
+def _judges(project: Project, nli: Path | None) -> Judges:
+    """The embedder always; an entailment model and a judging model where they are named."""
+    entail, chosen = None, project.settings.judge
+    if nli is not None:
+        from acclimate.models.entailment import EntailmentModel  # PyTorch
+
+        entail = EntailmentModel(nli)
+    labels = read_labels(project.folder / LABELS)
+    return Judges(
+        lambda texts: project.embedder.embed_queries(texts),  # loaded only where there are texts
+        entail,
+        _Judge(project) if chosen.name else None,
+        f"{chosen.engine} {chosen.base_url} {chosen.name}",
+        labels,
+    )
+
+
+class _Judge:
+    """Asks the model of [judge], which is loaded at the first question, when the recipes are done with theirs."""
+
+    def __init__(self, project: Project) -> None:
+        self._project = project
+        self._engine: Engine | None = None
+
+    def __call__(self, messages: Sequence[Message]) -> str:
+        if self._engine is None:
+            project, chosen = self._project, self._project.settings.judge
+            project.keep_only(None)
+            named = chosen.model_dump(include={"engine", "name", "base_url", "api_key_env"})
+            model = ModelSettings(**named, adapter="none")
+            judging = project.with_settings(project.settings.model_copy(update={"model": model}), share_models=False)
+            self._engine = judging.engine("zero-shot")
+        return self._engine.generate(messages, Generation(max_tokens=_JUDGE_TOKENS)).text
+
+
+def _require_unlearnt(project: Project, recipes: Sequence[Recipe], asked: Sequence[Question]) -> None:
+    """Raises SettingsError where an adapter was trained on what it is asked."""
+    for recipe in recipes:
+        taught = {project.adapter(recipe): recipe.adapter_name} if recipe.adapter else {}
+        if recipe.reads:
+            taught |= {folder: f"--target {folder.name}" for folder in tuned_folders(project)}
+        for folder, how in taught.items():
+            if folder and (found := find_leaks(project, asked, [folder], train=False)):
+                first = found[0]
+                raise SettingsError(
+                    f"'{recipe.name}' uses {folder.name}, which was trained on {len(found)} of these questions or "
+                    f"their documents ({first.second.id}: {first.kind}), so its score would mean nothing.",
+                    hint=f"acclimate tune {how}",
+                )
+
+
+def make_contestant(project: Project, recipe: Recipe, *, name: str = "", required: bool = True) -> Contestant:
+    """A recipe as the comparison runs it, under its own name or another; raises what running it would, before anything
+    has run."""
+    adapter, settings = project.adapter(recipe), project.settings
+    model = settings.model
+    depends: dict[str, Any] = {
+        "version": __version__,
+        "recipe": asdict(recipe),
+        "template": load_template(recipe.template, project.folder / "templates").fingerprint,
+        "model": model.model_dump(mode="json", exclude={"adapter", "prompt_price", "answer_price"}),
+        "weights": "" if model.engine == "openai" else project.local_model(model.name, "language").sha256,
+        "adapter": _sha256(weights_file(adapter)) if adapter else "",
+    }
+    prepare_s, folders = 0.0, [adapter] if adapter and recipe.adapter else []
+    if recipe.reads:
+        project.retriever()  # raises before the first ingest
+        record = project.library.record
+        depends |= {"library": record.id, "generation": record.generation}
+        if tuned := [_sha256(folder / WEIGHTS) for folder in tuned_folders(project)]:
+            depends["encoders"] = tuned
+        depends |= {"retrieval": settings.retrieval.model_dump(mode="json"), "overflow": settings.answer.overflow}
+        depends |= {"second": settings.answer.second_reader, "extractor": extractor_fingerprint()}
+        prepare_s += record.ingest_seconds
+        folders.append(project.library.folder / "indexes")
+    if recipe.few_shot:
+        solved = [asdict(question) for question in project.questions() if question.split == "train"]
+        depends |= {"shots": settings.answer.shots, "solved": solved}
+    if adapter and (log := adapter / "training.json").is_file():
+        prepare_s += float(json.loads(log.read_text(encoding="utf-8"))["seconds"])
+    prices = (model.prompt_price or 0.0, model.answer_price or 0.0)
+    files = [file for folder in folders for file in folder.rglob("*") if file.is_file()]
+    return Contestant(
+        recipe=name or recipe.name,
+        prepare=lambda: _prepare(project, recipe, adapter),
+        key=hashlib.sha256(json.dumps(depends, sort_keys=True).encode()).hexdigest(),
+        prepare_s=prepare_s,
+        disk_mb=sum(file.stat().st_size for file in files) / 1e6,
+        prices=prices if any(prices) else None,
+        group=str(adapter),
+        required=required,
+    )
+
+
+def _prepare(project: Project, recipe: Recipe, adapter: Path | None) -> Callable[[Question], Answer]:
+    """Load a recipe's models, and free the others first: its peak memory is then its own."""
+    project.keep_only(adapter)
+    answerer = project.answerer(recipe.name)
+    return lambda question: answerer.answer(question.question)
+
+
+def evidence_spans(project: Project, questions: Sequence[Question]) -> dict[str, tuple[int, int]]:
+    """Where each question's evidence stands in its document, by question id."""
+    if not (project.folder / ".acclimate" / "library.db").exists():
+        return {}
+    spans = {}
+    for question in questions:
+        document = project.library.record.document(question.document) if question.document else None
+        if document and question.evidence and (start := document.text.find(question.evidence)) >= 0:
+            spans[question.id] = (start, start + len(question.evidence))
+    return spans
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()

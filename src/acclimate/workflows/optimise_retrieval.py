@@ -1,0 +1,175 @@
+"""The search for the best retrieval and prompt of a project: candidates are told apart on dev, the winner meets the
+present settings on test once."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from acclimate.errors import AcclimateError, SettingsError
+from acclimate.evaluation.compare import Progress, Run, shuffled
+from acclimate.evaluation.comparison import Comparison, Metric
+from acclimate.evaluation.halving import Budget, Found, Trace, Trial, halve
+from acclimate.evaluation.metrics import Score, score
+from acclimate.prompting.recipes import find_recipe
+from acclimate.types import Question
+from acclimate.workflows.compare import compare_contestants, make_contestant
+
+if TYPE_CHECKING:
+    from acclimate.project import Project
+
+NOW = "as it is"
+FOUND = "found"
+_SHARE = 0.6  # of the minutes for choosing; the rest is for the test
+# One choice at a time first, then those that often help together. A wider net needs more questions than people have.
+_CHOICES: tuple[Mapping[str, Any], ...] = (
+    {"k": 2},
+    {"k": 6},
+    {"k": 8},
+    {"method": "dense"},
+    {"method": "text"},
+    {"dense_weight": 0.5},
+    {"fusion": "rrf"},
+    {"neighbours": 1, "k": 3},
+    {"diversity": 0.3},
+    {"method": "text", "k": 2},
+    {"dense_weight": 0.5, "k": 2},
+)
+_PROMPTS = ("few-shot", "cot")
+
+OnTrial = Callable[[Trial, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Searched:
+    """What a search found: the lines to put into acclimate.toml, the rounds on dev, and the comparison on test."""
+
+    recipe: str
+    settings: Mapping[str, Any]
+    found: Found
+    comparison: Comparison
+
+    @property
+    def toml(self) -> str:
+        """The winner as lines of acclimate.toml; "" where the settings are best as they are."""
+        if self.found.winner == NOW:
+            return ""
+        lines = [f"{name} = {json.dumps(value)}" for name, value in self.settings.items()]
+        retrieval = "\n".join(["[retrieval]", *lines, ""]) if lines else ""
+        return f'{retrieval}[answer]\nrecipe = "{self.recipe}"'
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A recipe with settings of [retrieval] that differ from the project's."""
+
+    recipe: str
+    settings: Mapping[str, Any]
+
+    @property
+    def name(self) -> str:
+        """Its recipe and what is different."""
+        return " ".join([self.recipe, *(f"{name}={value}" for name, value in self.settings.items())])
+
+
+def candidates(project: Project, recipe: str) -> dict[str, Candidate]:
+    """The choices worth trying around a recipe, by name; the project as it is comes first."""
+    now = project.settings.retrieval
+    found = {NOW: Candidate(recipe, {})}
+    for choice in _CHOICES:
+        if any(getattr(now, name) != value for name, value in choice.items()):
+            one = Candidate(recipe, choice)
+            found[one.name] = one
+    solved = any(question.split == "train" for question in project.questions())
+    parts = recipe.split("+")
+    for part in _PROMPTS:
+        if part not in parts and (solved or part != "few-shot") and not ({"few-shot", "cot"} & set(parts)):
+            one = Candidate(f"{recipe}+{part}", {})
+            found[one.name] = one
+    return found
+
+
+def search(
+    project: Project,
+    recipe: str,
+    *,
+    metric: Metric,
+    minutes: float,
+    progress: Progress | None = None,
+    on_trial: OnTrial | None = None,
+) -> Searched:
+    """Choose on the questions of dev within the minutes, then compare winner and present settings on test.
+
+    Stopped, it goes on where it was, as long as documents, questions and settings are the same. Raises SettingsError
+    where the recipe reads no documents, where dev or test is empty, or where the minutes are too few.
+    """
+    if not find_recipe(recipe).reads:
+        raise SettingsError(f"'{recipe}' retrieves nothing to search for.", hint="Search around rag.")
+    dev = {question.id: question for question in shuffled(project.questions()) if question.split == "dev"}
+    if not dev:
+        raise SettingsError("there are no dev questions to choose by.", hint="acclimate questions split")
+    tried = candidates(project, recipe)
+    scorer = _Scorer(project, tried, dev, metric)
+    file = project.folder / ".acclimate" / "comparisons" / f"search-{scorer.key}.jsonl"
+    with Trace(file) as trace:
+        found = halve(list(tried), list(dev), scorer, Budget(minutes=minutes * _SHARE), trace, on_trial)
+    best = tried[found.winner]
+    contestants = [make_contestant(project, find_recipe(recipe), name=NOW)]
+    if found.winner != NOW:
+        contestants.append(make_contestant(scorer.project_of(found.winner), find_recipe(best.recipe), name=FOUND))
+    notes = [
+        f"“{FOUND}” is {best.name}, chosen among {len(tried)} on {len(dev)} dev questions in {found.calls} answers."
+        if found.winner != NOW
+        else f"None of {len(tried) - 1} other choices was better on {len(dev)} dev questions in {found.calls} answers."
+    ]
+    comparison = compare_contestants(
+        project,
+        contestants,
+        split="test",
+        metric=metric,
+        minutes=minutes * (1 - _SHARE),
+        progress=progress,
+        notes=notes,
+    )
+    return Searched(best.recipe, best.settings, found, comparison)
+
+
+@dataclass(slots=True)
+class _Scorer:
+    """Scores a candidate on a question; an answer that fails scores 0."""
+
+    project: Project
+    tried: Mapping[str, Candidate]
+    dev: Mapping[str, Question]
+    metric: Metric
+    _projects: dict[str, Project] = field(default_factory=dict)
+    _running: dict[str, Run] = field(default_factory=dict)
+
+    def __call__(self, name: str, item: str) -> float:
+        question = self.dev[item]
+        try:
+            if name not in self._running:
+                answerer = self.project_of(name).answerer(self.tried[name].recipe)
+                self._running[name] = lambda asked: answerer.answer(asked.question)
+            got = score(question, self._running[name](question), None)
+        except AcclimateError:
+            got = Score(0.0, 0.0, False, question.answerable)
+        return float(getattr(got, self.metric))
+
+    def project_of(self, name: str) -> Project:
+        """The project with a candidate's settings."""
+        if name not in self._projects:
+            settings = self.project.settings
+            retrieval = settings.retrieval.model_copy(update=dict(self.tried[name].settings))
+            self._projects[name] = self.project.with_settings(settings.model_copy(update={"retrieval": retrieval}))
+        return self._projects[name]
+
+    @property
+    def key(self) -> str:
+        """Stands for everything that the scores depend on."""
+        keys = [make_contestant(self.project_of(n), find_recipe(one.recipe)).key for n, one in self.tried.items()]
+        depends: Sequence[Any] = [keys, [repr(question) for question in self.dev.values()], self.metric]
+        return hashlib.sha256(json.dumps(depends).encode()).hexdigest()[:12]

@@ -1,0 +1,241 @@
+"""A project's question set: made from its documents, taken over from elsewhere, split, checked for leaks."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from acclimate.errors import ProjectError, SettingsError
+from acclimate.questions.candidates import Candidate
+from acclimate.questions.coverage import Coverage, coverage
+from acclimate.questions.file import QuestionFile, Row, read_questions, to_question
+from acclimate.questions.filters import Filter
+from acclimate.questions.generate import Made, Material, make
+from acclimate.questions.imports import read_foreign
+from acclimate.questions.splitting import SPLITS, Leak, leaks, split
+from acclimate.questions.tables import table_facts
+from acclimate.questions.writer import EngineWriter, Kind, TrainedWriter, Writer
+from acclimate.types import Chunk, Generation, Hit, Question
+from acclimate.workspace.engine import shipped_adapter
+
+if TYPE_CHECKING:
+    from acclimate.project import Project
+
+SHARES = {"train": 50.0, "dev": 15.0, "test": 35.0}
+LEARNT = "learnt.jsonl"
+"""In an adapter's folder: the questions that it was trained on."""
+_MOST_CHUNKS = 5000  # looked at for new questions; a larger library is sampled, whole documents at a time
+
+
+def _model_writer(project: Project) -> Writer:
+    """The model with the adapter that ships for it; any other model as it is."""
+    trained = shipped_adapter(project, "writer")
+    engine = project.engine("zero-shot") if trained is None else project.engine_with(trained)
+    write = lambda messages, most: engine.generate(messages, Generation(max_tokens=most)).text  # noqa: E731
+    return EngineWriter(engine.name, write) if trained is None else TrainedWriter(engine.name, write)
+
+
+WRITERS: dict[str, Callable[[Project], Writer | None]] = {"model": _model_writer, "rules": lambda _project: None}
+"""Question writers by the name that `acclimate questions make --writer` takes, the default first."""
+
+
+def question_file(project: Project) -> QuestionFile:
+    """The project's `questions.jsonl`."""
+    return QuestionFile(project.folder / "questions.jsonl")
+
+
+def make_questions(
+    project: Project, wanted: Mapping[Kind, int], writer: str, *, checked: bool = True, hear: Callable[[Row], None]
+) -> Made:
+    """Make questions from the library's documents and add them to the set one by one; `hear` is told of each.
+
+    Without `checked` no reader is asked whether it finds the answer. Raises ProjectError before the first ingest, and
+    SettingsError for a writer that is not known.
+    """
+    if writer not in WRITERS:
+        raise SettingsError(f"there is no question writer '{writer}'.", hint=f"Writers: {', '.join(WRITERS)}.")
+    retriever, file = project.retriever(), question_file(project)
+    asked = [to_question(row) for row in file.rows()]
+    check = Filter(project.embedder.embed_queries, retriever.retrieve, partial(_read, project) if checked else None)
+    for question in asked:
+        check.remember(question.question, question.answers)
+
+    def keep(candidate: Candidate) -> None:
+        row = _row(project, candidate)
+        file.append([row])
+        hear(row)
+
+    return make(_material(project, asked), wanted, WRITERS[writer](project), retriever.retrieve, check, keep)
+
+
+def import_questions(project: Project, path: Path) -> list[Row]:
+    """Add the questions in a file or folder to the set; those that it has already are passed over. What was added.
+
+    Texts that come with them (SQuAD, BEIR) become documents, below the documents folder in one named after `path`.
+    """
+    rows, file = read_foreign(path, partial(_save_document, project, path.stem)), question_file(project)
+    known = {row["question"].casefold() for row in file.rows()}
+    fresh = [row for row in rows if str(row["question"]).casefold() not in known]
+    ids = {str(row["id"]) for row in file.rows()}
+    for number, row in enumerate(fresh):
+        name = str(row.get("id") or f"{path.stem}-{number + 1}")
+        row["id"] = name if name not in ids else f"{name}-{_digest(row['question'])}"
+        ids.add(row["id"])
+        row["source"] = {"file": path.name}
+        to_question(row)
+    file.append(fresh)
+    return fresh
+
+
+def add_question(
+    project: Project, text: str, answers: Sequence[str], document: str | None, evidence: str | None
+) -> Row:
+    """Add a typed question. Raises SettingsError where the document is not in the library, or does not hold the
+    evidence."""
+    if document is not None:
+        found = project.library.record.document(document) if _ingested(project) else None
+        if found is None:
+            raise SettingsError(f"there is no document '{document}'.", hint="Give its path in the documents folder.")
+        if evidence is not None and evidence not in found.text:
+            raise SettingsError(f"'{evidence}' does not stand in {document}.", hint="Copy it exactly.")
+    kind = "single-fact" if answers else "unanswerable"
+    row: Row = {"id": f"typed-{_digest(text)}", "question": text, "answers": list(answers), "document": document}
+    row |= {"evidence": evidence, "answerable": bool(answers), "kind": kind, "status": "accepted"}
+    if any(held["id"] == row["id"] for held in question_file(project).rows()):
+        raise SettingsError("this question is in the set already.", hint="acclimate questions review")
+    question_file(project).append([row])
+    return row
+
+
+def split_questions(project: Project, shares: Mapping[str, float], *, again: bool = False) -> list[Question]:
+    """Give every question a split, whole documents to one side; see `acclimate.questions.splitting.split`."""
+    done: list[Question] = []
+
+    def place(rows: list[Row]) -> list[Row]:
+        done.extend(split([to_question(row) for row in rows], shares, again=again))
+        return [row | {"split": question.split} for row, question in zip(rows, done, strict=True)]
+
+    question_file(project).change(place)
+    return done
+
+
+def find_leaks(
+    project: Project, asked: Sequence[Question], adapters: Sequence[Path] = (), *, train: bool = True
+) -> list[Leak]:
+    """What `asked` tells of the questions that recipes learn from: the train split (unless not `train`), and what
+    `adapters` were trained on, if they say so."""
+    taught = [question for question in project.questions() if train and question.split == "train"]
+    learnt = {question.question: question for question in taught}
+    for folder in adapters:
+        if (file := folder / LEARNT).is_file():
+            learnt |= {question.question: question for question in read_questions(file)}
+    return leaks(list(learnt.values()), asked, project.embedder.embed_queries) if learnt else []
+
+
+def write_learnt(folder: Path, questions: Sequence[Question]) -> None:
+    """Note in an adapter's folder what it was trained on, so that a later comparison can tell."""
+    keys = ("id", "question", "answers", "document", "documents", "answerable", "split")
+    lines = [json.dumps({name: getattr(question, name) for name in keys}) for question in questions]
+    (folder / LEARNT).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+
+
+def project_coverage(project: Project) -> Coverage:
+    """Which documents and sections of the library the questions ask about."""
+    if not _ingested(project):
+        raise ProjectError(f"{project.folder} has not been ingested yet.", hint="acclimate ingest")
+    record = project.library.record
+    return coverage(record.chunks(record.keys()), project.questions())
+
+
+def tally(questions: Sequence[Question]) -> dict[str, Counter[str]]:
+    """Numbers of questions by split, then kind; splits in their order, questions without one last."""
+    order = (*SPLITS, "")
+    counts: dict[str, Counter[str]] = defaultdict(Counter)
+    for question in sorted(questions, key=lambda one: order.index(one.split) if one.split in order else len(order)):
+        counts[question.split][question.kind or "other"] += 1
+    return dict(counts)
+
+
+def _ingested(project: Project) -> bool:
+    return (project.folder / ".acclimate" / "library.db").exists()
+
+
+def _material(project: Project, asked: Sequence[Question]) -> Material:
+    record = project.library.record
+    by_document: dict[str, list[Chunk]] = {}
+    count, paths = 0, sorted(record.files(), key=_digest)
+    for path in paths:
+        by_document[path] = record.chunks(record.keys_of([path]))
+        count += len(by_document[path])
+        if count >= _MOST_CHUNKS:
+            break
+    facts = []
+    for path, some in by_document.items():
+        document = record.document(path)
+        facts += table_facts(document, some) if document else []
+    return Material([chunk for some in by_document.values() for chunk in some], facts, asked)
+
+
+def _read(project: Project, question: str, chunk: Chunk) -> str:
+    answerer = replace(project.answerer("rag"), retriever=_Only(chunk), k=1)
+    answer = answerer.answer(question)
+    return "" if answer.abstained else answer.text
+
+
+class _Only:
+    """A retriever that always finds the same."""
+
+    def __init__(self, chunk: Chunk) -> None:
+        self._hits = [Hit(chunk, 1.0, 1)]
+
+    def retrieve(self, query: str, k: int) -> list[Hit]:
+        """See `Retriever`."""
+        return self._hits[:k]
+
+
+def _row(project: Project, candidate: Candidate) -> Row:
+    first, span = candidate.chunks[0], candidate.evidence
+    evidence = None
+    if span is not None:
+        document = project.library.record.document(first.document)
+        evidence = document.text[span.start : span.end] if document else None
+    places = [{"document": c.document, "start": c.start, "end": c.end, "page": c.page} for c in candidate.chunks]
+    if span is not None:
+        places[0] |= {"start": span.start, "end": span.end, "page": first.page_at(span.start)}
+    row: dict[str, Any] = {
+        "id": f"made-{_digest(candidate.question)}",
+        "question": candidate.question,
+        "answers": [candidate.answer] if candidate.answer else [],
+        "document": first.document,
+        "evidence": evidence,
+        "answerable": bool(candidate.answer),
+        "kind": candidate.kind,
+        "split": "",
+        "status": "",
+        "source": {"writer": candidate.writer, "places": places},
+    }
+    return row | ({"documents": list(candidate.documents)} if len(candidate.documents) > 1 else {})
+
+
+def _save_document(project: Project, folder: str, name: str, text: str) -> str:
+    """Write a text that came with questions; an existing file of another text is not overwritten."""
+    safe = re.sub(r"[^\w.-]+", "-", name).strip("-.")[:80] or _digest(name)
+    path = Path(re.sub(r"[^\w-]+", "-", folder) or "imported") / f"{safe}.md"
+    target = project.documents / path
+    if target.exists() and target.read_text(encoding="utf-8") != text:
+        path = path.with_name(f"{safe}-{_digest(text)}.md")
+        target = project.documents / path
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text(text, encoding="utf-8")
+    return path.as_posix()
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:10]

@@ -1,0 +1,233 @@
+"""`acclimate tune`: from what is learnt to an adapter, checked where it will be served."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from acclimate.answer import Answerer
+from acclimate.errors import EngineError, MissingExtraError, SettingsError
+from acclimate.evaluation.metrics import f1
+from acclimate.models.adapters import OWN_TEMPLATE, require_base
+from acclimate.models.store import LocalModel
+from acclimate.prompting.recipes import Recipe, find_recipe
+from acclimate.tuning.lock import alone
+from acclimate.tuning.methods import METHODS, Method
+from acclimate.tuning.pairs.pairs import PairSource
+from acclimate.workflows.questions import write_learnt
+from acclimate.workflows.tune_data import Data, Lessons, Teacher, by_teacher, gather, require_learnable
+from acclimate.workspace.engine import tuned_folder
+
+if TYPE_CHECKING:  # PyTorch comes with the extra `tune` only
+    from acclimate.project import Project
+    from acclimate.tuning.attached import Attached
+    from acclimate.tuning.cases import Case
+    from acclimate.tuning.run import Job, Trained
+    from acclimate.tuning.trainer import OnStep, Trainer
+
+_CHECKED = 8  # dev cases that the served adapter must answer as the trained network does
+_SCORED = 6  # dev cases that are answered at each checkpoint
+_SCORED_TOKENS = 24
+_BEFORE = "before"  # in a run's folder: the adapter that its own replaces, until that is checked
+
+
+@dataclass(frozen=True, slots=True)
+class TuneOptions:
+    """How to tune. `rate` None: the method's. `source` None: the questions of the train split. `again` gives up a run
+    that was stopped."""
+
+    minutes: float = 5.0
+    rate: float | None = None
+    teacher: Teacher | None = None
+    source: PairSource | None = None
+    again: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Tuned:
+    """A tuned adapter: how it was trained, what serves it, and how many of the checked answers are the same there,
+    within rounding."""
+
+    recipe: str
+    trained: Trained
+    engine: str
+    same: int
+    checked: int
+    data: Data
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A run that could begin: nothing is written yet. `folder` is where it will work."""
+
+    recipe: Recipe
+    method: Method
+    answerer: Answerer
+    model: LocalModel
+    lessons: Lessons
+    job: Job
+
+
+def tune_recipe(project: Project, name: str, options: TuneOptions, on_step: OnStep | None) -> Tuned:
+    """See `Project.tune`."""
+    recipe, _ = _tunable(project, name, options)
+    with alone(tuned_folder(project, recipe)) as first:
+        return _tune(project, name, options, on_step, first=first)
+
+
+def _tune(project: Project, name: str, options: TuneOptions, on_step: OnStep | None, *, first: bool) -> Tuned:
+    prepared = prepare(project, name, options)
+    from acclimate.tuning.run import greedy, train
+    from acclimate.tuning.trainer import TrainSettings
+
+    if options.source is not None:
+        require_learnable(prepared.lessons, options.source)
+    job, weights = prepared.job, prepared.model.weights
+    if first:
+        _put_back(tuned_folder(project, prepared.recipe), job.folder)  # a run was stopped before its check
+        _go_on_or_begin(job, options)
+    if options.teacher is not None:
+        job = replace(job, cases=by_teacher(project, prepared.answerer, job.cases, options.teacher))
+    project.keep_only(None)
+    dev = prepared.lessons.dev
+    asked = [case for case in dev[:: max(1, len(dev) // _CHECKED)][:_CHECKED] if case.messages]
+
+    def score(attached: Attached) -> float:
+        shares = [
+            f1(greedy(attached, weights, case.messages, _SCORED_TOKENS), [case.answer]) for case in asked[:_SCORED]
+        ]
+        return sum(shares) / len(shares)
+
+    settings = TrainSettings(minutes=options.minutes, checkpoint_minutes=max(0.5, options.minutes / 5))
+    trained, trainer = train(job, settings, on_step=on_step, score=score if asked else None)
+    if trainer.world.rank:
+        raise SystemExit(0)  # the first of several processes serves what they trained together
+    return _serve(project, prepared, trained, trainer, asked)
+
+
+def prepare(project: Project, name: str, options: TuneOptions) -> Prepared:
+    """Read and check everything that a run needs.
+
+    Raises SettingsError for what cannot be tuned, DataError for a file that cannot be read, and ModelError for an
+    adapter of another base.
+    """
+    recipe, method = _tunable(project, name, options)
+    try:
+        from acclimate.tuning.run import Job
+    except ImportError as error:
+        raise MissingExtraError("acclimate tune", "tune") from error
+
+    model = project.local_model(project.settings.model.name, "language")
+    start = project.adapter(replace(recipe, adapter=""))
+    if start is not None:
+        require_base(start, model.name)
+    # The prompts are those of the recipe without its adapter, which is not there yet.
+    answerer = project.answerer("rag" if recipe.reads else "zero-shot")
+    lessons = gather(project, answerer, method, options.source)
+    folder = tuned_folder(project, recipe).with_name(f"{recipe.adapter_name}.training")
+    job = Job(model.weights, model.name, lessons.learnt, lessons.dev, folder, method, start, options.rate)
+    return Prepared(recipe, method, answerer, model, lessons, job)
+
+
+def _serve(project: Project, prepared: Prepared, trained: Trained, trainer: Trainer, asked: Sequence[Case]) -> Tuned:
+    """Put the adapter in place and hold what is served to what was trained.
+
+    Raises EngineError where they differ; what was there before is there again then.
+    """
+    from acclimate.tuning.export.parity import ROUNDING
+    from acclimate.tuning.run import lost
+
+    recipe, lessons, answerer = prepared.recipe, prepared.lessons, prepared.answerer
+    final = _place(tuned_folder(project, recipe), prepared.job.folder, trained, lessons)
+    engine, weights = project.engine(recipe.name), prepared.model.weights
+    served = [engine.generate(case.messages, answerer.generation) for case in asked]
+    # Tokens that are nearly equally likely take each other's place, as in `tuning.parity`: rounding decides there, and
+    # in a long answer it does somewhere.
+    losses = [lost(trainer.attached, weights, case.messages, said) for case, said in zip(asked, served, strict=True)]
+    same = sum(loss <= 2 * ROUNDING for loss in losses)
+    folder = prepared.job.folder
+    if 2 * same < len(asked):
+        shutil.rmtree(folder / "refused", ignore_errors=True)
+        final.folder.replace(folder / "refused")
+        _put_back(final.folder, folder)
+        raise EngineError(
+            f"the adapter answers {len(asked) - same} of {len(asked)} questions otherwise where it is served "
+            "than where it was trained, so it is not used.",
+            hint=f"Report this as a bug; it is in {folder / 'refused'}.",
+        )
+    shutil.rmtree(folder, ignore_errors=True)
+    name = type(engine).__name__.removesuffix("Engine")
+    return Tuned(recipe.adapter_name, final, name, same, len(asked), lessons.data)
+
+
+def _tunable(project: Project, name: str, options: TuneOptions) -> tuple[Recipe, Method]:
+    """The recipe and its method. Raises SettingsError for what cannot be tuned."""
+    recipe = find_recipe(name)
+    if recipe.adapter not in METHODS or recipe.name not in (recipe.adapter_name, f"rag+{recipe.adapter}"):
+        raise SettingsError(
+            f"there is no way to tune '{name}'.", hint=f"METHOD or METHOD+rag; methods: {', '.join(METHODS)}."
+        )
+    if project.settings.model.engine == "openai":
+        raise SettingsError("a model behind a server cannot be tuned.", hint='Set [model] engine = "openvino".')
+    method = METHODS[recipe.adapter]
+    if (method.data == "teacher") != (options.teacher is not None):
+        need = "needs a stronger model to learn from" if options.teacher is None else "learns from no other model"
+        raise SettingsError(f"'{name}' {need}.", hint="acclimate tune distill --teacher NAME [--teacher-url ADDRESS]")
+    if method.data == "documents" and recipe.reads:
+        raise SettingsError(f"'{name}': raw text is learnt without passages.", hint=f"acclimate tune {method.name}")
+    if method.data == "documents" and options.source is not None:
+        raise SettingsError(f"'{name}' learns the documents' text, no pairs.", hint="acclimate tune lora --data FILE")
+    return recipe, method
+
+
+def _go_on_or_begin(job: Job, options: TuneOptions) -> None:
+    """Note what the run in its folder learns. Raises SettingsError where a stopped one there learnt something else."""
+    if options.again:
+        shutil.rmtree(job.folder, ignore_errors=True)
+    told = [
+        job.base,
+        job.method.name,
+        str(job.start),
+        job.rate,
+        str(options.teacher),
+        [asdict(case) for case in job.cases],
+    ]
+    sha256 = hashlib.sha256(json.dumps(told).encode()).hexdigest()
+    note = job.folder / "learns.sha256"
+    if note.exists() and note.read_text(encoding="ascii") != sha256:
+        raise SettingsError(
+            f"a run of '{job.folder.stem}' that was stopped learnt other data, or with other settings.",
+            hint=f"Give it the same ones, or begin anew: acclimate tune {job.folder.stem} --again",
+        )
+    job.folder.mkdir(parents=True, exist_ok=True)
+    note.write_text(sha256, encoding="ascii")
+
+
+def _place(target: Path, work: Path, trained: Trained, lessons: Lessons) -> Trained:
+    """Put the finished adapter where recipes look for it, with what it learnt; an older one stays in `work`."""
+    made = work / "made"
+    shutil.rmtree(made, ignore_errors=True)
+    shutil.copytree(trained.folder, made)
+    if lessons.questions:
+        write_learnt(made, lessons.questions)
+    if lessons.template is not None:
+        (made / OWN_TEMPLATE).write_text(lessons.template, encoding="utf-8")
+    refused = lessons.data.reasons()
+    noted = asdict(replace(lessons.data, problems=())) | {"problems": refused}
+    (made / "data.json").write_text(json.dumps(noted, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+    if target.exists():
+        target.replace(work / _BEFORE)
+    made.replace(target)
+    return replace(trained, folder=target)
+
+
+def _put_back(target: Path, work: Path) -> None:
+    """The adapter that an unchecked one has replaced, if any, takes its place again."""
+    if (work / _BEFORE).exists():
+        shutil.rmtree(target, ignore_errors=True)
+        (work / _BEFORE).replace(target)
