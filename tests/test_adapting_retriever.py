@@ -11,7 +11,7 @@ from acclimate.cli.main import run
 from acclimate.errors import LibraryError, ModelError, SettingsError
 from acclimate.project import Project
 from acclimate.settings import set_key
-from acclimate.tuning import encoder_trainer
+from acclimate.tuning.encoders import trainer as encoder_trainer
 from acclimate.workflows.tune_retriever import mine_questions, tune_retriever
 
 THINGS = ["pump", "fan", "boiler", "tank", "valve", "heater", "meter", "burner", "cooler"]

@@ -9,6 +9,7 @@ from acclimate.indexes.filters import parse_filter
 from acclimate.project import Project
 from acclimate.prompting.demonstrations import Demonstration, read_demonstrations, write_demonstrations
 from acclimate.prompting.recipes import find_recipe
+from acclimate.workspace.answerer import open_answerer
 from acclimate.workspace.demonstrations import bootstrapped, chosen_file, demonstrate
 
 FACTS = {
@@ -38,7 +39,7 @@ def project(tmp_path_factory):
 
 def shown(project, recipe, where=(), question="Who built the tower?"):
     filter_ = parse_filter(where, None)
-    return {one.question: one for one in demonstrate(project, find_recipe(recipe), filter_)(question)}
+    return {one.question: one for one in demonstrate(project, find_recipe(recipe), filter_, open_answerer)(question)}
 
 
 def test_fixed_examples_are_the_first_until_others_are_chosen(project):
@@ -68,7 +69,12 @@ def test_the_model_shows_what_it_solved_itself_and_nothing_else(project):
     assert museum.hits[0].chunk.document == "museum.md"
     calls = project.engine("rag").generate
     project.engine("rag").generate = None  # kept: the model is not asked again
-    assert bootstrapped(project, find_recipe("rag+few-shot-bootstrapped"), project.settings.answer.shots)
+    assert bootstrapped(
+        project,
+        find_recipe("rag+few-shot-bootstrapped"),
+        project.settings.answer.shots,
+        open_answerer,
+    )
     project.engine("rag").generate = calls
     assert set(shown(project, "rag+few-shot-bootstrapped", ["path=lake.md"])) <= {FACTS["lake"][1]}
     assert len(shown(project, "rag+few-shot")) == 4

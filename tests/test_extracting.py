@@ -14,7 +14,7 @@ from acclimate.prompting.recipes import find_recipe
 from acclimate.settings import set_key
 from acclimate.testing.rerank import check_cross_encoder
 from acclimate.types import Chunk, Generation, Hit, Span
-from acclimate.workspace.extractor import Extracting
+from acclimate.workspace.extractor import ExtractiveReader
 
 TEXTS = ["Oil is due in May. Filters in June.", "| Part | Due |\n| --- | --- |\n| Oil | May |", "Nothing."]
 HITS = [Hit(Chunk(str(n), f"{n}.md", 100, 100 + len(t), t), 1 / n, n) for n, t in enumerate(TEXTS, start=1)]
@@ -36,8 +36,8 @@ class Scripted:
 
 def extracting(
     *marked: Marked, same: Sequence[Marked] = (), threshold: float = 0.2, discount: float = 0.5
-) -> Extracting:
-    return Extracting(Scripted(list(marked), list(same)), threshold, discount)  # type: ignore[arg-type]
+) -> ExtractiveReader:
+    return ExtractiveReader(Scripted(list(marked), list(same)), threshold, discount)  # type: ignore[arg-type]
 
 
 def test_the_answer_is_cited_where_it_was_marked() -> None:

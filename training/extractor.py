@@ -24,7 +24,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from acclimate.cli.tune import use_large_blocks
+from acclimate.tuning.allocator import use_large_blocks
 
 if __name__ == "__main__":
     use_large_blocks("training.extractor")

@@ -19,7 +19,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from acclimate.cli.tune import use_large_blocks
+from acclimate.tuning.allocator import use_large_blocks
 
 if __name__ == "__main__":
     use_large_blocks("training.reader")

@@ -18,7 +18,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from acclimate.cli.tune import use_large_blocks
+from acclimate.tuning.allocator import use_large_blocks
 
 if __name__ == "__main__":
     use_large_blocks("training.reranker")

@@ -13,7 +13,7 @@ from __future__ import annotations
 import random
 from collections import defaultdict
 
-from acclimate.cli.tune import use_large_blocks
+from acclimate.tuning.allocator import use_large_blocks
 
 if __name__ == "__main__":
     use_large_blocks("training.writer")

@@ -1,203 +1,65 @@
-"""The composition root: here, and in the files beside it that it calls, names in `acclimate.toml` become objects."""
+"""The front door: a project and its verbs. Each verb is one call into the file that does it."""
 
 from __future__ import annotations
 
-import os
-import threading
-from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from functools import cached_property
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 from acclimate.answer import Answerer
-from acclimate.embeddings.base import Embedder, PictureEmbedder
-from acclimate.errors import ProjectError
-from acclimate.indexes.base import GraphIndex
-from acclimate.indexes.filters import Filter, parse_rules
-from acclimate.indexes.library import Library
-from acclimate.indexes.stores import Server, open_indexes
-from acclimate.ingest import IngestReport, Progress
-from acclimate.models.base import Engine, OnText
-from acclimate.models.catalogue import Kind
-from acclimate.models.store import LocalModel, OnBytes, locate
+from acclimate.indexes.filters import Filter
+from acclimate.models.base import OnText
 from acclimate.prompting.conversation import Turn
-from acclimate.prompting.recipes import Recipe, find_recipe
-from acclimate.prompting.templates import load_template
-from acclimate.questions.file import read_questions
-from acclimate.retrieval.base import Retriever
-from acclimate.retrieval.diversity import DiverseRetriever
-from acclimate.retrieval.graph import GraphRetriever, Matcher
-from acclimate.retrieval.neighbours import NeighbourRetriever
-from acclimate.retrieval.pictures import PictureRetriever
-from acclimate.retrieval.rerank import RerankingRetriever
-from acclimate.retrieval.rewrite import RewritingRetriever
-from acclimate.retrieval.search import DenseRetriever, HybridRetriever, ParentRetriever, TextRetriever
-from acclimate.settings import FILE_NAME, Settings, load_settings, render_settings
-from acclimate.types import Answer, Generation, Hit, Message, Question
+from acclimate.types import Answer, Hit, Question
 from acclimate.workspace.answerer import open_answerer
-from acclimate.workspace.engine import adapter_of, load_engine
+from acclimate.workspace.workspace import ALL, Workspace
 
-if TYPE_CHECKING:  # comparing and tuning are not needed to ask
-    from acclimate.embeddings.cross_encoder import CrossEncoder
+if TYPE_CHECKING:  # what takes minutes is not needed to ask
     from acclimate.evaluation.compare import Progress as CompareProgress
     from acclimate.evaluation.comparison import Comparison, Metric
+    from acclimate.evaluation.halving import Budget, Trial
+    from acclimate.ingest import IngestReport, Progress
+    from acclimate.models.merge import Precision
     from acclimate.prompting.structured import SchemaLike
+    from acclimate.questions.coverage import Coverage
+    from acclimate.questions.file import Row
+    from acclimate.questions.generate import Made
+    from acclimate.questions.splitting import Leak
+    from acclimate.questions.writer import Kind
+    from acclimate.tuning.export.export import Exported
     from acclimate.tuning.pairs.pairs import PairSource
     from acclimate.tuning.trainer import OnStep
+    from acclimate.workflows.compare_plan import ComparisonPlan
+    from acclimate.workflows.optimise_prompt import Optimised
+    from acclimate.workflows.optimise_retrieval import OnTrial, Searched
     from acclimate.workflows.tune import Tuned
     from acclimate.workflows.tune_data import Teacher
-    from acclimate.workspace.extractor import Extracting
+    from acclimate.workflows.tune_preview import Inspection
+    from acclimate.workflows.tune_retriever import Target, TunedRetriever
 
-_ALL = Filter()
 
+class Project(Workspace):
+    """A folder of documents to be asked, measured and tuned on.
 
-class Project:
-    """A folder with `acclimate.toml` and, once ingested, `.acclimate/`. Models are loaded when they are first needed.
-
-    `on_bytes` hears of models being downloaded. Close it, or use it in a `with` statement.
+    Options are named as on the command line. `progress` and the like are silent where None. Every
+    job that takes minutes goes on where it was, when it was interrupted and is called again.
     """
 
-    def __init__(self, folder: Path, settings: Settings, on_bytes: OnBytes | None = None) -> None:
-        self.folder, self.settings = folder, settings
-        self._on_bytes = on_bytes
-        self._loader = ThreadPoolExecutor(1, thread_name_prefix="load")
-        self._loading = threading.Lock()
-        self._engines: dict[Path | None, Engine] = {}
-
-    @classmethod
-    def create(cls, folder: Path, documents: Path) -> Self:
-        """Write a new `acclimate.toml` in `folder` for the folder `documents`, and open it.
-
-        Raises ProjectError where there is one already.
-        """
-        file = folder / FILE_NAME
-        folder.mkdir(parents=True, exist_ok=True)
-        relative = (
-            Path(os.path.relpath(documents.resolve(), folder.resolve())) if documents.is_absolute() else documents
-        )
-        try:
-            with file.open("x", encoding="utf-8") as out:
-                out.write(render_settings(relative))
-        except FileExistsError as error:
-            raise ProjectError(f"{file} exists already.", hint="Edit it, or choose another folder.") from error
-        return cls(folder, load_settings(file))
-
-    @classmethod
-    def open(cls, folder: Path = Path(), on_bytes: OnBytes | None = None) -> Self:
-        """The project in `folder` or the nearest folder above it. Raises ProjectError where there is none."""
-        here = folder.resolve()
-        for candidate in (here, *here.parents):
-            if (candidate / FILE_NAME).is_file():
-                return cls(candidate, load_settings(candidate / FILE_NAME), on_bytes)
-        raise ProjectError(f"{here} is not a project: there is no {FILE_NAME}.", hint="acclimate ingest FOLDER")
-
-    def with_settings(self, settings: Settings, *, share_models: bool = True) -> Self:
-        """This project with other settings of retrieval and answers. Library, embedder, and language models unless
-        another `[model]` is set, are this one's: close only this one."""
-        other = type(self)(self.folder, settings, self._on_bytes)
-        other.__dict__ |= {"library": self.library, "embedder": self.embedder}
-        other._engines = self._engines if share_models else {}
-        return other
-
-    @property
-    def file(self) -> Path:
-        """The project's `acclimate.toml`."""
-        return self.folder / FILE_NAME
-
-    @property
-    def documents(self) -> Path:
-        """The folder of documents."""
-        return self.folder / self.settings.documents.path
-
-    @cached_property
-    def library(self) -> Library:
-        """The project's library."""
-        chosen = self.settings.store
-        server = Server(chosen.url, chosen.prefix, os.environ.get(chosen.api_key_env)) if chosen.url else None
-        retrieval = self.settings.retrieval
-        opened = open_indexes(chosen.vectors, chosen.texts, server)
-        graph = None if retrieval.graph == "none" else self._open_graph
-        return Library(self.folder / ".acclimate", opened, graph, retrieval.language)
-
-    def _open_graph(self, folder: Path) -> GraphIndex:
-        from acclimate.workspace.graph import open_graph
-
-        by_model = self.settings.retrieval.graph == "model"
-        template = load_template("triples", self.folder / "templates") if by_model else None
-        return open_graph(folder, template, self.settings.model.name, self.write)
-
-    @cached_property
-    def embedder(self) -> Embedder:
-        """What `[embedder]` names."""
-        from acclimate.workspace.encoders import open_embedder
-
-        return open_embedder(self)
-
-    @cached_property
-    def cross_encoder(self) -> CrossEncoder:
-        """What `[retrieval] rerank` names."""
-        from acclimate.workspace.encoders import open_cross_encoder
-
-        return open_cross_encoder(self)
-
-    @cached_property
-    def extractor(self) -> Extracting:
-        """What marks answers for the recipe `extract`."""
-        from acclimate.workspace.extractor import open_extractor
-
-        return open_extractor(self)
-
-    @cached_property
-    def pictures(self) -> PictureEmbedder | None:
-        """What `[images]` names; None where it names nothing."""
-        if not self.settings.images.model:
-            return None
-        from acclimate.embeddings.clip import ClipEmbedder  # loads PyTorch
-
-        model = self.local_model(self.settings.images.model, "embedder")
-        return ClipEmbedder(model.folder, weights_sha256=model.sha256)
-
-    def engine(self, recipe: str | None = None) -> Engine:
-        """What `[model]` names, with the adapter that the recipe wears; loaded once."""
-        chosen = find_recipe(recipe or self.settings.answer.recipe)
-        if chosen.extracts:
-            return self.extractor
-        return self.engine_with(self.adapter(chosen))
-
-    def engine_with(self, adapter: Path | None) -> Engine:
-        """What `[model]` names, with this adapter; loaded once."""
-        with self._loading:
-            if adapter not in self._engines:
-                self._engines[adapter] = self._load_engine(adapter)
-            return self._engines[adapter]
-
-    def engine_soon(self, recipe: str) -> Future[Engine]:
-        """`engine`, loaded while the caller does something else."""
-        return self._loader.submit(self.engine, recipe)
-
-    def _load_engine(self, adapter: Path | None) -> Engine:
-        return load_engine(self, adapter)
-
-    def adapter(self, recipe: Recipe) -> Path | None:
-        """The PEFT folder that a recipe wears.
-
-        That is the tuned adapter that it names, else what `[model] adapter` names. "auto" is the reader that ships for
-        the model, if any, and only for recipes that show passages: it is made for those. A server has its own.
-        """
-        return adapter_of(self, recipe)
-
     def ingest(
-        self, *, check_all: bool = False, allow_empty: bool = False, progress: Progress | None = None
+        self,
+        *,
+        check_all: bool = False,
+        allow_empty: bool = False,
+        progress: Progress | None = None,
     ) -> IngestReport:
-        """Bring the library up to date with the documents; see `acclimate.ingest.ingest`."""
-        from acclimate.workspace.parsing import ingest_documents  # not needed to ask
+        """Bring the library up to date with the documents folder; see `acclimate.ingest.ingest`."""
+        from acclimate.workflows.ingest import ingest_documents
 
-        return ingest_documents(self, check_all, allow_empty, progress)
+        return ingest_documents(self, check_all=check_all, allow_empty=allow_empty, progress=progress)
 
-    def retrieve(self, query: str, k: int | None = None, *, where: Filter = _ALL) -> list[Hit]:
-        """The best `k` chunks for a query (None: as `[retrieval]` says) among the documents that `where` leaves."""
+    def retrieve(self, query: str, k: int | None = None, *, where: Filter = ALL) -> list[Hit]:
+        """The best `k` chunks for a query (None: as `[retrieval]` says) among the documents that
+        `where` leaves."""
         return self.retriever(where).retrieve(query, k or self.settings.retrieval.k)
 
     def answer(
@@ -205,21 +67,102 @@ class Project:
         question: str,
         *,
         recipe: str | None = None,
-        where: Filter = _ALL,
+        where: Filter = ALL,
         schema: SchemaLike | None = None,
         turns: Sequence[Turn] = (),
         on_text: OnText | None = None,
     ) -> Answer:
-        """Answer a question by a recipe (None: as `[answer]` says) from the documents that `where` leaves.
+        """Answer a question by a recipe (None: as `[answer]` says) from the documents that `where`
+        leaves.
 
-        `turns` are the earlier questions and answers of a conversation, oldest first. With a `schema`
-        (JSON Schema, or a pydantic model) the answer is JSON by it, and `Answer.data` its value. See `Answerer.answer`.
+        `turns` are the earlier questions and answers of a conversation, oldest first. With a
+        `schema` (JSON Schema, or a pydantic model) the answer is JSON by it, and `Answer.data` its
+        value. See `Answerer.answer`.
         """
         return self.answerer(recipe, where, schema).answer(question, on_text, turns)
 
+    def answerer(
+        self,
+        recipe: str | None = None,
+        where: Filter = ALL,
+        schema: SchemaLike | None = None,
+    ) -> Answerer:
+        """What answers by a recipe (None: as `[answer]` says), with everything loaded."""
+        return open_answerer(self, recipe or self.settings.answer.recipe, where, schema)
+
+    def warm(self, recipe: str | None = None) -> None:
+        """Load everything that `answer` needs."""
+        self.answerer(recipe)
+
+    def make_questions(
+        self,
+        count: int | Mapping[Kind, int] = 60,
+        *,
+        writer: str = "model",
+        checked: bool = True,
+        progress: Callable[[Row], None] | None = None,
+    ) -> Made:
+        """Write questions from the documents into `questions.jsonl`, and split them by document.
+
+        `count` is how many, of all kinds or of each. Without `checked` no reader is asked whether
+        it finds each answer. `progress` hears of each question that is kept. Raises ProjectError
+        before the first ingest, and SettingsError for an unknown writer.
+        """
+        from acclimate.workflows.questions import SHARES, make_questions, mix, split_questions
+
+        wanted = mix(count) if isinstance(count, int) else count
+        made = make_questions(self, wanted, writer, checked=checked, hear=progress)
+        split_questions(self, SHARES)
+        return made
+
+    def import_questions(self, path: Path) -> list[Row]:
+        """Add the questions in a file or folder to `questions.jsonl`; what was added."""
+        from acclimate.workflows.questions import import_questions
+
+        return import_questions(self, path)
+
+    def add_question(
+        self,
+        question: str,
+        answers: Sequence[str] = (),
+        *,
+        document: str | None = None,
+        evidence: str | None = None,
+    ) -> Row:
+        """Add one question; without `answers` it is one that the documents do not answer."""
+        from acclimate.workflows.questions import add_question
+
+        return add_question(self, question, answers, document, evidence)
+
+    def split_questions(self, shares: Mapping[str, float] | None = None, *, again: bool = False) -> list[Question]:
+        """Put the questions about each document into train, dev or test, in these shares."""
+        from acclimate.workflows.questions import SHARES, split_questions
+
+        return split_questions(self, shares or SHARES, again=again)
+
+    def find_leaks(self, asked: Sequence[Question] | None = None, adapters: Sequence[Path] = ()) -> list[Leak]:
+        """What `asked` (None: dev and test) tells of the questions that recipes learn from."""
+        from acclimate.workflows.questions import find_leaks
+
+        if asked is None:
+            asked = [one for one in self.questions() if one.split in ("dev", "test")]
+        return find_leaks(self, asked, adapters)
+
+    def coverage(self) -> Coverage:
+        """Which documents and sections of the library the questions ask about."""
+        from acclimate.workflows.questions import project_coverage
+
+        return project_coverage(self)
+
+    def plan_comparison(self, recipes: Sequence[str] = (), minutes: float | None = None) -> ComparisonPlan:
+        """Which recipes a comparison would run, and which adapters it needs that nobody trained."""
+        from acclimate.workflows.compare_plan import plan_comparison
+
+        return plan_comparison(self, recipes, minutes)
+
     def compare(
         self,
-        recipes: Sequence[str],
+        recipes: Sequence[str] = (),
         *,
         split: str = "test",
         metric: Metric = "f1",
@@ -227,17 +170,23 @@ class Project:
         minutes: float | None = None,
         optional: Sequence[str] = (),
         nli: Path | None = None,
+        against: Comparison | None = None,
         progress: CompareProgress | None = None,
     ) -> Comparison:
-        """Run recipes over the questions of a split, score them and judge; kept in `.acclimate/comparisons`.
+        """Run recipes over the questions of a split, score them, judge, and save it all.
 
-        `limit` takes so many of the questions, `minutes` as many as fit, and those of the `optional` recipes that do.
-        `nli` is a folder with an entailment model (extra `tune`). Interrupted, it goes on where it was: answers
-        are kept one by one. Raises SettingsError for recipes that cannot run and for a split without questions.
+        `limit` takes so many of the questions, `minutes` as many as fit, and those of the
+        `optional` recipes that do; without any recipe see `plan_comparison`. `nli` is a folder with
+        an entailment model (extra `tune`); the report shows the differences from `against`. JSON,
+        Markdown and HTML land in `.acclimate/comparisons`. Raises SettingsError for recipes that
+        cannot run and for a split without questions.
         """
-        from acclimate.workflows.compare import compare_recipes
+        from acclimate.workflows.compare import compare_recipes, save_comparison
 
-        return compare_recipes(
+        if not recipes and not optional:
+            plan = self.plan_comparison(recipes, minutes)
+            recipes, optional = plan.recipes, plan.optional
+        comparison = compare_recipes(
             self,
             recipes,
             split=split,
@@ -247,6 +196,59 @@ class Project:
             optional=optional,
             nli=nli,
             progress=progress,
+        )
+        save_comparison(self.layout.comparisons, comparison, against)
+        return comparison
+
+    def search(
+        self,
+        recipe: str = "rag",
+        *,
+        metric: Metric = "f1",
+        minutes: float = 10.0,
+        against: Comparison | None = None,
+        progress: CompareProgress | None = None,
+        on_trial: OnTrial | None = None,
+    ) -> Searched:
+        """Choose retrieval settings and prompt on dev, then compare the choice with the settings as
+        they are on test, once; the comparison is saved."""
+        from acclimate.workflows.compare import save_comparison
+        from acclimate.workflows.optimise_retrieval import search
+
+        found = search(self, recipe, metric=metric, minutes=minutes, progress=progress, on_trial=on_trial)
+        save_comparison(self.layout.comparisons, found.comparison, against)
+        return found
+
+    def latest_comparison(self) -> Comparison:
+        """The comparison that was saved last. Raises SettingsError where there is none."""
+        from acclimate.evaluation.comparison import latest_comparison
+
+        return latest_comparison(self.layout.comparisons)
+
+    def optimise(
+        self,
+        recipe: str = "rag",
+        *,
+        split: str = "dev",
+        metric: Metric = "f1",
+        budget: Budget,
+        take: bool = False,
+        on_trial: Callable[[Trial, int], None] | None = None,
+    ) -> Optimised:
+        """Choose the recipe's instruction and examples by their score on dev.
+
+        The winner is written into the project where its gain is measurable, or `take` says so.
+        """
+        from acclimate.workflows.optimise_prompt import optimise_recipe
+
+        return optimise_recipe(
+            self,
+            recipe,
+            split=split,
+            metric=metric,
+            budget=budget,
+            take=take,
+            on_trial=on_trial,
         )
 
     def tune(
@@ -260,103 +262,77 @@ class Project:
         again: bool = False,
         on_step: OnStep | None = None,
     ) -> Tuned:
-        """Train the adapter of a recipe (`lora`, `lora+rag`) on the questions of the train split, or on the pairs in a
-        file; extra `tune`.
+        """Train the adapter of a recipe (`lora`, `lora+rag`) on the questions of the train split, or
+        on the pairs in a file; extra `tune`.
 
-        It lands in `.acclimate/adapters` and is used by recipes that name it. `rate` is the peak learning rate (None:
-        the method's); `teacher` is whose answers `distill` learns. The methods are those of `tuning.methods.METHODS`.
-        Stopped, it goes on where it was, unless `again`. Raises SettingsError for splits that share documents,
-        DataError for pairs that cannot be learnt, and EngineError where the adapter answers otherwise when it is served
-        than when it was trained.
+        It lands in `.acclimate/adapters` and is used by recipes that name it. `rate` is the peak
+        learning rate (None: the method's); `teacher` is whose answers `distill` learns. The methods
+        are those of `tuning.methods.METHODS`. Stopped, it goes on where it was, unless `again`.
+        Raises SettingsError for splits that share documents, DataError for pairs that cannot be
+        learnt, and EngineError where the adapter answers otherwise when it is served than when it
+        was trained.
         """
         from acclimate.workflows.tune import TuneOptions, tune_recipe
 
         return tune_recipe(self, recipe, TuneOptions(minutes, rate, teacher, data, again), on_step)
 
-    def questions(self) -> list[Question]:
-        """The questions in the project's `questions.jsonl`; [] where there is no such file."""
-        file = self.folder / "questions.jsonl"
-        return read_questions(file) if file.exists() else []
+    def inspect_tuning(
+        self,
+        recipe: str,
+        *,
+        minutes: float = 5.0,
+        rate: float | None = None,
+        teacher: Teacher | None = None,
+        data: PairSource | None = None,
+    ) -> Inspection:
+        """What `tune` would learn, how, and what it would take; nothing is trained."""
+        from acclimate.workflows.tune import TuneOptions
+        from acclimate.workflows.tune_preview import inspect_tuning
 
-    def warm(self, recipe: str | None = None) -> None:
-        """Load everything that `answer` needs."""
-        self.answerer(recipe)
+        return inspect_tuning(self, recipe, TuneOptions(minutes, rate, teacher, data))
 
-    def retriever(self, where: Filter = _ALL) -> Retriever:
-        """What `[retrieval]` names, over the documents that `where` leaves.
+    def tune_retriever(
+        self,
+        target: Target,
+        *,
+        minutes: float = 5.0,
+        rate: float | None = None,
+        matryoshka: bool = False,
+        take: bool = False,
+        on_step: OnStep | None = None,
+    ) -> TunedRetriever:
+        """Train the project's "embedder" or "reranker" on its own questions; extra `tune`.
 
-        Raises ProjectError before the first ingest, and SettingsError for a filter by what no document has.
+        With `take`, acclimate.toml names the result where it is better on dev.
         """
-        if not (self.folder / ".acclimate" / "library.db").exists() or self.library.record.embedder is None:
-            raise ProjectError(f"{self.folder} has not been ingested yet.", hint="acclimate ingest")
-        library, chosen = self.library, self.settings.retrieval
-        among = None if where == _ALL else library.among(self.paths(where))
-        text = TextRetriever(library.texts, library.fetch, among)
-        found: Matcher = text
-        if chosen.method != "text":
-            library.require_embedder(self.embedder.fingerprint)
-            dense = DenseRetriever(self.embedder, library.vectors, library.fetch, among)
-            hybrid = HybridRetriever(dense, text, chosen.candidates, chosen.dense_weight, chosen.fusion)
-            found = dense if chosen.method == "dense" else hybrid
-        retriever: Retriever = found
-        if library.graph is not None:
-            retriever = GraphRetriever(found, library.graph, library.fetch, chosen.graph_weight, among)
-        if chosen.rewrite != "none":
-            template = load_template(chosen.rewrite, self.folder / "templates")
-            retriever = RewritingRetriever(retriever, template, self.write)
-        if chosen.rerank != "none":
-            encoder, weight = self.cross_encoder, chosen.rerank_weight
-            weight = encoder.weight if weight is None else weight
-            retriever = RerankingRetriever(retriever, encoder, chosen.rerank_candidates, weight)
-        if self.pictures is not None:
-            table, places = library.record.pictures, self.settings.images.passages
-            retriever = PictureRetriever(retriever, self.pictures, table, library.fetch, places, among)
-        if chosen.diversity:
-            retriever = DiverseRetriever(retriever, library.record.vectors_of, chosen.diversity)
-        if self.settings.chunking.method == "parent-child":
-            retriever = ParentRetriever(retriever, library.record.parent)
-        if chosen.neighbours:
-            record = library.record
-            retriever = NeighbourRetriever(retriever, record.outline, record.cut, chosen.neighbours)
-        return retriever
+        from acclimate.workflows.tune_retriever import tune_retriever
 
-    def write(self, messages: Sequence[Message], max_tokens: int, schema: str = "") -> str:
-        """What the language model writes without the reader's adapter; held to a JSON Schema, where given."""
-        return self.engine("zero-shot").generate(messages, Generation(max_tokens=max_tokens, schema=schema)).text
+        return tune_retriever(
+            self,
+            target,
+            minutes=minutes,
+            rate=rate,
+            matryoshka=matryoshka,
+            take=take,
+            on_step=on_step,
+        )
 
-    def paths(self, where: Filter = _ALL) -> list[str]:
-        """The documents that a filter leaves; nothing else may reach a prompt."""
-        return self.library.paths(where, parse_rules(self.settings.documents.labels))
+    def export(self, recipe: str, form: str, target: Path, *, precision: Precision = "Q8_0") -> Exported:
+        """Write what the recipe's model learnt to `target` in another format, checked against what
+        is served here."""
+        from acclimate.workflows.export import export_recipe
 
-    def answerer(self, recipe: str | None = None, where: Filter = _ALL, schema: SchemaLike | None = None) -> Answerer:
-        """What answers by a recipe (None: as `[answer]` says) from the documents that `where` leaves, loaded."""
-        return open_answerer(self, recipe or self.settings.answer.recipe, where, schema)
+        return export_recipe(self, recipe, form, target, precision)
 
-    def keep_only(self, adapter: Path | None) -> None:
-        """Free every loaded language model but the one with this adapter."""
-        for other in [held for held in self._engines if held != adapter]:
-            self._engines.pop(other).close()
+    def serve(self, *, ready: Callable[[str], None] | None = None) -> None:
+        """Serve the project as `[serve]` says until the process is told to end; extra `serve`.
 
-    def local_model(self, name: str, kind: Kind) -> LocalModel:
-        """A model's files, fetched where they are not there."""
-        if (here := locate(name)) is not None:
-            return here
-        from acclimate.models.fetch import fetch  # the network's packages take 0.1 s, and are seldom needed
+        `ready` hears the address once it answers.
+        """
+        from acclimate.errors import MissingExtraError
 
-        return fetch(name, kind, self._on_bytes)
-
-    def close(self) -> None:
-        """Free models and files."""
-        self._loader.shutdown()
-        for engine in self._engines.values():
-            engine.close()
-        if "library" in self.__dict__:
-            self.library.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
+        try:
+            from acclimate.serving.server import Server
+        except ModuleNotFoundError as error:
+            raise MissingExtraError("acclimate serve", "serve") from error
+        Server(self, ready or (lambda _: None)).serve_project()

@@ -4,7 +4,6 @@ import json
 
 import pytest
 
-from acclimate.cli import compare as compare_command
 from acclimate.cli.main import run
 from acclimate.project import Project
 from acclimate.testing.models import ScriptedEngine
@@ -67,7 +66,8 @@ def test_candidates_begin_with_the_project_as_it_is(folder):
 
 def test_minutes_alone_take_the_usual_recipes_that_fit(folder, capsys, monkeypatch):
     with Project.open(folder) as project:
-        assert compare_command._usual(project, 20) == ["rag", "zero-shot", "rag+cot", "cot", "stuffing"]
+        planned = project.plan_comparison(minutes=20).optional
+        assert planned == ("rag", "zero-shot", "rag+cot", "cot", "stuffing")
     assert run(["compare", "--minutes", "1", "--json"]) == 0
     printed = capsys.readouterr()
     recipes = [row["recipe"] for row in json.loads(printed.out)["rows"]]

@@ -32,7 +32,7 @@ def test_a_bad_line_is_named(tmp_path, line, part):
 
 
 def test_rejected_questions_are_not_asked_and_unknown_keys_stay(tmp_path):
-    file = QuestionFile(tmp_path / "questions.jsonl")
+    file = QuestionFile(tmp_path / "questions.jsonl", tmp_path / "lock")
     file.append([row(1, note="mine"), row(2, documents=["a.md", "b.md"])])
     file.update({"q1": {"status": "rejected"}, "gone": {"status": "accepted"}})
     (left,) = read_questions(tmp_path / "questions.jsonl")
@@ -42,7 +42,9 @@ def test_rejected_questions_are_not_asked_and_unknown_keys_stay(tmp_path):
 
 def test_what_several_write_at_once_is_all_there(tmp_path):
     file = tmp_path / "questions.jsonl"
-    writers = [threading.Thread(target=lambda n=n: QuestionFile(file).append([row(n)])) for n in range(12)]
+    writers = [
+        threading.Thread(target=lambda n=n: QuestionFile(file, tmp_path / "lock").append([row(n)])) for n in range(12)
+    ]
     for thread in writers:
         thread.start()
     for thread in writers:
@@ -51,7 +53,7 @@ def test_what_several_write_at_once_is_all_there(tmp_path):
 
 
 def test_a_change_that_fails_leaves_the_file_as_it_was(tmp_path):
-    file = QuestionFile(tmp_path / "questions.jsonl")
+    file = QuestionFile(tmp_path / "questions.jsonl", tmp_path / "lock")
     file.append([row(1)])
     with pytest.raises(ZeroDivisionError):
         file.change(lambda rows: 1 / 0)

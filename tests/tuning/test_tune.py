@@ -8,7 +8,6 @@ import pytest
 from peft import PeftConfig
 from safetensors.torch import load_file, save_file
 
-from acclimate import adapting
 from acclimate.cli.inspection import echo_inspection
 from acclimate.errors import DataError, EngineError, ModelError, ProjectError, SettingsError
 from acclimate.project import Project
@@ -18,6 +17,7 @@ from acclimate.tuning.lock import alone
 from acclimate.tuning.pairs.pairs import PairSource
 from acclimate.tuning.run import Trained
 from acclimate.tuning.trainer import TrainSettings
+from acclimate.workflows import tune as adapting
 from acclimate.workflows.tune import TuneOptions, prepare
 from acclimate.workflows.tune_data import Data, Lessons, require_learnable
 from acclimate.workflows.tune_preview import inspect_tuning
@@ -113,7 +113,9 @@ def test_an_engine_that_leaves_the_adapter_out_is_refused(project, monkeypatch):
     """Silently, as runtimes do; it is not the rounding that lets sound adapters differ."""
     before = project.folder / ".acclimate" / "adapters" / "rslora"
     held = before.is_dir() and (before / "adapter_model.safetensors").read_bytes()
-    monkeypatch.setattr(Project, "_load_engine", lambda self, adapter: load_engine(self, None))
+    monkeypatch.setattr(
+        Project, "_load_engine", lambda self, _: load_engine(self.settings.model, None, self.local_model)
+    )
     source = PairSource(pairs(project, [{"messages": chat} for chat in CHATS]))
     with pytest.raises(EngineError, match="2 of 2 questions otherwise where it is served"):
         project.tune("rslora", data=source)
@@ -178,7 +180,7 @@ def test_an_adapter_of_another_base_is_not_gone_on_from(project):
     model = project.settings.model.model_copy(update={"adapter": "foreign"})
     settings = project.settings.model_copy(update={"model": model})
     with pytest.raises(ModelError, match="trained for 'llama-7b'; the model is 'smollm2"):
-        project.with_settings(settings, share_models=False).tune("lora+rag", minutes=0.01)
+        project.sharing(settings, share_models=False).tune("lora+rag", minutes=0.01)
 
 
 def test_an_inspection_trains_nothing_and_shows_the_mask(project):

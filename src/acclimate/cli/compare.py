@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from importlib.util import find_spec
 from pathlib import Path
 
 import click
@@ -14,20 +13,17 @@ from rich.table import Table
 from acclimate.cli.compare_bar import CompareBar
 from acclimate.cli.output import project_option
 from acclimate.cli.progress import download_bar
+from acclimate.cli.tune import TuneBar, echo_tuned
 from acclimate.errors import SettingsError
-from acclimate.evaluation.comparison import METRICS, Comparison, Metric, latest_comparison, load, save, to_json
+from acclimate.evaluation.comparison import METRICS, Comparison, Metric, load, to_json
 from acclimate.evaluation.gates import parse_gate
-from acclimate.evaluation.report import render_html, render_markdown
 from acclimate.project import Project
-from acclimate.prompting.recipes import USUAL, find_recipe
-from acclimate.tuning.methods import METHODS
-from acclimate.workflows.optimise_retrieval import search as find_best
+from acclimate.prompting.recipes import USUAL
+from acclimate.tuning.allocator import use_large_blocks
+from acclimate.workflows.compare import report_file
+from acclimate.workflows.compare_plan import TUNE_MINUTES
 
-TUNE_MINUTES = 4.0  # for an adapter that a comparison needs and that is not there
 SEARCH_MINUTES = 10.0
-DEFAULT = ("zero-shot", "few-shot", "rag")
-_BY_WORTH = ("rag", "zero-shot", "lora+rag", "few-shot", "rag+few-shot", "rag+cot", "lora", "cot", "stuffing")
-_TRAINING = 4  # times an adapter's training that a budget must have, before one is trained
 
 
 @click.command(epilog=f"Worth comparing: {', '.join(USUAL)}.")
@@ -74,10 +70,10 @@ def command(
     with download_bar() as on_bytes, Project.open(folder, on_bytes) as project:
         earlier = _earlier(project, against) if against else None
         if search:
-            comparison = _run_search(project, recipes, metric, minutes or SEARCH_MINUTES)
+            comparison = _run_search(project, recipes, metric, minutes or SEARCH_MINUTES, earlier)
         else:
-            comparison = run_compare(project, recipes, split, metric, limit, minutes, nli)
-        place = keep(project, comparison, earlier)
+            comparison = run_compare(project, recipes, split, metric, limit, minutes, nli, earlier)
+        place = report_file(project.layout.comparisons, comparison)
     if as_json:
         click.echo(to_json(comparison))
     else:
@@ -97,34 +93,49 @@ def run_compare(
     limit: int | None,
     minutes: float | None,
     nli: Path | None = None,
+    against: Comparison | None = None,
 ) -> Comparison:
-    """Compare with a progress bar on stderr; adapters that recipes need and nobody trained yet are trained first.
-
-    Without recipes it is `DEFAULT`, or where minutes are given those of the usual ones that fit them.
-    """
+    """Compare with a progress bar on stderr; missing adapters are trained first."""
     started = time.monotonic()
-    optional = _usual(project, minutes) if minutes and not recipes else ()
-    chosen = recipes or (() if optional else DEFAULT)
-    for name in missing_adapters(project, (*chosen, *optional)):
-        from acclimate.cli.tune import echo_tuned, run_tune, use_large_blocks  # the extra `tune`
-        from acclimate.workflows.tune import TuneOptions
-
+    plan = project.plan_comparison(recipes, minutes)
+    for name in plan.missing:
         use_large_blocks()
         click.echo(f"Training {name} first, about {TUNE_MINUTES:g} minutes …", err=True)
-        echo_tuned(run_tune(project, name, TuneOptions(TUNE_MINUTES)), err=True)
+        with TuneBar(TUNE_MINUTES) as progress:
+            tuned = project.tune(name, minutes=TUNE_MINUTES, on_step=progress.step)
+        echo_tuned(tuned, err=True)
     left = minutes - (time.monotonic() - started) / 60 if minutes else None
     with CompareBar() as bar:
         return project.compare(
-            chosen, split=split, metric=metric, limit=limit, minutes=left, optional=optional, nli=nli, progress=bar
+            plan.recipes,
+            split=split,
+            metric=metric,
+            limit=limit,
+            minutes=left,
+            optional=plan.optional,
+            nli=nli,
+            against=against,
+            progress=bar,
         )
 
 
-def _run_search(project: Project, recipes: Sequence[str], metric: Metric, minutes: float) -> Comparison:
+def _run_search(
+    project: Project,
+    recipes: Sequence[str],
+    metric: Metric,
+    minutes: float,
+    against: Comparison | None,
+) -> Comparison:
     if len(recipes) > 1:
         raise SettingsError("--search begins with one recipe.", hint="acclimate compare --search rag")
     with CompareBar() as bar:
-        searched = find_best(
-            project, recipes[0] if recipes else "rag", metric=metric, minutes=minutes, progress=bar, on_trial=bar.tried
+        searched = project.search(
+            recipes[0] if recipes else "rag",
+            metric=metric,
+            minutes=minutes,
+            against=against,
+            progress=bar,
+            on_trial=bar.tried,
         )
     for one in searched.found.rounds:
         best = max(one.means, key=lambda name: one.means[name])
@@ -133,40 +144,8 @@ def _run_search(project: Project, recipes: Sequence[str], metric: Metric, minute
     return searched.comparison
 
 
-def _usual(project: Project, minutes: float) -> Sequence[str]:
-    """Recipes worth the minutes, the most telling first; what needs solved questions or training only where there are
-    questions to learn from, and time."""
-    solved = any(question.split == "train" for question in project.questions())
-    trainable = solved and minutes >= _TRAINING * TUNE_MINUTES and find_spec("torch") is not None
-    names = []
-    for name in _BY_WORTH:
-        recipe = find_recipe(name)
-        trained = not recipe.adapter or not missing_adapters(project, [name])
-        if (trained or trainable) and (solved or not recipe.few_shot):
-            names.append(name)
-    return names
-
-
-def missing_adapters(project: Project, recipes: Sequence[str]) -> list[str]:
-    """Names to tune before the recipes can run."""
-    wanted = (find_recipe(name) for name in recipes)
-    names = dict.fromkeys(recipe.adapter_name for recipe in wanted if recipe.adapter in METHODS)
-    return [name for name in names if not (project.folder / ".acclimate" / "adapters" / name).is_dir()]
-
-
-def keep(project: Project, comparison: Comparison, earlier: Comparison | None = None) -> Path:
-    """Write the comparison as JSON, Markdown and HTML into the project; the HTML file."""
-    name = comparison.created.replace(":", "").replace("+0000", "Z")
-    file = project.folder / ".acclimate" / "comparisons" / f"{name}.json"
-    save(comparison, file)
-    file.with_suffix(".md").write_text(render_markdown(comparison, earlier), encoding="utf-8")
-    report = file.with_suffix(".html")
-    report.write_text(render_html(comparison, earlier), encoding="utf-8")
-    return report
-
-
 def _earlier(project: Project, against: Path) -> Comparison:
-    return latest_comparison(project.folder) if str(against) == "LAST" else load(against)
+    return project.latest_comparison() if str(against) == "LAST" else load(against)
 
 
 def echo_comparison(comparison: Comparison) -> None:

@@ -104,7 +104,7 @@ def _library(folder: Path, repair: bool) -> Iterator[Finding]:
         return
     with project:
         yield Finding("project", "ok", str(project.file))
-        if not (project.folder / ".acclimate" / "library.db").exists():
+        if not project.layout.ingested:
             yield Finding("library", "warning", "nothing is ingested yet", "acclimate ingest")
             return
         yield from _check_library(project.library, repair)

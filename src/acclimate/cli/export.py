@@ -12,7 +12,6 @@ from acclimate.cli.progress import download_bar
 from acclimate.models.merge import Precision
 from acclimate.project import Project
 from acclimate.tuning.export.export import FORMS, Exported
-from acclimate.workflows.export import export_recipe
 
 
 @click.command()
@@ -42,7 +41,7 @@ def command(recipe: str, out: Path, form: str, precision: Precision, as_json: bo
     log-probabilities are not those of what is served, it is refused.
     """
     with download_bar() as on_bytes, Project.open(folder, on_bytes) as project:
-        exported = export_recipe(project, recipe, form, out, precision)
+        exported = project.export(recipe, form, out, precision=precision)
     if as_json:
         echo_json(exported)
     else:

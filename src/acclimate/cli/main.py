@@ -15,7 +15,7 @@ from importlib import import_module
 
 import click
 
-from acclimate import __version__
+from acclimate._version import __version__
 from acclimate.errors import AcclimateError
 
 COMMANDS = {

@@ -13,7 +13,7 @@ from acclimate.cli.progress import download_bar
 from acclimate.evaluation.comparison import METRICS, Metric
 from acclimate.evaluation.halving import Budget, Trial
 from acclimate.project import Project
-from acclimate.workflows.optimise_prompt import BASELINE, SURE, Optimised, optimise_recipe
+from acclimate.workflows.optimise_prompt import BASELINE, SURE, Optimised
 
 _MINUTES = 10.0  # where neither calls nor minutes are given
 
@@ -46,7 +46,7 @@ def command(
     budget = Budget(calls, minutes if calls or minutes else _MINUTES)
     with download_bar() as on_bytes, Project.open(folder, on_bytes) as project, SearchBar() as bar:
         name = recipe or project.settings.answer.recipe
-        found = optimise_recipe(project, name, split=split, metric=metric, budget=budget, take=take, on_trial=bar.tried)
+        found = project.optimise(name, split=split, metric=metric, budget=budget, take=take, on_trial=bar.tried)
     if as_json:
         echo_json(found)
     else:

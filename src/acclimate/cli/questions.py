@@ -13,30 +13,15 @@ from rich.table import Table
 from acclimate.cli.output import echo_json, json_option, project_option
 from acclimate.cli.progress import download_bar
 from acclimate.errors import SettingsError
-from acclimate.evaluation.comparison import latest_comparison
 from acclimate.evaluation.judge import Label, add_label, read_labels
 from acclimate.project import Project
 from acclimate.questions.file import Row
 from acclimate.questions.splitting import SPLITS, Leak
 from acclimate.questions.writer import KINDS, Kind
 from acclimate.types import Question
-from acclimate.workflows.compare import LABELS
-from acclimate.workflows.questions import (
-    SHARES,
-    WRITERS,
-    add_question,
-    find_leaks,
-    import_questions,
-    make_questions,
-    project_coverage,
-    question_file,
-    split_questions,
-    tally,
-)
+from acclimate.workflows.questions import SHARES, WRITERS, mix, tally
 
 _SHOWN = 8  # documents and leaks listed
-# Of a made set: mostly facts, enough of the rest to say something of each.
-_MIX: dict[Kind, float] = {"single-fact": 0.5, "table": 0.2, "two-document": 0.1, "unanswerable": 0.2}
 
 
 @click.group()
@@ -62,10 +47,9 @@ def make(count: int, kinds: Sequence[Kind], writer: str, unchecked: bool, as_jso
 
     Each is kept as soon as it passes: stopped, run it again for more. Review them before you trust them.
     """
-    wanted = _mix(count, kinds or KINDS)
+    wanted = mix(count, kinds or KINDS)
     with download_bar() as on_bytes, Project.open(folder, on_bytes) as project:
-        made = make_questions(project, wanted, writer, checked=not unchecked, hear=_echo_kept)
-        split_questions(project, SHARES)
+        made = project.make_questions(wanted, writer=writer, checked=not unchecked, progress=_echo_kept)
     if as_json:
         return echo_json(made)
     kept = ", ".join(f"{number} {kind}" for kind, number in sorted(made.kept.items())) or "none"
@@ -89,7 +73,7 @@ def import_(path: Path, as_json: bool, folder: Path) -> None:
     The texts of SQuAD and BEIR become documents of the project; run `acclimate ingest` afterwards.
     """
     with Project.open(folder) as project:
-        added = import_questions(project, path)
+        added = project.import_questions(path)
         texts = any(row.get("document") for row in added) and path.suffix.lower() not in (".csv", ".tsv", ".jsonl")
     if as_json:
         return echo_json({"added": len(added)})
@@ -107,7 +91,7 @@ def import_(path: Path, as_json: bool, folder: Path) -> None:
 def add(question: str, answers: Sequence[str], document: str | None, evidence: str | None, folder: Path) -> None:
     """Add one typed QUESTION."""
     with Project.open(folder) as project:
-        row = add_question(project, question, answers, document, evidence)
+        row = project.add_question(question, answers, document=document, evidence=evidence)
     click.echo(f"{row['id']} added ({row['kind']}).")
 
 
@@ -120,7 +104,7 @@ def review(everything: bool, folder: Path) -> None:
     Rejected questions stay in the file and are never asked.
     """
     with Project.open(folder) as project:
-        file = question_file(project)
+        file = project.question_file
         due = [row for row in file.rows() if everything or not row.get("status")]
         for number, row in enumerate(due, start=1):
             _echo_question(project, row, f"{number} of {len(due)}")
@@ -145,9 +129,9 @@ def label(count: int, folder: Path) -> None:
     The labels go to labels.jsonl; a comparison with a judge ([judge] in acclimate.toml) shows how far it agrees.
     """
     with Project.open(folder) as project:
-        comparison = latest_comparison(project.folder)
+        comparison = project.latest_comparison()
         questions = {question.id: question for question in comparison.questions}
-        known = {(one.question, one.answer) for one in read_labels(project.folder / LABELS)}
+        known = {(one.question, one.answer) for one in read_labels(project.layout.labels)}
         shown = {(one.question, one.answer.text) for one in comparison.outcomes if one.answer} - known
         due = sorted(shown, key=lambda pair: hashlib.sha256("".join(pair).encode()).digest())[:count]
         for number, (name, text) in enumerate(due, start=1):
@@ -160,8 +144,8 @@ def label(count: int, folder: Path) -> None:
             if choice == "q":
                 break
             if choice != "s":
-                add_label(project.folder / LABELS, Label(name, text, choice == "y"))
-        click.echo(f"{len(read_labels(project.folder / LABELS))} labels in {LABELS}.")
+                add_label(project.layout.labels, Label(name, text, choice == "y"))
+        click.echo(f"{len(read_labels(project.layout.labels))} labels in {project.layout.labels.name}.")
 
 
 @command.command()
@@ -182,8 +166,8 @@ def split(shares: str, again: bool, as_json: bool, folder: Path) -> int:
     except ValueError as error:
         raise SettingsError(f"'{shares}' are no shares.", hint="Write three numbers like 50,15,35.") from error
     with download_bar() as on_bytes, Project.open(folder, on_bytes) as project:
-        questions = split_questions(project, wanted, again=again)
-        found = find_leaks(project, [question for question in questions if question.split in ("dev", "test")])
+        questions = project.split_questions(wanted, again=again)
+        found = project.find_leaks()
     if as_json:
         echo_json({"splits": tally(questions), "leaks": [_plain(leak) for leak in found]})
     else:
@@ -198,10 +182,9 @@ def split(shares: str, again: bool, as_json: bool, folder: Path) -> int:
 def show(as_json: bool, folder: Path) -> None:
     """Numbers by split and kind, documents and sections without a question, and leaks into dev and test."""
     with download_bar() as on_bytes, Project.open(folder, on_bytes) as project:
-        questions, covered = project.questions(), project_coverage(project)
-        adapters = sorted((project.folder / ".acclimate" / "adapters").glob("*"))
-        found = find_leaks(project, [one for one in questions if one.split in ("dev", "test")], adapters)
-        rejected = len(question_file(project).rows()) - len(questions)
+        questions, covered = project.questions(), project.coverage()
+        found = project.find_leaks(adapters=sorted(project.layout.adapters.glob("*")))
+        rejected = len(project.question_file.rows()) - len(questions)
     if as_json:
         shown = {"splits": tally(questions), "rejected": rejected, "leaks": [_plain(leak) for leak in found]}
         return echo_json(shown | {"documents": covered.documents, "lost": covered.lost})
@@ -221,14 +204,6 @@ def show(as_json: bool, folder: Path) -> None:
         click.echo(f"Document or evidence is gone: {', '.join(covered.lost[:_SHOWN])}")
     _echo_leaks(found)
     return None
-
-
-def _mix(count: int, kinds: Sequence[Kind]) -> dict[Kind, int]:
-    """So many questions of each kind; what rounding leaves goes to the first."""
-    total = sum(_MIX[kind] for kind in kinds)
-    wanted = {kind: int(count * _MIX[kind] / total) for kind in kinds}
-    wanted[kinds[0]] += count - sum(wanted.values())
-    return wanted
 
 
 def _echo_kept(row: Row) -> None:

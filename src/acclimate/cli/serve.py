@@ -34,7 +34,7 @@ def command(host: str | None, port: int | None, tls_cert: Path | None, tls_key: 
     chosen = {key: value for key, value in {"host": host, "port": port, **here}.items() if value is not None}
     with download_bar() as on_bytes, Project.open(folder, on_bytes) as found:
         project = _with(found, chosen)
-        _keep_audit(project.folder / ".acclimate")
+        _keep_audit(project.layout.audit_log)
         Server(project, lambda address: click.echo(address)).serve_project()
 
 
@@ -46,10 +46,10 @@ def _with(project: Project, chosen: dict[str, Any]) -> Project:
     return project
 
 
-def _keep_audit(folder: Path) -> None:
-    """Who asked what kind of thing when, never what was asked: `.acclimate/audit.log`."""
-    folder.mkdir(parents=True, exist_ok=True)
-    handler = RotatingFileHandler(folder / "audit.log", maxBytes=_AUDIT_BYTES, backupCount=_AUDIT_FILES, delay=True)
+def _keep_audit(file: Path) -> None:
+    """Log who asked what kind of thing and when, never what was asked."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    handler = RotatingFileHandler(file, maxBytes=_AUDIT_BYTES, backupCount=_AUDIT_FILES, delay=True)
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
     logger = logging.getLogger("acclimate.audit")
     logger.addHandler(handler)

@@ -7,12 +7,15 @@ from pathlib import Path
 
 import click
 
-from acclimate.cli.compare import DEFAULT, echo_comparison, keep, run_compare
+from acclimate.cli.compare import echo_comparison, run_compare
 from acclimate.cli.ingest import echo_report, run_ingest
 from acclimate.cli.output import AnswerStream, echo_sources, write_stdout
 from acclimate.cli.progress import download_bar
 from acclimate.errors import ProjectError
 from acclimate.project import Project
+from acclimate.settings import FILE_NAME
+from acclimate.workflows.compare import report_file
+from acclimate.workflows.compare_plan import DEFAULT
 
 QUESTIONS = 3
 
@@ -41,7 +44,7 @@ def command(folder: Path) -> None:
         comparison = run_compare(project, DEFAULT, "test", "f1", None, None)
         click.echo()
         echo_comparison(comparison)
-        click.echo(f"\nReport: {keep(project, comparison)}")
+        click.echo(f"\nReport: {report_file(project.layout.comparisons, comparison)}")
     click.echo(f'\nYour turn: cd {project_folder} && acclimate ask "…"', err=True)
 
 
@@ -55,7 +58,7 @@ def _copy_example(folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     shutil.copytree(example / "documents", folder / "documents", dirs_exist_ok=True)
     shutil.copy2(example / "questions.jsonl", folder)
-    if not (folder / "acclimate.toml").exists():
+    if not (folder / FILE_NAME).exists():
         Project.create(folder, Path("documents")).close()
     return folder
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -17,13 +15,12 @@ from acclimate.cli.output import echo_json, json_option, project_option
 from acclimate.cli.progress import download_bar
 from acclimate.cli.tune_retriever import echo_retriever
 from acclimate.project import Project
+from acclimate.tuning.allocator import use_large_blocks
 from acclimate.tuning.methods import METHODS
 from acclimate.tuning.pairs.formats import FORMATS
 from acclimate.tuning.pairs.pairs import PairSource
-from acclimate.workflows.tune import TuneOptions, tune_recipe
 from acclimate.workflows.tune_data import Teacher
-from acclimate.workflows.tune_preview import inspect_tuning
-from acclimate.workflows.tune_retriever import TARGETS, Target, tune_retriever
+from acclimate.workflows.tune_retriever import TARGETS, Target
 
 if TYPE_CHECKING:
     from acclimate.workflows.tune import Tuned
@@ -33,8 +30,6 @@ _SERVED = {
     "graph": "a part of the graph (OpenVINO) or Transformers",
     "transformers": "served by Transformers",
 }
-# glibc gives large blocks back at once otherwise: half the time of training goes into page faults.
-_TUNABLES = "glibc.malloc.mmap_threshold=4294967296:glibc.malloc.trim_threshold=17179869184"
 
 
 @click.command()
@@ -106,8 +101,13 @@ def command(
             raise click.UsageError("--target goes without RECIPE, --data, --again and --inspect.")
         use_large_blocks()
         with download_bar() as on_bytes, Project.open(folder, on_bytes) as project, TuneBar(minutes) as bar:
-            done = tune_retriever(
-                project, target, minutes=minutes, rate=rate, matryoshka=matryoshka, take=take, on_step=bar.step
+            done = project.tune_retriever(
+                target,
+                minutes=minutes,
+                rate=rate,
+                matryoshka=matryoshka,
+                take=take,
+                on_step=bar.step,
             )
         (echo_json if as_json else echo_retriever)(done)
         return
@@ -118,17 +118,24 @@ def command(
     if data is None and (form or leave_out):
         raise click.UsageError("--format and --leave-out go with --data FILE.")
     source = PairSource(data, form, leave_out) if data else None
-    options = TuneOptions(minutes, rate, Teacher(teacher, teacher_url) if teacher else None, source, again)
-    _run(recipe, options, folder, inspect, as_json)
-
-
-def _run(recipe: str, options: TuneOptions, folder: Path, inspect: bool, as_json: bool) -> None:
+    learns_from = Teacher(teacher, teacher_url) if teacher else None
     use_large_blocks()
     with download_bar() as on_bytes, Project.open(folder, on_bytes) as project:
         if inspect:
-            (echo_json if as_json else echo_inspection)(inspect_tuning(project, recipe, options))
-        else:
-            (echo_json if as_json else echo_tuned)(run_tune(project, recipe, options))
+            seen = project.inspect_tuning(recipe, minutes=minutes, rate=rate, teacher=learns_from, data=source)
+            (echo_json if as_json else echo_inspection)(seen)
+            return
+        with TuneBar(minutes) as bar:
+            tuned = project.tune(
+                recipe,
+                minutes=minutes,
+                rate=rate,
+                teacher=learns_from,
+                data=source,
+                again=again,
+                on_step=bar.step,
+            )
+        (echo_json if as_json else echo_tuned)(tuned)
 
 
 def echo_methods(as_json: bool) -> None:
@@ -142,19 +149,6 @@ def echo_methods(as_json: bool) -> None:
         click.echo(
             f"{method.name:{wide}}  {method.title} ({method.source}); {_SERVED[method.served]}; {size}".rstrip("; ")
         )
-
-
-def use_large_blocks(module: str = "acclimate") -> None:
-    """Start this program, which is `module`, again with an allocator setting that Linux takes at the start only."""
-    if sys.platform == "linux" and "GLIBC_TUNABLES" not in os.environ:
-        os.environ["GLIBC_TUNABLES"] = _TUNABLES
-        os.execv(sys.executable, [sys.executable, "-m", module, *sys.argv[1:]])  # noqa: S606 -- ourselves
-
-
-def run_tune(project: Project, recipe: str, options: TuneOptions) -> Tuned:
-    """Tune with a progress bar on stderr."""
-    with TuneBar(options.minutes) as bar:
-        return tune_recipe(project, recipe, options, bar.step)
 
 
 def echo_tuned(tuned: Tuned, *, err: bool = False) -> None:

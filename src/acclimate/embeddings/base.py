@@ -14,6 +14,8 @@ Vectors = NDArray[np.float32]
 OnDone = Callable[[int], None]
 """Called with the number of texts embedded since the last call."""
 
+Scores = NDArray[np.float32]
+
 
 class PictureEmbedder(Protocol):
     """Pictures and texts to unit vectors of one space. Safe to call from several threads."""
@@ -53,3 +55,18 @@ class Embedder(Protocol):
 
     def embed_queries(self, texts: Sequence[str]) -> Vectors:
         """As `embed_passages`, with the model's query prefix."""
+
+
+class CrossEncoder(Protocol):
+    """Scores passages for a question. Safe to call from several threads."""
+
+    @property
+    def name(self) -> str:
+        """What it is called where results are reported."""
+
+    @property
+    def weight(self) -> float:
+        """The share of its scores, beside the search's, that was best where it was made; 1 where nobody looked."""
+
+    def scores(self, question: str, texts: Sequence[str]) -> Scores:
+        """[n] float32, higher is better, in the order of `texts`; [0] for none. Equal texts have equal scores."""

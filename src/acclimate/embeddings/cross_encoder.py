@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 import numpy as np
-from numpy.typing import NDArray
 from openvino import Core, Model, Node
 from openvino import opset15 as ops
 
+from acclimate.embeddings.base import Scores
 from acclimate.embeddings.bert import IDS, MASK, TYPES, build_bert, constant, index
 from acclimate.embeddings.openvino import ONNX_FILES, Precision
 from acclimate.embeddings.pairs import PairEncoder
@@ -23,7 +23,6 @@ from acclimate.embeddings.tuned import depth, merge, read_tuned
 from acclimate.embeddings.weights import FloatArray, read_weights
 from acclimate.errors import ModelError
 
-Scores = NDArray[np.float32]
 _MAX_TOKENS = 512
 # What each family puts between the first token's vector and the labels: (dense layer, its activation, labels).
 _HEADS = {
@@ -32,21 +31,6 @@ _HEADS = {
     "xlm-roberta": ("classifier.dense", "tanh", "classifier.out_proj"),
     "distilbert": ("pre_classifier", "relu", "classifier"),
 }
-
-
-class CrossEncoder(Protocol):
-    """Scores passages for a question. Safe to call from several threads."""
-
-    @property
-    def name(self) -> str:
-        """What it is called where results are reported."""
-
-    @property
-    def weight(self) -> float:
-        """The share of its scores, beside the search's, that was best where it was made; 1 where nobody looked."""
-
-    def scores(self, question: str, texts: Sequence[str]) -> Scores:
-        """[n] float32, higher is better, in the order of `texts`; [0] for none. Equal texts have equal scores."""
 
 
 class OpenVINOCrossEncoder:

@@ -140,9 +140,9 @@ def load(file: Path) -> Comparison:
         ) from error
 
 
-def latest_comparison(project: Path) -> Comparison:
-    """The latest comparison kept in a project's folder. Raises SettingsError where there is none."""
-    kept = sorted((project / ".acclimate" / "comparisons").glob("*.json"))
+def latest_comparison(folder: Path) -> Comparison:
+    """The latest of the comparisons kept in `folder`. Raises SettingsError where there is none."""
+    kept = sorted(folder.glob("*.json"))
     if not kept:
         raise SettingsError("there is no earlier comparison.", hint="acclimate compare")
     return load(kept[-1])

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from acclimate.errors import SettingsError
 from acclimate.indexes.base import TextIndex, VectorIndex
-from acclimate.indexes.elastic import ElasticTextIndex, ElasticVectorIndex
 from acclimate.indexes.library import OpenIndexes
-from acclimate.indexes.qdrant import QdrantTextIndex, QdrantVectorIndex
-from acclimate.indexes.rest import Rest
 from acclimate.indexes.text import TantivyTextIndex
 from acclimate.indexes.vector import ExactVectorIndex
 from acclimate.types import Language
+
+if TYPE_CHECKING:
+    from acclimate.indexes.rest import Rest
 
 Store = Literal["local", "hnsw", "postgres", "qdrant", "elasticsearch"]
 _LOCAL = ("local", "hnsw")
@@ -76,27 +76,39 @@ def _postgres_texts(server: Server, record: str, language: Language) -> TextInde
 
 
 def _qdrant_vectors(server: Server, record: str) -> VectorIndex:
+    from acclimate.indexes.qdrant import QdrantVectorIndex  # an HTTP client, 0.2 s
+
     return QdrantVectorIndex(_qdrant(server), server.name(record))
 
 
 def _qdrant_texts(server: Server, record: str, language: Language) -> TextIndex:
+    from acclimate.indexes.qdrant import QdrantTextIndex
+
     return QdrantTextIndex(_qdrant(server), server.name(record), language)
 
 
 def _elastic_vectors(server: Server, record: str) -> VectorIndex:
+    from acclimate.indexes.elastic import ElasticVectorIndex
+
     return ElasticVectorIndex(_elastic(server), server.name(record))
 
 
 def _elastic_texts(server: Server, record: str, language: Language) -> TextIndex:
+    from acclimate.indexes.elastic import ElasticTextIndex
+
     return ElasticTextIndex(_elastic(server), server.name(record), language)
 
 
 def _elastic(server: Server) -> Rest:
     """With an API key, or the user and password that the address holds."""
+    from acclimate.indexes.rest import Rest
+
     return Rest("Elasticsearch", server.url, {"authorization": f"ApiKey {server.key}"} if server.key else {})
 
 
 def _qdrant(server: Server) -> Rest:
+    from acclimate.indexes.rest import Rest
+
     return Rest("Qdrant", server.url, {"api-key": server.key} if server.key else {})
 
 

@@ -67,8 +67,8 @@ class QuestionFile:
     Writers wait for each other (the lock is the server's too), and a file is replaced whole or not at all.
     """
 
-    def __init__(self, file: Path) -> None:
-        self._file = file
+    def __init__(self, file: Path, lock: Path) -> None:
+        self._file, self._lock = file, lock
 
     def rows(self) -> list[Row]:
         """All lines, those of rejected questions too. Raises SettingsError where the file is no question set."""
@@ -88,9 +88,8 @@ class QuestionFile:
 
     def change(self, make: Callable[[list[Row]], Sequence[Row]]) -> None:
         """Put what `make` makes of all rows in their place."""
-        folder = self._file.parent / ".acclimate"
-        folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder / "questions.lock"):
+        self._lock.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(self._lock):
             lines = [json.dumps(row, ensure_ascii=False) for row in make(self.rows())]
             with tempfile.NamedTemporaryFile("w", dir=self._file.parent, delete=False, encoding="utf-8") as part:
                 part.write("".join(f"{line}\n" for line in lines))

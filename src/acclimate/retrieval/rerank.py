@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from acclimate.embeddings.cross_encoder import CrossEncoder
+from acclimate.embeddings.base import CrossEncoder
 from acclimate.retrieval.base import Retriever
 from acclimate.types import Hit
 

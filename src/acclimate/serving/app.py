@@ -16,7 +16,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
 from starlette.staticfiles import StaticFiles
 
-from acclimate import __version__
+from acclimate._version import __version__
 from acclimate.documents.sandbox import Limits, Sandbox
 from acclimate.errors import AcclimateError
 from acclimate.ingest import IngestReport, Progress
@@ -87,8 +87,8 @@ def is_loopback(host: str) -> bool:
 
 def _ingest(service: Service, progress: Progress, may_empty: bool) -> IngestReport:
     """An ingest over files of its own; only the embedder is shared."""
-    with Project(service.project.folder, service.project.settings) as own:
-        own.__dict__["embedder"] = service.embedder
+    project = service.project
+    with Project(project.folder, project.settings, embedder=service.embedder) as own:
         return own.ingest(progress=progress, allow_empty=may_empty)
 
 

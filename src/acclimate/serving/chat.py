@@ -19,13 +19,14 @@ from starlette.types import Receive, Scope, Send
 from acclimate.prompting.citations import Unmarked
 from acclimate.prompting.conversation import read_turns
 from acclimate.prompting.structured import read_shape
+from acclimate.serving.ask import Ask
 from acclimate.serving.errors import ApiError, told
 from acclimate.serving.folder import document_id
 from acclimate.serving.keys import Caller
 from acclimate.serving.metrics import Metrics
 from acclimate.serving.schemas import ChatMessage, ChatRequest, Sound
 from acclimate.serving.search import filter_of, hit_row
-from acclimate.serving.service import Ask, Run, Service
+from acclimate.serving.service import Run, Service
 from acclimate.serving.tracing import trace_of
 from acclimate.types import Answer, Message, Role
 

@@ -25,7 +25,7 @@ _REPORT_POLICY = (
 def make_router(service: Service) -> APIRouter:
     """The routes over comparisons."""
     router = APIRouter(tags=["review"])
-    folder = service.project.folder / ".acclimate" / "comparisons"
+    folder = service.project.layout.comparisons
     links: dict[str, tuple[File, float]] = {}
 
     def reports(caller: Caller) -> dict[str, File]:

@@ -103,7 +103,8 @@ class Shelf:
 
     def _keep(self, file: Path, path: str) -> None:
         stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
-        kept = self._service.project.folder / ".acclimate" / "removed" / f"{stamp}-{secrets.token_hex(3)}" / path
+        removed = self._service.project.layout.removed
+        kept = removed / f"{stamp}-{secrets.token_hex(3)}" / path
         kept.parent.mkdir(parents=True)
         shutil.move(file, kept)
 

@@ -17,6 +17,7 @@ from filelock import FileLock
 
 from acclimate.errors import SettingsError
 from acclimate.indexes.filters import Filter
+from acclimate.workspace.layout import Layout
 
 SCOPES = {"ask": "ask, search and read documents", "manage": "upload and delete, review, see metrics and reports"}
 EVERY_LABEL = "*"
@@ -130,7 +131,7 @@ class Keys:
 
 def keys_of(folder: Path) -> Keys:
     """The keys of the project in `folder`."""
-    return Keys(folder / ".acclimate" / "keys.json")
+    return Keys(Layout(folder).keys)
 
 
 def _key(row: dict[str, Any]) -> Key:

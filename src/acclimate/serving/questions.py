@@ -20,8 +20,8 @@ from acclimate.serving.service import Service
 class Questions:
     """The project's `questions.jsonl`, changed one line at a time; keys that we do not know stay."""
 
-    def __init__(self, file: File) -> None:
-        self._file = file
+    def __init__(self, file: File, lock: File) -> None:
+        self._file, self._lock = file, lock
 
     def rows(self) -> list[dict[str, Any]]:
         """Every question with its `version`."""
@@ -32,7 +32,7 @@ class Questions:
 
     def put(self, number: str, review: Review) -> dict[str, Any]:
         """Write a reviewed question. Raises ApiError 404 for an unknown id, 409 where it was changed meanwhile."""
-        with FileLock(self._file.parent / ".acclimate" / "questions.lock"):
+        with FileLock(self._lock):
             lines = self._file.read_text(encoding="utf-8").splitlines() if self._file.exists() else []
             for place, line in enumerate(lines):
                 row = json.loads(line) if line.strip() else {}
@@ -56,7 +56,7 @@ class Questions:
 def make_router(service: Service) -> APIRouter:
     """The routes over questions."""
     router = APIRouter(tags=["review"])
-    questions = Questions(service.project.folder / "questions.jsonl")
+    questions = Questions(service.project.layout.questions, service.project.layout.questions_lock)
 
     def visible(row: dict[str, Any], caller: Caller) -> bool:
         """Of all its documents; one without any may tell of any, so only who sees all sees it."""

@@ -5,17 +5,17 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from acclimate.embeddings.base import Embedder
 from acclimate.errors import AcclimateError, EngineError, LibraryError, PromptTooLongError
 from acclimate.indexes.filters import Filter, labels_of, parse_rules
 from acclimate.project import Project
-from acclimate.prompting.conversation import Turn
 from acclimate.prompting.recipes import USUAL, Recipe, find_recipe
+from acclimate.serving.ask import Ask
 from acclimate.serving.errors import ApiError
 from acclimate.serving.keys import Caller
 from acclimate.serving.tracing import answering
@@ -24,22 +24,6 @@ from acclimate.types import Answer, Hit
 T = TypeVar("T")
 _SPECIAL = 2  # tokens that begin and end what an embedder reads
 _ON_THIS_CPU, _BY_A_SERVER = 1, 16  # answers at once
-
-
-@dataclass(frozen=True, slots=True)
-class Ask:
-    """One question as a caller put it; `options` are fields of `Generation` in place of the project's own.
-
-    `trace` are the headers that say which trace it belongs to.
-    """
-
-    question: str
-    recipe: Recipe
-    where: Filter
-    options: Mapping[str, Any] = field(default_factory=dict)
-    schema: Mapping[str, Any] | None = None
-    turns: tuple[Turn, ...] = ()
-    trace: Mapping[str, str] = field(default_factory=dict)
 
 
 class Run:
@@ -133,12 +117,10 @@ class Service:
 
     def recipes(self, caller: Caller) -> list[Recipe]:
         """The recipes that can run: the project's own first, then the usual ones and those of trained adapters."""
-        adapters = [
-            file.parent.name for file in (self.project.folder / ".acclimate" / "adapters").glob("*/adapter_config.json")
-        ]
+        adapters = [folder.name for folder in self.project.layout.trained_adapters()]
         solved = any(question.split == "train" for question in self.project.questions())
         found = []
-        for name in dict.fromkeys([self.project.settings.answer.recipe, *USUAL, *sorted(adapters)]):
+        for name in dict.fromkeys([self.project.settings.answer.recipe, *USUAL, *adapters]):
             try:
                 recipe = self.recipe(name, caller)
             except ApiError:

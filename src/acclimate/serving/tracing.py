@@ -17,7 +17,7 @@ from acclimate.types import Answer
 if TYPE_CHECKING:
     from opentelemetry.trace import Span, Tracer
 
-    from acclimate.serving.service import Ask
+    from acclimate.serving.ask import Ask
 
 _HEADERS = ("traceparent", "tracestate")
 _OPTIONS = {

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from acclimate.embeddings.cross_encoder import CrossEncoder, Scores
+from acclimate.embeddings.base import CrossEncoder, Scores
 
 _WORD = re.compile(r"\w+")
 _TEXTS = ("The notice period is thirty days.", "", "The cat sat.", "naïve café ½ 猫", "The cat sat.", "a " * 700)

@@ -10,34 +10,33 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from acclimate import __version__
+from acclimate._version import __version__
 from acclimate.embeddings.tuned import WEIGHTS
 from acclimate.errors import SettingsError
 from acclimate.evaluation.cache import AnswerCache
 from acclimate.evaluation.compare import Contestant, Judges, Progress, Ring, Setting, Unheard, compare, shuffled
-from acclimate.evaluation.comparison import Comparison, Metric
+from acclimate.evaluation.comparison import Comparison, Metric, save
 from acclimate.evaluation.judge import read_labels
 from acclimate.evaluation.machine import describe_machine
+from acclimate.evaluation.report import render_html, render_markdown
 from acclimate.models.adapters import weights_file
 from acclimate.prompting.recipes import Recipe, find_recipe
-from acclimate.prompting.templates import load_template
 from acclimate.settings import ModelSettings
 from acclimate.types import Answer, Generation, Message, Question
 from acclimate.workflows.questions import find_leaks
+from acclimate.workspace.answerer import open_answerer
 from acclimate.workspace.encoders import tuned_folders
 from acclimate.workspace.extractor import fingerprint as extractor_fingerprint
+from acclimate.workspace.workspace import Workspace
 
 if TYPE_CHECKING:
     from acclimate.models.base import Engine
-    from acclimate.project import Project
 
-LABELS = "labels.jsonl"
-"""The user's own word on answers, beside `questions.jsonl`."""
 _JUDGE_TOKENS = 8
 
 
 def compare_recipes(
-    project: Project,
+    workspace: Workspace,
     recipes: Sequence[str],
     *,
     split: str,
@@ -50,15 +49,15 @@ def compare_recipes(
 ) -> Comparison:
     """See `Project.compare`."""
     wanted = [find_recipe(name) for name in dict.fromkeys((*recipes, *optional))]
-    contestants = [make_contestant(project, one, required=one.name in recipes or not recipes) for one in wanted]
-    _require_unlearnt(project, wanted, _asked(project, split))
+    contestants = [make_contestant(workspace, one, required=one.name in recipes or not recipes) for one in wanted]
+    _require_unlearnt(workspace, wanted, _asked(workspace, split))
     return compare_contestants(
-        project, contestants, split=split, metric=metric, limit=limit, minutes=minutes, nli=nli, progress=progress
+        workspace, contestants, split=split, metric=metric, limit=limit, minutes=minutes, nli=nli, progress=progress
     )
 
 
 def compare_contestants(
-    project: Project,
+    workspace: Workspace,
     contestants: Sequence[Contestant],
     *,
     split: str,
@@ -70,37 +69,37 @@ def compare_contestants(
     notes: Sequence[str] = (),
 ) -> Comparison:
     """Compare on the questions of a split; answers are kept in `.acclimate/comparisons`."""
-    every = _asked(project, split)
+    every = _asked(workspace, split)
     chosen = shuffled(every)[:limit] if limit else every
     drawn = [f"{len(chosen)} of {len(every)} questions were drawn, as asked."] if len(chosen) < len(every) else []
-    with closing(AnswerCache(project.folder / ".acclimate" / "comparisons" / "answers.db")) as cache:
-        ring = Ring(chosen, evidence_spans(project, chosen), cache, progress or Unheard())
-        setting = Setting(project.folder.resolve().name, split, metric, describe_machine(), (*notes, *drawn))
-        return compare(ring, contestants, setting, minutes, _judges(project, nli))
+    with closing(AnswerCache(workspace.layout.answers)) as cache:
+        ring = Ring(chosen, evidence_spans(workspace, chosen), cache, progress or Unheard())
+        setting = Setting(workspace.folder.resolve().name, split, metric, describe_machine(), (*notes, *drawn))
+        return compare(ring, contestants, setting, minutes, _judges(workspace, nli))
 
 
-def _asked(project: Project, split: str) -> list[Question]:
-    every = [question for question in project.questions() if split in ("", question.split)]
+def _asked(workspace: Workspace, split: str) -> list[Question]:
+    every = [question for question in workspace.questions() if split in ("", question.split)]
     if not every:
         raise SettingsError(
-            f"{project.folder / 'questions.jsonl'} holds no question of the split '{split}'.",
+            f"{workspace.layout.questions} holds no question of the split '{split}'.",
             hint="acclimate questions make, or import; then acclimate questions split",
         )
     return every
 
 
-def _judges(project: Project, nli: Path | None) -> Judges:
+def _judges(workspace: Workspace, nli: Path | None) -> Judges:
     """The embedder always; an entailment model and a judging model where they are named."""
-    entail, chosen = None, project.settings.judge
+    entail, chosen = None, workspace.settings.judge
     if nli is not None:
         from acclimate.models.entailment import EntailmentModel  # PyTorch
 
         entail = EntailmentModel(nli)
-    labels = read_labels(project.folder / LABELS)
+    labels = read_labels(workspace.layout.labels)
     return Judges(
-        lambda texts: project.embedder.embed_queries(texts),  # loaded only where there are texts
+        lambda texts: workspace.embedder.embed_queries(texts),  # loaded only where there are texts
         entail,
-        _Judge(project) if chosen.name else None,
+        _Judge(workspace) if chosen.name else None,
         f"{chosen.engine} {chosen.base_url} {chosen.name}",
         labels,
     )
@@ -109,29 +108,31 @@ def _judges(project: Project, nli: Path | None) -> Judges:
 class _Judge:
     """Asks the model of [judge], which is loaded at the first question, when the recipes are done with theirs."""
 
-    def __init__(self, project: Project) -> None:
-        self._project = project
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
         self._engine: Engine | None = None
 
     def __call__(self, messages: Sequence[Message]) -> str:
         if self._engine is None:
-            project, chosen = self._project, self._project.settings.judge
-            project.keep_only(None)
+            workspace, chosen = self._workspace, self._workspace.settings.judge
+            workspace.keep_only(None)
             named = chosen.model_dump(include={"engine", "name", "base_url", "api_key_env"})
             model = ModelSettings(**named, adapter="none")
-            judging = project.with_settings(project.settings.model_copy(update={"model": model}), share_models=False)
+            judging = workspace.sharing(workspace.settings.model_copy(update={"model": model}), share_models=False)
             self._engine = judging.engine("zero-shot")
         return self._engine.generate(messages, Generation(max_tokens=_JUDGE_TOKENS)).text
 
 
-def _require_unlearnt(project: Project, recipes: Sequence[Recipe], asked: Sequence[Question]) -> None:
+def _require_unlearnt(workspace: Workspace, recipes: Sequence[Recipe], asked: Sequence[Question]) -> None:
     """Raises SettingsError where an adapter was trained on what it is asked."""
     for recipe in recipes:
-        taught = {project.adapter(recipe): recipe.adapter_name} if recipe.adapter else {}
+        taught = {workspace.adapter(recipe): recipe.adapter_name} if recipe.adapter else {}
         if recipe.reads:
-            taught |= {folder: f"--target {folder.name}" for folder in tuned_folders(project)}
+            taught |= {
+                folder: f"--target {folder.name}" for folder in tuned_folders(workspace.folder, workspace.settings)
+            }
         for folder, how in taught.items():
-            if folder and (found := find_leaks(project, asked, [folder], train=False)):
+            if folder and (found := find_leaks(workspace, asked, [folder], train=False)):
                 first = found[0]
                 raise SettingsError(
                     f"'{recipe.name}' uses {folder.name}, which was trained on {len(found)} of these questions or "
@@ -140,32 +141,32 @@ def _require_unlearnt(project: Project, recipes: Sequence[Recipe], asked: Sequen
                 )
 
 
-def make_contestant(project: Project, recipe: Recipe, *, name: str = "", required: bool = True) -> Contestant:
+def make_contestant(workspace: Workspace, recipe: Recipe, *, name: str = "", required: bool = True) -> Contestant:
     """A recipe as the comparison runs it, under its own name or another; raises what running it would, before anything
     has run."""
-    adapter, settings = project.adapter(recipe), project.settings
+    adapter, settings = workspace.adapter(recipe), workspace.settings
     model = settings.model
     depends: dict[str, Any] = {
         "version": __version__,
         "recipe": asdict(recipe),
-        "template": load_template(recipe.template, project.folder / "templates").fingerprint,
+        "template": workspace.template(recipe.template).fingerprint,
         "model": model.model_dump(mode="json", exclude={"adapter", "prompt_price", "answer_price"}),
-        "weights": "" if model.engine == "openai" else project.local_model(model.name, "language").sha256,
+        "weights": "" if model.engine == "openai" else workspace.local_model(model.name, "language").sha256,
         "adapter": _sha256(weights_file(adapter)) if adapter else "",
     }
     prepare_s, folders = 0.0, [adapter] if adapter and recipe.adapter else []
     if recipe.reads:
-        project.retriever()  # raises before the first ingest
-        record = project.library.record
+        workspace.retriever()  # raises before the first ingest
+        record = workspace.library.record
         depends |= {"library": record.id, "generation": record.generation}
-        if tuned := [_sha256(folder / WEIGHTS) for folder in tuned_folders(project)]:
+        if tuned := [_sha256(folder / WEIGHTS) for folder in tuned_folders(workspace.folder, workspace.settings)]:
             depends["encoders"] = tuned
         depends |= {"retrieval": settings.retrieval.model_dump(mode="json"), "overflow": settings.answer.overflow}
         depends |= {"second": settings.answer.second_reader, "extractor": extractor_fingerprint()}
         prepare_s += record.ingest_seconds
-        folders.append(project.library.folder / "indexes")
+        folders.append(workspace.library.folder / "indexes")
     if recipe.few_shot:
-        solved = [asdict(question) for question in project.questions() if question.split == "train"]
+        solved = [asdict(question) for question in workspace.questions() if question.split == "train"]
         depends |= {"shots": settings.answer.shots, "solved": solved}
     if adapter and (log := adapter / "training.json").is_file():
         prepare_s += float(json.loads(log.read_text(encoding="utf-8"))["seconds"])
@@ -173,7 +174,7 @@ def make_contestant(project: Project, recipe: Recipe, *, name: str = "", require
     files = [file for folder in folders for file in folder.rglob("*") if file.is_file()]
     return Contestant(
         recipe=name or recipe.name,
-        prepare=lambda: _prepare(project, recipe, adapter),
+        prepare=lambda: _prepare(workspace, recipe, adapter),
         key=hashlib.sha256(json.dumps(depends, sort_keys=True).encode()).hexdigest(),
         prepare_s=prepare_s,
         disk_mb=sum(file.stat().st_size for file in files) / 1e6,
@@ -183,20 +184,20 @@ def make_contestant(project: Project, recipe: Recipe, *, name: str = "", require
     )
 
 
-def _prepare(project: Project, recipe: Recipe, adapter: Path | None) -> Callable[[Question], Answer]:
+def _prepare(workspace: Workspace, recipe: Recipe, adapter: Path | None) -> Callable[[Question], Answer]:
     """Load a recipe's models, and free the others first: its peak memory is then its own."""
-    project.keep_only(adapter)
-    answerer = project.answerer(recipe.name)
+    workspace.keep_only(adapter)
+    answerer = open_answerer(workspace, recipe.name)
     return lambda question: answerer.answer(question.question)
 
 
-def evidence_spans(project: Project, questions: Sequence[Question]) -> dict[str, tuple[int, int]]:
+def evidence_spans(workspace: Workspace, questions: Sequence[Question]) -> dict[str, tuple[int, int]]:
     """Where each question's evidence stands in its document, by question id."""
-    if not (project.folder / ".acclimate" / "library.db").exists():
+    if not workspace.layout.ingested:
         return {}
     spans = {}
     for question in questions:
-        document = project.library.record.document(question.document) if question.document else None
+        document = workspace.library.record.document(question.document) if question.document else None
         if document and question.evidence and (start := document.text.find(question.evidence)) >= 0:
             spans[question.id] = (start, start + len(question.evidence))
     return spans
@@ -205,3 +206,22 @@ def evidence_spans(project: Project, questions: Sequence[Question]) -> dict[str,
 def _sha256(file: Path) -> str:
     with file.open("rb") as opened:
         return hashlib.file_digest(opened, "sha256").hexdigest()
+
+
+def save_comparison(folder: Path, comparison: Comparison, earlier: Comparison | None = None) -> Path:
+    """Write a comparison as JSON, Markdown and HTML into `folder`; the HTML file.
+
+    The report shows the differences from `earlier`.
+    """
+    report = report_file(folder, comparison)
+    save(comparison, report.with_suffix(".json"))
+    markdown = render_markdown(comparison, earlier)
+    report.with_suffix(".md").write_text(markdown, encoding="utf-8")
+    report.write_text(render_html(comparison, earlier), encoding="utf-8")
+    return report
+
+
+def report_file(folder: Path, comparison: Comparison) -> Path:
+    """Where the HTML report of a comparison is in `folder`, once it is saved."""
+    name = comparison.created.replace(":", "").replace("+0000", "Z")
+    return folder / f"{name}.html"

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from acclimate.errors import AcclimateError, SettingsError
 from acclimate.evaluation.compare import shuffled
@@ -23,17 +23,15 @@ from acclimate.evaluation.halving import Budget, Found, Trace, Trial, halve
 from acclimate.evaluation.metrics import score
 from acclimate.evaluation.rows import cluster
 from acclimate.evaluation.statistics import Difference, difference
-from acclimate.indexes.filters import Filter
 from acclimate.prompting.demonstrations import Demonstrate, Demonstration, fixed, write_demonstrations
 from acclimate.prompting.recipes import Recipe, find_recipe
 from acclimate.prompting.templates import Template, load_template, parse_template
 from acclimate.settings import set_key
 from acclimate.types import Question
 from acclimate.workflows.compare import evidence_spans
+from acclimate.workspace.answerer import open_answerer
 from acclimate.workspace.demonstrations import bootstrapped, chosen_file, demonstrate
-
-if TYPE_CHECKING:
-    from acclimate.project import Project
+from acclimate.workspace.workspace import ALL, Workspace
 
 BASELINE = "as it is"
 SURE = 0.1
@@ -57,7 +55,7 @@ class Optimised:
     """What a search found.
 
     `gain` is winner less baseline on the same dev questions (None: the baseline won); `taken` says whether it was
-    written into the project, to the files `written`; `use` is the recipe to ask by then.
+    written into the workspace, to the files `written`; `use` is the recipe to ask by then.
     """
 
     recipe: str
@@ -72,7 +70,7 @@ class Optimised:
 
 
 def optimise_recipe(
-    project: Project,
+    workspace: Workspace,
     name: str,
     *,
     split: str = "dev",
@@ -86,13 +84,13 @@ def optimise_recipe(
     It is taken where its gain over the recipe as it is is measurable, or `take` says so. Raises SettingsError for any
     split but dev, and where there are too few questions or calls.
     """
-    questions = _dev(project, split)
+    questions = _dev(workspace, split)
     recipe = find_recipe(name)
     if recipe.context == "either":
         raise SettingsError("'auto' is no recipe of its own.", hint="Optimise 'rag' or 'stuffing'.")
-    candidates, notes = make_candidates(project, recipe)
-    scorer = _Scorer(project, recipe, candidates, questions, metric)
-    trace = project.folder / ".acclimate" / "optimisations" / f"{_key(project, recipe, candidates, metric)}.jsonl"
+    candidates, notes = make_candidates(workspace, recipe)
+    scorer = _Scorer(workspace, recipe, candidates, questions, metric)
+    trace = workspace.layout.optimisations / f"{_key(workspace, recipe, candidates, metric)}.jsonl"
     with Trace(trace) as kept:
         items = [question.id for question in questions]
         found = halve([one.name for one in candidates], items, scorer, budget, kept, on_trial)
@@ -103,22 +101,22 @@ def optimise_recipe(
         by_id = {question.id: question for question in questions}
         gain = difference(best, base, [cluster(by_id[item]) for item in shared])
     taken = gain is not None and gain.interval.mean > 0 and (take or gain.p < SURE)
-    use, written = _write(project, recipe, winner) if taken else (recipe.name, ())
+    use, written = _write(workspace, recipe, winner) if taken else (recipe.name, ())
     return Optimised(recipe.name, metric, found, gain, taken, use, written, tuple(notes), trace)
 
 
-def make_candidates(project: Project, recipe: Recipe) -> tuple[list[Candidate], list[str]]:
+def make_candidates(workspace: Workspace, recipe: Recipe) -> tuple[list[Candidate], list[str]]:
     """The recipe as it is, then every variant with every choice of examples; and what could not be made."""
-    folder = project.folder / "templates"
+    folder = workspace.layout.templates
     current = load_template(recipe.template, folder)
     variants = {"": (current, _text(recipe.template, folder)), **_variants(recipe.template, folder)}
     choices: list[tuple[str, tuple[Demonstration, ...], int]] = [("no examples", (), 0)]
     notes = []
-    if recipe.reasoning != "two-stage" and any(question.split == "train" for question in project.questions()):
+    if recipe.reasoning != "two-stage" and any(question.split == "train" for question in workspace.questions()):
         if recipe.reasoning == "none":
             choices += [(f"{size} nearest", (), size) for size in _SIZES]
         try:
-            pool = bootstrapped(project, replace(recipe.plain, shown="bootstrapped"), _POOL)
+            pool = bootstrapped(workspace, replace(recipe.plain, shown="bootstrapped"), _POOL, open_answerer)
             choices += _sets(pool)
         except SettingsError as error:
             notes.append(str(error))
@@ -143,17 +141,17 @@ def _sets(pool: Sequence[Demonstration]) -> list[tuple[str, tuple[Demonstration,
     return [(f"solved {'+'.join(str(place + 1) for place in places)}", shown, 0) for places, shown in found.items()]
 
 
-def _dev(project: Project, split: str) -> list[Question]:
+def _dev(workspace: Workspace, split: str) -> list[Question]:
     """The questions to choose by. Raises SettingsError for the test split, and for a split without questions."""
     if split != "dev":
         raise SettingsError(
             f"a prompt is not chosen on the split '{split}'.",
             hint="Choose on dev, and judge on test: acclimate compare.",
         )
-    found = shuffled([question for question in project.questions() if question.split == split])
+    found = shuffled([question for question in workspace.questions() if question.split == split])
     if not found:
         raise SettingsError(
-            f"{project.folder / 'questions.jsonl'} holds no question of the split 'dev'.",
+            f"{workspace.layout.questions} holds no question of the split 'dev'.",
             hint='Give some questions "split": "dev", others "test": acclimate questions split',
         )
     return found
@@ -178,17 +176,17 @@ class _Scorer:
 
     def __init__(
         self,
-        project: Project,
+        workspace: Workspace,
         recipe: Recipe,
         candidates: Sequence[Candidate],
         questions: Sequence[Question],
         metric: Metric,
     ) -> None:
-        self._project, self._recipe, self._metric = project, recipe, metric
+        self._workspace, self._recipe, self._metric = workspace, recipe, metric
         self._questions = {question.id: question for question in questions}
-        self._evidence = evidence_spans(project, questions)
-        self._as_it_is = project.answerer(recipe.name)
-        self._plain = project.answerer(recipe.plain.name) if recipe.few_shot else self._as_it_is
+        self._evidence = evidence_spans(workspace, questions)
+        self._as_it_is = open_answerer(workspace, recipe.name)
+        self._plain = open_answerer(workspace, recipe.plain.name) if recipe.few_shot else self._as_it_is
         self._near: Demonstrate | None = None
         self._candidates = {one.name: one for one in candidates}
 
@@ -208,14 +206,14 @@ class _Scorer:
             return fixed(candidate.shown) if candidate.shown else None
         if self._near is None:
             recipe = replace(self._recipe.plain, shown="nearest")
-            self._near = demonstrate(self._project, recipe, Filter(), shots=max(_SIZES))
+            self._near = demonstrate(self._workspace, recipe, ALL, open_answerer, shots=max(_SIZES))
         near = self._near
         return lambda asked: near(asked)[-candidate.nearest :]
 
 
-def _write(project: Project, recipe: Recipe, winner: Candidate) -> tuple[str, tuple[Path, ...]]:
+def _write(workspace: Workspace, recipe: Recipe, winner: Candidate) -> tuple[str, tuple[Path, ...]]:
     """Write the winner's instruction, examples and recipe; the recipe's name, and the files that changed."""
-    folder, files = project.folder / "templates", []
+    folder, files = workspace.layout.templates, []
     folder.mkdir(exist_ok=True)
     own = folder / f"{recipe.template}.txt"
     if winner.text != _text(recipe.template, folder):
@@ -226,21 +224,21 @@ def _write(project: Project, recipe: Recipe, winner: Candidate) -> tuple[str, tu
     use = recipe.plain.name
     if winner.shown:
         use += "+few-shot-fixed"
-        write_demonstrations(chosen_file(project, recipe), winner.shown)
-        files.append(chosen_file(project, recipe))
+        write_demonstrations(chosen_file(workspace, recipe), winner.shown)
+        files.append(chosen_file(workspace, recipe))
     if winner.nearest:
         use += "+few-shot"
-        set_key(project.file, "answer", "shots", winner.nearest)
-    set_key(project.file, "answer", "recipe", use)
-    return use, (*files, project.file)
+        set_key(workspace.file, "answer", "shots", winner.nearest)
+    set_key(workspace.file, "answer", "recipe", use)
+    return use, (*files, workspace.file)
 
 
-def _key(project: Project, recipe: Recipe, candidates: Sequence[Candidate], metric: Metric) -> str:
+def _key(workspace: Workspace, recipe: Recipe, candidates: Sequence[Candidate], metric: Metric) -> str:
     """What a search's scores depend on."""
-    settings = project.settings.model_dump(mode="json", exclude={"answer": {"recipe"}})
+    settings = workspace.settings.model_dump(mode="json", exclude={"answer": {"recipe"}})
     depends: list[Any] = [recipe.name, metric, settings, [[one.name, one.text] for one in candidates]]
     depends.append([[one.question, one.answer] for candidate in candidates for one in candidate.shown])
-    depends.append([[one.question, one.answers] for one in project.questions()])
+    depends.append([[one.question, one.answers] for one in workspace.questions()])
     if recipe.reads:
-        depends.append([project.library.record.id, project.library.record.generation])
+        depends.append([workspace.library.record.id, workspace.library.record.generation])
     return hashlib.sha256(json.dumps(depends, sort_keys=True).encode()).hexdigest()[:16]

@@ -7,7 +7,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from acclimate.errors import AcclimateError, SettingsError
 from acclimate.evaluation.compare import Progress, Run, shuffled
@@ -17,9 +17,8 @@ from acclimate.evaluation.metrics import Score, score
 from acclimate.prompting.recipes import find_recipe
 from acclimate.types import Question
 from acclimate.workflows.compare import compare_contestants, make_contestant
-
-if TYPE_CHECKING:
-    from acclimate.project import Project
+from acclimate.workspace.answerer import open_answerer
+from acclimate.workspace.workspace import Workspace
 
 NOW = "as it is"
 FOUND = "found"
@@ -75,15 +74,15 @@ class Candidate:
         return " ".join([self.recipe, *(f"{name}={value}" for name, value in self.settings.items())])
 
 
-def candidates(project: Project, recipe: str) -> dict[str, Candidate]:
+def candidates(workspace: Workspace, recipe: str) -> dict[str, Candidate]:
     """The choices worth trying around a recipe, by name; the project as it is comes first."""
-    now = project.settings.retrieval
+    now = workspace.settings.retrieval
     found = {NOW: Candidate(recipe, {})}
     for choice in _CHOICES:
         if any(getattr(now, name) != value for name, value in choice.items()):
             one = Candidate(recipe, choice)
             found[one.name] = one
-    solved = any(question.split == "train" for question in project.questions())
+    solved = any(question.split == "train" for question in workspace.questions())
     parts = recipe.split("+")
     for part in _PROMPTS:
         if part not in parts and (solved or part != "few-shot") and not ({"few-shot", "cot"} & set(parts)):
@@ -93,7 +92,7 @@ def candidates(project: Project, recipe: str) -> dict[str, Candidate]:
 
 
 def search(
-    project: Project,
+    workspace: Workspace,
     recipe: str,
     *,
     metric: Metric,
@@ -108,25 +107,25 @@ def search(
     """
     if not find_recipe(recipe).reads:
         raise SettingsError(f"'{recipe}' retrieves nothing to search for.", hint="Search around rag.")
-    dev = {question.id: question for question in shuffled(project.questions()) if question.split == "dev"}
+    dev = {question.id: question for question in shuffled(workspace.questions()) if question.split == "dev"}
     if not dev:
         raise SettingsError("there are no dev questions to choose by.", hint="acclimate questions split")
-    tried = candidates(project, recipe)
-    scorer = _Scorer(project, tried, dev, metric)
-    file = project.folder / ".acclimate" / "comparisons" / f"search-{scorer.key}.jsonl"
+    tried = candidates(workspace, recipe)
+    scorer = _Scorer(workspace, tried, dev, metric)
+    file = workspace.layout.comparisons / f"search-{scorer.key}.jsonl"
     with Trace(file) as trace:
         found = halve(list(tried), list(dev), scorer, Budget(minutes=minutes * _SHARE), trace, on_trial)
     best = tried[found.winner]
-    contestants = [make_contestant(project, find_recipe(recipe), name=NOW)]
+    contestants = [make_contestant(workspace, find_recipe(recipe), name=NOW)]
     if found.winner != NOW:
-        contestants.append(make_contestant(scorer.project_of(found.winner), find_recipe(best.recipe), name=FOUND))
+        contestants.append(make_contestant(scorer.workspace_of(found.winner), find_recipe(best.recipe), name=FOUND))
     notes = [
         f"“{FOUND}” is {best.name}, chosen among {len(tried)} on {len(dev)} dev questions in {found.calls} answers."
         if found.winner != NOW
         else f"None of {len(tried) - 1} other choices was better on {len(dev)} dev questions in {found.calls} answers."
     ]
     comparison = compare_contestants(
-        project,
+        workspace,
         contestants,
         split="test",
         metric=metric,
@@ -141,35 +140,35 @@ def search(
 class _Scorer:
     """Scores a candidate on a question; an answer that fails scores 0."""
 
-    project: Project
+    workspace: Workspace
     tried: Mapping[str, Candidate]
     dev: Mapping[str, Question]
     metric: Metric
-    _projects: dict[str, Project] = field(default_factory=dict)
+    _workspaces: dict[str, Workspace] = field(default_factory=dict)
     _running: dict[str, Run] = field(default_factory=dict)
 
     def __call__(self, name: str, item: str) -> float:
         question = self.dev[item]
         try:
             if name not in self._running:
-                answerer = self.project_of(name).answerer(self.tried[name].recipe)
+                answerer = open_answerer(self.workspace_of(name), self.tried[name].recipe)
                 self._running[name] = lambda asked: answerer.answer(asked.question)
             got = score(question, self._running[name](question), None)
         except AcclimateError:
             got = Score(0.0, 0.0, False, question.answerable)
         return float(getattr(got, self.metric))
 
-    def project_of(self, name: str) -> Project:
+    def workspace_of(self, name: str) -> Workspace:
         """The project with a candidate's settings."""
-        if name not in self._projects:
-            settings = self.project.settings
+        if name not in self._workspaces:
+            settings = self.workspace.settings
             retrieval = settings.retrieval.model_copy(update=dict(self.tried[name].settings))
-            self._projects[name] = self.project.with_settings(settings.model_copy(update={"retrieval": retrieval}))
-        return self._projects[name]
+            self._workspaces[name] = self.workspace.sharing(settings.model_copy(update={"retrieval": retrieval}))
+        return self._workspaces[name]
 
     @property
     def key(self) -> str:
         """Stands for everything that the scores depend on."""
-        keys = [make_contestant(self.project_of(n), find_recipe(one.recipe)).key for n, one in self.tried.items()]
+        keys = [make_contestant(self.workspace_of(n), find_recipe(one.recipe)).key for n, one in self.tried.items()]
         depends: Sequence[Any] = [keys, [repr(question) for question in self.dev.values()], self.metric]
         return hashlib.sha256(json.dumps(depends).encode()).hexdigest()[:12]

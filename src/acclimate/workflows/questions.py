@@ -10,49 +10,63 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from acclimate.errors import ProjectError, SettingsError
 from acclimate.questions.candidates import Candidate
 from acclimate.questions.coverage import Coverage, coverage
-from acclimate.questions.file import QuestionFile, Row, read_questions, to_question
+from acclimate.questions.file import Row, read_questions, to_question
 from acclimate.questions.filters import Filter
 from acclimate.questions.generate import Made, Material, make
 from acclimate.questions.imports import read_foreign
 from acclimate.questions.splitting import SPLITS, Leak, leaks, split
 from acclimate.questions.tables import table_facts
-from acclimate.questions.writer import EngineWriter, Kind, TrainedWriter, Writer
+from acclimate.questions.writer import KINDS, EngineWriter, Kind, TrainedWriter, Writer
 from acclimate.types import Chunk, Generation, Hit, Question
+from acclimate.workspace.answerer import open_answerer
 from acclimate.workspace.engine import shipped_adapter
-
-if TYPE_CHECKING:
-    from acclimate.project import Project
+from acclimate.workspace.workspace import Workspace
 
 SHARES = {"train": 50.0, "dev": 15.0, "test": 35.0}
+# Of a made set: mostly facts, enough of the rest to say something of each.
+_MIX: dict[Kind, float] = {
+    "single-fact": 0.5,
+    "table": 0.2,
+    "two-document": 0.1,
+    "unanswerable": 0.2,
+}
 LEARNT = "learnt.jsonl"
 """In an adapter's folder: the questions that it was trained on."""
 _MOST_CHUNKS = 5000  # looked at for new questions; a larger library is sampled, whole documents at a time
 
 
-def _model_writer(project: Project) -> Writer:
+def _model_writer(workspace: Workspace) -> Writer:
     """The model with the adapter that ships for it; any other model as it is."""
-    trained = shipped_adapter(project, "writer")
-    engine = project.engine("zero-shot") if trained is None else project.engine_with(trained)
+    trained = shipped_adapter(workspace.settings.model, "writer")
+    engine = workspace.engine("zero-shot") if trained is None else workspace.engine_with(trained)
     write = lambda messages, most: engine.generate(messages, Generation(max_tokens=most)).text  # noqa: E731
     return EngineWriter(engine.name, write) if trained is None else TrainedWriter(engine.name, write)
 
 
-WRITERS: dict[str, Callable[[Project], Writer | None]] = {"model": _model_writer, "rules": lambda _project: None}
+WRITERS: dict[str, Callable[[Workspace], Writer | None]] = {"model": _model_writer, "rules": lambda _: None}
 """Question writers by the name that `acclimate questions make --writer` takes, the default first."""
 
 
-def question_file(project: Project) -> QuestionFile:
-    """The project's `questions.jsonl`."""
-    return QuestionFile(project.folder / "questions.jsonl")
+def mix(count: int, kinds: Sequence[Kind] = KINDS) -> dict[Kind, int]:
+    """How many questions of each kind make `count`; what rounding leaves goes to the first."""
+    total = sum(_MIX[kind] for kind in kinds)
+    wanted = {kind: int(count * _MIX[kind] / total) for kind in kinds}
+    wanted[kinds[0]] += count - sum(wanted.values())
+    return wanted
 
 
 def make_questions(
-    project: Project, wanted: Mapping[Kind, int], writer: str, *, checked: bool = True, hear: Callable[[Row], None]
+    workspace: Workspace,
+    wanted: Mapping[Kind, int],
+    writer: str,
+    *,
+    checked: bool = True,
+    hear: Callable[[Row], None] | None = None,
 ) -> Made:
     """Make questions from the library's documents and add them to the set one by one; `hear` is told of each.
 
@@ -61,26 +75,27 @@ def make_questions(
     """
     if writer not in WRITERS:
         raise SettingsError(f"there is no question writer '{writer}'.", hint=f"Writers: {', '.join(WRITERS)}.")
-    retriever, file = project.retriever(), question_file(project)
+    retriever, file = workspace.retriever(), workspace.question_file
     asked = [to_question(row) for row in file.rows()]
-    check = Filter(project.embedder.embed_queries, retriever.retrieve, partial(_read, project) if checked else None)
+    check = Filter(workspace.embedder.embed_queries, retriever.retrieve, partial(_read, workspace) if checked else None)
     for question in asked:
         check.remember(question.question, question.answers)
 
     def keep(candidate: Candidate) -> None:
-        row = _row(project, candidate)
+        row = _row(workspace, candidate)
         file.append([row])
-        hear(row)
+        if hear is not None:
+            hear(row)
 
-    return make(_material(project, asked), wanted, WRITERS[writer](project), retriever.retrieve, check, keep)
+    return make(_material(workspace, asked), wanted, WRITERS[writer](workspace), retriever.retrieve, check, keep)
 
 
-def import_questions(project: Project, path: Path) -> list[Row]:
+def import_questions(workspace: Workspace, path: Path) -> list[Row]:
     """Add the questions in a file or folder to the set; those that it has already are passed over. What was added.
 
     Texts that come with them (SQuAD, BEIR) become documents, below the documents folder in one named after `path`.
     """
-    rows, file = read_foreign(path, partial(_save_document, project, path.stem)), question_file(project)
+    rows, file = read_foreign(path, partial(_save_document, workspace, path.stem)), workspace.question_file
     known = {row["question"].casefold() for row in file.rows()}
     fresh = [row for row in rows if str(row["question"]).casefold() not in known]
     ids = {str(row["id"]) for row in file.rows()}
@@ -95,12 +110,12 @@ def import_questions(project: Project, path: Path) -> list[Row]:
 
 
 def add_question(
-    project: Project, text: str, answers: Sequence[str], document: str | None, evidence: str | None
+    workspace: Workspace, text: str, answers: Sequence[str], document: str | None, evidence: str | None
 ) -> Row:
     """Add a typed question. Raises SettingsError where the document is not in the library, or does not hold the
     evidence."""
     if document is not None:
-        found = project.library.record.document(document) if _ingested(project) else None
+        found = workspace.library.record.document(document) if workspace.layout.ingested else None
         if found is None:
             raise SettingsError(f"there is no document '{document}'.", hint="Give its path in the documents folder.")
         if evidence is not None and evidence not in found.text:
@@ -108,13 +123,13 @@ def add_question(
     kind = "single-fact" if answers else "unanswerable"
     row: Row = {"id": f"typed-{_digest(text)}", "question": text, "answers": list(answers), "document": document}
     row |= {"evidence": evidence, "answerable": bool(answers), "kind": kind, "status": "accepted"}
-    if any(held["id"] == row["id"] for held in question_file(project).rows()):
+    if any(held["id"] == row["id"] for held in workspace.question_file.rows()):
         raise SettingsError("this question is in the set already.", hint="acclimate questions review")
-    question_file(project).append([row])
+    workspace.question_file.append([row])
     return row
 
 
-def split_questions(project: Project, shares: Mapping[str, float], *, again: bool = False) -> list[Question]:
+def split_questions(workspace: Workspace, shares: Mapping[str, float], *, again: bool = False) -> list[Question]:
     """Give every question a split, whole documents to one side; see `acclimate.questions.splitting.split`."""
     done: list[Question] = []
 
@@ -122,21 +137,21 @@ def split_questions(project: Project, shares: Mapping[str, float], *, again: boo
         done.extend(split([to_question(row) for row in rows], shares, again=again))
         return [row | {"split": question.split} for row, question in zip(rows, done, strict=True)]
 
-    question_file(project).change(place)
+    workspace.question_file.change(place)
     return done
 
 
 def find_leaks(
-    project: Project, asked: Sequence[Question], adapters: Sequence[Path] = (), *, train: bool = True
+    workspace: Workspace, asked: Sequence[Question], adapters: Sequence[Path] = (), *, train: bool = True
 ) -> list[Leak]:
     """What `asked` tells of the questions that recipes learn from: the train split (unless not `train`), and what
     `adapters` were trained on, if they say so."""
-    taught = [question for question in project.questions() if train and question.split == "train"]
+    taught = [question for question in workspace.questions() if train and question.split == "train"]
     learnt = {question.question: question for question in taught}
     for folder in adapters:
         if (file := folder / LEARNT).is_file():
             learnt |= {question.question: question for question in read_questions(file)}
-    return leaks(list(learnt.values()), asked, project.embedder.embed_queries) if learnt else []
+    return leaks(list(learnt.values()), asked, workspace.embedder.embed_queries) if learnt else []
 
 
 def write_learnt(folder: Path, questions: Sequence[Question]) -> None:
@@ -146,12 +161,12 @@ def write_learnt(folder: Path, questions: Sequence[Question]) -> None:
     (folder / LEARNT).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
 
 
-def project_coverage(project: Project) -> Coverage:
+def project_coverage(workspace: Workspace) -> Coverage:
     """Which documents and sections of the library the questions ask about."""
-    if not _ingested(project):
-        raise ProjectError(f"{project.folder} has not been ingested yet.", hint="acclimate ingest")
-    record = project.library.record
-    return coverage(record.chunks(record.keys()), project.questions())
+    if not workspace.layout.ingested:
+        raise ProjectError(f"{workspace.folder} has not been ingested yet.", hint="acclimate ingest")
+    record = workspace.library.record
+    return coverage(record.chunks(record.keys()), workspace.questions())
 
 
 def tally(questions: Sequence[Question]) -> dict[str, Counter[str]]:
@@ -163,12 +178,8 @@ def tally(questions: Sequence[Question]) -> dict[str, Counter[str]]:
     return dict(counts)
 
 
-def _ingested(project: Project) -> bool:
-    return (project.folder / ".acclimate" / "library.db").exists()
-
-
-def _material(project: Project, asked: Sequence[Question]) -> Material:
-    record = project.library.record
+def _material(workspace: Workspace, asked: Sequence[Question]) -> Material:
+    record = workspace.library.record
     by_document: dict[str, list[Chunk]] = {}
     count, paths = 0, sorted(record.files(), key=_digest)
     for path in paths:
@@ -183,8 +194,8 @@ def _material(project: Project, asked: Sequence[Question]) -> Material:
     return Material([chunk for some in by_document.values() for chunk in some], facts, asked)
 
 
-def _read(project: Project, question: str, chunk: Chunk) -> str:
-    answerer = replace(project.answerer("rag"), retriever=_Only(chunk), k=1)
+def _read(workspace: Workspace, question: str, chunk: Chunk) -> str:
+    answerer = replace(open_answerer(workspace, "rag"), retriever=_Only(chunk), k=1)
     answer = answerer.answer(question)
     return "" if answer.abstained else answer.text
 
@@ -200,11 +211,11 @@ class _Only:
         return self._hits[:k]
 
 
-def _row(project: Project, candidate: Candidate) -> Row:
+def _row(workspace: Workspace, candidate: Candidate) -> Row:
     first, span = candidate.chunks[0], candidate.evidence
     evidence = None
     if span is not None:
-        document = project.library.record.document(first.document)
+        document = workspace.library.record.document(first.document)
         evidence = document.text[span.start : span.end] if document else None
     places = [{"document": c.document, "start": c.start, "end": c.end, "page": c.page} for c in candidate.chunks]
     if span is not None:
@@ -224,14 +235,14 @@ def _row(project: Project, candidate: Candidate) -> Row:
     return row | ({"documents": list(candidate.documents)} if len(candidate.documents) > 1 else {})
 
 
-def _save_document(project: Project, folder: str, name: str, text: str) -> str:
+def _save_document(workspace: Workspace, folder: str, name: str, text: str) -> str:
     """Write a text that came with questions; an existing file of another text is not overwritten."""
     safe = re.sub(r"[^\w.-]+", "-", name).strip("-.")[:80] or _digest(name)
     path = Path(re.sub(r"[^\w-]+", "-", folder) or "imported") / f"{safe}.md"
-    target = project.documents / path
+    target = workspace.documents / path
     if target.exists() and target.read_text(encoding="utf-8") != text:
         path = path.with_name(f"{safe}-{_digest(text)}.md")
-        target = project.documents / path
+        target = workspace.documents / path
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text(text, encoding="utf-8")
     return path.as_posix()

@@ -21,10 +21,11 @@ from acclimate.tuning.methods import METHODS, Method
 from acclimate.tuning.pairs.pairs import PairSource
 from acclimate.workflows.questions import write_learnt
 from acclimate.workflows.tune_data import Data, Lessons, Teacher, by_teacher, gather, require_learnable
+from acclimate.workspace.answerer import open_answerer
 from acclimate.workspace.engine import tuned_folder
+from acclimate.workspace.workspace import Workspace
 
 if TYPE_CHECKING:  # PyTorch comes with the extra `tune` only
-    from acclimate.project import Project
     from acclimate.tuning.attached import Attached
     from acclimate.tuning.cases import Case
     from acclimate.tuning.run import Job, Trained
@@ -73,15 +74,15 @@ class Prepared:
     job: Job
 
 
-def tune_recipe(project: Project, name: str, options: TuneOptions, on_step: OnStep | None) -> Tuned:
-    """See `Project.tune`."""
-    recipe, _ = _tunable(project, name, options)
-    with alone(tuned_folder(project, recipe)) as first:
-        return _tune(project, name, options, on_step, first=first)
+def tune_recipe(workspace: Workspace, name: str, options: TuneOptions, on_step: OnStep | None) -> Tuned:
+    """Train the adapter of a recipe; see `Project.tune`."""
+    recipe, _ = _tunable(workspace, name, options)
+    with alone(tuned_folder(workspace.layout, recipe)) as first:
+        return _tune(workspace, name, options, on_step, first=first)
 
 
-def _tune(project: Project, name: str, options: TuneOptions, on_step: OnStep | None, *, first: bool) -> Tuned:
-    prepared = prepare(project, name, options)
+def _tune(workspace: Workspace, name: str, options: TuneOptions, on_step: OnStep | None, *, first: bool) -> Tuned:
+    prepared = prepare(workspace, name, options)
     from acclimate.tuning.run import greedy, train
     from acclimate.tuning.trainer import TrainSettings
 
@@ -89,11 +90,11 @@ def _tune(project: Project, name: str, options: TuneOptions, on_step: OnStep | N
         require_learnable(prepared.lessons, options.source)
     job, weights = prepared.job, prepared.model.weights
     if first:
-        _put_back(tuned_folder(project, prepared.recipe), job.folder)  # a run was stopped before its check
+        _put_back(tuned_folder(workspace.layout, prepared.recipe), job.folder)  # a run was stopped before its check
         _go_on_or_begin(job, options)
     if options.teacher is not None:
-        job = replace(job, cases=by_teacher(project, prepared.answerer, job.cases, options.teacher))
-    project.keep_only(None)
+        job = replace(job, cases=by_teacher(workspace, prepared.answerer, job.cases, options.teacher))
+    workspace.keep_only(None)
     dev = prepared.lessons.dev
     asked = [case for case in dev[:: max(1, len(dev) // _CHECKED)][:_CHECKED] if case.messages]
 
@@ -107,34 +108,36 @@ def _tune(project: Project, name: str, options: TuneOptions, on_step: OnStep | N
     trained, trainer = train(job, settings, on_step=on_step, score=score if asked else None)
     if trainer.world.rank:
         raise SystemExit(0)  # the first of several processes serves what they trained together
-    return _serve(project, prepared, trained, trainer, asked)
+    return _serve(workspace, prepared, trained, trainer, asked)
 
 
-def prepare(project: Project, name: str, options: TuneOptions) -> Prepared:
+def prepare(workspace: Workspace, name: str, options: TuneOptions) -> Prepared:
     """Read and check everything that a run needs.
 
     Raises SettingsError for what cannot be tuned, DataError for a file that cannot be read, and ModelError for an
     adapter of another base.
     """
-    recipe, method = _tunable(project, name, options)
+    recipe, method = _tunable(workspace, name, options)
     try:
         from acclimate.tuning.run import Job
     except ImportError as error:
         raise MissingExtraError("acclimate tune", "tune") from error
 
-    model = project.local_model(project.settings.model.name, "language")
-    start = project.adapter(replace(recipe, adapter=""))
+    model = workspace.local_model(workspace.settings.model.name, "language")
+    start = workspace.adapter(replace(recipe, adapter=""))
     if start is not None:
         require_base(start, model.name)
     # The prompts are those of the recipe without its adapter, which is not there yet.
-    answerer = project.answerer("rag" if recipe.reads else "zero-shot")
-    lessons = gather(project, answerer, method, options.source)
-    folder = tuned_folder(project, recipe).with_name(f"{recipe.adapter_name}.training")
+    answerer = open_answerer(workspace, "rag" if recipe.reads else "zero-shot")
+    lessons = gather(workspace, answerer, method, options.source)
+    folder = tuned_folder(workspace.layout, recipe).with_name(f"{recipe.adapter_name}.training")
     job = Job(model.weights, model.name, lessons.learnt, lessons.dev, folder, method, start, options.rate)
     return Prepared(recipe, method, answerer, model, lessons, job)
 
 
-def _serve(project: Project, prepared: Prepared, trained: Trained, trainer: Trainer, asked: Sequence[Case]) -> Tuned:
+def _serve(
+    workspace: Workspace, prepared: Prepared, trained: Trained, trainer: Trainer, asked: Sequence[Case]
+) -> Tuned:
     """Put the adapter in place and hold what is served to what was trained.
 
     Raises EngineError where they differ; what was there before is there again then.
@@ -143,8 +146,8 @@ def _serve(project: Project, prepared: Prepared, trained: Trained, trainer: Trai
     from acclimate.tuning.run import lost
 
     recipe, lessons, answerer = prepared.recipe, prepared.lessons, prepared.answerer
-    final = _place(tuned_folder(project, recipe), prepared.job.folder, trained, lessons)
-    engine, weights = project.engine(recipe.name), prepared.model.weights
+    final = _place(tuned_folder(workspace.layout, recipe), prepared.job.folder, trained, lessons)
+    engine, weights = workspace.engine(recipe.name), prepared.model.weights
     served = [engine.generate(case.messages, answerer.generation) for case in asked]
     # Tokens that are nearly equally likely take each other's place, as in `tuning.parity`: rounding decides there, and
     # in a long answer it does somewhere.
@@ -165,14 +168,14 @@ def _serve(project: Project, prepared: Prepared, trained: Trained, trainer: Trai
     return Tuned(recipe.adapter_name, final, name, same, len(asked), lessons.data)
 
 
-def _tunable(project: Project, name: str, options: TuneOptions) -> tuple[Recipe, Method]:
+def _tunable(workspace: Workspace, name: str, options: TuneOptions) -> tuple[Recipe, Method]:
     """The recipe and its method. Raises SettingsError for what cannot be tuned."""
     recipe = find_recipe(name)
     if recipe.adapter not in METHODS or recipe.name not in (recipe.adapter_name, f"rag+{recipe.adapter}"):
         raise SettingsError(
             f"there is no way to tune '{name}'.", hint=f"METHOD or METHOD+rag; methods: {', '.join(METHODS)}."
         )
-    if project.settings.model.engine == "openai":
+    if workspace.settings.model.engine == "openai":
         raise SettingsError("a model behind a server cannot be tuned.", hint='Set [model] engine = "openvino".')
     method = METHODS[recipe.adapter]
     if (method.data == "teacher") != (options.teacher is not None):

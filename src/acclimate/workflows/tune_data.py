@@ -27,9 +27,9 @@ from acclimate.tuning.pairs.overlap import overlaps
 from acclimate.tuning.pairs.pairs import Pair, PairSource, hold_out, read_pairs, refused
 from acclimate.tuning.pairs.rows import Problem
 from acclimate.types import Hit, Message, Question
+from acclimate.workspace.workspace import Workspace
 
 if TYPE_CHECKING:  # PyTorch comes with the extra `tune` only
-    from acclimate.project import Project
     from acclimate.tuning.cases import Case
 
 _PIECE = 300  # words of raw text in one case
@@ -88,17 +88,17 @@ class Lessons:
     template: str | None = None
 
 
-def gather(project: Project, answerer: Answerer, method: Method, source: PairSource | None) -> Lessons:
+def gather(workspace: Workspace, answerer: Answerer, method: Method, source: PairSource | None) -> Lessons:
     """What a method learns, and what is watched meanwhile; rows of a file that cannot be learnt are left out here, and
     named in `data.problems`."""
     if method.data == "documents":
-        return _from_documents(project)
-    return _from_questions(project, answerer) if source is None else _from_file(project, answerer, source)
+        return _from_documents(workspace)
+    return _from_questions(workspace, answerer) if source is None else _from_file(workspace, answerer, source)
 
 
-def by_teacher(project: Project, answerer: Answerer, cases: Sequence[Case], teacher: Teacher) -> list[Case]:
+def by_teacher(workspace: Workspace, answerer: Answerer, cases: Sequence[Case], teacher: Teacher) -> list[Case]:
     """The cases with the teacher's answers instead of their own; those that it has none for are left out."""
-    with closing(_teacher_engine(project, teacher)) as engine:
+    with closing(_teacher_engine(workspace, teacher)) as engine:
         taught = [replace(case, answer=engine.generate(case.messages, answerer.generation).text) for case in cases]
     return [case for case in taught if case.answer.strip()]
 
@@ -112,17 +112,17 @@ def require_learnable(lessons: Lessons, source: PairSource) -> None:
         raise SettingsError(f"{source.file} holds no pairs to learn.", hint='Give pairs without "split": "test".')
 
 
-def _from_documents(project: Project) -> Lessons:
-    texts = _raw_cases(project)
+def _from_documents(workspace: Workspace) -> Lessons:
+    texts = _raw_cases(workspace)
     kept, dev = texts[len(texts) // 20 + 1 :] or texts, texts[: len(texts) // 20 + 1]
     data = Data("the documents", format="raw text", cases=len(kept), dev=len(dev), watched="held out", rows=len(texts))
     return Lessons(kept, dev, [], data)
 
 
-def _from_questions(project: Project, answerer: Answerer) -> Lessons:
+def _from_questions(workspace: Workspace, answerer: Answerer) -> Lessons:
     from acclimate.tuning.cases import require_apart
 
-    splits = {split: [q for q in project.questions() if q.split == split] for split in ("train", "dev", "test")}
+    splits = {split: [q for q in workspace.questions() if q.split == split] for split in ("train", "dev", "test")}
     require_apart(splits["train"], [*splits["dev"], *splits["test"]])
     learnt = make_cases(answerer, splits["train"], random.Random(0))  # noqa: S311
     dev = make_cases(answerer, splits["dev"] or splits["train"], random.Random(1))  # noqa: S311
@@ -141,16 +141,16 @@ def _from_questions(project: Project, answerer: Answerer) -> Lessons:
     return Lessons(learnt, dev, splits["train"], data)
 
 
-def _from_file(project: Project, answerer: Answerer, source: PairSource) -> Lessons:
+def _from_file(workspace: Workspace, answerer: Answerer, source: PairSource) -> Lessons:
     read = read_pairs(source)
     if answerer.recipe.reads and read.format != "question":
         raise SettingsError(
             f"{source.file} has the format '{read.format}', which does not say which passage holds the answer.",
             hint='Train without passages, or give "question", "answers", "document" and "evidence".',
         )
-    test = [question for question in project.questions() if question.split == "test"]
-    leaking = overlaps(read.pairs, test, project.embedder.embed_queries) if test else []
-    fitting, unfit = _fitting(project, read.pairs)
+    test = [question for question in workspace.questions() if question.split == "test"]
+    leaking = overlaps(read.pairs, test, workspace.embedder.embed_queries) if test else []
+    fitting, unfit = _fitting(workspace, read.pairs)
     by_place = {problem.place: problem for problem in (*unfit, *leaking, *read.problems)}
     pairs = [pair for pair in fitting if pair.place not in by_place]
     kept, watched, how = hold_out(pairs) if pairs else ([], [], "")
@@ -176,12 +176,12 @@ def _from_file(project: Project, answerer: Answerer, source: PairSource) -> Less
     return Lessons(learnt, dev or learnt, [_as_question(pair) for pair in kept], data, template)
 
 
-def _fitting(project: Project, pairs: Sequence[Pair]) -> tuple[list[Pair], list[Problem]]:
+def _fitting(workspace: Workspace, pairs: Sequence[Pair]) -> tuple[list[Pair], list[Problem]]:
     """Pairs that the model can learn, and what keeps the others from it: their length, a control token."""
     from acclimate.tuning.cases import Case, UnlearnableError, encode_within
     from acclimate.tuning.run import read_chat
 
-    model = project.local_model(project.settings.model.name, "language")
+    model = workspace.local_model(workspace.settings.model.name, "language")
     chat, window = read_chat(model.weights)
     kept, problems = [], []
     for pair in pairs:
@@ -243,11 +243,11 @@ def _left_out(questions: Sequence[Question], cases: Sequence[Case]) -> dict[str,
     return {_NOT_FOUND: count} if count else {}
 
 
-def _raw_cases(project: Project) -> list[Case]:
+def _raw_cases(workspace: Workspace) -> list[Case]:
     """The documents' text, in pieces of some hundred words, shuffled."""
     from acclimate.tuning.cases import Case
 
-    record, pieces = project.library.record, []
+    record, pieces = workspace.library.record, []
     for path in sorted(record.files()):
         document = record.document(path)
         words = document.text.split(" ") if document else []
@@ -257,8 +257,8 @@ def _raw_cases(project: Project) -> list[Case]:
     return kept
 
 
-def _teacher_engine(project: Project, teacher: Teacher) -> Engine:
-    chosen = project.settings.model
+def _teacher_engine(workspace: Workspace, teacher: Teacher) -> Engine:
+    chosen = workspace.settings.model
     if teacher.base_url is not None:
         from acclimate.models.http import HTTPEngine
 
@@ -267,7 +267,7 @@ def _teacher_engine(project: Project, teacher: Teacher) -> Engine:
         )
     from acclimate.models.openvino import OpenVINOEngine
 
-    model = project.local_model(teacher.name, "language")
+    model = workspace.local_model(teacher.name, "language")
     return OpenVINOEngine(model.weights, cache_folder() / "openvino", sha256=model.sha256, name=model.name)
 
 

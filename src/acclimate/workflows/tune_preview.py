@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from acclimate.evaluation.memory import peak_mb, reset_peak
 from acclimate.workflows.tune import TuneOptions, prepare
 from acclimate.workflows.tune_data import Data
+from acclimate.workspace.workspace import Workspace
 
 if TYPE_CHECKING:  # PyTorch comes with the extra `tune` only
-    from acclimate.project import Project
     from acclimate.tuning.preview import Preview
 
 _ADAM_BYTES = 8  # two float32 moments of each trained parameter, which a rehearsal does not make
@@ -33,9 +33,9 @@ class Inspection:
     peak_mb: float | None = None
 
 
-def inspect_tuning(project: Project, name: str, options: TuneOptions) -> Inspection:
+def inspect_tuning(workspace: Workspace, name: str, options: TuneOptions) -> Inspection:
     """Look at a run without training. A teacher is not asked. Raises what a run raises, but for refused rows."""
-    prepared = prepare(project, name, options)
+    prepared = prepare(workspace, name, options)
     from acclimate.tuning.preview import preview
     from acclimate.tuning.trainer import TrainSettings
 
@@ -43,7 +43,7 @@ def inspect_tuning(project: Project, name: str, options: TuneOptions) -> Inspect
     method, model = prepared.method.title, prepared.model.name
     if not prepared.job.cases:
         return Inspection(recipe, method, model, data, options.minutes, None)
-    project.keep_only(None)
+    workspace.keep_only(None)
     reset_peak()
     seen = preview(prepared.job, TrainSettings(minutes=options.minutes))
     peak = peak_mb()

@@ -23,9 +23,9 @@ from acclimate.types import Chunk, Question, Span
 from acclimate.workflows.compare import evidence_spans
 from acclimate.workflows.questions import write_learnt
 from acclimate.workspace.encoders import Encoder, find_encoder
+from acclimate.workspace.workspace import Workspace
 
 if TYPE_CHECKING:  # PyTorch comes with the extra `tune` only
-    from acclimate.project import Project
     from acclimate.tuning.encoders.lora import Network
     from acclimate.tuning.encoders.ranking import Sample
     from acclimate.tuning.encoders.trainer import EncoderSettings, OnStep
@@ -67,7 +67,7 @@ class TunedRetriever:
 
 
 def tune_retriever(
-    project: Project,
+    workspace: Workspace,
     target: Target,
     *,
     minutes: float,
@@ -88,9 +88,9 @@ def tune_retriever(
         raise MissingExtraError(f"acclimate tune --target {target}", "tune") from error
     if matryoshka and target != "embedder":
         raise SettingsError("only an embedder has vectors to nest.", hint="acclimate tune --target embedder")
-    splits = {split: [q for q in project.questions() if q.split == split] for split in ("train", "dev", "test")}
+    splits = {split: [q for q in workspace.questions() if q.split == split] for split in ("train", "dev", "test")}
     require_apart(splits["train"], [*splits["dev"], *splits["test"]])
-    mined = {split: mine_questions(project, splits[split]) for split in ("train", "dev")}
+    mined = {split: mine_questions(workspace, splits[split]) for split in ("train", "dev")}
     for split, found in mined.items():
         if not found:
             raise SettingsError(
@@ -98,32 +98,32 @@ def tune_retriever(
                 hint="acclimate questions make; acclimate questions split",
             )
     mined["dev"] = mined["dev"][:: -(-len(mined["dev"]) // _MOST_DEV)]
-    base, rate = _base(project, target), rate or _RATE[target]
-    job = _Job(project, target, base, mined["train"], mined["dev"], minutes, rate, matryoshka)
-    with alone(project.folder / ".acclimate" / "encoders" / target):
+    base, rate = _base(workspace, target), rate or _RATE[target]
+    job = _Job(workspace, target, base, mined["train"], mined["dev"], minutes, rate, matryoshka)
+    with alone(workspace.layout.encoders / target):
         done = job.run(on_step)
     done = replace(done, skipped=len(splits["train"]) - len(mined["train"]))
     if not (take and done.folder):
         return done
     for name, value in done.settings.items():
         section, _, key = name.partition(".")
-        set_key(project.file, section, key, value)
+        set_key(workspace.file, section, key, value)
     return replace(done, taken=True)
 
 
-def mine_questions(project: Project, questions: Sequence[Question]) -> list[Mined]:
+def mine_questions(workspace: Workspace, questions: Sequence[Question]) -> list[Mined]:
     """Right and wrong passages of each question that has evidence in a passage, as the search alone finds them."""
     plain = {"rewrite": "none", "rerank": "none", "diversity": 0.0, "neighbours": 0}
-    settings = project.settings.model_copy(
+    settings = workspace.settings.model_copy(
         update={
-            "retrieval": project.settings.retrieval.model_copy(update=plain),
-            "images": project.settings.images.model_copy(update={"model": ""}),
+            "retrieval": workspace.settings.retrieval.model_copy(update=plain),
+            "images": workspace.settings.images.model_copy(update={"model": ""}),
             # Small chunks are what is embedded and read, also where larger ones are shown.
-            "chunking": project.settings.chunking.model_copy(update={"method": "structure"}),
+            "chunking": workspace.settings.chunking.model_copy(update={"method": "structure"}),
         }
     )
-    retriever, record = project.with_settings(settings).retriever(), project.library.record
-    spans, chunks, found = evidence_spans(project, questions), dict[str, list[Chunk]](), []
+    retriever, record = workspace.sharing(settings).retriever(), workspace.library.record
+    spans, chunks, found = evidence_spans(workspace, questions), dict[str, list[Chunk]](), []
     for question in questions:
         if question.id not in spans or question.document is None:
             continue
@@ -134,9 +134,9 @@ def mine_questions(project: Project, questions: Sequence[Question]) -> list[Mine
     return found
 
 
-def _base(project: Project, target: Target) -> Encoder:
+def _base(workspace: Workspace, target: Target) -> Encoder:
     """What training starts from: never a tuned folder, but the model below it."""
-    settings = project.settings
+    settings = workspace.settings
     own = target == "reranker" and settings.retrieval.rerank not in ("none", EXTRACTOR)
     if settings.embedder.engine != "openvino" and not own:
         raise SettingsError(
@@ -144,7 +144,7 @@ def _base(project: Project, target: Target) -> Encoder:
             hint='Set [embedder] engine = "openvino".',
         )
     name = settings.retrieval.rerank if own else settings.embedder.model
-    found = find_encoder(project, name, "reranker" if own else "embedder")
+    found = find_encoder(workspace.folder, name, "reranker" if own else "embedder", workspace.local_model)
     if not (found.model.folder / "model.safetensors").is_file():
         raise ModelError(
             f"{found.model.name} has no model.safetensors, so it cannot be tuned.",
@@ -157,7 +157,7 @@ def _base(project: Project, target: Target) -> Encoder:
 class _Job:
     """What is trained, on what, and how."""
 
-    project: Project
+    workspace: Workspace
     target: Target
     base: Encoder
     learnt: Sequence[Mined]
@@ -182,7 +182,7 @@ class _Job:
         trainer.run(course.task, _with_seconds_left(on_step, self.minutes))
         trainer.load_best()
         network.eval()
-        k = self.project.settings.retrieval.k
+        k = self.workspace.settings.retrieval.k
         (first, gains_before), (last, gains_after) = rank_figures(before, k), rank_figures(course.ranked(), k)
         return TunedRetriever(
             target=self.target,
@@ -207,7 +207,7 @@ class _Job:
 
         if self.target == "embedder":
             return Embedding(network, self.base, self.learnt, self.dev, self.matryoshka)
-        candidates = self.project.settings.retrieval.rerank_candidates
+        candidates = self.workspace.settings.retrieval.rerank_candidates
         return Reranking(network, self.base, self.learnt, self.dev, candidates)
 
     def _folder(self, samples: Sequence[Sample], settings: EncoderSettings) -> Path:
@@ -242,7 +242,7 @@ class _Job:
 
     @property
     def _home(self) -> Path:
-        return self.project.folder / ".acclimate" / "encoders"
+        return self.workspace.layout.encoders
 
 
 def _with_seconds_left(on_step: OnStep | None, minutes: float) -> OnStep | None:

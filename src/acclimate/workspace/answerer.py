@@ -12,23 +12,31 @@ from acclimate.models.base import Engine
 from acclimate.prompting.conversation import Complete, complete, condense
 from acclimate.prompting.recipes import Recipe, find_recipe
 from acclimate.prompting.techniques import reserve
-from acclimate.prompting.templates import load_template
 from acclimate.retrieval.base import Retriever
 from acclimate.retrieval.documents import DocumentRetriever, settle
 from acclimate.types import Generation, Hit, Message
 from acclimate.workspace.engine import template_of
+from acclimate.workspace.workspace import ALL, Workspace
 
 if TYPE_CHECKING:
-    from acclimate.project import Project
     from acclimate.prompting.structured import SchemaLike
 
 _INSTRUCTION_TOKENS = 256  # room for a template's own words and the question, where whole documents fill the window
 _REACH = {"drop-lowest": 1, "compress": 8, "map-reduce": 8, "refuse": 1_000_000}  # windows of documents to gather
 
 
-def open_answerer(project: Project, recipe: str, where: Filter, schema: SchemaLike | None) -> Answerer:
-    """See `Project.answerer`."""
-    model, chosen = project.settings.model, find_recipe(recipe)
+def open_answerer(
+    workspace: Workspace,
+    recipe: str,
+    where: Filter = ALL,
+    schema: SchemaLike | None = None,
+) -> Answerer:
+    """What answers by a recipe from the documents that `where` leaves, with everything loaded.
+
+    With a `schema` (JSON Schema, or a pydantic model) the answer is JSON. Raises SettingsError for a
+    recipe that cannot run, and ProjectError before the first ingest.
+    """
+    model, chosen = workspace.settings.model, find_recipe(recipe)
     shape, decision = None, ""
     if schema is not None:
         from acclimate.prompting.structured import read_shape  # its packages are not needed to ask for text
@@ -36,76 +44,78 @@ def open_answerer(project: Project, recipe: str, where: Filter, schema: SchemaLi
         chosen.check_json()
         shape = read_shape(schema)
     # The model loads while the library and the embedder do: together they take as long as the model alone.
-    loading = project.engine_soon(chosen.name)
-    retriever: Retriever = project.retriever(where) if chosen.reads else _NoRetriever()
+    loading = workspace.engine_soon(chosen.name)
+    retriever: Retriever = workspace.retriever(where) if chosen.reads else _NoRetriever()
     engine = loading.result()
     generation = Generation(max_tokens=model.max_tokens, temperature=model.temperature, seed=model.seed)
     if chosen.context in ("documents", "either"):
-        whole = _whole_documents(project, engine, engine.context_tokens - reserve(chosen, generation), where)
+        whole = _whole_documents(workspace, engine, engine.context_tokens - reserve(chosen, generation), where)
         if chosen.context == "either":
-            chosen, decision = settle(chosen, whole, project.adapter(chosen) is not None)
+            chosen, decision = settle(chosen, whole, workspace.adapter(chosen) is not None)
         retriever = whole if chosen.context == "documents" else retriever
     demonstrate = None
     if chosen.few_shot:
         from acclimate.workspace.demonstrations import demonstrate as choose  # not needed to ask without examples
 
-        demonstrate = choose(project, chosen, where)
-    template = template_of(project, chosen)
+        demonstrate = choose(workspace, chosen, where, open_answerer)
+    template = template_of(workspace.layout, chosen)
     return Answerer(
         recipe=chosen,
         template=template,
         engine=engine,
         retriever=retriever,
         generation=generation,
-        k=project.settings.retrieval.k,
-        overflow=project.settings.answer.overflow,
+        k=workspace.settings.retrieval.k,
+        overflow=workspace.settings.answer.overflow,
         demonstrate=demonstrate,
         shape=shape,
-        complete=_complete(project),
-        tell={"rule": None, "model": True, "none": False}[project.settings.answer.memory],
+        complete=_complete(workspace),
+        tell={"rule": None, "model": True, "none": False}[workspace.settings.answer.memory],
         decision=decision,
-        mark=project.extractor.mark if chosen.extracts else None,
-        weigh=_weigh(project, chosen, template.name) if schema is None else None,
+        mark=workspace.extractor.mark if chosen.extracts else None,
+        weigh=_weigh(workspace, chosen, template.name) if schema is None else None,
     )
 
 
-def _weigh(project: Project, recipe: Recipe, template: str) -> Weigh | None:
+def _weigh(workspace: Workspace, recipe: Recipe, template: str) -> Weigh | None:
     """What weighs the model's words where the reader that ships is at work, alone or below an adapter that was tuned,
     which may have learnt to say what stands in no passage."""
-    chosen = project.settings
+    chosen = workspace.settings
     short = template == "rag" and not recipe.few_shot and not recipe.extracts  # exact answers from passages
     if chosen.answer.second_reader == "none" or chosen.model.adapter != "auto" or not short:
         return None
-    if project.adapter(replace(recipe, adapter="")) is None:
+    if workspace.adapter(replace(recipe, adapter="")) is None:
         return None
     from acclimate.workspace.extractor import searches_with_base  # its packages are not needed by other recipes
 
-    if not searches_with_base(project):  # its base would have to be fetched
+    if not searches_with_base(
+        chosen.embedder, workspace.folder, workspace.local_model
+    ):  # its base would have to be fetched
         return None
-    return partial(project.extractor.weigh, own_words=bool(recipe.adapter))
+    return partial(workspace.extractor.weigh, own_words=bool(recipe.adapter))
 
 
-def _complete(project: Project) -> Complete:
+def _complete(workspace: Workspace) -> Complete:
     """What makes a question of a conversation stand on its own."""
-    match project.settings.answer.memory:
+    match workspace.settings.answer.memory:
         case "rule":
             return complete
         case "model":
-            return condense(load_template("condense", project.folder / "templates"), project.write)
+            return condense(workspace.template("condense"), workspace.write)
         case "none":
             return lambda question, turns: question.strip()
 
 
-def _whole_documents(project: Project, engine: Engine, limit: int, where: Filter) -> DocumentRetriever:
-    record = project.library.record
+def _whole_documents(workspace: Workspace, engine: Engine, limit: int, where: Filter) -> DocumentRetriever:
+    record = workspace.library.record
     turn = engine.count([Message("user", "")])  # what a turn costs without its text
     return DocumentRetriever(
-        project.retriever(where),
-        project.paths(where),
+        workspace.retriever(where),
+        workspace.paths(where),
         record.document,
         count=lambda text: engine.count([Message("user", text)]) - turn,
         limit=limit - _INSTRUCTION_TOKENS,
-        reach=_REACH[project.settings.answer.overflow],
+        reach=_REACH[workspace.settings.answer.overflow],
     )
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from pathlib import Path
 
+from acclimate.answer import Answerer
 from acclimate.errors import SettingsError
 from acclimate.evaluation.compare import shuffled
 from acclimate.evaluation.metrics import exact_match
@@ -23,55 +24,58 @@ from acclimate.prompting.demonstrations import (
 from acclimate.prompting.passages import REFUSAL
 from acclimate.prompting.recipes import Recipe
 from acclimate.types import Answer, Question
+from acclimate.workspace.workspace import ALL, Workspace
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from acclimate.project import Project
-
-_ALL = Filter()
 Attempt = Callable[[Question], Demonstration | None]
+OpenAnswerer = Callable[[Workspace, str], Answerer]
+"""Opens what answers by the recipe of that name."""
 
 
-def demonstrate(project: Project, recipe: Recipe, where: Filter, shots: int | None = None) -> Demonstrate:
+def demonstrate(
+    workspace: Workspace,
+    recipe: Recipe,
+    where: Filter,
+    open_answerer: OpenAnswerer,
+    shots: int | None = None,
+) -> Demonstrate:
     """What a few-shot recipe shows, of the documents that `where` leaves: `shots` examples (None: as `[answer]` says).
 
     Raises SettingsError where there are no solved questions, or the model solves none.
     """
-    shots, kept = shots or project.settings.answer.shots, chosen_file(project, recipe)
+    shots, kept = shots or workspace.settings.answer.shots, chosen_file(workspace, recipe)
     if recipe.shown == "fixed" and kept.is_file():
-        return fixed(_seen(project, read_demonstrations(kept), where))
-    solved = _solved(project, where)
+        return fixed(_seen(workspace, read_demonstrations(kept), where))
+    solved = _solved(workspace, where)
     if not solved:
         raise SettingsError(
             f"the recipe '{recipe.name}' shows solved questions, and there are none.",
-            hint=f'Mark questions in {project.folder / "questions.jsonl"} with "split": "train".',
+            hint=f'Mark questions in {workspace.layout.questions} with "split": "train".',
         )
     if recipe.shown == "nearest":
-        return nearest(solved, project.embedder.embed_queries, _by_reference(project, recipe, where), shots)
+        return nearest(solved, workspace.embedder.embed_queries, _by_reference(workspace, recipe, where), shots)
     if recipe.shown == "fixed":
-        return fixed(bootstrap(solved, _by_reference(project, recipe, where), shots))
-    return fixed(_seen(project, bootstrapped(project, recipe, shots), where))
+        return fixed(bootstrap(solved, _by_reference(workspace, recipe, where), shots))
+    return fixed(_seen(workspace, bootstrapped(workspace, recipe, shots, open_answerer), where))
 
 
-def chosen_file(project: Project, recipe: Recipe) -> Path:
+def chosen_file(workspace: Workspace, recipe: Recipe) -> Path:
     """Where `acclimate optimise` writes the demonstrations that it chose for a recipe."""
-    return project.folder / "templates" / f"{recipe.template}.demonstrations.jsonl"
+    return workspace.layout.templates / f"{recipe.template}.demonstrations.jsonl"
 
 
-def bootstrapped(project: Project, recipe: Recipe, most: int) -> list[Demonstration]:
+def bootstrapped(workspace: Workspace, recipe: Recipe, most: int, open_answerer: OpenAnswerer) -> list[Demonstration]:
     """Train questions that the recipe solves without examples, as it solved them; kept in `.acclimate`.
 
     Raises SettingsError where it solves none.
     """
-    solved = shuffled(_solved(project, _ALL))
-    answerer = project.answerer(recipe.plain.name)
+    solved = shuffled(_solved(workspace, ALL))
+    answerer = open_answerer(workspace, recipe.plain.name)
     depends = [recipe.plain.name, answerer.template.fingerprint, answerer.engine.name, most]
-    depends += [project.settings.model_dump(mode="json"), [[one.id, one.question, one.answers] for one in solved]]
+    depends += [workspace.settings.model_dump(mode="json"), [[one.id, one.question, one.answers] for one in solved]]
     if recipe.reads:
-        depends += [project.library.record.id, project.library.record.generation]
+        depends += [workspace.library.record.id, workspace.library.record.generation]
     key = hashlib.sha256(json.dumps(depends, sort_keys=True).encode()).hexdigest()[:16]
-    file = project.folder / ".acclimate" / "demonstrations" / f"{key}.jsonl"
+    file = workspace.layout.demonstrations / f"{key}.jsonl"
     if file.is_file():
         return read_demonstrations(file)
     found = bootstrap(solved, lambda question: _by_itself(question, answerer.answer(question.question)), most)
@@ -99,15 +103,15 @@ def _by_itself(question: Question, answer: Answer) -> Demonstration | None:
     return Demonstration(question.question, f"{led}{answer.text}{mark}", cited, question.document)
 
 
-def _by_reference(project: Project, recipe: Recipe, where: Filter) -> Attempt:
+def _by_reference(workspace: Workspace, recipe: Recipe, where: Filter) -> Attempt:
     """A train question with its reference answer; None where retrieval does not find its evidence."""
-    retriever = project.retriever(where) if recipe.context == "passages" else None
+    retriever = workspace.retriever(where) if recipe.context == "passages" else None
 
     def solve(question: Question) -> Demonstration | None:
         answer = question.answers[0] if question.answerable else REFUSAL
         if retriever is None:
             return Demonstration(question.question, answer, (), question.document)
-        found = retriever.retrieve(question.question, project.settings.retrieval.k)
+        found = retriever.retrieve(question.question, workspace.settings.retrieval.k)
         if not question.answerable:
             return Demonstration(question.question, answer, tuple(found[:1]), question.document)
         holding = tuple(hit for hit in found if question.evidence and question.evidence in hit.chunk.text)[:1]
@@ -116,19 +120,19 @@ def _by_reference(project: Project, recipe: Recipe, where: Filter) -> Attempt:
     return solve
 
 
-def _solved(project: Project, where: Filter) -> list[Question]:
-    solved = [question for question in project.questions() if question.split == "train"]
-    if where == _ALL:
+def _solved(workspace: Workspace, where: Filter) -> list[Question]:
+    solved = [question for question in workspace.questions() if question.split == "train"]
+    if where == ALL:
         return solved
-    seen = set(project.paths(where))  # a solved question tells what its document says
+    seen = set(workspace.paths(where))  # a solved question tells what its document says
     return [question for question in solved if question.document in seen]
 
 
-def _seen(project: Project, shown: Sequence[Demonstration], where: Filter) -> list[Demonstration]:
+def _seen(workspace: Workspace, shown: Sequence[Demonstration], where: Filter) -> list[Demonstration]:
     """Those that tell of nothing but what `where` leaves."""
-    if where == _ALL:
+    if where == ALL:
         return list(shown)
-    seen = set(project.paths(where))
+    seen = set(workspace.paths(where))
     told = [
         (one, {hit.chunk.document for hit in one.hits} | ({one.document} if one.document else set())) for one in shown
     ]

@@ -1,20 +1,24 @@
-"""The language model that a project's `[model]` names, and the adapter that a recipe wears on it."""
+"""The language model that `[model]` names, and the adapter and template of a recipe."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from acclimate.errors import SettingsError
 from acclimate.models.adapters import OWN_TEMPLATE, is_tuned, require_base, served_by
 from acclimate.models.base import Engine
-from acclimate.models.store import cache_folder
+from acclimate.models.catalogue import Kind
+from acclimate.models.store import LocalModel, cache_folder
 from acclimate.prompting.recipes import Recipe
 from acclimate.prompting.templates import Template, load_template, parse_template
+from acclimate.settings import ModelSettings
+from acclimate.workspace.layout import Layout
 
-if TYPE_CHECKING:
-    from acclimate.project import Project
+FindModel = Callable[[str, Kind], LocalModel]
+"""A model's files by its name, fetched where they are not here yet."""
 
 Use = Literal["reader", "writer"]
 _SHIPPED: dict[tuple[str, Use], str] = {
@@ -23,10 +27,9 @@ _SHIPPED: dict[tuple[str, Use], str] = {
 }
 
 
-def load_engine(project: Project, adapter: Path | None) -> Engine:
+def load_engine(chosen: ModelSettings, adapter: Path | None, find_model: FindModel) -> Engine:
     """The model with this adapter. Raises SettingsError where a server's model would have to wear one, and ModelError
     for an adapter of another base."""
-    chosen = project.settings.model
     if chosen.engine == "openai":
         if adapter is not None:
             raise SettingsError(
@@ -42,7 +45,7 @@ def load_engine(project: Project, adapter: Path | None) -> Engine:
             context_tokens=chosen.context_tokens,
             timeout_s=chosen.timeout_s,
         )
-    model = project.local_model(chosen.name, "language")
+    model = find_model(chosen.name, "language")
     if adapter is not None:
         require_base(adapter, model.name)
     # Virtual tokens can be put before a prompt by that engine only.
@@ -62,11 +65,10 @@ def load_engine(project: Project, adapter: Path | None) -> Engine:
     )
 
 
-def adapter_of(project: Project, recipe: Recipe) -> Path | None:
-    """See `Project.adapter`."""
-    chosen = project.settings.model
+def adapter_of(chosen: ModelSettings, layout: Layout, recipe: Recipe) -> Path | None:
+    """See `Workspace.adapter`."""
     if recipe.adapter:
-        folder = tuned_folder(project, recipe)
+        folder = tuned_folder(layout, recipe)
         if not is_tuned(folder):
             raise SettingsError(
                 f"the recipe '{recipe.name}' needs the adapter '{recipe.adapter_name}', which is not trained yet.",
@@ -76,31 +78,30 @@ def adapter_of(project: Project, recipe: Recipe) -> Path | None:
     if chosen.adapter == "none" or (chosen.adapter == "auto" and not recipe.reads):
         return None
     if chosen.adapter != "auto":
-        folder = project.folder / chosen.adapter
+        folder = layout.folder / chosen.adapter
         if not is_tuned(folder):
             raise SettingsError(f"'model.adapter' = '{chosen.adapter}': {folder} is no PEFT adapter folder.")
         return folder
-    return shipped_adapter(project, "reader")
+    return shipped_adapter(chosen, "reader")
 
 
-def shipped_adapter(project: Project, use: Use) -> Path | None:
+def shipped_adapter(chosen: ModelSettings, use: Use) -> Path | None:
     """The adapter that ships for what `[model]` names; None where there is none, or another or none is asked for."""
-    chosen = project.settings.model
     shipped = _SHIPPED.get((chosen.name, use))
     if shipped is None or chosen.engine == "openai" or chosen.adapter != "auto":
         return None
     return Path(str(resources.files("acclimate") / "adapters" / shipped))
 
 
-def tuned_folder(project: Project, recipe: Recipe) -> Path:
+def tuned_folder(layout: Layout, recipe: Recipe) -> Path:
     """Where `acclimate tune` puts the adapter of a recipe."""
-    return project.folder / ".acclimate" / "adapters" / recipe.adapter_name
+    return layout.adapters / recipe.adapter_name
 
 
-def template_of(project: Project, recipe: Recipe) -> Template:
+def template_of(layout: Layout, recipe: Recipe) -> Template:
     """A recipe's template; an adapter that was trained on other prompts is asked by its own."""
     if recipe.adapter and recipe.name == recipe.adapter_name:
-        own = tuned_folder(project, recipe) / OWN_TEMPLATE
+        own = tuned_folder(layout, recipe) / OWN_TEMPLATE
         if own.is_file():
             return parse_template(recipe.adapter_name, own.read_text(encoding="utf-8"))
-    return load_template(recipe.template, project.folder / "templates")
+    return load_template(recipe.template, layout.templates)

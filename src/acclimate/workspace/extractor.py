@@ -7,9 +7,9 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from acclimate.embeddings.cross_encoder import Scores
+from acclimate.embeddings.base import Scores
 from acclimate.embeddings.extractor import Extractor, Marked
 from acclimate.embeddings.spec import read_json
 from acclimate.embeddings.tuned import EXTRACTOR, LAYERS, depth, read_trained, require_base, shipped, under_sha256
@@ -18,11 +18,10 @@ from acclimate.errors import EngineError
 from acclimate.models.base import OnText
 from acclimate.prompting.citations import Resolved, mark_answer
 from acclimate.prompting.passages import REFUSAL
+from acclimate.settings import EmbedderSettings
 from acclimate.types import Completion, Generation, Hit, Message, Span
 from acclimate.workspace.encoders import find_encoder
-
-if TYPE_CHECKING:
-    from acclimate.project import Project
+from acclimate.workspace.engine import FindModel
 
 _REFUSED = Resolved(REFUSAL, REFUSAL, True, ())
 _EDGES = " \t\n.,;:|"  # of an answer, that are none of its words
@@ -32,8 +31,8 @@ _SURER, _DOUBT, _ALONE = 7.0, 0.02, 0.4
 
 
 @dataclass(frozen=True, slots=True)
-class Extracting:
-    """Marks answers, and stands where a recipe has its engine: it counts no tokens and writes nothing.
+class ExtractiveReader:
+    """Marks answers, and takes the place of a recipe's engine: it counts no tokens and writes nothing.
 
     Of a place's confidence, `discount` is kept for each rank that its passage is behind the first; below `threshold` it
     abstains; `rerank_weight` is the share of its relevance where it orders passages. The card beside the weights and
@@ -57,7 +56,7 @@ class Extracting:
     def weigh(self, question: str, hits: Sequence[Hit], said: Resolved, *, own_words: bool = False) -> Resolved:
         """The surer one of what a model said and the best place, or a refusal where neither is likely.
 
-        Of what stands in no passage it is not sure at all; with `own_words` that is kept.
+        Text found in no passage has confidence 0; `own_words` keeps it anyway.
         """
         answer = "" if said.abstained else said.text.strip(_EDGES)
         marked, same = self.extractor.weigh(question, [hit.chunk for hit in hits], answer)
@@ -111,19 +110,18 @@ class Relevance:
         return self.extractor.relevance(question, texts)
 
 
-def open_extractor(project: Project) -> Extracting:
+def open_extractor(find_model: FindModel) -> ExtractiveReader:
     """The shipped extractor over its base embedder, which is fetched where it is not here yet.
 
     Raises HashMismatchError where the base's weights are not those that it was trained on.
     """
-    return load_extractor(shipped(EXTRACTOR), project)
+    return load_extractor(shipped(EXTRACTOR), find_model)
 
 
-def searches_with_base(project: Project) -> bool:
-    """Whether the base of the shipped extractor is what the project searches with, so that it is here anyway."""
-    chosen = project.settings.embedder
+def searches_with_base(chosen: EmbedderSettings, folder: Path, find_model: FindModel) -> bool:
+    """Whether the base of the shipped extractor is the project's embedder, so that it is here anyway."""
     base = json.loads((shipped(EXTRACTOR) / "extractor.json").read_text(encoding="utf-8"))["base"]
-    return chosen.engine != "openai" and find_encoder(project, chosen.model, "embedder").source == base
+    return chosen.engine != "openai" and find_encoder(folder, chosen.model, "embedder", find_model).source == base
 
 
 def fingerprint() -> str:
@@ -132,16 +130,16 @@ def fingerprint() -> str:
     return hashlib.sha256(under_sha256(EXTRACTOR).encode() + settings).hexdigest()
 
 
-def load_extractor(folder: Path, project: Project) -> Extracting:
+def load_extractor(folder: Path, find_model: FindModel) -> ExtractiveReader:
     """The extractor in a folder: `extractor.json` (base, base_sha256, words, threshold, discount) and the weights."""
     settings = json.loads((folder / "extractor.json").read_text(encoding="utf-8"))
-    base = project.local_model(settings["base"], "embedder")
+    base = find_model(settings["base"], "embedder")
     require_base(folder, settings["base"], settings["base_sha256"], base.sha256)
     weights = read_trained(folder / LAYERS, read_weights(base.weights))
     config: Any = read_json(base.folder / "config.json")
     config["num_hidden_layers"] = depth(weights)
     extractor = Extractor(config, weights, base.folder / "tokenizer.json", settings["words"])
-    return Extracting(
+    return ExtractiveReader(
         extractor,
         float(settings["threshold"]),
         float(settings["discount"]),

@@ -1,56 +1,32 @@
-"""Ingesting a project: its parser, its chunker and its embedder, put together for `acclimate.ingest`."""
+"""The parser and the chunker that a project's settings name."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import closing
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from acclimate.chunking.base import Chunker
 from acclimate.chunking.chunkers import Cut, make_chunker
 from acclimate.chunking.context import ContextChunker
 from acclimate.documents.engines import require_engine
 from acclimate.documents.sandbox import EngineSandbox, Limits, Sandbox
-from acclimate.embeddings.base import PictureEmbedder
-from acclimate.ingest import IngestReport, Progress, Silence, ingest
+from acclimate.embeddings.base import Embedder, PictureEmbedder
 from acclimate.prompting.templates import Template, load_template
-from acclimate.settings import DocumentsSettings
+from acclimate.settings import DocumentsSettings, Settings
 from acclimate.types import Message
 
-if TYPE_CHECKING:
-    from acclimate.project import Project
-
+Write = Callable[[Sequence[Message], int], str]
+"""What the language model writes for messages, in at most so many tokens."""
 _CONTEXT_TOKENS = 60  # of the sentence about a chunk
 
 
-def ingest_documents(project: Project, check_all: bool, allow_empty: bool, progress: Progress | None) -> IngestReport:
-    """See `Project.ingest`."""
-    files, hear = project.settings.documents, progress or Silence()
-    with closing(_sandbox(files, project.pictures is not None)) as sandbox:
-        return ingest(
-            project.documents,
-            project.library,
-            lambda file, path: sandbox(file, path, lambda done, total: hear.page(path, done, total)),
-            _chunker(project),
-            project.embedder,
-            include=files.include,
-            exclude=files.exclude,
-            check_all=check_all,
-            allow_empty=allow_empty,
-            parallel=sandbox.workers,
-            parser=_name(files, project.pictures),
-            pictures=project.pictures,
-            progress=hear,
-        )
-
-
-def _name(files: DocumentsSettings, pictures: PictureEmbedder | None) -> str:
+def parser_name(files: DocumentsSettings, pictures: PictureEmbedder | None) -> str:
     """Names what reads: where it changes, files are read again."""
     engine = "" if files.engine == "acclimate" else files.engine
     return engine if pictures is None else f"{engine}+{pictures.fingerprint[:12]}"
 
 
-def _sandbox(files: DocumentsSettings, pictures: bool) -> Sandbox | EngineSandbox:
+def open_sandbox(files: DocumentsSettings, pictures: bool) -> Sandbox | EngineSandbox:
     """What parses the files. Raises MissingExtraError or SettingsError for an engine that is not installed."""
     limits = Limits(files.parse_seconds, files.parse_memory_mb, files.max_characters, files.max_file_mb)
     if files.engine == "acclimate":
@@ -60,8 +36,9 @@ def _sandbox(files: DocumentsSettings, pictures: bool) -> Sandbox | EngineSandbo
     return EngineSandbox(limits, files.workers, files.engine, files.engine_python, pictures)
 
 
-def _chunker(project: Project) -> Chunker:
-    chosen, embedder = project.settings.chunking, project.embedder
+def open_chunker(settings: Settings, embedder: Embedder, templates: Path, write: Write) -> Chunker:
+    """What `[chunking]` names; it counts tokens by `embedder`, and `write` is the language model."""
+    chosen = settings.chunking
     cut = Cut(
         max_tokens=chosen.max_tokens,
         overlap=chosen.overlap_tokens,
@@ -75,14 +52,10 @@ def _chunker(project: Project) -> Chunker:
     chunker = make_chunker(chosen.method, embedder.token_spans, embedder.embed_passages, cut)
     if chosen.context == "headings":
         return chunker
-    return with_contexts(
-        chunker, load_template("context", project.folder / "templates"), project.settings.model.name, project.write
-    )
+    return with_contexts(chunker, load_template("context", templates), settings.model.name, write)
 
 
-def with_contexts(
-    chunker: Chunker, template: Template, model: str, write: Callable[[Sequence[Message], int], str]
-) -> Chunker:
+def with_contexts(chunker: Chunker, template: Template, model: str, write: Write) -> Chunker:
     """The chunks of `chunker`, with a sentence each that `write`, the model named `model`, makes of `template`."""
 
     def describe(title: str, beginning: str, passage: str) -> str:

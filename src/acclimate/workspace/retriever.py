@@ -1,0 +1,85 @@
+"""`[retrieval]` as a chain of retrievers, each over the one before it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from acclimate.embeddings.base import Embedder, PictureEmbedder
+from acclimate.indexes.filters import Among
+from acclimate.indexes.library import Library
+from acclimate.prompting.templates import Template
+from acclimate.retrieval.base import Retriever
+from acclimate.retrieval.diversity import DiverseRetriever
+from acclimate.retrieval.graph import GraphRetriever, Matcher
+from acclimate.retrieval.neighbours import NeighbourRetriever
+from acclimate.retrieval.pictures import PictureRetriever
+from acclimate.retrieval.rerank import RerankingRetriever
+from acclimate.retrieval.rewrite import RewritingRetriever
+from acclimate.retrieval.search import (
+    DenseRetriever,
+    HybridRetriever,
+    ParentRetriever,
+    TextRetriever,
+)
+from acclimate.settings import Settings
+from acclimate.types import Message
+
+if TYPE_CHECKING:  # its packages are not needed to search without it
+    from acclimate.embeddings.base import CrossEncoder
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a chain may need; models are loaded only where the settings use them."""
+
+    library: Library
+    embedder: Callable[[], Embedder]
+    cross_encoder: Callable[[], CrossEncoder]
+    pictures: PictureEmbedder | None
+    template: Callable[[str], Template]
+    write: Callable[[Sequence[Message], int], str]
+
+
+def open_retriever(settings: Settings, parts: Parts, among: Among | None) -> Retriever:
+    """The chain that `settings` name, over the chunks `among` (None: all).
+
+    Raises LibraryError where the library's vectors are another embedder's.
+    """
+    library, chosen = parts.library, settings.retrieval
+    retriever: Retriever = _search(settings, parts, among)
+    if chosen.rewrite != "none":
+        retriever = RewritingRetriever(retriever, parts.template(chosen.rewrite), parts.write)
+    if chosen.rerank != "none":
+        encoder, weight = parts.cross_encoder(), chosen.rerank_weight
+        weight = encoder.weight if weight is None else weight
+        retriever = RerankingRetriever(retriever, encoder, chosen.rerank_candidates, weight)
+    if parts.pictures is not None:
+        table, places = library.record.pictures, settings.images.passages
+        retriever = PictureRetriever(retriever, parts.pictures, table, library.fetch, places, among)
+    if chosen.diversity:
+        retriever = DiverseRetriever(retriever, library.record.vectors_of, chosen.diversity)
+    if settings.chunking.method == "parent-child":
+        retriever = ParentRetriever(retriever, library.record.parent)
+    if chosen.neighbours:
+        record = library.record
+        retriever = NeighbourRetriever(retriever, record.outline, record.cut, chosen.neighbours)
+    return retriever
+
+
+def _search(settings: Settings, parts: Parts, among: Among | None) -> Retriever:
+    """By words, by vectors or by both; with the graph where there is one."""
+    library, chosen = parts.library, settings.retrieval
+    text = TextRetriever(library.texts, library.fetch, among)
+    found: Matcher = text
+    if chosen.method != "text":
+        embedder = parts.embedder()
+        library.require_embedder(embedder.fingerprint)
+        dense = DenseRetriever(embedder, library.vectors, library.fetch, among)
+        found = dense
+        if chosen.method == "hybrid":
+            found = HybridRetriever(dense, text, chosen.candidates, chosen.dense_weight, chosen.fusion)
+    if library.graph is not None:
+        return GraphRetriever(found, library.graph, library.fetch, chosen.graph_weight, among)
+    return found

@@ -1,0 +1,289 @@
+"""A project folder's settings and what they name, each loaded once. It knows no job that takes minutes."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from acclimate.embeddings.base import Embedder, PictureEmbedder
+from acclimate.embeddings.tuned import EXTRACTOR
+from acclimate.errors import ProjectError
+from acclimate.indexes.base import GraphIndex
+from acclimate.indexes.filters import Filter, parse_rules
+from acclimate.indexes.library import Library
+from acclimate.indexes.stores import Server, open_indexes
+from acclimate.models.base import Engine
+from acclimate.models.catalogue import Kind
+from acclimate.models.store import LocalModel, OnBytes, locate
+from acclimate.prompting.recipes import Recipe, find_recipe
+from acclimate.prompting.templates import Template, load_template
+from acclimate.questions.file import QuestionFile, read_questions
+from acclimate.retrieval.base import Retriever
+from acclimate.settings import Settings, load_settings, render_settings
+from acclimate.types import Generation, Message, Question
+from acclimate.workspace.engine import adapter_of, load_engine
+from acclimate.workspace.layout import Layout
+from acclimate.workspace.retriever import Parts, open_retriever
+
+if TYPE_CHECKING:  # their packages load only where they are used
+    from acclimate.embeddings.base import CrossEncoder
+    from acclimate.workspace.extractor import ExtractiveReader
+
+ALL = Filter()
+"""Leaves every document."""
+
+
+class Workspace:
+    """A folder with `acclimate.toml` and, once ingested, `.acclimate/`.
+
+    Models are loaded when they are first needed. `on_bytes` hears of models being downloaded. An
+    `embedder` or `library` that is given is used in place of the folder's own, and not closed here.
+    Close it, or use it in a `with` statement.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        settings: Settings,
+        on_bytes: OnBytes | None = None,
+        *,
+        embedder: Embedder | None = None,
+        library: Library | None = None,
+    ) -> None:
+        self.folder, self.settings = folder, settings
+        self.layout = Layout(folder)
+        self._on_bytes = on_bytes
+        self._given_embedder, self._given_library = embedder, library
+        self._loader = ThreadPoolExecutor(1, thread_name_prefix="load")
+        self._loading = threading.Lock()
+        self._engines: dict[Path | None, Engine] = {}
+
+    @classmethod
+    def create(cls, folder: Path, documents: Path) -> Self:
+        """Write a new `acclimate.toml` in `folder` for the folder `documents`, and open it.
+
+        Raises ProjectError where there is one already.
+        """
+        file = Layout(folder).settings
+        folder.mkdir(parents=True, exist_ok=True)
+        relative = documents
+        if documents.is_absolute():
+            relative = Path(os.path.relpath(documents.resolve(), folder.resolve()))
+        try:
+            with file.open("x", encoding="utf-8") as out:
+                out.write(render_settings(relative))
+        except FileExistsError as error:
+            raise ProjectError(f"{file} exists already.", hint="Edit it, or choose another folder.") from error
+        return cls(folder, load_settings(file))
+
+    @classmethod
+    def open(cls, folder: Path = Path(), on_bytes: OnBytes | None = None) -> Self:
+        """The project in `folder` or the nearest folder above it.
+
+        Raises ProjectError where there is none.
+        """
+        here = folder.resolve()
+        for candidate in (here, *here.parents):
+            file = Layout(candidate).settings
+            if file.is_file():
+                return cls(candidate, load_settings(file), on_bytes)
+        name = Layout(here).settings.name
+        raise ProjectError(f"{here} is not a project: there is no {name}.", hint="acclimate ingest FOLDER")
+
+    def sharing(self, settings: Settings, *, share_models: bool = True) -> Self:
+        """The same folder with other settings of retrieval and answers.
+
+        Library, embedder and (with `share_models`) language models are this one's: close only this
+        one.
+        """
+        other = type(self)(
+            self.folder,
+            settings,
+            self._on_bytes,
+            embedder=self.embedder,
+            library=self.library,
+        )
+        if share_models:
+            other._engines = self._engines
+        return other
+
+    @property
+    def file(self) -> Path:
+        """The project's `acclimate.toml`."""
+        return self.layout.settings
+
+    @property
+    def documents(self) -> Path:
+        """The folder of documents."""
+        return self.folder / self.settings.documents.path
+
+    @cached_property
+    def library(self) -> Library:
+        """The project's library."""
+        if self._given_library is not None:
+            return self._given_library
+        chosen, retrieval = self.settings.store, self.settings.retrieval
+        server = None
+        if chosen.url:
+            server = Server(chosen.url, chosen.prefix, os.environ.get(chosen.api_key_env))
+        opened = open_indexes(chosen.vectors, chosen.texts, server)
+        graph = None if retrieval.graph == "none" else self._open_graph
+        return Library(self.layout.state, opened, graph, retrieval.language)
+
+    def _open_graph(self, folder: Path) -> GraphIndex:
+        from acclimate.workspace.graph import open_graph
+
+        by_model = self.settings.retrieval.graph == "model"
+        template = self.template("triples") if by_model else None
+        return open_graph(folder, template, self.settings.model.name, self.write)
+
+    @cached_property
+    def embedder(self) -> Embedder:
+        """What `[embedder]` names."""
+        if self._given_embedder is not None:
+            return self._given_embedder
+        from acclimate.workspace.encoders import open_embedder
+
+        return open_embedder(self.settings.embedder, self.folder, self.local_model)
+
+    @cached_property
+    def cross_encoder(self) -> CrossEncoder:
+        """What `[retrieval] rerank` names."""
+        name = self.settings.retrieval.rerank
+        if name == EXTRACTOR:
+            from acclimate.workspace.extractor import Relevance
+
+            return Relevance(self.extractor.extractor, self.extractor.rerank_weight)
+        from acclimate.workspace.encoders import open_cross_encoder
+
+        return open_cross_encoder(name, self.folder, self.local_model)
+
+    @cached_property
+    def extractor(self) -> ExtractiveReader:
+        """What marks answers for the recipe `extract`."""
+        from acclimate.workspace.extractor import open_extractor
+
+        return open_extractor(self.local_model)
+
+    @cached_property
+    def pictures(self) -> PictureEmbedder | None:
+        """What `[images]` names; None where it names nothing."""
+        if not self.settings.images.model:
+            return None
+        from acclimate.embeddings.clip import ClipEmbedder  # loads PyTorch
+
+        model = self.local_model(self.settings.images.model, "embedder")
+        return ClipEmbedder(model.folder, weights_sha256=model.sha256)
+
+    def engine(self, recipe: str | None = None) -> Engine:
+        """What `[model]` names, with the adapter of the recipe; loaded once."""
+        chosen = find_recipe(recipe or self.settings.answer.recipe)
+        if chosen.extracts:
+            return self.extractor
+        return self.engine_with(self.adapter(chosen))
+
+    def engine_with(self, adapter: Path | None) -> Engine:
+        """What `[model]` names, with this adapter; loaded once."""
+        with self._loading:
+            if adapter not in self._engines:
+                self._engines[adapter] = self._load_engine(adapter)
+            return self._engines[adapter]
+
+    def _load_engine(self, adapter: Path | None) -> Engine:
+        return load_engine(self.settings.model, adapter, self.local_model)
+
+    def engine_soon(self, recipe: str) -> Future[Engine]:
+        """`engine`, loaded while the caller does something else."""
+        return self._loader.submit(self.engine, recipe)
+
+    def keep_only(self, adapter: Path | None) -> None:
+        """Free every loaded language model but the one with this adapter."""
+        for other in [held for held in self._engines if held != adapter]:
+            self._engines.pop(other).close()
+
+    def adapter(self, recipe: Recipe) -> Path | None:
+        """The PEFT folder of a recipe.
+
+        That is the tuned adapter that it names, else what `[model] adapter` names. "auto" is the
+        reader that ships for the model, if any, and only for recipes that show passages: it is made
+        for those. A server has its own.
+        """
+        return adapter_of(self.settings.model, self.layout, recipe)
+
+    def retriever(self, where: Filter = ALL) -> Retriever:
+        """What `[retrieval]` names, over the documents that `where` leaves.
+
+        Raises ProjectError before the first ingest, and SettingsError for a filter by what no
+        document has.
+        """
+        if not self.layout.ingested or self.library.record.embedder is None:
+            raise ProjectError(f"{self.folder} has not been ingested yet.", hint="acclimate ingest")
+        among = None if where == ALL else self.library.among(self.paths(where))
+        parts = Parts(
+            library=self.library,
+            embedder=lambda: self.embedder,
+            cross_encoder=lambda: self.cross_encoder,
+            pictures=self.pictures,
+            template=self.template,
+            write=self.write,
+        )
+        return open_retriever(self.settings, parts, among)
+
+    def paths(self, where: Filter = ALL) -> list[str]:
+        """The documents that a filter leaves; nothing else may reach a prompt."""
+        return self.library.paths(where, parse_rules(self.settings.documents.labels))
+
+    def template(self, name: str) -> Template:
+        """A prompt template by its name: the user's own before the one that ships."""
+        return load_template(name, self.layout.templates)
+
+    def write(self, messages: Sequence[Message], max_tokens: int, schema: str = "") -> str:
+        """What the language model writes without the reader's adapter.
+
+        The text is held to `schema`, a JSON Schema, where given.
+        """
+        options = Generation(max_tokens=max_tokens, schema=schema)
+        return self.engine("zero-shot").generate(messages, options).text
+
+    def questions(self) -> list[Question]:
+        """The questions in the project's `questions.jsonl`; [] where there is no such file."""
+        file = self.layout.questions
+        return read_questions(file) if file.exists() else []
+
+    @property
+    def question_file(self) -> QuestionFile:
+        """The project's `questions.jsonl`, to be changed."""
+        return QuestionFile(self.layout.questions, self.layout.questions_lock)
+
+    def local_model(self, name: str, kind: Kind) -> LocalModel:
+        """A model's files, fetched where they are not here yet."""
+        if (here := locate(name)) is not None:
+            return here
+        from acclimate.models.fetch import fetch  # the network's packages take 0.1 s
+
+        return fetch(name, kind, self._on_bytes)
+
+    def close(self) -> None:
+        """Free models and files."""
+        self._loader.shutdown()
+        for engine in self._engines.values():
+            engine.close()
+        if "library" in self.__dict__ and self._given_library is None:
+            self.library.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
