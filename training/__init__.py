@@ -1,0 +1,1 @@
+"""Makes the weights that ship; see README.md beside this file."""

@@ -1,0 +1,1 @@
+"""Documents become chunks: contiguous spans, in ways that are chosen by name."""

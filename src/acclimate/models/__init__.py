@@ -1,0 +1,1 @@
+"""Language models: the catalogue, fetching, and one engine for each way of running them."""

@@ -1,0 +1,1 @@
+"""Question sets: read, written, made from documents, imported, split, checked for leaks."""

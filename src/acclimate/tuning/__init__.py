@@ -1,0 +1,1 @@
+"""Training adapters of language models and encoders; PyTorch is imported below here."""

@@ -1,0 +1,1 @@
+"""Jobs that take minutes and cross the rooms below: compare, tune, optimise, export."""

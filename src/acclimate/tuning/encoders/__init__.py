@@ -1,0 +1,1 @@
+"""Training embedders, rerankers and extractors."""
