@@ -349,9 +349,9 @@ def render_settings(documents: Path) -> str:
         lines += ["", f"[{section}]  # {(type(outer.default).__doc__ or '').rstrip('.')}"]
         for key, field in type(outer.default).model_fields.items():
             if (section, key) == ("documents", "path"):
-                lines.append(f"{key} = {_toml(documents)}  # {field.description}")
+                lines.append(f"{key} = {shown(documents)}  # {field.description}")
             else:
-                lines.append(f"# {key} = {_toml(field.default)}  # {field.description}")
+                lines.append(f"# {key} = {shown(field.default)}  # {field.description}")
     return "\n".join(lines) + "\n"
 
 
@@ -369,7 +369,7 @@ def set_key(file: Path, section: str, key: str, value: object) -> None:
     ends = next((place for place in opens if place > begins), len(lines))
     known = re.compile(rf"\s*(#?)\s*{key}\s*=(?:[^#\"']|\"[^\"]*\"|'[^']*')*(#.*)?$")
     found = [(match, place) for place in range(begins + 1, ends) if (match := known.match(lines[place]))]
-    written = f"{key} = {_toml(value)}"
+    written = f"{key} = {shown(value)}"
     if found:  # a line that sets the key before one that only shows its default
         match, place = min(found, key=lambda pair: pair[0][1])
         lines[place] = f"{written}  {match[2]}" if match[2] else written
@@ -382,7 +382,8 @@ def set_key(file: Path, section: str, key: str, value: object) -> None:
     part.replace(file)
 
 
-def _toml(value: object) -> str:
+def shown(value: object) -> str:
+    """A value as acclimate.toml writes it."""
     match value:
         case None:
             return "<unset>"
@@ -391,7 +392,7 @@ def _toml(value: object) -> str:
         case int() | float():
             return str(value)
         case tuple():
-            return "[" + ", ".join(_toml(item) for item in value) + "]"
+            return "[" + ", ".join(shown(item) for item in value) + "]"
         case _:
             text = str(value.as_posix() if isinstance(value, Path) else value)
             return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'

@@ -1,7 +1,7 @@
 """Chunks to vectors: one that is longer than the model reads has one for each of its windows.
 
 A single vector for a long text is the mean of its topics, and near to none of them. What this brings:
-docs/decisions.md, Long chunks.
+docs/decisions, Long chunks.
 """
 
 from __future__ import annotations

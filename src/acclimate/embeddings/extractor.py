@@ -2,7 +2,7 @@
 
 Devlin et al. 2018, arXiv 1810.04805, sections 4.2 and 4.3: a start and an end logit for every token; the first token
 stands for "no answer here". A passage is read window by window, in lengths that the encoder was trained on, twice: how
-sure it is of a place is the mean over both cuts (docs/decisions.md, The extractor).
+sure it is of a place is the mean over both cuts (docs/decisions, The extractor).
 """
 
 from __future__ import annotations

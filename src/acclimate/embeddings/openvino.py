@@ -1,7 +1,7 @@
 """Embedding on this machine's CPU with OpenVINO: BERT-family weights (safetensors) or an ONNX file, no PyTorch.
 
 One stream a core: a core works through its own batch, which keeps the activations in its cache and needs no barrier
-between cores. Batches of about 1,000 tokens are as fast as any (docs/decisions.md).
+between cores. Batches of about 1,000 tokens are as fast as any (docs/decisions).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Rewriting GGUF files: adapters merged into their base, and tensors that OpenVINO cannot read exactly made readable.
 
 Why merge: OpenVINO GenAI can apply an adapter while it runs, but a GGUF model silently ignores it, loading takes four
-times as long and decoding twice (docs/decisions.md has the table); one merged model per adapter also keeps the prefix
+times as long and decoding twice (docs/decisions has the table); one merged model per adapter also keeps the prefix
 cache of one adapter from ever being reused under another. Matrices that change are kept as Q8_0 (8 bits, one
 half-precision scale for every 32 weights), vectors as F32.
 
@@ -21,7 +21,7 @@ from acclimate.errors import ModelError
 from acclimate.models.adapters import Changes, Weights, layers_of, read_changes, require_layers, served_by
 
 # Read by OpenVINO GenAI 2026.4 without loss; everything else is requantised. Not Q4_1 and Q4_K: it rounds the offset of
-# each block of 32 weights to whole steps (docs/decisions.md has what that does to answers).
+# each block of 32 weights to whole steps (docs/decisions has what that does to answers).
 _READABLE = {"F16", "BF16", "Q4_0", "Q8_0"}
 Precision = Literal["Q8_0", "F16"]
 _ANOTHER = "Use an adapter that was trained for this base model."

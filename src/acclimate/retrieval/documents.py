@@ -11,7 +11,7 @@ from acclimate.types import Chunk, Document, Hit
 
 _CHUNKS = 200  # looked at to rank documents
 # What an adapter for passages reads well: those that ship were trained on about five passages, 800 tokens in all, and
-# answer nothing from a full window (docs/decisions.md, Comparing).
+# answer nothing from a full window (docs/decisions, Comparing).
 _READER_TOKENS = 1024
 FetchDocument = Callable[[str], Document | None]
 

@@ -94,7 +94,7 @@ class LibraryAttached:
         other methods begin as they are.
 
         Random ones are noise that the network has never seen: it must unlearn them first, and forgets with it
-        (docs/decisions.md, Methods on one task). Sources: Li and Liang, section 7.4; Lester et al., section 3.2.
+        (docs/decisions, Methods on one task). Sources: Li and Liang, section 7.4; Lester et al., section 3.2.
         """
         config, network = self._model.active_peft_config, self.network
         if config.peft_type not in (peft.PeftType.PREFIX_TUNING, peft.PeftType.PROMPT_TUNING):

@@ -26,7 +26,7 @@ from acclimate.workspace.engine import FindModel
 _REFUSED = Resolved(REFUSAL, REFUSAL, True, ())
 _EDGES = " \t\n.,;:|"  # of an answer, that are none of its words
 # Beside a model that reads: how many times as sure of another place it must be, below which confidence of both nobody
-# knows, and from which it answers where the model does not. How they were chosen: docs/decisions.md, Two readers.
+# knows, and from which it answers where the model does not. How they were chosen: docs/decisions, Two readers.
 _SURER, _DOUBT, _ALONE = 7.0, 0.02, 0.4
 
 
@@ -36,7 +36,7 @@ class ExtractiveReader:
 
     Of a place's confidence, `discount` is kept for each rank that its passage is behind the first; below `threshold` it
     abstains; `rerank_weight` is the share of its relevance where it orders passages. The card beside the weights and
-    docs/decisions.md say how they were chosen.
+    docs/decisions say how they were chosen.
     """
 
     extractor: Extractor

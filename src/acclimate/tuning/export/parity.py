@@ -21,7 +21,7 @@ LogProbs = NDArray[np.float32]
 TOP = 10
 """Likeliest tokens of the reference whose log-probabilities are compared at each place."""
 SHARE = 0.25
-"""Of the adapter's own effect, the most that an export may differ: half the scale differs by more (decisions.md)."""
+"""Of the adapter's own effect, the most that an export may differ: half the scale differs by more (docs/decisions)."""
 ROUNDING = 0.35
 """Mean difference that no rounding explains, whatever the adapter's effect."""
 
