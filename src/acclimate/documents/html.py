@@ -25,8 +25,8 @@ _LEAVES: dict[str, ElementKind] = {
     "pre": "code",
 }
 _HEADINGS = {f"h{level}": level for level in range(1, 7)}
-_INLINE = frozenset("a abbr b bdi bdo br cite code data del dfn em font i img ins kbd label mark".split())
-_INLINE |= frozenset("q s samp small span strong sub sup time u var wbr -text".split())
+INLINE = frozenset("a abbr b bdi bdo br cite code data del dfn em font i img ins kbd label mark".split())
+INLINE |= frozenset("q s samp small span strong sub sup time u var wbr -text".split())
 _AUTHOR = ("author", "article:author", "dc.creator", "citation_author")
 _DATE = ("article:modified_time", "dcterms.modified", "article:published_time", "dc.date", "dcterms.date", "date")
 _MAX_DEPTH = 200
@@ -115,7 +115,7 @@ def _walk(node: LexborNode, builder: TextBuilder, depth: int, mark: str = "") ->
     child = node.child
     while child is not None:
         tag = child.tag or ""
-        if tag in _INLINE or (mark and tag == "p" and not one_line("".join(run))):
+        if tag in INLINE or (mark and tag == "p" and not one_line("".join(run))):
             run.append(_inline(child))
             if tag == "p":
                 end_run()
@@ -131,15 +131,15 @@ def _block(node: LexborNode, tag: str, builder: TextBuilder, depth: int) -> None
         builder.add("heading", one_line(_inline(node)), _HEADINGS[tag])
     elif tag == "pre":
         builder.add("code", node.text())
-    elif tag == "table" and not _is_layout(node):
+    elif tag == "table" and not is_layout(node):
         _table(node, builder)
     elif tag == "li" and not node.css("ul, ol, table, p + p"):
         text = one_line(_inline(node))
-        builder.add("list_item", f"{_mark(node)} {text}" if text else "", 1)
+        builder.add("list_item", f"{item_mark(node)} {text}" if text else "", 1)
     elif tag in _LEAVES and not node.css("p, ul, ol, table, div, pre"):
         builder.add(_LEAVES[tag], one_line(_inline(node)))
     elif depth < _MAX_DEPTH:
-        _walk(node, builder, depth + 1, _mark(node) if tag == "li" else "")
+        _walk(node, builder, depth + 1, item_mark(node) if tag == "li" else "")
     else:
         builder.add("paragraph", one_line(node.text(separator=" ")))
 
@@ -159,17 +159,17 @@ def _table(node: LexborNode, builder: TextBuilder) -> None:
     caption = node.css_first("caption")
     if caption is not None:
         builder.add("caption", one_line(caption.text()))
-    builder.add_table(_rows(node))
+    builder.add_table(table_rows(node))
 
 
-def _is_layout(table: LexborNode) -> bool:
+def is_layout(table: LexborNode) -> bool:
     """Whether a table only places what is in it: other tables, or blocks in one column."""
     if len(table.css("table")) > 1 or table.attributes.get("role") == "presentation":  # one is itself
         return True
     return not table.css("td + td, th + td, th + th, td + th") and bool(table.css("p, ul, ol, div, h1, h2, h3, h4"))
 
 
-def _rows(table: LexborNode) -> list[list[str]]:
+def table_rows(table: LexborNode) -> list[list[str]]:
     """Rows of one length; a cell over several rows or columns is repeated in each, as a reader would say it."""
     rows: list[list[str]] = []
     below: dict[int, tuple[str, int]] = {}  # column → text and how many more rows it reaches into
@@ -198,7 +198,7 @@ def _span(cell: LexborNode, name: str) -> int:
     return max(1, min(int(value), _MAX_SPAN)) if value.isdigit() else 1
 
 
-def _mark(item: LexborNode) -> str:
+def item_mark(item: LexborNode) -> str:
     """A list item's bullet, or its number where the list is numbered."""
     parent = item.parent
     if parent is None or parent.tag != "ol":

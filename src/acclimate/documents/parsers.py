@@ -39,6 +39,7 @@ PARSERS: dict[str, tuple[str, str]] = {
     "message/rfc822": ("mail", "EmlParser"),
     "application/x-archive": ("archive", "ArchiveParser"),
     "image/*": ("image", "ImageParser"),
+    "text/calendar": ("calendars", "CalendarParser"),
     "text/csv": ("delimited", "DelimitedParser"),
     "text/html": ("html", "HtmlParser"),
     "text/markdown": ("markdown", "MarkdownParser"),
@@ -60,6 +61,7 @@ _SUFFIXES = {
     ".ndjson": "application/json",
     ".rst": "text/x-rst",
     ".eml": "message/rfc822",
+    ".ics": "text/calendar",
 }
 _MAGIC = (
     (b"{\\rtf", "application/rtf"),
