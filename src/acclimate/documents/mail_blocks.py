@@ -18,7 +18,7 @@ class Block:
     """A paragraph, item, heading or table; its lines are those of the mail.
 
     `depth` counts the messages in which it is quoted: 0 for what the sender wrote now. `rows` are those of a table.
-    `signed`: the mail marks it as a signature.
+    `signed`: the mail marks it as a signature. `said`: whose words begin with it, where it is shown as a quotation.
     """
 
     text: str
@@ -27,6 +27,7 @@ class Block:
     level: int = 0
     rows: tuple[tuple[str, ...], ...] = ()
     signed: bool = False
+    said: str = ""
 
 
 def plain_blocks(text: str, *, flowed: bool = False, delete_space: bool = False) -> list[Block]:

@@ -16,13 +16,13 @@ _TEXT = ("text/plain", "text/html", "text/calendar", "text/enriched", "text/rich
 _SIGNATURES = ("application/pgp-signature", "application/pkcs7-signature", "application/x-pkcs7-signature")
 _ENOUGH = 0.6  # of the words of the longer alternative: less is a stub, or was cut
 _STUB = re.compile(
-    r"view (?:this|the) (?:e-?mail|message|newsletter)? ?(?:online|in (?:your|a) (?:web )?browser)|"
+    r"view (?:this|the|it)\b.{0,30}\b(?:online|in (?:your|a) (?:web )?browser)|"
     r"(?:html|rich)[- ](?:capable|compatible|enabled)? ?(?:e-?mail|mail)? ?(?:reader|client|viewer|program)|"
     r"(?:support|display|show|view)s? (?:of )?(?:this )?html|html (?:e-?mails?|messages?) (?:are|is) not|"
     r"needs an? html|multi-?part message in mime|im browser (?:an|öffnen|ansehen|anzeigen|lesen)|"
     r"kein(?:e)? html|html-?(?:e-?mail|nachricht|ansicht|darstellung)|dans (?:votre|un) navigateur|"
     r"ne (?:supporte|gère|prend) pas .{0,30}html|version html|"
-    r"(?:can ?not|can't|unable to|could not) (?:be )?(?:display|show|read|see|view)\w* (?:this|the) (?:e-?mail|message)|"
+    r"(?:can ?not|can't|unable to) (?:be )?(?:display|show|read|see|view)\w* (?:this|the) (?:e-?mail|message)|"
     r"(?:nicht|pas) (?:richtig |correctement )?(?:angezeigt|affiché)",
     re.IGNORECASE,
 )

@@ -210,4 +210,6 @@ def _after_date(text: str) -> str:
         end = slashed.end()
     time = _TIME.search(text, end)
     rest = text[time.end() if time is not None else end :]
-    return re.sub(r"^\s*(?:[+-]\d{4}\b|\([A-Z]{2,5}\)|\b(?:UTC|GMT|CEST|CET)\b|Uhr\b|,|\s)*", "", rest)
+    return re.sub(
+        r"^\s*(?:[+-]\d{4}\b|\([A-Z]{2,5}\)|\b(?:UTC|GMT|CEST|CET)\b(?:[+-]\d\d:?\d\d)?|Uhr\b|,|\s)*", "", rest
+    )

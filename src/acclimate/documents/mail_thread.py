@@ -70,7 +70,8 @@ def _add(block: Block, builder: TextBuilder) -> None:
         builder.add_table(block.rows)
     elif block.depth:
         marks = "> " * block.depth
-        builder.add("quote", "\n".join(marks + line for line in block.text.split("\n")))
+        lines = [f"{block.said}:"] if block.said else []
+        builder.add("quote", "\n".join([*lines, *(marks + line for line in block.text.split("\n"))]))
     elif block.kind == "heading":
         builder.add("heading", block.text, max(3, block.level))
     else:
@@ -85,9 +86,14 @@ def _messages(blocks: Sequence[Block], author: str) -> list[_Message]:
     for message in sorted(order, key=lambda one: one.age):
         own = [at for at, place in enumerate(places) if place.message is message]
         answered = _answered(places, own, message, taken)
+        outer = places[own[0]].block.depth if own else 0
+        last: _Message | None = None
         for at in sorted({*own, *answered} - taken):
-            depth = places[at].block.depth - (places[own[0]].block.depth if own else 0)
-            message.blocks.append(replace(places[at].block, depth=max(1, depth) if at in answered else 0))
+            place = places[at]
+            depth = max(1, place.block.depth - outer) if at in answered else 0
+            said = _heading(place.message) if depth and place.message is not last and place.message.author else ""
+            message.blocks.append(replace(place.block, depth=depth, said=said))
+            last = place.message
         taken |= {*own, *answered}
     return sorted((one for one in order if one.blocks), key=lambda one: one.age)
 
@@ -109,9 +115,9 @@ def _placed(blocks: Sequence[Block], newest: _Message) -> list[_Place]:
     """Each block with its message, lines that say who wrote what follows left out."""
     at_depth: dict[int, _Message] = {0: newest}
     places: list[_Place] = []
-    following = [after.depth > block.depth for block, after in pairwise(blocks)] + [False]
     forwards = ended = False
-    for block, quoted_next in zip(blocks, following, strict=True):
+    for at, block in enumerate(blocks):
+        quoted_next = at + 1 < len(blocks) and blocks[at + 1].depth > block.depth
         message = _message_at(block.depth, at_depth)
         # A signature ends where another message begins, which only that message's header tells.
         ended = ended and block.signed
