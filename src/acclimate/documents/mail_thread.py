@@ -82,9 +82,12 @@ def _messages(blocks: Sequence[Block], author: str) -> list[_Message]:
     """The messages, newest first; blocks that stay quoted in a message have a depth above 0."""
     places = _placed(_with_whole_headers(blocks), _Message(author))
     order: list[_Message] = list(dict.fromkeys(place.message for place in places))
+    owned: dict[_Message, list[int]] = {}
+    for at, place in enumerate(places):
+        owned.setdefault(place.message, []).append(at)
     taken: set[int] = set()
     for message in sorted(order, key=lambda one: one.age):
-        own = [at for at, place in enumerate(places) if place.message is message]
+        own = owned[message]
         answered = _answered(places, own, message, taken)
         outer = places[own[0]].block.depth if own else 0
         last: _Message | None = None
