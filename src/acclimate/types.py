@@ -12,8 +12,10 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 ElementKind = Literal[
-    "title", "heading", "paragraph", "list_item", "table", "code", "caption", "quote", "header", "footer"
+    "title", "heading", "message", "paragraph", "list_item", "table", "code", "caption", "quote", "header", "footer"
 ]
+QUOTED = "Quoted from"
+"""How the heading ("message") of an older message begins that a mail quotes: with its author and date."""
 Role = Literal["system", "user", "assistant"]
 Language = Literal[
     "arabic", "cjk", "danish", "dutch", "english", "finnish", "french", "german", "greek", "hungarian", "italian",
@@ -44,6 +46,7 @@ class Box:
 class Element:
     """One structural part of a document.
 
+    A "message" is the heading of a message inside another, which begins a chunk of its own.
     `level` is 1 to 6 for headings (nesting depth for list items, from 1) and 0 elsewhere; `page` is None where
     the format has no pages; `box` is None where the parser knows no geometry.
     """

@@ -65,6 +65,17 @@ def test_small_sections_are_joined_unless_each_heading_begins_a_chunk():
     assert [chunk.text for chunk in split(document, "sections", max_tokens=50)] == ["A\n\none", "B\n\ntwo"]
 
 
+@pytest.mark.parametrize("method", ["structure", "sections"])
+def test_each_message_of_a_mail_begins_a_chunk_and_is_named_in_all_of_its_chunks(method):
+    said = "Quoted from Bo, 2026-05-04 10:12"
+    mail = [("title", "Price", 1), ("paragraph", "new", 0), ("message", said, 2), ("paragraph", "old " * 15, 0)]
+    first, second, *others = split(build(mail), method, max_tokens=12)
+    assert first.text == "Price\n\nnew"
+    assert second.text.startswith(said)
+    assert others
+    assert all(chunk.headings == ("Price", said) for chunk in others)
+
+
 def test_the_path_of_headings_is_known():
     document = build(
         [

@@ -62,7 +62,7 @@ def heading_paths(document: Document) -> Iterator[tuple[Span, tuple[str, ...], i
         span = strip(document.text, Span(element.start, element.end))
         if span.start == span.end or element.kind in ("header", "footer"):
             continue
-        opens = max(1, element.level) if element.kind in ("title", "heading") else 0
+        opens = max(1, element.level) if element.kind in ("title", "heading", "message") else 0
         if opens:
             path = [(level, text) for level, text in path if level < opens]
         yield span, tuple(text for _, text in path), opens

@@ -50,8 +50,9 @@ class StructureChunker:
         counter = Counter(self._tokens, document.text)
         chunks: list[Chunk] = []
         group: list[_Unit] = []
+        messages = {element.start for element in document.elements if element.kind == "message"}
         for unit in self._units(document, counter):
-            if group and not self._joins(group, unit, counter):
+            if group and (unit.span.start in messages or not self._joins(group, unit, counter)):
                 chunks += self._close(document, group, counter)
                 group = []
             group.append(unit)

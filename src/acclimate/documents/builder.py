@@ -75,7 +75,7 @@ class TextBuilder:
         """Append another document, under its name as a heading; its headings stand one level lower."""
         self.add("heading", name, 1)
         for element in document.elements:
-            level = min(6, element.level + 1) if element.kind == "heading" else element.level
+            level = min(6, element.level + 1) if element.kind in ("heading", "message") else element.level
             kind: ElementKind = "heading" if element.kind == "title" else element.kind
             self.add(kind, document.text[element.start : element.end], max(level, 2) if kind == "heading" else level)
         self._pictures += [(len(self._elements), None, None, picture.png) for picture in document.pictures]

@@ -1,4 +1,4 @@
-"""HTML: what a reader sees of the page's content, without scripts, menus and footers."""
+"""HTML: what a reader sees of a page's article, without scripts, and without the menus and footers around it."""
 
 from __future__ import annotations
 
@@ -6,12 +6,15 @@ from pathlib import Path
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
+from acclimate.documents.article import find_article
 from acclimate.documents.builder import TextBuilder, one_line
 from acclimate.documents.properties import properties
 from acclimate.documents.text import read_text
 from acclimate.types import Document, ElementKind
 
-_DROPPED = "script, style, noscript, template, nav, footer, aside, form, svg, iframe, object, button, [hidden]"
+_NO_TEXT = "script, style, noscript, template, svg, iframe, object, select, textarea, [hidden]"
+_BUTTON = "button"  # of no use on paper, but for those that open a section under their words
+_BUTTON_KEPT = frozenset(("h1", "h2", "h3", "h4", "h5", "h6", "dt", "summary"))
 _LEAVES: dict[str, ElementKind] = {
     "p": "paragraph",
     "dt": "paragraph",
@@ -22,8 +25,8 @@ _LEAVES: dict[str, ElementKind] = {
     "pre": "code",
 }
 _HEADINGS = {f"h{level}": level for level in range(1, 7)}
-_INLINE = frozenset("a abbr b bdi bdo br cite code data del dfn em font i img ins kbd label mark".split())
-_INLINE |= frozenset("q s samp small span strong sub sup time u var wbr -text".split())
+INLINE = frozenset("a abbr b bdi bdo br cite code data del dfn em font i img ins kbd label mark".split())
+INLINE |= frozenset("q s samp small span strong sub sup time u var wbr -text".split())
 _AUTHOR = ("author", "article:author", "dc.creator", "citation_author")
 _DATE = ("article:modified_time", "dcterms.modified", "article:published_time", "dc.date", "dcterms.date", "date")
 _MAX_DEPTH = 200
@@ -37,8 +40,11 @@ class HtmlParser:
         """See `Parser`."""
         text, encoding = read_text(file)
         builder = TextBuilder()
-        title = add_html(text, builder)
-        return builder.build(path, "text/html", title, {"encoding": encoding, **html_properties(text)})
+        title, left_out = add_page(text, builder)
+        metadata = {"encoding": encoding, **html_properties(text)}
+        if left_out:
+            metadata["left_out"] = str(left_out)
+        return builder.build(path, "text/html", title, metadata)
 
 
 def html_properties(text: str) -> dict[str, str]:
@@ -54,15 +60,40 @@ def html_properties(text: str) -> dict[str, str]:
     return properties(author, date, language or "")
 
 
-def add_html(text: str, builder: TextBuilder) -> str:
-    """Add a page's content to `builder`; its first heading, else its title."""
-    page = LexborHTMLParser(text)
-    for node in page.css(_DROPPED):
-        node.decompose()
-    content = page.css("main, [role=main]") or page.css("article")
-    root = content[0] if len(content) == 1 else page.body
-    if root is not None:
+def add_page(text: str, builder: TextBuilder) -> tuple[str, int]:
+    """Add the article of a web page to `builder`.
+
+    Gives its first heading, else its title, and the number of characters, white space left out, of the menus and the
+    like that surround it.
+    """
+    page = _without_scripts(text)
+    article = find_article(page)
+    for root in article.roots:
         _walk(root, builder, 0)
+    return _title(page), article.left_out
+
+
+def add_html(text: str, builder: TextBuilder) -> str:
+    """Add HTML that is no web page, all but its navigation; its first heading, else its title."""
+    page = _without_scripts(text)
+    for node in page.css("nav"):
+        node.decompose()
+    if page.body is not None:
+        _walk(page.body, builder, 0)
+    return _title(page)
+
+
+def _without_scripts(text: str) -> LexborHTMLParser:
+    page = LexborHTMLParser(text)
+    for node in page.css(_NO_TEXT):
+        node.decompose()
+    for node in page.css(_BUTTON):
+        if node.parent is None or node.parent.tag not in _BUTTON_KEPT:
+            node.decompose()
+    return page
+
+
+def _title(page: LexborHTMLParser) -> str:
     found = page.css_first("h1") or page.css_first("title")
     return one_line(found.text()) if found else ""
 
@@ -84,7 +115,7 @@ def _walk(node: LexborNode, builder: TextBuilder, depth: int, mark: str = "") ->
     child = node.child
     while child is not None:
         tag = child.tag or ""
-        if tag in _INLINE or (mark and tag == "p" and not one_line("".join(run))):
+        if tag in INLINE or (mark and tag == "p" and not one_line("".join(run))):
             run.append(_inline(child))
             if tag == "p":
                 end_run()
@@ -100,15 +131,15 @@ def _block(node: LexborNode, tag: str, builder: TextBuilder, depth: int) -> None
         builder.add("heading", one_line(_inline(node)), _HEADINGS[tag])
     elif tag == "pre":
         builder.add("code", node.text())
-    elif tag == "table" and not node.css("table table"):
+    elif tag == "table" and not is_layout(node):
         _table(node, builder)
     elif tag == "li" and not node.css("ul, ol, table, p + p"):
         text = one_line(_inline(node))
-        builder.add("list_item", f"{_mark(node)} {text}" if text else "", 1)
+        builder.add("list_item", f"{item_mark(node)} {text}" if text else "", 1)
     elif tag in _LEAVES and not node.css("p, ul, ol, table, div, pre"):
         builder.add(_LEAVES[tag], one_line(_inline(node)))
     elif depth < _MAX_DEPTH:
-        _walk(node, builder, depth + 1, _mark(node) if tag == "li" else "")
+        _walk(node, builder, depth + 1, item_mark(node) if tag == "li" else "")
     else:
         builder.add("paragraph", one_line(node.text(separator=" ")))
 
@@ -128,10 +159,17 @@ def _table(node: LexborNode, builder: TextBuilder) -> None:
     caption = node.css_first("caption")
     if caption is not None:
         builder.add("caption", one_line(caption.text()))
-    builder.add_table(_rows(node))
+    builder.add_table(table_rows(node))
 
 
-def _rows(table: LexborNode) -> list[list[str]]:
+def is_layout(table: LexborNode) -> bool:
+    """Whether a table only places what is in it: other tables, or blocks in one column."""
+    if len(table.css("table")) > 1 or table.attributes.get("role") == "presentation":  # one is itself
+        return True
+    return not table.css("td + td, th + td, th + th, td + th") and bool(table.css("p, ul, ol, div, h1, h2, h3, h4"))
+
+
+def table_rows(table: LexborNode) -> list[list[str]]:
     """Rows of one length; a cell over several rows or columns is repeated in each, as a reader would say it."""
     rows: list[list[str]] = []
     below: dict[int, tuple[str, int]] = {}  # column → text and how many more rows it reaches into
@@ -160,7 +198,7 @@ def _span(cell: LexborNode, name: str) -> int:
     return max(1, min(int(value), _MAX_SPAN)) if value.isdigit() else 1
 
 
-def _mark(item: LexborNode) -> str:
+def item_mark(item: LexborNode) -> str:
     """A list item's bullet, or its number where the list is numbered."""
     parent = item.parent
     if parent is None or parent.tag != "ol":

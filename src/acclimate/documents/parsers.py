@@ -14,6 +14,7 @@ from typing import cast
 from acclimate.documents.base import Parser
 from acclimate.documents.engines import ENGINES, engine_parser
 from acclimate.documents.pictures import collecting, wanted
+from acclimate.documents.text import unmarked_utf16
 from acclimate.errors import AcclimateError, DocumentError
 from acclimate.types import Document
 
@@ -38,6 +39,7 @@ PARSERS: dict[str, tuple[str, str]] = {
     "message/rfc822": ("mail", "EmlParser"),
     "application/x-archive": ("archive", "ArchiveParser"),
     "image/*": ("image", "ImageParser"),
+    "text/calendar": ("calendars", "CalendarParser"),
     "text/csv": ("delimited", "DelimitedParser"),
     "text/html": ("html", "HtmlParser"),
     "text/markdown": ("markdown", "MarkdownParser"),
@@ -53,11 +55,13 @@ _SUFFIXES = {
     ".xhtml": "text/html",
     ".csv": "text/csv",
     ".tsv": "text/csv",
+    ".tab": "text/csv",
     ".json": "application/json",
     ".jsonl": "application/json",
     ".ndjson": "application/json",
     ".rst": "text/x-rst",
     ".eml": "message/rfc822",
+    ".ics": "text/calendar",
 }
 _MAGIC = (
     (b"{\\rtf", "application/rtf"),
@@ -101,7 +105,7 @@ def detect(file: Path) -> str:
         return "image/*"
     if head[257:262] == b"ustar":
         return "application/x-archive"
-    if head.startswith((b"\xff\xfe", b"\xfe\xff")):
+    if head.startswith((b"\xff\xfe", b"\xfe\xff")) or unmarked_utf16(head):
         return _SUFFIXES.get(suffix, "text/plain")
     if b"\x00" in head:
         raise DocumentError(f"{file.name} is a binary file of no known kind.", hint="Leave it out: [documents] exclude")

@@ -127,6 +127,23 @@ class Record:
             found[path] = values | {"path": [path], "title": [title], "type": [suffix, media_type]}
         return found
 
+    def metadata(self, paths: Sequence[str]) -> dict[str, dict[str, str]]:
+        """What these documents say about themselves, by path."""
+        found: dict[str, dict[str, str]] = {}
+        for batch in _batches(paths):
+            marks = ",".join("?" * len(batch))
+            rows = self._db.execute(f"SELECT path, metadata FROM documents WHERE path IN ({marks})", batch)  # noqa: S608 - marks only
+            found |= {path: json.loads(metadata) for path, metadata in rows}
+        return found
+
+    def beginning(self, chunk: Chunk) -> Chunk:
+        """The first chunk of a chunk's document."""
+        row = self._db.execute(
+            "SELECT key FROM chunks WHERE document = (SELECT id FROM documents WHERE path = ?) ORDER BY start LIMIT 1",
+            (chunk.document,),
+        ).fetchone()
+        return chunk if row is None else self.chunks([row[0]])[0]
+
     def keys_of(self, paths: Sequence[str]) -> list[int]:
         """The chunk keys of these documents, ascending."""
         found: list[int] = []

@@ -14,6 +14,7 @@ from acclimate.retrieval.base import Retriever
 from acclimate.retrieval.diversity import DiverseRetriever
 from acclimate.retrieval.graph import GraphRetriever, Matcher
 from acclimate.retrieval.neighbours import NeighbourRetriever
+from acclimate.retrieval.newest import NewestRetriever
 from acclimate.retrieval.pictures import PictureRetriever
 from acclimate.retrieval.rerank import RerankingRetriever
 from acclimate.retrieval.rewrite import RewritingRetriever
@@ -62,8 +63,9 @@ def open_retriever(settings: Settings, parts: Parts, among: Among | None) -> Ret
         retriever = DiverseRetriever(retriever, library.record.vectors_of, chosen.diversity)
     if settings.chunking.method == "parent-child":
         retriever = ParentRetriever(retriever, library.record.parent)
+    record = library.record
+    retriever = NewestRetriever(retriever, record.metadata, record.beginning)
     if chosen.neighbours:
-        record = library.record
         retriever = NeighbourRetriever(retriever, record.outline, record.cut, chosen.neighbours)
     return retriever
 
