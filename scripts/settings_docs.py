@@ -15,8 +15,8 @@ def render() -> str:
     lines = [
         "# Settings",
         "",
-        "The keys of `acclimate.toml`. Made by `scripts/docs` from the settings' own descriptions; do not edit. An environment",
-        "variable overrides the file: `ACCLIMATE_MODEL__MAX_TOKENS=64` is `[model] max_tokens`.",
+        "The keys of `acclimate.toml`. Made by `scripts/docs` from the settings' own descriptions; do not edit.",
+        "An environment variable overrides the file: `ACCLIMATE_MODEL__MAX_TOKENS=64` is `[model] max_tokens`.",
     ]
     for section, outer in Settings.model_fields.items():
         inner = type(outer.default)

@@ -12,8 +12,8 @@ from acclimate.errors import EngineError, MissingExtraError, ModelError, Setting
 from acclimate.models.gguf_lora import write_gguf_lora
 from acclimate.models.merge import _copy_fields, finish
 from acclimate.tuning.attached import attach
+from acclimate.tuning.export import export as module
 from acclimate.tuning.export.export import FORMS, Source, export
-from acclimate.tuning.export.export import export as module
 from acclimate.tuning.export.parity import Parity
 from acclimate.tuning.methods import METHODS
 from acclimate.tuning.run import load_network
