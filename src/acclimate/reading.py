@@ -20,6 +20,7 @@ from acclimate.types import Message
 if TYPE_CHECKING:
     from acclimate.project import Project
 
+_READERS = 2  # raised where our readers give another document for the same file than in the release before
 _CONTEXT_TOKENS = 60  # of the sentence about a chunk
 
 
@@ -46,18 +47,19 @@ def ingest_documents(project: Project, check_all: bool, allow_empty: bool, progr
 
 def _name(files: DocumentsSettings, pictures: PictureEmbedder | None) -> str:
     """Names what reads: where it changes, files are read again."""
-    engine = "" if files.engine == "acclimate" else files.engine
-    return engine if pictures is None else f"{engine}+{pictures.fingerprint[:12]}"
+    parts = [f"{files.engine}-{_READERS}", "mark" if files.hidden == "mark" else ""]
+    parts += [pictures.fingerprint[:12]] if pictures is not None else []
+    return "+".join(filter(None, parts))
 
 
 def _sandbox(files: DocumentsSettings, pictures: bool) -> Sandbox | EngineSandbox:
     """What parses the files. Raises MissingExtraError or SettingsError for an engine that is not installed."""
     limits = Limits(files.parse_seconds, files.parse_memory_mb, files.max_characters, files.max_file_mb)
     if files.engine == "acclimate":
-        return Sandbox(limits, files.workers, pictures=pictures)
+        return Sandbox(limits, files.workers, pictures=pictures, hidden=files.hidden)
     if not files.engine_python:
         require_engine(files.engine)
-    return EngineSandbox(limits, files.workers, files.engine, files.engine_python, pictures)
+    return EngineSandbox(limits, files.workers, files.engine, files.engine_python, pictures, files.hidden)
 
 
 def _chunker(project: Project) -> Chunker:

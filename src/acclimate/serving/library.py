@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Annotated, Any
 from urllib.parse import quote
 
@@ -14,6 +16,7 @@ from starlette.responses import FileResponse, JSONResponse
 
 from acclimate.documents.sandbox import Sandbox
 from acclimate.errors import DocumentError
+from acclimate.ingest import Count
 from acclimate.serving.errors import ApiError
 from acclimate.serving.jobs import Job, Jobs
 from acclimate.serving.keys import Caller
@@ -218,4 +221,11 @@ def _job(job: Job, service: Service, caller: Caller) -> dict[str, Any]:
             for failure in (report.failures if report else ())
             if service.sees(caller, failure.path)
         ],
+        "hidden": _counts(report.hidden if report else (), service, caller),
+        "unread": _counts(report.unread if report else (), service, caller),
     }
+
+
+def _counts(counts: Sequence[Count], service: Service, caller: Caller) -> list[dict[str, Any]]:
+    """Counts of the documents that the caller may see."""
+    return [asdict(count) for count in counts if service.sees(caller, count.path)]
