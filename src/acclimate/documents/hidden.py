@@ -10,7 +10,9 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 Hidden = Literal["skip", "mark"]
-Kind = Literal["sheet", "row", "column", "slide", "shape", "text", "comment", "deletion", "field", "element", "layer"]
+Kind = Literal[
+    "sheet", "row", "column", "slide", "shape", "text", "comment", "deletion", "field", "element", "layer", "cell"
+]
 
 
 @dataclass(slots=True)
