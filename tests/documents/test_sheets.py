@@ -81,20 +81,9 @@ def test_numbers_are_shown_as_their_format_says_and_the_number_behind_is_kept(bo
         sheet.write_datetime(10, 1, datetime.datetime(2024, 1, 5), opened.add_format({"num_format": 14}))
 
     document = parse(book(fill), "a.xlsx")
-    assert [row[1] for row in cells(document)[1:]] == [
-        *(
-            "7.5%",
-            "1,234.50 €",
-            "(1,200)",
-            "05.01.2024",
-            "36:00",
-            "0.333333333",
-            "1,234,567",
-            "TRUE",
-            "#N/A",
-            "2024-01-05",
-        ),
-    ]
+    first = ["7.5%", "1,234.50 €", "(1,200)", "05.01.2024", "36:00"]
+    rest = ["0.333333333", "1,234,567", "TRUE", "#N/A", "2024-01-05"]
+    assert [row[1] for row in cells(document)[1:]] == first + rest
     behind = json.loads(document.elements[1].metadata["values"])
     assert behind == {
         **{"B2": "0.075", "B3": "1234.5", "B4": "-1200", "B5": "45296"},
@@ -208,6 +197,18 @@ def test_a_table_goes_on_across_empty_hidden_rows_and_columns(book):
     assert tables(document)[0][0] == ["|Pump|Price|", "|", "|Tern|900|"]
     assert "far away" in document.text
     assert document.hidden == {}
+
+
+def test_a_title_merged_over_a_table_does_not_reach_the_next_one(book):
+    def fill(opened):
+        sheet = opened.add_worksheet("Prices")
+        sheet.write_row(0, 0, ("Pump", "Size"))
+        sheet.merge_range(0, 2, 0, 3, "Price")
+        sheet.write_row(1, 0, ("Tern", "L", 900, 950))
+        sheet.write_row(0, 6, ("Colour", "Code"))
+        sheet.write_row(1, 6, ("red", "R"))
+
+    assert [text[0] for text, _ in tables(parse(book(fill), "a.xlsx"))] == ["|Pump|Size|Price|Price|", "|Colour|Code|"]
 
 
 def ods(path, body, styles=""):

@@ -110,8 +110,8 @@ def _fill_merged(grid: Grid, merged: Iterable[Area]) -> None:
         top, left = down.get(area.top), across.get(area.left)
         if top is None or left is None or not (text := texts[top][left]):
             continue
-        bottom = max(at for at in range(top, len(texts)) if grid.rows[at] <= area.bottom)
-        right = max(at for at in range(left, len(grid.columns)) if grid.columns[at] <= area.right)
+        bottom = max(at for at in range(top, len(texts)) if 0 <= grid.rows[at] <= area.bottom)
+        right = max(at for at in range(left, len(grid.columns)) if 0 <= grid.columns[at] <= area.right)
         under = texts[bottom + 1][left : right + 1] if bottom + 1 < len(texts) else []
         if left < right and not (under and all(under)):
             right = left
