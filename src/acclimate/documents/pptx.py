@@ -50,16 +50,17 @@ class PptxParser:
 
 def _add_slide(slide: Any, page: Box, builder: TextBuilder) -> None:
     title = slide.shapes.title
-    placed = list(_placed(slide.shapes, _Frame(), False, 0))
+    first: list[_Placed] = []
+    placed: list[_Placed] = []
+    for one in _placed(slide.shapes, _Frame(), False, 0):
+        (first if title is not None and one.shape.shape_id == title.shape_id else placed).append(one)
     order = reading_order([one.box or page for one in placed])
-    first = [at for at in order if title is not None and placed[at].shape.shape_id == title.shape_id]
-    for at in [*first, *(at for at in order if at not in first)]:
-        one = placed[at]
+    for one in [*first, *(placed[at] for at in order)]:
         hidden: Kind | None = "shape" if one.hidden or _outside(one.box, page) else None
         if hidden and not (_says(one.shape) and keep(hidden)):
             continue
         with builder.hidden(hidden or ""):
-            if at in first:
+            if one in first:
                 builder.add("heading", " ".join(title.text_frame.text.split()), 1)
             else:
                 _add(one.shape, builder)

@@ -11,6 +11,7 @@ from acclimate.types import Box
 _OVERLAP = 0.15  # of the lesser of two sizes: boxes that overlap by no more still stand beside each other
 _CLOSE = 1.5  # gaps of which one is not larger than the other by more tell nothing
 _HEAD = 0.7  # of the height of what stands below: a row of lower boxes is one of headings
+_LABEL = 0.6  # of the width of what stands beside it: a column of narrower boxes is one of labels
 _MAX_DEPTH = 30
 
 Axis = Literal["across", "down"]
@@ -56,8 +57,11 @@ def _order(items: list[int], boxes: Sequence[Box], depth: int) -> list[int]:
 
 def _by_column(bands: Sequence[list[int]], columns: Sequence[list[int]], boxes: Sequence[Box]) -> bool:
     """Whether bands that share columns are read by column: those stand further apart, or have headings."""
+    widths = [max(boxes[item].right - boxes[item].left for item in column) for column in columns]
+    if widths[0] < _LABEL * max(widths[1:]) and all(len(band) == len(columns) for band in bands):
+        return False
     aside = min(_gap(one, other, boxes, "across") for one, other in pairwise(columns))
-    below = max(_gap(one, other, boxes, "down") for one, other in pairwise(bands))
+    below = min(_gap(one, other, boxes, "down") for one, other in pairwise(bands))
     if max(aside, below) > _CLOSE * max(0.0, min(aside, below)):
         return aside > below
     heights = [max(boxes[item].bottom - boxes[item].top for item in band) for band in bands]
