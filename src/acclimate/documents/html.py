@@ -7,11 +7,12 @@ from pathlib import Path
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 from acclimate.documents.builder import TextBuilder, one_line
+from acclimate.documents.html_hidden import add_hidden, take_hidden
 from acclimate.documents.properties import properties
 from acclimate.documents.text import read_text
 from acclimate.types import Document, ElementKind
 
-_DROPPED = "script, style, noscript, template, nav, footer, aside, form, svg, iframe, object, button, [hidden]"
+_DROPPED = "script, style, noscript, template, nav, footer, aside, form, svg, iframe, object, button"
 _LEAVES: dict[str, ElementKind] = {
     "p": "paragraph",
     "dt": "paragraph",
@@ -57,12 +58,14 @@ def html_properties(text: str) -> dict[str, str]:
 def add_html(text: str, builder: TextBuilder) -> str:
     """Add a page's content to `builder`; its first heading, else its title."""
     page = LexborHTMLParser(text)
+    hidden = take_hidden(page)
     for node in page.css(_DROPPED):
         node.decompose()
     content = page.css("main, [role=main]") or page.css("article")
     root = content[0] if len(content) == 1 else page.body
     if root is not None:
         _walk(root, builder, 0)
+    add_hidden(hidden, builder)
     found = page.css_first("h1") or page.css_first("title")
     return one_line(found.text()) if found else ""
 
