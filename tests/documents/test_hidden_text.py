@@ -154,6 +154,26 @@ def odf(path, body, styles="", kind="text"):
     return path
 
 
+RTF = (
+    r"{\rtf1\ansi{\fonttbl{\f0 Arial;}}{\colortbl;\red255\green255\blue255;\red10\green20\blue30;}"
+    r"\pard The pump {\v for friends 400 }costs \cf2 900\cf0  euro.\par "
+    r"It was {\deleted 700}800.\par \v A note\v0  Shown \'e4.\par {\cf1 White on white.}\par The end.\par}"
+)
+
+
+def test_hidden_words_of_rtf(tmp_path):
+    file = tmp_path / "a.rtf"
+    file.write_text(RTF)
+    document = parse(file, "a.rtf")
+    assert said(document) == ["The pump costs 900 euro.", "It was 800.", "Shown ä.", "The end."]
+    assert document.hidden == {"text": 3, "deletion": 1}
+    marked = parse(file, "a.rtf", hidden="mark")
+    assert said(marked) == said(document)
+    assert said(marked, hidden=True) == ["for friends 400", "700", "A note", "White on white."]
+    file.write_text(RTF.replace("{\\cf1 White", "{\\cf1\\cb2 White"))
+    assert "White on white." in parse(file, "a.rtf").text
+
+
 ODT_STYLES = (
     '<style:style style:name="T1" style:family="text"><style:text-properties text:display="none"/></style:style>'
     '<style:style style:name="T2" style:family="text" style:parent-style-name="T1"/>'

@@ -16,7 +16,8 @@ import pypdfium2.raw as raw
 from acclimate.documents import ocr
 from acclimate.documents.builder import TextBuilder, clean, one_line
 from acclimate.documents.hidden import keep
-from acclimate.documents.pdf_page import Line, Page, Word, make_line, make_lines, read_page
+from acclimate.documents.pdf_order import in_reading_order
+from acclimate.documents.pdf_page import Line, Page, Word, leftwards, make_line, make_lines, read_page
 from acclimate.documents.pdf_pictures import page_pictures
 from acclimate.documents.pdf_tables import Table, aligned_table, ruled_tables
 from acclimate.documents.pictures import wanted
@@ -118,7 +119,10 @@ def page_parts(page: Page) -> list[Part]:
             loose = []
             parts.append(tables[at])
             placed.add(at)
-    return parts + _in_order(make_lines(loose), page)
+    parts += _in_order(make_lines(loose), page)
+    if sum(leftwards(word) for word in page.words) > len(page.words) / 2:
+        return parts  # columns of such scripts begin at the right
+    return in_reading_order(parts, lambda part: part.box, page.height)
 
 
 def _in_order(lines: list[Line], page: Page) -> list[Part]:

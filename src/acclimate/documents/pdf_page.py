@@ -284,6 +284,11 @@ def _as_read(words: Sequence[Word]) -> Sequence[Word]:
     return [word for run in runs for word in run]
 
 
+def leftwards(word: Word) -> bool:
+    """Whether a word is of a script written from the right to the left."""
+    return _leftwards(ord(word.text[0]))
+
+
 def _leftwards(code: int) -> bool:
     """Whether a character is of Hebrew, Arabic or a script like them."""
     return 0x590 <= code <= 0x8FF or 0xFB1D <= code <= 0xFEFC
