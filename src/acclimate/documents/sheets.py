@@ -28,7 +28,8 @@ class SheetParser:
     def parse(self, file: Path, path: str) -> Document:
         """See `Parser`."""
         builder = TextBuilder()
-        title, metadata = "", {}
+        title = ""
+        metadata: dict[str, str] = {}
         if zipfile.is_zipfile(file):
             with open_zip(file, path) as archive:
                 title, metadata = office_properties(archive)

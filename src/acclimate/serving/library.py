@@ -115,7 +115,10 @@ def _add_contents(router: APIRouter, service: Service, shelf: Shelf, sandbox: Sa
         piece = found.text[start : start + length]
         end = start + len(piece)
         elements = [
-            {"kind": element.kind, "start": element.start, "end": element.end, "level": element.level}
+            {
+                **{"kind": element.kind, "start": element.start, "end": element.end, "level": element.level},
+                "hidden": element.metadata.get("hidden", ""),
+            }
             for element in found.elements
             if element.start < end and element.end > start
         ]
