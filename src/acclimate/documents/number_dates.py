@@ -34,9 +34,10 @@ def is_moment(tokens: Sequence[Part]) -> bool:
 
 
 def show_moment(tokens: Sequence[Part], days: float, from_1904: bool) -> str | None:
-    """Days since the beginning of 1900, or of 1904, in a format; None for what no date stands for."""
-    elapsed = any(token.kind == "elapsed" for token in tokens)
-    if elapsed:
+    """Days since the beginning of 1900, or of 1904, in a format; None for what no date or duration stands for."""
+    if abs(days) >= _MOST_DAYS:
+        return None
+    if any(token.kind == "elapsed" for token in tokens):
         return _show_elapsed(tokens, days)
     days += _FROM_1904 if from_1904 else 0
     if not 0 <= days < _MOST_DAYS:
