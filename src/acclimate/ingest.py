@@ -70,10 +70,20 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True)
+class Count:
+    """How many things of a kind a document has."""
+
+    path: str
+    kind: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
 class IngestReport:
     """What an ingest did, in documents; `chunks` are those in the library now, `embedded` those computed now.
 
-    `uncovered` counts characters of the documents read now, white space left out, that are in no chunk.
+    Of the documents read now: `uncovered` counts characters, white space left out, that are in no chunk; `hidden`
+    counts what authors hid, by `[documents] hidden` left out or marked; `unread` counts what has no value to be read.
     """
 
     added: int
@@ -86,6 +96,26 @@ class IngestReport:
     embedded: int
     uncovered: int
     seconds: float
+    hidden: tuple[Count, ...] = ()
+    unread: tuple[Count, ...] = ()
+
+
+@dataclass(slots=True)
+class _Tally:
+    """What is counted while an ingest runs."""
+
+    added: int = 0
+    changed: int = 0
+    touched: int = 0
+    uncovered: int = 0
+    failures: list[Failure] = field(default_factory=list)
+    hidden: list[Count] = field(default_factory=list)
+    unread: list[Count] = field(default_factory=list)
+
+    @property
+    def done(self) -> int:
+        """Files that are dealt with."""
+        return self.added + self.changed + self.touched + len(self.failures)
 
 
 @dataclass(slots=True)
@@ -151,11 +181,10 @@ def _ingest(
         )
     embedded = _migrate(library, embedder, progress)
     due = {path: file for path, file in files.items() if not _untouched(file, known.get(path), reader.name, check_all)}
-    failures: list[Failure] = []
-    counts = {"added": 0, "changed": 0, "touched": 0, "uncovered": 0}
-    for group in _groups(reader.read(due, known), known, library, failures, counts):
+    tally = _Tally()
+    for group in _groups(reader.read(due, known), known, library, tally):
         embedded += _store(group, library, embedder, pictures, progress)
-        progress.files(counts["added"] + counts["changed"] + counts["touched"] + len(failures), len(due))
+        progress.files(tally.done, len(due))
 
     # Last, so that a file that only moved finds its vectors.
     gone = sorted(known.keys() - files.keys())
@@ -169,16 +198,18 @@ def _ingest(
         record.add_ingest_seconds(time.perf_counter() - started)
     chunks = record.keys()
     return IngestReport(
-        added=counts["added"],
-        changed=counts["changed"],
+        added=tally.added,
+        changed=tally.changed,
         removed=len(gone),
-        unchanged=len(files) - counts["added"] - counts["changed"] - len(failures),
-        failures=tuple(failures),
+        unchanged=len(files) - tally.added - tally.changed - len(tally.failures),
+        failures=tuple(tally.failures),
         documents=len(record.files()),
         chunks=len(chunks),
         embedded=embedded,
-        uncovered=counts["uncovered"],
+        uncovered=tally.uncovered,
         seconds=time.perf_counter() - started,
+        hidden=tuple(tally.hidden),
+        unread=tuple(tally.unread),
     )
 
 
@@ -275,21 +306,23 @@ def _groups(
     reads: Iterable[_Read],
     known: dict[str, FileState],
     library: Library,
-    failures: list[Failure],
-    counts: dict[str, int],
+    tally: _Tally,
 ) -> Iterator[_Group]:
     """Documents gathered until there are enough chunks to embed."""
     group = _Group()
     for read in reads:
         if read.failure or read.state is None:
-            failures.append(Failure(read.path, read.failure))
+            tally.failures.append(Failure(read.path, read.failure))
         elif read.document is None:
             with library.record.transaction():
                 library.record.touch(read.path, read.state.size, read.state.mtime_ns)
-            counts["touched"] += 1
+            tally.touched += 1
         else:
-            counts["changed" if read.path in known else "added"] += 1
-            counts["uncovered"] += uncovered(read.document, read.chunks)
+            tally.changed += read.path in known
+            tally.added += read.path not in known
+            tally.uncovered += uncovered(read.document, read.chunks)
+            tally.hidden += [Count(read.path, kind, number) for kind, number in read.document.hidden.items()]
+            tally.unread += [Count(read.path, kind, number) for kind, number in read.document.unread.items()]
             group.documents.append((read.document, read.state, list(read.chunks)))
             group.size += len(read.chunks) + len(read.document.pictures)
         if group.size >= _GROUP:

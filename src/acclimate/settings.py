@@ -44,6 +44,11 @@ class DocumentsSettings(_Section):
     engine_python: str = Field(
         default="", description="interpreter of another environment that runs the engine; empty: this one"
     )
+    hidden: Literal["skip", "mark"] = Field(
+        default="skip",
+        description="what authors hid (sheets, rows, columns, slides, text, comments, deletions): skip leaves it out, "
+        "mark keeps it, marked in prompt and citation; both count it",
+    )
     workers: int = Field(default=0, ge=0, le=256, description="parsing processes; 0: as many as cores")
     parse_seconds: float = Field(default=120.0, gt=0, description="longest time for one file, in seconds")
     parse_memory_mb: int = Field(default=4096, ge=512, description="most memory for one file, in MB")

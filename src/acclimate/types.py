@@ -7,7 +7,7 @@ Seconds are wall-clock. Nothing here imports anything outside the standard libra
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -48,7 +48,9 @@ class Element:
 
     A "message" is the heading of a message inside another, which begins a chunk of its own.
     `level` is 1 to 6 for headings (nesting depth for list items, from 1) and 0 elsewhere; `page` is None where
-    the format has no pages; `box` is None where the parser knows no geometry.
+    the format has no pages; `box` is None where the parser knows no geometry. `metadata` may have `hidden`, what
+    kind of thing its author hid (it is kept only where that was asked for), and for a table of a spreadsheet `values`,
+    the numbers behind cells that show them in another form: a JSON object of cell address → number as it is stored.
     """
 
     kind: ElementKind
@@ -57,6 +59,7 @@ class Element:
     level: int = 0
     page: int | None = None
     box: Box | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +78,8 @@ class Document:
 
     `path` is POSIX, relative to the documents folder, and identifies the document in a library. `elements` are in
     reading order and do not overlap. `page_starts[i]` is the offset where page i + 1 begins (empty: no pages).
-    `sha256` is of the file's bytes. `pictures` are there only where they were asked for, and are not kept.
+    `sha256` is of the file's bytes. `pictures` are there only where they were asked for, and are not kept. `hidden` and
+    `unread` count, by kind, what the file's author hid and what has no value to be read; neither is kept.
     """
 
     path: str
@@ -87,10 +91,25 @@ class Document:
     page_starts: tuple[int, ...] = ()
     metadata: Mapping[str, str] = field(default_factory=dict)
     pictures: tuple[Picture, ...] = ()
+    hidden: Mapping[str, int] = field(default_factory=dict)
+    unread: Mapping[str, int] = field(default_factory=dict)
 
     def page_at(self, offset: int) -> int | None:
         """Page holding the character at `offset`; None where the format has no pages."""
         return max(1, bisect_right(self.page_starts, offset)) if self.page_starts else None
+
+
+HIDDEN, PARTLY_HIDDEN = "hidden in the document", "partly hidden in the document"
+"""The last heading of a chunk whose text, all of it or a part, its author hid: shown with it in prompt and citation."""
+
+
+def mark_hidden(headings: tuple[str, ...], elements: Iterable[Element], span: Span) -> tuple[str, ...]:
+    """The headings of a span of a document with these elements, HIDDEN or PARTLY_HIDDEN last where it is that."""
+    found = {"hidden" in one.metadata for one in elements if one.start < span.end and one.end > span.start}
+    kept = tuple(one for one in headings if one not in (HIDDEN, PARTLY_HIDDEN))
+    if True not in found:
+        return kept
+    return (*kept, PARTLY_HIDDEN if False in found else HIDDEN)
 
 
 @dataclass(frozen=True, slots=True)

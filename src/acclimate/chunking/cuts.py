@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import re
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 
 from acclimate.chunking.base import TokenSpans
-from acclimate.types import Chunk, Document, Span
+from acclimate.types import Chunk, Document, Element, Span, mark_hidden
 
 SENTENCE_END = re.compile(r"(?<=[.!?])[\"'”’)\]]*\s+|\n+")
 _WORD_GAP = re.compile(r"\s+")
@@ -31,12 +31,19 @@ def make_chunk(
         end=span.end,
         text=text,
         title=document.title,
-        headings=headings,
+        headings=mark_hidden(headings, elements_within(document, span), span),
         page=document.page_at(span.start),
         header=header,
         parent=parent,
         breaks=tuple(at for at in document.page_starts if span.start < at < span.end),
     )
+
+
+def elements_within(document: Document, span: Span) -> Sequence[Element]:
+    """The elements of which a part is in `span`."""
+    first = bisect_right(document.elements, span.start, key=lambda element: element.end)
+    last = bisect_left(document.elements, span.end, key=lambda element: element.start)
+    return document.elements[first:last]
 
 
 def strip(text: str, span: Span) -> Span:
@@ -56,7 +63,10 @@ def uncovered(document: Document, chunks: Sequence[Chunk]) -> int:
 
 
 def heading_paths(document: Document) -> Iterator[tuple[Span, tuple[str, ...], int]]:
-    """Each element's span, the headings above it, and its own level where it is a heading, else 0."""
+    """Each element's span, the headings above it, and its own level where it is a heading, else 0.
+
+    The last heading of what its author hid is HIDDEN.
+    """
     path: list[tuple[int, str]] = []
     for element in document.elements:
         span = strip(document.text, Span(element.start, element.end))
@@ -65,7 +75,7 @@ def heading_paths(document: Document) -> Iterator[tuple[Span, tuple[str, ...], i
         opens = max(1, element.level) if element.kind in ("title", "heading", "message") else 0
         if opens:
             path = [(level, text) for level, text in path if level < opens]
-        yield span, tuple(text for _, text in path), opens
+        yield span, mark_hidden(tuple(text for _, text in path), (element,), span), opens
         if opens:
             path.append((opens, " ".join(document.text[span.start : span.end].strip("# \n").split())[:100]))
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from acclimate.chunking.base import TokenSpans
 from acclimate.chunking.cuts import Counter, heading_paths, make_chunk
-from acclimate.types import Chunk, Document, Span
+from acclimate.types import HIDDEN, Chunk, Document, Span
 
 # A section that fills less than this share of a chunk is joined with the next: very short chunks rank badly.
 _SMALL_SECTION = 0.5
@@ -63,6 +63,8 @@ class StructureChunker:
 
     def _joins(self, group: Sequence[_Unit], unit: _Unit, counter: Counter) -> bool:
         start = group[0].span.start
+        if (HIDDEN in unit.headings) != (HIDDEN in group[-1].headings):
+            return False
         if unit.header or counter.count(Span(start, unit.span.end)) > self._limit(group[0].header):
             return False
         if not unit.opens or all(member.opens for member in group):

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
 from acclimate.cli.output import echo_json, json_option, project_option
 from acclimate.cli.progress import IngestBar, download_bar
-from acclimate.ingest import IngestReport
+from acclimate.ingest import Count, IngestReport
 from acclimate.project import Project
 from acclimate.settings import FILE_NAME
+
+_SHOWN = 10  # documents of which the counts are printed
 
 
 @click.command()
@@ -48,9 +51,22 @@ def echo_report(report: IngestReport) -> None:
     """What an ingest did; failed files on stderr."""
     for failure in report.failures:
         click.echo(f"not read: {failure.reason}", err=True)
+    _echo_counts("hidden in the document", report.hidden)
+    _echo_counts("without a value", report.unread)
     parts = [f"{report.added} added", f"{report.changed} changed", f"{report.removed} removed"]
     parts += [f"{report.unchanged} unchanged", f"{len(report.failures)} not read"]
     click.echo(f"{report.documents} documents in {report.chunks} chunks ({', '.join(parts)}) in {report.seconds:.1f} s")
+
+
+def _echo_counts(what: str, counts: Sequence[Count]) -> None:
+    """One line for each document, on stderr."""
+    by_path: dict[str, list[str]] = {}
+    for count in counts:
+        by_path.setdefault(count.path, []).append(f"{count.count} {count.kind}{'s' if count.count > 1 else ''}")
+    for path, parts in list(by_path.items())[:_SHOWN]:
+        click.echo(f"{what}: {path}: {', '.join(parts)}", err=True)
+    if len(by_path) > _SHOWN:
+        click.echo(f"{what}: {len(by_path) - _SHOWN} more documents (all of them: --json)", err=True)
 
 
 def _require_same(folder: Path, documents: Path) -> None:

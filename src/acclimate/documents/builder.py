@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from math import inf
 
@@ -33,12 +34,29 @@ class TextBuilder:
         self._elements: list[Element] = []
         self._page_starts: list[int] = []
         self._pictures: list[tuple[int, int | None, Box | None, bytes]] = []
+        self._hidden: list[str] = []
+
+    @contextmanager
+    def hidden(self, kind: str) -> Iterator[None]:
+        """What is added while the block runs is marked as hidden by its author; `kind` "" marks nothing."""
+        self._hidden.append(kind)
+        try:
+            yield
+        finally:
+            self._hidden.pop()
 
     def start_page(self) -> None:
         """Begin the next page; elements that follow are on it."""
         self._page_starts.append(self._length + (2 if self._parts else 0))
 
-    def add(self, kind: ElementKind, text: str, level: int = 0, box: Box | None = None) -> None:
+    def add(
+        self,
+        kind: ElementKind,
+        text: str,
+        level: int = 0,
+        box: Box | None = None,
+        metadata: Mapping[str, str] | None = None,
+    ) -> None:
         """Append an element; blank text is left out. Text is cleaned and stripped."""
         text = clean(text).strip()
         if not text:
@@ -49,11 +67,15 @@ class TextBuilder:
             self._parts.append(gap)
             self._length += len(gap)
         page = len(self._page_starts) or None
-        self._elements.append(Element(kind, self._length, self._length + len(text), level, page, box))
+        hidden = next(filter(None, reversed(self._hidden)), "")
+        known = {**(metadata or {}), **({"hidden": hidden} if hidden else {})}
+        self._elements.append(Element(kind, self._length, self._length + len(text), level, page, box, known))
         self._parts.append(text)
         self._length += len(text)
 
-    def add_table(self, rows: Sequence[Sequence[str]], box: Box | None = None) -> None:
+    def add_table(
+        self, rows: Sequence[Sequence[str]], box: Box | None = None, metadata: Mapping[str, str] | None = None
+    ) -> None:
         """Append a table as Markdown; the first row is its header. Empty rows and tables are left out."""
         rows = [[one_line(cell).replace("|", "\\|") for cell in row] for row in rows]
         rows = [row for row in rows if any(row)]
@@ -61,7 +83,7 @@ class TextBuilder:
             return
         width = max(len(row) for row in rows)
         lines = ["| " + " | ".join([*row, *[""] * (width - len(row))]) + " |" for row in rows]
-        self.add("table", "\n".join([lines[0], "|" + " --- |" * width, *lines[1:]]), box=box)
+        self.add("table", "\n".join([lines[0], "|" + " --- |" * width, *lines[1:]]), box=box, metadata=metadata)
 
     def add_picture(self, content: bytes, box: Box | None = None) -> None:
         """Keep a picture that stands here, or at `box` on this page, where pictures are wanted and it is worth it."""
@@ -77,7 +99,8 @@ class TextBuilder:
         for element in document.elements:
             level = min(6, element.level + 1) if element.kind in ("heading", "message") else element.level
             kind: ElementKind = "heading" if element.kind == "title" else element.kind
-            self.add(kind, document.text[element.start : element.end], max(level, 2) if kind == "heading" else level)
+            text = document.text[element.start : element.end]
+            self.add(kind, text, max(level, 2) if kind == "heading" else level, metadata=element.metadata)
         self._pictures += [(len(self._elements), None, None, picture.png) for picture in document.pictures]
 
     def build(self, path: str, media_type: str, title: str = "", metadata: Mapping[str, str] | None = None) -> Document:

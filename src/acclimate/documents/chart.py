@@ -5,6 +5,7 @@ from __future__ import annotations
 from lxml import etree
 
 from acclimate.documents.builder import TextBuilder, one_line
+from acclimate.documents.number_format import number_format
 from acclimate.documents.safe import local_name
 
 _MAX_ROWS = 2000
@@ -27,10 +28,20 @@ def add_chart(root: etree._Element, builder: TextBuilder) -> None:
 
 
 def _values(series: etree._Element, part: str) -> list[str]:
-    return [
-        leaf.text or ""
-        for node in series
-        if local_name(node) == part
-        for leaf in node.iter()
-        if local_name(leaf) == "v"
-    ]
+    """The texts of a part, numbers as their format shows them."""
+    found = []
+    for node in series:
+        if local_name(node) != part:
+            continue
+        code = next((leaf.text or "" for leaf in node.iter() if local_name(leaf) == "formatCode"), None)
+        found += [_show(leaf.text or "", code) for leaf in node.iter() if local_name(leaf) == "v"]
+    return found
+
+
+def _show(text: str, code: str | None) -> str:
+    if code is None:
+        return text
+    try:
+        return one_line(number_format(code).show(float(text)))
+    except (ValueError, OverflowError):  # an error, #N/A
+        return text

@@ -15,6 +15,8 @@ from lxml import etree
 
 from acclimate.documents.builder import TextBuilder, one_line
 from acclimate.documents.chart import add_chart
+from acclimate.documents.docx_text import GONE, Words, is_set, text_boxes
+from acclimate.documents.hidden import keep
 from acclimate.documents.numbering import Numbering
 from acclimate.documents.pictures import wanted
 from acclimate.documents.properties import office_properties, properties
@@ -22,9 +24,9 @@ from acclimate.documents.safe import attribute, local_name, open_zip, parse_xml,
 from acclimate.types import Document, ElementKind
 
 _MAX_DEPTH = 60
+_COMMENTS = "word/comments.xml"
 _PAGE_WORD = 4  # letters: a footer with fewer is a page number
 _HEADING = re.compile(r"heading\s*(\d)", re.IGNORECASE)
-_GONE = frozenset(("del", "moveFrom", "rPr", "pPr", "instrText", "fallback", "Fallback", "delText", "chart", "pict_"))
 
 
 class DocxParser:
@@ -48,20 +50,26 @@ class DocxParser:
             charts = {key: parse_xml(content) for key, (kind, content) in links.items() if kind == "chart"}
             images = {key: content for key, (kind, content) in links.items() if kind == "image"}
             notes = [
-                parse_xml(read_member(archive, name))
-                for name in ("word/footnotes.xml", "word/endnotes.xml", "word/comments.xml")
+                (name, parse_xml(read_member(archive, name)))
+                for name in ("word/footnotes.xml", "word/endnotes.xml", _COMMENTS)
                 if name in names
             ]
         builder = TextBuilder()
         if styles is not None:
             metadata = {**properties(language=_language(styles)), **metadata}
-        _add_margins([root for kind, root in margins if kind == "header"], "header", builder)
-        _Reader(builder, _style_names(styles), Numbering(numbers, styles), charts, images).walk(body, 0)
-        _add_margins([root for kind, root in margins if kind == "footer"], "footer", builder)
-        for part in notes:
+        words = Words(styles, painted=any(local_name(node) == "background" for node in body))
+        _add_margins([root for kind, root in margins if kind == "header"], "header", builder, words)
+        _Reader(builder, _style_names(styles), Numbering(numbers, styles), charts, images, words).walk(body, 0)
+        _add_margins([root for kind, root in margins if kind == "footer"], "footer", builder, words)
+        for name, part in notes:
             for note in part:
-                if attribute(note, "type") is None:  # separators have one
-                    builder.add("quote", " ".join(_text(node) for node in note.iter() if local_name(node) == "p"))
+                if attribute(note, "type") is not None:  # separators have one
+                    continue
+                text = " ".join(words.text(node) for node in note.iter() if local_name(node) == "p")
+                if name != _COMMENTS or keep("comment"):
+                    with builder.hidden("comment" if name == _COMMENTS else ""):
+                        builder.add("quote", text)
+                add_hidden(words, builder)
         return builder.build(path, "", title, metadata)
 
 
@@ -73,9 +81,10 @@ class _Reader:
         numbering: Numbering,
         charts: dict[str, etree._Element],
         images: dict[str, bytes],
+        words: Words,
     ) -> None:
         self._builder, self._styles, self._numbering = builder, styles, numbering
-        self._charts, self._images = charts, images
+        self._charts, self._images, self._words = charts, images, words
 
     def walk(self, parent: etree._Element, depth: int) -> None:
         """Add the blocks under `parent`."""
@@ -84,12 +93,13 @@ class _Reader:
             if name == "p":
                 self._paragraph(node, depth)
             elif name == "tbl":
-                self._builder.add_table(_table(node))
-            elif name not in _GONE and depth < _MAX_DEPTH:
+                self._builder.add_table(_table(node, self._words))
+                add_hidden(self._words, self._builder)
+            elif name not in GONE and depth < _MAX_DEPTH:
                 self.walk(node, depth + 1)
 
     def _paragraph(self, node: etree._Element, depth: int) -> None:
-        text = _text(node)
+        text = self._words.text(node)
         properties = next((child for child in node if local_name(child) == "pPr"), None)
         values = {local_name(child): child for child in properties} if properties is not None else {}
         style_id = (attribute(values["pStyle"], "val") or "") if "pStyle" in values else ""
@@ -108,14 +118,17 @@ class _Reader:
             self._builder.add("list_item", f"{'  ' * deep}{mark or '-'} {text}" if text else "", deep + 1)
         else:
             self._builder.add("caption" if style.casefold() == "caption" else "paragraph", text)
+        add_hidden(self._words, self._builder)
         for part in node.iter():
             if local_name(part) == "chart" and (attribute(part, "id") or "") in self._charts:
                 add_chart(self._charts[attribute(part, "id") or ""], self._builder)
             elif local_name(part) == "blip" and (attribute(part, "embed") or "") in self._images:
                 self._builder.add_picture(self._images[attribute(part, "embed") or ""])
         if depth < _MAX_DEPTH:
-            for box in _boxes(node):
-                self.walk(box, depth + 1)
+            for box, hidden in text_boxes(node):
+                if not hidden or keep("shape"):
+                    with self._builder.hidden("shape" if hidden else ""), self._words.on_a_ground():
+                        self.walk(box, depth + 1)
 
 
 def _style_names(styles: etree._Element | None) -> dict[str, tuple[str, int]]:
@@ -141,58 +154,6 @@ def _style_names(styles: etree._Element | None) -> dict[str, tuple[str, int]]:
     return result
 
 
-def _text(node: etree._Element) -> str:
-    """The text of a paragraph without that of its text boxes."""
-    return one_line("".join(_pieces(node, 0)))
-
-
-def _pieces(node: etree._Element, depth: int) -> Iterator[str]:
-    for child in node:
-        name = local_name(child)
-        if name == "t":
-            yield child.text or ""
-        elif name in ("tab", "br", "cr"):
-            yield " "
-        elif name == "noBreakHyphen":
-            yield "-"
-        elif name in _MATH:
-            yield from _math(child, name, depth)
-        elif name not in _GONE and name != "txbxContent" and depth < _MAX_DEPTH:
-            yield from _pieces(child, depth + 1)
-
-
-_MATH = frozenset(("f", "sSup", "sSub", "sSubSup", "rad", "oMath"))
-
-
-def _math(node: etree._Element, name: str, depth: int) -> Iterator[str]:
-    """A formula in one line: fractions as (a)/(b), powers as a^b, indices as a_b."""
-    if depth >= _MAX_DEPTH:
-        return
-    parts = {local_name(child): "".join(_pieces(child, depth + 1)) for child in node}
-    if name == "f":
-        yield f"({parts.get('num', '')})/({parts.get('den', '')})"
-    elif name == "rad":
-        yield f"sqrt({parts.get('e', '')})"
-    elif name == "oMath":
-        yield " "
-        yield from _pieces(node, depth + 1)
-        yield " "
-    else:
-        yield parts.get("e", "")
-        yield f"_{parts['sub']}" if "sub" in parts else ""
-        yield f"^{parts['sup']}" if "sup" in parts else ""
-
-
-def _boxes(node: etree._Element) -> Iterator[etree._Element]:
-    """Text boxes anchored in a paragraph; a drawing and its fallback hold the same text once."""
-    for child in node:
-        name = local_name(child)
-        if name == "txbxContent":
-            yield child
-        elif name not in _GONE and name != "p":
-            yield from _boxes(child)
-
-
 def _rows(table: etree._Element) -> Iterator[etree._Element]:
     for child in table:
         if local_name(child) == "tr":
@@ -201,11 +162,13 @@ def _rows(table: etree._Element) -> Iterator[etree._Element]:
             yield from _rows(child)
 
 
-def _table(table: etree._Element) -> list[list[str]]:
+def _table(table: etree._Element, words: Words) -> list[list[str]]:
     """Rows of cells; a cell over several columns or rows is repeated in each, as in HTML."""
     rows: list[list[str]] = []
+    styled = any(local_name(node) == "tblStyle" for part in table[:2] for node in part)
     for row in _rows(table):
         cells: list[str] = []
+        hidden = any(is_set(node) for part in row if local_name(part) == "trPr" for node in part.iterfind("{*}hidden"))
         for cell in _cells(row):
             values = {local_name(node): node for part in cell if local_name(part) == "tcPr" for node in part}
             span = (attribute(values["gridSpan"], "val") or "") if "gridSpan" in values else "1"
@@ -213,9 +176,14 @@ def _table(table: etree._Element) -> list[list[str]]:
             if goes_on and rows and len(cells) < len(rows[-1]):
                 text = rows[-1][len(cells)]
             else:
-                text = " ".join(text for node in cell.iter() if local_name(node) == "p" if (text := _text(node)))
+                with words.on_a_ground(styled or "shd" in values):
+                    texts = [words.text(node) for node in cell.iter() if local_name(node) == "p"]
+                text = " ".join(filter(None, texts))
             cells += [text] * (min(max(1, int(span)), 100) if span.isdigit() else 1)
-        rows.append(cells)
+        if hidden:
+            words.hide("row", " | ".join(cells))
+        else:
+            rows.append(cells)
     return rows
 
 
@@ -248,9 +216,18 @@ def _language(styles: etree._Element) -> str:
     return next((attribute(node, "val") or "" for node in defaults.iter() if local_name(node) == "lang"), "")
 
 
-def _add_margins(roots: list[etree._Element], kind: ElementKind, builder: TextBuilder) -> None:
+def add_hidden(words: Words, builder: TextBuilder) -> None:
+    """Count what was hidden in the words read last, and add it where it is wanted."""
+    for kind, text in words.take_hidden():
+        if keep(kind):
+            with builder.hidden(kind):
+                builder.add("paragraph", text)
+
+
+def _add_margins(roots: list[etree._Element], kind: ElementKind, builder: TextBuilder, words: Words) -> None:
     """Running headers or footers, each once, without page numbers alone."""
-    texts = (one_line(" ".join(_text(node) for node in root.iter() if local_name(node) == "p")) for root in roots)
+    texts = [one_line(" ".join(words.text(node) for node in root.iter() if local_name(node) == "p")) for root in roots]
+    add_hidden(words, builder)
     for text in dict.fromkeys(texts):
         if sum(letter.isalpha() for letter in text) > _PAGE_WORD:
             builder.add(kind, text)

@@ -8,11 +8,12 @@ from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 from acclimate.documents.article import find_article
 from acclimate.documents.builder import TextBuilder, one_line
+from acclimate.documents.html_hidden import add_hidden, take_hidden
 from acclimate.documents.properties import properties
 from acclimate.documents.text import read_text
 from acclimate.types import Document, ElementKind
 
-_NO_TEXT = "script, style, noscript, template, svg, iframe, object, select, textarea, [hidden]"
+_NO_TEXT = "script, style, noscript, template, svg, iframe, object, select, textarea"
 _BUTTON = "button"  # of no use on paper, but for those that open a section under their words
 _BUTTON_KEPT = frozenset(("h1", "h2", "h3", "h4", "h5", "h6", "dt", "summary"))
 _LEAVES: dict[str, ElementKind] = {
@@ -66,31 +67,35 @@ def add_page(text: str, builder: TextBuilder) -> tuple[str, int]:
     Gives its first heading, else its title, and the number of characters, white space left out, of the menus and the
     like that surround it.
     """
-    page = _without_scripts(text)
+    page, hidden = _without_scripts(text)
     article = find_article(page)
     for root in article.roots:
         _walk(root, builder, 0)
+    add_hidden(hidden, builder)
     return _title(page), article.left_out
 
 
 def add_html(text: str, builder: TextBuilder) -> str:
     """Add HTML that is no web page, all but its navigation; its first heading, else its title."""
-    page = _without_scripts(text)
+    page, hidden = _without_scripts(text)
     for node in page.css("nav"):
         node.decompose()
     if page.body is not None:
         _walk(page.body, builder, 0)
+    add_hidden(hidden, builder)
     return _title(page)
 
 
-def _without_scripts(text: str) -> LexborHTMLParser:
+def _without_scripts(text: str) -> tuple[LexborHTMLParser, list[str]]:
+    """The page without what is no text, and the texts that it hides."""
     page = LexborHTMLParser(text)
+    hidden = take_hidden(page)  # by the page's own style sheets, which go next
     for node in page.css(_NO_TEXT):
         node.decompose()
     for node in page.css(_BUTTON):
         if node.parent is None or node.parent.tag not in _BUTTON_KEPT:
             node.decompose()
-    return page
+    return page, hidden
 
 
 def _title(page: LexborHTMLParser) -> str:

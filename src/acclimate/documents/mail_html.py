@@ -8,12 +8,13 @@ from dataclasses import replace
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 from acclimate.documents.builder import one_line
+from acclimate.documents.hidden import keep
 from acclimate.documents.html import INLINE, is_layout, item_mark, table_rows
+from acclimate.documents.html_hidden import take_hidden
 from acclimate.documents.mail_blocks import Block
 from acclimate.types import ElementKind
 
-_NO_TEXT = "head, script, style, noscript, template, svg, iframe, object, select, textarea, button, title, [hidden]"
-_UNSEEN = re.compile(r"display\s*:\s*none|mso-hide\s*:\s*all|visibility\s*:\s*hidden", re.IGNORECASE)
+_NO_TEXT = "head, script, style, noscript, template, svg, iframe, object, select, textarea, button, title"
 _SIGNATURE = re.compile(
     r"(?:gmail|moz|ms-outlook-mobile|protonmail|x)?[-_]?signature(?:[-_](?:block|prefix))?", re.IGNORECASE
 )
@@ -27,11 +28,12 @@ _BREAKS = re.compile(r" ?\n ?")
 def html_blocks(html: str) -> list[Block]:
     """The blocks of a mail's HTML; a line break is the end of a line, two are the end of a paragraph."""
     page = LexborHTMLParser(html)
+    # Counted, and left out even where hidden text is wanted: in a mail it is the line that an inbox
+    # shows, or what follows the reader.
+    if hidden := take_hidden(page):
+        keep("element", len(hidden))
     for node in page.css(_NO_TEXT):
         node.decompose()
-    for node in page.css("[style]"):
-        if _UNSEEN.search(node.attributes.get("style") or ""):
-            node.decompose()
     found = _Blocks()
     if page.body is not None:
         found.walk(page.body, 0, 0, False)

@@ -13,6 +13,7 @@ from typing import cast
 
 from acclimate.documents.base import Parser
 from acclimate.documents.engines import ENGINES, engine_parser
+from acclimate.documents.hidden import Hidden, census, mode
 from acclimate.documents.pictures import collecting, wanted
 from acclimate.documents.text import unmarked_utf16
 from acclimate.errors import AcclimateError, DocumentError
@@ -117,10 +118,18 @@ def detect(file: Path) -> str:
     return "message/rfc822" if _MAIL.match(start) else "text/plain"
 
 
-def parse(file: Path, path: str, on_page: OnPage | None = None, engine: str = "", pictures: bool = False) -> Document:
+def parse(
+    file: Path,
+    path: str,
+    on_page: OnPage | None = None,
+    engine: str = "",
+    pictures: bool = False,
+    hidden: Hidden = "skip",
+) -> Document:
     """Parse `file` as the document `path`, with `engine`, a key of ENGINES, or our own readers ("").
 
-    With `pictures`, our own readers of PDF, DOCX, PPTX and image files collect those too.
+    With `pictures`, our own readers of PDF, DOCX, PPTX and image files collect those too. `hidden` is what they do with
+    what the file's author hid: leave it out, or mark it.
     Raises DocumentError naming the file and the reason, OtherFormatError for a format that the engine does not read.
     """
     try:
@@ -128,8 +137,9 @@ def parse(file: Path, path: str, on_page: OnPage | None = None, engine: str = ""
         if engine and media_type not in ENGINES[engine].formats:
             raise OtherFormatError(f"{path} is {media_type}, which {engine} does not read.")
         parser = engine_parser(engine) if engine else _parser(media_type, path, on_page)
-        with collecting(pictures):
-            return replace(parser.parse(file, path), media_type=media_type)
+        with collecting(pictures), census(hidden) as found:
+            document = parser.parse(file, path)
+        return replace(document, media_type=media_type, hidden=dict(found.hidden), unread=dict(found.unread))
     except ImportError as error:
         raise DocumentError(f"{path} needs a package that its parsing process has not: {error}.") from error
     except DocumentError as error:
@@ -163,7 +173,7 @@ def _parser(media_type: str, path: str, on_page: OnPage | None) -> Parser:
 def _inside(file: Path, path: str) -> Document:
     token = _nesting.set(_nesting.get() + 1)
     try:
-        return parse(file, path, pictures=wanted())
+        return parse(file, path, pictures=wanted(), hidden=mode())
     finally:
         _nesting.reset(token)
 

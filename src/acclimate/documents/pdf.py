@@ -15,7 +15,9 @@ import pypdfium2.raw as raw
 
 from acclimate.documents import ocr
 from acclimate.documents.builder import TextBuilder, clean, one_line
-from acclimate.documents.pdf_page import Line, Page, Word, make_line, make_lines, read_page
+from acclimate.documents.hidden import keep
+from acclimate.documents.pdf_order import in_reading_order
+from acclimate.documents.pdf_page import Line, Page, Word, leftwards, make_line, make_lines, read_page
 from acclimate.documents.pdf_pictures import page_pictures
 from acclimate.documents.pdf_tables import Table, aligned_table, ruled_tables
 from acclimate.documents.pictures import wanted
@@ -56,11 +58,13 @@ class PdfParser:
                 )
             pages: list[list[Part]] = []
             shown: list[list[tuple[Box, bytes]]] = []
+            hidden: list[list[str]] = []
             for number in range(len(document)):
                 page = read_page(document, number)
                 if not page.words and page.pictures and ocr.available():
                     page = ocr.read_scan(document, number)
                 pages.append(page_parts(page))
+                hidden.append([line.text for line in make_lines(page.hidden)])
                 shown.append(page_pictures(document, number) if wanted() else [])
                 if self._on_page is not None:
                     self._on_page(number + 1, len(document))
@@ -70,7 +74,7 @@ class PdfParser:
         if not any(pages) and not any(shown):
             hint = "Is it empty?" if ocr.available() else "Read them by OCR: pip install 'acclimate[ocr]'."
             raise DocumentError(f"{path} has no text on its {len(pages)} pages: they are pictures.", hint=hint)
-        return assemble(pages, path, metadata, shown)
+        return assemble(pages, path, metadata, shown, hidden)
 
 
 def _open(file: Path, path: str) -> pdfium.PdfDocument:
@@ -115,7 +119,10 @@ def page_parts(page: Page) -> list[Part]:
             loose = []
             parts.append(tables[at])
             placed.add(at)
-    return parts + _in_order(make_lines(loose), page)
+    parts += _in_order(make_lines(loose), page)
+    if sum(leftwards(word) for word in page.words) > len(page.words) / 2:
+        return parts  # columns of such scripts begin at the right
+    return in_reading_order(parts, lambda part: part.box, page.height)
 
 
 def _in_order(lines: list[Line], page: Page) -> list[Part]:
@@ -174,8 +181,9 @@ def assemble(
     path: str,
     metadata: dict[str, str],
     pictures: Sequence[Sequence[tuple[Box, bytes]]] = (),
+    hidden: Sequence[Sequence[str]] = (),
 ) -> Document:
-    """The document of pages in reading order, with the pictures on each page."""
+    """The document of pages in reading order, with the pictures on each page, and the lines that nobody sees."""
     running = _running_lines(pages)
     # By letters, not lines: a page of short table rows must not make its paragraphs look like headings.
     lines = [part for parts in pages for part in parts if isinstance(part, Line)]
@@ -205,6 +213,10 @@ def assemble(
                     block = []
                 block.append(part)
         _add_block(block, body, bold, builder)
+        veiled = hidden[number] if hidden else ()
+        if veiled and keep("text", len(veiled)):
+            with builder.hidden("text"):
+                builder.add("paragraph", "\n".join(veiled))
         for place, content in pictures[number] if pictures else ():
             builder.add_picture(content, place)
     title = metadata.get("title", "")

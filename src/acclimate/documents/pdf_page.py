@@ -15,6 +15,7 @@ import pypdfium2 as pdfium
 import pypdfium2.raw as raw
 
 from acclimate.documents.builder import clean, one_line
+from acclimate.documents.pdf_hidden import Doubt, Doubtful, Inks, is_off, unseen
 from acclimate.types import Box
 
 _THIN = 2.6  # a path thinner than this is a ruled line
@@ -47,7 +48,7 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A page's words in the order in which they were written, and its ruled lines."""
+    """A page's words in the order in which they were written, those that nobody sees apart, and its ruled lines."""
 
     words: tuple[Word, ...]
     across: tuple[Rule, ...]
@@ -55,6 +56,7 @@ class Page:
     width: float
     height: float
     pictures: bool = False
+    hidden: tuple[Word, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,11 +131,11 @@ def read_page(document: pdfium.PdfDocument, number: int) -> Page:
         left, bottom, right, top = page.get_bbox()
         view = _View(left, bottom, right, top, _turns(page, textpage.raw))
         across, down = _read_rules(page, view)
-        words = _read_words(textpage.raw, view)
+        words, hidden = _seen(page, _read_words(textpage.raw, view), view)
         if len(words) > _FEW and sum(len(word.text) == 1 for word in words) > 0.6 * len(words):
             words = _regroup(words)
         pictures = not words and next(page.get_objects(filter=[raw.FPDF_PAGEOBJ_IMAGE], max_depth=3), None) is not None
-        return Page(tuple(words), tuple(across), tuple(down), view.width, view.height, pictures)
+        return Page(tuple(words), tuple(across), tuple(down), view.width, view.height, pictures, tuple(hidden))
     finally:
         textpage.close()
         page.close()
@@ -185,8 +187,26 @@ def _turns(page: pdfium.PdfPage, handle: raw.FPDF_TEXTPAGE) -> int:
     return usual if turns == 0 and angles.count(usual) > 0.8 * len(angles) else turns
 
 
-def _read_words(handle: raw.FPDF_TEXTPAGE, view: _View) -> list[Word]:
-    words: list[Word] = []
+def _seen(page: pdfium.PdfPage, read: list[tuple[Word, Doubt]], view: _View) -> tuple[list[Word], list[Word]]:
+    """The words that are seen, and those that are not."""
+    off: set[int] = set()
+    doubtful: list[Doubtful] = []
+    for at, (word, doubt) in enumerate(read):
+        box = Box(word.left, word.base - 0.7 * word.size, word.right, word.base + 0.05 * word.size)
+        if is_off(box, view.width, view.height):
+            off.add(at)
+        elif doubt:
+            doubtful.append(Doubtful(at, box, doubt))
+    if doubtful:
+        off |= unseen(page, doubtful, view.turns, view.box)
+    shown = [word for at, (word, _) in enumerate(read) if at not in off]
+    return shown, [read[at][0] for at in sorted(off)]
+
+
+def _read_words(handle: raw.FPDF_TEXTPAGE, view: _View) -> list[tuple[Word, Doubt]]:
+    """Words, each with the reason why it may not be seen."""
+    words: list[tuple[Word, Doubt]] = []
+    inks = Inks(handle)
     letters: list[str] = []
     box, x, y = raw.FS_RECTF(), ctypes.c_double(), ctypes.c_double()
     left = right = base = size = 0.0
@@ -194,9 +214,9 @@ def _read_words(handle: raw.FPDF_TEXTPAGE, view: _View) -> list[Word]:
 
     def end_word() -> None:
         if letters:
-            begins = not words or abs(words[-1].base - base) > 1
+            begins = not words or abs(words[-1][0].base - base) > 1
             bold = begins and raw.FPDFText_GetFontWeight(handle, first) >= _BOLD
-            words.append(Word("".join(letters), left, right, base, size, bold))
+            words.append((Word("".join(letters), left, right, base, size, bold), inks.doubt(first)))
             letters.clear()
 
     high = 0
@@ -262,6 +282,11 @@ def _as_read(words: Sequence[Word]) -> Sequence[Word]:
         else:
             runs.append([word])
     return [word for run in runs for word in run]
+
+
+def leftwards(word: Word) -> bool:
+    """Whether a word is of a script written from the right to the left."""
+    return _leftwards(ord(word.text[0]))
 
 
 def _leftwards(code: int) -> bool:

@@ -8,7 +8,9 @@ from pathlib import Path
 from striprtf.striprtf import rtf_to_text
 
 from acclimate.documents.builder import TextBuilder
+from acclimate.documents.hidden import keep
 from acclimate.documents.properties import properties
+from acclimate.documents.rtf_hidden import split_hidden
 from acclimate.types import Document
 
 _HEAD = 100_000  # characters in which the information group stands
@@ -20,7 +22,8 @@ class RtfParser:
     def parse(self, file: Path, path: str) -> Document:
         """See `Parser`."""
         source = file.read_bytes().decode("latin-1")
-        text = rtf_to_text(source, errors="ignore")  # type: ignore[no-untyped-call]
+        shown, hidden = split_hidden(source)
+        text = rtf_to_text(shown, errors="ignore")  # type: ignore[no-untyped-call]
         builder = TextBuilder()
         table: list[list[str]] = []
         for line in [*text.splitlines(), ""]:
@@ -30,6 +33,10 @@ class RtfParser:
             builder.add_table(table)
             table = []
             builder.add("list_item" if re.match(r"\s*[•·-]\s", line) else "paragraph", line)
+        for kind, part in hidden:
+            if (said := _plain(part)) and keep(kind):
+                with builder.hidden(kind):
+                    builder.add("paragraph", said)
         title = _said(source, "title")
         return builder.build(path, "", title or Path(path).stem, properties(_said(source, "author"), _changed(source)))
 
@@ -37,7 +44,12 @@ class RtfParser:
 def _said(source: str, name: str) -> str:
     """What the file's information group says under a name."""
     found = re.search(rf"\{{\\{name} ([^{{}}]*)\}}", source[:_HEAD])
-    return rtf_to_text(f"{{\\rtf1\\ansi {found[1]}}}", errors="ignore").strip() if found else ""  # type: ignore[no-untyped-call]
+    return _plain(found[1]) if found else ""
+
+
+def _plain(source: str) -> str:
+    """The text of a piece of RTF."""
+    return str(rtf_to_text(f"{{\\rtf1\\ansi {source}}}", errors="ignore")).strip()  # type: ignore[no-untyped-call]
 
 
 def _changed(source: str) -> str:

@@ -17,6 +17,7 @@ from threading import Lock
 from typing import Any, TypeVar
 
 from acclimate.documents.base import PageImage
+from acclimate.documents.hidden import Hidden
 from acclimate.documents.parsers import OnPage, OtherFormatError
 from acclimate.documents.wire import unpack_document, unpack_page
 from acclimate.errors import DocumentError
@@ -41,15 +42,21 @@ class Sandbox:
 
     Processes start when they are needed, serve many files, and are replaced when one fails. Files go to `engine`, a key
     of ENGINES ("": our own readers), which `python` runs: the interpreter of another environment may hold it.
-    `pictures` asks for those in the documents too.
+    `pictures` asks for those in the documents too; `hidden`: see `acclimate.documents.parsers.parse`.
     """
 
     def __init__(
-        self, limits: Limits | None = None, workers: int = 0, engine: str = "", python: str = "", pictures: bool = False
+        self,
+        limits: Limits | None = None,
+        workers: int = 0,
+        engine: str = "",
+        python: str = "",
+        pictures: bool = False,
+        hidden: Hidden = "skip",
     ) -> None:
         self.limits = limits or Limits()
         self._command = [python or sys.executable, "-m", "acclimate.documents.worker"]
-        self._engine, self._pictures = engine, pictures
+        self._engine, self._asked = engine, {"pictures": pictures, "hidden": hidden}
         self.workers = workers or os.cpu_count() or 1
         self._idle: LifoQueue[_Worker | None] = LifoQueue()
         for _ in range(self.workers):
@@ -68,9 +75,7 @@ class Sandbox:
             raise DocumentError(
                 f"{path} has {size / 1e6:,.0f} MB; {self.limits.file_mb:,} are allowed.", hint="[documents] max_file_mb"
             )
-        return self._ask(
-            file, path, {"pictures": self._pictures}, lambda answer: unpack_document(answer["document"]), on_page
-        )
+        return self._ask(file, path, self._asked, lambda answer: unpack_document(answer["document"]), on_page)
 
     def show(self, file: Path, path: str, number: int, pixels: int, quote: str = "") -> PageImage:
         """See `acclimate.documents.render.render_page`."""
@@ -103,9 +108,17 @@ class Sandbox:
 class EngineSandbox:
     """Files of the formats that an engine reads go to it, all others to our own readers; else like `Sandbox`."""
 
-    def __init__(self, limits: Limits, workers: int, engine: str, python: str, pictures: bool = False) -> None:
+    def __init__(
+        self,
+        limits: Limits,
+        workers: int,
+        engine: str,
+        python: str,
+        pictures: bool = False,
+        hidden: Hidden = "skip",
+    ) -> None:
         self._engine = Sandbox(limits, workers, engine, python)
-        self._own = Sandbox(limits, workers, pictures=pictures)
+        self._own = Sandbox(limits, workers, pictures=pictures, hidden=hidden)
         self.workers = self._own.workers
 
     def __call__(self, file: Path, path: str, on_page: OnPage | None = None) -> Document:

@@ -12,7 +12,7 @@ from acclimate.types import Box, Document, Element, Picture
 def pack_document(document: Document) -> dict[str, Any]:
     """The document as JSON values."""
     elements = [
-        [e.kind, e.start, e.end, e.level, e.page, [e.box.left, e.box.top, e.box.right, e.box.bottom] if e.box else None]
+        [*(e.kind, e.start, e.end, e.level, e.page), _corners(e.box) if e.box else None, dict(e.metadata)]
         for e in document.elements
     ]
     return {
@@ -23,6 +23,8 @@ def pack_document(document: Document) -> dict[str, Any]:
         "media_type": document.media_type,
         "page_starts": list(document.page_starts),
         "metadata": dict(document.metadata),
+        "hidden": dict(document.hidden),
+        "unread": dict(document.unread),
         "pictures": [[p.start, p.end, p.page, base64.b64encode(p.png).decode()] for p in document.pictures],
     }
 
@@ -31,8 +33,8 @@ def unpack_document(values: dict[str, Any]) -> Document:
     """The document from JSON values. Raises ValueError where its spans do not fit its text."""
     text = str(values["text"])
     elements = tuple(
-        Element(kind, int(start), int(end), int(level), page, Box(*box) if box else None)
-        for kind, start, end, level, page, box in values["elements"]
+        Element(kind, int(start), int(end), int(level), page, Box(*box) if box else None, _texts(metadata))
+        for kind, start, end, level, page, box, metadata in values["elements"]
     )
     pictures = tuple(
         Picture(int(start), int(end), page, base64.b64decode(png, validate=True))
@@ -48,14 +50,16 @@ def unpack_document(values: dict[str, Any]) -> Document:
         title=str(values["title"]),
         media_type=str(values["media_type"]),
         page_starts=tuple(map(int, values["page_starts"])),
-        metadata={str(key): str(value) for key, value in values["metadata"].items()},
+        metadata=_texts(values["metadata"]),
         pictures=pictures,
+        hidden={str(key): int(value) for key, value in values["hidden"].items()},
+        unread={str(key): int(value) for key, value in values["unread"].items()},
     )
 
 
 def pack_page(page: PageImage) -> dict[str, Any]:
     """The page as JSON values."""
-    boxes = [[box.left, box.top, box.right, box.bottom] for box in page.boxes]
+    boxes = [_corners(box) for box in page.boxes]
     return {"png": base64.b64encode(page.png).decode(), "size": [page.width, page.height], "boxes": boxes}
 
 
@@ -64,3 +68,11 @@ def unpack_page(values: dict[str, Any]) -> PageImage:
     width, height = values["size"]
     boxes = tuple(Box(*map(float, box)) for box in values["boxes"])
     return PageImage(base64.b64decode(values["png"], validate=True), float(width), float(height), boxes)
+
+
+def _corners(box: Box) -> list[float]:
+    return [box.left, box.top, box.right, box.bottom]
+
+
+def _texts(values: dict[str, Any]) -> dict[str, str]:
+    return {str(key): str(value) for key, value in values.items()}

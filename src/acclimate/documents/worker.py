@@ -54,6 +54,7 @@ def main() -> None:
                 lambda done, total: tell({"page": done, "pages": total}),
                 engine,
                 asked["pictures"],
+                asked["hidden"],
             )
             tell({"document": pack_document(document)})
         except OtherFormatError:

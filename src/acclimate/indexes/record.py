@@ -18,7 +18,7 @@ from acclimate.indexes.base import Change, Vectors
 from acclimate.indexes.database import Database
 from acclimate.indexes.pictures import PictureTable
 from acclimate.indexes.schema import dump_elements, load_elements
-from acclimate.types import Chunk, Document, Span
+from acclimate.types import Chunk, Document, Span, mark_hidden
 
 Key = TypeVar("Key", int, str)
 _PATH_CHARACTERS = 150  # of title and headings put before a chunk for embedding, some 40 tokens
@@ -288,14 +288,17 @@ class Record:
     def cut(self, chunk: Chunk, span: Span) -> Chunk:
         """Another span of a chunk's document, with the chunk's headings."""
         start, end = span.start, span.end
-        text, pages = self._db.execute(
-            "SELECT substr(text, ?, ?), page_starts FROM documents WHERE path = ?",
+        text, pages, elements = self._db.execute(
+            "SELECT substr(text, ?, ?), page_starts, iif(instr(elements, '\"hidden\"'), elements, '[]') "
+            "FROM documents WHERE path = ?",
             (start + 1, end - start, chunk.document),
         ).fetchone()
         starts = json.loads(pages)
         page = max(1, bisect_right(starts, start)) if starts else None
         breaks = tuple(at for at in starts if start < at < end)
-        return replace(chunk, start=start, end=end, text=text, page=page, breaks=breaks, parent=None)
+        headings = mark_hidden(chunk.headings, load_elements(elements), span)
+        cut = replace(chunk, start=start, end=end, text=text, page=page, breaks=breaks, parent=None)
+        return replace(cut, headings=headings)
 
     def outline(self, path: str) -> list[tuple[Span, str]]:
         """A document's chunks in the order of the text: their spans, and the table header shown before each."""

@@ -64,6 +64,7 @@ def statements(script: str) -> list[str]:
 def dump_elements(document: Document) -> str:
     rows = [
         [e.kind, e.start, e.end, e.level, e.page, list(asdict(e.box).values()) if e.box else None]
+        + ([dict(e.metadata)] if e.metadata else [])
         for e in document.elements
     ]
     return json.dumps(rows, separators=(",", ":"))
@@ -71,5 +72,6 @@ def dump_elements(document: Document) -> str:
 
 def load_elements(text: str) -> tuple[Element, ...]:
     return tuple(
-        Element(row[0], row[1], row[2], row[3], row[4], Box(*row[5]) if row[5] else None) for row in json.loads(text)
+        Element(row[0], row[1], row[2], row[3], row[4], Box(*row[5]) if row[5] else None, *row[6:])
+        for row in json.loads(text)
     )

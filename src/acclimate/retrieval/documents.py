@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from acclimate.prompting.recipes import Context, Recipe
 from acclimate.retrieval.base import Retriever
-from acclimate.types import Chunk, Document, Hit
+from acclimate.types import Chunk, Document, Hit, Span, mark_hidden
 
 _CHUNKS = 200  # looked at to rank documents
 # What an adapter for passages reads well: those that ship were trained on about five passages, 800 tokens in all, and
@@ -95,6 +95,7 @@ def whole(document: Document | None) -> Chunk | None:
         end=len(document.text),
         text=document.text,
         title=document.title,
+        headings=mark_hidden((), document.elements, Span(0, len(document.text))),
         page=1 if document.page_starts else None,
         breaks=document.page_starts[1:],
     )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Annotated, Any
 from urllib.parse import quote
 
@@ -14,6 +16,7 @@ from starlette.responses import FileResponse, JSONResponse
 
 from acclimate.documents.sandbox import Sandbox
 from acclimate.errors import DocumentError
+from acclimate.ingest import Count
 from acclimate.serving.errors import ApiError
 from acclimate.serving.folder import Entry, Shelf, document_id
 from acclimate.serving.jobs import Job, Jobs
@@ -112,7 +115,10 @@ def _add_contents(router: APIRouter, service: Service, shelf: Shelf, sandbox: Sa
         piece = found.text[start : start + length]
         end = start + len(piece)
         elements = [
-            {"kind": element.kind, "start": element.start, "end": element.end, "level": element.level}
+            {
+                **{"kind": element.kind, "start": element.start, "end": element.end, "level": element.level},
+                "hidden": element.metadata.get("hidden", ""),
+            }
             for element in found.elements
             if element.start < end and element.end > start
         ]
@@ -218,4 +224,11 @@ def _job(job: Job, service: Service, caller: Caller) -> dict[str, Any]:
             for failure in (report.failures if report else ())
             if service.sees(caller, failure.path)
         ],
+        "hidden": _counts(report.hidden if report else (), service, caller),
+        "unread": _counts(report.unread if report else (), service, caller),
     }
+
+
+def _counts(counts: Sequence[Count], service: Service, caller: Caller) -> list[dict[str, Any]]:
+    """Counts of the documents that the caller may see."""
+    return [asdict(count) for count in counts if service.sees(caller, count.path)]

@@ -17,23 +17,25 @@ from acclimate.types import Message
 
 Write = Callable[[Sequence[Message], int], str]
 """What the language model writes for messages, in at most so many tokens."""
+_READERS = 2  # raised where our readers give another document for the same file than in the release before
 _CONTEXT_TOKENS = 60  # of the sentence about a chunk
 
 
 def parser_name(files: DocumentsSettings, pictures: PictureEmbedder | None) -> str:
     """Names what reads: where it changes, files are read again."""
-    engine = "" if files.engine == "acclimate" else files.engine
-    return engine if pictures is None else f"{engine}+{pictures.fingerprint[:12]}"
+    parts = [f"{files.engine}-{_READERS}", "mark" if files.hidden == "mark" else ""]
+    parts += [pictures.fingerprint[:12]] if pictures is not None else []
+    return "+".join(filter(None, parts))
 
 
 def open_sandbox(files: DocumentsSettings, pictures: bool) -> Sandbox | EngineSandbox:
     """What parses the files. Raises MissingExtraError or SettingsError for an engine that is not installed."""
     limits = Limits(files.parse_seconds, files.parse_memory_mb, files.max_characters, files.max_file_mb)
     if files.engine == "acclimate":
-        return Sandbox(limits, files.workers, pictures=pictures)
+        return Sandbox(limits, files.workers, pictures=pictures, hidden=files.hidden)
     if not files.engine_python:
         require_engine(files.engine)
-    return EngineSandbox(limits, files.workers, files.engine, files.engine_python, pictures)
+    return EngineSandbox(limits, files.workers, files.engine, files.engine_python, pictures, files.hidden)
 
 
 def open_chunker(settings: Settings, embedder: Embedder, templates: Path, write: Write) -> Chunker:
