@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from acclimate import ending
 from acclimate.answer import Answerer
 from acclimate.engines import tuned_folder
 from acclimate.errors import EngineError, MissingExtraError, SettingsError
@@ -208,6 +209,7 @@ def _go_on_or_begin(job: Job, options: TuneOptions) -> None:
     note.write_text(sha256, encoding="ascii")
 
 
+@ending.held()
 def _place(target: Path, work: Path, trained: Trained, lessons: Lessons) -> Trained:
     """Put the finished adapter where recipes look for it, with what it learnt; an older one stays in `work`."""
     made = work / "made"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -16,6 +17,7 @@ from acclimate.prompting.templates import Template, load_template, parse_templat
 if TYPE_CHECKING:
     from acclimate.project import Project
 
+log = logging.getLogger(__name__)
 Use = Literal["reader", "writer"]
 _SHIPPED: dict[tuple[str, Use], str] = {
     ("smollm2-135m-instruct", "reader"): "smollm2-135m-reader",
@@ -43,6 +45,7 @@ def load_engine(project: Project, adapter: Path | None) -> Engine:
             timeout_s=chosen.timeout_s,
         )
     model = project.local_model(chosen.name, "language")
+    log.info("loading %s", model.name)
     if adapter is not None:
         require_base(adapter, model.name)
     # Virtual tokens can be put before a prompt by that engine only.

@@ -16,6 +16,7 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from acclimate import ending
 from acclimate.comparing import evidence_spans
 from acclimate.demonstrating import bootstrapped, chosen_file, demonstrate
 from acclimate.errors import AcclimateError, SettingsError
@@ -213,6 +214,7 @@ class _Scorer:
         return lambda asked: near(asked)[-candidate.nearest :]
 
 
+@ending.held()
 def _write(project: Project, recipe: Recipe, winner: Candidate) -> tuple[str, tuple[Path, ...]]:
     """Write the winner's instruction, examples and recipe; the recipe's name, and the files that changed."""
     folder, files = project.folder / "templates", []

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+from acclimate import ending
 from acclimate.answer import Answerer
 from acclimate.answering import open_answerer
 from acclimate.embeddings.base import Embedder, PictureEmbedder
@@ -347,7 +348,8 @@ class Project:
 
     def close(self) -> None:
         """Free models and files."""
-        self._loader.shutdown()
+        # Told to end, nobody waits for a model that still loads: the process ends without it.
+        self._loader.shutdown(wait=not ending.requested(), cancel_futures=True)
         for engine in self._engines.values():
             engine.close()
         if "library" in self.__dict__:

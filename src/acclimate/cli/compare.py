@@ -11,6 +11,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from acclimate import ending
 from acclimate.cli.compare_bar import CompareBar
 from acclimate.cli.output import project_option
 from acclimate.cli.progress import download_bar
@@ -158,10 +159,11 @@ def keep(project: Project, comparison: Comparison, earlier: Comparison | None = 
     """Write the comparison as JSON, Markdown and HTML into the project; the HTML file."""
     name = comparison.created.replace(":", "").replace("+0000", "Z")
     file = project.folder / ".acclimate" / "comparisons" / f"{name}.json"
-    save(comparison, file)
-    file.with_suffix(".md").write_text(render_markdown(comparison, earlier), encoding="utf-8")
     report = file.with_suffix(".html")
-    report.write_text(render_html(comparison, earlier), encoding="utf-8")
+    with ending.held():  # all three or none
+        save(comparison, file)
+        file.with_suffix(".md").write_text(render_markdown(comparison, earlier), encoding="utf-8")
+        report.write_text(render_html(comparison, earlier), encoding="utf-8")
     return report
 
 

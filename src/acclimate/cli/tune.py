@@ -17,6 +17,7 @@ from acclimate.adapting_retriever import TARGETS, Target, tune_retriever
 from acclimate.cli.inspection import describe, echo_inspection
 from acclimate.cli.output import echo_json, json_option, project_option
 from acclimate.cli.progress import download_bar
+from acclimate.cli.signals import hold_back
 from acclimate.cli.tune_retriever import echo_retriever
 from acclimate.inspecting import inspect_tuning
 from acclimate.learning import Teacher
@@ -148,6 +149,7 @@ def use_large_blocks(module: str = "acclimate") -> None:
     """Start this program, which is `module`, again with an allocator setting that Linux takes at the start only."""
     if sys.platform == "linux" and "GLIBC_TUNABLES" not in os.environ:
         os.environ["GLIBC_TUNABLES"] = _TUNABLES
+        hold_back()
         os.execv(sys.executable, [sys.executable, "-m", module, *sys.argv[1:]])  # noqa: S606 -- ourselves
 
 

@@ -17,7 +17,7 @@ from acclimate.serving.app import create_app, rules_of
 from acclimate.serving.keys import keys_of
 from acclimate.serving.protocol import Impatient
 
-_FINISH_S = 60  # what is being answered when the server is told to stop may take so long
+FINISH_S = 60  # what is being answered when the server is told to stop may take so long
 _KEEP_ALIVE_S = 75  # longer than clients keep idle connections, so that none is closed under a request
 _MOST_CONNECTIONS = 1000
 
@@ -47,7 +47,7 @@ class Server(uvicorn.Server):
             proxy_headers=False,  # else whoever is on this machine could give any address as its own
             limit_concurrency=_MOST_CONNECTIONS,
             timeout_keep_alive=_KEEP_ALIVE_S,
-            timeout_graceful_shutdown=_FINISH_S,
+            timeout_graceful_shutdown=FINISH_S,
             ssl_certfile=cert,
             ssl_keyfile=key,
         )
