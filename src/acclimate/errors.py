@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import unicodedata
+
 
 class AcclimateError(Exception):
     """Base of every error that Acclimate raises on purpose.
@@ -64,3 +66,19 @@ class MissingExtraError(AcclimateError):
             f"{feature} needs the extra '{extra}', which is not installed.",
             hint=f"pip install 'acclimate[{extra}]'",
         )
+
+
+def legible(text: str) -> str:
+    r"""Text on one line, for messages: controls, marks of direction and broken bytes (\xe9) of names are escaped."""
+    return "".join(one if _prints(one) else _escaped(one) for one in text)
+
+
+def _prints(character: str) -> bool:
+    return character.isprintable() or unicodedata.category(character) == "Zs"
+
+
+def _escaped(character: str) -> str:
+    code = ord(character)
+    if 0xDC80 <= code <= 0xDCFF:  # a byte that is not UTF-8, as Python holds it
+        return f"\\x{code - 0xDC00:02x}"
+    return character.encode("unicode_escape").decode("ascii")
