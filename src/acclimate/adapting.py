@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from acclimate import ending
 from acclimate.answer import Answerer
 from acclimate.engines import tuned_folder
-from acclimate.errors import EngineError, MissingExtraError, SettingsError
+from acclimate.errors import EngineError, MissingExtraError, SettingsError, nearest
 from acclimate.evaluation.metrics import f1
 from acclimate.learning import Data, Lessons, Teacher, by_teacher, gather, require_learnable
 from acclimate.models.adapters import OWN_TEMPLATE, require_base
@@ -171,7 +171,8 @@ def _tunable(project: Project, name: str, options: TuneOptions) -> tuple[Recipe,
     recipe = find_recipe(name)
     if recipe.adapter not in METHODS or recipe.name not in (recipe.adapter_name, f"rag+{recipe.adapter}"):
         raise SettingsError(
-            f"there is no way to tune '{name}'.", hint=f"METHOD or METHOD+rag; methods: {', '.join(METHODS)}."
+            f"there is no way to tune '{name}'.",
+            hint=f"{nearest(recipe.adapter or name, METHODS)} Give METHOD or METHOD+rag.",
         )
     if project.settings.model.engine == "openai":
         raise SettingsError("a model behind a server cannot be tuned.", hint='Set [model] engine = "openvino".')

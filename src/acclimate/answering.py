@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from acclimate.answer import Answerer, Weigh
 from acclimate.engines import template_of
+from acclimate.errors import ProjectError
 from acclimate.indexes.filters import Filter
 from acclimate.models.base import Engine
 from acclimate.prompting.conversation import Complete, complete, condense
@@ -16,7 +17,7 @@ from acclimate.prompting.techniques import reserve
 from acclimate.prompting.templates import load_template
 from acclimate.retrieval.base import Retriever
 from acclimate.retrieval.documents import DocumentRetriever, settle
-from acclimate.types import Generation, Hit, Message
+from acclimate.types import Abstention, Generation, Hit, Message
 
 if TYPE_CHECKING:
     from acclimate.project import Project
@@ -66,7 +67,25 @@ def open_answerer(project: Project, recipe: str, where: Filter, schema: SchemaLi
         decision=decision,
         mark=project.extractor.mark if chosen.extracts else None,
         weigh=_weigh(project, chosen, template.name) if schema is None else None,
+        explain=partial(why_nothing, project, where),
     )
+
+
+def require_documents(project: Project) -> None:
+    """Raises ProjectError where there is nothing to search."""
+    project.require_ingested()
+    if not project.library.record.files():
+        raise ProjectError(
+            "the library holds no documents.",
+            hint=f"Put files into {project.documents_shown} and run: acclimate ingest",
+        )
+
+
+def why_nothing(project: Project, where: Filter) -> Abstention:
+    """Why a search among the documents that `where` leaves gives nothing."""
+    if not project.library.record.files():
+        return "empty_library"
+    return "nothing_found" if project.paths(where) else "no_document_left"
 
 
 def _weigh(project: Project, recipe: Recipe, template: str) -> Weigh | None:

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from acclimate import __version__
+from acclimate.answering import require_documents
 from acclimate.embeddings.tuned import WEIGHTS
 from acclimate.encoders import tuned_folders
-from acclimate.errors import SettingsError
+from acclimate.errors import SettingsError, nearest
 from acclimate.evaluation.cache import AnswerCache
 from acclimate.evaluation.compare import Contestant, Judges, Progress, Ring, Setting, Unheard, compare, shuffled
 from acclimate.evaluation.comparison import Comparison, Metric
@@ -50,6 +51,8 @@ def compare_recipes(
 ) -> Comparison:
     """See `Project.compare`."""
     wanted = [find_recipe(name) for name in dict.fromkeys((*recipes, *optional))]
+    if any(one.reads for one in wanted):
+        require_documents(project)  # else every answer would abstain, and say nothing about the recipe
     contestants = [make_contestant(project, one, required=one.name in recipes or not recipes) for one in wanted]
     _require_unlearnt(project, wanted, _asked(project, split))
     return compare_contestants(
@@ -82,9 +85,10 @@ def compare_contestants(
 def _asked(project: Project, split: str) -> list[Question]:
     every = [question for question in project.questions() if split in ("", question.split)]
     if not every:
+        there = sorted({question.split for question in project.questions() if question.split})
         raise SettingsError(
             f"{project.folder / 'questions.jsonl'} holds no question of the split '{split}'.",
-            hint="acclimate questions make, or import; then acclimate questions split",
+            hint=f"{nearest(split, there)} acclimate questions make, or import; then acclimate questions split".strip(),
         )
     return every
 

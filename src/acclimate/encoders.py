@@ -17,6 +17,7 @@ from acclimate.embeddings.tuned import EXTRACTOR, TunedEncoder, read_tuned, requ
 from acclimate.errors import ModelError, SettingsError
 from acclimate.models.catalogue import CATALOGUE, Kind
 from acclimate.models.store import LocalModel
+from acclimate.places import under
 
 if TYPE_CHECKING:
     from acclimate.project import Project
@@ -55,7 +56,7 @@ def find_encoder(project: Project, name: str, kind: Kind) -> Encoder:
 
 def _path(project: Project, name: str) -> str:
     """A path in acclimate.toml is relative to it; other names are left."""
-    here = project.folder / name
+    here = under(project.folder, name)
     return str(here) if name not in CATALOGUE and here.exists() else name
 
 

@@ -7,11 +7,12 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from acclimate.errors import SettingsError
+from acclimate.errors import SettingsError, nearest
 from acclimate.models.adapters import OWN_TEMPLATE, is_tuned, require_base, served_by
 from acclimate.models.base import Engine
 from acclimate.models.store import cache_folder
-from acclimate.prompting.recipes import Recipe
+from acclimate.places import under
+from acclimate.prompting.recipes import PARTS, Recipe
 from acclimate.prompting.templates import Template, load_template, parse_template
 
 if TYPE_CHECKING:
@@ -71,6 +72,7 @@ def adapter_of(project: Project, recipe: Recipe) -> Path | None:
     if recipe.adapter:
         folder = tuned_folder(project, recipe)
         if not is_tuned(folder):
+            _require_method(project, recipe)
             raise SettingsError(
                 f"the recipe '{recipe.name}' needs the adapter '{recipe.adapter_name}', which is not trained yet.",
                 hint=f"acclimate tune {recipe.adapter_name}",
@@ -79,11 +81,26 @@ def adapter_of(project: Project, recipe: Recipe) -> Path | None:
     if chosen.adapter == "none" or (chosen.adapter == "auto" and not recipe.reads):
         return None
     if chosen.adapter != "auto":
-        folder = project.folder / chosen.adapter
+        folder = under(project.folder, chosen.adapter)
         if not is_tuned(folder):
             raise SettingsError(f"'model.adapter' = '{chosen.adapter}': {folder} is no PEFT adapter folder.")
         return folder
     return shipped_adapter(project, "reader")
+
+
+def _require_method(project: Project, recipe: Recipe) -> None:
+    """Raises SettingsError for a recipe whose adapter is neither there nor one that a method would make."""
+    from acclimate.tuning.methods import METHODS  # needed only to say what is wrong
+
+    if recipe.adapter in METHODS:
+        return
+    trained = sorted(
+        file.parent.name.removesuffix("+rag")
+        for file in (project.folder / ".acclimate" / "adapters").glob("*/adapter_config.json")
+    )
+    made = f"; adapters here: {', '.join(dict.fromkeys(trained))}" if trained else ""
+    hint = nearest(recipe.adapter, [*PARTS, *trained, *METHODS])
+    raise SettingsError(f"there is no recipe or adapter '{recipe.name}'{made}.", hint=hint)
 
 
 def shipped_adapter(project: Project, use: Use) -> Path | None:

@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Iterable
+from difflib import SequenceMatcher
+
+_ALIKE = 0.6  # from which likeness on a name may be meant, as in difflib
+_BEGINNING = 4  # letters that tell a name by how it begins
 
 
 class AcclimateError(Exception):
@@ -82,3 +87,19 @@ def _escaped(character: str) -> str:
     if 0xDC80 <= code <= 0xDCFF:  # a byte that is not UTF-8, as Python holds it
         return f"\\x{code - 0xDC00:02x}"
     return character.encode("unicode_escape").decode("ascii")
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """The hint for a name that is not known: those that it resembles, else all of them."""
+    names = list(dict.fromkeys(known))
+    likeness = {one: _likeness(name.casefold(), one.casefold()) for one in names}
+    close = sorted((one for one in names if likeness[one] >= _ALIKE), key=lambda one: -likeness[one])[:3]
+    if close:
+        return f"Did you mean {' or '.join(repr(one) for one in close)}?"
+    return f"Known: {', '.join(names)}." if names else ""
+
+
+def _likeness(name: str, known: str) -> float:
+    """How alike two names are, 0 to 1; of a long one the beginning is enough."""
+    parts = [known, known[: len(name) + 1]] if len(name) >= _BEGINNING else [known]
+    return max(SequenceMatcher(None, name, part).ratio() for part in parts)

@@ -16,7 +16,7 @@ from acclimate.answer import Answerer
 from acclimate.answering import open_answerer
 from acclimate.embeddings.base import Embedder, PictureEmbedder
 from acclimate.engines import adapter_of, load_engine
-from acclimate.errors import ProjectError
+from acclimate.errors import ProjectError, legible
 from acclimate.indexes.base import GraphIndex
 from acclimate.indexes.filters import Filter, parse_rules
 from acclimate.indexes.library import Library
@@ -25,6 +25,7 @@ from acclimate.ingest import IngestReport, Progress
 from acclimate.models.base import Engine, OnText
 from acclimate.models.catalogue import Kind
 from acclimate.models.store import LocalModel, OnBytes, locate
+from acclimate.places import under
 from acclimate.prompting.conversation import Turn
 from acclimate.prompting.recipes import Recipe, find_recipe
 from acclimate.prompting.templates import load_template
@@ -79,8 +80,13 @@ class Project:
             Path(os.path.relpath(documents.resolve(), folder.resolve())) if documents.is_absolute() else documents
         )
         try:
-            with file.open("x", encoding="utf-8") as out:
-                out.write(render_settings(relative))
+            text = render_settings(relative).encode()
+        except UnicodeEncodeError as error:
+            hint = "Rename it; acclimate.toml can hold no other name."
+            raise ProjectError(f"the name of the folder {legible(str(documents))} is not UTF-8.", hint=hint) from error
+        try:
+            with ending.held(), file.open("xb") as out:
+                out.write(text)
         except FileExistsError as error:
             raise ProjectError(f"{file} exists already.", hint="Edit it, or choose another folder.") from error
         return cls(folder, load_settings(file))
@@ -110,7 +116,13 @@ class Project:
     @property
     def documents(self) -> Path:
         """The folder of documents."""
-        return self.folder / self.settings.documents.path
+        return under(self.folder, self.settings.documents.path)
+
+    @property
+    def documents_shown(self) -> str:
+        """The folder of documents as messages name it: as acclimate.toml does, seen from the present folder."""
+        path = self.settings.documents.path
+        return str(path) if path.is_absolute() or str(path).startswith("~") else os.path.relpath(self.documents)
 
     @cached_property
     def library(self) -> Library:
@@ -283,13 +295,17 @@ class Project:
         """Load everything that `answer` needs."""
         self.answerer(recipe)
 
+    def require_ingested(self) -> None:
+        """Raises ProjectError before the first ingest."""
+        if not (self.folder / ".acclimate" / "library.db").exists() or self.library.record.embedder is None:
+            raise ProjectError(f"{self.folder} has not been ingested yet.", hint="acclimate ingest")
+
     def retriever(self, where: Filter = _ALL) -> Retriever:
         """What `[retrieval]` names, over the documents that `where` leaves.
 
         Raises ProjectError before the first ingest, and SettingsError for a filter by what no document has.
         """
-        if not (self.folder / ".acclimate" / "library.db").exists() or self.library.record.embedder is None:
-            raise ProjectError(f"{self.folder} has not been ingested yet.", hint="acclimate ingest")
+        self.require_ingested()
         library, chosen = self.library, self.settings.retrieval
         among = None if where == _ALL else library.among(self.paths(where))
         text = TextRetriever(library.texts, library.fetch, among)

@@ -19,7 +19,7 @@ import click
 
 from acclimate import __version__, ending
 from acclimate.cli.signals import Signals
-from acclimate.errors import AcclimateError
+from acclimate.errors import AcclimateError, legible, nearest
 
 COMMANDS = {
     "init": "Make a project in this folder: a commented acclimate.toml.",
@@ -59,6 +59,13 @@ class _LazyGroup(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            ctx.fail(f"No such command '{legible(args[0])}'. {nearest(args[0], COMMANDS)}")
+        return super().resolve_command(ctx, args)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
@@ -128,9 +135,11 @@ def _failed(error: BaseException) -> int:
     """The exit code for an error that users may meet, once it is told; 0 for any other."""
     match error:
         case AcclimateError():
-            click.echo(f"error: {error}", err=True)
+            from acclimate.places import as_typed  # not needed for --help
+
+            click.echo(f"error: {as_typed(str(error))}", err=True)
             if error.hint:
-                click.echo(f"repair: {error.hint}", err=True)
+                click.echo(f"repair: {as_typed(error.hint)}", err=True)
             return error.exit_code
         case click.ClickException():
             error.show()
@@ -140,7 +149,8 @@ def _failed(error: BaseException) -> int:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 1
         case OSError():
-            click.echo(f"error: {error.strerror or error}: {error.filename or ''}".rstrip(": "), err=True)
+            place = legible(os.fsdecode(error.filename)) if error.filename else ""
+            click.echo(f"error: {error.strerror or error}: {place}".rstrip(": "), err=True)
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
                 click.echo("repair: Free disk space and run the same command again; nothing is lost.", err=True)
             return 1

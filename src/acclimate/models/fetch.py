@@ -15,7 +15,7 @@ import httpx
 from filelock import FileLock
 
 from acclimate import ending
-from acclimate.errors import AcclimateError, HashMismatchError, ModelError
+from acclimate.errors import AcclimateError, HashMismatchError, ModelError, nearest
 from acclimate.models.catalogue import CATALOGUE, Hub, Kind, ModelEntry, ModelFile, Source, Wheel
 from acclimate.models.store import LocalModel, OnBytes, hash_file, locate, model_folder, stored_file, write_record
 
@@ -215,7 +215,7 @@ def _ask_hub(name: str, kind: Kind) -> tuple[tuple[ModelFile, ...], tuple[Source
         known = [name for name, entry in CATALOGUE.items() if entry.kind == kind] or [_SHIPPED[kind]]
         raise ModelError(
             f"there is no model '{name}'.",
-            hint=f"Known names: {', '.join(known)}. Or give a hub id 'org/repo' or a local path.",
+            hint=f"{nearest(name, known)} Or give a hub id 'org/repo' or a local path.",
         )
     try:
         response = httpx.get(f"{_endpoint()}/api/models/{repo}", follow_redirects=True, timeout=30)

@@ -115,8 +115,8 @@ class Jobs:
                     raise
 
 
-class _ClosingError(Exception):
-    """The server ends."""
+class _ClosingError(BaseException):
+    """The server ends: no error of the file that is being read."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from types import FrameType
 import uvicorn
 
 from acclimate.errors import SettingsError
+from acclimate.places import under
 from acclimate.project import Project
 from acclimate.serving.app import create_app, rules_of
 from acclimate.serving.keys import keys_of
@@ -98,7 +99,7 @@ def _tls(project: Project) -> tuple[Path | None, Path | None]:
         raise SettingsError("TLS needs a certificate and its key; only one is set.", hint="[serve] tls_cert, tls_key")
     if chosen.tls_cert is None or chosen.tls_key is None:
         return None, None
-    cert, key = project.folder / chosen.tls_cert, project.folder / chosen.tls_key
+    cert, key = under(project.folder, chosen.tls_cert), under(project.folder, chosen.tls_key)
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(cert, key, password="")
     except OSError as error:  # ssl.SSLError is one
