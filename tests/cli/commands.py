@@ -13,16 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 from acclimate.testing.embeddings import HashEmbedder
-
-STATE_S = 300.0  # after which a state is no longer waited for
-
-
-def wait_until(reached, what):
-    """Wait for a state; fails with its name where it does not come."""
-    until = time.monotonic() + STATE_S
-    while not reached():
-        assert time.monotonic() < until, f"{what} did not come"
-        time.sleep(0.01)
+from acclimate.testing.states import STATE_S
 
 
 class Command:

@@ -11,8 +11,9 @@ import pytest
 from acclimate.cli.main import run
 from acclimate.questions.file import read_questions
 from acclimate.testing.serving import asked
+from acclimate.testing.states import STATE_S, wait_until
 
-from .commands import STATE_S, Stalling, gone, wait_until
+from .commands import Stalling, gone
 
 INTERRUPTED, TOLD = 130, 143
 QUESTION = "Who designed the museum?"
