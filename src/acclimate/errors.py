@@ -100,6 +100,8 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
 
 def _likeness(name: str, known: str) -> float:
-    """How alike two names are, 0 to 1; of a long one the beginning is enough."""
-    parts = [known, known[: len(name) + 1]] if len(name) >= _BEGINNING else [known]
-    return max(SequenceMatcher(None, name, part).ratio() for part in parts)
+    """How alike two names are, 0 to 1; to be like the beginning of a long one counts a little less."""
+    whole = SequenceMatcher(None, name, known).ratio()
+    if len(name) < _BEGINNING:
+        return whole
+    return max(whole, 0.9 * SequenceMatcher(None, name, known[: len(name) + 1]).ratio())

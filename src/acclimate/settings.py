@@ -324,7 +324,7 @@ def make_settings(values: dict[str, Any], origin: str) -> Settings:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
         if first["type"] == "extra_forbidden":
-            known = [*known_keys(), *Settings.model_fields]
+            known = known_keys() if "." in key else Settings.model_fields
             raise SettingsError(f"{origin}: unknown key '{key}'.", hint=nearest(key, known)) from error
         raise SettingsError(f"{origin}: '{key}' = {first['input']!r}: {first['msg']}.") from error
 

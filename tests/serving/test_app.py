@@ -170,6 +170,32 @@ def test_a_project_without_documents_says_so_and_takes_its_first(serve):
     assert answer["choices"][0]["message"]["content"].startswith("117 kg [1]")
 
 
+def test_answers_and_searches_tell_why_they_are_empty(serve, make_project, add_key):
+    with make_project(serve={"port": 0}) as project:
+        for file in (project.folder / "documents").rglob("*.md"):
+            file.unlink()
+        project.ingest(allow_empty=True)
+    client = serve(make_project(empty=True))
+
+    def why(**fields):
+        answer = client.post("/v1/chat/completions", json=asked("What does Fjell 9 weigh?", **fields)).json()
+        query = {"query": "Fjell 9", "where": fields.get("acclimate", {}).get("where", [])}
+        search = client.post("/v1/search", json=query).json()
+        told = answer["acclimate"]
+        return told["abstained"], told["abstention"], search["nothing"], answer["choices"][0]["message"]["content"]
+
+    assert why() == (True, "empty_library", "empty_library", "The library holds no documents.")
+    sent = upload(client, "pump.md", b"# Pumps\n\nThe pump Fjell 9 weighs 117 kg.\n")
+    assert wait(client, sent.json()["job"])["state"] == "done"
+    abstained, reason, nothing, said = why()
+    assert (abstained, reason, nothing) == (False, "", "")
+    abstained, reason, nothing, said = why(acclimate={"where": ["path=other/*"]})
+    assert (abstained, reason, nothing) == (True, "no_document_left", "no_document_left")
+    assert said.startswith("No document is left")
+    answer = client.post("/v1/chat/completions", json=asked("zzz")).json()
+    assert answer["acclimate"]["abstention"] in ("", "not_answered")
+
+
 class Slow(ScriptedEngine):
     """Writes a word, then waits for `pace` seconds or until it is let go on."""
 

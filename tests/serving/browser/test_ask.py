@@ -159,6 +159,17 @@ def test_abstention_is_told_plainly_with_what_was_looked_at(site, visit, ask):
     expect(page.locator(".reader mark")).not_to_have_count(0)
 
 
+def test_an_empty_library_is_told_apart_from_documents_that_do_not_answer(site, visit, ask, make_project):
+    with make_project() as project:
+        for file in (project.folder / "documents").rglob("*.md"):
+            file.unlink()
+        project.ingest(allow_empty=True)
+    page = visit(site(empty=True))
+    answer = ask(page, "What does a filter cost?")
+    expect(answer.locator(".answer-text")).to_have_text("The library holds no documents.")
+    expect(answer.locator(".note")).to_have_text("There is nothing to search yet. Add documents in the room Documents.")
+
+
 @pytest.mark.parametrize(("size", "apart"), [("desktop", True), ("phone", False)])
 def test_two_recipes_answer_the_same_question_side_by_side(site, visit, size, apart, ask):
     page = visit(site(), size)
