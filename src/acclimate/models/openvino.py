@@ -89,7 +89,8 @@ class OpenVINOEngine:
                 hint="Show fewer passages ([retrieval] k), or use a model with a longer context.",
             )
         streamer = _Streamer(self._chat.tokenizer, self._stop_ids, options.stop, on_text)
-        with self._lock:
+        # An exception between two tokens would leave the pipeline busy, and C++ aborts where a busy one is freed.
+        with self._lock, ending.held():
             if self._pipeline is None:
                 raise EngineError(f"{self._name} was closed.")
             inputs = genai.TokenizedInputs(_row(ids), _row([1] * len(ids)))
@@ -142,7 +143,7 @@ class _Streamer(genai.StreamerBase):  # type: ignore[misc] # the package has no 
     def write(self, token: int | Sequence[int]) -> genai.StreamingStatus:
         """Take the next token or tokens."""
         try:
-            ending.check()  # the main thread waits in C++, where no signal reaches it
+            ending.check()
             for one in token if isinstance(token, Sequence) else [token]:
                 self._take(one)
         except BaseException as error:  # C++ would swallow it; raised again by `generate`

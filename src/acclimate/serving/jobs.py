@@ -14,7 +14,8 @@ from traceback import format_tb
 from typing import Literal
 
 from acclimate.errors import AcclimateError, LibraryError, ProjectError
-from acclimate.ingest import Failure, IngestReport, Progress
+from acclimate.ingest import IngestReport, Progress
+from acclimate.walking import Failure
 
 State = Literal["queued", "running", "done", "failed"]
 Ingest = Callable[[Progress, bool], IngestReport]
