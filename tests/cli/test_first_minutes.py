@@ -133,7 +133,8 @@ def test_doctor_sees_an_empty_and_a_half_library(folder, capsys):
         (["ingst"], 2, "No such command 'ingst'", "'ingest'"),
     ],
 )
-def test_a_name_that_is_not_known_gets_the_nearest(folder, capsys, arguments, code, error, repair):
+def test_a_name_that_is_not_known_gets_the_nearest(folder, capsys, monkeypatch, arguments, code, error, repair):
+    monkeypatch.setenv("GLIBC_TUNABLES", "")  # else `tune` starts the program again in our place
     ingested(folder, capsys)
     row = {"id": "1", "question": "What does it weigh?", "answers": ["117 kg"], "answerable": True, "split": "test"}
     (folder / "questions.jsonl").write_text(json.dumps(row | {"document": "pump.md", "evidence": None}) + "\n")
