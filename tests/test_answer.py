@@ -181,3 +181,25 @@ def test_earlier_turns_are_shown_to_what_reads_nothing_or_where_asked_within_a_q
         assert [message.role for message in told] == ["user", "assistant"] * (len(told) // 2)
         assert told[-2].content == "Question 8?"
         assert 0 < subject.engine.count(told) <= 150
+
+
+@pytest.mark.parametrize(
+    ("why", "said"),
+    [
+        ("empty_library", "The library holds no documents."),
+        ("no_document_left", "No document is left to answer from"),
+        ("nothing_found", REFUSAL),
+    ],
+)
+def test_a_search_without_passages_tells_why(why, said):
+    heard = Heard()
+    answer = answerer("14 days [1]", texts=(), explain=lambda: why).answer("How long?", heard)
+    assert (answer.abstained, answer.abstention) == (True, why)
+    assert answer.text.startswith(said)
+    assert "".join(heard.pieces) == answer.text == answer.marked
+
+
+def test_an_answer_that_is_given_has_no_reason_to_abstain():
+    assert answerer("14 days [1]").answer("How long?").abstention == ""
+    assert answerer(REFUSAL).answer("How long?").abstention == "not_answered"
+    assert answerer(REFUSAL, recipe="zero-shot").answer("How long?").abstention == "not_answered"

@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import pytest
@@ -251,20 +250,20 @@ def test_a_file_that_is_no_database_is_named(tmp_path):
         Library(tmp_path)
 
 
-SLOW_INGEST = """
-import sys, time
+TELLING_INGEST = """
+import sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[3])
 from test_ingest import Place
 from acclimate.testing.embeddings import HashEmbedder
-class Slow(HashEmbedder):
+class Telling(HashEmbedder):
     def embed_passages(self, texts, on_done=None):
-        time.sleep(0.02)
+        print("embedding", flush=True)
         return super().embed_passages(texts, on_done)
 place = Place.__new__(Place)
 from acclimate.indexes.library import Library
 place.root, place.folder = Path(sys.argv[1]), Path(sys.argv[2])
-place.library, place.embedder = Library(place.folder), Slow()
+place.library, place.embedder = Library(place.folder), Telling()
 print("go", flush=True)
 place.run()
 """
@@ -276,10 +275,10 @@ def test_killed_at_any_moment_the_next_run_completes(tmp_path):
     for kill in range(6):
         for number in rng.sample(range(300), 120):
             place.write(f"n{number}.txt", f"Version {kill} of note {number}.\n\n" + "Words and more words. " * 30)
-        command = [sys.executable, "-c", SLOW_INGEST, str(place.root), str(place.folder), str(Path(__file__).parent)]
+        command = [sys.executable, "-c", TELLING_INGEST, str(place.root), str(place.folder), str(Path(__file__).parent)]
         with subprocess.Popen(command, stdout=subprocess.PIPE) as child:
-            child.stdout.readline()
-            time.sleep(rng.uniform(0, 0.6))
+            for _ in range(1 + rng.randrange(5)):  # to the beginning, or into one of the first groups
+                child.stdout.readline()
             child.send_signal(signal.SIGKILL)
             child.wait()
         place.reopen()

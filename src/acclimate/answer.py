@@ -18,12 +18,12 @@ from acclimate.prompting.citations import Resolved, resolve
 from acclimate.prompting.conversation import Complete, Turn, as_messages, complete
 from acclimate.prompting.demonstrations import Demonstrate, with_demonstrations
 from acclimate.prompting.links import LinkGuard, without_links
-from acclimate.prompting.passages import REFUSAL, render_passages
+from acclimate.prompting.passages import NO_DOCUMENTS, REFUSAL, render_passages
 from acclimate.prompting.recipes import Recipe
 from acclimate.prompting.techniques import Written, reserve, write
 from acclimate.prompting.templates import Template
 from acclimate.retrieval.base import Retriever
-from acclimate.types import Answer, Generation, Hit, Message, Prompt, Timings, Usage
+from acclimate.types import Abstention, Answer, Generation, Hit, Message, Prompt, Timings, Usage
 
 if TYPE_CHECKING:
     from acclimate.prompting.structured import Shape  # its packages take 0.1 s, and most answers need no schema
@@ -46,7 +46,7 @@ class Answerer:
     a few-shot recipe. With a `shape` the answer is JSON. `complete` makes a question that points back to earlier turns
     stand on its own, for recipes that read; the turns themselves are shown where `tell` says so, and to recipes that
     read nothing. `mark` answers in the place of the engine, which is then not asked; `weigh` has the last word on what
-    the engine wrote, which is then shown in one piece.
+    the engine wrote, which is then shown in one piece. `explain` says why where the search gives no passage.
     """
 
     recipe: Recipe
@@ -63,6 +63,7 @@ class Answerer:
     decision: str = ""
     mark: Mark | None = None
     weigh: Weigh | None = None
+    explain: Callable[[], Abstention] = lambda: "nothing_found"
 
     def answer(self, question: str, on_text: OnText | None = None, turns: Sequence[Turn] = ()) -> Answer:
         """Answer `question` after the earlier `turns` of a conversation, oldest first.
@@ -204,9 +205,12 @@ class Answerer:
 
     def _nothing_found(self, question: str, asked: str, clock: _Clock, on_text: OnText | None) -> Answer:
         """Without a passage there is nothing to read, so the model is not asked."""
-        clock.watch(on_text)(REFUSAL)
-        refusal = Resolved(REFUSAL, REFUSAL, True, ())
-        return self._assemble(question, asked, refusal, Prompt((), 0), _NOTHING, clock)
+        why = self.explain()
+        text = NO_DOCUMENTS.get(why, REFUSAL)
+        clock.watch(on_text)(text)
+        refusal = Resolved(text, text, True, ())
+        answer = self._assemble(question, asked, refusal, Prompt((), 0), _NOTHING, clock)
+        return replace(answer, abstention=why)
 
     def _assemble(
         self,
@@ -244,6 +248,7 @@ class Answerer:
             asked="" if asked == question.strip() else asked,
             decision="; ".join(part for part in (self.decision, resolved.decision) if part),
             links_removed=resolved.links_removed,
+            abstention="not_answered" if resolved.abstained else "",
         )
 
 

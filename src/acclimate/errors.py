@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+import unicodedata
+from collections.abc import Iterable
+from difflib import SequenceMatcher
+
+_ALIKE = 0.6  # from which likeness on a name may be meant, as in difflib
+_BEGINNING = 4  # letters that tell a name by how it begins
+
 
 class AcclimateError(Exception):
     """Base of every error that Acclimate raises on purpose.
@@ -64,3 +71,37 @@ class MissingExtraError(AcclimateError):
             f"{feature} needs the extra '{extra}', which is not installed.",
             hint=f"pip install 'acclimate[{extra}]'",
         )
+
+
+def legible(text: str) -> str:
+    r"""Text on one line, for messages: controls, marks of direction and broken bytes (\xe9) of names are escaped."""
+    return "".join(one if _prints(one) else _escaped(one) for one in text)
+
+
+def _prints(character: str) -> bool:
+    return character.isprintable() or unicodedata.category(character) == "Zs"
+
+
+def _escaped(character: str) -> str:
+    code = ord(character)
+    if 0xDC80 <= code <= 0xDCFF:  # a byte that is not UTF-8, as Python holds it
+        return f"\\x{code - 0xDC00:02x}"
+    return character.encode("unicode_escape").decode("ascii")
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """The hint for a name that is not known: those that it resembles, else all of them."""
+    names = list(dict.fromkeys(known))
+    likeness = {one: _likeness(name.casefold(), one.casefold()) for one in names}
+    close = sorted((one for one in names if likeness[one] >= _ALIKE), key=lambda one: -likeness[one])[:3]
+    if close:
+        return f"Did you mean {' or '.join(repr(one) for one in close)}?"
+    return f"Known: {', '.join(names)}." if names else ""
+
+
+def _likeness(name: str, known: str) -> float:
+    """How alike two names are, 0 to 1; to be like the beginning of a long one counts a little less."""
+    whole = SequenceMatcher(None, name, known).ratio()
+    if len(name) < _BEGINNING:
+        return whole
+    return max(whole, 0.9 * SequenceMatcher(None, name, known[: len(name) + 1]).ratio())

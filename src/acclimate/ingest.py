@@ -8,13 +8,11 @@ keeps its old version. A crash at any moment repeats a few files and never leave
 from __future__ import annotations
 
 import hashlib
-import os
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from fnmatch import fnmatch
 from pathlib import Path
 from typing import Protocol
 
@@ -24,13 +22,17 @@ from acclimate.chunking.base import Chunker
 from acclimate.chunking.cuts import uncovered
 from acclimate.embeddings.base import Embedder, PictureEmbedder
 from acclimate.embeddings.chunks import embed_chunks
-from acclimate.errors import DocumentError, LibraryError, ProjectError
+from acclimate.errors import AcclimateError, DocumentError, LibraryError, ProjectError, legible
 from acclimate.indexes.library import Library
 from acclimate.indexes.record import FileState, embedded_hash
-from acclimate.types import Chunk, Document
+from acclimate.types import Chunk, Document, Element
+from acclimate.walking import Failure, Found, walk
 
 _AHEAD = 3  # files read ahead of the one that is stored, for each thread
 _GROUP = 512  # chunks embedded together: enough to sort by length well, few enough to lose little in a crash
+
+# What every chunker and embedder can do: where it fails too, no document is at fault.
+_PROBE = Document("probe.txt", "A sentence.", (Element("paragraph", 0, 11),), media_type="text/plain")
 
 Parse = Callable[[Path, str], Document]
 
@@ -59,14 +61,6 @@ class Silence:
 
     def page(self, path: str, done: int, total: int) -> None:
         """See `Progress`."""
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """A file that could not be read, and why."""
-
-    path: str
-    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,13 +94,26 @@ class IngestReport:
     unread: tuple[Count, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """A file as it was read: its document with chunks, or None where its content is as before, or why it failed."""
+
+    path: str
+    state: FileState | None
+    document: Document | None = None
+    chunks: Sequence[Chunk] = ()
+    failure: str = ""
+
+
 @dataclass(slots=True)
 class _Tally:
-    """What is counted while an ingest runs."""
+    """What became of the files so far."""
 
+    known: Collection[str]
     added: int = 0
     changed: int = 0
     touched: int = 0
+    embedded: int = 0
     uncovered: int = 0
     failures: list[Failure] = field(default_factory=list)
     hidden: list[Count] = field(default_factory=list)
@@ -114,16 +121,22 @@ class _Tally:
 
     @property
     def done(self) -> int:
-        """Files that are dealt with."""
+        """How many files that is."""
         return self.added + self.changed + self.touched + len(self.failures)
 
+    def store(self, read: _Read, document: Document) -> None:
+        """Count a document that is in the record now."""
+        if read.path in self.known:
+            self.changed += 1
+        else:
+            self.added += 1
+        self.uncovered += uncovered(document, read.chunks)
+        self.hidden += [Count(read.path, *pair) for pair in document.hidden.items()]
+        self.unread += [Count(read.path, *pair) for pair in document.unread.items()]
 
-@dataclass(slots=True)
-class _Group:
-    """Documents on their way into the record together."""
-
-    documents: list[tuple[Document, FileState, list[Chunk]]] = field(default_factory=list)
-    size: int = 0
+    def fail(self, path: str, reason: str) -> None:
+        """Note a file that cannot be read."""
+        self.failures.append(Failure(legible(path), legible(reason)))
 
 
 def ingest(
@@ -151,9 +164,9 @@ def ingest(
     """
     try:
         with FileLock(library.folder / "ingest.lock", timeout=0):
-            files = _walk(root, include, exclude)
+            found = walk(root, include, exclude)
             reader = _Reader(parse, chunker, parallel, parser)
-            return _ingest(root, files, library, reader, embedder, pictures, check_all, allow_empty, progress)
+            return _ingest(root, found, library, reader, embedder, pictures, check_all, allow_empty, progress)
     except Timeout as error:
         raise LibraryError(
             f"another ingest of {library.folder} is running.", hint="Wait for it, then run again.", retryable=True
@@ -162,7 +175,7 @@ def ingest(
 
 def _ingest(
     root: Path,
-    files: dict[str, Path],
+    found: Found,
     library: Library,
     reader: _Reader,
     embedder: Embedder,
@@ -172,22 +185,23 @@ def _ingest(
     progress: Progress | None,
 ) -> IngestReport:
     started, progress = time.perf_counter(), progress or Silence()
-    record = library.record
+    record, files = library.record, found.files
     known = record.files()
-    if not files and not allow_empty:
+    gone = sorted(path for path in known.keys() - files.keys() if not found.keeps(path))
+    if not files and not allow_empty and (gone or not found.unread):
         raise ProjectError(
             f"there is no document in {root}" + (f", but {len(known)} are in the library." if known else "."),
             hint="Check [documents] path; to remove them all: acclimate ingest --allow-empty",
         )
-    embedded = _migrate(library, embedder, progress)
     due = {path: file for path, file in files.items() if not _untouched(file, known.get(path), reader.name, check_all)}
-    tally = _Tally()
-    for group in _groups(reader.read(due, known), known, library, tally):
-        embedded += _store(group, library, embedder, pictures, progress)
+    if due or gone:
+        record.note_ingest(finished=False)
+    tally = _Tally(known, embedded=_migrate(library, embedder, progress))
+    for group in _groups(reader.read(due, known), library, tally):
+        _store(group, library, embedder, pictures, progress, tally)
         progress.files(tally.done, len(due))
 
     # Last, so that a file that only moved finds its vectors.
-    gone = sorted(known.keys() - files.keys())
     with record.transaction():
         for path in gone:
             record.remove(path)
@@ -196,16 +210,17 @@ def _ingest(
     library.catch_up()
     if due or gone:
         record.add_ingest_seconds(time.perf_counter() - started)
-    chunks = record.keys()
+    failures = (*found.unread, *tally.failures)
+    record.note_ingest(finished=True, failures=[failure.reason for failure in failures])
     return IngestReport(
         added=tally.added,
         changed=tally.changed,
         removed=len(gone),
         unchanged=len(files) - tally.added - tally.changed - len(tally.failures),
-        failures=tuple(tally.failures),
+        failures=failures,
         documents=len(record.files()),
-        chunks=len(chunks),
-        embedded=embedded,
+        chunks=len(record.keys()),
+        embedded=tally.embedded,
         uncovered=tally.uncovered,
         seconds=time.perf_counter() - started,
         hidden=tuple(tally.hidden),
@@ -213,51 +228,14 @@ def _ingest(
     )
 
 
-def _walk(root: Path, include: Sequence[str], exclude: Sequence[str]) -> dict[str, Path]:
-    """Files under `root` by POSIX path; hidden ones and links that lead outside are left out."""
-    if not root.is_dir():
-        raise ProjectError(
-            f"the documents folder {root} does not exist.", hint="Set [documents] path in acclimate.toml."
-        )
-    inside = root.resolve()
-    found = {}
-    # A folder that cannot be listed is an error: to skip it would remove its documents from the library.
-    walked = os.walk(root, onerror=_raise)
-    for file in sorted(Path(folder, name) for folder, _, names in walked for name in names):
-        path = file.relative_to(root).as_posix()
-        hidden = any(part.startswith(".") for part in path.split("/"))
-        if hidden or not file.is_file() or not file.resolve().is_relative_to(inside):
-            continue
-        if matches(path, include) and not matches(path, exclude):
-            found[path] = file
-    return found
-
-
-def _raise(error: OSError) -> None:
-    raise error
-
-
-def matches(path: str, patterns: Iterable[str]) -> bool:
-    """Glob patterns as in .gitignore: `**/` also stands for no folder at all."""
-    return any(fnmatch(path, pattern) or fnmatch(path, pattern.removeprefix("**/")) for pattern in patterns)
-
-
 def _untouched(file: Path, state: FileState | None, reader: str, check_all: bool) -> bool:
     if state is None or check_all or state.chunker != reader:
         return False
-    stat = file.stat()
+    try:
+        stat = file.stat()
+    except OSError:
+        return False  # reading it tells why
     return (stat.st_size, stat.st_mtime_ns) == (state.size, state.mtime_ns)
-
-
-@dataclass(frozen=True, slots=True)
-class _Read:
-    """A file as it was read: its document with chunks, or None where its content is as before, or why it failed."""
-
-    path: str
-    state: FileState | None
-    document: Document | None = None
-    chunks: Sequence[Chunk] = ()
-    failure: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,6 +267,7 @@ class _Reader:
             pool.shutdown(wait=False, cancel_futures=True)
 
     def _read(self, path: str, file: Path, before: FileState | None) -> _Read:
+        """Whatever goes wrong with one file costs that file; what would go wrong with every file is raised."""
         state = None
         try:
             state = _state(file, path, self.name)
@@ -299,36 +278,51 @@ class _Reader:
             return _Read(path, state, failure=str(error))
         except OSError as error:
             return _Read(path, state, failure=f"{path} cannot be read: {error.strerror or error}.")
-        return _Read(path, state, document, self.chunker.split(document))
+        except AcclimateError:
+            raise
+        except Exception as error:
+            return _Read(path, state, failure=f"{path} cannot be parsed: {_told(error)}.")
+        try:
+            return _Read(path, state, document, self.chunker.split(document))
+        except Exception as error:
+            if not _works(lambda: self.chunker.split(_PROBE)):
+                raise
+            return _Read(path, state, failure=f"{path} cannot be cut into chunks: {_told(error)}.")
 
 
-def _groups(
-    reads: Iterable[_Read],
-    known: dict[str, FileState],
-    library: Library,
-    tally: _Tally,
-) -> Iterator[_Group]:
+def _works(attempt: Callable[[], object]) -> bool:
+    """Whether something works on what nothing is wrong with."""
+    try:
+        attempt()
+    except Exception:
+        return False
+    return True
+
+
+def _told(error: Exception) -> str:
+    """An error in a message."""
+    said = str(error).rstrip(".")
+    return said if said and isinstance(error, AcclimateError) else f"{type(error).__name__}: {said}".rstrip(": ")
+
+
+def _groups(reads: Iterable[_Read], library: Library, tally: _Tally) -> Iterator[list[_Read]]:
     """Documents gathered until there are enough chunks to embed."""
-    group = _Group()
+    group: list[_Read] = []
+    size = 0
     for read in reads:
         if read.failure or read.state is None:
-            tally.failures.append(Failure(read.path, read.failure))
+            tally.fail(read.path, read.failure)
         elif read.document is None:
             with library.record.transaction():
                 library.record.touch(read.path, read.state.size, read.state.mtime_ns)
             tally.touched += 1
         else:
-            tally.changed += read.path in known
-            tally.added += read.path not in known
-            tally.uncovered += uncovered(read.document, read.chunks)
-            tally.hidden += [Count(read.path, kind, number) for kind, number in read.document.hidden.items()]
-            tally.unread += [Count(read.path, kind, number) for kind, number in read.document.unread.items()]
-            group.documents.append((read.document, read.state, list(read.chunks)))
-            group.size += len(read.chunks) + len(read.document.pictures)
-        if group.size >= _GROUP:
+            group.append(read)
+            size += len(read.chunks) + len(read.document.pictures)
+        if size >= _GROUP:
             yield group
-            group = _Group()
-    if group.documents:
+            group, size = [], 0
+    if group:
         yield group
 
 
@@ -340,26 +334,57 @@ def _state(file: Path, path: str, reader: str) -> FileState:
 
 
 def _store(
-    group: _Group, library: Library, embedder: Embedder, pictures: PictureEmbedder | None, progress: Progress
-) -> int:
-    """Embed what is new in a group and put its documents into the record at once; how many chunks were embedded."""
+    group: Sequence[_Read],
+    library: Library,
+    embedder: Embedder,
+    pictures: PictureEmbedder | None,
+    progress: Progress,
+    tally: _Tally,
+) -> None:
+    """Put a group's documents into the record together, or each alone where one of them cannot be embedded."""
+    try:
+        _store_together(group, library, embedder, pictures, progress, tally)
+    except (LibraryError, OSError):  # the record's, not a document's
+        raise
+    except Exception as error:
+        if not _works(lambda: embedder.embed_passages([_PROBE.text])):
+            raise
+        if len(group) == 1:
+            tally.fail(group[0].path, f"{group[0].path} cannot be embedded: {_told(error)}.")
+            return
+        for read in group:
+            _store([read], library, embedder, pictures, progress, tally)
+
+
+def _store_together(
+    group: Sequence[_Read],
+    library: Library,
+    embedder: Embedder,
+    pictures: PictureEmbedder | None,
+    progress: Progress,
+    tally: _Tally,
+) -> None:
+    """Embed what is new in a group and put its documents into the record at once."""
     record = library.record
-    due = {embedded_hash(chunk): chunk for _, _, chunks in group.documents for chunk in chunks}
+    due = {embedded_hash(chunk): chunk for read in group for chunk in read.chunks}
     kept = record.vectors_by_hash(embedder.fingerprint, list(due))
     new = {hashed: chunk for hashed, chunk in due.items() if hashed not in kept}
     kept |= dict(zip(new, embed_chunks(embedder, list(new.values()), progress.chunks), strict=True))
+    documents = [(read, read.document, read.state) for read in group if read.document and read.state]
     seen = [
         (document, pictures.fingerprint, pictures.embed_pictures([picture.png for picture in document.pictures]))
-        for document, _, _ in group.documents
+        for _, document, _ in documents
         if pictures is not None and document.pictures
     ]
     with record.transaction():
-        for document, state, chunks in group.documents:
-            record.put(document, state, chunks, kept, embedder.fingerprint)
+        for read, document, state in documents:
+            record.put(document, state, read.chunks, kept, embedder.fingerprint)
         for document, fingerprint, rows in seen:
             record.pictures.put(document.path, document.pictures, rows, fingerprint)
         record.bump()
-    return len(new)
+    tally.embedded += len(new)
+    for read, document, _ in documents:
+        tally.store(read, document)
 
 
 def _migrate(library: Library, embedder: Embedder, progress: Progress) -> int:

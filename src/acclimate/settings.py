@@ -5,9 +5,9 @@ Environment variables override the file: `ACCLIMATE_MODEL__MAX_TOKENS=64` is `[m
 
 from __future__ import annotations
 
+import os
 import re
 import tomllib
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,7 +16,7 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings.exceptions import SettingsError as SourceError
 
-from acclimate.errors import SettingsError
+from acclimate.errors import SettingsError, nearest
 from acclimate.types import Language
 
 FILE_NAME = "acclimate.toml"
@@ -320,6 +320,7 @@ def load_settings(file: Path) -> Settings:
 
 def make_settings(values: dict[str, Any], origin: str) -> Settings:
     """Settings from nested `values`; `origin` names where they come from in errors."""
+    _check_environment()
     try:
         return Settings(**values)
     except SourceError as error:
@@ -328,8 +329,18 @@ def make_settings(values: dict[str, Any], origin: str) -> Settings:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
         if first["type"] == "extra_forbidden":
-            raise SettingsError(f"{origin}: unknown key '{key}'.", hint=_nearest(key)) from error
+            known = known_keys() if "." in key else Settings.model_fields
+            raise SettingsError(f"{origin}: unknown key '{key}'.", hint=nearest(key, known)) from error
         raise SettingsError(f"{origin}: '{key}' = {first['input']!r}: {first['msg']}.") from error
+
+
+def _check_environment() -> None:
+    """Raises SettingsError for a variable that looks like a key and is none."""
+    for name in os.environ:
+        section, _, key = name.removeprefix("ACCLIMATE_").lower().partition("__")
+        if name.upper().startswith("ACCLIMATE_") and key and section not in Settings.model_fields:
+            known = (f"ACCLIMATE_{one.upper().replace('.', '__')}" for one in known_keys())
+            raise SettingsError(f"the environment variable {name} sets no key.", hint=nearest(name, known))
 
 
 def known_keys() -> dict[str, FieldInfo]:
@@ -339,12 +350,6 @@ def known_keys() -> dict[str, FieldInfo]:
         for section, outer in Settings.model_fields.items()
         for key, field in type(outer.default).model_fields.items()
     }
-
-
-def _nearest(key: str) -> str:
-    known = [*known_keys(), *Settings.model_fields]
-    close = get_close_matches(key, known, n=1, cutoff=0.5)
-    return f"Did you mean '{close[0]}'?" if close else f"Known keys: {', '.join(known)}."
 
 
 def render_settings(documents: Path) -> str:

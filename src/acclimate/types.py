@@ -261,6 +261,11 @@ class Citation:
     verbatim: bool = False
 
 
+Abstention = Literal["", "empty_library", "no_document_left", "nothing_found", "not_answered"]
+"""Why an answer abstains: the library holds no document; a filter or labels leave none; the search found no passage;
+or the model did not answer, from the passages that it was shown where its recipe reads. "": it does not abstain."""
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What came of one question.
@@ -271,7 +276,8 @@ class Answer:
     or "cancelled" (by the reader). `data` is the JSON value where a schema was given, and `text` the same as JSON text.
     `asked` is the question as it was searched and asked, where it pointed back to earlier turns ("" where it stood on
     its own). `decision` says why this recipe was taken where `auto` chose it, and why the extractor had the last word.
-    `links_removed` counts links that were taken out of the text, see `acclimate.prompting.links`.
+    `links_removed` counts links that were taken out of the text, see `acclimate.prompting.links`. `abstention` says why
+    where `abstained`.
     """
 
     question: str
@@ -291,6 +297,7 @@ class Answer:
     asked: str = ""
     decision: str = ""
     links_removed: int = 0
+    abstention: Abstention = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ COMMAND_FILES = sorted(
 def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "docs").mkdir()
+    (tmp_path / "nothing").mkdir()
     (tmp_path / "docs" / "museum.md").write_text("# The museum\n\nIt opened in 1931. It was designed by Ada Holm.\n")
     (tmp_path / "docs" / "prices.md").write_text(
         "# Prices\n\nA ticket costs 12 euros.\n\n# Hours\n\nOpen from 9 to 17.\n"
@@ -92,8 +93,10 @@ def test_questions_come_through_pipes(folder):
     ("arguments", "code", "error", "repair"),
     [
         (["ask", "Who?"], 1, "is not a project", "acclimate ingest FOLDER"),
-        (["ingest", "nowhere"], 1, "does not exist", "[documents] path"),
-        (["models", "path", "nothing"], 1, "not on this machine", "acclimate models fetch nothing"),
+        (["ingest", "nowhere"], 1, "the folder nowhere does not exist", "acclimate ingest FOLDER"),
+        (["ingest", "nothing"], 1, "there is no document in nothing", "acclimate ingest FOLDER"),
+        (["models", "path", "smolm2"], 1, "not on this machine", "'smollm2-135m-instruct'"),
+        (["models", "path", "a/b"], 1, "not on this machine", "acclimate models fetch a/b"),
         (["models", "fetch", "nothing"], 1, "no model 'nothing'", "smollm2-135m-instruct"),
         (["ask", "--recipe", "ragg", "Who?"], 2, "no recipe 'ragg'", "'rag'"),
         (["frobnicate"], 2, "No such command", ""),

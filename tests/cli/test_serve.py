@@ -2,16 +2,13 @@
 
 import json
 import signal
-import subprocess
-import sys
 
 import httpx
 import pytest
 
 from acclimate.cli.main import run
 from acclimate.project import Project
-
-ACCLIMATE = [sys.executable, "-m", "acclimate"]
+from acclimate.testing.states import STATE_S
 
 
 @pytest.fixture
@@ -70,12 +67,11 @@ def test_a_port_that_is_taken_is_told(folder, capsys):
     assert "--port 0" in err
 
 
-def test_serve_prints_its_address_and_ends_with_a_signal(folder):
-    with subprocess.Popen([*ACCLIMATE, "serve", "--port", "0"], stdout=subprocess.PIPE, text=True) as server:
-        address = server.stdout.readline().strip()
-        assert httpx.get(f"{address}/healthz").json() == {"status": "ok"}
-        assert httpx.get(f"{address}/v1/me").json()["scopes"] == ["ask", "manage"]
-        server.send_signal(signal.SIGTERM)
-        assert server.wait(60) == 0
+def test_serve_prints_its_address_and_ends_with_a_signal(folder, start):
+    server = start("serve", "--port", "0").until("http://127.0.0.1:").until("\n")
+    address = server.said[server.said.index("http://") :].split()[0]
+    assert httpx.get(f"{address}/healthz", timeout=STATE_S).json() == {"status": "ok"}
+    assert httpx.get(f"{address}/v1/me", timeout=STATE_S).json()["scopes"] == ["ask", "manage"]
+    assert server.tell(signal.SIGTERM).ends() == 0
     audit = (folder / ".acclimate" / "audit.log").read_text()
     assert "client=127.0.0.1 key=local GET /v1/me status=200" in audit

@@ -11,6 +11,7 @@ import pytest
 from acclimate.embeddings.openai import OpenAIEmbedder
 from acclimate.errors import EngineError
 from acclimate.testing.embeddings import HashEmbedder, check_embedder
+from acclimate.testing.states import STATE_S
 
 Reply = tuple[int, dict]
 
@@ -155,7 +156,7 @@ def test_a_server_that_is_down_or_slow_is_named(server):
     held = threading.Event()
 
     def stall(_: dict) -> Reply:
-        held.wait(5)
+        held.wait(STATE_S)
         return 200, {}
 
     server.replies = [stall]

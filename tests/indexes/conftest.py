@@ -5,13 +5,14 @@ import shutil
 import socket
 import subprocess
 import tarfile
-import time
 import uuid
 from pathlib import Path
 
 import httpx
 import platformdirs
 import pytest
+
+from acclimate.testing.states import wait_until
 
 from .elastic_server import serve
 
@@ -57,12 +58,7 @@ def qdrant_url(tmp_path_factory, qdrant_binary):
     env = os.environ | {f"QDRANT__{key}": str(value) for key, value in settings.items()}
     with subprocess.Popen([qdrant_binary], cwd=folder, env=env, stdout=subprocess.DEVNULL) as server:
         url = f"http://127.0.0.1:{ports[0]}"
-        for _ in range(200):
-            try:
-                httpx.get(f"{url}/readyz").raise_for_status()
-                break
-            except httpx.HTTPError:
-                time.sleep(0.1)
+        wait_until(lambda: _answers(f"{url}/readyz"), "Qdrant")
         yield url
         server.terminate()
 
@@ -87,3 +83,10 @@ def elastic_url(request):
 @pytest.fixture
 def name():
     return f"test_{uuid.uuid4().hex[:8]}"
+
+
+def _answers(url):
+    try:
+        return httpx.get(url).is_success
+    except httpx.HTTPError:
+        return False

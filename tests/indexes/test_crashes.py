@@ -3,7 +3,6 @@
 import signal
 import subprocess
 import sys
-import time
 from contextlib import closing
 
 import pytest
@@ -11,6 +10,7 @@ import pytest
 from acclimate.errors import LibraryError
 from acclimate.indexes.library import Library
 from acclimate.testing.embeddings import HashEmbedder
+from acclimate.testing.states import STATE_S
 
 SCRIPT = """
 import resource, sys
@@ -47,16 +47,19 @@ elif job == "write":
         put(f"{name}{turn % 3}", [f"{name}{turn}", "shared"])
         library.catch_up()
 elif job == "rebuild":
+    def steps():
+        while True:
+            yield library.repair()
+            for turn in range(3):
+                yield put(name, [f"{name}{turn}", "shared"])
+                yield library.catch_up()
+            with library.record.transaction():
+                library.record.remove(name)
+                library.record.bump()
+            yield library.catch_up()
     print("ready", flush=True)
-    while True:
-        library.repair()
-        for turn in range(3):
-            put(name, [f"{name}{turn}", "shared"])
-            library.catch_up()
-        with library.record.transaction():
-            library.record.remove(name)
-            library.record.bump()
-        library.catch_up()
+    for _ in steps():
+        print("done", flush=True)
 """
 
 
@@ -72,7 +75,7 @@ def found(library, words):
 
 def test_a_full_disk_is_told_and_made_good(tmp_path):
     with start(tmp_path, "full", "a") as process:
-        told, errors = process.communicate(timeout=60)
+        told, errors = process.communicate(timeout=STATE_S)
     assert "could not be written" in told, errors
     assert "space" in told
     with closing(Library(tmp_path)) as library:
@@ -81,13 +84,15 @@ def test_a_full_disk_is_told_and_made_good(tmp_path):
         assert len(library.vectors.search(HashEmbedder().embed_queries(["word7"])[0], 999)) == 300
 
 
-@pytest.mark.parametrize("seconds", [0.0, 0.02, 0.05, 0.1, 0.17, 0.3])
-def test_kill_9_at_any_time_leaves_a_library_that_opens_whole(tmp_path, seconds):
+@pytest.mark.parametrize("steps", [0, 1, 2, 3, 5, 8, 13])
+def test_kill_9_at_any_time_leaves_a_library_that_opens_whole(tmp_path, steps):
+    """The kill comes while the step after these is under way."""
     with start(tmp_path, "write", "kept") as process:
-        assert process.wait(timeout=60) == 0, process.stderr.read()
+        assert process.wait(timeout=STATE_S) == 0, process.stderr.read()
     with start(tmp_path, "rebuild", "gone") as process:
         assert process.stdout.readline() == "ready\n"
-        time.sleep(seconds)
+        for _ in range(steps):
+            assert process.stdout.readline() == "done\n"
         process.send_signal(signal.SIGKILL)
     with closing(Library(tmp_path)) as library:
         assert library.check() == []
@@ -97,7 +102,7 @@ def test_kill_9_at_any_time_leaves_a_library_that_opens_whole(tmp_path, seconds)
 
 def test_two_writers_and_a_reader(tmp_path):
     with start(tmp_path, "write", "first") as process:
-        assert process.wait(timeout=60) == 0, process.stderr.read()
+        assert process.wait(timeout=STATE_S) == 0, process.stderr.read()
     query = HashEmbedder().embed_queries(["shared"])[0]
     with (
         closing(Library(tmp_path)) as reader,

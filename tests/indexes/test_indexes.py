@@ -1,10 +1,10 @@
 """Indexes against brute force, and damage that must be noticed."""
 
-import time
 from contextlib import closing
 
 import numpy as np
 import pytest
+import tantivy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -14,6 +14,7 @@ from acclimate.indexes.library import Library
 from acclimate.indexes.record import FileState, embedded_hash
 from acclimate.indexes.text import TantivyTextIndex
 from acclimate.indexes.vector import ExactVectorIndex
+from acclimate.testing.states import wait_until
 from acclimate.types import Chunk, Document
 
 
@@ -100,8 +101,10 @@ def test_updates_remove_and_replace(texts, tmp_path):
 
 def test_an_open_text_index_does_not_follow_what_others_commit(texts, tmp_path):
     opened = TantivyTextIndex(tmp_path / "text")
+    following = tantivy.Index.open(str(next((tmp_path / "text").glob("index-*"))))
+    assert following.searcher().num_docs == 3
     TantivyTextIndex(tmp_path / "text").update(Change((), (4,), 2), [(4, chunk("A late addition"))])
-    time.sleep(1.5)  # Tantivy looks twice a second where it follows
+    wait_until(lambda: following.searcher().num_docs == 4, "an index that follows")
     assert [index.search("addition", 5) for index in (texts, opened)] == [[], []]
     assert [match.key for match in TantivyTextIndex(tmp_path / "text").search("addition", 5)] == [4]
 

@@ -13,6 +13,7 @@ from acclimate.settings import make_settings
 from acclimate.testing.embeddings import HashEmbedder
 from acclimate.testing.models import ScriptedEngine
 from acclimate.testing.serving import serve_project
+from acclimate.testing.states import STATE_S
 
 SECRET = "4711"
 FILES = {
@@ -99,7 +100,7 @@ def serve(make_project):
 
         def start(project=None, **settings):
             address = stack.enter_context(serve_project(project or make_project(**settings)))
-            return stack.enter_context(httpx.Client(base_url=address, timeout=30))
+            return stack.enter_context(httpx.Client(base_url=address, timeout=STATE_S))
 
         yield start
 

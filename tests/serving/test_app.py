@@ -2,22 +2,21 @@
 
 import json
 import threading
-import time
 
 import httpx
 import pytest
 
 from acclimate.testing.models import ScriptedEngine
 from acclimate.testing.serving import asked, serve_project
+from acclimate.testing.states import STATE_S, wait_until
 
 
 def wait(client, job):
-    for _ in range(400):
-        row = client.get(f"/v1/jobs/{job}").json()
-        if row["state"] in ("done", "failed"):
-            return row
-        time.sleep(0.05)
-    raise AssertionError(row)
+    def ended():
+        return client.get(f"/v1/jobs/{job}").json()["state"] in ("done", "failed")
+
+    wait_until(ended, "the end of the ingest")
+    return client.get(f"/v1/jobs/{job}").json()
 
 
 def upload(client, name, content, **options):
@@ -26,12 +25,8 @@ def upload(client, name, content, **options):
 
 def test_health_readiness_page_and_schema(client):
     assert client.get("/healthz").json() == {"status": "ok"}
-    for _ in range(200):
-        ready = client.get("/readyz")
-        if ready.status_code == 200:
-            break
-        time.sleep(0.02)
-    assert ready.json() == {"status": "ready"}
+    wait_until(lambda: client.get("/readyz").status_code == 200, "readiness")
+    assert client.get("/readyz").json() == {"status": "ready"}
     assert client.get("/").status_code == 200
     assert "/v1/chat/completions" in client.get("/openapi.json").json()["paths"]
 
@@ -175,10 +170,36 @@ def test_a_project_without_documents_says_so_and_takes_its_first(serve):
     assert answer["choices"][0]["message"]["content"].startswith("117 kg [1]")
 
 
+def test_answers_and_searches_tell_why_they_are_empty(serve, make_project, add_key):
+    with make_project(serve={"port": 0}) as project:
+        for file in (project.folder / "documents").rglob("*.md"):
+            file.unlink()
+        project.ingest(allow_empty=True)
+    client = serve(make_project(empty=True))
+
+    def why(**fields):
+        answer = client.post("/v1/chat/completions", json=asked("What does Fjell 9 weigh?", **fields)).json()
+        query = {"query": "Fjell 9", "where": fields.get("acclimate", {}).get("where", [])}
+        search = client.post("/v1/search", json=query).json()
+        told = answer["acclimate"]
+        return told["abstained"], told["abstention"], search["nothing"], answer["choices"][0]["message"]["content"]
+
+    assert why() == (True, "empty_library", "empty_library", "The library holds no documents.")
+    sent = upload(client, "pump.md", b"# Pumps\n\nThe pump Fjell 9 weighs 117 kg.\n")
+    assert wait(client, sent.json()["job"])["state"] == "done"
+    abstained, reason, nothing, said = why()
+    assert (abstained, reason, nothing) == (False, "", "")
+    abstained, reason, nothing, said = why(acclimate={"where": ["path=other/*"]})
+    assert (abstained, reason, nothing) == (True, "no_document_left", "no_document_left")
+    assert said.startswith("No document is left")
+    answer = client.post("/v1/chat/completions", json=asked("zzz")).json()
+    assert answer["acclimate"]["abstention"] in ("", "not_answered")
+
+
 class Slow(ScriptedEngine):
     """Writes a word, then waits for `pace` seconds or until it is let go on."""
 
-    pace = 10.0
+    pace = STATE_S
 
     def __init__(self):
         super().__init__(lambda _: " ".join(["word"] * 200), context_tokens=4096)
@@ -205,7 +226,7 @@ class TestQueue:
         client = serve(serve={"queue": 0})
         running = threading.Thread(target=lambda: client.post("/v1/chat/completions", json=asked("Fjell?")))
         running.start()
-        engine.began.acquire(timeout=10)
+        assert engine.began.acquire(timeout=STATE_S)
         refused = client.post("/v1/chat/completions", json=asked("Fjell?"))
         assert (refused.status_code, refused.json()["error"]["code"]) == (429, "queue_full")
         assert int(refused.headers["retry-after"]) >= 1
@@ -216,16 +237,16 @@ class TestQueue:
 
     @pytest.mark.parametrize("stream", [True, False])
     def test_an_answer_is_given_up_when_its_client_leaves(self, serve, engine, stream):
-        engine.pace = 0.1  # so that it takes 20 seconds
+        engine.pace = 0.5  # so that it takes 100 seconds
         client = serve()
         body = asked("Fjell?", stream=stream)
         if stream:
             with client.stream("POST", "/v1/chat/completions", json=body):
-                engine.began.acquire(timeout=10)
+                assert engine.began.acquire(timeout=STATE_S)
         else:
             with pytest.raises(httpx.ReadTimeout):
                 client.post("/v1/chat/completions", json=body, timeout=httpx.Timeout(30, read=0.5))
-        assert engine.cancelled.wait(30)
+        assert engine.cancelled.wait(STATE_S)
 
     def test_what_is_being_answered_is_finished_at_the_end(self, make_project, engine):
 
@@ -233,14 +254,25 @@ class TestQueue:
         with serve_project(make_project()) as address:
             thread = threading.Thread(
                 target=lambda: answers.append(
-                    httpx.post(f"{address}/v1/chat/completions", json=asked("F?"), timeout=30)
+                    httpx.post(f"{address}/v1/chat/completions", json=asked("F?"), timeout=STATE_S)
                 )
             )
             thread.start()
-            engine.began.acquire(timeout=10)
-            threading.Timer(0.5, engine.go.set).start()
+            assert engine.began.acquire(timeout=STATE_S)
+            ending = threading.Thread(target=lambda: (wait_until(lambda: closed(address), "the end"), engine.go.set()))
+            ending.start()
+        ending.join()
         thread.join()
         assert answers[0].json()["choices"][0]["message"]["content"].startswith("word word")
+
+
+def closed(address):
+    """Whether a server takes no more connections."""
+    try:
+        httpx.get(f"{address}/healthz", timeout=STATE_S)
+    except httpx.TransportError:
+        return True
+    return False
 
 
 def test_answers_while_the_library_changes_are_whole(client):

@@ -12,6 +12,7 @@ from langchain_openai import ChatOpenAI, OpenAIEmbeddings
 from pydantic import BaseModel
 
 from acclimate.testing.models import ScriptedEngine
+from acclimate.testing.states import STATE_S
 
 QUESTION = [{"role": "user", "content": "What does Fjell 9 weigh?"}]
 TEXT = "117 kg [1]\n\n[1] pump.md: “The pump Fjell 9 weighs 117 kg.”"
@@ -170,7 +171,7 @@ def test_openais_javascript_client(url, key):
     if node is None or not (JS / "node_modules" / "openai").is_dir():
         pytest.skip("scripts/test installs node and the client")
     command = [node, str(JS / "client.mjs"), url, key, EMBEDDER]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=STATE_S)
     assert done.returncode == 0, done.stderr
     seen = json.loads(done.stdout)
     assert seen["models"][0] == "rag"
@@ -191,7 +192,7 @@ def test_llamaindex(url, key):
     if not python.exists():
         pytest.skip("scripts/bench --setup makes the peers' environment")
     command = [str(python), str(ROOT / "benchmarks" / "peers" / "llamaindex_client.py"), url.removesuffix("/v1"), key]
-    done = subprocess.run([*command, EMBEDDER], capture_output=True, text=True, check=False, timeout=300)
+    done = subprocess.run([*command, EMBEDDER], capture_output=True, text=True, check=False, timeout=STATE_S)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout.splitlines()[-1]) == {"whole": TEXT, "streamed": TEXT, "dimensions": [64, 64]}
 
@@ -227,7 +228,7 @@ def test_what_open_webui_sends(url, key):
         "metadata": None,
         "user": {"name": "Ann", "role": "user"},
     }
-    with httpx.Client(base_url=url, headers={"Authorization": f"Bearer {key}"}, timeout=30) as client:
+    with httpx.Client(base_url=url, headers={"Authorization": f"Bearer {key}"}, timeout=STATE_S) as client:
         listed = client.get("/models").json()
         assert listed["object"] == "list"
         assert {"id", "object", "created", "owned_by"} <= listed["data"][0].keys()

@@ -3,13 +3,16 @@
 import json
 import os
 import runpy
+import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file
+
+from acclimate.testing.states import STATE_S
 
 SCRIPT = Path(__file__).parent / "tiny_run.py"
 train = runpy.run_path(str(SCRIPT))["train"]
@@ -34,20 +37,38 @@ def test_each_step_is_judged_once(tmp_path):
 
 
 def test_a_run_killed_with_9_goes_on_exactly(tmp_path):
-    running = subprocess.Popen([sys.executable, SCRIPT, tmp_path / "killed", "8", "0.05"])
-    try:
-        until = time.monotonic() + 300
-        while len(steps_done(tmp_path / "killed")) < 3 and running.poll() is None and time.monotonic() < until:
-            time.sleep(0.02)
-    finally:
+    with held_run(tmp_path / "stopped") as running:
         running.kill()
-        running.wait()
-    assert 3 <= len(steps_done(tmp_path / "killed")) < 8
-    train(tmp_path / "killed", 8)
-    train(tmp_path / "whole", 8)
-    assert steps_done(tmp_path / "killed") == list(range(1, 9))
+    assert steps_done(tmp_path / "stopped") == [1, 2, 3]
+    goes_on_exactly(tmp_path)
+
+
+def test_a_run_that_is_told_to_end_finishes_its_step_and_goes_on_exactly(tmp_path):
+    with held_run(tmp_path / "stopped") as running:
+        running.send_signal(signal.SIGTERM)
+        running.stdin.write("go on\n")
+        running.stdin.close()
+        assert running.wait(STATE_S) == 143
+    assert steps_done(tmp_path / "stopped") == [1, 2, 3, 4]
+    with safe_open(tmp_path / "stopped" / "checkpoint.safetensors", "pt") as checkpoint:
+        assert checkpoint.metadata()["step"] == "4"
+    goes_on_exactly(tmp_path)
+
+
+def held_run(folder):
+    """A run that waits for its input in its fourth step."""
+    command = [sys.executable, SCRIPT, folder, "8", "4"]
+    running = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert running.stdout.readline() == "held\n"
+    return running
+
+
+def goes_on_exactly(folder):
+    train(folder / "stopped", 8)
+    train(folder / "whole", 8)
+    assert steps_done(folder / "stopped") == list(range(1, 9))
     for file in ("checkpoint.safetensors", "adapter/adapter_model.safetensors"):
-        same(load_file(tmp_path / "killed" / file), load_file(tmp_path / "whole" / file))
+        same(load_file(folder / "stopped" / file), load_file(folder / "whole" / file))
 
 
 def test_two_processes_train_what_one_would(tmp_path):

@@ -11,6 +11,7 @@ import click
 
 from acclimate.cli.output import (
     AnswerStream,
+    echo_abstention,
     echo_json,
     echo_sources,
     json_option,
@@ -77,6 +78,7 @@ def command(
         echo_json(answer)
     elif schema:
         click.echo(answer.text)
+        echo_abstention(answer)
     else:
         echo_sources(answer)
     if not as_json:

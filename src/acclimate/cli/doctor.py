@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -13,12 +13,15 @@ from typing import Literal
 import click
 
 from acclimate.cli.output import echo_json, json_option, project_option
-from acclimate.errors import AcclimateError, ProjectError
+from acclimate.errors import AcclimateError, ProjectError, legible
 from acclimate.indexes.library import Library
 from acclimate.models.catalogue import CATALOGUE
 from acclimate.models.store import cache_folder, locate
+from acclimate.places import as_typed
 from acclimate.project import Project
+from acclimate.walking import walk
 
+_SHOWN = 3  # files that are named
 _NEEDED_GB = {"memory": 4.0, "disk": 2.0}
 
 
@@ -43,9 +46,9 @@ def command(repair: bool, as_json: bool, folder: Path) -> int:
         echo_json(findings)
     else:
         for finding in findings:
-            click.echo(f"{finding.state:8} {finding.check:10} {finding.detail}")
+            click.echo(f"{finding.state:8} {finding.check:10} {as_typed(finding.detail)}")
             if finding.repair:
-                click.echo(f"{'':8} {'':10} repair: {finding.repair}")
+                click.echo(f"{'':8} {'':10} repair: {as_typed(finding.repair)}")
     return int(any(finding.state == "failed" for finding in findings))
 
 
@@ -108,6 +111,44 @@ def _library(folder: Path, repair: bool) -> Iterator[Finding]:
             yield Finding("library", "warning", "nothing is ingested yet", "acclimate ingest")
             return
         yield from _check_library(project.library, repair)
+        yield from _check_documents(project)
+
+
+def _check_documents(project: Project) -> Iterator[Finding]:
+    """Whether the library holds what is in the documents folder."""
+    record, chosen, place = project.library.record, project.settings.documents, project.documents_shown
+    held = record.files()
+    try:
+        found = walk(project.documents, chosen.include, chosen.exclude)
+    except ProjectError as error:
+        yield Finding("documents", "warning" if held else "failed", str(error), error.hint)
+        return
+    if not record.ingest_finished:
+        detail = f"the last ingest did not finish: {len(held)} of {len(found.files)} files are in the library"
+        yield Finding("documents", "failed", detail, "acclimate ingest goes on from there")
+    elif not held:
+        detail = f"the library holds no documents, and {place} has {len(found.files)} files"
+        yield Finding("documents", "failed", detail, "Put files there, and run: acclimate ingest")
+    elif missing := sorted(found.files.keys() - held.keys()):
+        detail = f"{len(missing)} of {len(found.files)} files in {place} are not in the library: {_some(missing)}"
+        yield Finding("documents", "warning", detail, "acclimate ingest reads them, or tells why it cannot")
+    elif gone := sorted(path for path in held.keys() - found.files.keys() if not found.keeps(path)):
+        detail = f"{len(gone)} documents in the library are no longer in {place}: {_some(gone)}"
+        yield Finding("documents", "warning", detail, "acclimate ingest removes them")
+    else:
+        yield Finding("documents", "ok", f"all {len(found.files)} files in {place} are in the library")
+    for reason in record.ingest_failures[:_SHOWN]:
+        yield Finding(
+            "documents", "warning", f"not read: {reason}", "Mend the file, or leave it out: [documents] exclude"
+        )
+    if len(record.ingest_failures) > _SHOWN:
+        yield Finding("documents", "warning", f"and {len(record.ingest_failures) - _SHOWN} more that were not read")
+
+
+def _some(paths: Sequence[str]) -> str:
+    """The first few, by name."""
+    more = f" and {len(paths) - _SHOWN} more" if len(paths) > _SHOWN else ""
+    return ", ".join(legible(path) for path in paths[:_SHOWN]) + more
 
 
 def _check_library(library: Library, repair: bool) -> Iterator[Finding]:
@@ -118,4 +159,5 @@ def _check_library(library: Library, repair: bool) -> Iterator[Finding]:
         yield Finding("library", "failed", problem, "acclimate doctor --repair, or acclimate ingest --check-all")
     if not problems:
         documents, chunks = len(library.record.files()), len(library.record.keys())
-        yield Finding("library", "ok", f"{documents} documents, {chunks} chunks; record and indexes are equal")
+        detail = f"{documents} documents, {chunks} chunks; record and indexes are equal"
+        yield Finding("library", "ok" if documents else "warning", detail)

@@ -7,27 +7,32 @@ from pathlib import Path
 
 import click
 
-from acclimate.cli.output import echo_json, json_option, project_option
+from acclimate.cli.output import UserPath, echo_json, json_option, project_option
 from acclimate.cli.progress import IngestBar, download_bar
+from acclimate.errors import ProjectError
 from acclimate.ingest import Count, IngestReport
+from acclimate.places import as_typed
 from acclimate.project import Project
-from acclimate.settings import FILE_NAME
+from acclimate.settings import FILE_NAME, DocumentsSettings
+from acclimate.walking import walk
 
 _SHOWN = 10  # documents of which the counts are printed
 
 
 @click.command()
-@click.argument("documents", type=click.Path(path_type=Path, file_okay=False), required=False)
+@click.argument("documents", type=UserPath(path_type=Path, file_okay=False), required=False)
 @click.option("--check-all", is_flag=True, help="Read every file, even where size and time are as before.")
 @click.option("--allow-empty", is_flag=True, help="Accept that no document is left, and empty the library.")
 @json_option
 @project_option
-def command(documents: Path | None, check_all: bool, allow_empty: bool, as_json: bool, folder: Path) -> None:
+def command(documents: Path | None, check_all: bool, allow_empty: bool, as_json: bool, folder: Path) -> int:
     """Read the documents and bring the library up to date; only what changed is worked on.
 
-    In a folder without a project, `acclimate ingest FOLDER` makes one for that FOLDER.
+    In a folder without a project, `acclimate ingest FOLDER` makes one for that FOLDER. Exit code 1 where files could
+    not be read and no document is in the library.
     """
     if documents is not None and not (folder / FILE_NAME).exists():
+        _require_documents(documents, allow_empty)
         Project.create(folder, documents).close()
         click.echo(f"Made {folder / FILE_NAME}.", err=True)
     elif documents is not None:
@@ -38,6 +43,7 @@ def command(documents: Path | None, check_all: bool, allow_empty: bool, as_json:
         echo_json(report)
     else:
         echo_report(report)
+    return int(bool(report.failures) and not report.documents)
 
 
 def run_ingest(project: Project, *, check_all: bool = False, allow_empty: bool = False) -> IngestReport:
@@ -56,6 +62,20 @@ def echo_report(report: IngestReport) -> None:
     parts = [f"{report.added} added", f"{report.changed} changed", f"{report.removed} removed"]
     parts += [f"{report.unchanged} unchanged", f"{len(report.failures)} not read"]
     click.echo(f"{report.documents} documents in {report.chunks} chunks ({', '.join(parts)}) in {report.seconds:.1f} s")
+    if not report.documents:
+        why = "none of the files could be read" if report.failures else "there are no files"
+        click.echo(f"The library holds no documents: {why}.", err=True)
+
+
+def _require_documents(documents: Path, allow_empty: bool) -> None:
+    """Raises ProjectError for a folder that is not there or holds nothing, before a project is made for it."""
+    chosen = DocumentsSettings()
+    hint = "Give the folder of your documents: acclimate ingest FOLDER"
+    if not documents.is_dir():
+        raise ProjectError(f"the folder {documents} does not exist.", hint=hint)
+    found = walk(documents, chosen.include, chosen.exclude)
+    if not found.files and not found.unread and not allow_empty:
+        raise ProjectError(f"there is no document in {documents}.", hint=hint)
 
 
 def _echo_counts(what: str, counts: Sequence[Count]) -> None:
@@ -73,6 +93,6 @@ def _require_same(folder: Path, documents: Path) -> None:
     with Project.open(folder) as project:
         if documents.resolve() != project.documents.resolve():
             raise click.UsageError(
-                f"this project's documents are {project.documents}, not {documents}. "
-                f"Change [documents] path in {project.file}, or use another folder: --project DIR"
+                f"this project's documents are {project.documents_shown}, not {documents}. "
+                f"Change [documents] path in {as_typed(str(project.file))}, or use another folder: --project DIR"
             )

@@ -1,7 +1,7 @@
 """`acclimate`: the command line. Each command is one file, imported only when it is used.
 
 Data goes to stdout, progress and messages to stderr. Exit codes: 0 done, 1 failed, 2 wrong usage, 100 a gate did not
-hold, 130 interrupted.
+hold, 128 plus its number for a signal (130 interrupted, 143 told to end).
 """
 
 from __future__ import annotations
@@ -9,14 +9,18 @@ from __future__ import annotations
 import errno
 import logging
 import os
+import shlex
+import signal
 import sys
 from collections.abc import Sequence
 from importlib import import_module
 
 import click
 
+from acclimate import ending
 from acclimate._version import __version__
-from acclimate.errors import AcclimateError
+from acclimate.cli.signals import Signals
+from acclimate.errors import AcclimateError, legible, nearest
 
 COMMANDS = {
     "init": "Make a project in this folder: a commented acclimate.toml.",
@@ -34,6 +38,21 @@ COMMANDS = {
     "doctor": "Check machine, models and library, and print the repair.",
     "try": "See it work on the example documents.",
 }
+# What there is after a command was ended, for the commands of which that is worth a word.
+_KEPT = {
+    "ingest": "The documents that were read are in the library.",
+    "ask": "Nothing was changed.",
+    "chat": "A chat is not kept.",
+    "questions": "The questions that were written are kept.",
+    "optimise": "The answers given so far are kept.",
+    "tune": "The newest checkpoint is kept.",
+    "export": "No half export is left.",
+    "compare": "The answers given so far are kept.",
+    "serve": "Nothing is lost.",
+    "models": "What was fetched is kept.",
+    "try": "What was done so far is kept.",
+}
+_GOES_ON = ("ingest", "questions", "optimise", "tune", "export", "compare", "models", "try")
 
 
 class _LazyGroup(click.Group):
@@ -41,6 +60,13 @@ class _LazyGroup(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            ctx.fail(f"No such command '{legible(args[0])}'. {nearest(args[0], COMMANDS)}")
+        return super().resolve_command(ctx, args)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
@@ -73,31 +99,68 @@ def cli(verbose: bool) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit with its code."""
-    sys.exit(run(arguments))
+    with Signals() as signals:
+        code = run(arguments, signals)
+        signals.finish(code)
+    sys.exit(code)
 
 
-def run(arguments: Sequence[str] | None = None) -> int:
+def run(arguments: Sequence[str] | None = None, signals: Signals | None = None) -> int:
     """Run the command line; its exit code. Errors of ours become two lines on stderr, never a traceback."""
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    if signals is not None:
+        signals.kept = what_is_kept(given)
     try:
-        result = cli.main(args=arguments, prog_name="acclimate", standalone_mode=False)
-    except AcclimateError as error:
-        click.echo(f"error: {error}", err=True)
-        if error.hint:
-            click.echo(f"repair: {error.hint}", err=True)
-        return error.exit_code
-    except click.ClickException as error:
-        error.show()
-        return error.exit_code
-    except (KeyboardInterrupt, click.Abort):
-        click.echo("Interrupted. Nothing is lost: run the same command again to go on.", err=True)
-        return 130
-    except BrokenPipeError:
-        # The reader of a pipe went away (`acclimate ask … | head`); closing stdout again at exit would complain.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
-    except OSError as error:
-        click.echo(f"error: {error.strerror or error}: {error.filename or ''}".rstrip(": "), err=True)
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            click.echo("repair: Free disk space and run the same command again; nothing is lost.", err=True)
-        return 1
+        result = cli.main(args=given, prog_name="acclimate", standalone_mode=False, obj=signals)
+    except BaseException as error:
+        code = _interrupted(error, given, signals) or _failed(error)
+        if not code:
+            raise
+        return code
     return result if isinstance(result, int) else 0
+
+
+def _interrupted(error: BaseException, given: Sequence[str], signals: Signals | None) -> int:
+    """The exit code of a command that was told to end; 0 where that is not what the error means."""
+    # Whatever else is raised after a signal came of it, such as an import that was cut short.
+    if not ending.requested() and not isinstance(error, KeyboardInterrupt | click.Abort):
+        return 0
+    if signals is None:
+        click.echo(f"Interrupted. {what_is_kept(given)}", err=True)
+        return 128 + signal.SIGINT
+    signals.report()
+    return signals.code
+
+
+def _failed(error: BaseException) -> int:
+    """The exit code for an error that users may meet, once it is told; 0 for any other."""
+    match error:
+        case AcclimateError():
+            from acclimate.places import as_typed  # not needed for --help
+
+            click.echo(f"error: {as_typed(str(error))}", err=True)
+            if error.hint:
+                click.echo(f"repair: {as_typed(error.hint)}", err=True)
+            return error.exit_code
+        case click.ClickException():
+            error.show()
+            return error.exit_code
+        case BrokenPipeError():
+            # The reader of a pipe went away (`acclimate ask … | head`); closing stdout again at exit would complain.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 1
+        case OSError():
+            place = legible(os.fsdecode(error.filename)) if error.filename else ""
+            click.echo(f"error: {error.strerror or error}: {place}".rstrip(": "), err=True)
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                click.echo("repair: Free disk space and run the same command again; nothing is lost.", err=True)
+            return 1
+    return 0
+
+
+def what_is_kept(given: Sequence[str]) -> str:
+    """What a command that is ended leaves behind, and how to go on."""
+    name = next((one for one in given if one in COMMANDS), "")
+    kept = _KEPT.get(name, "")
+    again = f"To go on: {shlex.join(['acclimate', *given])}" if name in _GOES_ON else ""
+    return " ".join(part for part in (kept, again) if part)

@@ -9,10 +9,9 @@ import click
 
 from acclimate.cli.output import echo_json, json_option
 from acclimate.cli.progress import download_bar
-from acclimate.errors import ModelError
 from acclimate.models.catalogue import CATALOGUE, Kind
 from acclimate.models.fetch import fetch, resolve
-from acclimate.models.store import locate, verify
+from acclimate.models.store import locate, not_here, verify
 
 _KIND = click.Choice(["language", "embedder", "reranker"])
 
@@ -66,7 +65,7 @@ def path(name: str) -> None:
     """Print where a model's main file lies."""
     model = locate(name)
     if model is None:
-        raise ModelError(f"the model '{name}' is not on this machine.", hint=f"acclimate models fetch {name}")
+        raise not_here(name)
     click.echo(model.weights)
 
 

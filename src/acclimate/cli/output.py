@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -11,15 +12,25 @@ from typing import Any
 
 import click
 
+from acclimate.errors import legible
 from acclimate.prompting.citations import Unmarked
 from acclimate.prompting.recipes import find_recipe
 from acclimate.types import Answer, Usage
+
+
+class UserPath(click.Path):
+    """A path in which "~" is the user's home, also where the shell leaves it, as in --project=~/x."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """See `click.Path`."""
+        return super().convert(os.path.expanduser(value) if isinstance(value, str) else value, param, ctx)  # noqa: PTH111
+
 
 project_option = click.option(
     "--project",
     "-p",
     "folder",
-    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    type=UserPath(path_type=Path, file_okay=False, exists=True),
     default=Path(),
     help="Project folder (default: this one, or the nearest above it).",
 )
@@ -66,17 +77,38 @@ def write_stdout(text: str) -> None:
 
 
 def echo_sources(answer: Answer) -> None:
-    """End a streamed answer: its checked marks, then where each points, one place a line with its words below."""
+    """End a streamed answer: its checked marks, then where each points, one place a line with its words below; for an
+    abstention, why, on stderr."""
     marks = "".join(f" [{citation.number}]" for citation in answer.citations)
     click.echo(f"{marks}\n" if marks else "")
     for citation in answer.citations:
         page = f", page {citation.page}" if citation.page else ""
         headings = f" · {' › '.join(citation.headings)}" if citation.headings else ""
-        place = f"[{citation.number}] {citation.document}{page}, characters {citation.start}–{citation.end}{headings}"
+        name = f"[{citation.number}] {legible(citation.document)}{page}"
+        place = f"{name}, characters {citation.start}–{citation.end}{headings}"
         click.echo(click.style(place, bold=True))
         click.echo(f"    “{' '.join(citation.quote.split())}”")
         if not citation.verbatim:
             click.echo("    (the answer's words do not stand there exactly)")
+    echo_abstention(answer)
+
+
+def echo_abstention(answer: Answer) -> None:
+    """Why an answer abstains, and what to do about it, to stderr."""
+    shown = answer.usage.passages_shown
+    read = (
+        "1 passage was found and read; the answer is not in it."
+        if shown == 1
+        else (f"{shown} passages were found and read; the answer is in none of them.")
+    )
+    told = {
+        "empty_library": "repair: put files into the documents folder and run: acclimate ingest",
+        "no_document_left": "repair: loosen --where or --label",
+        "nothing_found": "(The search found no passage.)",
+        "not_answered": f"({read})" if shown else "",
+    }
+    if line := told.get(answer.abstention):
+        click.echo(line, err=True)
 
 
 def summary(answer: Answer) -> dict[str, Any]:

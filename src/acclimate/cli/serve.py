@@ -11,6 +11,7 @@ import click
 
 from acclimate.cli.output import project_option
 from acclimate.cli.progress import download_bar
+from acclimate.cli.signals import Signals
 from acclimate.errors import MissingExtraError
 from acclimate.project import Project
 from acclimate.settings import make_settings
@@ -24,10 +25,18 @@ _AUDIT_BYTES, _AUDIT_FILES = 10_000_000, 5
 @click.option("--tls-cert", type=click.Path(path_type=Path), help="Certificate chain (PEM), for https.")
 @click.option("--tls-key", type=click.Path(path_type=Path), help="Its private key (PEM).")
 @project_option
-def command(host: str | None, port: int | None, tls_cert: Path | None, tls_key: Path | None, folder: Path) -> None:
+@click.pass_obj
+def command(
+    signals: Signals | None,
+    host: str | None,
+    port: int | None,
+    tls_cert: Path | None,
+    tls_key: Path | None,
+    folder: Path,
+) -> None:
     """Serve the project: an OpenAI-compatible API at /v1 and a web page. Ctrl-C finishes what is being answered."""
     try:
-        from acclimate.serving.server import Server  # an extra
+        from acclimate.serving.server import FINISH_S, Server  # an extra
     except ModuleNotFoundError as error:
         raise MissingExtraError("acclimate serve", "serve") from error
     here = {"tls_cert": tls_cert.resolve() if tls_cert else None, "tls_key": tls_key.resolve() if tls_key else None}
@@ -35,6 +44,8 @@ def command(host: str | None, port: int | None, tls_cert: Path | None, tls_key: 
     with download_bar() as on_bytes, Project.open(folder, on_bytes) as found:
         project = _with(found, chosen)
         _keep_audit(project.layout.audit_log)
+        if signals is not None:
+            signals.patience += FINISH_S
         Server(project, lambda address: click.echo(address)).serve_project()
 
 

@@ -9,11 +9,13 @@ import click
 
 from acclimate.cli.compare import echo_comparison, run_compare
 from acclimate.cli.ingest import echo_report, run_ingest
-from acclimate.cli.output import AnswerStream, echo_sources, write_stdout
+from acclimate.cli.output import AnswerStream, UserPath, echo_sources, write_stdout
 from acclimate.cli.progress import download_bar
 from acclimate.errors import ProjectError
+from acclimate.evaluation.metrics import score
 from acclimate.project import Project
 from acclimate.settings import FILE_NAME
+from acclimate.types import Answer, Question
 from acclimate.workflows.compare import report_file
 from acclimate.workflows.compare_plan import DEFAULT
 
@@ -23,7 +25,7 @@ QUESTIONS = 3
 @click.command()
 @click.option(
     "--folder",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=UserPath(path_type=Path, file_okay=False),
     default=Path("acclimate-try"),
     show_default=True,
     help="Where to put the example project.",
@@ -36,16 +38,34 @@ def command(folder: Path) -> None:
         click.echo("Preparing the model (once: 20 seconds) …", err=True)
         project.warm()
         asked = [question for question in project.questions() if question.split == "test" and question.answerable]
-        for question in asked[:: max(1, len(asked) // QUESTIONS)][:QUESTIONS]:
+        shown = asked[:: max(1, len(asked) // QUESTIONS)][:QUESTIONS]
+        right = 0
+        for question in shown:
             click.echo(f"\n{click.style('Question:', bold=True)} {question.question}")
             click.echo(f"{click.style('Answer:', bold=True)} ", nl=False)
-            echo_sources(project.answer(question.question, on_text=AnswerStream(write_stdout)))
+            answer = project.answer(question.question, on_text=AnswerStream(write_stdout))
+            echo_sources(answer)
+            word, detail = checked(question, answer)
+            click.echo(f"{click.style('Checked:', bold=True)} {word}{detail}")
+            right += word == "right"
+        click.echo(f"\n{right} of these {len(shown)} answers are right: all their words are the reference's.")
         click.echo(f"\nNow {' and '.join(DEFAULT)} on all {_count(project)} test questions …", err=True)
         comparison = run_compare(project, DEFAULT, "test", "f1", None, None)
         click.echo()
         echo_comparison(comparison)
         click.echo(f"\nReport: {report_file(project.layout.comparisons, comparison)}")
     click.echo(f'\nYour turn: cd {project_folder} && acclimate ask "…"', err=True)
+
+
+def checked(question: Question, answer: Answer) -> tuple[str, str]:
+    """Whether an answer is the reference's, in a word, and what to add: the reference where they differ."""
+    reference = " or ".join(f"“{one}”" for one in question.answers)
+    if answer.abstained:
+        return "refused", f": the reference is {reference}"
+    scored = score(question, answer, None)
+    if scored.em:
+        return "right", ""
+    return "wrong", f": the reference is {reference} ({scored.f1:.0%} of the words agree)"
 
 
 def _count(project: Project) -> int:

@@ -80,6 +80,7 @@ _HEAD_BYTES = 4096
 _MAIL = re.compile(
     rb"(?:(?:From|To|Subject|Date|Received|Return-Path|Delivered-To|MIME-Version|Message-ID):[^\n]*\n){2}", re.I
 )
+_LONE = re.compile("[\ud800-\udfff]")
 _MAX_NESTING = 4
 _nesting: ContextVar[int] = ContextVar("nesting", default=0)
 
@@ -138,7 +139,7 @@ def parse(
             raise OtherFormatError(f"{path} is {media_type}, which {engine} does not read.")
         parser = engine_parser(engine) if engine else _parser(media_type, path, on_page)
         with collecting(pictures), census(hidden) as found:
-            document = parser.parse(file, path)
+            document = _encodable(parser.parse(file, path))
         return replace(document, media_type=media_type, hidden=dict(found.hidden), unread=dict(found.unread))
     except ImportError as error:
         raise DocumentError(f"{path} needs a package that its parsing process has not: {error}.") from error
@@ -156,6 +157,17 @@ def parse(
         raise DocumentError(f"{path} needs more memory than is allowed.", hint="[documents] parse_memory_mb") from error
     except Exception as error:  # a hostile or broken file may fail anywhere; it costs that file only
         raise DocumentError(f"{path} is damaged: {type(error).__name__}: {error}.") from error
+
+
+def _encodable(document: Document) -> Document:
+    """The document without lone halves of surrogate pairs, which JSON and broken names bring: no UTF-8 can hold them.
+    Each becomes one replacement character, so that all places stay."""
+    parts = document.text, document.title, *document.metadata.keys(), *document.metadata.values()
+    if not any(_LONE.search(part) for part in parts):
+        return document
+    metadata = {_LONE.sub("\ufffd", key): _LONE.sub("\ufffd", value) for key, value in document.metadata.items()}
+    text, title = _LONE.sub("\ufffd", document.text), _LONE.sub("\ufffd", document.title)
+    return replace(document, text=text, title=title, metadata=metadata)
 
 
 def _parser(media_type: str, path: str, on_page: OnPage | None) -> Parser:

@@ -10,17 +10,19 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from queue import LifoQueue
 from threading import Lock
 from typing import Any, TypeVar
 
+from acclimate import ending
 from acclimate.documents.base import PageImage
 from acclimate.documents.hidden import Hidden
 from acclimate.documents.parsers import OnPage, OtherFormatError
 from acclimate.documents.wire import unpack_document, unpack_page
-from acclimate.errors import DocumentError
+from acclimate.errors import DocumentError, EngineError
 from acclimate.types import Document
 
 T = TypeVar("T")
@@ -63,6 +65,7 @@ class Sandbox:
             self._idle.put(None)
         self._all: set[_Worker] = set()
         self._lock = Lock()
+        self._closed = False
 
     def __call__(self, file: Path, path: str, on_page: OnPage | None = None) -> Document:
         """Parse `file` as the document `path`.
@@ -92,15 +95,18 @@ class Sandbox:
             self._idle.put(worker)
 
     def close(self) -> None:
-        """End the processes."""
+        """End the processes. Raises EngineError in threads that still wait for one."""
         with self._lock:
+            self._closed = True
             for worker in self._all:
                 worker.close()
             self._all.clear()
 
     def _start(self) -> _Worker:
-        worker = _Worker(self.limits, self._command, self._engine)
         with self._lock:
+            if self._closed:
+                raise EngineError("the parser was closed.")
+            worker = _Worker(self.limits, self._command, self._engine)
             self._all = {other for other in self._all if other.alive} | {worker}
         return worker
 
@@ -141,13 +147,21 @@ class _Worker:
         self._limits = limits
         self._folder = tempfile.TemporaryDirectory(prefix="acclimate-parse-", ignore_cleanup_errors=True)
         memory, file_size = limits.memory_mb * 1_000_000, 2 * limits.file_mb * 1_000_000
-        self._process = subprocess.Popen(
-            [*command, str(memory), str(file_size), engine],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env={**os.environ, "TMPDIR": self._folder.name, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
-        )
+        with ExitStack() as stack:
+            stack.callback(self._folder.cleanup)
+            self._process = self._run([*command, str(memory), str(file_size), engine])
+            stack.pop_all()
+
+    def _run(self, command: list[str]) -> subprocess.Popen[bytes]:
+        own = {"TMPDIR": self._folder.name, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+        try:
+            return ending.start(command, Path(self._folder.name), env=os.environ | own, **pipes)
+        except OSError as error:
+            raise EngineError(
+                f"the parsing process {command[0]} cannot be started: {error.strerror or error}.",
+                hint="Check [documents] engine_python, and the memory that is left.",
+            ) from error
 
     @property
     def alive(self) -> bool:
@@ -156,8 +170,7 @@ class _Worker:
 
     def close(self) -> None:
         """End it, whatever it does."""
-        self._process.kill()
-        self._process.communicate()
+        ending.stop(self._process)
         self._folder.cleanup()
 
     def ask(self, file: Path, path: str, what: dict[str, Any], unpack: Unpack[T], on_page: OnPage | None) -> T:
@@ -165,7 +178,8 @@ class _Worker:
         stdin = self._process.stdin
         assert stdin is not None  # noqa: S101 - a pipe was asked for
         try:
-            stdin.write(json.dumps({"file": str(file.resolve()), "path": path} | what).encode() + b"\n")
+            asked = {"file": str(file.resolve()), "path": path, "seconds": self._limits.seconds}
+            stdin.write(json.dumps(asked | what).encode() + b"\n")
             stdin.flush()
             answer = self._answer(path, on_page)
             if "other" in answer:

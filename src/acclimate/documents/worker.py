@@ -8,8 +8,10 @@ programs, and writing outside its own temporary folder. Started by `sandbox`; se
 from __future__ import annotations
 
 import json
+import math
 import os
 import resource
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -21,6 +23,7 @@ from acclimate.errors import DocumentError
 
 _FORBIDDEN = ("socket.", "subprocess.", "os.system", "os.exec", "os.posix_spawn", "os.fork", "os.startfile", "pty.")
 _CHANGES = ("os.remove", "os.rename", "os.mkdir", "os.rmdir", "os.link", "os.symlink", "os.truncate", "os.chmod")
+_LATE_S = 5  # after the limit, at which our parent ends us if it is still there
 _WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 
 
@@ -42,6 +45,7 @@ def main() -> None:
 
     for line in sys.stdin:
         asked = json.loads(line)
+        signal.alarm(math.ceil(asked["seconds"]) + _LATE_S)  # ends what nobody waits for any more
         try:
             if "show" in asked:
                 from acclimate.documents.render import render_page  # an engine's environment may lack what it needs
@@ -61,6 +65,8 @@ def main() -> None:
             tell({"other": True})
         except DocumentError as error:
             tell({"error": str(error), "hint": error.hint})
+        finally:
+            signal.alarm(0)
 
 
 def _forbid(event: str, arguments: tuple[Any, ...], own: str) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 
 from acclimate.embeddings.base import Embedder, OnDone, Vectors
 from acclimate.embeddings.windows import cut
+from acclimate.errors import EngineError
 from acclimate.indexes.record import embedding_text
 from acclimate.types import Chunk
 
@@ -20,7 +21,7 @@ _SPARE, _LEAST = 8, 32  # tokens: for a model's special tokens and prefix; of a 
 
 def embed_chunks(embedder: Embedder, chunks: Sequence[Chunk], on_done: OnDone | None = None) -> list[Vectors]:
     """For each chunk the vectors [m, d] of the m windows that `embedder` reads it in, most often one; title, headings
-    and context stand before each. `on_done` hears of chunks."""
+    and context stand before each. `on_done` hears of chunks. Raises EngineError for other vectors than were asked."""
     texts = [window_texts(embedder, chunk) for chunk in chunks]
     windows, heard, told = sum(map(len, texts)), 0, 0
 
@@ -32,6 +33,10 @@ def embed_chunks(embedder: Embedder, chunks: Sequence[Chunk], on_done: OnDone | 
             told = whole
 
     rows = embedder.embed_passages([text for some in texts for text in some], tell)
+    if len(rows) != windows:
+        raise EngineError(f"the embedder gave {len(rows)} vectors for {windows} texts.")
+    if not np.isfinite(rows).all():
+        raise EngineError("the embedder gave a vector with values that are not finite.")
     return np.split(rows, np.cumsum([len(some) for some in texts])[:-1]) if texts else []
 
 

@@ -14,6 +14,7 @@ from functools import cached_property
 import numpy as np
 import openai
 
+from acclimate import ending
 from acclimate.embeddings.base import OnDone, Vectors
 from acclimate.errors import EngineError
 from acclimate.types import Span
@@ -92,7 +93,8 @@ class OpenAIEmbedder:
         vectors = np.empty((len(texts), self.dimensions), np.float32)
         starts = range(0, len(texts), self._batch_texts)
         batches = [[prefix + text for text in texts[start : start + self._batch_texts]] for start in starts]
-        with ThreadPoolExecutor(self._concurrency) as pool:
+        pool = ThreadPoolExecutor(self._concurrency)
+        try:
             for start, rows in zip(starts, pool.map(self._request, batches), strict=True):
                 if rows.shape[1] != self.dimensions:
                     raise EngineError(
@@ -103,6 +105,8 @@ class OpenAIEmbedder:
                 vectors[start : start + len(rows)] = rows
                 if on_done is not None:
                     on_done(len(rows))
+        finally:
+            pool.shutdown(wait=not ending.requested(), cancel_futures=True)
         return vectors
 
     def _request(self, texts: list[str]) -> Vectors:

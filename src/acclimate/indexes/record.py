@@ -111,6 +111,23 @@ class Record:
         with self.transaction():
             self._database.set_meta("ingest_seconds", f"{self.ingest_seconds + seconds:.3f}")
 
+    def note_ingest(self, *, finished: bool, failures: Sequence[str] = ()) -> None:
+        """Note that an ingest has begun, or how it ended: why files could not be read."""
+        note = json.dumps([finished, list(failures)])
+        if note != self._database.meta("ingest"):
+            with self.transaction():
+                self._database.set_meta("ingest", note)
+
+    @property
+    def ingest_finished(self) -> bool:
+        """Whether the last ingest came to its end."""
+        return bool(json.loads(self._database.meta("ingest") or "[true, []]")[0])
+
+    @property
+    def ingest_failures(self) -> list[str]:
+        """What the last ingest that came to its end could not read, and why."""
+        return [str(reason) for reason in json.loads(self._database.meta("ingest") or "[true, []]")[1]]
+
     def files(self) -> dict[str, FileState]:
         """The ingested files by path."""
         rows = self._db.execute("SELECT path, sha256, size, mtime_ns, chunker FROM documents")

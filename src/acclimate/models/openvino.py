@@ -10,8 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
-import tempfile
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -24,6 +22,7 @@ import openvino_genai as genai
 from tokenizers import Tokenizer
 from tokenizers.decoders import DecodeStream
 
+from acclimate import ending
 from acclimate.errors import EngineError, ModelError, PromptTooLongError
 from acclimate.models.adapters import layers_of, served_by, weights_file
 from acclimate.models.base import OnText
@@ -90,7 +89,8 @@ class OpenVINOEngine:
                 hint="Show fewer passages ([retrieval] k), or use a model with a longer context.",
             )
         streamer = _Streamer(self._chat.tokenizer, self._stop_ids, options.stop, on_text)
-        with self._lock:
+        # An exception between two tokens would leave the pipeline busy, and C++ aborts where a busy one is freed.
+        with self._lock, ending.held():
             if self._pipeline is None:
                 raise EngineError(f"{self._name} was closed.")
             inputs = genai.TokenizedInputs(_row(ids), _row([1] * len(ids)))
@@ -143,6 +143,7 @@ class _Streamer(genai.StreamerBase):  # type: ignore[misc] # the package has no 
     def write(self, token: int | Sequence[int]) -> genai.StreamingStatus:
         """Take the next token or tokens."""
         try:
+            ending.check()
             for one in token if isinstance(token, Sequence) else [token]:
                 self._take(one)
         except BaseException as error:  # C++ would swallow it; raised again by `generate`
@@ -194,16 +195,13 @@ def build(model: Path, cache: Path, adapter: Path | None = None, sha256: str | N
     folder = cache / _key(sha256 or _sha256(model), adapter)
     if (folder / "info.json").is_file():
         return folder
-    cache.mkdir(parents=True, exist_ok=True)
-    part = Path(tempfile.mkdtemp(prefix="building-", dir=cache))
-    try:
-        _build(model, adapter, part)
-        part.replace(folder)
-    except OSError:
-        if not (folder / "info.json").is_file():  # else another process built the same meanwhile
-            raise
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
+    with ending.scratch(cache, "building-") as part:
+        try:
+            _build(model, adapter, part)
+            part.replace(folder)
+        except OSError:
+            if not (folder / "info.json").is_file():  # else another process built the same meanwhile
+                raise
     return folder
 
 

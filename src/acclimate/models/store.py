@@ -12,7 +12,7 @@ from pathlib import Path
 
 import platformdirs
 
-from acclimate.errors import HashMismatchError, ModelError
+from acclimate.errors import HashMismatchError, ModelError, nearest
 from acclimate.models.catalogue import CATALOGUE, ModelEntry
 
 OnBytes = Callable[[str, int, int], None]
@@ -77,12 +77,19 @@ def locate(name: str) -> LocalModel | None:
     return LocalModel(name, folder, folder / stored[0].path, stored[0].sha256, CATALOGUE.get(name))
 
 
+def not_here(name: str) -> ModelError:
+    """The error for a model that was never fetched, or is not known at all."""
+    known = "/" in name or name in CATALOGUE
+    hint = f"acclimate models fetch {name}" if known else nearest(name, CATALOGUE)
+    return ModelError(f"the model '{name}' is not on this machine.", hint=hint)
+
+
 def verify(name: str) -> list[StoredFile]:
     """Hash every file of the model again. Raises ModelError where it is missing or damaged."""
     folder = model_folder(name)
     stored = read_record(folder)
     if not stored:
-        raise ModelError(f"the model '{name}' is not on this machine.", hint=f"acclimate models fetch {name}")
+        raise not_here(name)
     return [_check(name, folder, file, always=True) for file in stored]
 
 

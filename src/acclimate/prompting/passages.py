@@ -6,9 +6,14 @@ import re
 from collections.abc import Sequence
 
 from acclimate.prompting.links import visible
-from acclimate.types import Chunk
+from acclimate.types import Abstention, Chunk
 
 REFUSAL = "Not in the documents."
+NO_DOCUMENTS: dict[Abstention, str] = {
+    "empty_library": "The library holds no documents.",
+    "no_document_left": "No document is left to answer from: the filter or the access labels exclude all of them.",
+}
+"""What is said in place of the refusal where no model was asked because there was nothing to search."""
 """What a model replies where the passages do not hold the answer; the templates ask for these exact words."""
 
 _LIKE_A_PASSAGE = re.compile(r"^([ \t]*)\[(\d+)\]", re.MULTILINE)

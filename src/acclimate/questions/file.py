@@ -11,6 +11,7 @@ from typing import Any
 
 from filelock import FileLock
 
+from acclimate import ending
 from acclimate.errors import SettingsError
 from acclimate.types import Question
 
@@ -89,7 +90,7 @@ class QuestionFile:
     def change(self, make: Callable[[list[Row]], Sequence[Row]]) -> None:
         """Put what `make` makes of all rows in their place."""
         self._lock.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(self._lock):
+        with FileLock(self._lock), ending.held():
             lines = [json.dumps(row, ensure_ascii=False) for row in make(self.rows())]
             with tempfile.NamedTemporaryFile("w", dir=self._file.parent, delete=False, encoding="utf-8") as part:
                 part.write("".join(f"{line}\n" for line in lines))

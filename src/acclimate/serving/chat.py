@@ -168,6 +168,7 @@ def extension(answer: Answer, waited: float) -> dict[str, Any]:
         "engine": answer.model,
         "asked": answer.asked,
         "abstained": answer.abstained,
+        "abstention": answer.abstention,
         "citations": citations,
         "passages": [hit_row(hit) for hit in answer.prompt.passages],
         "reasoning": answer.reasoning,

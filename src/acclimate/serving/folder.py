@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import BinaryIO, Literal
 
 from acclimate.indexes.record import FileState
-from acclimate.ingest import matches
 from acclimate.serving.errors import ApiError
 from acclimate.serving.jobs import Jobs
 from acclimate.serving.keys import Caller
 from acclimate.serving.service import Service
+from acclimate.walking import matches
 
 _MAX_NAME = 200  # bytes
 

@@ -14,7 +14,8 @@ from traceback import format_tb
 from typing import Literal
 
 from acclimate.errors import AcclimateError, LibraryError, ProjectError
-from acclimate.ingest import Failure, IngestReport, Progress
+from acclimate.ingest import IngestReport, Progress
+from acclimate.walking import Failure
 
 State = Literal["queued", "running", "done", "failed"]
 Ingest = Callable[[Progress, bool], IngestReport]
@@ -115,8 +116,8 @@ class Jobs:
                     raise
 
 
-class _ClosingError(Exception):
-    """The server ends."""
+class _ClosingError(BaseException):
+    """The server ends: no error of the file that is being read."""
 
 
 @dataclass(frozen=True, slots=True)

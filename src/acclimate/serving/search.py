@@ -42,10 +42,12 @@ def make_router(service: Service) -> APIRouter:
 
     @router.post("/search")
     async def search(body: Annotated[SearchRequest, Sound], request: Request) -> dict[str, Any]:
-        """The best passages for a query, without a language model."""
+        """The best passages for a query, without a language model; where there are none, `nothing` says why:
+        empty_library, no_document_left by filter or labels, or nothing_found."""
         where = filter_of(body.where, request.state.caller)
         hits = await run_in_threadpool(service.search, body.query, body.k, where)
-        return {"object": "list", "data": [hit_row(hit) for hit in hits]}
+        nothing = "" if hits else await run_in_threadpool(service.why_nothing, where)
+        return {"object": "list", "data": [hit_row(hit) for hit in hits], "nothing": nothing}
 
     return router
 

@@ -12,12 +12,13 @@ from types import FrameType
 import uvicorn
 
 from acclimate.errors import SettingsError
+from acclimate.places import under
 from acclimate.project import Project
 from acclimate.serving.app import create_app, rules_of
 from acclimate.serving.keys import keys_of
 from acclimate.serving.protocol import Impatient
 
-_FINISH_S = 60  # what is being answered when the server is told to stop may take so long
+FINISH_S = 60  # what is being answered when the server is told to stop may take so long
 _KEEP_ALIVE_S = 75  # longer than clients keep idle connections, so that none is closed under a request
 _MOST_CONNECTIONS = 1000
 
@@ -47,7 +48,7 @@ class Server(uvicorn.Server):
             proxy_headers=False,  # else whoever is on this machine could give any address as its own
             limit_concurrency=_MOST_CONNECTIONS,
             timeout_keep_alive=_KEEP_ALIVE_S,
-            timeout_graceful_shutdown=_FINISH_S,
+            timeout_graceful_shutdown=FINISH_S,
             ssl_certfile=cert,
             ssl_keyfile=key,
         )
@@ -98,7 +99,7 @@ def _tls(project: Project) -> tuple[Path | None, Path | None]:
         raise SettingsError("TLS needs a certificate and its key; only one is set.", hint="[serve] tls_cert, tls_key")
     if chosen.tls_cert is None or chosen.tls_key is None:
         return None, None
-    cert, key = project.folder / chosen.tls_cert, project.folder / chosen.tls_key
+    cert, key = under(project.folder, chosen.tls_cert), under(project.folder, chosen.tls_key)
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(cert, key, password="")
     except OSError as error:  # ssl.SSLError is one

@@ -19,7 +19,8 @@ from acclimate.serving.ask import Ask
 from acclimate.serving.errors import ApiError
 from acclimate.serving.keys import Caller
 from acclimate.serving.tracing import answering
-from acclimate.types import Answer, Hit
+from acclimate.types import Abstention, Answer, Hit
+from acclimate.workspace.answerer import why_nothing
 
 T = TypeVar("T")
 _SPECIAL = 2  # tokens that begin and end what an embedder reads
@@ -173,10 +174,17 @@ class Service:
         late = _Late(lambda query, k: self.read(lambda: answerer().retriever.retrieve(query, k)))
         shown = (lambda question: self.read(lambda: answerer().demonstrate(question))) if made.demonstrate else None
         generation = replace(made.generation, **ask.options)
-        answer: Answer = replace(made, retriever=late, demonstrate=shown, generation=generation).answer(
-            ask.question, on_text, ask.turns
-        )
+
+        def explain() -> Abstention:
+            return self.read(made.explain)
+
+        late_too = replace(made, retriever=late, demonstrate=shown, generation=generation, explain=explain)
+        answer: Answer = late_too.answer(ask.question, on_text, ask.turns)
         return answer
+
+    def why_nothing(self, where: Filter) -> Abstention:
+        """Why a search gives nothing."""
+        return self.read(lambda: why_nothing(self.project, where))
 
     def search(self, query: str, k: int, where: Filter) -> list[Hit]:
         """The best `k` chunks."""

@@ -79,6 +79,7 @@ def _noted(answer: Answer, span: Span, tracer: Tracer, started: int) -> Answer:
             "gen_ai.usage.input_tokens": answer.usage.prompt_tokens,
             "gen_ai.usage.output_tokens": answer.usage.completion_tokens,
             "acclimate.abstained": answer.abstained,
+            "acclimate.abstention": answer.abstention,
             "acclimate.passages": answer.usage.passages_shown,
             "acclimate.first_token_s": answer.timings.first_token_s,
         }

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import sys
 
+from acclimate.ending import hold_back
+
 # glibc gives large blocks back at once otherwise: half the time of training goes into page faults.
 _TUNABLES = "glibc.malloc.mmap_threshold=4294967296:glibc.malloc.trim_threshold=17179869184"
 
@@ -13,4 +15,5 @@ def use_large_blocks(module: str = "acclimate") -> None:
     """Start this program, which is `module`, again with an allocator setting that Linux takes at the start only."""
     if sys.platform == "linux" and "GLIBC_TUNABLES" not in os.environ:
         os.environ["GLIBC_TUNABLES"] = _TUNABLES
+        hold_back()
         os.execv(sys.executable, [sys.executable, "-m", module, *sys.argv[1:]])  # noqa: S606 -- ourselves

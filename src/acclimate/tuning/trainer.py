@@ -15,6 +15,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+from acclimate import ending
 from acclimate.tuning.attached import Attached, attach
 from acclimate.tuning.loss import answer_loss
 from acclimate.tuning.methods import METHODS, Method
@@ -103,9 +104,12 @@ class Trainer:
             self._judge(dev, score)
         while self._done() < 1 and self.worse < self.settings.patience:
             started = time.monotonic()
-            figures = self._step(sample)
-            self.seconds += self.world.agree(min(60.0, time.monotonic() - started))
-            self._log({"step": self.step, "seconds": round(self.seconds, 1), **figures})
+            with ending.held():  # a step is done whole or not at all
+                figures = self._step(sample)
+                self.seconds += self.world.agree(min(60.0, time.monotonic() - started))
+                self._log({"step": self.step, "seconds": round(self.seconds, 1), **figures})
+                if ending.requested():
+                    self._checkpoint()
             if on_step is not None:
                 left = self.seconds * (1 - self._done()) / max(1e-9, self._done())
                 on_step(self.seconds, {**figures, "seconds_left": round(left)})

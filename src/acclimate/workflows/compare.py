@@ -10,9 +10,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from acclimate import ending
 from acclimate._version import __version__
 from acclimate.embeddings.tuned import WEIGHTS
-from acclimate.errors import SettingsError
+from acclimate.errors import SettingsError, nearest
 from acclimate.evaluation.cache import AnswerCache
 from acclimate.evaluation.compare import Contestant, Judges, Progress, Ring, Setting, Unheard, compare, shuffled
 from acclimate.evaluation.comparison import Comparison, Metric, save
@@ -24,7 +25,7 @@ from acclimate.prompting.recipes import Recipe, find_recipe
 from acclimate.settings import ModelSettings
 from acclimate.types import Answer, Generation, Message, Question
 from acclimate.workflows.questions import find_leaks
-from acclimate.workspace.answerer import open_answerer
+from acclimate.workspace.answerer import open_answerer, require_documents
 from acclimate.workspace.encoders import tuned_folders
 from acclimate.workspace.extractor import fingerprint as extractor_fingerprint
 from acclimate.workspace.workspace import Workspace
@@ -49,6 +50,8 @@ def compare_recipes(
 ) -> Comparison:
     """See `Project.compare`."""
     wanted = [find_recipe(name) for name in dict.fromkeys((*recipes, *optional))]
+    if any(one.reads for one in wanted):
+        require_documents(workspace)  # else every answer would abstain, and say nothing about the recipe
     contestants = [make_contestant(workspace, one, required=one.name in recipes or not recipes) for one in wanted]
     _require_unlearnt(workspace, wanted, _asked(workspace, split))
     return compare_contestants(
@@ -81,9 +84,10 @@ def compare_contestants(
 def _asked(workspace: Workspace, split: str) -> list[Question]:
     every = [question for question in workspace.questions() if split in ("", question.split)]
     if not every:
+        there = sorted({question.split for question in workspace.questions() if question.split})
         raise SettingsError(
             f"{workspace.layout.questions} holds no question of the split '{split}'.",
-            hint="acclimate questions make, or import; then acclimate questions split",
+            hint=f"{nearest(split, there)} acclimate questions make, or import; then acclimate questions split".strip(),
         )
     return every
 
@@ -214,10 +218,11 @@ def save_comparison(folder: Path, comparison: Comparison, earlier: Comparison | 
     The report shows the differences from `earlier`.
     """
     report = report_file(folder, comparison)
-    save(comparison, report.with_suffix(".json"))
-    markdown = render_markdown(comparison, earlier)
-    report.with_suffix(".md").write_text(markdown, encoding="utf-8")
-    report.write_text(render_html(comparison, earlier), encoding="utf-8")
+    markdown, page = render_markdown(comparison, earlier), render_html(comparison, earlier)
+    with ending.held():  # all three or none
+        save(comparison, report.with_suffix(".json"))
+        report.with_suffix(".md").write_text(markdown, encoding="utf-8")
+        report.write_text(page, encoding="utf-8")
     return report
 
 

@@ -16,6 +16,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from acclimate import ending
 from acclimate.errors import AcclimateError, SettingsError
 from acclimate.evaluation.compare import shuffled
 from acclimate.evaluation.comparison import Metric
@@ -211,6 +212,7 @@ class _Scorer:
         return lambda asked: near(asked)[-candidate.nearest :]
 
 
+@ending.held()
 def _write(workspace: Workspace, recipe: Recipe, winner: Candidate) -> tuple[str, tuple[Path, ...]]:
     """Write the winner's instruction, examples and recipe; the recipe's name, and the files that changed."""
     folder, files = workspace.layout.templates, []

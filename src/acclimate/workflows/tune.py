@@ -10,8 +10,9 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from acclimate import ending
 from acclimate.answer import Answerer
-from acclimate.errors import EngineError, MissingExtraError, SettingsError
+from acclimate.errors import EngineError, MissingExtraError, SettingsError, nearest
 from acclimate.evaluation.metrics import f1
 from acclimate.models.adapters import OWN_TEMPLATE, require_base
 from acclimate.models.store import LocalModel
@@ -173,7 +174,8 @@ def _tunable(workspace: Workspace, name: str, options: TuneOptions) -> tuple[Rec
     recipe = find_recipe(name)
     if recipe.adapter not in METHODS or recipe.name not in (recipe.adapter_name, f"rag+{recipe.adapter}"):
         raise SettingsError(
-            f"there is no way to tune '{name}'.", hint=f"METHOD or METHOD+rag; methods: {', '.join(METHODS)}."
+            f"there is no way to tune '{name}'.",
+            hint=f"{nearest(recipe.adapter or name, METHODS)} Give METHOD or METHOD+rag.",
         )
     if workspace.settings.model.engine == "openai":
         raise SettingsError("a model behind a server cannot be tuned.", hint='Set [model] engine = "openvino".')
@@ -211,6 +213,7 @@ def _go_on_or_begin(job: Job, options: TuneOptions) -> None:
     note.write_text(sha256, encoding="ascii")
 
 
+@ending.held()
 def _place(target: Path, work: Path, trained: Trained, lessons: Lessons) -> Trained:
     """Put the finished adapter where recipes look for it, with what it learnt; an older one stays in `work`."""
     made = work / "made"

@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from acclimate.answer import Answerer, Weigh
+from acclimate.errors import ProjectError
 from acclimate.indexes.filters import Filter
 from acclimate.models.base import Engine
 from acclimate.prompting.conversation import Complete, complete, condense
@@ -14,7 +15,7 @@ from acclimate.prompting.recipes import Recipe, find_recipe
 from acclimate.prompting.techniques import reserve
 from acclimate.retrieval.base import Retriever
 from acclimate.retrieval.documents import DocumentRetriever, settle
-from acclimate.types import Generation, Hit, Message
+from acclimate.types import Abstention, Generation, Hit, Message
 from acclimate.workspace.engine import template_of
 from acclimate.workspace.workspace import ALL, Workspace
 
@@ -74,7 +75,25 @@ def open_answerer(
         decision=decision,
         mark=workspace.extractor.mark if chosen.extracts else None,
         weigh=_weigh(workspace, chosen, template.name) if schema is None else None,
+        explain=partial(why_nothing, workspace, where),
     )
+
+
+def require_documents(workspace: Workspace) -> None:
+    """Raises ProjectError where there is nothing to search."""
+    workspace.require_ingested()
+    if not workspace.library.record.files():
+        raise ProjectError(
+            "the library holds no documents.",
+            hint=f"Put files into {workspace.documents_shown} and run: acclimate ingest",
+        )
+
+
+def why_nothing(workspace: Workspace, where: Filter) -> Abstention:
+    """Why a search among the documents that `where` leaves gives nothing."""
+    if not workspace.library.record.files():
+        return "empty_library"
+    return "nothing_found" if workspace.paths(where) else "no_document_left"
 
 
 def _weigh(workspace: Workspace, recipe: Recipe, template: str) -> Weigh | None:

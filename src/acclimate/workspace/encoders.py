@@ -16,6 +16,7 @@ from acclimate.embeddings.tuned import TunedEncoder, read_tuned, require_base, t
 from acclimate.errors import ModelError, SettingsError
 from acclimate.models.catalogue import CATALOGUE, Kind
 from acclimate.models.store import LocalModel
+from acclimate.places import under
 from acclimate.settings import EmbedderSettings, Settings
 from acclimate.workspace.engine import FindModel
 
@@ -53,7 +54,7 @@ def find_encoder(folder: Path, name: str, kind: Kind, find_model: FindModel) -> 
 
 def _path(folder: Path, name: str) -> str:
     """A path in acclimate.toml is relative to it; other names are left."""
-    here = folder / name
+    here = under(folder, name)
     return str(here) if name not in CATALOGUE and here.exists() else name
 
 

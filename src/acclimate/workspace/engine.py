@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from importlib import resources
 from pathlib import Path
 from typing import Literal
 
-from acclimate.errors import SettingsError
+from acclimate.errors import SettingsError, nearest
 from acclimate.models.adapters import OWN_TEMPLATE, is_tuned, require_base, served_by
 from acclimate.models.base import Engine
 from acclimate.models.catalogue import Kind
 from acclimate.models.store import LocalModel, cache_folder
-from acclimate.prompting.recipes import Recipe
+from acclimate.places import under
+from acclimate.prompting.recipes import PARTS, Recipe
 from acclimate.prompting.templates import Template, load_template, parse_template
 from acclimate.settings import ModelSettings
 from acclimate.workspace.layout import Layout
@@ -20,6 +22,7 @@ from acclimate.workspace.layout import Layout
 FindModel = Callable[[str, Kind], LocalModel]
 """A model's files by its name, fetched where they are not here yet."""
 
+log = logging.getLogger(__name__)
 Use = Literal["reader", "writer"]
 _SHIPPED: dict[tuple[str, Use], str] = {
     ("smollm2-135m-instruct", "reader"): "smollm2-135m-reader",
@@ -46,6 +49,7 @@ def load_engine(chosen: ModelSettings, adapter: Path | None, find_model: FindMod
             timeout_s=chosen.timeout_s,
         )
     model = find_model(chosen.name, "language")
+    log.info("loading %s", model.name)
     if adapter is not None:
         require_base(adapter, model.name)
     # Virtual tokens can be put before a prompt by that engine only.
@@ -70,6 +74,7 @@ def adapter_of(chosen: ModelSettings, layout: Layout, recipe: Recipe) -> Path | 
     if recipe.adapter:
         folder = tuned_folder(layout, recipe)
         if not is_tuned(folder):
+            _require_method(layout, recipe)
             raise SettingsError(
                 f"the recipe '{recipe.name}' needs the adapter '{recipe.adapter_name}', which is not trained yet.",
                 hint=f"acclimate tune {recipe.adapter_name}",
@@ -78,11 +83,23 @@ def adapter_of(chosen: ModelSettings, layout: Layout, recipe: Recipe) -> Path | 
     if chosen.adapter == "none" or (chosen.adapter == "auto" and not recipe.reads):
         return None
     if chosen.adapter != "auto":
-        folder = layout.folder / chosen.adapter
+        folder = under(layout.folder, chosen.adapter)
         if not is_tuned(folder):
             raise SettingsError(f"'model.adapter' = '{chosen.adapter}': {folder} is no PEFT adapter folder.")
         return folder
     return shipped_adapter(chosen, "reader")
+
+
+def _require_method(layout: Layout, recipe: Recipe) -> None:
+    """Raises SettingsError for a recipe whose adapter is neither there nor one that a method would make."""
+    from acclimate.tuning.methods import METHODS  # needed only to say what is wrong
+
+    if recipe.adapter in METHODS:
+        return
+    trained = [folder.name.removesuffix("+rag") for folder in layout.trained_adapters()]
+    made = f"; adapters here: {', '.join(dict.fromkeys(trained))}" if trained else ""
+    hint = nearest(recipe.adapter, [*PARTS, *trained, *METHODS])
+    raise SettingsError(f"there is no recipe or adapter '{recipe.name}'{made}.", hint=hint)
 
 
 def shipped_adapter(chosen: ModelSettings, use: Use) -> Path | None:

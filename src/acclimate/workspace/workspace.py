@@ -11,9 +11,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+from acclimate import ending
 from acclimate.embeddings.base import Embedder, PictureEmbedder
 from acclimate.embeddings.tuned import EXTRACTOR
-from acclimate.errors import ProjectError
+from acclimate.errors import ProjectError, legible
 from acclimate.indexes.base import GraphIndex
 from acclimate.indexes.filters import Filter, parse_rules
 from acclimate.indexes.library import Library
@@ -21,6 +22,7 @@ from acclimate.indexes.stores import Server, open_indexes
 from acclimate.models.base import Engine
 from acclimate.models.catalogue import Kind
 from acclimate.models.store import LocalModel, OnBytes, locate
+from acclimate.places import under
 from acclimate.prompting.recipes import Recipe, find_recipe
 from acclimate.prompting.templates import Template, load_template
 from acclimate.questions.file import QuestionFile, read_questions
@@ -76,8 +78,14 @@ class Workspace:
         if documents.is_absolute():
             relative = Path(os.path.relpath(documents.resolve(), folder.resolve()))
         try:
-            with file.open("x", encoding="utf-8") as out:
-                out.write(render_settings(relative))
+            text = render_settings(relative).encode()
+        except UnicodeEncodeError as error:
+            hint = "Rename it; acclimate.toml can hold no other name."
+            name = legible(str(documents))
+            raise ProjectError(f"the name of the folder {name} is not UTF-8.", hint=hint) from error
+        try:
+            with ending.held(), file.open("xb") as out:
+                out.write(text)
         except FileExistsError as error:
             raise ProjectError(f"{file} exists already.", hint="Edit it, or choose another folder.") from error
         return cls(folder, load_settings(file))
@@ -121,7 +129,14 @@ class Workspace:
     @property
     def documents(self) -> Path:
         """The folder of documents."""
-        return self.folder / self.settings.documents.path
+        return under(self.folder, self.settings.documents.path)
+
+    @property
+    def documents_shown(self) -> str:
+        """The folder of documents as messages name it: as acclimate.toml does, seen from here."""
+        path = self.settings.documents.path
+        as_is = path.is_absolute() or str(path).startswith("~")
+        return str(path) if as_is else os.path.relpath(self.documents)
 
     @cached_property
     def library(self) -> Library:
@@ -216,14 +231,18 @@ class Workspace:
         """
         return adapter_of(self.settings.model, self.layout, recipe)
 
+    def require_ingested(self) -> None:
+        """Raises ProjectError before the first ingest."""
+        if not self.layout.ingested or self.library.record.embedder is None:
+            raise ProjectError(f"{self.folder} has not been ingested yet.", hint="acclimate ingest")
+
     def retriever(self, where: Filter = ALL) -> Retriever:
         """What `[retrieval]` names, over the documents that `where` leaves.
 
         Raises ProjectError before the first ingest, and SettingsError for a filter by what no
         document has.
         """
-        if not self.layout.ingested or self.library.record.embedder is None:
-            raise ProjectError(f"{self.folder} has not been ingested yet.", hint="acclimate ingest")
+        self.require_ingested()
         among = None if where == ALL else self.library.among(self.paths(where))
         parts = Parts(
             library=self.library,
@@ -271,7 +290,8 @@ class Workspace:
 
     def close(self) -> None:
         """Free models and files."""
-        self._loader.shutdown()
+        # Told to end, nobody waits for a model that still loads: the process ends without it.
+        self._loader.shutdown(wait=not ending.requested(), cancel_futures=True)
         for engine in self._engines.values():
             engine.close()
         if "library" in self.__dict__ and self._given_library is None:

@@ -27,7 +27,7 @@ def visit(chromium):
 
     def open_page(address, size="desktop", room="ask", blocks=False, **options):
         context = chromium.new_context(viewport=SIZES[size] if isinstance(size, str) else size, **options)
-        context.set_default_timeout(10_000)
+        context.set_default_timeout(300_000)
         page = context.new_page()
         told = SimpleNamespace(page=page, context=context, blocks=blocks, origins=set(), errors=[])
         page.on("request", lambda request: told.origins.add(request.url.partition("/v1")[0].partition("/web")[0]))

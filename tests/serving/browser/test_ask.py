@@ -1,6 +1,6 @@
 """Asking in the browser: from an upload to the cited words, stopping, abstaining, two recipes at once."""
 
-import time
+import threading
 
 import fpdf
 import pypdfium2
@@ -9,6 +9,7 @@ from playwright.sync_api import expect
 
 from acclimate.testing.models import ScriptedEngine
 from acclimate.testing.serving import serve_project
+from acclimate.testing.states import STATE_S, wait_until
 
 QUOTE = "The valve Skog opens at 117 kg of load."
 VALVE = f"# Valves 🔧🔧\n\nAbout valves. {QUOTE} Each is tested.\n\n" + "Other matters stand here.\n\n" * 60
@@ -105,8 +106,8 @@ def expected_box():
 
 
 def test_an_answer_comes_in_pieces_and_can_be_stopped(make_project, visit, engine, monkeypatch):
-    finished = []
-    monkeypatch.setattr(engine, "generate", slowly(engine, finished))
+    finished, go_on = [], threading.Event()
+    monkeypatch.setattr(engine, "generate", slowly(engine, finished, go_on))
     with serve_project(make_project()) as address:
         page = visit(address)
         page.get_by_label("Question", exact=True).fill("What is the pump?")
@@ -114,26 +115,30 @@ def test_an_answer_comes_in_pieces_and_can_be_stopped(make_project, visit, engin
         text = page.locator(".answer-text")
         expect(text).to_contain_text("word 3")
         early = text.inner_text()
+        assert "word 8" not in early
+        go_on.set()
         expect(text).to_contain_text("word 8")
         assert page.locator(".answer-text[aria-busy=true]").count() == 1
         assert text.inner_text().startswith(early)
         page.get_by_role("button", name="Stop").click()
         expect(page.locator(".answer .note")).to_have_text("Stopped.")
         expect(page.get_by_role("button", name="Send")).to_be_visible()
-        for _ in range(200):
-            if finished:
-                break
-            time.sleep(0.02)
+        wait_until(lambda: finished, "the end of the answer")
         assert finished == ["cancelled"]  # the server writes no further
 
 
-def slowly(engine, finished):
+def slowly(engine, finished, go_on):
+    """Writes some words, goes on when it may, and then waits for the reader to leave."""
+
     def generate(messages, options, on_text=None):
         pieces = []
 
         def heard(piece):
             pieces.append(piece)
-            time.sleep(0.03 if len(pieces) < 40 else 0.5)  # so that there is time to stop it on a busy machine too
+            if len(pieces) == 10:
+                assert go_on.wait(STATE_S)
+            if len(pieces) == 40:
+                wait_until(lambda: not on_text(""), "a reader that leaves")
             return on_text(piece)
 
         long = ScriptedEngine(lambda _: " ".join(f"word {number}" for number in range(120)), 100_000)
@@ -152,6 +157,17 @@ def test_abstention_is_told_plainly_with_what_was_looked_at(site, visit, ask):
     expect(answer.locator(".passages[open] li")).not_to_have_count(0)
     answer.locator(".passages").get_by_role("button", name="Open passage 1").click()
     expect(page.locator(".reader mark")).not_to_have_count(0)
+
+
+def test_an_empty_library_is_told_apart_from_documents_that_do_not_answer(site, visit, ask, make_project):
+    with make_project() as project:
+        for file in (project.folder / "documents").rglob("*.md"):
+            file.unlink()
+        project.ingest(allow_empty=True)
+    page = visit(site(empty=True))
+    answer = ask(page, "What does a filter cost?")
+    expect(answer.locator(".answer-text")).to_have_text("The library holds no documents.")
+    expect(answer.locator(".note")).to_have_text("There is nothing to search yet. Add documents in the room Documents.")
 
 
 @pytest.mark.parametrize(("size", "apart"), [("desktop", True), ("phone", False)])

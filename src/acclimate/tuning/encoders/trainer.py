@@ -15,6 +15,8 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+from acclimate import ending
+
 log = logging.getLogger(__name__)
 
 OnStep = Callable[[float, dict[str, float]], None]
@@ -90,9 +92,12 @@ class EncoderTrainer:
             self._pause(task)
         while self.seconds < self.settings.minutes * 60 and (patience is None or self.worse < patience):
             started = time.monotonic()
-            figures = self._step(task)
-            self.seconds = self._agree(self.seconds + min(60.0, time.monotonic() - started))
-            self._log({"step": self.step, "seconds": round(self.seconds, 1), **figures})
+            with ending.held():  # a step is done whole or not at all
+                figures = self._step(task)
+                self.seconds = self._agree(self.seconds + min(60.0, time.monotonic() - started))
+                self._log({"step": self.step, "seconds": round(self.seconds, 1), **figures})
+                if ending.requested() and self._leads:
+                    self._checkpoint()
             if on_step is not None:
                 on_step(self.seconds, figures)
             if self.seconds - saved > self.settings.checkpoint_minutes * 60:

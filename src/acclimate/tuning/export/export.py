@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from typing import Any
 
 import openvino_genai as genai
 
+from acclimate import ending
 from acclimate.errors import EngineError, MissingExtraError, ModelError, SettingsError
 from acclimate.models.adapters import OWN_TEMPLATE, layers_of, read_config, served_by
 from acclimate.models.chat import ChatFormat
@@ -158,8 +158,8 @@ def export(source: Source, name: str, target: Path, prompts: Sequence[Sequence[M
         raise MissingExtraError(f"checking a '{name}' export by llama.cpp", "export")
     _require_expressible(source, name)
     target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".export-", dir=target.parent) as scratch:
-        part = Path(scratch) / target.name
+    with ending.scratch(target.parent, ".export-") as scratch:
+        part = scratch / target.name
         form.write(source, part)
         parity = _check(source, form, part, prompts)
         part.replace(target)

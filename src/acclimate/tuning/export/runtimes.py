@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import openvino as ov
 
+from acclimate import ending
 from acclimate.errors import EngineError
 from acclimate.models.transformers import TransformersEngine
 from acclimate.tuning.export.parity import LogProbs, log_softmax, rows
@@ -114,7 +115,7 @@ class LlamaCpp:
         command = [sys.executable, "-m", "acclimate.tuning.export.llamacpp", str(model), str(context_tokens)]
         command += [str(adapter)] if adapter else []
         self._notes = tempfile.TemporaryFile("w+")  # noqa: SIM115 -- a pipe that nobody reads would fill up
-        self._process: Any = subprocess.Popen(
+        self._process: Any = ending.start(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._notes, text=True
         )
 
@@ -139,6 +140,5 @@ class LlamaCpp:
 
     def close(self) -> None:
         """See `Runtime`."""
-        self._process.kill()
-        self._process.communicate()
+        ending.stop(self._process)
         self._notes.close()

@@ -35,11 +35,25 @@ function notices(answer) {
   if (answer.stopped) return h("p", { class: "note" }, "Stopped.");
   const shown = answer.passages?.length ?? 0;
   const told = answer.asked ? [`Understood as: ${answer.asked}`] : [];
-  if (answer.abstained) told.push(shown ? `The answer is not in the ${count(shown, "passage")} that the model was shown.` : "The model has no answer.");
+  if (answer.abstained) told.push(abstention(answer, shown));
   else if (!shown) told.push("Written from the model's memory: it was not shown your documents.");
   else if (!answer.citations.length) told.push("The model named no source. Read the passages below before you rely on this.");
   if (answer.finish === "length") told.push("Cut off at the limit of tokens.");
   return told.map((one) => h("p", { class: "note" }, one));
+}
+
+/** Why there is no answer: each reason has another remedy. */
+function abstention(answer, shown) {
+  switch (answer.abstention) {
+    case "empty_library":
+      return "There is nothing to search yet. Add documents in the room Documents.";
+    case "no_document_left":
+      return "Loosen the filter, or ask with a key that sees more documents.";
+    case "nothing_found":
+      return "The search found no passage with these words. Ask in other words.";
+    default:
+      return shown ? `The answer is not in the ${count(shown, "passage")} that the model was shown.` : "The model has no answer.";
+  }
 }
 
 function sources(answer) {

@@ -1,0 +1,184 @@
+"""How a process ends when it is told to: what any thread may ask, put off, and leave to be cleared away.
+
+The command line sets the flag when a signal comes (see `acclimate.cli.signals`); without it nothing here ever happens.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+_LOOK_S = 0.2  # between looks at the flag, while a process runs
+_NEW_S = 60.0  # a folder that new may not be locked yet
+
+_told = threading.Event()
+_lock = threading.RLock()
+_clearing: dict[int, Callable[[], None]] = {}
+_held = 0
+
+
+class Interrupted(KeyboardInterrupt):
+    """This process was told to end."""
+
+
+def tell() -> None:
+    """Tell every thread to end at its next safe point."""
+    _told.set()
+
+
+def forget() -> None:
+    """Take it back, for a process that runs one command after another."""
+    _told.clear()
+
+
+def requested() -> bool:
+    """Whether this process was told to end."""
+    return _told.is_set()
+
+
+def check() -> None:
+    """Raises Interrupted where this process was told to end."""
+    if _told.is_set():
+        raise Interrupted
+
+
+def interrupt() -> None:
+    """From a signal handler: tell every thread, and raise Interrupted here unless `held` puts that off."""
+    tell()
+    if not _held:
+        raise Interrupted
+
+
+@contextmanager
+def held() -> Iterator[None]:
+    """Put off the interruption of the main thread to the end of the block; other threads are unaffected."""
+    global _held
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    _held += 1
+    try:
+        yield
+    finally:
+        _held -= 1
+    if not _held:
+        check()
+
+
+@contextmanager
+def clearing(clear: Callable[[], None]) -> Iterator[None]:
+    """Have `clear` called should the process end inside the block without leaving it."""
+    key = id(clear)
+    with _lock:
+        _clearing[key] = clear
+    try:
+        yield
+    finally:
+        with _lock:
+            _clearing.pop(key, None)
+
+
+def clear_away() -> None:
+    """Call what `clearing` and `start` registered: the process ends now."""
+    with _lock:
+        due = list(_clearing.values())
+        _clearing.clear()
+    for clear in due:
+        with suppress(Exception):
+            clear()
+
+
+def start(command: Sequence[str], folder: Path | None = None, **options: Any) -> subprocess.Popen[Any]:
+    """Start a process that ends with ours, in a group of its own: a terminal's Ctrl-C reaches only us.
+
+    `folder` goes with it, should our process end before `stop`; `options` are those of `subprocess.Popen`.
+    """
+
+    def clear() -> None:
+        _kill(process)
+        if folder is not None:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    with _lock:
+        check()  # a thread that goes on a little longer starts nothing new
+        process = subprocess.Popen(command, process_group=0, **options)
+        _clearing[id(process)] = clear
+    return process
+
+
+def stop(process: subprocess.Popen[Any]) -> None:
+    """Kill a process of `start` with all that it has started, and wait for it."""
+    with _lock:
+        _clearing.pop(id(process), None)
+    _kill(process)
+    process.communicate()
+
+
+def _kill(process: subprocess.Popen[Any]) -> None:
+    if process.poll() is None:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+
+
+def run(command: Sequence[str]) -> subprocess.CompletedProcess[str]:
+    """Run a program to its end with what it says captured. Raises Interrupted, with the program ended, where this
+    process is told to end meanwhile."""
+    process = start(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        while True:
+            try:
+                out, err = process.communicate(timeout=_LOOK_S)
+            except subprocess.TimeoutExpired:
+                check()
+                continue
+            return subprocess.CompletedProcess(command, process.returncode, out, err)
+    finally:
+        stop(process)
+
+
+@contextmanager
+def scratch(folder: Path, prefix: str) -> Iterator[Path]:
+    """A temporary folder in `folder` that goes at the end of the block, of the process, or else with the next one.
+
+    A process that was killed leaves its own behind; whoever makes the next one of this prefix removes it: the lock on a
+    folder lasts as long as its process.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    for old in folder.glob(f"{prefix}*"):
+        _remove_abandoned(old)
+    made = Path(tempfile.mkdtemp(prefix=prefix, dir=folder))
+    descriptor = os.open(made, os.O_RDONLY)
+    try:
+        with suppress(OSError):  # a file system without locks
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        with clearing(lambda: shutil.rmtree(made, ignore_errors=True)):
+            yield made
+    finally:
+        os.close(descriptor)
+        shutil.rmtree(made, ignore_errors=True)
+
+
+def _remove_abandoned(old: Path) -> None:
+    try:
+        descriptor = os.open(old, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError:
+        return
+    try:
+        if time.time() - os.fstat(descriptor).st_mtime < _NEW_S:
+            return
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        shutil.rmtree(old, ignore_errors=True)
+    except OSError:
+        pass  # another process works there
+    finally:
+        os.close(descriptor)
