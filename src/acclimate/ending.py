@@ -182,3 +182,8 @@ def _remove_abandoned(old: Path) -> None:
         pass  # another process works there
     finally:
         os.close(descriptor)
+
+
+def hold_back() -> None:
+    """Let signals wait until the program that is started in the place of this one handles them."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM, signal.SIGHUP))
