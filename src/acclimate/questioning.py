@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
@@ -12,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from acclimate import jsonlines
 from acclimate.engines import shipped_adapter
 from acclimate.errors import ProjectError, SettingsError
 from acclimate.questions.candidates import Candidate
@@ -142,8 +142,7 @@ def find_leaks(
 def write_learnt(folder: Path, questions: Sequence[Question]) -> None:
     """Note in an adapter's folder what it was trained on, so that a later comparison can tell."""
     keys = ("id", "question", "answers", "document", "documents", "answerable", "split")
-    lines = [json.dumps({name: getattr(question, name) for name in keys}) for question in questions]
-    (folder / LEARNT).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    jsonlines.write(folder / LEARNT, ({name: getattr(question, name) for name in keys} for question in questions))
 
 
 def project_coverage(project: Project) -> Coverage:

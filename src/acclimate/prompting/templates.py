@@ -50,7 +50,7 @@ class Template:
 def parse_template(name: str, text: str) -> Template:
     """Read a template's text. Raises SettingsError naming the line that is wrong."""
     turns: list[tuple[Role, list[str]]] = []
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(text.split("\n"), start=1):
         if line.startswith("--- "):
             role = line[4:].strip()
             if role not in get_args(Role):

@@ -15,6 +15,8 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+from acclimate import jsonlines
+
 log = logging.getLogger(__name__)
 
 OnStep = Callable[[float, dict[str, float]], None]
@@ -203,6 +205,4 @@ class EncoderTrainer:
     def _log(self, figures: dict[str, float]) -> None:
         if self._leads:
             log.info("%s", figures)
-            self.folder.mkdir(parents=True, exist_ok=True)
-            with (self.folder / "log.jsonl").open("a", encoding="utf-8") as file:
-                file.write(json.dumps(figures) + "\n")
+            jsonlines.append(self.folder / "log.jsonl", figures)

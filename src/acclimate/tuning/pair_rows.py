@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import csv
 import io
 import json
@@ -13,7 +12,9 @@ from itertools import count
 from pathlib import Path
 from typing import Any, Literal
 
+from acclimate import jsonlines
 from acclimate.errors import DataError
+from acclimate.jsonlines import KeyTwiceError
 
 Layout = Literal["JSON Lines", "JSON list", "CSV"]
 _SPACE = re.compile(r"\s*")
@@ -57,10 +58,6 @@ class Rows:
     problems: tuple[Problem, ...]
 
 
-class _TwiceError(ValueError):
-    """A key comes twice in one object: either value would be a guess."""
-
-
 def read_rows(file: Path) -> Rows:
     """Read a file. Raises DataError where the whole of it cannot be: not there, not UTF-8, no list of objects."""
     text = _text(file)
@@ -78,48 +75,24 @@ def read_rows(file: Path) -> Rows:
 
 
 def _text(file: Path) -> str:
-    try:
-        content = file.read_bytes()
-    except OSError as error:
-        raise DataError(f"{file} cannot be read: {error.strerror}.", hint="Give a file of pairs.") from error
-    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        raise DataError(
-            f"{file} is UTF-16.", hint=f"iconv -f UTF-16 -t UTF-8 '{file}' > '{file.stem}-utf8{file.suffix}'"
-        )
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise DataError(
-            f"{file}, line {line}: the byte 0x{content[error.start]:02x} is not UTF-8.",
-            hint=f"If Excel or Windows wrote it: {_to_utf8(file, 'WINDOWS-1252')}",
-        ) from error
-    if "\0" in text:
-        raise DataError(f"{file}, line {text.count(chr(10), 0, text.index(chr(0))) + 1}: a zero byte; it is no text.")
+    text = jsonlines.read_text(file, DataError)
     if not text.strip():
         raise DataError(f"{file} is empty.", hint="Give a file of pairs.")
     return text
 
 
-def _to_utf8(file: Path, encoding: str) -> str:
-    return f"iconv -f {encoding} -t UTF-8 '{file}' > '{file.stem}-utf8{file.suffix}'"
-
-
 def _lines(text: str) -> Iterator[Row | Problem]:
-    """One object a line; only a line feed ends one, as U+2028 may stand in a JSON string."""
-    for number, line in enumerate(text.split("\n"), start=1):
-        if line.strip():
-            try:
-                yield _row(Place(number), json.loads(line, object_pairs_hook=_once))
-            except _TwiceError as error:
-                yield _twice(Place(number), error)
-            except (ValueError, RecursionError) as error:
-                what = f"{error.msg} at column {error.colno}" if isinstance(error, json.JSONDecodeError) else str(error)
-                yield Problem(Place(number), f"is not JSON: {what}", "Write one whole object a line.")
+    for line in jsonlines.lines(text):
+        try:
+            yield _row(Place(line.number), jsonlines.parse(line.text))
+        except KeyTwiceError as error:
+            yield _twice(Place(line.number), error)
+        except ValueError as error:
+            yield Problem(Place(line.number), f"is {error}", "Write one whole object a line.")
 
 
 def _list(file: Path, text: str) -> Iterator[Row | Problem]:
-    decoder = json.JSONDecoder(object_pairs_hook=_once)
+    decoder = json.JSONDecoder(object_pairs_hook=jsonlines.once)
     at, line, counted = text.index("[") + 1, 1, 0
     for number in count(1):
         at = _after_space(text, at)
@@ -129,8 +102,8 @@ def _list(file: Path, text: str) -> Iterator[Row | Problem]:
         try:
             value, at = decoder.raw_decode(text, at)
             yield _row(Place(line, number), value)
-        except _TwiceError as error:
-            raise DataError(f"{file}: the object that begins on line {line} has {error} twice.") from error
+        except KeyTwiceError as error:
+            raise DataError(f"{file}: the object that begins on line {line} has '{error.key}' twice.") from error
         except json.JSONDecodeError as error:
             raise DataError(
                 f"{file}, line {error.lineno}: not JSON: {error.msg}.", hint="Correct it, or write one object a line."
@@ -187,20 +160,12 @@ def _row(place: Place, value: object) -> Row | Problem:
         return Problem(place, f"holds {_kind(value)}, not an object", 'Write {"prompt": "…", "completion": "…"}.')
     lower = [str(name).strip().casefold() for name in value]
     if twins := [name for name in lower if lower.count(name) > 1]:
-        return _twice(place, _TwiceError(f"'{twins[0]}'"))
+        return _twice(place, KeyTwiceError(twins[0]))
     return Row(place, dict(zip(lower, value.values(), strict=True)))
 
 
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    made = dict(pairs)
-    if len(made) < len(pairs):
-        names = [name for name, _ in pairs]
-        raise _TwiceError(f"'{next(name for name in names if names.count(name) > 1)}'")
-    return made
-
-
-def _twice(place: Place, error: _TwiceError) -> Problem:
-    return Problem(place, f"has the key {error} twice", "Keep the one that is meant.")
+def _twice(place: Place, error: KeyTwiceError) -> Problem:
+    return Problem(place, f"has the key '{error.key}' twice", "Keep the one that is meant.")
 
 
 def _kind(value: object) -> str:
