@@ -22,9 +22,9 @@ from acclimate.models.base import Engine
 from acclimate.models.store import cache_folder
 from acclimate.prompting.passages import REFUSAL
 from acclimate.prompting.templates import parse_template
+from acclimate.rows import Problem
 from acclimate.tuning.methods import Method
 from acclimate.tuning.overlap import overlaps
-from acclimate.tuning.pair_rows import Problem
 from acclimate.tuning.pairs import Pair, PairSource, hold_out, read_pairs, refused
 from acclimate.types import Hit, Message, Question
 

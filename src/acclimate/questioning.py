@@ -6,7 +6,7 @@ import hashlib
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +19,7 @@ from acclimate.questions.coverage import Coverage, coverage
 from acclimate.questions.file import QuestionFile, Row, read_questions, to_question
 from acclimate.questions.filters import Filter
 from acclimate.questions.generate import Made, Material, make
-from acclimate.questions.imports import read_foreign
+from acclimate.questions.imports import Rules, read_foreign
 from acclimate.questions.splitting import SPLITS, Leak, leaks, split
 from acclimate.questions.tables import table_facts
 from acclimate.questions.writer import EngineWriter, Kind, TrainedWriter, Writer
@@ -75,23 +75,33 @@ def make_questions(
     return make(_material(project, asked), wanted, WRITERS[writer](project), retriever.retrieve, check, keep)
 
 
-def import_questions(project: Project, path: Path) -> list[Row]:
-    """Add the questions in a file or folder to the set; those that it has already are passed over. What was added.
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """Questions that were added, how their file was understood (in lines), and how many the set had before."""
+
+    rows: list[Row]
+    told: tuple[str, ...]
+    known: int
+
+
+def import_questions(project: Project, path: Path, rules: Rules | None = None) -> Imported:
+    """Add the questions in a file or folder to the set; those that it has already are passed over.
 
     Texts that come with them (SQuAD, BEIR) become documents, below the documents folder in one named after `path`.
     """
-    rows, file = read_foreign(path, partial(_save_document, project, path.stem)), question_file(project)
-    known = {row["question"].casefold() for row in file.rows()}
-    fresh = [row for row in rows if str(row["question"]).casefold() not in known]
-    ids = {str(row["id"]) for row in file.rows()}
+    file = question_file(project)
+    held = file.rows()
+    foreign = read_foreign(path, partial(_save_document, project, path.stem), rules)
+    known = {str(row["question"]).casefold() for row in held}
+    fresh = [row for row in foreign.rows if str(row["question"]).casefold() not in known]
+    ids = {str(row["id"]) for row in held}
     for number, row in enumerate(fresh):
         name = str(row.get("id") or f"{path.stem}-{number + 1}")
         row["id"] = name if name not in ids else f"{name}-{_digest(row['question'])}"
         ids.add(row["id"])
         row["source"] = {"file": path.name}
-        to_question(row)
     file.append(fresh)
-    return fresh
+    return Imported(fresh, foreign.told, len(foreign.rows) - len(fresh))
 
 
 def add_question(
@@ -237,4 +247,4 @@ def _save_document(project: Project, folder: str, name: str, text: str) -> str:
 
 
 def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:10]
+    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:10]

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from acclimate.rows import Place
 from acclimate.tuning.overlap import overlaps
-from acclimate.tuning.pair_rows import Place
 from acclimate.tuning.pairs import Pair
 from acclimate.types import Message, Question
 

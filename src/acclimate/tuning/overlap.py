@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from acclimate.questions.candidates import key
 from acclimate.questions.splitting import Embed, leaks
-from acclimate.tuning.pair_rows import Problem
+from acclimate.rows import Problem
 from acclimate.tuning.pairs import Pair
 from acclimate.types import Question
 

@@ -1,6 +1,6 @@
 """A user's own pairs of prompt and answer: read whole, each fault with its line, before anything is trained.
 
-bytes → rows with their lines (pair_rows) → one form for all rows, never guessed (pair_formats) → pairs
+bytes → rows with their lines (acclimate.rows) → one form for all rows, never guessed (pair_formats) → pairs
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from acclimate.errors import DataError, SettingsError
+from acclimate.rows import Place, Problem, Row, read_rows
 from acclimate.tuning.pair_formats import FORMATS, Format, Lesson, Unfit
-from acclimate.tuning.pair_rows import Place, Problem, Row, read_rows
 from acclimate.types import Message, Question
 
 _TOLD = 8  # problems that an error spells out

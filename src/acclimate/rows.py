@@ -19,6 +19,8 @@ from acclimate.jsonlines import KeyTwiceError
 Layout = Literal["JSON Lines", "JSON list", "CSV"]
 _SPACE = re.compile(r"\s*")
 _DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs"}
+_SEP = re.compile(r'"?sep=([,;\t])"?\r?\n', re.IGNORECASE)  # what Excel writes and reads before the header
+_LONGEST_CELL = 2**31 - 1  # characters; Python's own limit is 131,072
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -69,7 +71,7 @@ def read_rows(file: Path) -> Rows:
     if not rows and text.lstrip().startswith("{") and len(problems) > 1:
         raise DataError(
             f"{file} is one object over several lines, not one object a line.",
-            hint="Put each pair on a line of its own, or all into one list; SQuAD: acclimate questions import.",
+            hint="Put each on a line of its own, or all into one list; question sets: acclimate questions import.",
         )
     return Rows("JSON list" if text.lstrip().startswith("[") else "JSON Lines", rows, problems)
 
@@ -77,7 +79,7 @@ def read_rows(file: Path) -> Rows:
 def _text(file: Path) -> str:
     text = jsonlines.read_text(file, DataError)
     if not text.strip():
-        raise DataError(f"{file} is empty.", hint="Give a file of pairs.")
+        raise DataError(f"{file} is empty.", hint="Give a file with rows.")
     return text
 
 
@@ -104,6 +106,8 @@ def _list(file: Path, text: str) -> Iterator[Row | Problem]:
             yield _row(Place(line, number), value)
         except KeyTwiceError as error:
             raise DataError(f"{file}: the object that begins on line {line} has '{error.key}' twice.") from error
+        except RecursionError as error:
+            raise DataError(f"{file}, line {line}: not JSON: too many brackets inside each other.") from error
         except json.JSONDecodeError as error:
             raise DataError(
                 f"{file}, line {error.lineno}: not JSON: {error.msg}.", hint="Correct it, or write one object a line."
@@ -124,35 +128,61 @@ def _after_space(text: str, at: int) -> int:
 
 
 def _csv(file: Path, text: str) -> Rows:
-    head = text.split("\n", 1)[0]
+    csv.field_size_limit(_LONGEST_CELL)
+    before, mark = _opening(file, text)
+    reader = csv.reader(io.StringIO(text[before:], newline=""), delimiter=mark, strict=True)
+    skipped = text.count("\n", 0, before)
+    lines = _csv_lines(file, reader, skipped)
+    names = [name.strip().casefold() for name in next(lines)[1]]
+    if twins := sorted({name for name in names if names.count(name) > 1}):
+        where = f"{file}, line {skipped + 1}"
+        raise DataError(f"{where}: the column '{twins[0]}' comes twice.", hint="Name each column once.")
+    rows, problems = [], []
+    for line, cells in lines:
+        if len(cells) != len(names):
+            remedy = "Put a cell that holds the separator into double quotes."
+            problems.append(Problem(Place(line), f"has {len(cells)} cells under {len(names)} columns", remedy))
+        else:
+            rows.append(Row(Place(line), dict(zip(names, cells, strict=True))))
+    return Rows(f"CSV, separated by {_DELIMITERS[mark]}", tuple(rows), tuple(problems))
+
+
+def _opening(file: Path, text: str) -> tuple[int, str]:
+    """Where the header begins, after empty lines and Excel's `sep=`, and the separator.
+
+    Raises DataError where it is not certain.
+    """
+    before = len(text) - len(text.lstrip("\r\n"))
+    if told := _SEP.match(text, before):
+        return told.end(), told[1]
+    head = text[before:].split("\n", 1)[0]
     counts = {mark: head.count(mark) for mark in _DELIMITERS}
     best = [mark for mark, count in counts.items() if count == max(counts.values())]
     if not max(counts.values()) or len(best) > 1:
         found = " and ".join(_DELIMITERS[mark] for mark in best) if max(counts.values()) else "nothing"
+        line = text.count("\n", 0, before) + 1
         raise DataError(
-            f"{file}, line 1: {found} could separate the columns.", hint="Begin with a header like prompt,completion."
+            f"{file}, line {line}: {found} could separate the columns.",
+            hint="Begin with a header like question,answer or prompt,completion.",
         )
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=best[0], strict=True)
-    names = [name.strip().casefold() for name in next(reader)]
-    if twins := sorted({name for name in names if names.count(name) > 1}):
-        raise DataError(f"{file}, line 1: the column '{twins[0]}' comes twice.", hint="Name each column once.")
-    rows, problems, line = [], [], reader.line_num + 1
+    return before, best[0]
+
+
+def _csv_lines(file: Path, reader: Any, skipped: int) -> Iterator[tuple[int, list[str]]]:
+    """The rows that are not empty, with the line that each begins on."""
+    line = skipped + 1
     while True:
         try:
             cells = next(reader)
         except StopIteration:
-            break
+            return
         except csv.Error as error:
             raise DataError(
                 f"{file}, line {line}: not CSV: {error}.", hint='Put a quote inside a cell twice: "say ""hi""".'
             ) from error
-        if cells and len(cells) != len(names):
-            remedy = "Put a cell that holds the separator into double quotes."
-            problems.append(Problem(Place(line), f"has {len(cells)} cells under {len(names)} columns", remedy))
-        elif cells:
-            rows.append(Row(Place(line), dict(zip(names, cells, strict=True))))
-        line = reader.line_num + 1
-    return Rows(f"CSV, separated by {_DELIMITERS[best[0]]}", tuple(rows), tuple(problems))
+        if any(cell.strip() for cell in cells):
+            yield line, cells
+        line = skipped + reader.line_num + 1
 
 
 def _row(place: Place, value: object) -> Row | Problem:
