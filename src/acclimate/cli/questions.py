@@ -29,6 +29,7 @@ from acclimate.questioning import (
     split_questions,
     tally,
 )
+from acclimate.questions.cells import read_texts
 from acclimate.questions.file import Row
 from acclimate.questions.forms import FIELDS
 from acclimate.questions.imports import Rules
@@ -36,6 +37,7 @@ from acclimate.questions.splitting import SPLITS, Leak
 from acclimate.questions.writer import KINDS, Kind
 from acclimate.types import Question
 
+_BAR = " | "
 _SHOWN = 8  # documents and leaks listed
 # Of a made set: mostly facts, enough of the rest to say something of each.
 _MIX: dict[Kind, float] = {"single-fact": 0.5, "table": 0.2, "two-document": 0.1, "unanswerable": 0.2}
@@ -105,7 +107,7 @@ def import_(
         return echo_json({"added": len(done.rows), "known": done.known, "read": done.told})
     for line in done.told:
         click.echo(f"Read as {line}" if line is done.told[0] else f"  {line}", err=True)
-    click.echo(f"{len(done.rows)} questions added." + (f" {done.known} were in the set." if done.known else ""))
+    click.echo(f"{len(done.rows)} questions added." + (f" {done.known} were in the set already." if done.known else ""))
     click.echo(f"Next: {'acclimate ingest; ' if texts else ''}acclimate questions split", err=True)
     return None
 
@@ -270,8 +272,10 @@ def _echo_question(project: Project, row: Row, place: str) -> None:
 
 def _edited(row: Row) -> Row:
     text = click.prompt("Question", default=row["question"])
-    said = click.prompt("Answers, separated by | (empty: not in the documents)", default=" | ".join(row["answers"]))
-    answers = [part.strip() for part in said.split("|") if part.strip()]
+    said = click.prompt(
+        f"Answers, separated by '{_BAR}' (empty: not in the documents)", default=_BAR.join(row["answers"])
+    )
+    answers = list(read_texts(said, separator=_BAR).values)  # a bar without spaces belongs to the answer
     return {"question": text, "answers": answers, "answerable": bool(answers)}
 
 

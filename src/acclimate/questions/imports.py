@@ -109,7 +109,7 @@ def _from_object(path: Path, value: Any, save: SaveDocument | None, rules: Rules
             named = next((value[name] for name in _LISTS if isinstance(value.get(name), list)), None)
             held = [value] if named is None and {"question", "vars"} & value.keys() else named
     if not isinstance(held, list) or not all(isinstance(one, Mapping) for one in held):
-        found = f" and has the keys {', '.join(map(str, value))}" if isinstance(value, Mapping) else ""
+        found = f" and has the keys {', '.join(map(str, value))}" if isinstance(value, Mapping) and value else ""
         raise SettingsError(f"{path} cannot be read as questions: it holds no list of rows{found}.", hint=_KNOWN)
     numbered = [(f"{path}, question {n}", _lower(one)) for n, one in enumerate(held, start=1)]
     return _from_rows(path, numbered, rules, "an object")

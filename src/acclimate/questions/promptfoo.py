@@ -22,7 +22,8 @@ _OTHER = {
     "answer-relevance", "bleu", "classifier", "context-faithfulness", "context-recall", "context-relevance",
     "contains-all", "contains-json", "contains-sql", "contains-xml", "cost", "eval", "fn", "g-eval", "grade",
     "guardrails", "icontains-all", "is-json", "is-refusal", "is-sql", "is-valid-openai-tools-call", "is-xml",
-    "javascript", "latency", "levenshtein", "llm-rubric", "meteor", "moderation", "perplexity", "pi", "python", "regex", "rouge-n", "webhook",
+    "javascript", "latency", "levenshtein", "llm-rubric", "meteor", "moderation", "perplexity", "pi", "python", "regex",
+    "rouge-n", "webhook",
 }  # fmt: skip
 
 
