@@ -95,7 +95,7 @@ def _tune(project: Project, name: str, options: TuneOptions, on_step: OnStep | N
         job = replace(job, cases=by_teacher(project, prepared.answerer, job.cases, options.teacher))
     project.keep_only(None)
     dev = prepared.lessons.dev
-    asked = [case for case in dev[:: max(1, len(dev) // _CHECKED)][:_CHECKED] if case.messages]
+    asked = [case for case in dev[:: max(1, len(dev) // _CHECKED)][:_CHECKED] if case.messages and case.answer]
 
     def score(attached: Attached) -> float:
         shares = [

@@ -168,7 +168,7 @@ def _from_file(project: Project, answerer: Answerer, source: PairSource) -> Less
         watched=how,
         left_out={**read.passed, **_left_out([p.question for p in kept if p.question], learnt)},
         problems=tuple(by_place[place] for place in sorted(by_place)),
-        twins=len(pairs) - len({(pair.messages, pair.answer) for pair in pairs}),
+        twins=len(pairs) - len({(pair.messages, pair.answer, pair.fields) for pair in pairs}),
         unused=read.unused,
         checked_against=len(test),
         sha256=hashlib.sha256(source.file.read_bytes()).hexdigest(),
@@ -186,7 +186,7 @@ def _fitting(project: Project, pairs: Sequence[Pair]) -> tuple[list[Pair], list[
     kept, problems = [], []
     for pair in pairs:
         try:
-            encode_within(Case(pair.messages, pair.answer), chat, window)
+            encode_within(Case(pair.messages, pair.answer, fields=pair.fields), chat, window)
         except UnlearnableError as error:
             problems.append(Problem(pair.place, error.reason, error.remedy))
         else:
@@ -202,7 +202,7 @@ def _cases_of(answerer: Answerer, pairs: Sequence[Pair], rng: random.Random) -> 
         if pair.question is not None:
             cases += make_cases(answerer, [pair.question], rng)
         else:
-            cases.append(Case(pair.messages, pair.answer, str(pair.place)))
+            cases.append(Case(pair.messages, pair.answer, str(pair.place), pair.fields))
     return cases
 
 

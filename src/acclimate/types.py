@@ -14,7 +14,7 @@ from typing import Any, Literal
 ElementKind = Literal[
     "title", "heading", "paragraph", "list_item", "table", "code", "caption", "quote", "header", "footer"
 ]
-Role = Literal["system", "user", "assistant"]
+Role = Literal["system", "user", "assistant", "tool"]
 Language = Literal[
     "arabic", "cjk", "danish", "dutch", "english", "finnish", "french", "german", "greek", "hungarian", "italian",
     "none", "norwegian", "portuguese", "romanian", "russian", "spanish", "swedish", "tamil", "turkish",
@@ -149,6 +149,14 @@ class Message:
 
     role: Role
     content: str
+
+
+@dataclass(frozen=True, slots=True)
+class Turn(Message):
+    """A turn that says more to the chat template than text: `fields` is a JSON object with `tool_calls`, `name`,
+    `tool_call_id`, or on the first turn `tools`."""
+
+    fields: str = "{}"
 
 
 @dataclass(frozen=True, slots=True)
