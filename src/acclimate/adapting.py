@@ -8,20 +8,20 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from acclimate.answer import Answerer
 from acclimate.engines import tuned_folder
 from acclimate.errors import EngineError, MissingExtraError, SettingsError
 from acclimate.evaluation.metrics import f1
-from acclimate.learning import Data, Lessons, Teacher, by_teacher, gather, require_learnable
+from acclimate.learning import Data, Lessons, Teacher, by_teacher, first_look, gather, require_learnable
 from acclimate.models.adapters import OWN_TEMPLATE, require_base
 from acclimate.models.store import LocalModel
 from acclimate.prompting.recipes import Recipe, find_recipe
 from acclimate.questioning import write_learnt
 from acclimate.tuning.alone import alone
 from acclimate.tuning.methods import METHODS, Method
-from acclimate.tuning.pairs import PairSource
+from acclimate.tuning.pairs import PairSource, read_pairs
 
 if TYPE_CHECKING:  # PyTorch comes with the extra `tune` only
     from acclimate.project import Project
@@ -110,13 +110,37 @@ def _tune(project: Project, name: str, options: TuneOptions, on_step: OnStep | N
     return _serve(project, prepared, trained, trainer, asked)
 
 
-def prepare(project: Project, name: str, options: TuneOptions) -> Prepared:
-    """Read and check everything that a run needs.
+class Heard(Protocol):
+    """Hears of a run that is prepared."""
+
+    def read(self, recipe: str, data: Data) -> None:
+        """The data is read; nothing is loaded or compared yet."""
+
+    def doing(self, what: str) -> None:
+        """What begins now and may take long."""
+
+
+class Unheard:
+    """A `Heard` for callers that want none."""
+
+    def read(self, recipe: str, data: Data) -> None:
+        """See `Heard`."""
+
+    def doing(self, what: str) -> None:
+        """See `Heard`."""
+
+
+def prepare(project: Project, name: str, options: TuneOptions, heard: Heard | None = None) -> Prepared:
+    """Read and check everything that a run needs, the data first.
 
     Raises SettingsError for what cannot be tuned, DataError for a file that cannot be read, and ModelError for an
     adapter of another base.
     """
     recipe, method = _tunable(project, name, options)
+    heard = heard or Unheard()
+    read = None if options.source is None else read_pairs(options.source)
+    heard.read(recipe.adapter_name, first_look(project, method, read))
+    heard.doing("Loading what prompts are made with")
     try:
         from acclimate.tuning.run import Job
     except ImportError as error:
@@ -128,7 +152,8 @@ def prepare(project: Project, name: str, options: TuneOptions) -> Prepared:
         require_base(start, model.name)
     # The prompts are those of the recipe without its adapter, which is not there yet.
     answerer = project.answerer("rag" if recipe.reads else "zero-shot")
-    lessons = gather(project, answerer, method, options.source)
+    heard.doing("Checking the data against the model and the test questions")
+    lessons = gather(project, answerer, method, read)
     folder = tuned_folder(project, recipe).with_name(f"{recipe.adapter_name}.training")
     job = Job(model.weights, model.name, lessons.learnt, lessons.dev, folder, method, start, options.rate)
     return Prepared(recipe, method, answerer, model, lessons, job)

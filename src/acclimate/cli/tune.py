@@ -14,7 +14,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 
 from acclimate.adapting import TuneOptions, tune_recipe
 from acclimate.adapting_retriever import TARGETS, Target, tune_retriever
-from acclimate.cli.inspection import describe, echo_inspection
+from acclimate.cli.inspection import InspectionShow, describe, echo_outcome
 from acclimate.cli.output import echo_json, json_option, project_option
 from acclimate.cli.progress import download_bar
 from acclimate.cli.tune_retriever import echo_retriever
@@ -87,11 +87,14 @@ def command(
 
     \b
     Forms of --data, told by their keys:
-      prompt    prompt, completion
-      question  question, answers [, document, evidence, answerable, split]
-      alpaca    instruction, input, output
-      chat      messages: [{role, content [, weight]}]
-      sharegpt  conversations: [{from, value}]
+      prompt      prompt, completion (texts or lists of messages)
+      preference  prompt, chosen, rejected (the chosen answer is learnt)
+      question    question, answers [, document, evidence, answerable, split]
+      alpaca      instruction, input, output
+      dolly       instruction, context, response
+      input       input, output
+      chat        messages: [{role, content [, weight, tool_calls]}] [, tools]
+      sharegpt    conversations: [{from, value} or {role, content}]
 
     The dev split's loss decides which state is kept. Stopped at any moment, the same command goes on from there.
 
@@ -126,7 +129,8 @@ def _run(recipe: str, options: TuneOptions, folder: Path, inspect: bool, as_json
     use_large_blocks()
     with download_bar() as on_bytes, Project.open(folder, on_bytes) as project:
         if inspect:
-            (echo_json if as_json else echo_inspection)(inspect_tuning(project, recipe, options))
+            seen = inspect_tuning(project, recipe, options, InspectionShow(quiet=as_json))
+            (echo_json if as_json else echo_outcome)(seen)
         else:
             (echo_json if as_json else echo_tuned)(run_tune(project, recipe, options))
 

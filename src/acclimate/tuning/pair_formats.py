@@ -1,8 +1,8 @@
 """The forms that people keep training data in, each a row of a table: which keys tell it, and how a row is read.
 
 prompt      TRL's, OpenAI's older form   {"prompt": …, "completion": …}, texts or lists of messages
-preference  TRL's preference pairs       {"prompt": …, "chosen": …, "rejected": …}, texts or lists of messages, which may
-            begin with the prompt; the chosen answer is learnt, as by any supervised fine-tuning
+preference  TRL's preference pairs       {"prompt": …, "chosen": …, "rejected": …}, texts or lists of messages that
+            may begin with the prompt; the chosen answer is learnt, as by any supervised fine-tuning
 question    question sets                {"question": …, "answers": […], "document": …, "evidence": …}
 alpaca      Stanford Alpaca's            {"instruction": …, "input": …, "output": …}
 dolly       Databricks Dolly's           {"instruction": …, "context": …, "response": …}
