@@ -113,9 +113,11 @@ def _encode_call(case: Case, prompt: list[int], chat: ChatFormat) -> Example:
     """The call as the template writes it, with the token that ends it: what follows it is as long as after a text."""
     whole = _encode(case, [*case.messages, Turn("assistant", case.answer, case.fields)], chat)
     text = chat.tokenizer.encode("x", add_special_tokens=False).ids
-    after = len(chat.encode([*case.messages, Message("assistant", "x")])) - len(prompt) - len(text) - 1
+    plain = chat.encode([*case.messages, Message("assistant", "x")])
+    after = len(plain) - len(prompt) - len(text) - 1
     answer = whole[len(prompt) : len(whole) - after]
-    if whole[: len(prompt)] != prompt or after < 0 or len(answer) < 2:
+    same = whole[: len(prompt)] == prompt and plain[: len(prompt) + len(text)] == [*prompt, *text]
+    if not same or after < 0 or len(answer) < 2:
         raise UnlearnableError(case, "is changed by the model's chat template once it is answered", _TOOLS)
     return Example(tuple(prompt), tuple(answer))
 
