@@ -51,7 +51,7 @@ _CURRENCIES = {"US$": "usd", "$": "usd", "€": "eur", "£": "gbp", "¥": "jpy",
 
 def _table(text: str) -> dict[str, tuple[str, Decimal]]:
     """`dimension: factor name name, factor name; …` as name → (dimension, factor)."""
-    found = {}
+    found: dict[str, tuple[str, Decimal]] = {}
     for line in text.strip().split("\n"):
         dimension, _, units = line.strip().partition(": ")
         for unit in units.split(", "):
