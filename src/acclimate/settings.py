@@ -370,7 +370,7 @@ def set_key(file: Path, section: str, key: str, value: object) -> None:
 
     Raises SettingsError, and changes nothing, where the file would not be valid by then.
     """
-    lines = file.read_text(encoding="utf-8").splitlines()
+    lines = file.read_text(encoding="utf-8").removesuffix("\n").split("\n")
     opens = [place for place, line in enumerate(lines) if _SECTION.match(line)]
     begins = next((place for place in opens if lines[place].split("]")[0].strip(" [") == section), None)
     if begins is None:

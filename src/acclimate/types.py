@@ -16,7 +16,7 @@ ElementKind = Literal[
 ]
 QUOTED = "Quoted from"
 """How the heading ("message") of an older message begins that a mail quotes: with its author and date."""
-Role = Literal["system", "user", "assistant"]
+Role = Literal["system", "user", "assistant", "tool"]
 Language = Literal[
     "arabic", "cjk", "danish", "dutch", "english", "finnish", "french", "german", "greek", "hungarian", "italian",
     "none", "norwegian", "portuguese", "romanian", "russian", "spanish", "swedish", "tamil", "turkish",
@@ -171,6 +171,14 @@ class Message:
 
     role: Role
     content: str
+
+
+@dataclass(frozen=True, slots=True)
+class Turn(Message):
+    """A turn that says more to the chat template than text: `fields` is a JSON object with `tool_calls`, `name`,
+    `tool_call_id`, or on the first turn `tools`."""
+
+    fields: str = "{}"
 
 
 @dataclass(frozen=True, slots=True)

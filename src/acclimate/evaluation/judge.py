@@ -6,7 +6,6 @@ cannot be read is an error that counts against the recipe and is told, never a g
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from acclimate import jsonlines
 from acclimate.errors import AcclimateError, SettingsError
 from acclimate.types import Answer, Message, Question
 
@@ -116,9 +116,8 @@ def read_labels(file: Path) -> list[Label]:
     Raises SettingsError naming the line that is none.
     """
     labels = []
-    for number, line in enumerate(file.read_text(encoding="utf-8").splitlines() if file.exists() else [], start=1):
+    for number, row in jsonlines.read_rows(file):
         try:
-            row = json.loads(line)
             labels.append(Label(str(row["question"]), str(row["answer"]), bool(row["right"])))
         except (ValueError, KeyError, TypeError) as error:
             raise SettingsError(f"{file}, line {number} is no label: {error}.") from error
@@ -127,7 +126,4 @@ def read_labels(file: Path) -> list[Label]:
 
 def add_label(file: Path, label: Label) -> None:
     """Append a label; it is on the disk when this returns."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with file.open("a", encoding="utf-8") as out:
-        row = {"question": label.question, "answer": label.answer, "right": label.right}
-        out.write(json.dumps(row, ensure_ascii=False) + "\n")
+    jsonlines.append(file, {"question": label.question, "answer": label.answer, "right": label.right})

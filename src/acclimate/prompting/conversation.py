@@ -89,7 +89,7 @@ def condense(template: Template, write: Callable[[Sequence[Message], int], str],
             return question.strip()
         told = "\n".join(f"User: {turn.question.strip()}\nAssistant: {turn.answer.strip()}" for turn in turns)
         written = write(template.render({"conversation": told, "question": question.strip()}), most).strip()
-        first = written.splitlines()[0].strip() if written else ""
+        first = written.split("\n")[0].strip()
         return first.removeprefix("Question:").strip() or complete(question, turns)
 
     return rewrite
