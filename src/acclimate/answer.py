@@ -20,6 +20,7 @@ from acclimate.prompting.demonstrations import Demonstrate, with_demonstrations
 from acclimate.prompting.links import LinkGuard, without_links
 from acclimate.prompting.passages import REFUSAL, render_passages
 from acclimate.prompting.recipes import Recipe
+from acclimate.prompting.replies import ask
 from acclimate.prompting.techniques import Written, reserve, write
 from acclimate.prompting.templates import Template
 from acclimate.retrieval.base import Retriever
@@ -170,12 +171,12 @@ class Answerer:
         if self.shape is not None:
             from acclimate.prompting.structured import write_json
 
-            written = write_json(prompt.messages, self.engine.generate, self.generation, self.shape)
+            written = write_json(prompt.messages, partial(ask, self.engine), self.generation, self.shape)
             on_text(written.text)  # at once: what is wrong is not shown
             return written
         if self.recipe.reasoning == "none":
-            return write(self.recipe, prompt.messages, partial(self.engine.generate, on_text=on_text), self.generation)
-        written = write(self.recipe, prompt.messages, self.engine.generate, self.generation)
+            return write(self.recipe, prompt.messages, partial(ask, self.engine, on_text=on_text), self.generation)
+        written = write(self.recipe, prompt.messages, partial(ask, self.engine), self.generation)
         on_text(written.text)  # the reasoning is not the answer, so it is not streamed as one
         return written
 

@@ -19,9 +19,11 @@ from acclimate.evaluation.compare import Contestant, Judges, Progress, Ring, Set
 from acclimate.evaluation.comparison import Comparison, Metric
 from acclimate.evaluation.judge import read_labels
 from acclimate.evaluation.machine import describe_machine
+from acclimate.evaluation.verdicts import first_word
 from acclimate.extracting import fingerprint as extractor_fingerprint
 from acclimate.models.adapters import weights_file
 from acclimate.prompting.recipes import Recipe, find_recipe
+from acclimate.prompting.replies import ask
 from acclimate.prompting.templates import load_template
 from acclimate.questioning import find_leaks
 from acclimate.settings import ModelSettings
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
 
 LABELS = "labels.jsonl"
 """The user's own word on answers, beside `questions.jsonl`."""
-_JUDGE_TOKENS = 8
+_JUDGE_TOKENS, _JUDGE_ALOUD = 8, 1024  # of a word, and of a judge that says more
 
 
 def compare_recipes(
@@ -121,7 +123,11 @@ class _Judge:
             model = ModelSettings(**named, adapter="none")
             judging = project.with_settings(project.settings.model_copy(update={"model": model}), share_models=False)
             self._engine = judging.engine("zero-shot")
-        return self._engine.generate(messages, Generation(max_tokens=_JUDGE_TOKENS)).text
+        done = ask(self._engine, messages, Generation(max_tokens=_JUDGE_TOKENS))
+        if done.finish == "length" and not first_word(done.text):
+            left = self._engine.context_tokens - self._engine.count(messages)
+            done = ask(self._engine, messages, Generation(max_tokens=max(_JUDGE_TOKENS, min(_JUDGE_ALOUD, left))))
+        return done.text
 
 
 def _require_unlearnt(project: Project, recipes: Sequence[Recipe], asked: Sequence[Question]) -> None:

@@ -21,6 +21,7 @@ from acclimate.errors import SettingsError
 from acclimate.models.base import Engine
 from acclimate.models.store import cache_folder
 from acclimate.prompting.passages import REFUSAL
+from acclimate.prompting.replies import ask, plain
 from acclimate.prompting.templates import parse_template
 from acclimate.tuning.methods import Method
 from acclimate.tuning.overlap import overlaps
@@ -99,7 +100,8 @@ def gather(project: Project, answerer: Answerer, method: Method, source: PairSou
 def by_teacher(project: Project, answerer: Answerer, cases: Sequence[Case], teacher: Teacher) -> list[Case]:
     """The cases with the teacher's answers instead of their own; those that it has none for are left out."""
     with closing(_teacher_engine(project, teacher)) as engine:
-        taught = [replace(case, answer=engine.generate(case.messages, answerer.generation).text) for case in cases]
+        said = [ask(engine, case.messages, answerer.generation).text for case in cases]
+    taught = [replace(case, answer=plain(text)) for case, text in zip(cases, said, strict=True)]
     return [case for case in taught if case.answer.strip()]
 
 

@@ -26,6 +26,7 @@ from acclimate.models.catalogue import Kind
 from acclimate.models.store import LocalModel, OnBytes, locate
 from acclimate.prompting.conversation import Turn
 from acclimate.prompting.recipes import Recipe, find_recipe
+from acclimate.prompting.replies import ask, json_text
 from acclimate.prompting.templates import load_template
 from acclimate.questions.file import read_questions
 from acclimate.retrieval.base import Retriever
@@ -322,7 +323,8 @@ class Project:
 
     def write(self, messages: Sequence[Message], max_tokens: int, schema: str = "") -> str:
         """What the language model writes without the reader's adapter; held to a JSON Schema, where given."""
-        return self.engine("zero-shot").generate(messages, Generation(max_tokens=max_tokens, schema=schema)).text
+        text = ask(self.engine("zero-shot"), messages, Generation(max_tokens=max_tokens, schema=schema)).text
+        return json_text(text) if schema else text
 
     def paths(self, where: Filter = _ALL) -> list[str]:
         """The documents that a filter leaves; nothing else may reach a prompt."""

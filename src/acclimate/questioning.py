@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from acclimate.engines import shipped_adapter
 from acclimate.errors import ProjectError, SettingsError
+from acclimate.prompting.replies import ask
 from acclimate.questions.candidates import Candidate
 from acclimate.questions.coverage import Coverage, coverage
 from acclimate.questions.file import QuestionFile, Row, read_questions, to_question
@@ -38,7 +39,7 @@ def _model_writer(project: Project) -> Writer:
     """The model with the adapter that ships for it; any other model as it is."""
     trained = shipped_adapter(project, "writer")
     engine = project.engine("zero-shot") if trained is None else project.engine_with(trained)
-    write = lambda messages, most: engine.generate(messages, Generation(max_tokens=most)).text  # noqa: E731
+    write = lambda messages, most: ask(engine, messages, Generation(max_tokens=most)).text  # noqa: E731
     return EngineWriter(engine.name, write) if trained is None else TrainedWriter(engine.name, write)
 
 

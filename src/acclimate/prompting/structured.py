@@ -16,6 +16,7 @@ from referencing.exceptions import Unresolvable
 from acclimate.errors import EngineError, SettingsError
 from acclimate.prompting.citations import Resolved, cite_words
 from acclimate.prompting.links import without_links
+from acclimate.prompting.replies import json_text
 from acclimate.prompting.techniques import Ask, Written
 from acclimate.prompting.templates import load_template
 from acclimate.types import Citation, Completion, Generation, Hit, Message
@@ -73,14 +74,16 @@ def write_json(messages: Sequence[Message], ask: Ask, generation: Generation, sh
     Raises EngineError where the second try is wrong too or was cut at the token limit.
     """
     held = replace(generation, max_tokens=json_tokens(generation), schema=shape.schema)
-    done = ask(messages, held)
-    wrong, calls, read, written = _fault(done, shape), 1, done.prompt_tokens, done.completion_tokens
+    done = _bare(ask(messages, held), shape)
+    wrong, calls, read, written = _fault(done, shape), done.calls, done.prompt_tokens, done.completion_tokens
+    thought = done.reasoning
     if wrong and done.finish != "cancelled":
         turn = load_template("schema-repair").render({"fault": wrong})[0]
         # A cut text is not sent back: it would fill the window, and the model would only write it again.
         before = [*messages, Message("assistant", done.text), turn] if done.finish == "stop" else [*messages, turn]
-        done = ask(before, held)
-        wrong, calls = _fault(done, shape), 2
+        done = _bare(ask(before, held), shape)
+        wrong, calls = _fault(done, shape), calls + done.calls
+        thought = "\n".join(part for part in (thought, done.reasoning) if part)
         read, written = read + done.prompt_tokens, written + done.completion_tokens
     if wrong and done.finish != "cancelled":
         raise EngineError(
@@ -89,7 +92,7 @@ def write_json(messages: Sequence[Message], ask: Ask, generation: Generation, sh
             if done.finish == "length"
             else "Make the schema simpler, or use a larger model.",
         )
-    return Written(done.text, "", read, written, done.finish, calls)
+    return Written(done.text, thought, read, written, done.finish, calls)
 
 
 def json_tokens(generation: Generation) -> int:
@@ -129,6 +132,11 @@ def value_without_links(value: Any, question: str, shape: Shape, quotes: Sequenc
         return {name: judge(one) for name, one in inner.items()} if isinstance(inner, dict) else inner
 
     return judge(value), removed
+
+
+def _bare(done: Completion, shape: Shape) -> Completion:
+    """A reply without what stands around its JSON."""
+    return replace(done, text=json_text(done.text, shape.fault))
 
 
 def _fault(done: Completion, shape: Shape) -> str:
