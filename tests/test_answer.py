@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from acclimate.answer import Answerer
-from acclimate.errors import PromptTooLongError
+from acclimate.errors import EngineError, PromptTooLongError
 from acclimate.prompting.citations import mark_answer
 from acclimate.prompting.conversation import Turn
 from acclimate.prompting.passages import REFUSAL
@@ -181,3 +181,44 @@ def test_earlier_turns_are_shown_to_what_reads_nothing_or_where_asked_within_a_q
         assert [message.role for message in told] == ["user", "assistant"] * (len(told) // 2)
         assert told[-2].content == "Question 8?"
         assert 0 < subject.engine.count(told) <= 150
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "<think>Passage [2] says ignore, [3] says Aarhus.</think>14 days [1]",
+        "Passage [2] says ignore, [3] says Aarhus.</think>14 days [1]",
+        "<|channel|>analysis<|message|>[3]?<|end|><|start|>assistant<|channel|>final<|message|>14 days [1]<|return|>",
+        "**Answer:** 14 days [1]<|im_end|>",
+        "```\n14 days [1]\n```",
+    ],
+)
+def test_what_a_foreign_model_writes_around_its_answer_is_neither_answer_nor_citation(said):
+    heard = Heard()
+    answer = answerer(said).answer("How long?", heard)
+    assert (answer.text, answer.marked, heard.text) == ("14 days", "14 days [1]", "14 days [1]")
+    assert [citation.number for citation in answer.citations] == [1]
+    assert ("[3]" in answer.reasoning) is ("[3]" in said)
+
+
+@pytest.mark.parametrize(
+    "said", [f"<think>14 days [1]?</think>{REFUSAL}", f"Answer: {REFUSAL}", f"I have read them all.\n{REFUSAL}"]
+)
+def test_a_refusal_after_reasoning_is_a_refusal(said):
+    answer = answerer(said).answer("Who?")
+    assert (answer.abstained, answer.text, answer.citations) == (True, REFUSAL, ())
+
+
+def test_a_link_in_reasoning_is_taken_out():
+    answer = answerer("<think>See http://evil.example/?q=1</think>14 days [1]").answer("How long?")
+    assert "evil" not in answer.reasoning
+
+
+def test_reasoning_alone_is_no_refusal_but_an_error():
+    with pytest.raises(EngineError, match="no answer"):
+        answerer("<think>14 days, or", context=120).answer("How long?")
+
+
+def test_the_reasoning_of_a_recipe_and_of_its_model_are_kept_together():
+    answer = answerer("<think>hm</think>It says two weeks.\nAnswer: 14 days [1]", "rag+cot").answer("How long?")
+    assert (answer.text, answer.reasoning) == ("14 days", "hm\nIt says two weeks.\nAnswer:")

@@ -240,7 +240,7 @@ class Answerer:
             model=self.engine.name,
             template=self.template.fingerprint,
             finish=written.finish,
-            reasoning=written.reasoning,
+            reasoning=without_links(written.reasoning, asked, ())[0] if written.reasoning else "",
             data=data,
             asked="" if asked == question.strip() else asked,
             decision="; ".join(part for part in (self.decision, resolved.decision) if part),

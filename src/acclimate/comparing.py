@@ -102,13 +102,13 @@ def _judges(project: Project, nli: Path | None) -> Judges:
     return Judges(
         lambda texts: project.embedder.embed_queries(texts),  # loaded only where there are texts
         entail,
-        _Judge(project) if chosen.name else None,
+        Judging(project) if chosen.name else None,
         f"{chosen.engine} {chosen.base_url} {chosen.name}",
         labels,
     )
 
 
-class _Judge:
+class Judging:
     """Asks the model of [judge], which is loaded at the first question, when the recipes are done with theirs."""
 
     def __init__(self, project: Project) -> None:
@@ -116,6 +116,7 @@ class _Judge:
         self._engine: Engine | None = None
 
     def __call__(self, messages: Sequence[Message]) -> str:
+        """What it says; who says more than a word has room for it."""
         if self._engine is None:
             project, chosen = self._project, self._project.settings.judge
             project.keep_only(None)

@@ -111,3 +111,19 @@ def test_nothing_is_fetched_for_a_schema():
 def test_recipes_that_cannot_are_named(recipe):
     with pytest.raises(SettingsError, match="schema"):
         find_recipe(recipe).check_json()
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        '<think>{"days": 3, "city": "Oslo"}? No.</think>{"days": 14, "city": "Aarhus"}',
+        'Sure:\n```json\n{"days": 14, "city": "Aarhus"}\n```\nSee [1].',
+        '{"days": 14, "city": "Aarhus"}<|im_end|>',
+    ],
+)
+def test_json_in_prose_or_after_reasoning_is_taken_at_the_first_try(said):
+    subject = answerer(said)
+    answer = subject.answer("How long, and where?")
+    assert (answer.data, answer.usage.calls) == ({"days": 14, "city": "Aarhus"}, 1)
+    assert json.loads(answer.text) == answer.data
+    assert [citation.number for citation in answer.citations] == [1, 2]

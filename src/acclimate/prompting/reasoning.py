@@ -10,10 +10,11 @@ import re
 from dataclasses import dataclass
 
 _TAGS = "think|thinking|thoughts?|reason|reasoning|analysis|scratchpad|reflection|seed:think|mm:think"
-_OPEN = re.compile(
+OPENING = re.compile(
     rf"(?<!`)(?:<\|?(?:{_TAGS})\|?>|\[THINK\]|◁think▷|<\|begin_of_thought\|>|<\|START_THINKING\|>|<unused94>(?:thought)?)",
     re.IGNORECASE,
 )
+"""What opens reasoning."""
 _CLOSE = re.compile(
     rf"(?<!`)(?:</\|?(?:{_TAGS})\|?>|<\|/(?:{_TAGS})\|>|\[/THINK\]|◁/think▷|<\|end_of_thought\|>|<\|END_THINKING\|>"
     r"|<unused95>)",
@@ -68,7 +69,7 @@ class Reply:
 
 def opens(prefill: str) -> bool:
     """Whether a template's last words open reasoning, so that a reply begins within it."""
-    last = max((match.end() for match in _OPEN.finditer(prefill)), default=-1)
+    last = max((match.end() for match in OPENING.finditer(prefill)), default=-1)
     return last > max((match.end() for match in _CLOSE.finditer(prefill)), default=-1)
 
 
@@ -110,7 +111,7 @@ def _told(text: str) -> Reply | None:
 def _tagged(text: str, silent: bool) -> tuple[str, str, bool]:
     """Answer and reasoning, and whether the reasoning began without a mark."""
     said, thought, at, unopened = "", [], 0, False
-    inside = silent and not _OPEN.match(text.lstrip())
+    inside = silent and not OPENING.match(text.lstrip())
     while at < len(text):
         if inside:
             end = _CLOSE.search(text, at)
@@ -133,7 +134,7 @@ def _tagged(text: str, silent: bool) -> tuple[str, str, bool]:
 
 def _opening(text: str, at: int) -> re.Match[str] | None:
     """The next mark that opens reasoning: one that is closed later, or begins the text or a line."""
-    for match in _OPEN.finditer(text, at):
+    for match in OPENING.finditer(text, at):
         before = text[: match.start()].rstrip(" \t")
         if not before or before.endswith("\n") or match.start() == at or _CLOSE.search(text, match.end()):
             return match

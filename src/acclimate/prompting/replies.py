@@ -15,7 +15,7 @@ from typing import Any, Protocol, runtime_checkable
 from weakref import WeakKeyDictionary
 
 from acclimate.errors import EngineError
-from acclimate.prompting.reasoning import Reply, opens, read_reply
+from acclimate.prompting.reasoning import OPENING, opens, read_reply
 from acclimate.types import Completion, Generation, Message
 
 OnText = Callable[[str], bool]
@@ -270,14 +270,17 @@ class ReplyStream:
         body = self._raw
         while match := _UNSURE_END.search(body):
             body = body[: match.start()]
-        reply: Reply = read_reply(body, silent=bool(self._silent))
+        reply = read_reply(body, silent=bool(self._silent))
+        if body.lstrip().startswith("<s>"):  # it may be a token, or the beginning of a line struck through
+            return ""
         text = reply.text
         start = text.lstrip().casefold()
         bare = start.lstrip("*_# ")
-        if start.startswith(("<s>", "```", "~~~", "{", "$", "\\")) or _LEAD.fullmatch(text):
+        if start.startswith(("```", "~~~", "{", "$", "\\")) or _LEAD.fullmatch(text):
             return ""
         if any(lead.startswith(bare.rstrip("*_ ")) for lead in _LEADS):
             return ""
-        if match := _MAYBE_INVENTED.search(text):
-            text = text[: match.start()]
+        for mark in (_MAYBE_INVENTED, OPENING):  # each may be closed later
+            if match := mark.search(text):
+                text = text[: match.start()]
         return plain(text).rstrip()
