@@ -22,7 +22,7 @@ from acclimate.prompting.passages import REFUSAL, render_passages
 from acclimate.prompting.recipes import Recipe
 from acclimate.prompting.replies import ask
 from acclimate.prompting.techniques import Written, reserve, write
-from acclimate.prompting.templates import Template
+from acclimate.prompting.templates import Template, with_instructions
 from acclimate.retrieval.base import Retriever
 from acclimate.types import Answer, Generation, Hit, Message, Prompt, Timings, Usage
 
@@ -47,7 +47,7 @@ class Answerer:
     a few-shot recipe. With a `shape` the answer is JSON. `complete` makes a question that points back to earlier turns
     stand on its own, for recipes that read; the turns themselves are shown where `tell` says so, and to recipes that
     read nothing. `mark` answers in the place of the engine, which is then not asked; `weigh` has the last word on what
-    the engine wrote, which is then shown in one piece.
+    the engine wrote, which is then shown in one piece. `instructions` are the asker's own, beside the recipe's.
     """
 
     recipe: Recipe
@@ -64,6 +64,7 @@ class Answerer:
     decision: str = ""
     mark: Mark | None = None
     weigh: Weigh | None = None
+    instructions: str = ""
 
     def answer(self, question: str, on_text: OnText | None = None, turns: Sequence[Turn] = ()) -> Answer:
         """Answer `question` after the earlier `turns` of a conversation, oldest first.
@@ -194,7 +195,7 @@ class Answerer:
             values["passages"] = render_passages([hit.chunk for hit in hits])
         if self.recipe.reasoning == "two-stage":
             values["reasoning"] = ""  # filled in between the stages
-        return self.template.render(values)
+        return with_instructions(self.template.render(values), self.instructions)
 
     def _asked(self, question: str) -> str:
         if self.shape is None:

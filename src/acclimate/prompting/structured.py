@@ -24,6 +24,8 @@ from acclimate.types import Citation, Completion, Generation, Hit, Message
 JSON_TOKENS = 512
 """Fewest tokens that a JSON answer may have: its names and punctuation come on top of what a plain answer has."""
 
+ANY_OBJECT: Mapping[str, Any] = {"type": "object", "additionalProperties": True, "minProperties": 1}
+"""The schema of JSON whose names the asker leaves open."""
 Fault = Callable[[object], str]
 SchemaLike = Mapping[str, Any] | type[BaseModel]
 """A JSON Schema, or a pydantic model, whose own validators count too."""

@@ -30,7 +30,8 @@ _ON_THIS_CPU, _BY_A_SERVER = 1, 16  # answers at once
 class Ask:
     """One question as a caller put it; `options` are fields of `Generation` in place of the project's own.
 
-    `trace` are the headers that say which trace it belongs to.
+    `trace` are the headers that say which trace it belongs to; `instructions`, what the client's developer asks for;
+    `notices`, what of the request was not followed.
     """
 
     question: str
@@ -40,6 +41,8 @@ class Ask:
     schema: Mapping[str, Any] | None = None
     turns: tuple[Turn, ...] = ()
     trace: Mapping[str, str] = field(default_factory=dict)
+    instructions: str = ""
+    notices: tuple[str, ...] = ()
 
 
 class Run:
@@ -191,9 +194,12 @@ class Service:
         late = _Late(lambda query, k: self.read(lambda: answerer().retriever.retrieve(query, k)))
         shown = (lambda question: self.read(lambda: answerer().demonstrate(question))) if made.demonstrate else None
         generation = replace(made.generation, **ask.options)
-        answer: Answer = replace(made, retriever=late, demonstrate=shown, generation=generation).answer(
-            ask.question, on_text, ask.turns
-        )
+        # A client that asks for more than the window holds wants no limit; half of it is left to the passages.
+        most = max(made.generation.max_tokens, made.engine.context_tokens // 2)
+        generation = replace(generation, max_tokens=min(generation.max_tokens, most))
+        answer: Answer = replace(
+            made, retriever=late, demonstrate=shown, generation=generation, instructions=ask.instructions
+        ).answer(ask.question, on_text, ask.turns)
         return answer
 
     def search(self, query: str, k: int, where: Filter) -> list[Hit]:
