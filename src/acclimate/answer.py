@@ -47,7 +47,8 @@ class Answerer:
     a few-shot recipe. With a `shape` the answer is JSON. `complete` makes a question that points back to earlier turns
     stand on its own, for recipes that read; the turns themselves are shown where `tell` says so, and to recipes that
     read nothing. `mark` answers in the place of the engine, which is then not asked; `weigh` has the last word on what
-    the engine wrote, which is then shown in one piece. `instructions` are the asker's own, beside the recipe's.
+    the engine wrote, which is then shown in one piece. `instructions` are the asker's own, beside the recipe's. Where
+    it `fills`, it answers in plain text, and the shape is filled from that.
     """
 
     recipe: Recipe
@@ -65,6 +66,7 @@ class Answerer:
     mark: Mark | None = None
     weigh: Weigh | None = None
     instructions: str = ""
+    fills: bool = False
 
     def answer(self, question: str, on_text: OnText | None = None, turns: Sequence[Turn] = ()) -> Answer:
         """Answer `question` after the earlier `turns` of a conversation, oldest first.
@@ -72,6 +74,10 @@ class Answerer:
         Pieces of the raw text go to `on_text` as they come, and end in the same `Answer`. Raises PromptTooLongError
         where not one passage fits, and EngineError where the model fails.
         """
+        if self.shape is not None and self.fills:
+            from acclimate.structuring import answer_first
+
+            return answer_first(self, question, on_text, turns)
         clock = _Clock()
         asked = self.complete(question, turns) if turns and self.recipe.reads else question.strip()
         hits: Sequence[Hit] = self.retriever.retrieve(asked, self.k) if self.recipe.reads else []

@@ -51,6 +51,7 @@ def open_answerer(project: Project, recipe: str, where: Filter, schema: SchemaLi
 
         demonstrate = choose(project, chosen, where)
     template = template_of(project, chosen)
+    fills = schema is not None and _fills(project, chosen)
     return Answerer(
         recipe=chosen,
         template=template,
@@ -65,8 +66,15 @@ def open_answerer(project: Project, recipe: str, where: Filter, schema: SchemaLi
         tell={"rule": None, "model": True, "none": False}[project.settings.answer.memory],
         decision=decision,
         mark=project.extractor.mark if chosen.extracts else None,
-        weigh=_weigh(project, chosen, template.name) if schema is None else None,
+        weigh=_weigh(project, chosen, template.name) if fills or schema is None else None,
+        fills=fills,
     )
+
+
+def _fills(project: Project, recipe: Recipe) -> bool:
+    """Whether JSON is filled from a plain answer, see `[answer] json_by`."""
+    wanted = project.settings.answer.json_by
+    return project.adapter(recipe) is not None if wanted == "auto" else wanted == "answer"
 
 
 def _weigh(project: Project, recipe: Recipe, template: str) -> Weigh | None:
