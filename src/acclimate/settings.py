@@ -233,8 +233,7 @@ class AnswerSettings(_Section):
         "last word where it is much surer; none: the model alone",
     )
     json_by: Literal["auto", "answer", "model"] = Field(
-        default="auto",
-        description="JSON by a schema: filled from a plain answer, or written by the model; auto: the former for adapters",
+        default="auto", description="JSON by a schema: filled from a plain answer, or by the model; auto: as it can"
     )
     memory: Literal["rule", "model", "none"] = Field(
         default="rule",

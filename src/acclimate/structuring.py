@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from acclimate.errors import EngineError
+from acclimate.errors import UnfilledError
 from acclimate.prompting.filling import empty, fill
 from acclimate.prompting.replies import ask, json_values
 from acclimate.prompting.structured import Shape, value_without_links
@@ -25,7 +25,7 @@ _CHOICE_TOKENS = 32
 
 
 def answer_first(answerer: Answerer, question: str, on_text: OnText | None, turns: Sequence[Turn]) -> Answer:
-    """See `Answerer.answer`, for an answerer with a shape that `fills` it. Raises EngineError naming the field that no
+    """See `Answerer.answer`, for an answerer that `fills` its shape. Raises UnfilledError naming the field that no
     answer fills."""
     shape = answerer.shape
     assert shape is not None  # noqa: S101 -- for the type checker
@@ -60,7 +60,7 @@ class _Filling:
         quotes = [citation.quote for citation in said.citations]
         value, removed = value_without_links(value, said.question, self._shape, quotes)
         if wrong := self._shape.fault(value):
-            raise EngineError(
+            raise UnfilledError(
                 f"the answer “{said.text[:80]}” does not make JSON by the schema: {wrong}.",
                 hint="Loosen that part of the schema, or use a larger model.",
             )

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from acclimate.errors import EngineError
+from acclimate.errors import UnfilledError
 from acclimate.prompting.values import read_choice, read_formatted, read_items, read_quantity, read_truth
 
 Schema = Mapping[str, Any]
@@ -46,7 +46,7 @@ class Field:
 
 
 def fill(question: str, answer: str, schema: Schema, choose: Choose) -> Any:
-    """The value of a schema from the answer to `question`. Raises EngineError where a field that must be there has no
+    """The value of a schema from the answer to `question`. Raises UnfilledError where a field that must be there has no
     value."""
     root = _resolved(schema, schema)
     fields = list(_fields(root, schema, (), "", required=True))
@@ -65,7 +65,7 @@ def fill(question: str, answer: str, schema: Schema, choose: Choose) -> Any:
         if value is not _MISSING:
             values[field.path] = value
         elif field.required:
-            raise EngineError(
+            raise UnfilledError(
                 f"the answer “{answer[:80]}” does not fill {field.shown} ({_wanted(field)}) of the schema.",
                 hint="Make the field optional or nullable, name it after what is asked, or use a larger model "
                 'with [answer] json_by = "model".',

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 from referencing import Registry
 from referencing.exceptions import Unresolvable
 
-from acclimate.errors import EngineError, SettingsError
+from acclimate.errors import SettingsError, UnfilledError
 from acclimate.prompting.citations import Resolved, cite_words
 from acclimate.prompting.links import without_links
 from acclimate.prompting.replies import json_text
@@ -73,7 +73,7 @@ def ask_for(question: str, shape: Shape) -> str:
 def write_json(messages: Sequence[Message], ask: Ask, generation: Generation, shape: Shape) -> Written:
     """Ask for JSON, held to the schema by the engine; what the check finds wrong is sent back once.
 
-    Raises EngineError where the second try is wrong too or was cut at the token limit.
+    Raises UnfilledError where the second try is wrong too or was cut at the token limit.
     """
     held = replace(generation, max_tokens=json_tokens(generation), schema=shape.schema)
     done = _bare(ask(messages, held), shape)
@@ -88,11 +88,11 @@ def write_json(messages: Sequence[Message], ask: Ask, generation: Generation, sh
         thought = "\n".join(part for part in (thought, done.reasoning) if part)
         read, written = read + done.prompt_tokens, written + done.completion_tokens
     if wrong and done.finish != "cancelled":
-        raise EngineError(
+        raise UnfilledError(
             f"the JSON is still wrong after one repair: {wrong}",
             hint="Raise [model] max_tokens, or bound the schema's strings and lists (maxLength, maxItems)."
             if done.finish == "length"
-            else "Make the schema simpler, or use a larger model.",
+            else 'Make the schema simpler, use a larger model, or set [answer] json_by = "answer".',
         )
     return Written(done.text, thought, read, written, done.finish, calls)
 

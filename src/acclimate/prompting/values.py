@@ -11,6 +11,7 @@ from typing import Any
 _NUMBER = re.compile(r"(?<![\w.,])([-−–+]?)\s?((?:\d{1,3}(?:[ ,.’'\u00a0\u202f]\d{3})+|\d+)(?:[.,]\d+)?)(?![\w]*\d)")
 _UNIT = re.compile(r"\s*([^\s\d,;:.()]\S*(?:\s(?:per|an?|of|a)\s\S+|\s[^\s\d]\S*){0,3})")
 _BEFORE = re.compile(r"([€$£¥₹]|\b[A-Z]{3})\s?$")
+_NAME = re.compile(r"\b[A-Z][a-z]\w*\s$")
 _ITEM = re.compile(r"\s*(?:\n\s*(?:[-*•]|\d+[.)])?|;|,(?=\s))\s*")
 _AND = re.compile(r"^(?:and|or|und|et|y|og)\s+|\s+(?:and|und|et|y|og|&)\s+", re.IGNORECASE)
 _BULLET = re.compile(r"^\s*(?:[-*•]|\d+[.)])\s+")
@@ -40,17 +41,20 @@ class Quantity:
 
 
 def read_quantity(text: str) -> Quantity | None:
-    """The first number that has a unit, else the first; None where there is none.
+    """The first number that has a unit and is no part of a name (Fjell 9), else the first; None where there is none.
 
     1,234.5 and 1.234,5 are the same; a lone group of three after a comma is thousands (1,050), after a point it is a
     fraction (1.050), as in English.
     """
-    found = []
+    found, named = [], []
     for match in _NUMBER.finditer(text):
         before, behind = _BEFORE.search(text[: match.start()]), _UNIT.match(text, match.end())
         unit = before[1] if before else (behind[1] if behind else "")
-        found.append(Quantity(_number(match[2]) * (-1 if match[1] in ("-", "−", "–") else 1), unit.rstrip(".,;: ")))
-    return next((one for one in found if one.unit), found[0] if found else None)
+        (named if _NAME.search(text[: match.start()]) else found).append(
+            Quantity(_number(match[2]) * (-1 if match[1] in ("-", "−", "–") else 1), unit.rstrip(".,;: "))
+        )
+    every = [*found, *named]
+    return next((one for one in found if one.unit), every[0] if every else None)
 
 
 def read_date(text: str) -> str:

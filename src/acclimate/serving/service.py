@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from acclimate.embeddings.base import Embedder
-from acclimate.errors import AcclimateError, EngineError, LibraryError, PromptTooLongError
+from acclimate.errors import AcclimateError, LibraryError, UnfilledError
 from acclimate.indexes.filters import Filter, labels_of, parse_rules
 from acclimate.project import Project
 from acclimate.prompting.conversation import Turn
@@ -172,10 +172,8 @@ class Service:
         try:
             with answering(ask) as note:
                 result: Answer | BaseException = note(self.answer(ask, run.say))
-        except EngineError as error:
-            say = "The model did not write JSON by this schema."
-            failed = ask.schema is not None and not error.retryable and not isinstance(error, PromptTooLongError)
-            result = ApiError(422, say, "json_failed", param="response_format") if failed else error
+        except UnfilledError as error:
+            result = ApiError(422, f"{error} {error.hint}", "json_failed", param="response_format")
         except Exception as error:  # told to the caller by the route
             result = error
         self._seconds += 0.2 * (time.perf_counter() - started - self._seconds)
