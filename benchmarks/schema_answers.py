@@ -88,13 +88,13 @@ def main() -> None:
                     except AcclimateError as error:
                         counts[kind][2] += 1
                         if options.show:
-                            emit({"question": row["question"], "plain": plain.text, "kind": kind, "error": str(error)})
+                            emit({"plain": plain.text, "kind": kind, "error": str(error), "right": False})
                         continue
                     seconds[kind] += time.perf_counter() - started
                     good = right(kind, plain, answer)
                     counts[kind][0] += good
-                    if options.show and not good:
-                        emit({"question": row["question"], "plain": plain.text, "kind": kind, "text": answer.text})
+                    if options.show:
+                        emit({"plain": plain.text, "kind": kind, "text": answer.text, "right": good})
     emit(
         {
             "benchmark": "schema_answers",

@@ -77,6 +77,33 @@ class TestOpenAI:
         assert stopped.choices[0].message.content.startswith("117")
         assert "kg" not in stopped.choices[0].message.content.split("\n")[0]
 
+    def test_odd_fields_are_no_obstacle(self, client, engine):
+        answer = client.chat.completions.create(
+            model="rag",
+            messages=[{"role": "developer", "content": "Be brief."}, *QUESTION],
+            max_tokens=None,
+            max_completion_tokens=-1,
+            seed=-1,
+            top_p=0,
+            temperature=None,
+            stop=[],
+            n=1,
+            tools=[],
+            tool_choice="none",
+            response_format={"type": "text"},
+            user="ann",
+            extra_body={"min_p": 0.1, "acclimate": None},
+        )
+        assert answer.choices[0].message.content == TEXT
+        assert engine.prompts[-1][0].content.endswith("Be brief.")
+
+    def test_a_refusal_by_a_schema_is_one_in_its_form(self, client):
+        who = [{"role": "user", "content": "What does Fjell 9 weigh?"}]
+        own = {"acclimate": {"where": ["path=no-such/*"]}}
+        answer = client.chat.completions.parse(model="rag", messages=who, response_format=Weight, extra_body=own)
+        assert answer.choices[0].message.parsed is None
+        assert answer.choices[0].message.refusal == "Not in the documents."
+
     def test_a_question_may_point_back(self, client, engine):
         later = [*QUESTION, {"role": "assistant", "content": TEXT}, {"role": "user", "content": "When was it tested?"}]
         client.chat.completions.create(model="rag", messages=later)
@@ -176,7 +203,7 @@ def test_openais_javascript_client(url, key):
     assert done.returncode == 0, done.stderr
     seen = json.loads(done.stdout)
     assert seen["models"][0] == "rag"
-    assert seen["whole"] == seen["streamed"] == seen["helped"] == TEXT
+    assert seen["whole"] == seen["streamed"] == seen["helped"] == seen["odd"] == TEXT
     assert (seen["citation"], seen["finish"]) == ("pump.md", "stop")
     assert seen["usage"] == seen["streamedUsage"]
     assert seen["dimensions"] == [64, 64]

@@ -220,22 +220,22 @@ def _resolved(schema: Any, root: Schema) -> Schema:
     """A schema with its reference followed and its `allOf` put together."""
     if not isinstance(schema, Mapping):
         return {}
+    made: dict[str, Any] = dict(schema)
     for _ in range(_DEPTH):
-        if "$ref" in schema:
+        if "$ref" in made:
             found: Any = root
-            for part in str(schema["$ref"]).lstrip("#").strip("/").split("/"):
-                found = found.get(part.replace("~1", "/").replace("~0", "~"), {}) if part else found
-            schema = {**found, **{key: value for key, value in schema.items() if key != "$ref"}}
-        elif "allOf" in schema:
-            parts = [_resolved(one, root) for one in schema["allOf"]]
-            schema = {key: value for key, value in schema.items() if key != "allOf"}
-            for part in parts:
-                both = {**part.get("properties", {}), **schema.get("properties", {})}
-                needed = [*part.get("required", ()), *schema.get("required", ())]
-                schema = {**part, **schema, **({"properties": both, "required": needed} if both else {})}
+            for name in str(made.pop("$ref")).lstrip("#").strip("/").split("/"):
+                found = found.get(name.replace("~1", "/").replace("~0", "~"), {}) if name else found
+            made = {**found, **made}
+        elif "allOf" in made:
+            for one in made.pop("allOf"):
+                part = _resolved(one, root)
+                both = {**part.get("properties", {}), **made.get("properties", {})}
+                needed = [*part.get("required", ()), *made.get("required", ())]
+                made = {**part, **made, **({"properties": both, "required": needed} if both else {})}
         else:
             break
-    return schema
+    return made
 
 
 def _built(values: Mapping[tuple[str, ...], Any]) -> Any:

@@ -92,7 +92,8 @@ def _harmony(text: str) -> Reply | None:
     if not starts:
         bare = _BARE_CHANNELS.match(text)
         return Reply((bare[2] or "").strip(), bare[1].strip()) if bare else None
-    said, thought = [], []
+    said: list[str] = []
+    thought: list[str] = []
     for place, match in enumerate(starts):
         body = text[match.end() : starts[place + 1].start() if place + 1 < len(starts) else len(text)]
         end = _CHANNEL_END.search(body)

@@ -46,7 +46,8 @@ def read_quantity(text: str) -> Quantity | None:
     1,234.5 and 1.234,5 are the same; a lone group of three after a comma is thousands (1,050), after a point it is a
     fraction (1.050), as in English.
     """
-    found, named = [], []
+    found: list[Quantity] = []
+    named: list[Quantity] = []
     for match in _NUMBER.finditer(text):
         before, behind = _BEFORE.search(text[: match.start()]), _UNIT.match(text, match.end())
         unit = before[1] if before else (behind[1] if behind else "")
