@@ -2,8 +2,9 @@
 
 import pytest
 
-from acclimate.errors import UnfilledError
+from acclimate.errors import SettingsError, UnfilledError
 from acclimate.prompting.filling import empty, fill
+from acclimate.prompting.structured import read_shape
 from acclimate.prompting.values import Quantity, read_choice, read_date, read_items, read_quantity, read_truth
 
 TEXT = {"type": "string"}
@@ -135,3 +136,14 @@ def test_other_values():
     assert read_choice("It is HEAVY.", ["heavy", "light"]) == "heavy"
     assert read_choice("heavy or light", ["heavy", "light"]) is None
     assert (read_truth("No."), read_truth("It depends")) == (False, None)
+
+
+def test_schemas_that_refer_to_themselves_end():
+    again = {"type": "object", "properties": {name: {"$ref": "#"} for name in "abcdefgh"}}
+    with pytest.raises(UnfilledError, match="more than 200"):
+        filled(again, "117 kg")
+    assert filled({"$ref": "#"}, "117 kg") == "117 kg"
+    with pytest.raises(SettingsError, match="itself without end"):
+        read_shape({"$ref": "#"}).fault("117 kg")
+    inside = {"allOf": [TEXT], "properties": {"a": {"$ref": "#/allOf/0"}, "b": {"$ref": "#/allOf/7"}}}
+    assert filled(inside, "117 kg") == "117 kg"

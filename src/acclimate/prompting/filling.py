@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from acclimate.errors import UnfilledError
@@ -23,6 +24,7 @@ Choose = Callable[[str, Sequence[Any]], Any]
 _GENERAL = re.compile(r"\b(?:answer|value|result|text|response|reply|content|data|output|amount|items|list)\b")
 _UNIT = re.compile(r"\b(?:units?|currency|uom|measure)\b")
 _MISSING = object()
+_MOST_FIELDS = 200
 _DEPTH = 8  # of objects within objects; more is no schema for a plain answer
 
 
@@ -49,7 +51,9 @@ def fill(question: str, answer: str, schema: Schema, choose: Choose) -> Any:
     """The value of a schema from the answer to `question`. Raises UnfilledError where a field that must be there has no
     value."""
     root = _resolved(schema, schema)
-    fields = list(_fields(root, schema, (), "", required=True))
+    fields = list(islice(_fields(root, schema, (), "", required=True), _MOST_FIELDS + 1))
+    if len(fields) > _MOST_FIELDS:
+        raise UnfilledError(f"the schema has more than {_MOST_FIELDS} fields.", hint="Make it simpler.")
     if not fields:  # an object whose names are left open
         return {"answer": answer}
     main = _main(question, answer, fields)
@@ -59,7 +63,7 @@ def fill(question: str, answer: str, schema: Schema, choose: Choose) -> Any:
         value = _read(field, answer, schema) if spoken_of else _MISSING
         if value is _MISSING and field.nullable:
             value = None
-        if value is _MISSING and field.kind == "choice" and field.required:
+        if value is _MISSING and field.kind == "choice" and field.required and field.schema["enum"]:
             chosen = choose(field.label, field.schema["enum"])
             value = _MISSING if chosen is None else chosen
         if value is not _MISSING:
@@ -75,7 +79,7 @@ def fill(question: str, answer: str, schema: Schema, choose: Choose) -> Any:
 
 def empty(schema: Schema) -> Any:
     """The value that says nothing: null where it may stand, and no optional fields. None where a schema has none."""
-    fields = list(_fields(_resolved(schema, schema), schema, (), "", required=True))
+    fields = list(islice(_fields(_resolved(schema, schema), schema, (), "", required=True), _MOST_FIELDS))
     if not fields or any(field.required and not field.nullable for field in fields):
         return None
     return _built({field.path: None for field in fields if field.nullable})
@@ -175,7 +179,7 @@ def _items(text: str, schema: Schema, root: Schema) -> list[Any] | None:
 
 def _object_of(text: str, schema: Schema, root: Schema) -> Any:
     """An item like “Fjell 9: 117 kg” as an object: its parts in the order of the fields."""
-    fields = list(_fields(schema, root, (), "", required=True))
+    fields = list(islice(_fields(schema, root, (), "", required=True), _MOST_FIELDS))
     slots = [field for field in fields if not field.unit and field.kind != "fixed"]
     parts = re.split(r"\s*(?::|–|—|\s-)\s+", text) if len(slots) > 1 else [text]
     values: dict[tuple[str, ...], Any] = {}
@@ -225,8 +229,8 @@ def _resolved(schema: Any, root: Schema) -> Schema:
         if "$ref" in made:
             found: Any = root
             for name in str(made.pop("$ref")).lstrip("#").strip("/").split("/"):
-                found = found.get(name.replace("~1", "/").replace("~0", "~"), {}) if name else found
-            made = {**found, **made}
+                found = _at(found, name.replace("~1", "/").replace("~0", "~")) if name else found
+            made = {**(found if isinstance(found, Mapping) else {}), **made}
         elif "allOf" in made:
             for one in made.pop("allOf"):
                 part = _resolved(one, root)
@@ -236,6 +240,13 @@ def _resolved(schema: Any, root: Schema) -> Schema:
         else:
             break
     return made
+
+
+def _at(schema: Any, name: str) -> Any:
+    """A part of a schema by one step of a pointer; {} where there is none, which the check of the value tells."""
+    if isinstance(schema, list):
+        return schema[int(name)] if name.isdigit() and int(name) < len(schema) else {}
+    return schema.get(name, {}) if isinstance(schema, Mapping) else {}
 
 
 def _built(values: Mapping[tuple[str, ...], Any]) -> Any:

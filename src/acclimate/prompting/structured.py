@@ -58,6 +58,8 @@ def read_shape(schema: SchemaLike) -> Shape:
             worst = best_match(validator.iter_errors(value))
         except Unresolvable as error:
             raise SettingsError(f"the schema refers to '{error.ref}', which is not in it.") from error
+        except RecursionError as error:
+            raise SettingsError("the schema refers to itself without end.") from error
         if worst is not None:
             return f"{worst.json_path}: {worst.message}"
         return _fault_by_model(model, value) if model else ""
