@@ -1,5 +1,7 @@
 """What models write around their answers is taken off, whole and in streams, and nothing else is touched."""
 
+import time
+
 import pytest
 
 from acclimate.errors import EngineError
@@ -183,3 +185,21 @@ def test_json_is_found_in_prose(raw):
 def test_text_without_json_is_left_as_it_is():
     assert json_text("no JSON [here") == "no JSON [here"
     assert json_text('first [1], then {"a": 1}') == '{"a": 1}'
+
+
+def test_streams_cost_no_more_than_what_is_new():
+    engine = ScriptedEngine(lambda _: f"<think>{'hm and so on. ' * 20_000}</think>{'so it goes on, ' * 20_000}", 10**7)
+    engine.prefill = ""
+    heard, started = Heard(), time.process_time()
+    done = ask(engine, ASKED, Generation(max_tokens=10**6), heard)
+    assert heard.text.strip() == done.text.strip()
+    assert len(heard.pieces) > 20_000
+    assert time.process_time() - started < 60  # again and again from its beginning it would be an hour
+
+
+def test_a_long_first_piece_is_sent_at_once():
+    heard = Heard()
+    stream = ReplyStream(heard, silent=False)
+    stream("word " * 500)
+    stream("more " * 500)
+    assert heard.text.strip() == ("word " * 500 + "more " * 500).strip()

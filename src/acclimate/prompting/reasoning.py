@@ -56,6 +56,12 @@ _STOP = re.compile(
     r"|start_header_id|END_OF_TURN_TOKEN|END_RESPONSE)\|>|</s>|<(?:end|start)_of_turn>|<(?:eos|pad)>|<\|?turn\|?>"
     r"|<｜end▁of▁sentence｜>|<｜User｜>|\[/?INST\])"
 )
+ENDING = re.compile(
+    rf"{_CLOSE.pattern}|<\|message\|>|<channel\|>|assistant\s*final|is my response:|'s my response:|done thinking\.",
+    re.IGNORECASE,
+)
+"""What may end reasoning."""
+_MARKS = (OPENING, _CLOSE_ALONE, _WRAPPER_END, _STOP)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +77,13 @@ def opens(prefill: str) -> bool:
     """Whether a template's last words open reasoning, so that a reply begins within it."""
     last = max((match.end() for match in OPENING.finditer(prefill)), default=-1)
     return last > max((match.end() for match in _CLOSE.finditer(prefill)), default=-1)
+
+
+def first_mark(text: str) -> int:
+    """Where the first mark stands that an answer may end or go over into reasoning with; the text's length where there
+    is none."""
+    found = (mark.search(text) for mark in _MARKS)
+    return min((match.start() for match in found if match), default=len(text))
 
 
 def read_reply(text: str, *, silent: bool = False) -> Reply:

@@ -15,7 +15,7 @@ from typing import Any, Protocol, runtime_checkable
 from weakref import WeakKeyDictionary
 
 from acclimate.errors import EngineError
-from acclimate.prompting.reasoning import OPENING, opens, read_reply
+from acclimate.prompting.reasoning import ENDING, OPENING, first_mark, opens, read_reply
 from acclimate.types import Completion, Generation, Message
 
 OnText = Callable[[str], bool]
@@ -55,6 +55,8 @@ _FENCE = re.compile(r"(`{3,}|~{3,})[\w+-]*[ \t]*\n(.*?)(?:\n[ \t]*\1|\Z)", re.DO
 _UNSURE_END = re.compile(
     r"(?:<\|channel\|?>[^<\n]*|<[^<>\n]{0,60}|\[/?[A-Za-z]{0,10}|◁[^▷\n]{0,12}|`{1,3}[^`\n]{0,16}|\n[#\s]*\w{1,11}|\s)\Z"
 )
+_LONGEST_MARK = 120  # characters
+_REREAD = 400
 _ALOUD = re.compile(
     r"\s*(?:ok(?:ay)?|alright|hmm+|wait|so|first|now|let me|let's|let us|we (?:need|have|are)|the user"
     r"|i (?:need|have|'ll)|to (?:answer|find|determine)|looking|thinking)\b",
@@ -249,27 +251,50 @@ class ReplyStream:
 
     def __init__(self, on_text: OnText, *, silent: bool | None) -> None:
         self._on_text, self._silent = on_text, silent
-        self._raw, self._sent = "", ""
+        self._raw, self._held = "", ""  # all that came; of that, once the answer has begun, what was not sent
+        self._sent: list[str] = []
+        self._stopped, self._within = silent is None, False
 
     def __call__(self, piece: str) -> bool:
         """Take the next piece."""
-        self._raw += piece
-        shown = "" if self._silent is None else self._certain()
-        if not shown.startswith(self._sent) or len(shown) == len(self._sent):
+        if self._stopped:
             return self._on_text("")  # whether anybody still listens
-        new, self._sent = shown[len(self._sent) :], shown
-        return self._on_text(new)
+        if self._sent:
+            return self._on_text(self._going_on(piece))
+        self._raw += piece
+        # Within long reasoning only what may end it is worth a look, else each piece would cost the whole again.
+        if self._within and not ENDING.search(self._raw, max(0, len(self._raw) - len(piece) - _LONGEST_MARK)):
+            return self._on_text("")
+        shown = self._certain()
+        self._within = not shown and len(self._raw) > _REREAD
+        if shown:
+            self._sent.append(shown)
+            self._stopped = not self._raw.endswith(shown) and shown not in self._raw
+            self._held = "" if self._stopped else self._raw[self._raw.rfind(shown) + len(shown) :]
+        return self._on_text(shown)
 
     def finish(self, text: str) -> None:
         """Send what is left of the whole answer."""
-        if text.startswith(self._sent) and (rest := text[len(self._sent) :]):
-            self._sent = text
+        sent = "".join(self._sent)
+        if text.startswith(sent) and (rest := text[len(sent) :]):
+            self._sent = [text]
             self._on_text(rest)
 
+    def _going_on(self, piece: str) -> str:
+        """More of an answer that has begun; nothing any more where it may be over."""
+        text = self._held + piece
+        sure = text[: _unsure(text)]
+        places = [first_mark(sure), *(match.start() for match in [_MAYBE_INVENTED.search(sure)] if match)]
+        end = min(places)
+        self._stopped = end < len(sure)
+        shown = sure[:end].rstrip()
+        self._held = text[len(shown) :]
+        if shown:
+            self._sent.append(shown)
+        return shown
+
     def _certain(self) -> str:
-        body = self._raw
-        while match := _UNSURE_END.search(body):
-            body = body[: match.start()]
+        body = self._raw[: _unsure(self._raw)]
         reply = read_reply(body, silent=bool(self._silent))
         if body.lstrip().startswith("<s>"):  # it may be a token, or the beginning of a line struck through
             return ""
@@ -284,3 +309,11 @@ class ReplyStream:
             if match := mark.search(text):
                 text = text[: match.start()]
         return plain(text).rstrip()
+
+
+def _unsure(text: str) -> int:
+    """Where the end of a text begins that may still become a mark."""
+    end = len(text)
+    while match := _UNSURE_END.search(text, max(0, end - _LONGEST_MARK), end):
+        end = match.start()
+    return end
