@@ -200,12 +200,17 @@ class Generation:
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """The text a model wrote, its token counts, and why it ended: a stop token, `max_tokens`, or `on_text`."""
+    """The text a model wrote, its token counts, and why it ended: a stop token, `max_tokens`, or `on_text`.
+
+    `reasoning` is what it wrote before its answer, where that came apart; token counts are of all `calls`.
+    """
 
     text: str
     prompt_tokens: int
     completion_tokens: int
     finish: Literal["stop", "length", "cancelled"]
+    reasoning: str = ""
+    calls: int = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,6 +94,12 @@ class ChatFormat:
             return {self.neutralise(key): self._neutral(one) for key, one in value.items()}
         return value
 
+    @property
+    def prefill(self) -> str:
+        """What the template writes where the assistant begins to speak, after a user's message."""
+        asked = "Hello, 4711?"
+        return self.render([Message("user", asked)]).rpartition(asked)[2]
+
     def encode(self, messages: Sequence[Message]) -> list[int]:
         """The prompt's token ids."""
         ids: list[int] = self.tokenizer.encode(self.render(messages), add_special_tokens=False).ids

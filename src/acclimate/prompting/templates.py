@@ -48,6 +48,15 @@ class Template:
         )
 
 
+def with_instructions(turns: tuple[Message, ...], instructions: str) -> tuple[Message, ...]:
+    """A prompt that also says what the asker's own `instructions` want: after the recipe's, which hold first."""
+    if not instructions:
+        return turns
+    if turns[0].role != "system":
+        return (Message("system", instructions), *turns)
+    return (Message("system", f"{turns[0].content}\n\n{instructions}"), *turns[1:])
+
+
 def parse_template(name: str, text: str) -> Template:
     """Read a template's text. Raises SettingsError naming the line that is wrong."""
     turns: list[tuple[Role, list[str]]] = []

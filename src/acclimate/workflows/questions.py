@@ -13,6 +13,7 @@ from typing import Any
 
 from acclimate import jsonlines
 from acclimate.errors import ProjectError, SettingsError
+from acclimate.prompting.replies import ask
 from acclimate.questions.candidates import Candidate
 from acclimate.questions.coverage import Coverage, coverage
 from acclimate.questions.file import Row, read_questions, to_question
@@ -44,7 +45,7 @@ def _model_writer(workspace: Workspace) -> Writer:
     """The model with the adapter that ships for it; any other model as it is."""
     trained = shipped_adapter(workspace.settings.model, "writer")
     engine = workspace.engine("zero-shot") if trained is None else workspace.engine_with(trained)
-    write = lambda messages, most: engine.generate(messages, Generation(max_tokens=most)).text  # noqa: E731
+    write = lambda messages, most: ask(engine, messages, Generation(max_tokens=most)).text  # noqa: E731
     return EngineWriter(engine.name, write) if trained is None else TrainedWriter(engine.name, write)
 
 

@@ -21,6 +21,7 @@ from acclimate.errors import SettingsError
 from acclimate.models.base import Engine
 from acclimate.models.store import cache_folder
 from acclimate.prompting.passages import REFUSAL
+from acclimate.prompting.replies import ask, plain
 from acclimate.prompting.templates import parse_template
 from acclimate.rows import Problem
 from acclimate.tuning.methods import Method
@@ -120,7 +121,8 @@ def gather(workspace: Workspace, answerer: Answerer, method: Method, read: Pairs
 def by_teacher(workspace: Workspace, answerer: Answerer, cases: Sequence[Case], teacher: Teacher) -> list[Case]:
     """The cases with the teacher's answers instead of their own; those that it has none for are left out."""
     with closing(_teacher_engine(workspace, teacher)) as engine:
-        taught = [replace(case, answer=engine.generate(case.messages, answerer.generation).text) for case in cases]
+        said = [ask(engine, case.messages, answerer.generation).text for case in cases]
+    taught = [replace(case, answer=plain(text)) for case, text in zip(cases, said, strict=True)]
     return [case for case in taught if case.answer.strip()]
 
 
