@@ -7,6 +7,7 @@ import pytest
 from pydantic import BaseModel, field_validator
 
 from acclimate.answer import Answerer
+from acclimate.answer_json import answer_first
 from acclimate.errors import EngineError, SettingsError, UnfilledError
 from acclimate.prompting.citations import mark_answer
 from acclimate.prompting.passages import REFUSAL
@@ -136,7 +137,7 @@ class TestAnswerFirst:
     """A reader that knows plain answers only is asked for one, and the schema is filled from it."""
 
     def subject(self, said, schema, **options):
-        return replace(answerer(*said, schema=schema), fills=True, **options)
+        return replace(answerer(*said, schema=schema), fill=answer_first, **options)
 
     def test_the_value_and_its_citation_are_those_of_the_plain_answer(self):
         schema = {"type": "object", "properties": {"days": {"type": "integer"}, "unit": {"type": "string"}}}

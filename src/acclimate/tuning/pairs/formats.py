@@ -24,7 +24,7 @@ from typing import Any
 
 from acclimate.prompting.passages import REFUSAL
 from acclimate.questions.cells import read_texts
-from acclimate.tuning.pairs.pairs.conversations import Lesson, Unfit, Values, clean, read_conversation
+from acclimate.tuning.pairs.conversations import Lesson, Unfit, Values, clean, read_conversation
 from acclimate.types import Message, Question
 
 _REJECTED = "rejected answers of preference pairs; the chosen ones are learnt"

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from acclimate.errors import DataError, SettingsError
 from acclimate.rows import Place, Problem, Row, read_rows
+from acclimate.tuning.pairs.conversations import READ, Lesson, Unfit
 from acclimate.tuning.pairs.formats import FORMATS, Format
-from acclimate.tuning.pairs.pairs.conversations import READ, Lesson, Unfit
 from acclimate.types import Message, Question, Turn
 
 _TOLD = 8  # problems that an error spells out
