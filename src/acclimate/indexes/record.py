@@ -82,19 +82,19 @@ class Record:
         return int(self._database.meta("embedder_since") or 0)
 
     @property
-    def language(self) -> str:
-        """Whose words the text index holds."""
+    def words(self) -> str:
+        """The language and the analysis of the words that the text index holds."""
         return self._database.meta("language") or "english"
 
-    def set_language(self, language: str) -> None:
-        """Search by words of this language from now on."""
+    def set_words(self, words: str) -> None:
+        """Search by words of this language and analysis from now on."""
         with self.transaction():
-            self._database.set_meta("language", language)
+            self._database.set_meta("language", words)
             self.bump()
             self._database.set_meta("language_since", str(self.generation))
 
-    def language_since(self) -> int:
-        """The generation in which the present language came; text indexes older than that hold another's words."""
+    def words_since(self) -> int:
+        """The generation in which the present words came; text indexes older than that hold others."""
         return int(self._database.meta("language_since") or 0)
 
     def bump(self) -> None:

@@ -6,6 +6,7 @@ import json
 import sqlite3
 from dataclasses import asdict
 
+from acclimate.indexes.bm25 import ANALYSIS
 from acclimate.types import Box, Document, Element
 
 VERSION = 4
@@ -34,6 +35,7 @@ CREATE TRIGGER chunk_removed AFTER DELETE ON chunks BEGIN
     INSERT INTO changes VALUES (old.key, 0, (SELECT value FROM meta WHERE key = 'generation') + 1); END;
 INSERT INTO meta VALUES ('generation', '0'), ('id', lower(hex(randomblob(8))));
 """
+SCHEMA += f"INSERT INTO meta VALUES ('language', 'english {ANALYSIS}');\n"
 # From each older format to the next.
 UPGRADES = {
     1: """
