@@ -26,11 +26,14 @@ _JOINERS = "\u200c\u200d"  # they shape letters: dropped where texts are compare
 # At the end of a line a soft hyphen is a break inside a word.
 _BROKEN = r"\u00ad[ \t]*\r?\n[ \t]*"
 # Vowel signs and accents of Arabic and Hebrew, which most writers leave out, and the stretch mark of Arabic.
-_OPTIONAL = re.compile("[\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7\u0610-\u061a\u0640\u064b-\u065f\u0670\u06d6-\u06ed]")
+_OPTIONAL = re.compile(
+    "[\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7\u0610-\u061a\u0640\u064b-\u065f\u0670\u06d6-\u06ed]"
+)
 _HYPHENS = dict.fromkeys(map(ord, "\u2010\u2011\u2012\u2013\u2014\u2015\u2212\ufe58\ufe63\uff0d\u05be"), "-")
 _SINGLE = dict.fromkeys(map(ord, "\u2018\u2019\u201a\u201b\u2032\u02bc\u02b9\u00b4\u05f3\uff07"), "'")
 _DOUBLE = dict.fromkeys(map(ord, "\u201c\u201d\u201e\u201f\u2033\u00ab\u00bb\u05f4\uff02"), '"')
-_OTHERS = {"×": "x", "ß": "ss", "ẞ": "SS", "™": "", "℠": "", "⁄": "/", "∕": "/", "İ": "I", "\u2028": "\n", "\u2029": "\n"}
+_LINES = {"\u2028": "\n", "\u2029": "\n"}
+_OTHERS = {"×": "x", "ß": "ss", "ẞ": "SS", "™": "", "℠": "", "⁄": "/", "∕": "/", "İ": "I"} | _LINES
 _ALIKE = _HYPHENS | _SINGLE | _DOUBLE | {ord(one): other for one, other in _OTHERS.items()}
 _SUPERSCRIPTS = "²³¹⁰⁴-⁹"
 _FRACTIONS = "¼-¾⅐-⅞↉"

@@ -32,35 +32,13 @@ _CODE = re.compile(
 )
 # The first digit is matched before what must not stand before it, so that a search skips everything else.
 _NUMBER = re.compile(
-    r"\d(?<![\d.,].)\d{0,2}(?:([ ,'])\d{3})(?:\1\d{3})*(?!\d)|\d(?<![\d.,].)\d*,\d{1,2}(?![\d,])", re.DOTALL
+    r"\d(?<![\d.,].)\d{0,2}(?:([ ,'])\d{3})(?:\1\d{3})*(?!\d)|\d(?<![\d.,].)\d*,\d{1,2}(?!,?\d)", re.DOTALL
 )
 _FRACTION = re.compile(r"\d(?<![\d/.].)(?<!\d[ ].)\d*(?:[ ]\d+)?/\d+(?![\d/])", re.DOTALL)
 _TELEPHONE = re.compile(r"\d(?<![\d.,].)(?<!\d[ /)-].)[\d()/ -]{5,18}\d(?![\d()/ -]*\d)", re.DOTALL)
 _MAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
-_SYMBOL = re.compile(r"(?<!\w)(?:[A-Za-z]\+\+|[A-Za-z]#(?![^\W\d])|[A-Z]{1,3}&[A-Z]{1,3}\b)")
 _DOTTED = re.compile(r"\.(?<![\w.].)[A-Za-z]\w{1,7}\b", re.DOTALL)  # .NET, .pdf
-_DIGITS = 6  # so many digits are one number, whatever stands between them
-_GROUP = re.compile(r"\d+|[^\W\d_]+|§")
-_SEPARATORS = r"[-_/.:]"
-# A code has no spaces but after a paragraph mark or capitals ("ISO 9001", "AX 200 B"), around the x of measures and
-# before a bracket; it is looked for around digits only, as most text has none.
-_FROM_DIGIT = re.compile(r"\d\S*")
-_BEFORE = re.compile(r"(?:(?<![^\W_])[A-Z]{1,5}[ ]|§+[ ]?)\Z")
-_AFTER = re.compile(r"(?:[ ]x[ ]?\d[^\s]*|[ ]\([^\W_]{1,4}\)){1,3}|[ ][A-Z]{1,2}(?![^\W_]|[+#]|[-_/.:][^\W_])")
-_CODE = re.compile(
-    rf"""(?<![^\W_])(?:§+[ ]?|[A-Z]{{1,5}}[ ](?=\d))?
-    [^\W_]+(?:{_SEPARATORS}[^\W_]+|[ ]?\([^\W_]{{1,4}}\)|(?<=\d)[ ]?x[ ]?(?=\d)[^\W_]+)*
-    (?:(?<=\d)[ ][A-Z]{{1,2}}(?![^\W_]|[+#]|[-_/.:][^\W_]))?""",
-    re.VERBOSE,
-)
-# The first digit is matched before what must not stand before it, so that a search skips everything else.
-_NUMBER = re.compile(
-    r"\d(?<![\d.,].)\d{0,2}(?:([ ,'])\d{3})(?:\1\d{3})*(?!\d)|\d(?<![\d.,].)\d*,\d{1,2}(?![\d,])", re.DOTALL
-)
-_FRACTION = re.compile(r"\d(?<![\d/.].)(?<!\d[ ].)\d*(?:[ ]\d+)?/\d+(?![\d/])", re.DOTALL)
-_TELEPHONE = re.compile(r"\d(?<![\d.,].)(?<!\d[ /)-].)[\d()/ -]{5,18}\d(?![\d()/ -]*\d)", re.DOTALL)
-_MAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
-_SYMBOL = re.compile(r"(?<!\w)(?:[A-Za-z]\+\+|[A-Za-z]#(?![^\W\d])|[A-Z]{1,3}&[A-Z]{1,3}\b)|(?<![\w.])\.[A-Za-z]\w{1,7}\b")
+_SYMBOL = re.compile(r"(?<!\w)(?:[A-Za-z]\+\+|[A-Za-z]#(?![^\W\d])|[A-Z]{1,3}&[A-Z]{1,3}\b)")
 _DIGITS = re.compile(r"\d")
 _SPACED_IN = re.compile(r"[^\W_]+")
 
@@ -168,14 +146,14 @@ def asked_names(text: str) -> Iterator[str]:
     """Names that words of a question with spaces between them may be: "ax 200 b" is `ax200b`. Most are none's."""
     words = [(match[0].lower(), match.span()) for match in _SPACED_IN.finditer(text)]
     for first in range(len(words)):
-        run: list[str] = []
+        run, last = list[str](), 0
         for word, (start, end) in words[first : first + 4]:
             near = not run or text[last:start] in (" ", "-", "/", ".", "_", " x ")
             if not near or (len(word) > 5 and not word.isdigit()):
                 break
             run += _GROUP.findall(word)
             last = end
-            if 1 < len(run) and any(map(str.isdigit, run)) and not all(map(str.isdigit, run)):
+            if len(run) > 1 and any(map(str.isdigit, run)) and not all(map(str.isdigit, run)):
                 yield "".join(_joined(run))
 
 
@@ -187,8 +165,10 @@ def parts_of(word: str) -> list[str]:
 
 
 def respelt(question: str, texts: list[str]) -> str:
-    """A question with its codes written as `texts` write them: readers compare letters, and do not know that "AX200B" is
-    "AX-200-B". A code that stands in a text as it is asked for stays."""
+    """A question with its codes written as `texts` write them; one that stands in a text as it is asked for stays.
+
+    Readers compare letters, and do not know that "AX200B" is "AX-200-B".
+    """
     folded = matched(question)
     if not _DIGITS.search(folded):
         return question

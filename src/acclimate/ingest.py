@@ -25,6 +25,7 @@ from acclimate.chunking.cuts import uncovered
 from acclimate.embedding import embed_chunks
 from acclimate.embeddings.base import Embedder, PictureEmbedder
 from acclimate.errors import DocumentError, LibraryError, ProjectError
+from acclimate.folding import plain
 from acclimate.indexes.library import Library
 from acclimate.indexes.record import FileState, embedded_hash
 from acclimate.types import Chunk, Document
@@ -208,7 +209,9 @@ def _raise(error: OSError) -> None:
 
 def matches(path: str, patterns: Iterable[str]) -> bool:
     """Glob patterns as in .gitignore: `**/` also stands for no folder at all."""
-    return any(fnmatch(path, pattern) or fnmatch(path, pattern.removeprefix("**/")) for pattern in patterns)
+    path = plain(path)  # some systems take names apart into letters and marks
+    wanted = [plain(pattern) for pattern in patterns]
+    return any(fnmatch(path, pattern) or fnmatch(path, pattern.removeprefix("**/")) for pattern in wanted)
 
 
 def _untouched(file: Path, state: FileState | None, reader: str, check_all: bool) -> bool:

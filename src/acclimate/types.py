@@ -247,9 +247,10 @@ class Answer:
     passage shown; `reasoning` is what the model wrote before it. `abstained` is True where the documents do not hold
     the answer. `template` is the prompt template's fingerprint. `finish` is "stop", "length" (cut at the token limit)
     or "cancelled" (by the reader). `data` is the JSON value where a schema was given, and `text` the same as JSON text.
-    `asked` is the question as it was searched and asked, where it pointed back to earlier turns ("" where it stood on
-    its own). `decision` says why this recipe was taken where `auto` chose it, and why the extractor had the last word.
-    `links_removed` counts links that were taken out of the text, see `acclimate.prompting.links`.
+    `asked` is the question as it was asked of the passages, where that is not what was typed: it pointed back to
+    earlier turns, or wrote a code in another way than they do ("" where nothing was changed). `decision` says why this
+    recipe was taken where `auto` chose it, and why the extractor had the last word. `links_removed` counts
+    links that were taken out of the text, see `acclimate.prompting.links`.
     """
 
     question: str

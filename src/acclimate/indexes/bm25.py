@@ -73,9 +73,9 @@ def analyse(text: str, language: Language) -> list[str]:
     return analyzer(language).analyze(prepared(text, language))
 
 
-def words_of(text: str, language: Language = "english") -> list[str]:
-    """The distinct words of a text, in order."""
-    return list(dict.fromkeys(analyse(text, language)))
+def spoken_words(text: str, language: Language = "english") -> list[str]:
+    """The distinct words of a text, in order, without other names of its codes."""
+    return list(dict.fromkeys(analyzer(language).analyze(_folded(text, language))))
 
 
 def prepared(text: str, language: Language = "english") -> str:

@@ -14,6 +14,7 @@ from typing import TypeVar
 import numpy as np
 
 from acclimate.errors import LibraryError
+from acclimate.folding import matched, plain
 from acclimate.indexes.base import Change, Vectors
 from acclimate.indexes.database import Database
 from acclimate.indexes.pictures import PictureTable
@@ -123,7 +124,7 @@ class Record:
             "SELECT path, title, media_type, metadata FROM documents ORDER BY path"
         ):
             suffix = path.rpartition("/")[2].rpartition(".")[2].lower()
-            values = {key.casefold(): [str(value)] for key, value in json.loads(metadata).items()}
+            values = {matched(key): [str(value)] for key, value in json.loads(metadata).items()}
             found[path] = values | {"path": [path], "title": [title], "type": [suffix, media_type]}
         return found
 
@@ -361,7 +362,7 @@ class Record:
 def embedding_text(chunk: Chunk, part: str | None = None) -> str:
     """What is embedded for a chunk: the end of its heading path and its context, then its text, or `part` of it."""
     parts = chunk.heading_path[-_PATH_CHARACTERS:], chunk.context, chunk.shown if part is None else part
-    return "\n".join(one for one in parts if one)
+    return plain("\n".join(one for one in parts if one))
 
 
 def embedded_hash(chunk: Chunk) -> str:

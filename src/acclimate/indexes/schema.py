@@ -35,7 +35,7 @@ CREATE TRIGGER chunk_removed AFTER DELETE ON chunks BEGIN
     INSERT INTO changes VALUES (old.key, 0, (SELECT value FROM meta WHERE key = 'generation') + 1); END;
 INSERT INTO meta VALUES ('generation', '0'), ('id', lower(hex(randomblob(8))));
 """
-SCHEMA += f"INSERT INTO meta VALUES ('language', 'english {ANALYSIS}');\n"
+SCHEMA += f"INSERT INTO meta VALUES ('language', 'english {ANALYSIS}');\n"  # noqa: S608 - a number of ours
 # From each older format to the next.
 UPGRADES = {
     1: """

@@ -36,7 +36,9 @@ _CAPITAL: dict[Language, frozenset[str]] = {
 }
 _NOUNS = frozenset("can will may might must being do it us who".split())  # a can, the will, in May, the IT, the WHO
 _BEFORE_NOUN = frozenset("a an the my your his her its our their each every another".split())
-_BEFORE_MONTH = frozenset("in by since until till during of last next this every each before after early mid late".split())
+_BEFORE_MONTH = frozenset(
+    "in by since until till during of last next this every each before after early mid late".split()
+)
 _AFTER_IT = frozenset(
     "department departments support team teams staff security policy policies desk helpdesk manager management system "
     "systems service services infrastructure equipment budget hardware software project projects administrator".split()
@@ -122,7 +124,8 @@ def _beside(lower: str, match: re.Match[str]) -> bool:
         return True
     if word == "may":
         return lower[match.end() + 1 : match.end() + 2].isdecimal()
-    return word == "it" and lower[match.end() : match.end() + 16].lstrip().partition(" ")[0].rstrip(".,;:?!") in _AFTER_IT
+    after = lower[match.end() : match.end() + 16].lstrip().partition(" ")[0]
+    return word == "it" and after.rstrip(".,;:?!") in _AFTER_IT
 
 
 def names_among(sentence: Sequence[Word], language: Language) -> Iterator[Word]:
@@ -133,9 +136,7 @@ def names_among(sentence: Sequence[Word], language: Language) -> Iterator[Word]:
             continue
         if telling is None:
             telling = _capitals_tell(sentence)
-        if telling and _capital_name(sentence, place, language):
-            yield word
-        elif language == "english" and _noun(sentence, place):
+        if (telling and _capital_name(sentence, place, language)) or (language == "english" and _noun(sentence, place)):
             yield word
 
 
@@ -179,4 +180,3 @@ def _noun(sentence: Sequence[Word], place: int) -> bool:
     if word == "it" and after in _AFTER_IT:
         return True
     return word in _NOUNS and before in _BEFORE_NOUN
-

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from acclimate.embeddings.cross_encoder import CrossEncoder
+from acclimate.folding import plain
 from acclimate.retrieval.base import Retriever
 from acclimate.types import Hit
 
@@ -27,7 +28,7 @@ class RerankingRetriever:
         """See `Retriever`; ties keep the order of the first search. What was not reranked has scores below 0."""
         hits = self.inner.retrieve(query, max(k, self.candidates))
         head, tail = hits[: self.candidates], hits[self.candidates :]
-        read = [float(score) for score in self.encoder.scores(query, [passage_text(hit) for hit in head])]
+        read = [float(score) for score in self.encoder.scores(plain(query), [plain(passage_text(hit)) for hit in head])]
         scores = blend(read, [hit.score for hit in head], self.weight)
         order = sorted(range(len(head)), key=lambda at: (-scores[at], at))
         ranked = [(head[at], scores[at]) for at in order] + [(hit, -float(n)) for n, hit in enumerate(tail, start=1)]

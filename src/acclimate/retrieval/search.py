@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from acclimate.embeddings.base import Embedder
+from acclimate.folding import plain
 from acclimate.indexes.base import Match, TextIndex, VectorIndex, Vectors
 from acclimate.indexes.filters import Among
 from acclimate.retrieval.base import Retriever
@@ -32,7 +33,7 @@ class DenseRetriever:
 
     def matches(self, query: str, k: int) -> list[Match]:
         """The k best rows; [] for a blank query."""
-        return self.search(self.embedder.embed_queries([query])[0], k) if query.strip() else []
+        return self.search(self.embedder.embed_queries([plain(query)])[0], k) if query.strip() else []
 
     def search(self, vector: Vectors, k: int) -> list[Match]:
         """The k best rows for an embedded query [d]."""
@@ -74,7 +75,7 @@ class HybridRetriever:
 
     def matches(self, query: str, depth: int) -> list[Match]:
         """The fused rows of the best `depth` of each side."""
-        vector = self.dense.embedder.embed_queries([query])[0]
+        vector = self.dense.embedder.embed_queries([plain(query)])[0]
         dense = {match.key: match.score for match in self.dense.search(vector, depth)}
         text = {match.key: match.score for match in self.text.matches(query, depth)}
         if self.fusion == "rrf":
