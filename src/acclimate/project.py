@@ -29,6 +29,7 @@ from acclimate.prompting.recipes import Recipe, find_recipe
 from acclimate.prompting.templates import load_template
 from acclimate.questions.file import read_questions
 from acclimate.retrieval.base import Retriever
+from acclimate.retrieval.distinct import DistinctRetriever
 from acclimate.retrieval.diversity import DiverseRetriever
 from acclimate.retrieval.graph import GraphRetriever, Matcher
 from acclimate.retrieval.neighbours import NeighbourRetriever
@@ -301,6 +302,8 @@ class Project:
         retriever: Retriever = found
         if library.graph is not None:
             retriever = GraphRetriever(found, library.graph, library.fetch, chosen.graph_weight, among)
+        same = library.record.holding
+        retriever = DistinctRetriever(retriever, same, among)
         if chosen.rewrite != "none":
             template = load_template(chosen.rewrite, self.folder / "templates")
             retriever = RewritingRetriever(retriever, template, self.write)
@@ -315,6 +318,7 @@ class Project:
             retriever = DiverseRetriever(retriever, library.record.vectors_of, chosen.diversity)
         if self.settings.chunking.method == "parent-child":
             retriever = ParentRetriever(retriever, library.record.parent)
+        retriever = DistinctRetriever(retriever, same, among, widen=False)
         if chosen.neighbours:
             record = library.record
             retriever = NeighbourRetriever(retriever, record.outline, record.cut, chosen.neighbours)

@@ -136,11 +136,15 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A chunk found for a query. `rank` counts from 1; a higher `score` is better, comparable in one list only."""
+    """A chunk found for a query. `rank` counts from 1; a higher `score` is better, comparable in one list only.
+
+    `also` are the paths of other documents that hold the same passage, of those that may be seen.
+    """
 
     chunk: Chunk
     score: float
     rank: int
+    also: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,7 +230,8 @@ class Citation:
 
     `number` is the passage's number in the prompt; `start` and `end` are offsets into the document's text, and
     `quote` is exactly that text: the sentence that holds the answer's words where they stand there (`verbatim`), else
-    the one closest to them. `page` is None where the format has no pages.
+    the one closest to them. `page` is None where the format has no pages. `also` are the paths of other documents that
+    hold the same passage.
     """
 
     number: int
@@ -237,6 +242,7 @@ class Citation:
     page: int | None = None
     headings: tuple[str, ...] = ()
     verbatim: bool = False
+    also: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -75,8 +75,16 @@ def echo_sources(answer: Answer) -> None:
         place = f"[{citation.number}] {citation.document}{page}, characters {citation.start}–{citation.end}{headings}"
         click.echo(click.style(place, bold=True))
         click.echo(f"    “{' '.join(citation.quote.split())}”")
+        if citation.also:
+            click.echo(f"    also in: {_some(citation.also)}")
         if not citation.verbatim:
             click.echo("    (the answer's words do not stand there exactly)")
+
+
+def _some(paths: Sequence[str], most: int = 5) -> str:
+    """Paths, and how many more there are."""
+    more = f" and {len(paths) - most} more" if len(paths) > most else ""
+    return ", ".join(paths[:most]) + more
 
 
 def summary(answer: Answer) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from acclimate.folding import matched, plain
 from acclimate.indexes.base import Change, Vectors
 from acclimate.indexes.database import Database
 from acclimate.indexes.pictures import PictureTable
+from acclimate.indexes.same import Sketch, same_key, sketch_of
 from acclimate.indexes.schema import dump_elements, load_elements
 from acclimate.types import Chunk, Document, Span
 
@@ -143,6 +144,35 @@ class Record:
             ]
         return sorted(found)
 
+    def holding(self, same: Sequence[int]) -> dict[int, list[tuple[int, str]]]:
+        """(chunk key, document path) of all chunks with these keys of `same_key`, ascending."""
+        found: dict[int, list[tuple[int, str]]] = {key: [] for key in same}
+        for batch in _batches(list(found)):
+            marks = ",".join("?" * len(batch))
+            for key, chunk, path in self._db.execute(
+                "SELECT c.same, c.key, d.path FROM chunks c JOIN documents d ON d.id = c.document "  # noqa: S608 - marks only
+                f"WHERE c.same IN ({marks}) ORDER BY c.key",
+                batch,
+            ):
+                found[key].append((chunk, path))
+        return found
+
+    def sketches(self, paths: Sequence[str] | None = None) -> dict[str, Sketch]:
+        """The signatures of these documents (None: of all), see `acclimate.indexes.same`; made where they are missing."""
+        missing = self._db.execute("SELECT id, text FROM documents WHERE sketch IS NULL").fetchall()
+        if missing and paths is None:
+            with self.transaction():
+                for number, text in missing:
+                    content = sketch_of(text).astype("<u4").tobytes()
+                    self._db.execute("UPDATE documents SET sketch = ? WHERE id = ?", (content, number))
+        if paths is None:
+            rows = self._db.execute("SELECT path, sketch FROM documents").fetchall()
+        else:
+            marks = ",".join("?" * len(paths))
+            asked = f"SELECT path, sketch FROM documents WHERE sketch IS NOT NULL AND path IN ({marks})"  # noqa: S608 - marks only
+            rows = self._db.execute(asked, list(paths)).fetchall()
+        return {path: np.frombuffer(content, "<u4").astype(np.uint32) for path, content in rows}
+
     def touch(self, path: str, size: int, mtime_ns: int) -> None:
         """Note that an unchanged file has another time."""
         self._db.execute("UPDATE documents SET size = ?, mtime_ns = ? WHERE path = ?", (size, mtime_ns, path))
@@ -167,22 +197,23 @@ class Record:
         self.remove(state.path)
         added = self._db.execute(
             "INSERT INTO documents (path, sha256, size, mtime_ns, chunker, title, media_type, text, elements, "
-            "page_starts, metadata) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "page_starts, metadata, sketch) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 *(state.path, state.sha256, state.size, state.mtime_ns, state.chunker),
                 *(document.title, document.media_type, document.text, dump_elements(document)),
                 *(json.dumps(document.page_starts), json.dumps(dict(document.metadata))),
+                sketch_of(document.text).astype("<u4").tobytes(),
             ),
         ).lastrowid
         for chunk in chunks:
             hashed, headings = embedded_hash(chunk), json.dumps(chunk.headings)
             key = self._db.execute(
                 "INSERT INTO chunks (document, id, hash, start, end, text, headings, page, header, parent_start, "
-                "parent_end, breaks, context) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                "parent_end, breaks, context, same) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (
                     *(added, chunk.id, hashed, chunk.start, chunk.end, chunk.text, headings, chunk.page, chunk.header),
                     *((chunk.parent.start, chunk.parent.end) if chunk.parent else (None, None)),
-                    *(json.dumps(chunk.breaks), chunk.context),
+                    *(json.dumps(chunk.breaks), chunk.context, same_key(chunk)),
                 ),
             ).lastrowid
             self.put_vector(key or 0, embedder, vectors[hashed])

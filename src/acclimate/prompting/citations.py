@@ -118,6 +118,7 @@ def _citation(number: int, hit: Hit, place: Span | None, claim: str) -> Citation
         page=chunk.page_at(chunk.start + span.start),
         headings=chunk.headings,
         verbatim=place is not None,
+        also=hit.also,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from acclimate.embeddings.cross_encoder import CrossEncoder
 from acclimate.folding import plain
@@ -32,7 +32,7 @@ class RerankingRetriever:
         scores = blend(read, [hit.score for hit in head], self.weight)
         order = sorted(range(len(head)), key=lambda at: (-scores[at], at))
         ranked = [(head[at], scores[at]) for at in order] + [(hit, -float(n)) for n, hit in enumerate(tail, start=1)]
-        return [Hit(hit.chunk, score, rank) for rank, (hit, score) in enumerate(ranked[:k], start=1)]
+        return [replace(hit, score=score, rank=rank) for rank, (hit, score) in enumerate(ranked[:k], start=1)]
 
 
 def blend(read: Sequence[float], found: Sequence[float], weight: float) -> list[float]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from acclimate.embeddings.base import Embedder
 from acclimate.folding import plain
@@ -102,7 +102,7 @@ class ParentRetriever:
             span = hit.chunk.parent or hit.chunk
             place = (hit.chunk.document, span.start, span.end)
             if place not in found:
-                found[place] = Hit(self.parent(hit.chunk), hit.score, len(found) + 1)
+                found[place] = replace(hit, chunk=self.parent(hit.chunk), rank=len(found) + 1)
             if len(found) == k:
                 break
         return list(found.values())

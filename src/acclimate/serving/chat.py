@@ -23,7 +23,7 @@ from acclimate.serving.errors import ApiError, told
 from acclimate.serving.keys import Caller
 from acclimate.serving.metrics import Metrics
 from acclimate.serving.schemas import ChatMessage, ChatRequest, Sound
-from acclimate.serving.search import filter_of, hit_row
+from acclimate.serving.search import also_rows, filter_of, hit_row
 from acclimate.serving.service import Ask, Run, Service
 from acclimate.serving.shelf import document_id
 from acclimate.serving.tracing import trace_of
@@ -159,6 +159,7 @@ def extension(answer: Answer, waited: float) -> dict[str, Any]:
             "page": citation.page,
             "headings": list(citation.headings),
             "verbatim": citation.verbatim,
+            "also_in": also_rows(citation.also),
         }
         for citation in answer.citations
     ]
