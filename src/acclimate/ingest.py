@@ -11,7 +11,7 @@ import hashlib
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatch
@@ -27,7 +27,9 @@ from acclimate.embeddings.base import Embedder, PictureEmbedder
 from acclimate.errors import DocumentError, LibraryError, ProjectError
 from acclimate.folding import plain
 from acclimate.indexes.library import Library
-from acclimate.indexes.record import FileState, embedded_hash
+from acclimate.indexes.record import FileState, Record, embedded_hash
+from acclimate.indexes.same import NearCopy, near_copies
+from acclimate.indexes.versions import newer_of
 from acclimate.types import Chunk, Document
 
 _AHEAD = 3  # files read ahead of the one that is stored, for each thread
@@ -74,7 +76,8 @@ class Failure:
 class IngestReport:
     """What an ingest did, in documents; `chunks` are those in the library now, `embedded` those computed now.
 
-    `uncovered` counts characters of the documents read now, white space left out, that are in no chunk.
+    `uncovered` counts characters of the documents read now, white space left out, that are in no chunk. `near_copies`
+    are documents with most of their text in common, of which at least one was read now.
     """
 
     added: int
@@ -87,6 +90,7 @@ class IngestReport:
     embedded: int
     uncovered: int
     seconds: float
+    near_copies: tuple[NearCopy, ...] = ()
 
 
 @dataclass(slots=True)
@@ -166,6 +170,7 @@ def _ingest(
         if gone:
             record.bump()
     library.catch_up()
+    copies = _near_copies(record, sorted(due.keys() - {failure.path for failure in failures}), known)
     if due or gone:
         record.add_ingest_seconds(time.perf_counter() - started)
     chunks = record.keys()
@@ -180,6 +185,21 @@ def _ingest(
         embedded=embedded,
         uncovered=counts["uncovered"],
         seconds=time.perf_counter() - started,
+        near_copies=copies,
+    )
+
+
+def _near_copies(record: Record, read: Sequence[str], known: Mapping[str, FileState]) -> tuple[NearCopy, ...]:
+    """Near copies among all documents, where one of the two was added or changed now."""
+    now = record.files()
+    fresh = [path for path in read if path in now and (path not in known or now[path].sha256 != known[path].sha256)]
+    if not fresh:
+        return ()
+    found = near_copies(record.sketches(), fresh)
+    dated = record.dated(sorted({path for one, other, _ in found for path in (one, other)}))
+    return tuple(
+        NearCopy(one, other, share, newer_of(dated[one], dated[other]) if share < 1 else "")
+        for one, other, share in found
     )
 
 

@@ -33,6 +33,7 @@ from acclimate.retrieval.distinct import DistinctRetriever
 from acclimate.retrieval.diversity import DiverseRetriever
 from acclimate.retrieval.graph import GraphRetriever, Matcher
 from acclimate.retrieval.neighbours import NeighbourRetriever
+from acclimate.retrieval.newest import NewestFirstRetriever
 from acclimate.retrieval.pictures import PictureRetriever
 from acclimate.retrieval.rerank import RerankingRetriever
 from acclimate.retrieval.rewrite import RewritingRetriever
@@ -319,6 +320,7 @@ class Project:
         if self.settings.chunking.method == "parent-child":
             retriever = ParentRetriever(retriever, library.record.parent)
         retriever = DistinctRetriever(retriever, same, among, widen=False)
+        retriever = NewestFirstRetriever(retriever, library.record.sketches, library.record.dated)
         if chosen.neighbours:
             record = library.record
             retriever = NeighbourRetriever(retriever, record.outline, record.cut, chosen.neighbours)

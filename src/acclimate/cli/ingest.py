@@ -8,9 +8,12 @@ import click
 
 from acclimate.cli.output import echo_json, json_option, project_option
 from acclimate.cli.progress import IngestBar, download_bar
+from acclimate.indexes.same import NearCopy
 from acclimate.ingest import IngestReport
 from acclimate.project import Project
 from acclimate.settings import FILE_NAME
+
+_MOST_COPIES = 10  # told one by one
 
 
 @click.command()
@@ -48,9 +51,21 @@ def echo_report(report: IngestReport) -> None:
     """What an ingest did; failed files on stderr."""
     for failure in report.failures:
         click.echo(f"not read: {failure.reason}", err=True)
+    for copy in report.near_copies[:_MOST_COPIES]:
+        click.echo(near_copy(copy), err=True)
+    if (more := len(report.near_copies) - _MOST_COPIES) > 0:
+        click.echo(f"and {more} more near copies: --json names them all", err=True)
     parts = [f"{report.added} added", f"{report.changed} changed", f"{report.removed} removed"]
     parts += [f"{report.unchanged} unchanged", f"{len(report.failures)} not read"]
     click.echo(f"{report.documents} documents in {report.chunks} chunks ({', '.join(parts)}) in {report.seconds:.1f} s")
+
+
+def near_copy(copy: NearCopy) -> str:
+    """One line about two documents with most of their text in common."""
+    if copy.share >= 1:
+        return f"the same text: {copy.path} and {copy.other}"
+    newer = f", {copy.newer} is the newer one" if copy.newer else ""
+    return f"near copies: {copy.path} and {copy.other} have about {copy.share:.0%} in common{newer}"
 
 
 def _require_same(folder: Path, documents: Path) -> None:

@@ -20,6 +20,7 @@ from acclimate.indexes.database import Database
 from acclimate.indexes.pictures import PictureTable
 from acclimate.indexes.same import Sketch, same_key, sketch_of
 from acclimate.indexes.schema import dump_elements, load_elements
+from acclimate.indexes.versions import HEAD, Dated
 from acclimate.types import Chunk, Document, Span
 
 Key = TypeVar("Key", int, str)
@@ -158,7 +159,7 @@ class Record:
         return found
 
     def sketches(self, paths: Sequence[str] | None = None) -> dict[str, Sketch]:
-        """The signatures of these documents (None: of all), see `acclimate.indexes.same`; made where they are missing."""
+        """The signatures (`acclimate.indexes.same`) of these documents that have one; None: of all, made if need be."""
         missing = self._db.execute("SELECT id, text FROM documents WHERE sketch IS NULL").fetchall()
         if missing and paths is None:
             with self.transaction():
@@ -172,6 +173,19 @@ class Record:
             asked = f"SELECT path, sketch FROM documents WHERE sketch IS NOT NULL AND path IN ({marks})"  # noqa: S608 - marks only
             rows = self._db.execute(asked, list(paths)).fetchall()
         return {path: np.frombuffer(content, "<u4").astype(np.uint32) for path, content in rows}
+
+    def dated(self, paths: Sequence[str]) -> dict[str, Dated]:
+        """What may tell the age of these documents."""
+        found: dict[str, Dated] = {}
+        for batch in _batches(paths):
+            marks = ",".join("?" * len(batch))
+            for path, title, metadata, head in self._db.execute(
+                f"SELECT path, title, metadata, substr(text, 1, {HEAD}) FROM documents WHERE path IN ({marks})",  # noqa: S608 - marks only
+                batch,
+            ):
+                values = {matched(key): str(value) for key, value in json.loads(metadata).items()}
+                found[path] = Dated(path, title, values, head)
+        return found
 
     def touch(self, path: str, size: int, mtime_ns: int) -> None:
         """Note that an unchanged file has another time."""

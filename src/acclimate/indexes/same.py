@@ -25,7 +25,7 @@ Sketch = NDArray[np.uint32]
 _BANDS, _ROWS = 42, 3  # of a signature: half alike is seen in 99.6 of 100 pairs
 _SHINGLE = 3  # words
 _BLOCK = 20_000  # shingles at once: 20 MB
-_LEAST = 0.5  # share of common shingles from which documents are near copies
+LEAST = 0.5  # share of common shingles from which documents are near copies
 _WORD = re.compile(r"\w+")
 _NUMBERS = np.random.default_rng(7).integers(1, 1 << 63, size=(2, _BANDS * _ROWS), dtype=np.uint64) | np.uint64(1)
 
@@ -89,13 +89,13 @@ def near_copies(sketches: Mapping[str, Sketch], fresh: Sequence[str]) -> list[tu
         one, other = paths[first], paths[second]
         if one in new or other in new:
             share = share_of(rows[first], rows[second])
-            if share >= _LEAST and share > best.get(other, ("", 0.0))[1]:
+            if share >= LEAST and share > best.get(other, ("", 0.0))[1]:
                 best[other] = (one, share)
     return [(path, other, share) for path, (other, share) in sorted(best.items())]
 
 
 def _alike(rows: NDArray[np.uint32]) -> Iterator[tuple[int, int]]:
-    """Pairs, lower row first, that agree in a whole band: each row with the first of its band, and with the one before."""
+    """Pairs, lower row first, that agree in a band: each row with the first of the band, and with the one before it."""
     seen: set[tuple[int, int]] = set()
     for band in range(_BANDS):
         part = np.ascontiguousarray(rows[:, band * _ROWS : (band + 1) * _ROWS])
