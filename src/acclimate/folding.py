@@ -96,7 +96,7 @@ class Form:
         """`_apart`, and the place in `text` of each character of it."""
         if not self._raised:
             return text, list(range(len(text)))
-        pieces, origin, at = [], list[int](), 0
+        pieces, origin, at = list[str](), list[int](), 0
         for match in _RAISED.finditer(text):
             new = _raised(match)
             pieces += text[at : match.start()], new

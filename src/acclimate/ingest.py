@@ -154,7 +154,7 @@ def _ingest(
             f"there is no document in {root}" + (f", but {len(known)} are in the library." if known else "."),
             hint="Check [documents] path; to remove them all: acclimate ingest --allow-empty",
         )
-    embedded = _migrate(library, embedder, progress)
+    embedded = _migrate(library, embedder, progress) + _renew(library, embedder, progress)
     due = {path: file for path, file in files.items() if not _untouched(file, known.get(path), reader.name, check_all)}
     failures: list[Failure] = []
     counts = {"added": 0, "changed": 0, "touched": 0, "uncovered": 0}
@@ -195,8 +195,8 @@ def _near_copies(record: Record, read: Sequence[str], known: Mapping[str, FileSt
     fresh = [path for path in read if path in now and (path not in known or now[path].sha256 != known[path].sha256)]
     if not fresh:
         return ()
-    found = near_copies(record.sketches(), fresh)
-    dated = record.dated(sorted({path for one, other, _ in found for path in (one, other)}))
+    found = near_copies(record.copies.sketches(), fresh)
+    dated = record.copies.dated(sorted({path for one, other, _ in found for path in (one, other)}))
     return tuple(
         NearCopy(one, other, share, newer_of(dated[one], dated[other]) if share < 1 else "")
         for one, other, share in found
@@ -350,6 +350,20 @@ def _store(
             record.pictures.put(document.path, document.pictures, rows, fingerprint)
         record.bump()
     return len(new)
+
+
+def _renew(library: Library, embedder: Embedder, progress: Progress) -> int:
+    """Embed chunks again that an older version embedded in another Unicode form; how many. Interrupted, it goes on."""
+    record, done = library.record, 0
+    for outdated in record.outdated():
+        vectors = embed_chunks(embedder, list(outdated.values()), progress.chunks)
+        with record.transaction():
+            for (key, chunk), vector in zip(outdated.items(), vectors, strict=True):
+                record.renew(key, chunk, embedder.fingerprint, vector)
+            record.bump()
+        done += len(outdated)
+    record.end_renewal()
+    return done
 
 
 def _migrate(library: Library, embedder: Embedder, progress: Progress) -> int:

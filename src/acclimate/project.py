@@ -303,7 +303,7 @@ class Project:
         retriever: Retriever = found
         if library.graph is not None:
             retriever = GraphRetriever(found, library.graph, library.fetch, chosen.graph_weight, among)
-        same = library.record.holding
+        same = library.record.copies.holding
         retriever = DistinctRetriever(retriever, same, among)
         if chosen.rewrite != "none":
             template = load_template(chosen.rewrite, self.folder / "templates")
@@ -320,7 +320,7 @@ class Project:
         if self.settings.chunking.method == "parent-child":
             retriever = ParentRetriever(retriever, library.record.parent)
         retriever = DistinctRetriever(retriever, same, among, widen=False)
-        retriever = NewestFirstRetriever(retriever, library.record.sketches, library.record.dated)
+        retriever = NewestFirstRetriever(retriever, library.record.copies.sketches, library.record.copies.dated)
         if chosen.neighbours:
             record = library.record
             retriever = NeighbourRetriever(retriever, record.outline, record.cut, chosen.neighbours)

@@ -72,7 +72,7 @@ def parse(file, path):
 
 def test_copies_take_one_place_and_are_named(library):
     opened, _ = library
-    found = DistinctRetriever(TextRetriever(opened.texts, opened.fetch), opened.record.holding).retrieve(
+    found = DistinctRetriever(TextRetriever(opened.texts, opened.fetch), opened.record.copies.holding).retrieve(
         "sauna fuse", 2
     )
     assert [one.chunk.text for one in found] == [NOTE, WIRING]
@@ -87,9 +87,9 @@ def test_a_document_that_may_not_be_seen_is_not_named(library):
     seen = [path for path in opened.record.files() if not path.startswith("desk/")]
     among = opened.among(seen)
     text = TextRetriever(opened.texts, opened.fetch, among)
-    found = DistinctRetriever(text, opened.record.holding, among).retrieve("sauna fuse", 2)
+    found = DistinctRetriever(text, opened.record.copies.holding, among).retrieve("sauna fuse", 2)
     assert {found[0].chunk.document, *found[0].also} == {f"note {number}.txt" for number in range(4)}
-    nobody = DistinctRetriever(Listed(found), opened.record.holding, Among(np.array([], np.int64)))
+    nobody = DistinctRetriever(Listed(found), opened.record.copies.holding, Among(np.array([], np.int64)))
     assert all(set(one.also) <= set(before.also) for one, before in zip(nobody.retrieve("x", 2), found, strict=True))
 
 

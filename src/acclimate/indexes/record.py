@@ -16,11 +16,11 @@ import numpy as np
 from acclimate.errors import LibraryError
 from acclimate.folding import matched, plain
 from acclimate.indexes.base import Change, Vectors
+from acclimate.indexes.copies import CopyTable, batches
 from acclimate.indexes.database import Database
 from acclimate.indexes.pictures import PictureTable
-from acclimate.indexes.same import Sketch, same_key, sketch_of
-from acclimate.indexes.schema import dump_elements, load_elements
-from acclimate.indexes.versions import HEAD, Dated
+from acclimate.indexes.same import same_key, sketch_of
+from acclimate.indexes.schema import EMBEDDED_FORM, dump_elements, load_elements
 from acclimate.types import Chunk, Document, Span
 
 Key = TypeVar("Key", int, str)
@@ -49,6 +49,7 @@ class Record:
         self._database = Database(file)
         self._db = self._database.connection
         self.pictures = PictureTable(self._db)
+        self.copies = CopyTable(self._db, self.transaction)
 
     def close(self) -> None:
         """Close the file."""
@@ -133,59 +134,11 @@ class Record:
     def keys_of(self, paths: Sequence[str]) -> list[int]:
         """The chunk keys of these documents, ascending."""
         found: list[int] = []
-        for batch in _batches(paths):
+        for batch in batches(paths):
             marks = ",".join("?" * len(batch))
-            found += [
-                row[0]
-                for row in self._db.execute(
-                    "SELECT c.key FROM chunks c JOIN documents d ON d.id = c.document "  # noqa: S608 - marks only
-                    f"WHERE d.path IN ({marks})",
-                    batch,
-                )
-            ]
+            asked = f"SELECT c.key FROM chunks c JOIN documents d ON d.id = c.document WHERE d.path IN ({marks})"  # noqa: S608 - marks only
+            found += [row[0] for row in self._db.execute(asked, batch)]
         return sorted(found)
-
-    def holding(self, same: Sequence[int]) -> dict[int, list[tuple[int, str]]]:
-        """(chunk key, document path) of all chunks with these keys of `same_key`, ascending."""
-        found: dict[int, list[tuple[int, str]]] = {key: [] for key in same}
-        for batch in _batches(list(found)):
-            marks = ",".join("?" * len(batch))
-            for key, chunk, path in self._db.execute(
-                "SELECT c.same, c.key, d.path FROM chunks c JOIN documents d ON d.id = c.document "  # noqa: S608 - marks only
-                f"WHERE c.same IN ({marks}) ORDER BY c.key",
-                batch,
-            ):
-                found[key].append((chunk, path))
-        return found
-
-    def sketches(self, paths: Sequence[str] | None = None) -> dict[str, Sketch]:
-        """The signatures (`acclimate.indexes.same`) of these documents that have one; None: of all, made if need be."""
-        missing = self._db.execute("SELECT id, text FROM documents WHERE sketch IS NULL").fetchall()
-        if missing and paths is None:
-            with self.transaction():
-                for number, text in missing:
-                    content = sketch_of(text).astype("<u4").tobytes()
-                    self._db.execute("UPDATE documents SET sketch = ? WHERE id = ?", (content, number))
-        if paths is None:
-            rows = self._db.execute("SELECT path, sketch FROM documents").fetchall()
-        else:
-            marks = ",".join("?" * len(paths))
-            asked = f"SELECT path, sketch FROM documents WHERE sketch IS NOT NULL AND path IN ({marks})"  # noqa: S608 - marks only
-            rows = self._db.execute(asked, list(paths)).fetchall()
-        return {path: np.frombuffer(content, "<u4").astype(np.uint32) for path, content in rows}
-
-    def dated(self, paths: Sequence[str]) -> dict[str, Dated]:
-        """What may tell the age of these documents."""
-        found: dict[str, Dated] = {}
-        for batch in _batches(paths):
-            marks = ",".join("?" * len(batch))
-            for path, title, metadata, head in self._db.execute(
-                f"SELECT path, title, metadata, substr(text, 1, {HEAD}) FROM documents WHERE path IN ({marks})",  # noqa: S608 - marks only
-                batch,
-            ):
-                values = {matched(key): str(value) for key, value in json.loads(metadata).items()}
-                found[path] = Dated(path, title, values, head)
-        return found
 
     def touch(self, path: str, size: int, mtime_ns: int) -> None:
         """Note that an unchanged file has another time."""
@@ -255,7 +208,7 @@ class Record:
     def vectors_by_hash(self, embedder: str, hashes: Sequence[str]) -> dict[str, Vectors]:
         """Vectors [m, d] of chunks in the record that were embedded from the same text, by its hash."""
         found: dict[str, Vectors] = {}
-        for batch in _batches(hashes):
+        for batch in batches(hashes):
             marks = ",".join("?" * len(batch))
             rows = self._db.execute(
                 "SELECT c.hash, v.windows, v.vector FROM chunks c JOIN vectors v ON v.key = c.key "  # noqa: S608 - marks only
@@ -274,9 +227,37 @@ class Record:
         keys = [row[0] for row in rows]
         return dict(zip(keys, self.chunks(keys), strict=True))
 
+    def outdated(self) -> Iterator[dict[int, Chunk]]:
+        """Batches of chunks that an older version embedded in another Unicode form than would be now.
+
+        Nothing where this was looked for before and `end_renewal` was called.
+        """
+        if self._database.meta("embedded_form") == EMBEDDED_FORM:
+            return
+        for batch in batches(self.keys()):
+            marks = ",".join("?" * len(batch))
+            rows = self._db.execute(f"SELECT key, hash FROM chunks WHERE key IN ({marks})", batch)  # noqa: S608 - marks only
+            stored = dict(rows.fetchall())
+            chunks = zip(batch, self.chunks(batch), strict=True)
+            if found := {key: chunk for key, chunk in chunks if embedded_hash(chunk) != stored[key]}:
+                yield found
+
+    def renew(self, key: int, chunk: Chunk, embedder: str, vector: Vectors) -> None:
+        """Keep another vector for a chunk, and tell the indexes."""
+        self._db.execute("UPDATE chunks SET hash = ? WHERE key = ?", (embedded_hash(chunk), key))
+        self._db.execute("DELETE FROM vectors WHERE key = ?", (key,))
+        self.put_vector(key, embedder, vector)
+        self._db.execute("INSERT INTO changes VALUES (?, 1, ?)", (key, self.generation + 1))
+
+    def end_renewal(self) -> None:
+        """Note that all chunks are embedded in the present form."""
+        if self._database.meta("embedded_form") != EMBEDDED_FORM:
+            with self.transaction():
+                self._database.set_meta("embedded_form", EMBEDDED_FORM)
+
     def vectors(self, keys: Sequence[int], embedder: str) -> Iterator[tuple[int, Vectors]]:
         """(key, [m, d]) in the order of the keys, a row for each of a chunk's windows."""
-        for batch in _batches(keys):
+        for batch in batches(keys):
             marks = ",".join("?" * len(batch))
             rows = self._db.execute(
                 f"SELECT key, windows, vector FROM vectors WHERE embedder = ? AND key IN ({marks})",  # noqa: S608 - marks only
@@ -288,7 +269,7 @@ class Record:
     def chunks(self, keys: Sequence[int]) -> list[Chunk]:
         """Chunks in the order of the keys. Raises LibraryError where one is missing."""
         found: dict[int, Chunk] = {}
-        for batch in _batches(keys):
+        for batch in batches(keys):
             marks = ",".join("?" * len(batch))
             rows = self._db.execute(
                 "SELECT c.key, c.id, d.path, c.start, c.end, c.text, d.title, c.headings, c.page, c.header, "  # noqa: S608 - marks only
@@ -417,7 +398,3 @@ def embedded_hash(chunk: Chunk) -> str:
 
 def _rows(windows: int, content: bytes) -> Vectors:
     return np.frombuffer(content, "<f4").reshape(windows, -1)
-
-
-def _batches(keys: Sequence[Key], size: int = 500) -> Iterator[Sequence[Key]]:
-    return (keys[start : start + size] for start in range(0, len(keys), size))

@@ -36,7 +36,8 @@ CREATE TRIGGER chunk_removed AFTER DELETE ON chunks BEGIN
     INSERT INTO changes VALUES (old.key, 0, (SELECT value FROM meta WHERE key = 'generation') + 1); END;
 INSERT INTO meta VALUES ('generation', '0'), ('id', lower(hex(randomblob(8))));
 """
-SCHEMA += f"INSERT INTO meta VALUES ('language', 'english {ANALYSIS}');\n"  # noqa: S608 - a number of ours
+EMBEDDED_FORM = "2"  # counts the Unicode forms in which chunks were embedded; `Record.outdated` finds older ones
+SCHEMA += f"INSERT INTO meta VALUES ('language', 'english {ANALYSIS}'), ('embedded_form', '{EMBEDDED_FORM}');\n"  # noqa: S608 - numbers of ours
 # From each older format to the next.
 UPGRADES = {
     1: """
