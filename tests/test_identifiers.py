@@ -47,9 +47,7 @@ def test_codes_of_a_text_are_named(text, name):
     assert name in names(f"Take {text}, please.")
 
 
-@pytest.mark.parametrize(
-    ("text", "name"), [("3.2.1", "321"), ("1/2", "12"), ("v1.2.3", "v123"), ("C++", "c")]
-)
+@pytest.mark.parametrize(("text", "name"), [("3.2.1", "321"), ("1/2", "12"), ("v1.2.3", "v123"), ("C++", "c")])
 def test_another_code_has_another_name(text, name):
     assert name not in names(text)
 
