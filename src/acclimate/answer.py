@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from acclimate.identifiers import respelt
 from acclimate.models.base import Engine, OnText
 from acclimate.prompting.budget import Overflow, fit, groups
 from acclimate.prompting.citations import Resolved, resolve
@@ -86,6 +87,7 @@ class Answerer:
         clock.retrieved()
         if self.recipe.reads and not hits:
             return self._nothing_found(question, asked, clock, on_text)
+        asked = respelt(asked, [hit.chunk.shown for hit in hits])
         guard = LinkGuard(clock.watch(on_text))
         if self.mark is not None:
             return self._marked(question, asked, hits, clock, guard)

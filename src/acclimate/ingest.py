@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -24,7 +24,9 @@ from acclimate.embeddings.base import Embedder, PictureEmbedder
 from acclimate.embeddings.chunks import embed_chunks
 from acclimate.errors import AcclimateError, DocumentError, LibraryError, ProjectError, legible
 from acclimate.indexes.library import Library
-from acclimate.indexes.record import FileState, embedded_hash
+from acclimate.indexes.record import FileState, Record, embedded_hash
+from acclimate.indexes.same import NearCopy, near_copies
+from acclimate.indexes.versions import newer_of
 from acclimate.types import Chunk, Document, Element
 from acclimate.walking import Failure, Found, walk
 
@@ -78,6 +80,7 @@ class IngestReport:
 
     Of the documents read now: `uncovered` counts characters, white space left out, that are in no chunk; `hidden`
     counts what authors hid, by `[documents] hidden` left out or marked; `unread` counts what has no value to be read.
+    `near_copies` are documents with most of their text in common, of which at least one was read now.
     """
 
     added: int
@@ -92,6 +95,7 @@ class IngestReport:
     seconds: float
     hidden: tuple[Count, ...] = ()
     unread: tuple[Count, ...] = ()
+    near_copies: tuple[NearCopy, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +200,8 @@ def _ingest(
     due = {path: file for path, file in files.items() if not _untouched(file, known.get(path), reader.name, check_all)}
     if due or gone:
         record.note_ingest(finished=False)
-    tally = _Tally(known, embedded=_migrate(library, embedder, progress))
+    embedded = _migrate(library, embedder, progress) + _renew(library, embedder, progress)
+    tally = _Tally(known, embedded=embedded)
     for group in _groups(reader.read(due, known), library, tally):
         _store(group, library, embedder, pictures, progress, tally)
         progress.files(tally.done, len(due))
@@ -208,6 +213,7 @@ def _ingest(
         if gone:
             record.bump()
     library.catch_up()
+    copies = _near_copies(record, sorted(due.keys() - {failure.path for failure in tally.failures}), known)
     if due or gone:
         record.add_ingest_seconds(time.perf_counter() - started)
     failures = (*found.unread, *tally.failures)
@@ -225,6 +231,21 @@ def _ingest(
         seconds=time.perf_counter() - started,
         hidden=tuple(tally.hidden),
         unread=tuple(tally.unread),
+        near_copies=copies,
+    )
+
+
+def _near_copies(record: Record, read: Sequence[str], known: Mapping[str, FileState]) -> tuple[NearCopy, ...]:
+    """Near copies among all documents, where one of the two was added or changed now."""
+    now = record.files()
+    fresh = [path for path in read if path in now and (path not in known or now[path].sha256 != known[path].sha256)]
+    if not fresh:
+        return ()
+    found = near_copies(record.copies.sketches(), fresh)
+    dated = record.copies.dated(sorted({path for one, other, _ in found for path in (one, other)}))
+    return tuple(
+        NearCopy(one, other, share, newer_of(dated[one], dated[other]) if share < 1 else "")
+        for one, other, share in found
     )
 
 
@@ -385,6 +406,20 @@ def _store_together(
     tally.embedded += len(new)
     for read, document, _ in documents:
         tally.store(read, document)
+
+
+def _renew(library: Library, embedder: Embedder, progress: Progress) -> int:
+    """Embed chunks again that an older version embedded in another Unicode form; how many. Interrupted, it goes on."""
+    record, done = library.record, 0
+    for outdated in record.outdated():
+        vectors = embed_chunks(embedder, list(outdated.values()), progress.chunks)
+        with record.transaction():
+            for (key, chunk), vector in zip(outdated.items(), vectors, strict=True):
+                record.renew(key, chunk, embedder.fingerprint, vector)
+            record.bump()
+        done += len(outdated)
+    record.end_renewal()
+    return done
 
 
 def _migrate(library: Library, embedder: Embedder, progress: Progress) -> int:

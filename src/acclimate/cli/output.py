@@ -6,7 +6,7 @@ import dataclasses
 import json
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +88,8 @@ def echo_sources(answer: Answer) -> None:
         place = f"{name}, characters {citation.start}–{citation.end}{headings}"
         click.echo(click.style(place, bold=True))
         click.echo(f"    “{' '.join(citation.quote.split())}”")
+        if citation.also:
+            click.echo(f"    also in: {_some(citation.also)}")
         if not citation.verbatim:
             click.echo("    (the answer's words do not stand there exactly)")
     echo_abstention(answer)
@@ -109,6 +111,12 @@ def echo_abstention(answer: Answer) -> None:
     }
     if line := told.get(answer.abstention):
         click.echo(line, err=True)
+
+
+def _some(paths: Sequence[str], most: int = 5) -> str:
+    """Paths, and how many more there are."""
+    more = f" and {len(paths) - most} more" if len(paths) > most else ""
+    return ", ".join(paths[:most]) + more
 
 
 def summary(answer: Answer) -> dict[str, Any]:

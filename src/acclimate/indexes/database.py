@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from acclimate.errors import LibraryError
+from acclimate.indexes.same import same_text
 from acclimate.indexes.schema import SCHEMA, UPGRADES, VERSION, statements
 
 
@@ -25,6 +26,7 @@ class Database:
             self.connection.execute("PRAGMA journal_mode = WAL")
             self.connection.execute("PRAGMA synchronous = FULL")
             self.connection.execute("PRAGMA foreign_keys = ON")
+            self.connection.create_function("same_text", 4, same_text, deterministic=True)
             with self.transaction():
                 version = self.connection.execute("PRAGMA user_version").fetchone()[0]
                 for statement in statements(SCHEMA) if version == 0 else []:

@@ -16,6 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from acclimate.errors import SettingsError
+from acclimate.folding import matched
+from acclimate.identifiers import code_name
 
 Operator = Literal["=", "!=", "<", "<=", ">", ">="]
 _CONDITION = re.compile(r"\s*([^\s=!<>]+)\s*(!=|<=|>=|=|<|>)\s*(.*?)\s*", re.DOTALL)
@@ -40,8 +42,9 @@ class Among:
 class Condition:
     """A property of a document against a value.
 
-    `=` and `!=` take a glob pattern, of any case, or several with | between them; the others compare as numbers where
-    both sides are, else as text (so dates in ISO form compare). A document without the property meets only `!=`.
+    `=` and `!=` take a glob pattern, of any case and Unicode form, or several with | between them; the others compare
+    as numbers where both sides are, else as text (so dates in ISO form compare). A document without the property meets
+    only `!=`.
     """
 
     key: str
@@ -52,10 +55,16 @@ class Condition:
         """Whether a document with these properties meets the condition."""
         found = values.get(self.key, ())
         if self.operator in ("=", "!="):
-            patterns = [pattern.strip().casefold() for pattern in self.value.split("|")]
-            equal = any(fnmatch(value.casefold(), pattern) for value in found for pattern in patterns)
+            patterns = [pattern.strip() for pattern in self.value.split("|")]
+            equal = any(self._equal(value, pattern) for value in found for pattern in patterns)
             return equal == (self.operator == "=")
         return any(self._ordered(value) for value in found)
+
+    def _equal(self, value: str, pattern: str) -> bool:
+        if fnmatch(matched(value), matched(pattern)):
+            return True
+        # Two files may differ by a hyphen only; of what documents say of themselves, a code has many spellings.
+        return self.key != "path" and (name := code_name(pattern)) != "" and name == code_name(value)
 
     def _ordered(self, value: str) -> bool:
         left: float | str
@@ -63,7 +72,7 @@ class Condition:
         try:
             left, right = float(value), float(self.value)
         except ValueError:
-            left, right = value.casefold(), self.value.casefold()
+            left, right = matched(value), matched(self.value)
         lower, higher = left < right, left > right  # type: ignore[operator]
         return {"<": lower, "<=": not higher, ">": higher, ">=": not lower}[self.operator]
 
@@ -94,11 +103,11 @@ class LabelRule:
 
 def labels_of(path: str, rules: Sequence[LabelRule]) -> frozenset[str]:
     """The access labels of a document: those of all rules that match. Without one it is open to all."""
-    lower = path.casefold()
+    lower = matched(path)
     return frozenset(
         rule.label
         for rule in rules
-        for pattern in [rule.pattern.casefold()]
+        for pattern in [matched(rule.pattern)]
         if fnmatch(lower, pattern) or fnmatch(lower, pattern.removeprefix("**/"))
     )
 
@@ -129,5 +138,5 @@ def parse_filter(where: Sequence[str], labels: Sequence[str] | None = None) -> F
                 f"'{text}' is no condition.",
                 hint="Write KEY=VALUE, also with != < <= > >=, like path=handbook/* or date>=2025-01-01.",
             )
-        conditions.append(Condition(match[1].casefold(), cast("Operator", match[2]), match[3]))
+        conditions.append(Condition(matched(match[1]), cast("Operator", match[2]), match[3]))
     return Filter(tuple(conditions), None if labels is None else frozenset(labels))

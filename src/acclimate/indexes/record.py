@@ -14,10 +14,13 @@ from typing import TypeVar
 import numpy as np
 
 from acclimate.errors import LibraryError
+from acclimate.folding import matched, plain
 from acclimate.indexes.base import Change, Vectors
+from acclimate.indexes.copies import CopyTable, batches
 from acclimate.indexes.database import Database
 from acclimate.indexes.pictures import PictureTable
-from acclimate.indexes.schema import dump_elements, load_elements
+from acclimate.indexes.same import same_key, sketch_of
+from acclimate.indexes.schema import EMBEDDED_FORM, dump_elements, load_elements
 from acclimate.types import Chunk, Document, Span, mark_hidden
 
 Key = TypeVar("Key", int, str)
@@ -46,6 +49,7 @@ class Record:
         self._database = Database(file)
         self._db = self._database.connection
         self.pictures = PictureTable(self._db)
+        self.copies = CopyTable(self._db, self.transaction)
 
     def close(self) -> None:
         """Close the file."""
@@ -82,19 +86,19 @@ class Record:
         return int(self._database.meta("embedder_since") or 0)
 
     @property
-    def language(self) -> str:
-        """Whose words the text index holds."""
+    def words(self) -> str:
+        """The language and the analysis of the words that the text index holds."""
         return self._database.meta("language") or "english"
 
-    def set_language(self, language: str) -> None:
-        """Search by words of this language from now on."""
+    def set_words(self, words: str) -> None:
+        """Search by words of this language and analysis from now on."""
         with self.transaction():
-            self._database.set_meta("language", language)
+            self._database.set_meta("language", words)
             self.bump()
             self._database.set_meta("language_since", str(self.generation))
 
-    def language_since(self) -> int:
-        """The generation in which the present language came; text indexes older than that hold another's words."""
+    def words_since(self) -> int:
+        """The generation in which the present words came; text indexes older than that hold others."""
         return int(self._database.meta("language_since") or 0)
 
     def bump(self) -> None:
@@ -140,14 +144,14 @@ class Record:
             "SELECT path, title, media_type, metadata FROM documents ORDER BY path"
         ):
             suffix = path.rpartition("/")[2].rpartition(".")[2].lower()
-            values = {key.casefold(): [str(value)] for key, value in json.loads(metadata).items()}
+            values = {matched(key): [str(value)] for key, value in json.loads(metadata).items()}
             found[path] = values | {"path": [path], "title": [title], "type": [suffix, media_type]}
         return found
 
     def metadata(self, paths: Sequence[str]) -> dict[str, dict[str, str]]:
         """What these documents say about themselves, by path."""
         found: dict[str, dict[str, str]] = {}
-        for batch in _batches(paths):
+        for batch in batches(paths):
             marks = ",".join("?" * len(batch))
             rows = self._db.execute(f"SELECT path, metadata FROM documents WHERE path IN ({marks})", batch)  # noqa: S608 - marks only
             found |= {path: json.loads(metadata) for path, metadata in rows}
@@ -164,16 +168,10 @@ class Record:
     def keys_of(self, paths: Sequence[str]) -> list[int]:
         """The chunk keys of these documents, ascending."""
         found: list[int] = []
-        for batch in _batches(paths):
+        for batch in batches(paths):
             marks = ",".join("?" * len(batch))
-            found += [
-                row[0]
-                for row in self._db.execute(
-                    "SELECT c.key FROM chunks c JOIN documents d ON d.id = c.document "  # noqa: S608 - marks only
-                    f"WHERE d.path IN ({marks})",
-                    batch,
-                )
-            ]
+            asked = f"SELECT c.key FROM chunks c JOIN documents d ON d.id = c.document WHERE d.path IN ({marks})"  # noqa: S608 - marks only
+            found += [row[0] for row in self._db.execute(asked, batch)]
         return sorted(found)
 
     def touch(self, path: str, size: int, mtime_ns: int) -> None:
@@ -200,22 +198,23 @@ class Record:
         self.remove(state.path)
         added = self._db.execute(
             "INSERT INTO documents (path, sha256, size, mtime_ns, chunker, title, media_type, text, elements, "
-            "page_starts, metadata) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "page_starts, metadata, sketch) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 *(state.path, state.sha256, state.size, state.mtime_ns, state.chunker),
                 *(document.title, document.media_type, document.text, dump_elements(document)),
                 *(json.dumps(document.page_starts), json.dumps(dict(document.metadata))),
+                sketch_of(document.text).astype("<u4").tobytes(),
             ),
         ).lastrowid
         for chunk in chunks:
             hashed, headings = embedded_hash(chunk), json.dumps(chunk.headings)
             key = self._db.execute(
                 "INSERT INTO chunks (document, id, hash, start, end, text, headings, page, header, parent_start, "
-                "parent_end, breaks, context) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                "parent_end, breaks, context, same) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (
                     *(added, chunk.id, hashed, chunk.start, chunk.end, chunk.text, headings, chunk.page, chunk.header),
                     *((chunk.parent.start, chunk.parent.end) if chunk.parent else (None, None)),
-                    *(json.dumps(chunk.breaks), chunk.context),
+                    *(json.dumps(chunk.breaks), chunk.context, same_key(chunk)),
                 ),
             ).lastrowid
             self.put_vector(key or 0, embedder, vectors[hashed])
@@ -243,7 +242,7 @@ class Record:
     def vectors_by_hash(self, embedder: str, hashes: Sequence[str]) -> dict[str, Vectors]:
         """Vectors [m, d] of chunks in the record that were embedded from the same text, by its hash."""
         found: dict[str, Vectors] = {}
-        for batch in _batches(hashes):
+        for batch in batches(hashes):
             marks = ",".join("?" * len(batch))
             rows = self._db.execute(
                 "SELECT c.hash, v.windows, v.vector FROM chunks c JOIN vectors v ON v.key = c.key "  # noqa: S608 - marks only
@@ -262,9 +261,37 @@ class Record:
         keys = [row[0] for row in rows]
         return dict(zip(keys, self.chunks(keys), strict=True))
 
+    def outdated(self) -> Iterator[dict[int, Chunk]]:
+        """Batches of chunks that an older version embedded in another Unicode form than would be now.
+
+        Nothing where this was looked for before and `end_renewal` was called.
+        """
+        if self._database.meta("embedded_form") == EMBEDDED_FORM:
+            return
+        for batch in batches(self.keys()):
+            marks = ",".join("?" * len(batch))
+            rows = self._db.execute(f"SELECT key, hash FROM chunks WHERE key IN ({marks})", batch)  # noqa: S608 - marks only
+            stored = dict(rows.fetchall())
+            chunks = zip(batch, self.chunks(batch), strict=True)
+            if found := {key: chunk for key, chunk in chunks if embedded_hash(chunk) != stored[key]}:
+                yield found
+
+    def renew(self, key: int, chunk: Chunk, embedder: str, vector: Vectors) -> None:
+        """Keep another vector for a chunk, and tell the indexes."""
+        self._db.execute("UPDATE chunks SET hash = ? WHERE key = ?", (embedded_hash(chunk), key))
+        self._db.execute("DELETE FROM vectors WHERE key = ?", (key,))
+        self.put_vector(key, embedder, vector)
+        self._db.execute("INSERT INTO changes VALUES (?, 1, ?)", (key, self.generation + 1))
+
+    def end_renewal(self) -> None:
+        """Note that all chunks are embedded in the present form."""
+        if self._database.meta("embedded_form") != EMBEDDED_FORM:
+            with self.transaction():
+                self._database.set_meta("embedded_form", EMBEDDED_FORM)
+
     def vectors(self, keys: Sequence[int], embedder: str) -> Iterator[tuple[int, Vectors]]:
         """(key, [m, d]) in the order of the keys, a row for each of a chunk's windows."""
-        for batch in _batches(keys):
+        for batch in batches(keys):
             marks = ",".join("?" * len(batch))
             rows = self._db.execute(
                 f"SELECT key, windows, vector FROM vectors WHERE embedder = ? AND key IN ({marks})",  # noqa: S608 - marks only
@@ -276,7 +303,7 @@ class Record:
     def chunks(self, keys: Sequence[int]) -> list[Chunk]:
         """Chunks in the order of the keys. Raises LibraryError where one is missing."""
         found: dict[int, Chunk] = {}
-        for batch in _batches(keys):
+        for batch in batches(keys):
             marks = ",".join("?" * len(batch))
             rows = self._db.execute(
                 "SELECT c.key, c.id, d.path, c.start, c.end, c.text, d.title, c.headings, c.page, c.header, "  # noqa: S608 - marks only
@@ -398,7 +425,7 @@ class Record:
 def embedding_text(chunk: Chunk, part: str | None = None) -> str:
     """What is embedded for a chunk: the end of its heading path and its context, then its text, or `part` of it."""
     parts = chunk.heading_path[-_PATH_CHARACTERS:], chunk.context, chunk.shown if part is None else part
-    return "\n".join(one for one in parts if one)
+    return plain("\n".join(one for one in parts if one))
 
 
 def embedded_hash(chunk: Chunk) -> str:
@@ -408,7 +435,3 @@ def embedded_hash(chunk: Chunk) -> str:
 
 def _rows(windows: int, content: bytes) -> Vectors:
     return np.frombuffer(content, "<f4").reshape(windows, -1)
-
-
-def _batches(keys: Sequence[Key], size: int = 500) -> Iterator[Sequence[Key]]:
-    return (keys[start : start + size] for start in range(0, len(keys), size))

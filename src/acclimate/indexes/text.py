@@ -14,7 +14,7 @@ import tantivy
 
 from acclimate.errors import LibraryError
 from acclimate.indexes.base import Change, Match
-from acclimate.indexes.bm25 import BOOSTS, analyzer, query_words
+from acclimate.indexes.bm25 import BOOSTS, analyzer, prepared, query_words
 from acclimate.indexes.filters import Among
 from acclimate.indexes.vector import crc_of, sync
 from acclimate.types import Chunk, Language
@@ -147,7 +147,8 @@ class TantivyTextIndex:
         for key in (*change.removed, *change.added):
             writer.delete_documents_by_term("key", key)
         for key, chunk in chunks:
-            writer.add_document(tantivy.Document(key=key, text=chunk.shown, path=chunk.searched))
+            text, path = (prepared(part, self._language) for part in (chunk.shown, chunk.searched))
+            writer.add_document(tantivy.Document(key=key, text=text, path=path))
         writer.commit()
         writer.wait_merging_threads()
 

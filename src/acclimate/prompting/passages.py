@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from acclimate.folding import plain
 from acclimate.prompting.links import visible
 from acclimate.types import Abstention, Chunk
 
@@ -32,4 +33,4 @@ def render_passages(chunks: Sequence[Chunk]) -> str:
 
 
 def _as_data(text: str) -> str:
-    return _LIKE_A_PASSAGE.sub(r"\1(\2)", visible(text))
+    return _LIKE_A_PASSAGE.sub(r"\1(\2)", plain(visible(text)))

@@ -11,6 +11,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from acclimate.folding import squeezed
 from acclimate.retrieval.base import Retriever
 from acclimate.types import Chunk, Hit, Question, Span
 
@@ -49,8 +50,8 @@ def mine(question: Question, evidence: Span, chunks: Sequence[Chunk], retriever:
 
 def holds(text: str, answers: Sequence[str]) -> bool:
     """Whether one of the answers stands in a text as whole words, in any case and spacing."""
-    words = " ".join(text.casefold().split())
-    wanted = (" ".join(answer.casefold().split()) for answer in answers)
+    words = squeezed(text)
+    wanted = map(squeezed, answers)
     return any(re.search(rf"(?<!\w){re.escape(answer)}(?!\w)", words) for answer in wanted if answer)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from acclimate.embeddings.base import PictureEmbedder
+from acclimate.folding import plain
 from acclimate.indexes.filters import Among
 from acclimate.indexes.pictures import PictureTable
 from acclimate.retrieval.base import Retriever
@@ -32,7 +33,7 @@ class PictureRetriever:
         hits = self.inner.retrieve(query, k)
         if not query.strip() or not self.places or not self.table.count(self.embedder.fingerprint):
             return hits
-        vector = self.embedder.embed_queries([query])[0]
+        vector = self.embedder.embed_queries([plain(query)])[0]
         matches = self.table.search(vector, k + self.places, self.embedder.fingerprint, self.among)
         chunks = self.fetch([match.key for match in matches])
         kept = hits[: max(0, k - self.places)]

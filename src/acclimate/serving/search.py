@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import numpy as np
@@ -71,7 +72,13 @@ def hit_row(hit: Hit) -> dict[str, Any]:
         "end": chunk.end,
         "page": chunk.page,
         "text": chunk.text,
+        "also_in": also_rows(hit.also),
     }
+
+
+def also_rows(paths: Sequence[str]) -> list[dict[str, str]]:
+    """Other documents that hold a passage."""
+    return [{"document": document_id(path), "path": path} for path in paths]
 
 
 def _texts(body: EmbeddingRequest) -> list[str]:
