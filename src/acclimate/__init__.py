@@ -7,11 +7,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from acclimate.quiet import keep_quiet
+
 if TYPE_CHECKING:
     from acclimate.project import Project
 
 __version__ = "0.1.0"
 __all__ = ["Project", "__version__"]
+
+# The one thing that happens at import: whatever imports `openvino` for us has imported this package before.
+keep_quiet()
 
 
 def __getattr__(name: str) -> Any:

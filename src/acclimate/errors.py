@@ -48,6 +48,10 @@ class PromptTooLongError(EngineError):
     """A prompt does not fit the model's context window; it is never cut silently."""
 
 
+class NetworkError(AcclimateError):
+    """The environment's proxy or certificates cannot be used; the message names the variable."""
+
+
 class DocumentError(AcclimateError):
     """A file could not be parsed."""
 
