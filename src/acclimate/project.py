@@ -77,9 +77,17 @@ class Project:
         relative = (
             Path(os.path.relpath(documents.resolve(), folder.resolve())) if documents.is_absolute() else documents
         )
+        text = render_settings(relative)
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            raise ProjectError(
+                f"the name of the documents folder, {str(relative)!a}, is not UTF-8; {FILE_NAME} cannot hold it.",
+                hint="Rename the folder.",
+            ) from error
         try:
             with file.open("x", encoding="utf-8") as out:
-                out.write(render_settings(relative))
+                out.write(text)
         except FileExistsError as error:
             raise ProjectError(f"{file} exists already.", hint="Edit it, or choose another folder.") from error
         return cls(folder, load_settings(file))

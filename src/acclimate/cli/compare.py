@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from acclimate.cli.compare_bar import CompareBar
-from acclimate.cli.output import project_option
+from acclimate.cli.output import echo_json_text, project_option
 from acclimate.cli.progress import download_bar
 from acclimate.errors import SettingsError
 from acclimate.evaluation.comparison import METRICS, Comparison, Metric, latest_comparison, load, save, to_json
@@ -79,7 +79,7 @@ def command(
             comparison = run_compare(project, recipes, split, metric, limit, minutes, nli)
         place = keep(project, comparison, earlier)
     if as_json:
-        click.echo(to_json(comparison))
+        echo_json_text(to_json(comparison))
     else:
         echo_comparison(comparison)
     click.echo(f"Report: {place}", err=True)

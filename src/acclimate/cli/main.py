@@ -16,6 +16,7 @@ from importlib import import_module
 import click
 
 from acclimate import __version__
+from acclimate.cli.console import settle_streams, take_any_text, use_utf8_names
 from acclimate.errors import AcclimateError
 
 COMMANDS = {
@@ -47,7 +48,7 @@ class _LazyGroup(click.Group):
             return None
         module = "try_" if cmd_name == "try" else cmd_name  # `try` is a keyword
         command: click.Command = import_module(f"acclimate.cli.{module}").command
-        return command
+        return take_any_text(command)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
@@ -73,6 +74,8 @@ def cli(verbose: bool) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit with its code."""
+    use_utf8_names()
+    settle_streams()
     sys.exit(run(arguments))
 
 

@@ -49,7 +49,9 @@ def _with(project: Project, chosen: dict[str, Any]) -> Project:
 def _keep_audit(folder: Path) -> None:
     """Who asked what kind of thing when, never what was asked: `.acclimate/audit.log`."""
     folder.mkdir(parents=True, exist_ok=True)
-    handler = RotatingFileHandler(folder / "audit.log", maxBytes=_AUDIT_BYTES, backupCount=_AUDIT_FILES, delay=True)
+    handler = RotatingFileHandler(
+        folder / "audit.log", maxBytes=_AUDIT_BYTES, backupCount=_AUDIT_FILES, encoding="utf-8", delay=True
+    )
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
     logger = logging.getLogger("acclimate.audit")
     logger.addHandler(handler)
