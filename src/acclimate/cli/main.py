@@ -102,5 +102,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         click.echo(f"error: {error.strerror or error}: {error.filename or ''}".rstrip(": "), err=True)
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             click.echo("repair: Free disk space and run the same command again; nothing is lost.", err=True)
+        elif error.errno in (errno.EROFS, errno.EACCES, errno.EPERM) and error.filename:
+            click.echo("repair: Give yourself the right to it, or copy the project to where you have it.", err=True)
         return 1
     return result if isinstance(result, int) else 0

@@ -12,6 +12,7 @@ import click
 from acclimate.cli.output import project_option
 from acclimate.cli.progress import download_bar
 from acclimate.errors import MissingExtraError
+from acclimate.indexes.readonly import can_write
 from acclimate.project import Project
 from acclimate.settings import make_settings
 
@@ -48,12 +49,14 @@ def _with(project: Project, chosen: dict[str, Any]) -> Project:
 
 def _keep_audit(folder: Path) -> None:
     """Who asked what kind of thing when, never what was asked: `.acclimate/audit.log`."""
-    folder.mkdir(parents=True, exist_ok=True)
-    handler = RotatingFileHandler(
-        folder / "audit.log", maxBytes=_AUDIT_BYTES, backupCount=_AUDIT_FILES, encoding="utf-8", delay=True
-    )
-    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
     logger = logging.getLogger("acclimate.audit")
+    logger.propagate = False
+    file = folder / "audit.log"
+    if folder.exists() and not (can_write(folder) and (can_write(file) or not file.exists())):
+        click.echo(f"{file} cannot be written: no request is logged, and uploads and ingests are refused.", err=True)
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    handler = RotatingFileHandler(file, maxBytes=_AUDIT_BYTES, backupCount=_AUDIT_FILES, encoding="utf-8", delay=True)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)
-    logger.propagate = False

@@ -47,6 +47,11 @@ class Record:
         self._db = self._database.connection
         self.pictures = PictureTable(self._db)
 
+    @property
+    def read_only(self) -> bool:
+        """Whether the file cannot be written."""
+        return self._database.read_only
+
     def close(self) -> None:
         """Close the file."""
         self._database.close()
