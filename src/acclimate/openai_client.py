@@ -10,7 +10,10 @@ from acclimate.proxies import proxy_of, routes
 
 
 def open_client(key: str, base_url: str | None, timeout_s: float, retries: int) -> openai.OpenAI:
-    """A client of the server at `base_url` (None: OpenAI's own). Raises NetworkError for a proxy that cannot be used."""
+    """A client of the server at `base_url` (None: OpenAI's own).
+
+    Raises NetworkError for a proxy that cannot be used.
+    """
     # httpx2 from version 3 on, httpx before; `openai` takes only its own.
     library = import_module(openai.DefaultHttpxClient.__mro__[1].__module__.partition(".")[0])
     client = openai.OpenAI(

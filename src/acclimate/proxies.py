@@ -50,7 +50,10 @@ def is_here(host: str) -> bool:
 
 
 def proxy_of(url: str) -> Proxy | None:
-    """The proxy for a request to `url`; None where it goes straight. Raises NetworkError for one that cannot be used."""
+    """The proxy for a request to `url`; None where it goes straight.
+
+    Raises NetworkError for one that cannot be used.
+    """
     parts = urlsplit(url)
     host = parts.hostname or ""
     if is_here(host):

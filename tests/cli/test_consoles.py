@@ -17,7 +17,8 @@ CONSOLES = {
     "C": PLAIN,
 }
 ENCODINGS = {"C": "ascii"}
-DOCUMENT = "# Fährpläne – “Ōsaka” 大阪\n\nThe ferry to 大阪 leaves at 9:40 from the “Ōsaka” pier. It was built by Žižek & Søn…\n"
+DOCUMENT = "# Fährpläne – “Ōsaka” 大阪\n\n"
+DOCUMENT += "The ferry to 大阪 leaves at 9:40 from the “Ōsaka” pier. It was built by Žižek & Søn…\n"
 QUESTION = "Who built the ferry to 大阪 – “Ōsaka”?"
 
 

@@ -78,7 +78,7 @@ def folder(tmp_path_factory):
 
 def test_it_answers_and_changes_nothing(folder):
     before = contents(folder)
-    code, out, err = call(folder, "ask", "How heavy is the pump?")
+    code, out, _ = call(folder, "ask", "How heavy is the pump?")
     assert (code, out.split(" [")[0]) == (0, "98 kg")
     code, out, _ = call(folder, "chat", stdin="How heavy is the pump?\nWhere is it made?\n\n")
     assert (code, "98 kg" in out, "Oslo" in out) == (0, True, True)

@@ -47,9 +47,10 @@ def _watch():
         if isinstance(folder, int) and folder >= 0:
             name = os.path.join(os.readlink(f"/proc/self/fd/{folder}"), name)
         # The place of an entry is its folder's, wherever the entry points.
-        full = os.path.join(os.path.realpath(os.path.dirname(os.path.abspath(name))), os.path.basename(name))
+        folder, entry = os.path.split(os.path.abspath(name))
+        full = os.path.join(os.path.realpath(folder), entry)
         inside = any(full == root or full.startswith(root + os.sep) for root in roots)
-        return None if inside or full.startswith(("/dev/", "/proc/self/")) else full
+        return None if inside or full.startswith(("/dev/", "/proc/")) else full
 
     def hear(event, arguments):
         if event in _CONNECTIONS:
@@ -70,7 +71,7 @@ def _watch():
             places, folder = _CHANGES[event]
             for at in places:
                 place = outside(arguments[at], arguments[folder] if folder is not None else None)
-                if place is not None:
+                if place is not None and not (event == "os.mkdir" and os.path.isdir(place)):  # which changes nothing
                     note(event, place)
 
     sys.addaudithook(hear)

@@ -29,9 +29,9 @@ _PLAIN = {
 
 
 def use_utf8_names() -> None:
-    """Start this program again where Python takes names of files for something else than UTF-8: few are anything else.
+    """Start this program again where Python would not read the names of files as UTF-8, which nearly all are.
 
-    That is in the locale C without Python's own mending, and in those of the last century. The console's encoding stays.
+    That is the locale C without Python's own remedy, and locales like de_DE.ISO-8859-1. The console's encoding stays.
     """
     if sys.getfilesystemencoding() != "utf-8" and os.environ.get("PYTHONUTF8") != "1":
         console = getattr(sys.stdout, "encoding", None) or "utf-8"

@@ -15,8 +15,8 @@ from acclimate.indexes.schema import SCHEMA, UPGRADES, VERSION, statements
 class Database:
     """The file at `file`, made where it is missing, over one `connection`; `read_only` where it cannot be written.
 
-    Raises LibraryError where the file is damaged, in use, on a full disk, or was made by a newer version, or by an older
-    one where it cannot be written.
+    Raises LibraryError where the file is damaged, in use, on a full disk, or made by a newer version; or by an older
+    version where it cannot be written.
     """
 
     def __init__(self, file: Path) -> None:
