@@ -47,7 +47,7 @@ class Heard(ThreadingHTTPServer):
                 self.send_header("Content-Length", "0")
                 self.end_headers()
 
-            do_GET = do_POST = do_CONNECT = answer
+            do_GET = do_POST = do_CONNECT = answer  # noqa: N815 - the base class names them so
 
             def log_message(self, *_):
                 pass

@@ -14,7 +14,7 @@ from ipaddress import ip_address
 from types import ModuleType, TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
-from urllib.request import proxy_bypass_environment
+from urllib.request import proxy_bypass
 
 from acclimate.errors import NetworkError
 
@@ -59,7 +59,7 @@ def proxy_of(url: str) -> Proxy | None:
     if is_here(host):
         return None
     found = next(filter(None, map(_set, (f"{parts.scheme}_proxy", "all_proxy"))), None)
-    if found is None or proxy_bypass_environment(host):
+    if found is None or proxy_bypass(host):
         return None
     _require_usable(found)
     return found

@@ -278,6 +278,7 @@ assert embedder.embed_queries(["a pump"]).shape == (1, 384)
 """
 
 
+@pytest.mark.parametrize("watch", [False], indirect=True, ids=["online"])
 def test_the_extras_ask_and_write_nothing_elsewhere(watch):
     from PIL import Image, ImageDraw
 
@@ -315,6 +316,7 @@ def _child(pid):
     return int(children[0]) if shutil.which("strace") and children else pid
 
 
+@pytest.mark.parametrize("watch", [False], indirect=True, ids=["online"])
 def test_tuning_and_exports_ask_and_write_nothing_elsewhere(watch):
     """With a tiny model, whose training takes seconds."""
     write_documents(watch.project)
