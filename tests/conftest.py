@@ -5,6 +5,8 @@ import shutil
 import pytest
 from playwright.sync_api import expect, sync_playwright
 
+import acclimate  # noqa: F401 -- before any test imports openvino, which it keeps quiet
+
 expect.set_options(timeout=300_000)  # a state may be long in coming on a busy machine
 # As root in a container: no sandbox; and none of the requests that Chromium makes by itself.
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]

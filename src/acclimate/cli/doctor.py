@@ -64,7 +64,12 @@ def _machine() -> Iterator[Finding]:
             "cpu", "failed", "has no AVX2, which OpenVINO needs", "Use [model] and [embedder] engine 'openai'."
         )
     yield _room("memory", _memory_gb(), "Close other programs, or use a smaller model.")
-    cache_folder().mkdir(parents=True, exist_ok=True)
+    try:
+        cache_folder().mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        repair = "Set ACCLIMATE_CACHE to a folder that can be written."
+        yield Finding("disk", "failed", f"{cache_folder()} cannot be made: {error.strerror}", repair)
+        return
     yield _room("disk", shutil.disk_usage(cache_folder()).free / 1e9, "Free space, or move the cache: ACCLIMATE_CACHE.")
 
 
@@ -157,6 +162,9 @@ def _check_library(library: Library, repair: bool) -> Iterator[Finding]:
     problems = library.check()
     for problem in problems:
         yield Finding("library", "failed", problem, "acclimate doctor --repair, or acclimate ingest --check-all")
+    if library.record.read_only:
+        detail = f"{library.folder} is read-only here: it answers, but nothing new can be ingested, tuned or compared"
+        yield Finding("library", "warning", detail, "Run those commands where it can be written, or copy the project.")
     if not problems:
         documents, chunks = len(library.record.files()), len(library.record.keys())
         detail = f"{documents} documents, {chunks} chunks; record and indexes are equal"

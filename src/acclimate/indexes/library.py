@@ -13,6 +13,7 @@ from acclimate.errors import LibraryError, SettingsError
 from acclimate.indexes.base import Change, GraphIndex, Index, TextIndex, VectorIndex
 from acclimate.indexes.bm25 import ANALYSIS
 from acclimate.indexes.filters import Among, Filter, LabelRule
+from acclimate.indexes.readonly import refusal
 from acclimate.indexes.record import Record
 from acclimate.indexes.text import TantivyTextIndex
 from acclimate.indexes.vector import ExactVectorIndex
@@ -83,6 +84,8 @@ class Library:
         embedder = self.record.embedder
         if embedder is None or (self._current() and self.record.words == self._words):
             return
+        if self.record.read_only:
+            raise refusal(self.folder / "indexes", ", and the indexes must be built first")
         with FileLock(self.folder / "indexes.lock"):  # two processes must not write the same files
             self._close_indexes()
             try:
@@ -157,6 +160,8 @@ class Library:
 
     def repair(self) -> None:
         """Build the indexes again from the record."""
+        if self.record.read_only:
+            raise refusal(self.folder / "indexes")
         for _, index in self._indexes():
             index.clear()
         self.catch_up()

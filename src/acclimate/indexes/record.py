@@ -51,6 +51,11 @@ class Record:
         self.pictures = PictureTable(self._db)
         self.copies = CopyTable(self._db, self.transaction)
 
+    @property
+    def read_only(self) -> bool:
+        """Whether the file cannot be written."""
+        return self._database.read_only
+
     def close(self) -> None:
         """Close the file."""
         self._database.close()
