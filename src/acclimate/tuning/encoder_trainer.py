@@ -15,6 +15,8 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+from acclimate.hardware import computes_bf16
+
 log = logging.getLogger(__name__)
 
 OnStep = Callable[[float, dict[str, float]], None]
@@ -48,11 +50,6 @@ class EncoderSettings:
     seed: int = 0
     checkpoint_minutes: float = 5.0
     patience: int | None = None
-
-
-def computes_bf16() -> bool:
-    """Whether training computes in bfloat16 here."""
-    return torch.backends.cpu.get_cpu_capability() == "AVX512"
 
 
 class EncoderTrainer:
