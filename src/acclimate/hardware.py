@@ -2,7 +2,8 @@
 
 bfloat16 counts where the processor multiplies it: AVX512-BF16 or AMX on x86, the BF16 extension on ARM. AVX512 alone
 (Skylake, Cascade Lake) and AVX2 only emulate it: PyTorch's products take seven times as long there as in float32.
-The variables that narrow what oneDNN and PyTorch use are honoured, so that the other path can be tried on any machine.
+The variables that narrow what oneDNN and PyTorch use are honoured. ATEN_CPU_CAPABILITY=avx2 tries the other path on any
+machine; with ONEDNN_MAX_CPU_ISA OpenVINO 2026.4 cannot run language models, as it asks oneDNN for what the CPU has.
 """
 
 from __future__ import annotations

@@ -60,7 +60,7 @@ def _machine() -> Iterator[Finding]:
             "cpu",
             "warning",
             "computes bfloat16, but ONEDNN_MAX_CPU_ISA or ATEN_CPU_CAPABILITY turns it off",
-            "Unset both variables.",
+            "Unset both variables; with the first one OpenVINO may fail to answer.",
         )
     elif "avx2" in flags or "asimd" in flags or not flags:
         yield Finding(
