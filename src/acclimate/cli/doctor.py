@@ -14,6 +14,7 @@ import click
 
 from acclimate.cli.output import echo_json, json_option, project_option
 from acclimate.errors import AcclimateError, ProjectError, legible
+from acclimate.hardware import computes_bf16, cpu_flags
 from acclimate.indexes.library import Library
 from acclimate.models.catalogue import CATALOGUE
 from acclimate.models.store import cache_folder, locate
@@ -54,11 +55,20 @@ def command(repair: bool, as_json: bool, folder: Path) -> int:
 
 def _machine() -> Iterator[Finding]:
     yield Finding("python", "ok", f"{platform.python_version()} at {sys.executable}")
-    flags = _cpu_flags()
-    if "avx512_bf16" in flags or "amx_bf16" in flags:
+    flags = cpu_flags()
+    if computes_bf16():
         yield Finding("cpu", "ok", "computes bfloat16")
-    elif "avx2" in flags or not flags:
-        yield Finding("cpu", "warning", "has no bfloat16: embedding and answering take two to four times as long")
+    elif computes_bf16(environment={}):
+        yield Finding(
+            "cpu",
+            "warning",
+            "computes bfloat16, but ONEDNN_MAX_CPU_ISA or ATEN_CPU_CAPABILITY turns it off",
+            "Unset both variables; with the first one OpenVINO may fail to answer.",
+        )
+    elif "avx2" in flags or "asimd" in flags or not flags:
+        yield Finding(
+            "cpu", "warning", "has no bfloat16: embedding, answering and tuning take two to five times as long"
+        )
     else:
         yield Finding(
             "cpu", "failed", "has no AVX2, which OpenVINO needs", "Use [model] and [embedder] engine 'openai'."
@@ -77,12 +87,6 @@ def _room(what: str, free: float, repair: str) -> Finding:
     enough = free >= _NEEDED_GB[what]
     detail = f"{free:.1f} GB free" + ("" if enough else f", {_NEEDED_GB[what]:.0f} are wanted")
     return Finding(what, "ok" if enough else "warning", detail, "" if enough else repair)
-
-
-def _cpu_flags() -> set[str]:
-    file = Path("/proc/cpuinfo")
-    lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
-    return next((set(line.split()) for line in lines if line.startswith("flags")), set())
 
 
 def _memory_gb() -> float:
