@@ -28,7 +28,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from acclimate import jsonlines
+from acclimate.files import jsonlines
 from benchmarks.harness import emit, machine, peak_mb
 
 BATCH, RANK, ALPHA, RATE, MAX_TOKENS = 8, 16, 32.0, 1e-3, 384

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from acclimate.folding import alike, matched, plain, squeezed
-from acclimate.locating import find_all, find_words
+from acclimate.text.folding import alike, matched, plain, squeezed
+from acclimate.text.locating import find_all, find_words
 
 FORMS = (plain, alike, matched)
 TEXTS = st.text(

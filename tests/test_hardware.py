@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from acclimate.hardware import computes_bf16, cpu_flags
+from acclimate.system.hardware import computes_bf16, cpu_flags
 
 HASWELL = "fma avx2"
 SKYLAKE = f"{HASWELL} avx512f avx512dq avx512cd avx512bw avx512vl"
@@ -63,6 +63,6 @@ def test_this_processor_is_read():
 
 
 def test_it_is_told_without_pytorch():
-    command = "import sys, acclimate.hardware as h; h.computes_bf16(); print('torch' in sys.modules)"
+    command = "import sys, acclimate.system.hardware as h; h.computes_bf16(); print('torch' in sys.modules)"
     told = subprocess.run([sys.executable, "-c", command], capture_output=True, text=True, check=True)
     assert told.stdout == "False\n"

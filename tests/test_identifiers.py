@@ -2,8 +2,8 @@
 
 import pytest
 
-from acclimate.folding import alike
-from acclimate.identifiers import code_name, find_codes, respelt
+from acclimate.text.folding import alike
+from acclimate.text.identifiers import code_name, find_codes, respelt
 
 
 def names(text):

@@ -17,7 +17,7 @@ from acclimate.indexes.rest import Rest
 from acclimate.models import fetch
 from acclimate.models.http import HTTPEngine
 from acclimate.project import Project
-from acclimate.proxies import is_here, proxy_of, routes, through
+from acclimate.system.proxies import is_here, proxy_of, routes, through
 from acclimate.types import Generation, Message
 
 VARIABLES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")

@@ -18,7 +18,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from acclimate import jsonlines
+from acclimate.files import jsonlines
 from acclimate.tuning.allocator import use_large_blocks
 
 if __name__ == "__main__":

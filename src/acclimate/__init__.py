@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from acclimate._version import __version__
-from acclimate.quiet import keep_quiet
+from acclimate.system.quiet import keep_quiet
 
 if TYPE_CHECKING:
     from acclimate.errors import (

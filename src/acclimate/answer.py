@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from acclimate.identifiers import respelt
 from acclimate.models.base import Engine, OnText
 from acclimate.prompting.budget import Overflow, fit, groups
 from acclimate.prompting.citations import Resolved, resolve
@@ -25,6 +24,7 @@ from acclimate.prompting.replies import ask
 from acclimate.prompting.techniques import Written, reserve, write
 from acclimate.prompting.templates import Template, with_instructions
 from acclimate.retrieval.base import Retriever
+from acclimate.text.identifiers import respelt
 from acclimate.types import Abstention, Answer, Generation, Hit, Message, Prompt, Timings, Usage
 
 if TYPE_CHECKING:

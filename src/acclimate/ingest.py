@@ -20,15 +20,16 @@ from filelock import FileLock, Timeout
 
 from acclimate.chunking.base import Chunker
 from acclimate.chunking.cuts import uncovered
+from acclimate.documents.walk import Failure, Found, walk
 from acclimate.embeddings.base import Embedder, PictureEmbedder
 from acclimate.embeddings.chunks import embed_chunks
 from acclimate.errors import AcclimateError, DocumentError, LibraryError, ProjectError, legible
 from acclimate.indexes.library import Library
-from acclimate.indexes.record import FileState, Record, embedded_hash
+from acclimate.indexes.record import FileState, Record
 from acclimate.indexes.same import NearCopy, near_copies
 from acclimate.indexes.versions import newer_of
+from acclimate.text.embedded import embedded_hash
 from acclimate.types import Chunk, Document, Element
-from acclimate.walking import Failure, Found, walk
 
 _AHEAD = 3  # files read ahead of the one that is stored, for each thread
 _GROUP = 512  # chunks embedded together: enough to sort by length well, few enough to lose little in a crash

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from acclimate import hardware
 from acclimate.cli import doctor
 from acclimate.cli.main import COMMANDS, run
 from acclimate.cli.output import AnswerStream
+from acclimate.system import hardware
 
 ROOT = Path(__file__).parents[2]
 ACCLIMATE = [sys.executable, "-m", "acclimate"]

@@ -11,7 +11,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from acclimate.indexes.filters import Filter, parse_filter
 from acclimate.indexes.library import Library
-from acclimate.indexes.record import FileState, embedded_hash
+from acclimate.indexes.record import FileState
+from acclimate.text.embedded import embedded_hash
 from acclimate.types import Chunk, Document
 
 WORDS = "heat pump valve price warranty leak manual winter".split()

@@ -156,7 +156,7 @@ def test_an_index_of_other_words_is_built_again_without_embedding_anew(tmp_path)
             state = FileState("a.txt", "0", 1, 1, "c")
             import numpy as np
 
-            from acclimate.indexes.record import embedded_hash
+            from acclimate.text.embedded import embedded_hash
 
             row = {embedded_hash(chunk): np.ones(4, np.float32) / 2}
             record.put(Document("a.txt", text), state, [chunk], row, "e")

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from acclimate.hardware import computes_bf16
 from acclimate.models.compute import compute_type
+from acclimate.system.hardware import computes_bf16
 
 
 @pytest.mark.parametrize("training", [False, True])

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from acclimate.hardware import computes_bf16
 from acclimate.models.transformers import TransformersEngine
+from acclimate.system.hardware import computes_bf16
 from acclimate.tuning.run import load_network
 from acclimate.types import Generation
 

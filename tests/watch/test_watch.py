@@ -246,7 +246,7 @@ def test_strace_sees_what_compiled_code_does(tmp_path):
 
 
 def test_openvino_tells_its_makers_unless_it_is_kept_from_it(tmp_path):
-    """If it no longer did, `acclimate.quiet` could go."""
+    """If it no longer did, `acclimate.system.quiet` could go."""
     watch = Watch(tmp_path, offline=True)
     watch.run("-c", "import openvino")
     assert {event for _, event, _ in watch.heard()} >= {"open", "os.mkdir"}

@@ -13,14 +13,14 @@ from typing import Literal
 import click
 
 from acclimate.cli.output import echo_json, json_option, project_option
+from acclimate.documents.walk import walk
 from acclimate.errors import AcclimateError, ProjectError, legible
-from acclimate.hardware import computes_bf16, cpu_flags
+from acclimate.files.places import as_typed
 from acclimate.indexes.library import Library
 from acclimate.models.catalogue import CATALOGUE
 from acclimate.models.store import cache_folder, locate
-from acclimate.places import as_typed
 from acclimate.project import Project
-from acclimate.walking import walk
+from acclimate.system.hardware import computes_bf16, cpu_flags
 
 _SHOWN = 3  # files that are named
 _NEEDED_GB = {"memory": 4.0, "disk": 2.0}

@@ -9,13 +9,13 @@ import click
 
 from acclimate.cli.output import UserPath, echo_json, json_option, project_option
 from acclimate.cli.progress import IngestBar, download_bar
+from acclimate.documents.walk import walk
 from acclimate.errors import ProjectError
+from acclimate.files.places import as_typed
 from acclimate.indexes.same import NearCopy
 from acclimate.ingest import Count, IngestReport
-from acclimate.places import as_typed
 from acclimate.project import Project
 from acclimate.settings import FILE_NAME, DocumentsSettings
-from acclimate.walking import walk
 
 _SHOWN = 10  # documents of which the counts are printed
 

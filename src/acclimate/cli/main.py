@@ -17,11 +17,11 @@ from importlib import import_module
 
 import click
 
-from acclimate import ending
 from acclimate._version import __version__
 from acclimate.cli.console import settle_streams, take_any_text, use_utf8_names
 from acclimate.cli.signals import Signals
 from acclimate.errors import AcclimateError, legible, nearest
+from acclimate.system import ending
 
 COMMANDS = {
     "init": "Make a project in this folder: a commented acclimate.toml.",
@@ -139,7 +139,7 @@ def _failed(error: BaseException) -> int:
     """The exit code for an error that users may meet, once it is told; 0 for any other."""
     match error:
         case AcclimateError():
-            from acclimate.places import as_typed  # not needed for --help
+            from acclimate.files.places import as_typed  # not needed for --help
 
             click.echo(f"error: {as_typed(str(error))}", err=True)
             if error.hint:

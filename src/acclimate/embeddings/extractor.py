@@ -22,8 +22,8 @@ from acclimate.embeddings.bert import build_bert, constant, index
 from acclimate.embeddings.openvino import Precision
 from acclimate.embeddings.pairs import PairEncoder, PairOutput, Rows
 from acclimate.embeddings.weights import FloatArray
-from acclimate.folding import Traced, plain
-from acclimate.locating import find_all
+from acclimate.text.folding import Traced, plain
+from acclimate.text.locating import find_all
 from acclimate.types import Chunk, Span
 
 MAX_TOKENS = 288

@@ -14,11 +14,11 @@ from functools import cached_property
 import numpy as np
 import openai
 
-from acclimate import ending
 from acclimate.embeddings.base import OnDone, Vectors
 from acclimate.errors import EngineError
-from acclimate.openai_client import open_client
-from acclimate.proxies import through
+from acclimate.system import ending
+from acclimate.system.openai_client import open_client
+from acclimate.system.proxies import through
 from acclimate.types import Span
 
 _PIECE = re.compile(r"[A-Za-z0-9_]{1,4}|[^\sA-Za-z0-9_]")

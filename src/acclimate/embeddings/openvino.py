@@ -27,7 +27,7 @@ from acclimate.embeddings.tuned import merge
 from acclimate.embeddings.weights import read_weights
 from acclimate.embeddings.windows import Pooled
 from acclimate.errors import EngineError, ModelError
-from acclimate.hardware import computes_bf16
+from acclimate.system.hardware import computes_bf16
 from acclimate.types import Span
 
 _WINDOW = 2048

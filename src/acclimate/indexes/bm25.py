@@ -14,9 +14,9 @@ from functools import cache, lru_cache, partial
 
 import tantivy
 
-from acclimate.folding import alike
-from acclimate.identifiers import asked_names, find_codes, parts_of
 from acclimate.indexes.stopwords import ENGLISH, Word, names_in, quoted, words_in
+from acclimate.text.folding import alike
+from acclimate.text.identifiers import asked_names, find_codes, parts_of
 from acclimate.types import Chunk, Language
 
 K1, B = 1.2, 0.75  # Robertson and Zaragoza 2009, section 3.2; Tantivy's values

@@ -10,9 +10,9 @@ from typing import TypeVar
 
 import numpy as np
 
-from acclimate.folding import matched
 from acclimate.indexes.same import Sketch, sketch_of
 from acclimate.indexes.versions import HEAD, Dated
+from acclimate.text.folding import matched
 
 Key = TypeVar("Key", int, str)
 
@@ -63,6 +63,15 @@ class CopyTable:
             ):
                 values = {matched(key): str(value) for key, value in json.loads(metadata).items()}
                 found[path] = Dated(path, title, values, head)
+        return found
+
+    def metadata(self, paths: Sequence[str]) -> dict[str, dict[str, str]]:
+        """What these documents say about themselves, by path."""
+        found: dict[str, dict[str, str]] = {}
+        for batch in batches(paths):
+            marks = ",".join("?" * len(batch))
+            rows = self._db.execute(f"SELECT path, metadata FROM documents WHERE path IN ({marks})", batch)  # noqa: S608 - marks only
+            found |= {path: json.loads(metadata) for path, metadata in rows}
         return found
 
 

@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
-from acclimate.identifiers import code_name
 from acclimate.indexes.bm25 import spoken_words
+from acclimate.text.identifiers import code_name
 from acclimate.types import Chunk
 
 

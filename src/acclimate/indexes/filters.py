@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from acclimate.errors import SettingsError
-from acclimate.folding import matched
-from acclimate.identifiers import code_name
+from acclimate.text.folding import matched
+from acclimate.text.identifiers import code_name
 
 Operator = Literal["=", "!=", "<", "<=", ">", ">="]
 _CONDITION = re.compile(r"\s*([^\s=!<>]+)\s*(!=|<=|>=|=|<|>)\s*(.*?)\s*", re.DOTALL)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,17 +13,17 @@ from typing import TypeVar
 import numpy as np
 
 from acclimate.errors import LibraryError
-from acclimate.folding import matched, plain
 from acclimate.indexes.base import Change, Vectors
 from acclimate.indexes.copies import CopyTable, batches
 from acclimate.indexes.database import Database
 from acclimate.indexes.pictures import PictureTable
 from acclimate.indexes.same import same_key, sketch_of
 from acclimate.indexes.schema import EMBEDDED_FORM, dump_elements, load_elements
+from acclimate.text.embedded import embedded_hash
+from acclimate.text.folding import matched
 from acclimate.types import Chunk, Document, Span, mark_hidden
 
 Key = TypeVar("Key", int, str)
-_PATH_CHARACTERS = 150  # of title and headings put before a chunk for embedding, some 40 tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,15 +150,6 @@ class Record:
             suffix = path.rpartition("/")[2].rpartition(".")[2].lower()
             values = {matched(key): [str(value)] for key, value in json.loads(metadata).items()}
             found[path] = values | {"path": [path], "title": [title], "type": [suffix, media_type]}
-        return found
-
-    def metadata(self, paths: Sequence[str]) -> dict[str, dict[str, str]]:
-        """What these documents say about themselves, by path."""
-        found: dict[str, dict[str, str]] = {}
-        for batch in batches(paths):
-            marks = ",".join("?" * len(batch))
-            rows = self._db.execute(f"SELECT path, metadata FROM documents WHERE path IN ({marks})", batch)  # noqa: S608 - marks only
-            found |= {path: json.loads(metadata) for path, metadata in rows}
         return found
 
     def beginning(self, chunk: Chunk) -> Chunk:
@@ -425,17 +415,6 @@ class Record:
         found += [f"{wrong} chunks differ from their document's text"] if wrong else []
         found += [f"{lacking} chunks have no vector"] if lacking else []
         return found + ([f"{doubled} chunks are doubled"] if doubled else [])
-
-
-def embedding_text(chunk: Chunk, part: str | None = None) -> str:
-    """What is embedded for a chunk: the end of its heading path and its context, then its text, or `part` of it."""
-    parts = chunk.heading_path[-_PATH_CHARACTERS:], chunk.context, chunk.shown if part is None else part
-    return plain("\n".join(one for one in parts if one))
-
-
-def embedded_hash(chunk: Chunk) -> str:
-    """Identifies the text that is embedded for a chunk, so that a file that only moved is not embedded again."""
-    return hashlib.sha256(embedding_text(chunk).encode()).hexdigest()[:32]
 
 
 def _rows(windows: int, content: bytes) -> Vectors:

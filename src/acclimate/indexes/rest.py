@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 
 from acclimate.errors import LibraryError
-from acclimate.proxies import routes
+from acclimate.system.proxies import routes
 
 
 class Rest:

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from acclimate.folding import matched, squeezed
+from acclimate.text.folding import matched, squeezed
 from acclimate.types import Chunk
 
 Sketch = NDArray[np.uint32]

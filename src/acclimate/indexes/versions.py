@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from acclimate.folding import alike, matched
+from acclimate.text.folding import alike, matched
 
 HEAD = 800  # characters in which a document says when it is valid
 _MONTHS = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from acclimate.hardware import computes_bf16
+from acclimate.system.hardware import computes_bf16
 
 
 def compute_type(device: torch.device | str, *, training: bool = False) -> torch.dtype:

@@ -14,7 +14,6 @@ from typing import Any
 import httpx
 from filelock import FileLock
 
-from acclimate import ending
 from acclimate.errors import (
     AcclimateError,
     HashMismatchError,
@@ -24,7 +23,8 @@ from acclimate.errors import (
 )
 from acclimate.models.catalogue import CATALOGUE, Hub, Kind, ModelEntry, ModelFile, Source, Wheel
 from acclimate.models.store import LocalModel, OnBytes, hash_file, locate, model_folder, stored_file, write_record
-from acclimate.proxies import proxy_of, routes, straight_to_here
+from acclimate.system import ending
+from acclimate.system.proxies import proxy_of, routes, straight_to_here
 
 log = logging.getLogger(__name__)
 

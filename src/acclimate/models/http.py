@@ -13,8 +13,8 @@ import openai
 from acclimate.errors import EngineError, PromptTooLongError
 from acclimate.models.base import OnText
 from acclimate.models.chat import neutralise_roles
-from acclimate.openai_client import open_client
-from acclimate.proxies import through
+from acclimate.system.openai_client import open_client
+from acclimate.system.proxies import through
 from acclimate.types import Completion, Generation, Message
 
 _DEFAULT_CONTEXT = 4096  # where neither the user nor the server says; small servers' usual default

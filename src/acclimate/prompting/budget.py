@@ -16,8 +16,8 @@ from dataclasses import replace
 from typing import Literal
 
 from acclimate.errors import PromptTooLongError
-from acclimate.folding import matched
 from acclimate.prompting.citations import sentences
+from acclimate.text.folding import matched
 from acclimate.types import Chunk, Hit, Message, Prompt, Span
 
 Overflow = Literal["drop-lowest", "compress", "map-reduce", "refuse"]

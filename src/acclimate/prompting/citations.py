@@ -12,9 +12,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from acclimate.folding import matched
-from acclimate.locating import find_words
 from acclimate.prompting.passages import REFUSAL
+from acclimate.text.folding import matched
+from acclimate.text.locating import find_words
 from acclimate.types import Citation, Hit, Span
 
 _MARK = re.compile(r"\s*\[(\d+(?:\s*[,;]\s*\d+)*)\]")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from acclimate.folding import plain
 from acclimate.prompting.links import visible
+from acclimate.text.folding import plain
 from acclimate.types import Abstention, Chunk
 
 REFUSAL = "Not in the documents."

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from acclimate.folding import matched
-from acclimate.locating import find_words
 from acclimate.questions.writer import Kind
+from acclimate.text.folding import matched
+from acclimate.text.locating import find_words
 from acclimate.types import Chunk, Span
 
 _WORD = re.compile(r"[^\W_]+")

@@ -11,8 +11,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from acclimate.folding import squeezed
 from acclimate.retrieval.base import Retriever
+from acclimate.text.folding import squeezed
 from acclimate.types import Chunk, Hit, Question, Span
 
 DEPTH = 50  # passages looked at

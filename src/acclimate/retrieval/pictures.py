@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from acclimate.embeddings.base import PictureEmbedder
-from acclimate.folding import plain
 from acclimate.indexes.filters import Among
 from acclimate.indexes.pictures import PictureTable
 from acclimate.retrieval.base import Retriever
 from acclimate.retrieval.search import FetchChunks
+from acclimate.text.folding import plain
 from acclimate.types import Hit
 
 

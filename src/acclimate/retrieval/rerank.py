@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from acclimate.embeddings.base import CrossEncoder
-from acclimate.folding import plain
 from acclimate.retrieval.base import Retriever
+from acclimate.text.folding import plain
 from acclimate.types import Hit
 
 

@@ -6,11 +6,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from acclimate.embeddings.base import Embedder
-from acclimate.folding import plain
 from acclimate.indexes.base import Match, TextIndex, VectorIndex, Vectors
 from acclimate.indexes.filters import Among
 from acclimate.retrieval.base import Retriever
 from acclimate.retrieval.fusion import Fusion, convex, rrf
+from acclimate.text.folding import plain
 from acclimate.types import Chunk, Hit
 
 _CHILDREN = 6  # small chunks looked at for each larger one wanted

@@ -6,10 +6,10 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from acclimate.folding import matched
 from acclimate.indexes.same import LEAST, Sketch, share_of
 from acclimate.indexes.versions import Dated, marks_of, newer_of, numbers_in, same_family
 from acclimate.retrieval.base import Retriever
+from acclimate.text.folding import matched
 from acclimate.types import Hit
 
 _COMMON = 0.5  # share of the words of two passages that both have, from which one is a version of the other

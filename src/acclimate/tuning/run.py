@@ -17,8 +17,8 @@ import transformers
 from torch import nn
 from transformers import AutoModelForCausalLM
 
-from acclimate import jsonlines
 from acclimate.errors import ModelError
+from acclimate.files import jsonlines
 from acclimate.models.chat import ChatFormat
 from acclimate.models.compute import compute_type
 from acclimate.models.gguf import read_info, read_tokenizer

@@ -10,7 +10,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from acclimate import ending
 from acclimate._version import __version__
 from acclimate.embeddings.tuned import WEIGHTS
 from acclimate.errors import SettingsError, nearest
@@ -25,6 +24,7 @@ from acclimate.models.adapters import weights_file
 from acclimate.prompting.recipes import Recipe, find_recipe
 from acclimate.prompting.replies import ask
 from acclimate.settings import ModelSettings
+from acclimate.system import ending
 from acclimate.types import Answer, Generation, Message, Question
 from acclimate.workflows.questions import find_leaks
 from acclimate.workspace.answerer import open_answerer, require_documents

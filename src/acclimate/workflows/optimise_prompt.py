@@ -16,7 +16,6 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from acclimate import ending
 from acclimate.errors import AcclimateError, SettingsError
 from acclimate.evaluation.compare import shuffled
 from acclimate.evaluation.comparison import Metric
@@ -28,6 +27,7 @@ from acclimate.prompting.demonstrations import Demonstrate, Demonstration, fixed
 from acclimate.prompting.recipes import Recipe, find_recipe
 from acclimate.prompting.templates import Template, load_template, parse_template
 from acclimate.settings import set_key
+from acclimate.system import ending
 from acclimate.types import Question
 from acclimate.workflows.compare import evidence_spans
 from acclimate.workspace.answerer import open_answerer

@@ -69,7 +69,7 @@ def open_retriever(settings: Settings, parts: Parts, among: Among | None) -> Ret
     record = library.record
     retriever = DistinctRetriever(retriever, same, among, widen=False)
     retriever = NewestFirstRetriever(retriever, record.copies.sketches, record.copies.dated)
-    retriever = NewestRetriever(retriever, record.metadata, record.beginning)
+    retriever = NewestRetriever(retriever, record.copies.metadata, record.beginning)
     if chosen.neighbours:
         retriever = NeighbourRetriever(retriever, record.outline, record.cut, chosen.neighbours)
     return retriever

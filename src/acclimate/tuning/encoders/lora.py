@@ -19,7 +19,7 @@ from transformers import AutoModel, AutoModelForSequenceClassification
 
 from acclimate.embeddings.tuned import depth, lay_under
 from acclimate.embeddings.weights import FloatArray, read_weights
-from acclimate.hardware import computes_bf16
+from acclimate.system.hardware import computes_bf16
 from acclimate.tuning.encoders.model import configure
 from acclimate.tuning.lora import LoRALinear, layers
 

@@ -15,8 +15,9 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from acclimate import ending, jsonlines
-from acclimate.hardware import computes_bf16
+from acclimate.files import jsonlines
+from acclimate.system import ending
+from acclimate.system.hardware import computes_bf16
 
 log = logging.getLogger(__name__)
 

@@ -1,7 +1,7 @@
 """Part numbers, error codes, versions, standards, addresses: one name for each, however it is written.
 
 "AX200B", "AX-200-B", "ax/200/b" and "AX 200 B" are `ax200b`; "ISO 9001:2015" is `iso9001.2015`; "3.2.1" stays what it
-is, because 321 is another number. All texts here are folded first (`acclimate.folding.alike`).
+is, because 321 is another number. All texts here are folded first (`acclimate.text.folding.alike`).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
-from acclimate.folding import alike, matched
+from acclimate.text.folding import alike, matched
 from acclimate.types import Span
 
 _LONGEST = 64  # characters of a code

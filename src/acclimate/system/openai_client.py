@@ -6,7 +6,7 @@ from importlib import import_module
 
 import openai
 
-from acclimate.proxies import proxy_of, routes
+from acclimate.system.proxies import proxy_of, routes
 
 
 def open_client(key: str, base_url: str | None, timeout_s: float, retries: int) -> openai.OpenAI:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from itertools import pairwise
 
-from acclimate.folding import Traced, matched
+from acclimate.text.folding import Traced, matched
 from acclimate.types import Span
 
 _GROUP = re.compile(r"\d+|[^\W\d_]+")

@@ -10,7 +10,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 from acclimate.errors import ProjectError, legible
-from acclimate.folding import plain
+from acclimate.text.folding import plain
 
 _KINDS = (
     (stat.S_ISFIFO, "is a named pipe, not a file"),
