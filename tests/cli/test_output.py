@@ -5,7 +5,7 @@ import pytest
 from acclimate.cli.ingest import echo_report
 from acclimate.cli.output import echo_sources
 from acclimate.indexes.same import NearCopy
-from acclimate.ingest import IngestReport
+from acclimate.ingest_report import IngestReport
 from acclimate.types import Answer, Citation, Prompt, Timings, Usage
 
 

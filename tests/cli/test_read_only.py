@@ -140,14 +140,14 @@ def test_what_a_killed_writer_left_is_read(tmp_path):
     kill = (
         "import os, sys; from pathlib import Path; from acclimate.indexes.record import Record;"
         "record = Record(Path('.acclimate/library.db'));"
-        "record.add_ingest_seconds(1000); os._exit(0)"
+        "record.ingests.add_seconds(1000); os._exit(0)"
     )
     with start(tmp_path, "-c", kill) as program:
         assert program.wait() == 0
     assert (tmp_path / ".acclimate" / "library.db-wal").stat().st_size
     forbid(tmp_path)
     look = "from pathlib import Path; from acclimate.indexes.record import Record;"
-    look += "print(Record(Path('.acclimate/library.db')).ingest_seconds > 1000)"
+    look += "print(Record(Path('.acclimate/library.db')).ingests.seconds > 1000)"
     with start(tmp_path, "-c", look, stdout=subprocess.PIPE) as program:
         assert program.communicate()[0].strip() == "True"
     assert call(tmp_path, "ask", "How heavy is the pump?")[0] == 0

@@ -13,7 +13,8 @@ from acclimate.documents.sandbox import Limits, Sandbox
 from acclimate.documents.wire import pack_document, unpack_document
 from acclimate.indexes.library import Library
 from acclimate.indexes.schema import dump_elements, load_elements
-from acclimate.ingest import Count, IngestReport, ingest
+from acclimate.ingest import ingest
+from acclimate.ingest_report import Count, IngestReport
 from acclimate.prompting.passages import render_passages
 from acclimate.retrieval.documents import whole
 from acclimate.settings import DocumentsSettings

@@ -132,7 +132,7 @@ def _check_documents(project: Project) -> Iterator[Finding]:
     except ProjectError as error:
         yield Finding("documents", "warning" if held else "failed", str(error), error.hint)
         return
-    if not record.ingest_finished:
+    if not record.ingests.finished:
         detail = f"the last ingest did not finish: {len(held)} of {len(found.files)} files are in the library"
         yield Finding("documents", "failed", detail, "acclimate ingest goes on from there")
     elif not held:
@@ -146,12 +146,12 @@ def _check_documents(project: Project) -> Iterator[Finding]:
         yield Finding("documents", "warning", detail, "acclimate ingest removes them")
     else:
         yield Finding("documents", "ok", f"all {len(found.files)} files in {place} are in the library")
-    for reason in record.ingest_failures[:_SHOWN]:
+    for reason in record.ingests.failures[:_SHOWN]:
         yield Finding(
             "documents", "warning", f"not read: {reason}", "Mend the file, or leave it out: [documents] exclude"
         )
-    if len(record.ingest_failures) > _SHOWN:
-        yield Finding("documents", "warning", f"and {len(record.ingest_failures) - _SHOWN} more that were not read")
+    if len(record.ingests.failures) > _SHOWN:
+        yield Finding("documents", "warning", f"and {len(record.ingests.failures) - _SHOWN} more that were not read")
 
 
 def _some(paths: Sequence[str]) -> str:

@@ -13,7 +13,7 @@ from acclimate.documents.walk import walk
 from acclimate.errors import ProjectError
 from acclimate.files.places import as_typed
 from acclimate.indexes.same import NearCopy
-from acclimate.ingest import Count, IngestReport
+from acclimate.ingest_report import Count, IngestReport
 from acclimate.project import Project
 from acclimate.settings import FILE_NAME, DocumentsSettings
 

@@ -16,9 +16,11 @@ from acclimate.errors import LibraryError
 from acclimate.indexes.base import Change, Vectors
 from acclimate.indexes.copies import CopyTable, batches
 from acclimate.indexes.database import Database
+from acclimate.indexes.notes import IngestNotes
 from acclimate.indexes.pictures import PictureTable
+from acclimate.indexes.renewal import Renewal
 from acclimate.indexes.same import same_key, sketch_of
-from acclimate.indexes.schema import EMBEDDED_FORM, dump_elements, load_elements
+from acclimate.indexes.schema import dump_elements, load_elements
 from acclimate.text.embedded import embedded_hash
 from acclimate.text.folding import matched
 from acclimate.types import Chunk, Document, Span, mark_hidden
@@ -49,6 +51,8 @@ class Record:
         self._db = self._database.connection
         self.pictures = PictureTable(self._db)
         self.copies = CopyTable(self._db, self.transaction)
+        self.ingests = IngestNotes(self._database)
+        self.renewal = Renewal(self._database, self.keys, self.chunks)
 
     @property
     def read_only(self) -> bool:
@@ -108,33 +112,6 @@ class Record:
     def bump(self) -> None:
         """End a change of chunks: the next generation."""
         self._database.set_meta("generation", str(self.generation + 1))
-
-    @property
-    def ingest_seconds(self) -> float:
-        """What all ingests so far took, in seconds."""
-        return float(self._database.meta("ingest_seconds") or 0)
-
-    def add_ingest_seconds(self, seconds: float) -> None:
-        """Add what an ingest took."""
-        with self.transaction():
-            self._database.set_meta("ingest_seconds", f"{self.ingest_seconds + seconds:.3f}")
-
-    def note_ingest(self, *, finished: bool, failures: Sequence[str] = ()) -> None:
-        """Note that an ingest has begun, or how it ended: why files could not be read."""
-        note = json.dumps([finished, list(failures)])
-        if note != self._database.meta("ingest"):
-            with self.transaction():
-                self._database.set_meta("ingest", note)
-
-    @property
-    def ingest_finished(self) -> bool:
-        """Whether the last ingest came to its end."""
-        return bool(json.loads(self._database.meta("ingest") or "[true, []]")[0])
-
-    @property
-    def ingest_failures(self) -> list[str]:
-        """What the last ingest that came to its end could not read, and why."""
-        return [str(reason) for reason in json.loads(self._database.meta("ingest") or "[true, []]")[1]]
 
     def files(self) -> dict[str, FileState]:
         """The ingested files by path."""
@@ -255,34 +232,6 @@ class Record:
         )
         keys = [row[0] for row in rows]
         return dict(zip(keys, self.chunks(keys), strict=True))
-
-    def outdated(self) -> Iterator[dict[int, Chunk]]:
-        """Batches of chunks that an older version embedded in another Unicode form than would be now.
-
-        Nothing where this was looked for before and `end_renewal` was called.
-        """
-        if self._database.meta("embedded_form") == EMBEDDED_FORM:
-            return
-        for batch in batches(self.keys()):
-            marks = ",".join("?" * len(batch))
-            rows = self._db.execute(f"SELECT key, hash FROM chunks WHERE key IN ({marks})", batch)  # noqa: S608 - marks only
-            stored = dict(rows.fetchall())
-            chunks = zip(batch, self.chunks(batch), strict=True)
-            if found := {key: chunk for key, chunk in chunks if embedded_hash(chunk) != stored[key]}:
-                yield found
-
-    def renew(self, key: int, chunk: Chunk, embedder: str, vector: Vectors) -> None:
-        """Keep another vector for a chunk, and tell the indexes."""
-        self._db.execute("UPDATE chunks SET hash = ? WHERE key = ?", (embedded_hash(chunk), key))
-        self._db.execute("DELETE FROM vectors WHERE key = ?", (key,))
-        self.put_vector(key, embedder, vector)
-        self._db.execute("INSERT INTO changes VALUES (?, 1, ?)", (key, self.generation + 1))
-
-    def end_renewal(self) -> None:
-        """Note that all chunks are embedded in the present form."""
-        if self._database.meta("embedded_form") != EMBEDDED_FORM:
-            with self.transaction():
-                self._database.set_meta("embedded_form", EMBEDDED_FORM)
 
     def vectors(self, keys: Sequence[int], embedder: str) -> Iterator[tuple[int, Vectors]]:
         """(key, [m, d]) in the order of the keys, a row for each of a chunk's windows."""

@@ -174,7 +174,7 @@ def make_contestant(workspace: Workspace, recipe: Recipe, *, name: str = "", req
             depends["encoders"] = tuned
         depends |= {"retrieval": settings.retrieval.model_dump(mode="json"), "overflow": settings.answer.overflow}
         depends |= {"second": settings.answer.second_reader, "extractor": extractor_fingerprint()}
-        prepare_s += record.ingest_seconds
+        prepare_s += record.ingests.seconds
         folders.append(workspace.library.folder / "indexes")
     if recipe.few_shot:
         solved = [asdict(question) for question in workspace.questions() if question.split == "train"]

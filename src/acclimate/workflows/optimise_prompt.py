@@ -26,7 +26,7 @@ from acclimate.evaluation.statistics import Difference, difference
 from acclimate.prompting.demonstrations import Demonstrate, Demonstration, fixed, write_demonstrations
 from acclimate.prompting.recipes import Recipe, find_recipe
 from acclimate.prompting.templates import Template, load_template, parse_template
-from acclimate.settings import set_key
+from acclimate.settings_file import set_key
 from acclimate.system import ending
 from acclimate.types import Question
 from acclimate.workflows.compare import evidence_spans

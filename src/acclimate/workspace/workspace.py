@@ -27,7 +27,8 @@ from acclimate.prompting.replies import ask, json_text
 from acclimate.prompting.templates import Template, load_template
 from acclimate.questions.file import QuestionFile, read_questions
 from acclimate.retrieval.base import Retriever
-from acclimate.settings import Settings, load_settings, render_settings
+from acclimate.settings import Settings, load_settings
+from acclimate.settings_file import render_settings
 from acclimate.system import ending
 from acclimate.types import Generation, Message, Question
 from acclimate.workspace.engine import adapter_of, load_engine
