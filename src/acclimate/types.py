@@ -9,6 +9,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from html import escape
 from typing import Any, Literal
 
 ElementKind = Literal[
@@ -317,6 +318,16 @@ class Answer:
     decision: str = ""
     links_removed: int = 0
     abstention: Abstention = ""
+
+    def _repr_html_(self) -> str:
+        """The answer and its sources, for notebooks."""
+        sources = "".join(
+            f"<li value='{one.number}'>{escape(one.document)}"
+            + (f", page {one.page}" if one.page else "")
+            + f": <q>{escape(one.quote)}</q></li>"
+            for one in self.citations
+        )
+        return f"<p>{escape(self.marked)}</p><ol>{sources}</ol>"
 
 
 @dataclass(frozen=True, slots=True)

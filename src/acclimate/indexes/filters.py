@@ -10,7 +10,7 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
-from typing import Literal, cast
+from typing import Literal, Self, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -84,6 +84,23 @@ class Filter:
     conditions: tuple[Condition, ...] = ()
     labels: frozenset[str] | None = None
 
+    @classmethod
+    def parse(cls, where: Sequence[str], labels: Sequence[str] | None = None) -> Self:
+        """A filter of conditions like "path=handbook/*", "type=pdf|docx", "date>=2025-01-01".
+
+        Raises SettingsError for text that is no condition.
+        """
+        conditions = []
+        for text in where:
+            match = _CONDITION.fullmatch(text)
+            if match is None or not match[3]:
+                raise SettingsError(
+                    f"'{text}' is no condition.",
+                    hint="Write KEY=VALUE, also with != < <= > >=, like path=handbook/* or date>=2025-01-01.",
+                )
+            conditions.append(Condition(matched(match[1]), cast("Operator", match[2]), match[3]))
+        return cls(tuple(conditions), None if labels is None else frozenset(labels))
+
     def sees(self, path: str, rules: Sequence[LabelRule]) -> bool:
         """Whether the labels of the document at `path` let it be seen."""
         return self.labels is None or labels_of(path, rules) <= self.labels
@@ -123,20 +140,3 @@ def parse_rules(texts: Sequence[str]) -> tuple[LabelRule, ...]:
             )
         rules.append(LabelRule(pattern, label))
     return tuple(rules)
-
-
-def parse_filter(where: Sequence[str], labels: Sequence[str] | None = None) -> Filter:
-    """A filter of conditions like "path=handbook/*", "type=pdf|docx", "date>=2025-01-01".
-
-    Raises SettingsError for text that is no condition.
-    """
-    conditions = []
-    for text in where:
-        match = _CONDITION.fullmatch(text)
-        if match is None or not match[3]:
-            raise SettingsError(
-                f"'{text}' is no condition.",
-                hint="Write KEY=VALUE, also with != < <= > >=, like path=handbook/* or date>=2025-01-01.",
-            )
-        conditions.append(Condition(matched(match[1]), cast("Operator", match[2]), match[3]))
-    return Filter(tuple(conditions), None if labels is None else frozenset(labels))

@@ -10,7 +10,7 @@ import numpy as np
 from fastapi import APIRouter, Request
 from starlette.concurrency import run_in_threadpool
 
-from acclimate.indexes.filters import Filter, parse_filter
+from acclimate.indexes.filters import Filter
 from acclimate.serving.errors import ApiError
 from acclimate.serving.folder import document_id
 from acclimate.serving.keys import Caller
@@ -55,7 +55,7 @@ def make_router(service: Service) -> APIRouter:
 
 def filter_of(where: list[str], caller: Caller) -> Filter:
     """What a caller asks to see of what it may see."""
-    return parse_filter(where, None if caller.labels is None else sorted(caller.labels))
+    return Filter.parse(where, None if caller.labels is None else sorted(caller.labels))
 
 
 def hit_row(hit: Hit) -> dict[str, Any]:
