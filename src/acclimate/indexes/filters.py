@@ -86,7 +86,7 @@ class Filter:
 
     @classmethod
     def parse(cls, where: Sequence[str], labels: Sequence[str] | None = None) -> Self:
-        """A filter of conditions like "path=handbook/*", "type=pdf|docx", "date>=2025-01-01".
+        """A filter of conditions like `path=handbook/*`, `type=pdf|docx`, `date>=2025-01-01`.
 
         Raises SettingsError for text that is no condition.
         """
