@@ -179,7 +179,7 @@ STEPS = [
     (("questions", "show"), ""),
     (("compare", "rag", "zero-shot", "--limit", "1"), ""),
     (("questions", "label"), "y\nq\n"),
-    (("optimise", "rag", "--minutes", "0.01"), ""),
+    (("optimise", "rag", "--minutes", "0.02"), ""),
     (("keys", "add", "ann"), ""),
     (("keys", "list"), ""),
     (("keys", "remove", "ann"), ""),
@@ -202,7 +202,8 @@ def test_commands_ask_and_write_nothing_elsewhere(watch):
     write_documents(watch.project)
     (watch.project / "questions.csv").write_text(QUESTIONS, encoding="utf-8")
     for arguments, stdin in STEPS:
-        watch.acclimate(*arguments, stdin=stdin)
+        # So short a search asks a few questions, and then says that it was too short.
+        watch.acclimate(*arguments, stdin=stdin, codes=(0, 2) if arguments[0] == "optimise" else (0,))
     watch.require_quiet()
 
 
