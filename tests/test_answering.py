@@ -32,7 +32,11 @@ def test_the_extractor_reads_what_the_shipped_reader_reads(folder, monkeypatch):
     assert "the extractor gives" in answer.decision
     assert weighs(folder)
     assert not any(weighs(folder, recipe) for recipe in ("zero-shot", "stuffing", "rag+cot", "extract"))
-    assert not weighs(folder, schema={"type": "object", "properties": {"month": {"type": "string"}}})
+    schema = {"type": "object", "properties": {"month": {"type": "string"}}}
+    assert weighs(folder, schema=schema), "JSON is filled from the plain answer"
+    with monkeypatch.context() as changed:
+        changed.setenv("ACCLIMATE_ANSWER__JSON_BY", "model")
+        assert not weighs(folder, schema=schema)
     for name, value in (("ANSWER__SECOND_READER", "none"), ("MODEL__ADAPTER", "none")):
         with monkeypatch.context() as changed:
             changed.setenv(f"ACCLIMATE_{name}", value)
