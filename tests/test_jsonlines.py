@@ -64,7 +64,7 @@ def test_the_command_adds_what_it_can_read_and_refuses_the_rest(tmp_path, monkey
     ):
         project.add_question("Q\udcff?", ["x"])
     assert run(["questions", "split", "--json"]) == 0
-    rows = QuestionFile(tmp_path / "questions.jsonl").rows()
+    rows = QuestionFile(tmp_path / "questions.jsonl", tmp_path / "lock").rows()
     assert [row["question"] for row in rows] == ["Old\u2028one?", f"What{BREAKS}now?"]
     assert rows[1]["answers"] == [f"x{BREAKS}y"]
 
