@@ -5,10 +5,7 @@ The command line sets the flag when a signal comes (see `acclimate.cli.signals`)
 
 from __future__ import annotations
 
-import fcntl
-import os
 import shutil
-import signal
 import subprocess
 import tempfile
 import threading
@@ -17,6 +14,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+
+from acclimate.platforms import FolderLock, group_options, kill_group
 
 _LOOK_S = 0.2  # between looks at the flag, while a process runs
 _NEW_S = 60.0  # a folder that new may not be locked yet
@@ -105,13 +104,13 @@ def start(command: Sequence[str], folder: Path | None = None, **options: Any) ->
     """
 
     def clear() -> None:
-        _kill(process)
+        kill_group(process)
         if folder is not None:
             shutil.rmtree(folder, ignore_errors=True)
 
     with _lock:
         check()  # a thread that goes on a little longer starts nothing new
-        process = subprocess.Popen(command, process_group=0, **options)
+        process = subprocess.Popen(command, **group_options(), **options)
         _clearing[id(process)] = clear
     return process
 
@@ -120,20 +119,15 @@ def stop(process: subprocess.Popen[Any]) -> None:
     """Kill a process of `start` with all that it has started, and wait for it."""
     with _lock:
         _clearing.pop(id(process), None)
-    _kill(process)
+    kill_group(process)
     process.communicate()
-
-
-def _kill(process: subprocess.Popen[Any]) -> None:
-    if process.poll() is None:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
 
 
 def run(command: Sequence[str]) -> subprocess.CompletedProcess[str]:
     """Run a program to its end with what it says captured. Raises Interrupted, with the program ended, where this
     process is told to end meanwhile."""
-    process = start(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    process = start(command, **pipes, encoding="utf-8", errors="replace")
     try:
         while True:
             try:
@@ -157,28 +151,23 @@ def scratch(folder: Path, prefix: str) -> Iterator[Path]:
     for old in folder.glob(f"{prefix}*"):
         _remove_abandoned(old)
     made = Path(tempfile.mkdtemp(prefix=prefix, dir=folder))
-    descriptor = os.open(made, os.O_RDONLY)
+    lock = FolderLock(made)
     try:
-        with suppress(OSError):  # a file system without locks
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        lock.acquire()  # a file system without locks has none to give
         with clearing(lambda: shutil.rmtree(made, ignore_errors=True)):
             yield made
     finally:
-        os.close(descriptor)
         shutil.rmtree(made, ignore_errors=True)
+        lock.release()
 
 
 def _remove_abandoned(old: Path) -> None:
     try:
-        descriptor = os.open(old, os.O_RDONLY | os.O_DIRECTORY)
-    except OSError:
-        return
-    try:
-        if time.time() - os.fstat(descriptor).st_mtime < _NEW_S:
+        if not old.is_dir() or time.time() - old.stat().st_mtime < _NEW_S:
             return
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:  # its process has just removed it
+        return
+    lock = FolderLock(old)
+    if lock.acquire():  # else another process works there
         shutil.rmtree(old, ignore_errors=True)
-    except OSError:
-        pass  # another process works there
-    finally:
-        os.close(descriptor)
+        lock.release()

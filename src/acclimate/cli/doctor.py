@@ -18,6 +18,7 @@ from acclimate.indexes.library import Library
 from acclimate.models.catalogue import CATALOGUE
 from acclimate.models.store import cache_folder, locate
 from acclimate.places import as_typed
+from acclimate.platforms import free_memory_gb, missing_limits
 from acclimate.project import Project
 from acclimate.walking import walk
 
@@ -57,18 +58,31 @@ def _machine() -> Iterator[Finding]:
     flags = _cpu_flags()
     if "avx512_bf16" in flags or "amx_bf16" in flags:
         yield Finding("cpu", "ok", "computes bfloat16")
-    elif "avx2" in flags or not flags:
+    elif not flags:
+        yield Finding("cpu", "ok", f"is {platform.machine()}; what it computes is not told by this system")
+    elif "avx2" in flags:
         yield Finding("cpu", "warning", "has no bfloat16: embedding and answering take two to four times as long")
     else:
         yield Finding(
             "cpu", "failed", "has no AVX2, which OpenVINO needs", "Use [model] and [embedder] engine 'openai'."
         )
-    yield _room("memory", _memory_gb(), "Close other programs, or use a smaller model.")
+    yield _room("memory", free_memory_gb(), "Close other programs, or use a smaller model.")
     cache_folder().mkdir(parents=True, exist_ok=True)
+    yield _limits()
     yield _room("disk", shutil.disk_usage(cache_folder()).free / 1e9, "Free space, or move the cache: ACCLIMATE_CACHE.")
 
 
-def _room(what: str, free: float, repair: str) -> Finding:
+def _limits() -> Finding:
+    missing = missing_limits()
+    if not missing:
+        return Finding("sandbox", "ok", "limits what a file may take while it is parsed")
+    detail = f"this system limits no {' and no '.join(missing)} while a file is parsed"
+    return Finding("sandbox", "warning", detail, "Ingest files of people that you trust only: docs/security.md.")
+
+
+def _room(what: str, free: float | None, repair: str) -> Finding:
+    if free is None:
+        return Finding(what, "ok", "is not told by this system")
     enough = free >= _NEEDED_GB[what]
     detail = f"{free:.1f} GB free" + ("" if enough else f", {_NEEDED_GB[what]:.0f} are wanted")
     return Finding(what, "ok" if enough else "warning", detail, "" if enough else repair)
@@ -78,12 +92,6 @@ def _cpu_flags() -> set[str]:
     file = Path("/proc/cpuinfo")
     lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
     return next((set(line.split()) for line in lines if line.startswith("flags")), set())
-
-
-def _memory_gb() -> float:
-    file = Path("/proc/meminfo")
-    lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
-    return next((int(line.split()[1]) / 1e6 for line in lines if line.startswith("MemAvailable")), 0.0)
 
 
 def _models() -> Iterator[Finding]:
