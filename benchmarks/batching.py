@@ -9,7 +9,6 @@ Both get the same prompts as token ids, greedy, from the same cached model with 
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 import tempfile
 import time
@@ -21,6 +20,7 @@ import numpy as np
 import openvino as ov
 import openvino_genai as genai
 
+from acclimate import jsonlines
 from acclimate.models.openvino import OpenVINOEngine, build
 from acclimate.models.store import cache_folder, locate
 from acclimate.project import Project
@@ -54,8 +54,8 @@ def main() -> None:
     parser.add_argument("--answers", type=int, default=8)
     parser.add_argument("--runs", type=int, default=2)
     options = parser.parse_args()
-    lines = (options.data / "questions.jsonl").read_text(encoding="utf-8").splitlines()
-    questions = [json.loads(line)["question"] for line in lines[: options.answers]]
+    rows = jsonlines.read_rows(options.data / "questions.jsonl")
+    questions = [row["question"] for _, row in rows[: options.answers]]
     with tempfile.TemporaryDirectory() as kept:
         copy_documents(options.data, Path(kept))
         with Project.create(Path(kept), Path("documents")) as project:

@@ -25,6 +25,7 @@ from typing import Any
 import sacrebleu
 from rouge_score.rouge_scorer import RougeScorer
 
+from acclimate import jsonlines
 from acclimate.models.adapters import served_by
 from acclimate.models.base import Engine
 from acclimate.models.fetch import resolve
@@ -136,7 +137,7 @@ def run_method(name: str, model: LocalModel, task: Task, steps: int, work: Path,
 
 def read_rows(file: Path) -> list[dict[str, Any]]:
     """The rows that an earlier run kept."""
-    return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()] if file.exists() else []
+    return [row for _, row in jsonlines.read_rows(file)]
 
 
 def main() -> None:

@@ -24,6 +24,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from acclimate import jsonlines
 from acclimate.evaluation.statistics import difference, mean_interval
 from acclimate.models.fetch import resolve
 from acclimate.models.openvino import OpenVINOEngine
@@ -63,8 +64,7 @@ def read(folder: Path) -> dict[str, list[Problem]]:
     """The three test sets and GSM8K's train split."""
 
     def gsm8k(name: str) -> Iterator[Problem]:
-        for line in (folder / name).read_text(encoding="utf-8").splitlines():
-            row = json.loads(line)
+        for _, row in jsonlines.read_rows(folder / name):
             reasoning, _, number = row["answer"].partition("####")
             yield Problem(row["question"], float(number.replace(",", "")), _WORKING.sub("", reasoning).strip())
 

@@ -32,6 +32,7 @@ from urllib.parse import urlsplit
 import httpx
 import numpy as np
 
+from acclimate import jsonlines
 from acclimate.models.fetch import resolve
 from acclimate.project import Project
 from benchmarks.harness import PEERS, emit, machine, require_peers
@@ -194,8 +195,7 @@ def main() -> None:
     parser.add_argument("--peer", choices=["llamaindex"])
     options = parser.parse_args()
     counts = [int(count) for count in options.clients.split(",")]
-    lines = (options.data / "questions.jsonl").read_text(encoding="utf-8").splitlines()
-    questions = [json.loads(line)["question"] for line in lines if line.strip()]
+    questions = [row["question"] for _, row in jsonlines.read_rows(options.data / "questions.jsonl")]
     rows = []
     with tempfile.TemporaryDirectory() as kept:
         folder = Path(kept)

@@ -26,6 +26,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from acclimate import jsonlines
 from benchmarks.harness import emit, machine, peak_mb
 
 BATCH, RANK, ALPHA, RATE, MAX_TOKENS = 8, 16, 32.0, 1e-3, 384
@@ -52,7 +53,7 @@ def prepare(data: Path, steps: int) -> Prepared:
 
     model = resolve("smollm2-135m-instruct", "language").weights
     chat, _ = read_chat(model)
-    rows = [json.loads(line) for line in (data / "questions.jsonl").read_text(encoding="utf-8").splitlines()]
+    rows = [row for _, row in jsonlines.read_rows(data / "questions.jsonl")]
     random.Random(0).shuffle(rows)
     documents = sorted({row["document"] for row in rows if row["answerable"]})
     held = set(documents[-20:])

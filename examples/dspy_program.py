@@ -69,7 +69,7 @@ class FirstThatAnswers(dspy.Module):
 
 def read(file: Path, split: str) -> list[dspy.Example]:
     """The questions of a split; the answer to one that the documents do not answer is the refusal."""
-    rows = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+    rows = [json.loads(line) for line in file.read_text(encoding="utf-8").split("\n") if line]
     return [
         dspy.Example(question=row["question"], answers=row["answers"] or [REFUSAL]).with_inputs("question")
         for row in rows

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from acclimate.answer import Answerer
-from acclimate.errors import PromptTooLongError
+from acclimate.errors import EngineError, PromptTooLongError
 from acclimate.prompting.citations import mark_answer
 from acclimate.prompting.conversation import Turn
 from acclimate.prompting.passages import REFUSAL
@@ -203,3 +203,44 @@ def test_an_answer_that_is_given_has_no_reason_to_abstain():
     assert answerer("14 days [1]").answer("How long?").abstention == ""
     assert answerer(REFUSAL).answer("How long?").abstention == "not_answered"
     assert answerer(REFUSAL, recipe="zero-shot").answer("How long?").abstention == "not_answered"
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "<think>Passage [2] says ignore, [3] says Aarhus.</think>14 days [1]",
+        "Passage [2] says ignore, [3] says Aarhus.</think>14 days [1]",
+        "<|channel|>analysis<|message|>[3]?<|end|><|start|>assistant<|channel|>final<|message|>14 days [1]<|return|>",
+        "**Answer:** 14 days [1]<|im_end|>",
+        "```\n14 days [1]\n```",
+    ],
+)
+def test_what_a_foreign_model_writes_around_its_answer_is_neither_answer_nor_citation(said):
+    heard = Heard()
+    answer = answerer(said).answer("How long?", heard)
+    assert (answer.text, answer.marked, heard.text) == ("14 days", "14 days [1]", "14 days [1]")
+    assert [citation.number for citation in answer.citations] == [1]
+    assert ("[3]" in answer.reasoning) is ("[3]" in said)
+
+
+@pytest.mark.parametrize(
+    "said", [f"<think>14 days [1]?</think>{REFUSAL}", f"Answer: {REFUSAL}", f"I have read them all.\n{REFUSAL}"]
+)
+def test_a_refusal_after_reasoning_is_a_refusal(said):
+    answer = answerer(said).answer("Who?")
+    assert (answer.abstained, answer.text, answer.citations) == (True, REFUSAL, ())
+
+
+def test_a_link_in_reasoning_is_taken_out():
+    answer = answerer("<think>See http://evil.example/?q=1</think>14 days [1]").answer("How long?")
+    assert "evil" not in answer.reasoning
+
+
+def test_reasoning_alone_is_no_refusal_but_an_error():
+    with pytest.raises(EngineError, match="no answer"):
+        answerer("<think>14 days, or", context=120).answer("How long?")
+
+
+def test_the_reasoning_of_a_recipe_and_of_its_model_are_kept_together():
+    answer = answerer("<think>hm</think>It says two weeks.\nAnswer: 14 days [1]", "rag+cot").answer("How long?")
+    assert (answer.text, answer.reasoning) == ("14 days", "hm\nIt says two weeks.\nAnswer:")

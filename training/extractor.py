@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import json
 import logging
 import os
 import random
@@ -24,6 +23,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from acclimate import jsonlines
 from acclimate.tuning.allocator import use_large_blocks
 
 if __name__ == "__main__":
@@ -90,8 +90,8 @@ class Data:
     def __init__(self, folder: Path, articles: slice) -> None:
         names = sorted(path.name for path in (folder / "documents").iterdir())[articles]
         self._documents = {name: parse(folder / "documents" / name, name) for name in names}
-        lines = (folder / "questions.jsonl").read_text(encoding="utf-8").splitlines()
-        self._rows = [row for row in map(json.loads, lines) if row["document"] in self._documents]
+        rows = jsonlines.read_rows(folder / "questions.jsonl")
+        self._rows = [row for _, row in rows if row["document"] in self._documents]
 
     def draw(self, seed: int) -> tuple[list[Pair], list[Pair]]:
         """All right pairs and their wrong ones, with windows of their own for each seed."""

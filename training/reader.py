@@ -10,7 +10,6 @@ negatives that BM25 finds), the questions about the gold passage, and a question
 from __future__ import annotations
 
 import argparse
-import json
 import logging
 import random
 import re
@@ -19,6 +18,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from acclimate import jsonlines
 from acclimate.tuning.allocator import use_large_blocks
 
 if __name__ == "__main__":
@@ -68,8 +68,7 @@ class ReaderData:
                 self.of_article[name].append(len(self.chunks))
                 self.chunks.append(Chunk(str(len(self.chunks)), name, start, end, text[start:end], title))
         self.asked: dict[int, list[Asked]] = defaultdict(list)
-        for line in (folder / "questions.jsonl").read_text(encoding="utf-8").splitlines():
-            row = json.loads(line)
+        for _, row in jsonlines.read_rows(folder / "questions.jsonl"):
             for index in self.of_article.get(row["document"], []):
                 answer = row["answers"][0].strip().rstrip(".,;:")
                 if answer and row["evidence"] in self.chunks[index].text and answer in row["evidence"]:

@@ -11,13 +11,13 @@ the same command goes on.
 from __future__ import annotations
 
 import argparse
-import json
 import logging
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from acclimate import jsonlines
 from acclimate.tuning.allocator import use_large_blocks
 
 if __name__ == "__main__":
@@ -53,7 +53,7 @@ def article_samples(folder: Path, articles: slice, most: int) -> list[Sample]:
         passages[name] = [f"{document.title}\n{document.text[span.start : span.end]}" for span in spans]
     every = [text for texts in passages.values() for text in texts]
     search, samples = Bm25(every), []
-    rows = [json.loads(line) for line in (folder / "questions.jsonl").read_text(encoding="utf-8").splitlines()]
+    rows = [row for _, row in jsonlines.read_rows(folder / "questions.jsonl")]
     rows = [row for row in rows if row["document"] in passages and row["evidence"] and row["answers"]]
     for row in rng.sample(rows, min(most, len(rows))):
         answers = tuple(row["answers"])
@@ -79,10 +79,8 @@ def claim_samples(folder: Path) -> list[Sample]:
 def kept(file: Path, make: Callable[[], list[Sample]]) -> list[Sample]:
     """The samples in a file; made and written where there is none."""
     if not file.exists():
-        part = file.with_suffix(".part")
-        part.write_text("".join(json.dumps(asdict(sample)) + "\n" for sample in make()), encoding="utf-8")
-        part.replace(file)
-    rows = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+        jsonlines.write(file, map(asdict, make()))
+    rows = [row for _, row in jsonlines.read_rows(file)]
     return [Sample(r["question"], tuple(r["right"]), tuple(r["wrong"]), tuple(r["answers"])) for r in rows]
 
 

@@ -20,8 +20,9 @@ from acclimate.prompting.demonstrations import Demonstrate, with_demonstrations
 from acclimate.prompting.links import LinkGuard, without_links
 from acclimate.prompting.passages import NO_DOCUMENTS, REFUSAL, render_passages
 from acclimate.prompting.recipes import Recipe
+from acclimate.prompting.replies import ask
 from acclimate.prompting.techniques import Written, reserve, write
-from acclimate.prompting.templates import Template
+from acclimate.prompting.templates import Template, with_instructions
 from acclimate.retrieval.base import Retriever
 from acclimate.types import Abstention, Answer, Generation, Hit, Message, Prompt, Timings, Usage
 
@@ -33,6 +34,8 @@ Mark = Callable[[str, Sequence[Hit]], Resolved]
 """Answers a question by a place in a passage, or abstains."""
 Weigh = Callable[[str, Sequence[Hit], Resolved], Resolved]
 """Reads the passages too, and keeps a model's answer or gives a surer one."""
+Fill = Callable[["Answerer", str, OnText | None, Sequence[Turn]], Answer]
+"""Answers a question in plain text first and fills the shape of an answerer from that."""
 _NOTHING = Written(REFUSAL, "", 0, 0, "stop", calls=0)
 _TOLD_SHARE = 4  # earlier turns may take one token of so many
 
@@ -47,6 +50,8 @@ class Answerer:
     stand on its own, for recipes that read; the turns themselves are shown where `tell` says so, and to recipes that
     read nothing. `mark` answers in the place of the engine, which is then not asked; `weigh` has the last word on what
     the engine wrote, which is then shown in one piece. `explain` says why where the search gives no passage.
+    `instructions` are the asker's own, beside the recipe's. Where there is a `fill`, it
+    answers in plain text, and the shape is filled from that.
     """
 
     recipe: Recipe
@@ -64,6 +69,8 @@ class Answerer:
     mark: Mark | None = None
     weigh: Weigh | None = None
     explain: Callable[[], Abstention] = lambda: "nothing_found"
+    instructions: str = ""
+    fill: Fill | None = None
 
     def answer(self, question: str, on_text: OnText | None = None, turns: Sequence[Turn] = ()) -> Answer:
         """Answer `question` after the earlier `turns` of a conversation, oldest first.
@@ -71,6 +78,8 @@ class Answerer:
         Pieces of the raw text go to `on_text` as they come, and end in the same `Answer`. Raises PromptTooLongError
         where not one passage fits, and EngineError where the model fails.
         """
+        if self.shape is not None and self.fill is not None:
+            return self.fill(self, question, on_text, turns)
         clock = _Clock()
         asked = self.complete(question, turns) if turns and self.recipe.reads else question.strip()
         hits: Sequence[Hit] = self.retriever.retrieve(asked, self.k) if self.recipe.reads else []
@@ -171,12 +180,12 @@ class Answerer:
         if self.shape is not None:
             from acclimate.prompting.structured import write_json
 
-            written = write_json(prompt.messages, self.engine.generate, self.generation, self.shape)
+            written = write_json(prompt.messages, partial(ask, self.engine), self.generation, self.shape)
             on_text(written.text)  # at once: what is wrong is not shown
             return written
         if self.recipe.reasoning == "none":
-            return write(self.recipe, prompt.messages, partial(self.engine.generate, on_text=on_text), self.generation)
-        written = write(self.recipe, prompt.messages, self.engine.generate, self.generation)
+            return write(self.recipe, prompt.messages, partial(ask, self.engine, on_text=on_text), self.generation)
+        written = write(self.recipe, prompt.messages, partial(ask, self.engine), self.generation)
         on_text(written.text)  # the reasoning is not the answer, so it is not streamed as one
         return written
 
@@ -194,7 +203,7 @@ class Answerer:
             values["passages"] = render_passages([hit.chunk for hit in hits])
         if self.recipe.reasoning == "two-stage":
             values["reasoning"] = ""  # filled in between the stages
-        return self.template.render(values)
+        return with_instructions(self.template.render(values), self.instructions)
 
     def _asked(self, question: str) -> str:
         if self.shape is None:
@@ -243,7 +252,7 @@ class Answerer:
             model=self.engine.name,
             template=self.template.fingerprint,
             finish=written.finish,
-            reasoning=written.reasoning,
+            reasoning=without_links(written.reasoning, asked, ())[0] if written.reasoning else "",
             data=data,
             asked="" if asked == question.strip() else asked,
             decision="; ".join(part for part in (self.decision, resolved.decision) if part),

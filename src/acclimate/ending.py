@@ -6,6 +6,7 @@ The command line sets the flag when a signal comes (see `acclimate.cli.signals`)
 from __future__ import annotations
 
 import shutil
+import signal
 import subprocess
 import tempfile
 import threading
@@ -171,3 +172,10 @@ def _remove_abandoned(old: Path) -> None:
     if lock.acquire():  # else another process works there
         shutil.rmtree(old, ignore_errors=True)
         lock.release()
+
+
+def hold_back() -> None:
+    """Let signals wait until the program that is started in the place of this one handles them."""
+    if hasattr(signal, "pthread_sigmask"):
+        names = ("SIGINT", "SIGTERM", "SIGHUP")
+        signal.pthread_sigmask(signal.SIG_BLOCK, [getattr(signal, name) for name in names])

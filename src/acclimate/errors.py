@@ -55,6 +55,10 @@ class PromptTooLongError(EngineError):
     """A prompt does not fit the model's context window; it is never cut silently."""
 
 
+class UnfilledError(EngineError):
+    """A schema got no JSON; the message names the field, and holds the asker's own schema and answer at most."""
+
+
 class DocumentError(AcclimateError):
     """A file could not be parsed."""
 

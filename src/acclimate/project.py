@@ -24,6 +24,7 @@ if TYPE_CHECKING:  # what takes minutes is not needed to ask
     from acclimate.questions.coverage import Coverage
     from acclimate.questions.file import Row
     from acclimate.questions.generate import Made
+    from acclimate.questions.imports import Rules
     from acclimate.questions.splitting import Leak
     from acclimate.questions.writer import Kind
     from acclimate.tuning.export.export import Exported
@@ -32,9 +33,10 @@ if TYPE_CHECKING:  # what takes minutes is not needed to ask
     from acclimate.workflows.compare_plan import ComparisonPlan
     from acclimate.workflows.optimise_prompt import Optimised
     from acclimate.workflows.optimise_retrieval import OnTrial, Searched
+    from acclimate.workflows.questions import Imported
     from acclimate.workflows.tune import Tuned
     from acclimate.workflows.tune_data import Teacher
-    from acclimate.workflows.tune_preview import Inspection
+    from acclimate.workflows.tune_preview import Inspection, Listener
     from acclimate.workflows.tune_retriever import Target, TunedRetriever
 
 
@@ -115,11 +117,14 @@ class Project(Workspace):
         split_questions(self, SHARES)
         return made
 
-    def import_questions(self, path: Path) -> list[Row]:
-        """Add the questions in a file or folder to `questions.jsonl`; what was added."""
+    def import_questions(self, path: Path, rules: Rules | None = None) -> Imported:
+        """Add the questions in a file or folder to `questions.jsonl`, and tell how it was read.
+
+        `rules` say which columns mean what, where the file does not.
+        """
         from acclimate.workflows.questions import import_questions
 
-        return import_questions(self, path)
+        return import_questions(self, path, rules)
 
     def add_question(
         self,
@@ -284,12 +289,17 @@ class Project(Workspace):
         rate: float | None = None,
         teacher: Teacher | None = None,
         data: PairSource | None = None,
+        listener: Listener | None = None,
     ) -> Inspection:
-        """What `tune` would learn, how, and what it would take; nothing is trained."""
+        """What `tune` would learn, how, and what it would take; nothing is trained.
+
+        `listener` hears of the data before any network is loaded.
+        """
         from acclimate.workflows.tune import TuneOptions
         from acclimate.workflows.tune_preview import inspect_tuning
 
-        return inspect_tuning(self, recipe, TuneOptions(minutes, rate, teacher, data))
+        options = TuneOptions(minutes, rate, teacher, data)
+        return inspect_tuning(self, recipe, options, listener)
 
     def tune_retriever(
         self,

@@ -237,6 +237,9 @@ class AnswerSettings(_Section):
         description="auto: where the default model reads for `rag`, the extractor reads the same passages, and has the "
         "last word where it is much surer; none: the model alone",
     )
+    json_by: Literal["auto", "answer", "model"] = Field(
+        default="auto", description="JSON by a schema: filled from a plain answer, or by the model; auto: as it can"
+    )
     memory: Literal["rule", "model", "none"] = Field(
         default="rule",
         description="how a question of a chat that points back is completed: by rule, or rewritten by the model, "
@@ -370,7 +373,7 @@ def set_key(file: Path, section: str, key: str, value: object) -> None:
 
     Raises SettingsError, and changes nothing, where the file would not be valid by then.
     """
-    lines = file.read_text(encoding="utf-8").splitlines()
+    lines = file.read_text(encoding="utf-8").removesuffix("\n").split("\n")
     opens = [place for place, line in enumerate(lines) if _SECTION.match(line)]
     begins = next((place for place in opens if lines[place].split("]")[0].strip(" [") == section), None)
     if begins is None:

@@ -16,7 +16,7 @@ ElementKind = Literal[
 ]
 QUOTED = "Quoted from"
 """How the heading ("message") of an older message begins that a mail quotes: with its author and date."""
-Role = Literal["system", "user", "assistant"]
+Role = Literal["system", "user", "assistant", "tool"]
 Language = Literal[
     "arabic", "cjk", "danish", "dutch", "english", "finnish", "french", "german", "greek", "hungarian", "italian",
     "none", "norwegian", "portuguese", "romanian", "russian", "spanish", "swedish", "tamil", "turkish",
@@ -174,6 +174,14 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True)
+class Turn(Message):
+    """A turn that says more to the chat template than text: `fields` is a JSON object with `tool_calls`, `name`,
+    `tool_call_id`, or on the first turn `tools`."""
+
+    fields: str = "{}"
+
+
+@dataclass(frozen=True, slots=True)
 class Generation:
     """How to generate.
 
@@ -192,12 +200,17 @@ class Generation:
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """The text a model wrote, its token counts, and why it ended: a stop token, `max_tokens`, or `on_text`."""
+    """The text a model wrote, its token counts, and why it ended: a stop token, `max_tokens`, or `on_text`.
+
+    `reasoning` is what it wrote before its answer, where that came apart; token counts are of all `calls`.
+    """
 
     text: str
     prompt_tokens: int
     completion_tokens: int
     finish: Literal["stop", "length", "cancelled"]
+    reasoning: str = ""
+    calls: int = 1
 
 
 @dataclass(frozen=True, slots=True)

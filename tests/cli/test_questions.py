@@ -92,7 +92,7 @@ def test_no_other_model_wears_that_adapter(folder, monkeypatch, setting, value):
 def test_imported_typed_split_and_shown(folder, capsys):
     (folder / "mine.csv").write_text("question,answer,document\nWho designed the museum?,Ada Holm,museum.md\n")
     assert call(capsys, "questions", "import", "mine.csv")[1] == "1 questions added.\n"
-    assert call(capsys, "questions", "import", "mine.csv")[1] == "0 questions added.\n"
+    assert call(capsys, "questions", "import", "mine.csv")[1] == "0 questions added. 1 were in the set already.\n"
     typed = ["questions", "add", "When did the museum open?", "--answer", "1931", "--document", "museum.md"]
     assert call(capsys, *typed, "--evidence", "It opened in 1931.")[0] == 0
     assert call(capsys, *typed, "--evidence", "It opened in 2031.")[0] == 2
@@ -128,7 +128,7 @@ def test_errors_say_what_to_do(folder, capsys, tmp_path):
     (tmp_path / "x.json").write_text("{}")
     code, _, err = call(capsys, "questions", "import", "x.json")
     assert code == 2
-    assert "Known: CSV with a column 'question'" in err
+    assert "Known: CSV, JSON Lines or JSON with 'question'" in err
     (folder / "questions.jsonl").write_text("{}\n")
     code, _, err = call(capsys, "questions", "show")
     assert (code, "line 1: the key 'id' is missing" in err) == (SettingsError.exit_code, True)

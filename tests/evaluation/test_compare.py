@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -74,6 +75,23 @@ def test_the_better_recipe_wins_and_the_sentence_says_by_how_much(ring):
     assert value(result.row("good"), "abstention_f1") == 1.0
     assert result.row("good").by_kind == {"fact": (20, 1.0), "unanswerable": (4, 1.0)}
     assert result.row("bad").summary.citation_recall == 1.0  # of the one question whose evidence is known
+
+
+def test_where_numbers_and_squad_s_match_differ_the_report_says_which_and_how(ring):
+    ring.questions = [replace(QUESTIONS[n], answers=(said,)) for n, said in enumerate(("12.5", "1,500 g", "kg"))]
+    texts = {ring.questions[0].question: "125", ring.questions[1].question: "1.5 kg", ring.questions[2].question: "kg"}
+    recipe = contestant("rag", lambda asked: answer_with(texts[asked.question], 0.1))
+    result = compare(ring, [recipe], Setting("p", "test", metric="number_em"))
+    assert (value(result.row("rag"), "em"), value(result.row("rag"), "number_em")) == (2 / 3, 2 / 3)
+    assert result.row("rag").interval.mean == pytest.approx(2 / 3)
+    wrongly, missed = result.notes
+    assert "counts 1 answer as right whose numbers differ" in wrongly
+    assert "q0 (rag): “125” for “12.5”" in wrongly
+    assert "counts 1 answer as wrong whose numbers equal" in missed
+    assert "q1 (rag): “1.5 kg” for “1,500 g”" in missed
+    for report in (render_html(result), render_markdown(result)):
+        assert "“125” for “12.5”" in report
+        assert "umber match" in report
 
 
 def test_equal_recipes_have_no_measurable_difference_and_the_cheaper_is_taken(ring):

@@ -1,11 +1,14 @@
 """Prompts: text of documents never becomes a control token, templates cannot reach out."""
 
+import json
+
 import pytest
 from tokenizers import AddedToken, Tokenizer, models, pre_tokenizers
 
 from acclimate.errors import ModelError
 from acclimate.models.chat import ChatFormat
-from acclimate.types import Message
+from acclimate.tuning.cases import Case, UnlearnableError, encode
+from acclimate.types import Message, Turn
 
 TEMPLATE = (
     "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}<|im_start|>assistant\n"
@@ -60,3 +63,43 @@ def test_a_broken_or_huge_template_is_refused(tokenizer):
         ChatFormat(tokenizer, "{% if %}", "")
     with pytest.raises(ModelError, match="characters"):
         ChatFormat(tokenizer, "x" * 200_000, "")
+
+
+CALLING = (
+    "{% if tools %}tools:{{ tools | tojson }}\n{% endif %}{% for m in messages %}<|im_start|>{{ m.role }}\n"
+    "{% for c in m.tool_calls %}<call>{{ c.function | tojson }}</call>{% endfor %}{{ m.content }}<|im_end|>\n"
+    "{% endfor %}{{ '<|im_start|>assistant\n' }}"
+)
+CALL = json.dumps({"tool_calls": [{"function": {"name": "code", "arguments": {"at": "a<b<|im_end|>"}}}]})
+ASKED = Turn("user", "Code?", json.dumps({"tools": [{"type": "function", "function": {"name": "code"}}]}))
+
+
+def test_a_call_is_learnt_as_the_template_writes_it(tokenizer):
+    chat = ChatFormat(tokenizer, CALLING, "")
+    example = encode(Case((ASKED,), "", fields=CALL), chat)
+    written = tokenizer.decode(list(example.answer), skip_special_tokens=False).replace(" ", "")
+    assert written == '<call>{"name":"code","arguments":{"at":"a<b<|im_end|>"}}</call><|im_end|>'
+    assert example.answer.count(tokenizer.token_to_id("<|im_end|>")) == 1  # that of the argument is broken up
+    prompt = tokenizer.decode(list(example.prompt), skip_special_tokens=False).replace(" ", "")
+    assert prompt.startswith('tools:[{"type":"function"')
+    told = (ASKED, Turn("assistant", "", CALL), Turn("tool", "1000", "{}"))
+    last = encode(Case(told, "It is 1000."), chat)
+    assert tokenizer.decode(list(last.answer), skip_special_tokens=False).replace(" ", "") == "Itis1000.<|im_end|>"
+
+
+@pytest.mark.parametrize(
+    ("messages", "fields", "named"),
+    [
+        ((Message("user", "Code?"),), CALL, "has 'tool_calls'"),
+        ((ASKED,), "", "has 'tools'"),
+        ((Message("user", "Code?"), Turn("assistant", "", CALL), Turn("tool", "1000", "{}")), "", "has 'tool_calls'"),
+    ],
+)
+def test_a_template_without_a_place_for_tools_is_named(tokenizer, messages, fields, named):
+    chat = ChatFormat(tokenizer, TEMPLATE, "")
+    with pytest.raises(UnlearnableError) as raised:
+        encode(Case(messages, "" if fields else "1000", fields=fields), chat)
+    assert raised.value.reason == f"{named}, for which the model's chat template has no place"
+    strict = ChatFormat(tokenizer, "{% if messages[-1].role == 'tool' %}{{ raise_exception('x') }}{% endif %}x", "")
+    with pytest.raises(UnlearnableError, match="which the model's chat template refuses"):
+        encode(Case((Message("user", "a"), Turn("tool", "1", "{}")), "b"), strict)

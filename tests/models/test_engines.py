@@ -4,7 +4,7 @@ import pytest
 
 from acclimate.errors import EngineError, PromptTooLongError
 from acclimate.models.http import HTTPEngine
-from acclimate.testing.models import ScriptedEngine, check_engine
+from acclimate.testing.models import Heard, ScriptedEngine, check_engine
 from acclimate.testing.openai_server import serve_chat
 from acclimate.types import Generation, Message
 
@@ -115,3 +115,14 @@ def test_the_window_is_kept_even_when_tokens_are_estimated(server):
         engine.generate([Message("user", "word " * 100)], Generation(max_tokens=8))
     assert not server.requests
     engine.close()
+
+
+@pytest.mark.parametrize("field", ["reasoning_content", "reasoning", "content"])
+def test_reasoning_in_a_field_of_its_own_is_no_text(engine, server, field):
+    server.reasoning, server.reasoning_field = "I think of 12 kg", field
+    heard = Heard()
+    done = engine.generate(ASK, Generation(max_tokens=20), heard)
+    assert done.text == heard.text == paris(ASK)
+    assert done.reasoning.strip() == "I think of 12 kg"
+    stopped = engine.generate(ASK, Generation(max_tokens=20), lambda piece: False)
+    assert (stopped.text, stopped.finish) == ("", "cancelled")

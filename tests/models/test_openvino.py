@@ -167,7 +167,8 @@ def test_an_adapter_that_does_not_fit_is_refused(model, reader, tmp_path, damage
         config = config.replace('"use_dora": false', '"use_dora": true')
     save_file(tensors, tmp_path / "adapter_model.safetensors")
     (tmp_path / "adapter_config.json").write_text(config)
-    with pytest.raises(ModelError):
+    told = {"shape": "HuggingFaceTB/SmolLM2-135M-Instruct', does not fit", "layer": "lacks"}
+    with pytest.raises(ModelError, match=told.get(damage, "tensors for")):
         make(model, tmp_path)
 
 

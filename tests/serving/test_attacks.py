@@ -470,6 +470,7 @@ def engine_that_floods(monkeypatch, make_project):
                 self.cancelled.set()
             return done
 
+    Flood.prefill = ""  # known not to reason without a mark, so that its words are sent as they come
     flood = Flood(lambda _: " ".join(["x" * 20_000] * 1000), context_tokens=8192)
     monkeypatch.setattr(Project, "_load_engine", lambda *_: flood)
     return flood

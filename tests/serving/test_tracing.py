@@ -40,7 +40,7 @@ def test_an_answer_is_a_span_in_its_callers_trace(client, spans, engine):
 
 
 def test_a_failure_is_a_span_with_its_kind_only(client, spans):
-    client.post("/v1/chat/completions", json=asked("xyzzy", max_tokens=9000))
+    client.post("/v1/chat/completions", json=asked("xyzzy " * 5000))
     (chat,) = spans.get_finished_spans()
     assert chat.status.status_code is trace.StatusCode.ERROR
     assert chat.attributes["error.type"] == "PromptTooLongError"

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from acclimate.rows import Place
 from acclimate.tuning.pairs.overlap import overlaps
 from acclimate.tuning.pairs.pairs import Pair
-from acclimate.tuning.pairs.rows import Place
 from acclimate.types import Message, Question
 
 TEST = [

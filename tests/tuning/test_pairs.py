@@ -11,6 +11,8 @@ from acclimate.types import Message
 
 CHAT = [{"role": "user", "content": "One?"}, {"role": "assistant", "content": "1"}]
 
+SPOKEN = [("system", "S"), ("user", "One?")]
+
 
 def write(folder, content, name="pairs.jsonl"):
     file = folder / name
@@ -46,6 +48,21 @@ def told(found):
         ("question", {"question": "Where?", "answer": "Oslo"}, [("user", "Where?")], "Oslo"),
         ("question", {"question": "Why?", "answers": [], "answerable": False}, [("user", "Why?")], REFUSAL),
         ("chat", {"messages": CHAT}, [("user", "One?")], "1"),
+        ("prompt", {"prompt": CHAT[:1], "completion": CHAT[1:]}, [("user", "One?")], "1"),
+        ("prompt", {"prompt": [{"role": "system", "content": "S"}, *CHAT[:1]], "completion": "1"}, SPOKEN, "1"),
+        ("dolly", {"instruction": "Add", "context": "1 2", "response": "3"}, [("user", "Add\n\n1 2")], "3"),
+        ("dolly", {"instruction": "Sing", "context": "", "response": "La"}, [("user", "Sing")], "La"),
+        ("input", {"input": "One?", "output": "1"}, [("user", "One?")], "1"),
+        ("preference", {"prompt": "One?", "chosen": "1", "rejected": "2"}, [("user", "One?")], "1"),
+        ("preference", {"prompt": CHAT[:1], "chosen": CHAT[1:], "rejected": CHAT[1:] * 2}, [("user", "One?")], "1"),
+        ("preference", {"chosen": CHAT, "rejected": CHAT[:1]}, [("user", "One?")], "1"),
+        ("sharegpt", {"conversations": CHAT}, [("user", "One?")], "1"),
+        (
+            "chat",
+            {"messages": [turn | {"name": None, "tool_calls": [], "weight": None} for turn in CHAT], "tools": []},
+            [("user", "One?")],
+            "1",
+        ),
         (
             "sharegpt",
             {"system": "S", "conversations": [{"from": "human", "value": "One?"}, {"from": "gpt", "value": "1"}]},
@@ -77,6 +94,52 @@ def test_each_answer_of_a_chat_is_a_pair_but_for_those_of_weight_0(tmp_path):
     assert [(len(pair.messages), pair.answer) for pair in found.pairs] == [(2, "1"), (6, "3")]
     assert found.pairs[1].messages[0] == Message("system", "S")
     assert found.pairs[1].messages[4] == Message("assistant", "two")  # shown, not learnt
+
+
+def test_what_of_a_row_is_not_learnt_is_counted(tmp_path):
+    greeting = {"from": "gpt", "value": "Hello!"}
+    turns = [{"from": "human", "value": "One?"}, {"from": "gpt", "value": "1"}]
+    found = read(tmp_path, [{"conversations": [greeting, *turns, *turns]}])
+    assert [(len(pair.messages), pair.answer) for pair in found.pairs] == [(1, "1"), (3, "1")]
+    assert found.passed == {"greetings before the first question": 1}
+    found = read(tmp_path, [{"prompt": "a", "chosen": "b", "rejected": "c"}] * 2)
+    assert (len(found.pairs), sum(found.passed.values())) == (2, 2)
+    assert "the chosen ones are learnt" in next(iter(found.passed))
+    kto = [{"prompt": "a", "completion": "b", "label": True}, {"prompt": "a", "completion": "bad", "label": False}]
+    found = read(tmp_path, kto)
+    assert [pair.answer for pair in found.pairs] == ["b"]
+    assert found.passed == {"labelled false, so not for learning": 1}
+    found = read(tmp_path, [{"messages": [CHAT[0], CHAT[1] | {"audio": {"id": "x"}}], "id": 1}])
+    assert found.unused == ("id", "messages[].audio")
+
+
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        ({"chosen": "\n\nHuman: a\n\nAssistant: b", "rejected": "x"}, "has no 'prompt' for its 'chosen' answer"),
+        ({"prompt": "a", "chosen": "b", "rejected": "b"}, "has the same text as 'chosen' and as 'rejected'"),
+        ({"chosen": CHAT[:1], "rejected": CHAT}, "has no answer in 'chosen'"),
+    ],
+)
+def test_a_preference_without_an_answer_to_learn_is_refused(tmp_path, row, reason):
+    assert told(read(tmp_path, [row])) == [("line 1", reason)]
+
+
+def test_calls_of_tools_are_learnt_with_their_results_before_them(tmp_path):
+    call = {"id": "c1", "type": "function", "function": {"name": "code", "arguments": '{"locker": 1}'}}
+    turns = [CHAT[0], {"role": "assistant", "content": None, "tool_calls": [call]}]
+    turns += [{"role": "tool", "tool_call_id": "c1", "content": "1000"}, CHAT[1]]
+    tools = [{"type": "function", "function": {"name": "code"}}]
+    found = read(tmp_path, [{"messages": turns, "tools": tools}])
+    first, second = found.pairs
+    assert (first.answer, json.loads(first.fields)["tool_calls"][0]["function"]["arguments"]) == ("", {"locker": 1})
+    assert json.loads(first.messages[0].fields) == {"tools": tools}
+    assert [message.role for message in second.messages] == ["user", "assistant", "tool"]
+    assert (second.answer, second.fields) == ("1", "")
+    found = read(tmp_path, [{"messages": turns[:2]}])
+    assert told(found) == [("line 1", "ends with a call of a tool, which nothing answers")]
+    found = read(tmp_path, [{"messages": [*turns[:2], CHAT[0], CHAT[1]]}])
+    assert told(found)[0][1].startswith("has 'user' after 'a call' (turn 3), where 'tool' belongs")
 
 
 @pytest.mark.parametrize("mark", [",", ";", "\t"])

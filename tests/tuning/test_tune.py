@@ -8,7 +8,7 @@ import pytest
 from peft import PeftConfig
 from safetensors.torch import load_file, save_file
 
-from acclimate.cli.inspection import echo_inspection
+from acclimate.cli.inspection import InspectionShow, echo_inspection
 from acclimate.errors import DataError, EngineError, ModelError, ProjectError, SettingsError
 from acclimate.project import Project
 from acclimate.prompting.recipes import find_recipe
@@ -199,6 +199,30 @@ def test_an_inspection_trains_nothing_and_shows_the_mask(project):
     assert (shown.plan.size, shown.window) == (8, 8192)
     assert shown.whole.most == max(a + b for a, b in ((shown.prompt.p50, shown.answer.p95), (shown.prompt.most, 3)))
     assert shown.outlook.tokens_per_s > 0 < seen.passes
+
+
+def test_an_inspection_prints_the_data_before_any_network_is_loaded(project, capsys):
+    class Stop(Exception):  # noqa: N818
+        pass
+
+    class Show(InspectionShow):
+        def read(self, recipe, data):
+            assert not opened._engines
+            super().read(recipe, data)
+            assert "2 rows, 1 to learn; rows that cannot be learnt: 1" in capsys.readouterr().out
+
+        def doing(self, what):
+            super().doing(what)
+            if what == "Loading the network":
+                raise Stop
+
+    rows = [{"prompt": "Hi", "completion": "Good day"}, {"prompt": "Hi"}]
+    source = PairSource(pairs(project, rows))
+    with Project.open(project.folder) as opened, pytest.raises(Stop):
+        inspect_tuning(opened, "lora", TuneOptions(source=source), Show())
+    told = capsys.readouterr()
+    assert "2 rows, 1 cases; 1 watched" in told.out
+    assert told.err.splitlines()[-1] == "Loading the network …"
 
 
 def test_an_inspection_of_the_train_split_tells_what_becomes_of_it(project, capsys):

@@ -44,6 +44,7 @@ _PARTS = "\n".join(f"  {name:<17} {meaning}" for name, meaning in (PARTS | _NAME
     help="Answer in JSON by the JSON Schema in this file.",
 )
 @click.option("--show-prompt", is_flag=True, help="Print the prompt as sent, to stderr.")
+@click.option("--show-reasoning", is_flag=True, help="Print what the model wrote before its answer, to stderr.")
 @json_option
 @project_option
 def command(
@@ -53,6 +54,7 @@ def command(
     labels: tuple[str, ...],
     schema_file: Path | None,
     show_prompt: bool,
+    show_reasoning: bool,
     as_json: bool,
     folder: Path,
 ) -> None:
@@ -74,6 +76,8 @@ def command(
     if show_prompt:
         for message in answer.prompt.messages:
             click.echo(f"--- {message.role}\n{message.content}", err=True)
+    if show_reasoning:
+        click.echo(f"--- reasoning\n{answer.reasoning or '(none)'}", err=True)
     if as_json:
         echo_json(answer)
     elif schema:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from acclimate.rows import Problem
 from acclimate.workflows.tune_data import Data
 
 if TYPE_CHECKING:  # PyTorch comes with the extra `tune` only
@@ -35,16 +36,66 @@ def describe(data: Data) -> str:
     return "; ".join(told)
 
 
+class InspectionShow:
+    """Prints an inspection as it goes on: the data at once, then what is found, and on stderr what takes long.
+
+    With `quiet` (for --json) all of that goes to stderr.
+    """
+
+    def __init__(self, *, quiet: bool = False) -> None:
+        self._quiet = quiet
+        self._told: set[Problem] = set()
+
+    def read(self, recipe: str, data: Data) -> None:
+        """The data by itself."""
+        self._echo(f"{recipe}: nothing is trained. The data by itself:")
+        self._echo(f"  {first_words(data)}")
+        self._problems(data)
+
+    def doing(self, what: str) -> None:
+        """What begins now."""
+        click.echo(f"{what} …", err=True)
+
+    def checked(self, inspection: Inspection) -> None:
+        """The data against model and test questions."""
+        data = inspection.data
+        self._echo(f"{inspection.recipe}: {inspection.method} on {inspection.model}. Nothing is trained.")
+        self._echo(f"  {describe(data)}")
+        self._echo(f"  prompts: {data.prompts or 'none, raw text'}")
+        self._problems(data)
+
+    def _problems(self, data: Data) -> None:
+        new = [problem for problem in data.problems if problem not in self._told]
+        if new:
+            self._echo("These rows are refused; --leave-out trains without them", bold=True)
+        for problem in new:
+            self._echo(f"  {problem.place} {problem.reason}. {problem.remedy}")
+        self._told |= set(new)
+
+    def _echo(self, text: str, *, bold: bool = False) -> None:
+        click.secho(text, bold=bold, err=self._quiet)
+
+
+def first_words(data: Data) -> str:
+    """What the data is by itself, in one line."""
+    if data.format == "raw text":
+        return f"data: {data.source} ({data.format})"
+    told = [f"data: {data.source} ({data.layout}, format '{data.format}'), {data.rows} rows, {data.cases} to learn"]
+    told += [f"left out: {count} ({reason})" for reason, count in data.left_out.items()]
+    told += [f"rows that cannot be learnt: {len(data.problems)}"] if data.problems else []
+    told += [f"keys not read: {', '.join(data.unused)}"] if data.unused else []
+    told += [f"pairs that came before, kept: {data.twins}"] if data.twins else []
+    return "; ".join(told)
+
+
 def echo_inspection(inspection: Inspection) -> None:
-    """The whole of it, as text; learnt tokens stand between ⟦ and ⟧, and are green where there are colours."""
-    data = inspection.data
-    click.echo(f"{inspection.recipe}: {inspection.method} on {inspection.model}. Nothing is trained.")
-    click.echo(f"  {describe(data)}")
-    click.echo(f"  prompts: {data.prompts or 'none, raw text'}")
-    if data.problems:
-        click.secho("These rows are refused; --leave-out trains without them", bold=True)
-        for problem in data.problems:
-            click.echo(f"  {problem.place} {problem.reason}. {problem.remedy}")
+    """The whole of it, as text."""
+    InspectionShow().checked(inspection)
+    echo_outcome(inspection)
+
+
+def echo_outcome(inspection: Inspection) -> None:
+    """What the model says to the data; learnt tokens stand between ⟦ and ⟧, and are green where there are colours."""
     if inspection.preview is None:
         click.echo("Nothing is left to learn.")
         return

@@ -15,12 +15,16 @@ from acclimate.cli.progress import download_bar
 from acclimate.errors import SettingsError
 from acclimate.evaluation.judge import Label, add_label, read_labels
 from acclimate.project import Project
+from acclimate.questions.cells import read_texts
 from acclimate.questions.file import Row
+from acclimate.questions.forms import FIELDS
+from acclimate.questions.imports import Rules
 from acclimate.questions.splitting import SPLITS, Leak
 from acclimate.questions.writer import KINDS, Kind
 from acclimate.types import Question
 from acclimate.workflows.questions import SHARES, WRITERS, mix, tally
 
+_BAR = " | "
 _SHOWN = 8  # documents and leaks listed
 
 
@@ -64,20 +68,30 @@ def make(count: int, kinds: Sequence[Kind], writer: str, unchecked: bool, as_jso
 
 @command.command("import")
 @click.argument("path", type=click.Path(path_type=Path, exists=True))
+@click.option("--column", "columns", multiple=True, metavar="FIELD=NAME", help="What a column is: answers=Solution.")
+@click.option("--separator", help="What separates answers in one cell; '' for nothing. Else by the column's name.")
+@click.option("--unanswerable", is_flag=True, help="The documents do not answer the questions without an answer.")
 @json_option
 @project_option
-def import_(path: Path, as_json: bool, folder: Path) -> None:
-    """Add the questions in PATH: CSV or TSV (columns question, answer, and what you have of document, evidence, kind,
-    split), JSON Lines, SQuAD 1.1 or 2.0 JSON, a BEIR folder.
+def import_(
+    path: Path, columns: Sequence[str], separator: str | None, unanswerable: bool, as_json: bool, folder: Path
+) -> None:
+    """Add the questions in PATH: CSV, TSV, JSON Lines or JSON with question and answer, and what you have of document,
+    evidence, kind, split and answerable; sets of ragas, DeepEval, LangSmith, promptfoo, OpenAI evals and Kiln; SQuAD
+    1.1 or 2.0 JSON; a BEIR folder.
 
-    The texts of SQuAD and BEIR become documents of the project; run `acclimate ingest` afterwards.
+    Several answers: a list, columns answer1, answer2, or a column `answers` with " | " or "; " between them. The texts
+    of SQuAD and BEIR become documents of the project; run `acclimate ingest` afterwards.
     """
+    rules = Rules(dict(map(_column, columns)), separator, unanswerable)
     with Project.open(folder) as project:
-        added = project.import_questions(path)
-        texts = any(row.get("document") for row in added) and path.suffix.lower() not in (".csv", ".tsv", ".jsonl")
+        done = project.import_questions(path, rules)
+    texts = path.is_dir() or any(line.startswith("SQuAD") for line in done.told)
     if as_json:
-        return echo_json({"added": len(added)})
-    click.echo(f"{len(added)} questions added.")
+        return echo_json({"added": len(done.rows), "known": done.known, "read": done.told})
+    for line in done.told:
+        click.echo(f"Read as {line}" if line is done.told[0] else f"  {line}", err=True)
+    click.echo(f"{len(done.rows)} questions added." + (f" {done.known} were in the set already." if done.known else ""))
     click.echo(f"Next: {'acclimate ingest; ' if texts else ''}acclimate questions split", err=True)
     return None
 
@@ -206,6 +220,13 @@ def show(as_json: bool, folder: Path) -> None:
     return None
 
 
+def _column(option: str) -> tuple[str, str]:
+    what, equals, name = option.partition("=")
+    if not equals or not name.strip() or what.strip() not in FIELDS:
+        raise SettingsError(f"'{option}' says of no column what it is.", hint=f"FIELD=NAME with {', '.join(FIELDS)}.")
+    return what.strip(), name.strip()
+
+
 def _echo_kept(row: Row) -> None:
     click.echo(f"{row['kind']}: {row['question']} — {' / '.join(row['answers']) or 'not in the documents'}", err=True)
 
@@ -226,8 +247,10 @@ def _echo_question(project: Project, row: Row, place: str) -> None:
 
 def _edited(row: Row) -> Row:
     text = click.prompt("Question", default=row["question"])
-    said = click.prompt("Answers, separated by | (empty: not in the documents)", default=" | ".join(row["answers"]))
-    answers = [part.strip() for part in said.split("|") if part.strip()]
+    said = click.prompt(
+        f"Answers, separated by '{_BAR}' (empty: not in the documents)", default=_BAR.join(row["answers"])
+    )
+    answers = list(read_texts(said, separator=_BAR).values)  # a bar without spaces belongs to the answer
     return {"question": text, "answers": answers, "answerable": bool(answers)}
 
 

@@ -154,12 +154,6 @@ class Signals:
         os._exit(code)
 
 
-def hold_back() -> None:
-    """Let signals wait until the program that is started in the place of this one handles them."""
-    if hasattr(signal, "pthread_sigmask"):
-        signal.pthread_sigmask(signal.SIG_BLOCK, _NAMES)
-
-
 def _keep_own_streams() -> None:
     """Give Python's streams descriptors of their own: while a model loads, 1 and 2 are turned away for C++'s notes."""
     for name in ("stdout", "stderr"):

@@ -10,7 +10,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
-from acclimate.cli.inspection import describe, echo_inspection
+from acclimate.cli.inspection import InspectionShow, describe, echo_outcome
 from acclimate.cli.output import echo_json, json_option, project_option
 from acclimate.cli.progress import download_bar
 from acclimate.cli.tune_retriever import echo_retriever
@@ -82,11 +82,14 @@ def command(
 
     \b
     Forms of --data, told by their keys:
-      prompt    prompt, completion
-      question  question, answers [, document, evidence, answerable, split]
-      alpaca    instruction, input, output
-      chat      messages: [{role, content [, weight]}]
-      sharegpt  conversations: [{from, value}]
+      prompt      prompt, completion (texts or lists of messages)
+      preference  prompt, chosen, rejected (the chosen answer is learnt)
+      question    question, answers [, document, evidence, answerable, split]
+      alpaca      instruction, input, output
+      dolly       instruction, context, response
+      input       input, output
+      chat        messages: [{role, content [, weight, tool_calls]}] [, tools]
+      sharegpt    conversations: [{from, value} or {role, content}]
 
     The dev split's loss decides which state is kept. Stopped at any moment, the same command goes on from there.
 
@@ -122,8 +125,15 @@ def command(
     use_large_blocks()
     with download_bar() as on_bytes, Project.open(folder, on_bytes) as project:
         if inspect:
-            seen = project.inspect_tuning(recipe, minutes=minutes, rate=rate, teacher=learns_from, data=source)
-            (echo_json if as_json else echo_inspection)(seen)
+            seen = project.inspect_tuning(
+                recipe,
+                minutes=minutes,
+                rate=rate,
+                teacher=learns_from,
+                data=source,
+                listener=InspectionShow(quiet=as_json),
+            )
+            (echo_json if as_json else echo_outcome)(seen)
             return
         with TuneBar(minutes) as bar:
             tuned = project.tune(

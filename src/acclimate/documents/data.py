@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
+from acclimate import jsonlines
 from acclimate.documents.builder import TextBuilder, one_line
 from acclimate.documents.text import read_text
 from acclimate.errors import DocumentError
@@ -30,13 +31,12 @@ def _records(text: str, path: str) -> Iterator[object]:
     try:
         value = json.loads(text)
     except (ValueError, RecursionError) as whole:
-        for number, line in enumerate(text.splitlines(), start=1):
-            if line.strip():
-                try:
-                    yield json.loads(line)
-                except (ValueError, RecursionError) as error:
-                    reason = f"{path} is neither JSON ({whole}) nor JSON lines (line {number}: {error})."
-                    raise DocumentError(reason) from error
+        for line in jsonlines.lines(text):
+            try:
+                yield json.loads(line.text)
+            except (ValueError, RecursionError) as error:
+                reason = f"{path} is neither JSON ({whole}) nor JSON lines (line {line.number}: {error})."
+                raise DocumentError(reason) from error
         return
     yield from value if isinstance(value, list) else [value]
 

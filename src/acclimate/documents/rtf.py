@@ -26,7 +26,7 @@ class RtfParser:
         text = rtf_to_text(shown, errors="ignore")  # type: ignore[no-untyped-call]
         builder = TextBuilder()
         table: list[list[str]] = []
-        for line in [*text.splitlines(), ""]:
+        for line in [*text.split("\n"), ""]:
             if line.count("|") > 1 and line.rstrip().endswith("|"):
                 table.append([cell.strip() for cell in line.rstrip()[:-1].split("|")])
                 continue

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from acclimate.errors import AcclimateError, SettingsError
 from acclimate.evaluation.cache import AnswerCache, answer_key
-from acclimate.evaluation.comparison import Comparison, Metric, Outcome, scores
+from acclimate.evaluation.comparison import Comparison, Metric, Outcome, number_notes, scores
 from acclimate.evaluation.judge import Ask, Judgement, Label, judge
 from acclimate.evaluation.meaning import Embed, Entail, add_meaning
 from acclimate.evaluation.memory import peak_mb, reset_peak
@@ -163,7 +163,8 @@ class Ring:
 
     def _outcome(self, recipe: str, question: Question, answer: Answer | None, error: str) -> Outcome:
         if answer is None:
-            return Outcome(recipe, question.id, Score(0.0, 0.0, False, question.answerable), None, error)
+            failed = Score(0.0, 0.0, False, question.answerable, number_em=0.0, number_f1=0.0)
+            return Outcome(recipe, question.id, failed, None, error)
         return Outcome(recipe, question.id, score(question, answer, self.evidence.get(question.id)), answer)
 
     def _speed(self, contestant: Contestant, questions: Sequence[Question]) -> float:
@@ -266,7 +267,7 @@ def compare(
     ]
     rows.sort(key=lambda row: (-row.interval.mean, row.total_s[0]))
     compared = pairs({row.recipe: scores(by_recipe[row.recipe], setting.metric) for row in rows}, clusters)
-    notes = [*setting.notes, *ring.notes]
+    notes = [*setting.notes, *ring.notes, *number_notes(outcomes, questions)]
     if len(questions) < len(ring.questions):
         notes.append(f"{len(questions)} of {len(ring.questions)} questions were asked, as many as the time allowed.")
     return Comparison(

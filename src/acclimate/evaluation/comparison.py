@@ -16,7 +16,9 @@ from acclimate.evaluation.metrics import Score, Summary
 from acclimate.evaluation.statistics import Difference, Interval
 from acclimate.types import Answer, Question
 
-Metric = Literal["f1", "em", "rouge_l", "similarity"]
+Metric = Literal["f1", "em", "number_f1", "number_em", "rouge_l", "similarity"]
+_NAMED = 8  # answers that a note names
+_LONGEST = 60  # characters of each
 METRICS: tuple[Metric, ...] = get_args(Metric)
 
 
@@ -168,3 +170,26 @@ def value(row: Row, name: str) -> float | None:
 def scores(outcomes: Sequence[Outcome], metric: Metric) -> list[float]:
     """The metric of each outcome, in order."""
     return [float(getattr(outcome.score, metric)) for outcome in outcomes]
+
+
+def number_notes(outcomes: Sequence[Outcome], questions: Mapping[str, Question]) -> list[str]:
+    """Where SQuAD's match and the match of numbers differ: how many answers, which, and which way."""
+    ways = {
+        1.0: "SQuAD's exact match counts {} as right whose numbers differ from the reference's",
+        0.0: "SQuAD's exact match counts {} as wrong whose numbers equal the reference's",
+    }
+    notes = []
+    for squad, words in ways.items():
+        found = [one for one in outcomes if one.answer and one.score.em == squad and one.score.number_em == 1 - squad]
+        if not found:
+            continue
+        shown = [
+            f"{one.question} ({one.recipe}): “{one.answer.text.strip()[:_LONGEST]}” for "
+            f"“{' / '.join(questions[one.question].answers)[:_LONGEST]}”"
+            for one in found[:_NAMED]
+            if one.answer
+        ]
+        more = [f"and {len(found) - _NAMED} more"] if len(found) > _NAMED else []
+        count = f"{len(found)} {'answer' if len(found) == 1 else 'answers'}"
+        notes.append(f"{words.format(count)}: {'; '.join([*shown, *more])}. Compare by --metric number_em.")
+    return notes

@@ -8,7 +8,6 @@ nor prompts: a candidate is a name, and a callback scores it.
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -17,6 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from acclimate import jsonlines
 from acclimate.errors import SettingsError
 
 KEEP = 3
@@ -82,27 +82,20 @@ class Trace:
         if file is None:
             return
         file.parent.mkdir(parents=True, exist_ok=True)
-        whole = (
-            [line for line in file.read_bytes().splitlines(keepends=True) if line.endswith(b"\n")]
-            if file.exists()
-            else []
-        )
-        for line in whole:
-            row = json.loads(line)
+        jsonlines.drop_torn(file)
+        for _, row in jsonlines.read_rows(file):
             if "item" in row:
                 self.trials[row["candidate"], row["item"]] = Trial(**row)
             else:
                 self._rounds.append(row)
-        self._out = file.open("r+b" if file.exists() else "w+b")
-        self._out.truncate(sum(map(len, whole)))  # a line that was cut by a stop
-        self._out.seek(0, 2)
+        self._out = file.open("ab")
 
     def add(self, entry: Trial | Round) -> None:
         """Keep a trial, or note how a round ended."""
-        line = json.dumps(asdict(entry), ensure_ascii=False)
+        line = jsonlines.dump(asdict(entry))
         if isinstance(entry, Trial):
             self.trials[entry.candidate, entry.item] = entry
-        elif (row := json.loads(line)) in self._rounds:  # of the run that is resumed
+        elif (row := jsonlines.parse(line)) in self._rounds:  # of the run that is resumed
             return
         else:
             self._rounds.append(row)

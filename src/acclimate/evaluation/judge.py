@@ -6,8 +6,6 @@ cannot be read is an error that counts against the recipe and is told, never a g
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +13,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from acclimate import jsonlines
 from acclimate.errors import AcclimateError, SettingsError
+from acclimate.evaluation.verdicts import read_verdict
 from acclimate.types import Answer, Message, Question
 
 Ask = Callable[[Sequence[Message]], str]
@@ -29,7 +29,6 @@ Given answer: {answer}
 
 Does the given answer say the same as the reference answer? Other words and more detail are fine; a contradiction or \
 a missing part is not. Reply with one word: yes or no."""
-_WORD = re.compile(r"\W*(yes|no)\b\W*?(?:[.,:;!*\n]|$)", re.IGNORECASE)  # “No, …” and “**Yes**”, but not “no idea”
 _NONE = "The documents do not say."
 
 
@@ -71,8 +70,8 @@ def judge(question: Question, answer: Answer, ask: Ask) -> Judgement:
         said = ask([Message("user", text)])
     except AcclimateError as error:
         return Judgement(None, str(error))
-    match = _WORD.match(said)
-    return Judgement(match[1].casefold() == "yes") if match else Judgement(None, f"no word: {said.strip()[:80]!r}")
+    right = read_verdict(said)
+    return Judgement(right, "" if right is not None else f"no word: {said.strip()[:80]!r}")
 
 
 def kappa(first: Sequence[bool] | NDArray[np.bool_], second: Sequence[bool] | NDArray[np.bool_]) -> float:
@@ -116,9 +115,8 @@ def read_labels(file: Path) -> list[Label]:
     Raises SettingsError naming the line that is none.
     """
     labels = []
-    for number, line in enumerate(file.read_text(encoding="utf-8").splitlines() if file.exists() else [], start=1):
+    for number, row in jsonlines.read_rows(file):
         try:
-            row = json.loads(line)
             labels.append(Label(str(row["question"]), str(row["answer"]), bool(row["right"])))
         except (ValueError, KeyError, TypeError) as error:
             raise SettingsError(f"{file}, line {number} is no label: {error}.") from error
@@ -127,7 +125,4 @@ def read_labels(file: Path) -> list[Label]:
 
 def add_label(file: Path, label: Label) -> None:
     """Append a label; it is on the disk when this returns."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with file.open("a", encoding="utf-8") as out:
-        row = {"question": label.question, "answer": label.answer, "right": label.right}
-        out.write(json.dumps(row, ensure_ascii=False) + "\n")
+    jsonlines.append(file, {"question": label.question, "answer": label.answer, "right": label.right})

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from acclimate.evaluation.quantities import number_f1, number_match
 from acclimate.types import Answer, Question
 
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
@@ -99,6 +100,8 @@ class Score:
     evidence, 0 where none was retrieved, None where there is no evidence or nothing was searched. By meaning
     (`meaning.py`): `similarity` is the cosine to the nearest reference; `supported` how near the answer's sentences are
     to sentences of the passages it cites; `entailed` how likely those entail them, None without a model for it.
+    `number_em` and `number_f1` are `em` and `f1` with numbers compared as numbers (`quantities.py`), None where an
+    earlier version scored.
     """
 
     em: float
@@ -113,6 +116,8 @@ class Score:
     similarity: float = 0.0
     supported: float | None = None
     entailed: float | None = None
+    number_em: float | None = None
+    number_f1: float | None = None
 
 
 def score(question: Question, answer: Answer, evidence: tuple[int, int] | None) -> Score:
@@ -123,9 +128,18 @@ def score(question: Question, answer: Answer, evidence: tuple[int, int] | None) 
         found = 1 / rank if rank else 0.0
     if not question.answerable:
         right = float(answer.abstained)
-        return Score(right, right, answer.abstained, False, rouge_l=right, grounded=_grounded(answer))
+        return Score(
+            right,
+            right,
+            answer.abstained,
+            False,
+            rouge_l=right,
+            grounded=_grounded(answer),
+            number_em=right,
+            number_f1=right,
+        )
     if answer.abstained:
-        return Score(0.0, 0.0, True, True, found=found)
+        return Score(0.0, 0.0, True, True, found=found, number_em=0.0, number_f1=0.0)
     precision = recall = None
     if evidence is not None and answer.prompt.passages:
         touching = [
@@ -144,6 +158,8 @@ def score(question: Question, answer: Answer, evidence: tuple[int, int] | None) 
         rouge_l(answer.text, question.answers),
         _grounded(answer),
         found,
+        number_em=number_match(answer.text, question.answers, normalise),
+        number_f1=number_f1(answer.text, question.answers, normalise),
     )
 
 
@@ -170,6 +186,8 @@ class Summary:
     similarity: float = 0.0
     supported: float | None = None
     entailed: float | None = None
+    number_em: float | None = None
+    number_f1: float | None = None
 
 
 def summarise(scores: Sequence[Score]) -> Summary:
@@ -197,6 +215,8 @@ def summarise(scores: Sequence[Score]) -> Summary:
         similarity=_mean([score.similarity for score in scores]) or 0.0,
         supported=_mean([score.supported for score in scores if score.supported is not None]),
         entailed=_mean([score.entailed for score in scores if score.entailed is not None]),
+        number_em=_mean([score.number_em for score in scores if score.number_em is not None]),
+        number_f1=_mean([score.number_f1 for score in scores if score.number_f1 is not None]),
     )
 
 

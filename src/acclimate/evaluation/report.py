@@ -16,7 +16,14 @@ from acclimate.evaluation.comparison import Comparison, Outcome, Row
 from acclimate.types import Citation, Hit, Question
 
 _LONGEST_PROMPT = 12_000  # characters shown; the JSON has all
-_METRIC_NAMES = {"f1": "F1", "em": "exact match", "rouge_l": "ROUGE-L", "similarity": "similarity"}
+_METRIC_NAMES = {
+    "f1": "F1",
+    "em": "exact match",
+    "number_f1": "F1 of numbers and words",
+    "number_em": "number match",
+    "rouge_l": "ROUGE-L",
+    "similarity": "similarity",
+}
 
 
 def render_html(comparison: Comparison, earlier: Comparison | None = None) -> str:

@@ -21,6 +21,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from acclimate.errors import ModelError
+from acclimate.models.foreign_adapters import (
+    by_pattern,
+    is_local,
+    plain_name,
+    read_config,
+    require_numbers,
+    require_plain,
+    require_safetensors,
+)
 
 Weights = NDArray[np.float32]
 Order = Callable[[str, Weights], Weights]
@@ -91,17 +100,6 @@ def served_by(folder: Path) -> Literal["merged", "graph", "transformers"]:
     return "merged" if kind in _MERGED else "graph" if kind == "BOTTLENECK" else "transformers"
 
 
-def read_config(folder: Path) -> dict[str, Any]:
-    """PEFT's configuration. Raises ModelError where there is none."""
-    try:
-        config: dict[str, Any] = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ModelError(
-            f"{folder} holds no readable adapter_config.json.", hint="Give a PEFT adapter folder."
-        ) from error
-    return config
-
-
 def read_changes(folder: Path, order: Order) -> Changes:
     """What an adapter does to its base. Raises ModelError where it is of a kind that cannot be merged, or damaged."""
     if (folder / "model.safetensors").is_file():
@@ -111,7 +109,7 @@ def read_changes(folder: Path, order: Order) -> Changes:
     tensors = read_tensors(folder / "adapter_model.safetensors")
     bare = {name.removeprefix(_PREFIX): values for name, values in tensors.items()}
     if kind == "LORA":
-        return Changes(weights=_lora(_factors(config, bare), order))
+        return Changes(weights=_lora(_factors(folder, config, bare), order))
     if kind == "LN_TUNING":
         norms = _stripped(bare, ".ln_tuning_layers.weight")
         return _replacements({f"{layer}.weight": values for layer, values in norms.items()}, order)
@@ -130,19 +128,20 @@ def read_changes(folder: Path, order: Order) -> Changes:
 def _require_kind(folder: Path, kinds: Sequence[str]) -> dict[str, Any]:
     """The configuration of a folder of one of these kinds, without parts that are not understood."""
     config = read_config(folder)
-    unsupported = [key for key in ("alpha_pattern", "rank_pattern", "modules_to_save") if config.get(key)]
-    if config.get("peft_type") not in kinds or unsupported or config.get("bias", "none") != "none":
+    if config["peft_type"] not in kinds:
         raise ModelError(
-            f"{folder.name} is a {config.get('peft_type')} adapter {unsupported or ''}, not {' or '.join(kinds)}.",
+            f"{folder.name} is a {config['peft_type']} adapter, not {' or '.join(kinds)}.",
             hint='Use [model] engine = "transformers".',
         )
+    header, _ = _header(weights_file(folder))
+    require_plain(folder, config, list(header))
     return config
 
 
 def read_lora(folder: Path) -> dict[str, Factors]:
     """The factors of a LoRA folder, by the layer's GGUF name. Raises ModelError where it is damaged or another kind."""
     config = _require_kind(folder, ("LORA",))
-    return _factors(config, read_tensors(folder / "adapter_model.safetensors"))
+    return _factors(folder, config, read_tensors(folder / "adapter_model.safetensors"))
 
 
 def require_layers(folder: Path, blocks: int) -> None:
@@ -174,20 +173,31 @@ def _lora(factors: dict[str, Factors], order: Order) -> dict[str, Callable[[Weig
     return changes
 
 
-def _factors(config: dict[str, Any], tensors: dict[str, Weights]) -> dict[str, Factors]:
-    scale = config["lora_alpha"] / (math.sqrt(config["r"]) if config.get("use_rslora") else config["r"])
+def _factors(folder: Path, config: dict[str, Any], tensors: dict[str, Weights]) -> dict[str, Factors]:
+    require_numbers(folder, config)
     parts: dict[str, dict[str, Weights]] = {}
     for key, values in tensors.items():
         layer, _, rest = key.removeprefix(_PREFIX).partition(".lora_")
         parts.setdefault(layer, {})[rest.removesuffix(".weight")] = values
     wanted = {"A", "B"} | ({"magnitude_vector"} if config.get("use_dora") else set())
+    found = {}
     for layer, part in parts.items():
         if set(part) != wanted:
-            raise ModelError(f"the adapter's tensors for '{layer}' are {sorted(part)}, not {sorted(wanted)}.")
-    return {
-        _name(layer): Factors(part["A"], part["B"], scale, part.get("magnitude_vector"))
-        for layer, part in parts.items()
-    }
+            raise ModelError(
+                f"the adapter's tensors for '{layer}' are {sorted(part)}, not {sorted(wanted)}.",
+                hint="Save the adapter again by PEFT's save_pretrained.",
+            )
+        rank = by_pattern(config.get("rank_pattern"), layer, config["r"])
+        if not len(part["A"]) == part["B"].shape[1] == rank:
+            raise ModelError(
+                f"the adapter's tensors for '{layer}' have the ranks {len(part['A'])} and {part['B'].shape[1]}; "
+                f"its configuration says {rank:g}.",
+                hint="Its adapter_config.json is of another adapter, or its file is damaged.",
+            )
+        alpha = by_pattern(config.get("alpha_pattern"), layer, config["lora_alpha"])
+        scale = alpha / (math.sqrt(rank) if config.get("use_rslora") else rank)
+        found[_name(layer)] = Factors(part["A"], part["B"], scale, part.get("magnitude_vector"))
+    return found
 
 
 def _plus(update: Weights, magnitude: Weights | None) -> Callable[[Weights], Weights]:
@@ -253,16 +263,26 @@ def _name(layer: str) -> str:
 def read_base(folder: Path) -> str:
     """The name of the model that it was trained for; "" where it does not say."""
     header, _ = _header(weights_file(folder))
-    return str(header.get("__metadata__", {}).get("base_model", ""))
+    named = str(header.get("__metadata__", {}).get("base_model", ""))
+    if not named and (folder / "adapter_config.json").is_file():
+        named = str(read_config(folder).get("base_model_name_or_path") or "")
+    return named
 
 
 def require_base(adapter: Path, model: str) -> None:
-    """Raises ModelError where an adapter says that it was trained for another model."""
+    """Raises ModelError where an adapter says that it was trained for another model.
+
+    Names are compared without organisation, file type and quantisation; a folder's path says nothing, and shapes decide
+    when the adapter is merged.
+    """
     trained_for = read_base(adapter)
-    if trained_for and model and trained_for.casefold() != model.casefold():
+    if not trained_for or not model or is_local(trained_for):
+        return
+    if plain_name(trained_for) != plain_name(model):
         raise ModelError(
             f"{adapter.name} was trained for '{trained_for}'; the model is '{model}'.",
-            hint=f'Use [model] name = "{trained_for}", or train again.',
+            hint=f'Use [model] name = "{trained_for}", or train again. If it is the same model under another name, '
+            "write that into the adapter's adapter_config.json as base_model_name_or_path.",
         )
 
 
@@ -298,6 +318,7 @@ def read_tensors(file: Path) -> dict[str, Weights]:
 
 def _header(file: Path) -> tuple[dict[str, Any], int]:
     """The JSON header, and where the data begins."""
+    require_safetensors(file.parent, file)
     try:
         with file.open("rb") as opened:
             length = int.from_bytes(opened.read(8), "little")

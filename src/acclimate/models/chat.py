@@ -6,15 +6,17 @@ stand in a message's content, say in a hostile document, are broken up: content 
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
+from typing import Any
 
 from jinja2 import TemplateError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from tokenizers import Tokenizer
 
 from acclimate.errors import ModelError
-from acclimate.types import Message
+from acclimate.types import Message, Turn
 
 # Tokens of the chat templates in use, for servers whose own are not known here.
 _ROLE = re.compile(
@@ -38,6 +40,7 @@ class ChatFormat:
         self._special = sorted((token for token in added if len(token) > 2 and not token.isspace()), key=len)
         environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True)
         environment.globals["raise_exception"] = _raise_exception
+        environment.filters["tojson"] = _plain_json  # Jinja's own is for HTML, Transformers' is this
         try:
             self._template = environment.from_string(template)
         except TemplateError as error:
@@ -45,16 +48,57 @@ class ChatFormat:
 
     def render(self, messages: Sequence[Message]) -> str:
         """The prompt as one string, up to where the assistant begins to speak."""
-        turns = [{"role": message.role, "content": self.neutralise(message.content)} for message in messages]
+        turns = [self._turn(message) for message in messages]
+        tools = {"tools": turns[0].pop("tools")} if turns and "tools" in turns[0] else {}
         try:
             text: str = self._template.render(
-                messages=turns, add_generation_prompt=True, bos_token=self._bos, eos_token=""
+                messages=turns, add_generation_prompt=True, bos_token=self._bos, eos_token="", **tools
             )
         except Exception as error:  # whatever a foreign template does is a fault of the model's file
             raise ModelError(
                 f"the model's chat template failed: {error}.", hint="Use a model with a plain template."
             ) from error
         return text if not self._bos or text.startswith(self._bos) else self._bos + text
+
+    def unplaced(self, messages: Sequence[Message]) -> str:
+        """What of `tool_calls`, `tools` and the turns of `tool` the template does not write; "" where all is there.
+
+        Raises ModelError where the template refuses them.
+        """
+        text = self.render(messages)
+        for message in messages:
+            turn = self._turn(message)
+            wanted = {
+                "tool_calls": [call["function"]["name"] for call in turn.get("tool_calls", ())],
+                "tools": [one.get("function", one).get("name", "") for one in turn.get("tools", ())],
+                "tool": [turn["content"]] if message.role == "tool" else [],
+            }
+            for what, parts in wanted.items():
+                if not all(part in text or json.dumps(part)[1:-1] in text for part in parts):
+                    return what
+        return ""
+
+    def _turn(self, message: Message) -> dict[str, Any]:
+        """A message as templates take it, without control tokens in any of its texts."""
+        turn: dict[str, Any] = {"role": message.role, "content": self.neutralise(message.content)}
+        if isinstance(message, Turn):
+            turn |= self._neutral(json.loads(message.fields))
+        return turn
+
+    def _neutral(self, value: Any) -> Any:
+        if isinstance(value, str):
+            return self.neutralise(value)
+        if isinstance(value, list):
+            return [self._neutral(one) for one in value]
+        if isinstance(value, dict):
+            return {self.neutralise(key): self._neutral(one) for key, one in value.items()}
+        return value
+
+    @property
+    def prefill(self) -> str:
+        """What the template writes where the assistant begins to speak, after a user's message."""
+        asked = "Hello, 4711?"
+        return self.render([Message("user", asked)]).rpartition(asked)[2]
 
     def encode(self, messages: Sequence[Message]) -> list[int]:
         """The prompt's token ids."""
@@ -71,6 +115,10 @@ class ChatFormat:
 def neutralise_roles(content: str) -> str:
     """`content` with a space after the first character of whatever looks like a special token of a chat template."""
     return _ROLE.sub(lambda match: f"{match[0][0]} {match[0][1:]}", content)
+
+
+def _plain_json(value: object, indent: int | None = None) -> str:
+    return json.dumps(value, ensure_ascii=False, indent=indent)
 
 
 def _raise_exception(message: str) -> None:

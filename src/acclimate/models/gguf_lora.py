@@ -36,20 +36,20 @@ def write_gguf_lora(adapter: Path, base: Path, target: Path) -> None:
     rank = len(next(iter(factors.values())).a)
     writer.add_float32("adapter.lora.alpha", float(rank))
     for name, one in factors.items():
-        _require_fit(name, one, shapes.get(f"{name}.weight"), rank)
-        b: Weights = heads.order(name, one.b) * np.float32(one.scale)
+        _require_fit(name, one, shapes.get(f"{name}.weight"))
+        # llama.cpp computes alpha / r with each layer's own rank.
+        b: Weights = heads.order(name, one.b) * np.float32(one.scale * len(one.a) / rank)
         writer.add_tensor(f"{name}.weight.lora_a", np.ascontiguousarray(one.a))
         writer.add_tensor(f"{name}.weight.lora_b", np.ascontiguousarray(b))
     finish(writer)
 
 
-def _require_fit(name: str, one: Factors, shape: tuple[int, ...] | None, rank: int) -> None:
+def _require_fit(name: str, one: Factors, shape: tuple[int, ...] | None) -> None:
     if one.magnitude is not None:
         raise ModelError("a GGUF adapter cannot hold DoRA's magnitudes.", hint="Export it merged: --to gguf")
     own = (len(one.b), one.a.shape[1])
-    if own != shape or one.a.shape[0] != rank or one.b.shape[1] != rank:
+    if own != shape:
         raise ModelError(
-            f"the adapter's update for '{name}' is {own} of rank {one.a.shape[0]}; the model's layer is {shape}, "
-            f"the first rank {rank}.",
+            f"the adapter's update for '{name}' is {own}; the model's layer is {shape}.",
             hint="Use an adapter that was trained for this base model.",
         )

@@ -19,7 +19,8 @@ import openvino as ov
 from openvino import opset13 as op
 
 from acclimate.errors import ModelError
-from acclimate.models.adapters import Weights, read_config, read_tensors
+from acclimate.models.adapters import Weights, read_tensors
+from acclimate.models.foreign_adapters import read_config
 
 _KEY = re.compile(r"base_model\.model\.model\.layers\.(\d+)\.(.+)\.bottleneck_(down|up)\.(weight|bias)")
 _ADDED_BY = {"self_attn.o_proj": "add0", "mlp.down_proj": "add1", "mlp": "add1"}

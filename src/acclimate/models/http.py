@@ -77,6 +77,7 @@ class HTTPEngine:
                 hint="Set [model] context_tokens to the server's window, or show fewer passages ([retrieval] k).",
             )
         pieces: list[str] = []
+        thought: list[str] = []
         finish: Literal["stop", "length", "cancelled"] = "stop"
         usage: Any = None
         with self._translated(), self._client.chat.completions.create(**self._request(messages, options)) as stream:
@@ -87,15 +88,16 @@ class HTTPEngine:
                 choice = event.choices[0]
                 if choice.finish_reason == "length":
                     finish = "length"
-                if piece := choice.delta.content:
-                    pieces.append(piece)
-                    if on_text is not None and not on_text(piece):
-                        finish = "cancelled"
-                        break
+                piece, reasoning = _read_delta(choice.delta)
+                pieces.append(piece)
+                thought.append(reasoning)
+                if (piece or reasoning) and on_text is not None and not on_text(piece):
+                    finish = "cancelled"
+                    break
         if usage is not None:
             self._check_read(messages, usage.prompt_tokens)
         read, written = (usage.prompt_tokens, usage.completion_tokens) if usage else (estimate, len(pieces))
-        return Completion("".join(pieces), read, written, finish)
+        return Completion("".join(pieces), read, written, finish, "".join(thought))
 
     def close(self) -> None:
         """See `Engine`."""
@@ -160,3 +162,30 @@ class HTTPEngine:
         if status == 404:
             return "Set [model] name to a model that the server has, and base_url with its /v1."
         return "Wait and ask again." if status == 429 or status >= 500 else "Look at the server's log."
+
+
+def _read_delta(delta: Any) -> tuple[str, str]:
+    """A piece's text and its reasoning: servers give that in a field of their own (`reasoning_content`: DeepSeek, vLLM,
+    SGLang, llama.cpp; `reasoning`: OpenRouter, Ollama, newer vLLM) or among the parts of the content (Mistral)."""
+    more = delta.model_extra or {}
+    reasoning = next((more[name] for name in ("reasoning_content", "reasoning") if isinstance(more.get(name), str)), "")
+    content: Any = delta.content
+    if not isinstance(content, list):
+        return content or "", reasoning
+    texts: dict[bool, list[str]] = {False: [], True: []}
+    for part in content:
+        for text in _texts(part):
+            texts[part.get("type") in ("thinking", "reasoning")].append(text)
+    return "".join(texts[False]), reasoning + "".join(texts[True])
+
+
+def _texts(part: Any) -> Iterator[str]:
+    """The texts of a part of a message's content, and of the parts in it."""
+    if not isinstance(part, dict):
+        return
+    for name in ("text", "thinking", "reasoning"):
+        held = part.get(name)
+        if isinstance(held, str):
+            yield held
+        for inner in held if isinstance(held, list) else []:
+            yield from _texts(inner)

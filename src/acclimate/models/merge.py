@@ -18,7 +18,7 @@ import gguf
 import numpy as np
 
 from acclimate.errors import ModelError
-from acclimate.models.adapters import Changes, Weights, layers_of, read_changes, require_layers, served_by
+from acclimate.models.adapters import Changes, Weights, layers_of, read_base, read_changes, require_layers, served_by
 
 # Read by OpenVINO GenAI 2026.4 without loss; everything else is requantised. Not Q4_1 and Q4_K: it rounds the offset of
 # each block of 32 weights to whole steps (docs/decisions has what that does to answers).
@@ -64,7 +64,10 @@ def rewrite(
         weights = gguf.quants.dequantize(tensor.data, tensor.tensor_type)
         for step in changed:
             change = (step.weights | step.also).get(tensor.name)
-            weights = change(weights) if change else weights + step.biases[tensor.name]
+            try:
+                weights = change(weights) if change else weights + step.biases[tensor.name]
+            except (ModelError, ValueError) as error:
+                raise _unfit(adapter, file, f"in '{tensor.name}' {error}") from error
         _add(writer, tensor.name, weights, precision)
     names = {tensor.name for tensor in reader.tensors}
     for step in steps:  # biases of layers that had none
@@ -72,8 +75,16 @@ def rewrite(
             _add(writer, name, step.biases[name], precision)
             left.discard(name)
     if left:
-        raise ModelError(f"the adapter's update for '{min(left)}' has no place in {file.name}.", hint=_ANOTHER)
+        raise _unfit(adapter, file, f"its update for '{min(left)}' has no place there.")
     finish(writer)
+
+
+def _unfit(adapter: Path | None, file: Path, why: str) -> ModelError:
+    """The error that names both."""
+    base = read_base(adapter) if adapter else ""
+    trained = f", which was trained for '{base}'," if base else ""
+    name = adapter.name if adapter else "the adapter"
+    return ModelError(f"{name}{trained} does not fit {file.name}: {why}", hint=_ANOTHER)
 
 
 def _in_file_order(step: Changes, heads: Heads) -> Changes:

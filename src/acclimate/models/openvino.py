@@ -76,6 +76,11 @@ class OpenVINOEngine:
         """See `Engine`."""
         return self._context
 
+    @property
+    def prefill(self) -> str:
+        """What the chat template writes where the assistant begins to speak."""
+        return self._chat.prefill
+
     def count(self, messages: Sequence[Message]) -> int:
         """See `Engine`."""
         return len(self._chat.encode(messages))

@@ -13,7 +13,7 @@ from tokenizers import Tokenizer
 from tokenizers.decoders import DecodeStream
 
 from acclimate.errors import EngineError, MissingExtraError, ModelError, PromptTooLongError
-from acclimate.models.adapters import layers_of, require_keys, served_by
+from acclimate.models.adapters import layers_of, read_base, require_keys, served_by
 from acclimate.models.base import OnText
 from acclimate.models.chat import ChatFormat
 from acclimate.models.gguf import read_info, read_tokenizer
@@ -77,7 +77,7 @@ class TransformersEngine:
         dtype = next(self._model.parameters()).dtype
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # PEFT only warns of missing keys; the next line refuses them
-            worn = peft.PeftModel.from_pretrained(self._model, str(adapter), autocast_adapter_dtype=False)
+            worn = _load_peft(peft, self._model, adapter)
         wanted = peft.get_peft_model_state_dict(worn, save_embedding_layers=False)
         require_keys(adapter, set(wanted))
         if served_by(adapter) == "merged":
@@ -96,6 +96,11 @@ class TransformersEngine:
     def context_tokens(self) -> int:
         """See `Engine`."""
         return self._context
+
+    @property
+    def prefill(self) -> str:
+        """What the chat template writes where the assistant begins to speak."""
+        return self._chat.prefill
 
     def count(self, messages: Sequence[Message]) -> int:
         """See `Engine`."""
@@ -218,6 +223,20 @@ def _sample(torch: Any, logits: Any, options: Generation, generator: Any) -> int
     chances, order = (logits / options.temperature).softmax(-1).sort(descending=True)
     chances[(chances.cumsum(-1) - chances) >= options.top_p] = 0
     return int(order[torch.multinomial(chances, 1, generator=generator)])
+
+
+def _load_peft(peft: Any, model: Any, adapter: Path) -> Any:
+    """PEFT's own loading, its errors as ours. Raises ModelError where the adapter does not fit."""
+    base = read_base(adapter)  # refuses pickles, which PEFT would open
+    try:
+        return peft.PeftModel.from_pretrained(model, str(adapter), autocast_adapter_dtype=False)
+    except (RuntimeError, ValueError, TypeError, KeyError) as error:
+        reason = " ".join(str(error).split())[:300]
+        raise ModelError(
+            f"{adapter.name}, which was trained for '{base or 'a model that it does not name'}', does not fit "
+            f"{model.config.name_or_path or type(model).__name__}: {reason}",
+            hint="Use an adapter that was trained for this base model.",
+        ) from error
 
 
 def _read_gguf(model: Path) -> tuple[ChatFormat, set[int], int]:

@@ -53,8 +53,12 @@ class Unmarked:
 
 def is_refusal(text: str) -> bool:
     """Whether the text says that the passages do not hold the answer (or says nothing)."""
-    words = " ".join(_WORD.findall(text.casefold()))
-    return not words or words.startswith(" ".join(_WORD.findall(REFUSAL.casefold())))
+    words, refusal = (" ".join(_WORD.findall(said.casefold())) for said in (text, REFUSAL))
+    if not words or words.startswith(refusal):
+        return True
+    # Models that are fond of talking say first that they have looked: the refusal is then a sentence of its own.
+    last = sentences(text)[-1]
+    return " ".join(_WORD.findall(text[last.start : last.end].casefold())) == refusal
 
 
 def final_words(text: str) -> str:

@@ -66,6 +66,7 @@ _ELSEWHERE = re.compile(r"\b(?:the same(?:\s+for\b.*)?|another one|that one|this
 _WORD = re.compile(r"[^\W_]+(?:[-'’][^\W_]+)*")
 _NAME = re.compile(r"(?<![\w-])[A-Z][\w-]*(?:\s+(?:[A-Z][\w-]*|\d[\w.,-]*\w|\d)(?!\w))*")
 _ARTICLES = frozenset("the a an our my your this".split())
+_MOST_TOLD = 4000  # characters of a conversation that a model is shown to complete a question
 _LONGEST_NAME = 6  # words; an answer of more is no name
 
 
@@ -87,25 +88,36 @@ def condense(template: Template, write: Callable[[Sequence[Message], int], str],
     def rewrite(question: str, turns: Sequence[Turn]) -> str:
         if not turns:
             return question.strip()
-        told = "\n".join(f"User: {turn.question.strip()}\nAssistant: {turn.answer.strip()}" for turn in turns)
+        told = _told(turns)
         written = write(template.render({"conversation": told, "question": question.strip()}), most).strip()
-        first = written.splitlines()[0].strip() if written else ""
+        first = written.split("\n")[0].strip()
         return first.removeprefix("Question:").strip() or complete(question, turns)
 
     return rewrite
 
 
+def _told(turns: Sequence[Turn]) -> str:
+    """The newest turns as text, as many as stay within `_MOST_TOLD` characters; of the last one at least its
+    beginning."""
+    told = ""
+    for turn in reversed(turns):
+        said = f"User: {turn.question.strip()}\nAssistant: {turn.answer.strip()}"
+        longer = f"{said}\n{told}" if told else said[:_MOST_TOLD]
+        if len(longer) > _MOST_TOLD:
+            break
+        told = longer
+    return told
+
+
 def as_messages(turns: Sequence[Turn], count: Callable[[Sequence[Message]], int], limit: int) -> tuple[Message, ...]:
     """As many turns as stay within `limit` tokens, the newest kept longest, each whole or not at all."""
-    for first in range(len(turns)):
-        told = [
-            message
-            for turn in turns[first:]
-            for message in (Message("user", turn.question), Message("assistant", turn.answer))
-        ]
-        if count(told) <= limit:
-            return tuple(told)
-    return ()
+    told: tuple[Message, ...] = ()
+    for turn in reversed(turns):  # from the newest, so that a long conversation costs no more than what is shown
+        longer = (Message("user", turn.question), Message("assistant", turn.answer), *told)
+        if count(longer) > limit:
+            break
+        told = longer
+    return told
 
 
 def read_turns(messages: Sequence[Message]) -> tuple[str, tuple[Turn, ...]]:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
+from acclimate import jsonlines
 from acclimate.errors import SettingsError
 from acclimate.types import Hit, Message, Question
 
@@ -69,10 +70,9 @@ def bootstrap(
 def read_demonstrations(file: Path) -> list[Demonstration]:
     """Demonstrations kept as JSON lines. Raises SettingsError naming the line that is none."""
     found = []
-    for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), start=1):
+    for number, row in jsonlines.read_rows(file):
         try:
-            if line.strip():
-                found.append(_ONE.validate_json(line))
+            found.append(_ONE.validate_python(row))
         except ValueError as error:
             raise SettingsError(
                 f"{file}, line {number} is no demonstration.", hint='Write {"question": "…", "answer": "…"}.'
@@ -82,10 +82,7 @@ def read_demonstrations(file: Path) -> list[Demonstration]:
 
 def write_demonstrations(file: Path, shown: Sequence[Demonstration]) -> None:
     """Keep demonstrations in a file, in place of what was there."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    part = file.with_name(file.name + ".part")
-    part.write_bytes(b"".join(_ONE.dump_json(one) + b"\n" for one in shown))
-    part.replace(file)
+    jsonlines.write(file, (_ONE.dump_python(one, mode="json") for one in shown))
 
 
 def nearest(

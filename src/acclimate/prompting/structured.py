@@ -13,9 +13,10 @@ from pydantic import BaseModel, ValidationError
 from referencing import Registry
 from referencing.exceptions import Unresolvable
 
-from acclimate.errors import EngineError, SettingsError
+from acclimate.errors import SettingsError, UnfilledError
 from acclimate.prompting.citations import Resolved, cite_words
 from acclimate.prompting.links import without_links
+from acclimate.prompting.replies import json_text
 from acclimate.prompting.techniques import Ask, Written
 from acclimate.prompting.templates import load_template
 from acclimate.types import Citation, Completion, Generation, Hit, Message
@@ -23,6 +24,8 @@ from acclimate.types import Citation, Completion, Generation, Hit, Message
 JSON_TOKENS = 512
 """Fewest tokens that a JSON answer may have: its names and punctuation come on top of what a plain answer has."""
 
+ANY_OBJECT: Mapping[str, Any] = {"type": "object", "additionalProperties": True, "minProperties": 1}
+"""The schema of JSON whose names the asker leaves open."""
 Fault = Callable[[object], str]
 SchemaLike = Mapping[str, Any] | type[BaseModel]
 """A JSON Schema, or a pydantic model, whose own validators count too."""
@@ -55,6 +58,8 @@ def read_shape(schema: SchemaLike) -> Shape:
             worst = best_match(validator.iter_errors(value))
         except Unresolvable as error:
             raise SettingsError(f"the schema refers to '{error.ref}', which is not in it.") from error
+        except RecursionError as error:
+            raise SettingsError("the schema refers to itself without end.") from error
         if worst is not None:
             return f"{worst.json_path}: {worst.message}"
         return _fault_by_model(model, value) if model else ""
@@ -70,26 +75,28 @@ def ask_for(question: str, shape: Shape) -> str:
 def write_json(messages: Sequence[Message], ask: Ask, generation: Generation, shape: Shape) -> Written:
     """Ask for JSON, held to the schema by the engine; what the check finds wrong is sent back once.
 
-    Raises EngineError where the second try is wrong too or was cut at the token limit.
+    Raises UnfilledError where the second try is wrong too or was cut at the token limit.
     """
     held = replace(generation, max_tokens=json_tokens(generation), schema=shape.schema)
-    done = ask(messages, held)
-    wrong, calls, read, written = _fault(done, shape), 1, done.prompt_tokens, done.completion_tokens
+    done = _bare(ask(messages, held), shape)
+    wrong, calls, read, written = _fault(done, shape), done.calls, done.prompt_tokens, done.completion_tokens
+    thought = done.reasoning
     if wrong and done.finish != "cancelled":
         turn = load_template("schema-repair").render({"fault": wrong})[0]
         # A cut text is not sent back: it would fill the window, and the model would only write it again.
         before = [*messages, Message("assistant", done.text), turn] if done.finish == "stop" else [*messages, turn]
-        done = ask(before, held)
-        wrong, calls = _fault(done, shape), 2
+        done = _bare(ask(before, held), shape)
+        wrong, calls = _fault(done, shape), calls + done.calls
+        thought = "\n".join(part for part in (thought, done.reasoning) if part)
         read, written = read + done.prompt_tokens, written + done.completion_tokens
     if wrong and done.finish != "cancelled":
-        raise EngineError(
+        raise UnfilledError(
             f"the JSON is still wrong after one repair: {wrong}",
             hint="Raise [model] max_tokens, or bound the schema's strings and lists (maxLength, maxItems)."
             if done.finish == "length"
-            else "Make the schema simpler, or use a larger model.",
+            else 'Make the schema simpler, use a larger model, or set [answer] json_by = "answer".',
         )
-    return Written(done.text, "", read, written, done.finish, calls)
+    return Written(done.text, thought, read, written, done.finish, calls)
 
 
 def json_tokens(generation: Generation) -> int:
@@ -129,6 +136,11 @@ def value_without_links(value: Any, question: str, shape: Shape, quotes: Sequenc
         return {name: judge(one) for name, one in inner.items()} if isinstance(inner, dict) else inner
 
     return judge(value), removed
+
+
+def _bare(done: Completion, shape: Shape) -> Completion:
+    """A reply without what stands around its JSON."""
+    return replace(done, text=json_text(done.text, shape.fault))
 
 
 def _fault(done: Completion, shape: Shape) -> str:

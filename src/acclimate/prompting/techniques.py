@@ -10,6 +10,7 @@ from typing import Literal
 
 from acclimate.prompting.citations import final_words
 from acclimate.prompting.recipes import Recipe
+from acclimate.prompting.replies import plain
 from acclimate.types import Completion, Generation, Message
 
 Ask = Callable[[Sequence[Message], Generation], Completion]
@@ -64,14 +65,17 @@ def write(recipe: Recipe, messages: Sequence[Message], ask: Ask, generation: Gen
 
 
 def _single(done: Completion) -> Written:
-    return Written(done.text, "", done.prompt_tokens, done.completion_tokens, done.finish)
+    return Written(
+        plain(done.text), done.reasoning, done.prompt_tokens, done.completion_tokens, done.finish, done.calls
+    )
 
 
 def _split(done: Completion) -> Written:
     """The answer is what follows the last "Answer:", else the last line: small models forget the word."""
     match = _ANSWER.match(done.text)
     cut = match.end() if match else len(done.text.rstrip()) - len(done.text.rstrip().rpartition("\n")[2])
-    return replace(_single(done), text=done.text[cut:].strip(), reasoning=done.text[:cut].strip())
+    told = "\n".join(part for part in (done.reasoning, done.text[:cut].strip()) if part)
+    return replace(_single(done), text=plain(done.text[cut:].strip()), reasoning=told)
 
 
 def _two_stages(messages: Sequence[Message], ask: Ask, generation: Generation) -> Written:
@@ -82,12 +86,12 @@ def _two_stages(messages: Sequence[Message], ask: Ask, generation: Generation) -
     filled = [*messages[:gap], replace(messages[gap], content=reasoned.text), *messages[gap + 1 :]]
     done = ask(filled, generation)
     return Written(
-        done.text,
-        reasoned.text,
+        plain(done.text),
+        "\n".join(part for part in (reasoned.reasoning, reasoned.text, done.reasoning) if part),
         reasoned.prompt_tokens + done.prompt_tokens,
         reasoned.completion_tokens + done.completion_tokens,
         done.finish,
-        calls=2,
+        calls=reasoned.calls + done.calls,
     )
 
 
@@ -99,5 +103,5 @@ def _vote(written: Sequence[Written]) -> Written:
         chosen,
         prompt_tokens=sum(one.prompt_tokens for one in written),
         completion_tokens=sum(one.completion_tokens for one in written),
-        calls=len(written),
+        calls=sum(one.calls for one in written),
     )

@@ -8,11 +8,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import cast, get_args
+from typing import cast
 
 from acclimate.errors import SettingsError
 from acclimate.types import Message, Role
 
+_ROLES = ("system", "user", "assistant")
 _VARIABLE = re.compile(r"\{\{(\w+)\}\}")
 
 
@@ -47,14 +48,23 @@ class Template:
         )
 
 
+def with_instructions(turns: tuple[Message, ...], instructions: str) -> tuple[Message, ...]:
+    """A prompt that also says what the asker's own `instructions` want: after the recipe's, which hold first."""
+    if not instructions:
+        return turns
+    if turns[0].role != "system":
+        return (Message("system", instructions), *turns)
+    return (Message("system", f"{turns[0].content}\n\n{instructions}"), *turns[1:])
+
+
 def parse_template(name: str, text: str) -> Template:
     """Read a template's text. Raises SettingsError naming the line that is wrong."""
     turns: list[tuple[Role, list[str]]] = []
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(text.split("\n"), start=1):
         if line.startswith("--- "):
             role = line[4:].strip()
-            if role not in get_args(Role):
-                raise SettingsError(f"template '{name}', line {number}: '{role}' is not one of {get_args(Role)}.")
+            if role not in _ROLES:
+                raise SettingsError(f"template '{name}', line {number}: '{role}' is not one of {_ROLES}.")
             turns.append((cast("Role", role), []))
         elif turns:
             turns[-1][1].append(line)

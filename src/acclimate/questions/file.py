@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import os
-import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock
 
-from acclimate import ending
+from acclimate import ending, jsonlines
 from acclimate.errors import SettingsError
 from acclimate.types import Question
 
@@ -26,40 +23,71 @@ def read_questions(file: Path) -> list[Question]:
     Raises SettingsError naming file, line and what is wrong: broken JSON, a missing key, an id that comes twice, an
     answerable question without answers.
     """
+    rows = jsonlines.read_rows(file) if file.exists() else _missing(file)
+    questions = _checked((f"{file}, line {number}", row) for number, row in rows)
+    return [question for question in questions if question.status != "rejected"]
+
+
+def _missing(file: Path) -> list[tuple[int, Any]]:
+    raise SettingsError(f"there is no {file}.", hint="acclimate questions make, or import")
+
+
+def _checked(rows: Iterable[tuple[str, Row]]) -> list[Question]:
+    """The rows as questions. Raises SettingsError with the place of a row that is none, or whose id came before."""
     questions: dict[str, Question] = {}
-    for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), start=1):
-        if not line.strip():
-            continue
+    for place, row in rows:
         try:
-            question = to_question(json.loads(line))
+            question = to_question(row)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             reason = f"the key {error} is missing" if isinstance(error, KeyError) else str(error)
-            raise SettingsError(f"{file}, line {number}: {reason}.") from error
+            raise SettingsError(f"{place}: {reason}.") from error
         if question.id in questions:
-            raise SettingsError(f"{file}, line {number}: the id '{question.id}' comes a second time.")
+            raise SettingsError(f"{place}: the id '{question.id}' comes a second time.")
         questions[question.id] = question
-    return [question for question in questions.values() if question.status != "rejected"]
+    return list(questions.values())
 
 
 def to_question(row: Mapping[str, Any]) -> Question:
     """A row as a question. Raises ValueError, KeyError or TypeError where it is none."""
+    if not isinstance(row, Mapping):
+        raise TypeError("it is no object")
+    answerable = row.get("answerable", True)
+    if not isinstance(answerable, bool):
+        raise ValueError(f"'answerable' is {answerable!r}, not true or false")
     question = Question(
-        id=str(row["id"]),
-        question=str(row["question"]),
-        answers=tuple(str(answer) for answer in row.get("answers") or ()),
-        document=row.get("document"),
-        evidence=row.get("evidence"),
-        answerable=bool(row.get("answerable", True)),
-        kind=str(row.get("kind", "")),
-        split=str(row.get("split", "")),
-        documents=tuple(str(path) for path in row.get("documents") or ()),
-        status=str(row.get("status", "")),
+        id=_text(row["id"], "id"),
+        question=_text(row["question"], "question"),
+        answers=_texts(row, "answers"),
+        document=None if row.get("document") is None else _text(row["document"], "document"),
+        evidence=None if row.get("evidence") is None else _text(row["evidence"], "evidence"),
+        answerable=answerable,
+        kind=_text(row.get("kind") or "", "kind"),
+        split=_text(row.get("split") or "", "split"),
+        documents=_texts(row, "documents"),
+        status=_text(row.get("status") or "", "status"),
     )
     if not question.question.strip():
         raise ValueError("the question is empty")
-    if question.answerable and not question.answers and question.status != "rejected":
+    if answerable and not any(map(str.strip, question.answers)) and question.status != "rejected":
         raise ValueError("an answerable question needs answers")
     return question
+
+
+def _texts(row: Mapping[str, Any], name: str) -> tuple[str, ...]:
+    values = row.get(name) or ()
+    if not isinstance(values, list | tuple):
+        raise ValueError(f"'{name}' is {values!r}, not a list")
+    return tuple(_text(value, name) for value in values)
+
+
+def _text(value: object, name: str) -> str:
+    """A text, or a number as one. Raises ValueError for anything else, and for what UTF-8 cannot hold."""
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise ValueError(f"'{name}' is {value!r}, not a text")
+    text = str(value)
+    if half := next((one for one in text if "\ud800" <= one <= "\udfff"), None):
+        raise ValueError(f"'{name}' holds half a character (U+{ord(half):04X})")
+    return text
 
 
 class QuestionFile:
@@ -73,10 +101,9 @@ class QuestionFile:
 
     def rows(self) -> list[Row]:
         """All lines, those of rejected questions too. Raises SettingsError where the file is no question set."""
-        if not self._file.exists():
-            return []
-        read_questions(self._file)
-        return [json.loads(line) for line in self._file.read_text(encoding="utf-8").splitlines() if line.strip()]
+        rows = jsonlines.read_rows(self._file)
+        _checked((f"{self._file}, line {number}", row) for number, row in rows)
+        return [row for _, row in rows]
 
     def append(self, rows: Iterable[Row]) -> None:
         """Add questions at the end; they are on the disk when this returns."""
@@ -88,13 +115,12 @@ class QuestionFile:
         self.change(lambda held: [row | dict(changes.get(str(row["id"]), {})) for row in held])
 
     def change(self, make: Callable[[list[Row]], Sequence[Row]]) -> None:
-        """Put what `make` makes of all rows in their place."""
+        """Put what `make` makes of all rows in their place.
+
+        Raises SettingsError for a row that could not be read afterwards; the file is as it was then.
+        """
         self._lock.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(self._lock), ending.held():
-            lines = [json.dumps(row, ensure_ascii=False) for row in make(self.rows())]
-            with tempfile.NamedTemporaryFile("w", dir=self._file.parent, delete=False, encoding="utf-8") as part:
-                part.write("".join(f"{line}\n" for line in lines))
-                part.flush()
-                os.fsync(part.fileno())
-            Path(part.name).chmod(self._file.stat().st_mode & 0o777 if self._file.exists() else 0o644)
-            Path(part.name).replace(self._file)
+            rows = list(make(self.rows()))
+            _checked((f"the question {row.get('question')!r} cannot be kept", row) for row in rows)
+            jsonlines.write(self._file, rows)

@@ -1,163 +1,229 @@
-"""Question sets that others made: CSV, JSON Lines, SQuAD 1.1 and 2.0, BEIR."""
+"""Question sets that others made: CSV, JSON Lines, JSON and YAML in the forms of `forms.py`, SQuAD, BEIR.
+
+bytes → rows with their lines (acclimate.rows) → one reading for all rows (forms) → texts of each field (cells)
+→ rows of `questions.jsonl`. What was understood how is told; what is not certain is an error with its line.
+"""
 
 from __future__ import annotations
 
-import csv
-import json
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from acclimate.errors import SettingsError
-from acclimate.questions.candidates import locate, sentence_around
-from acclimate.questions.file import Row
-from acclimate.types import Span
+import yaml
 
-# Columns as people call them.
-_NAMES = {
-    "question": ("question", "query", "q", "prompt"),
-    "answers": ("answers", "answer", "a", "reference", "expected", "ground_truth"),
-    "document": ("document", "file", "source", "path"),
-    "evidence": ("evidence", "quote", "context"),
-    "id": ("id", "question_id", "qid"),
-    "kind": ("kind", "type", "category"),
-    "split": ("split", "set"),
-}
-_SEPARATOR = "|"  # between several answers in one cell
+from acclimate import jsonlines
+from acclimate.errors import DataError, SettingsError
+from acclimate.questions.cells import read_texts
+from acclimate.questions.corpora import SaveDocument, read_beir, read_squad
+from acclimate.questions.file import Row, to_question
+from acclimate.questions.forms import Reading, choose_reading
+from acclimate.questions.promptfoo import is_promptfoo, plain_row
+from acclimate.rows import read_rows
 
-SaveDocument = Callable[[str, str], str]
-"""Given a name and a text, writes a document and gives its path below the documents folder."""
+_LISTS = ("goldens", "tests", "examples", "questions", "samples", "rows", "dataset")  # keys of objects that hold rows
+_SPLITS = {"validation": "dev", "valid": "dev", "val": "dev"}
+_YES, _NO = ("true", "1", "yes", "y"), ("false", "0", "no", "n")
+_KNOWN = (
+    "Known: CSV, JSON Lines or JSON with 'question' and 'answer', also as ragas, DeepEval, LangSmith, OpenAI evals and "
+    "Kiln call them; promptfoo's tests (CSV, JSON, YAML); SQuAD JSON; a BEIR folder."
+)
 
 
-def read_foreign(path: Path, save: SaveDocument | None = None) -> list[Row]:
-    """The questions in a file or folder, as rows of `questions.jsonl`; the form is told by the content.
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """The user's own word on a set: `columns` field → key; `separator` between answers in one cell (None: by the rules
+    of `cells.py`; "": none); `unanswerable`: rows without an answer are questions that the documents do not answer."""
+
+    columns: Mapping[str, str] = field(default_factory=dict)
+    separator: str | None = None
+    unanswerable: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Foreign:
+    """Rows of `questions.jsonl`, and how the set was understood, in lines."""
+
+    rows: tuple[Row, ...]
+    told: tuple[str, ...] = ()
+
+
+def read_foreign(path: Path, save: SaveDocument | None = None, rules: Rules | None = None) -> Foreign:
+    """The questions in a file or folder; the form is told by the content.
 
     SQuAD and BEIR bring texts of their own, which go to `save`; without it their questions name no document. Raises
-    SettingsError where the form is not known, or a question or its answer is missing.
+    SettingsError with the line where the form is not known or not certain, or a question or its answer is missing.
     """
+    rules = rules or Rules()
     try:
-        rows = list(_read(path, save))
-    except UnicodeDecodeError as error:
-        raise SettingsError(f"{path} is not UTF-8 text.", hint="Save it as UTF-8 and import it again.") from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        reason = f"the key {error} is missing" if isinstance(error, KeyError) else str(error)
-        raise SettingsError(
-            f"{path} cannot be read as questions: {reason}.",
-            hint="Known: CSV with a column 'question', JSON Lines, SQuAD JSON, a BEIR folder.",
-        ) from error
-    if not rows:
-        raise SettingsError(f"{path} holds no questions.")
-    return rows
+        found = _read(path, save, rules)
+    except DataError as error:
+        raise SettingsError(str(error), hint=error.hint or _KNOWN) from error
+    if not found.rows:
+        raise SettingsError(f"{path} holds no questions.", hint=_KNOWN)
+    for number, row in enumerate(found.rows, start=1):
+        try:
+            to_question({"id": number} | row)
+        except (ValueError, TypeError) as error:
+            raise SettingsError(f"{path}, question {number}: {error}.") from error
+    return found
 
 
-def _read(path: Path, save: SaveDocument | None) -> Iterator[Row]:
+def _read(path: Path, save: SaveDocument | None, rules: Rules) -> Foreign:
     if path.is_dir():
-        yield from _beir(path, save)
-    elif path.suffix.lower() in (".csv", ".tsv"):
-        yield from _csv(path)
-    else:
-        text = path.read_text(encoding="utf-8-sig")
-        value = json.loads(text) if path.suffix.lower() == ".json" else list(map(json.loads, _full(text.splitlines())))
-        if isinstance(value, dict):
-            yield from _squad(value, save)
+        return Foreign(tuple(read_beir(path, save)), ("BEIR: the relevant text is the answer",))
+    suffix = path.suffix.lower()
+    if suffix in (".yaml", ".yml"):
+        return _from_object(path, _yaml(path), save, rules)
+    if suffix == ".json" and (text := jsonlines.read_text(path)).lstrip()[:1] != "[":
+        try:
+            return _from_object(path, jsonlines.parse(text), save, rules)
+        except ValueError as error:
+            raise SettingsError(f"{path} cannot be read as questions: {error}.", hint=_KNOWN) from error
+    held = read_rows(path)
+    if held.problems:
+        first = held.problems[0]
+        raise SettingsError(f"{path}, {first.place} {first.reason}.", hint=first.remedy)
+    return _from_rows(path, [(f"{path}, {row.place}", dict(row.values)) for row in held.rows], rules, held.layout)
+
+
+def _yaml(path: Path) -> Any:
+    """Every scalar stays the text that it is: 12.50, no, 2024-05-01."""
+    try:
+        return yaml.load(jsonlines.read_text(path), Loader=yaml.BaseLoader)  # noqa: S506 -- makes texts only
+    except (yaml.YAMLError, RecursionError) as error:
+        raise SettingsError(f"{path} is not YAML: {' '.join(str(error).split())}.", hint=_KNOWN) from error
+
+
+def _from_object(path: Path, value: Any, save: SaveDocument | None, rules: Rules) -> Foreign:
+    held = value
+    if isinstance(value, Mapping):
+        if isinstance(value.get("data"), list) and all(isinstance(one, Mapping) for one in value["data"]):
+            if any("paragraphs" in one for one in value["data"]):
+                rows = tuple(read_squad(value, str(path), save))
+                return Foreign(rows, ("SQuAD: the sentence around the answer is the evidence",))
+            held = value["data"]
         else:
-            for number, row in enumerate(value, 1):
-                yield _row(row, f"{path}, question {number}")
+            named = next((value[name] for name in _LISTS if isinstance(value.get(name), list)), None)
+            held = [value] if named is None and {"question", "vars"} & value.keys() else named
+    if not isinstance(held, list) or not all(isinstance(one, Mapping) for one in held):
+        found = f" and has the keys {', '.join(map(str, value))}" if isinstance(value, Mapping) and value else ""
+        raise SettingsError(f"{path} cannot be read as questions: it holds no list of rows{found}.", hint=_KNOWN)
+    numbered = [(f"{path}, question {n}", _lower(one)) for n, one in enumerate(held, start=1)]
+    return _from_rows(path, numbered, rules, "an object")
 
 
-def _csv(path: Path) -> Iterator[Row]:
-    with path.open(encoding="utf-8-sig", newline="") as opened:
-        head = opened.readline()
-        opened.seek(0)
-        delimiter = max("\t;,", key=head.count)  # a comma where none is there: one column
-        for number, row in enumerate(csv.DictReader(opened, delimiter=delimiter), start=2):
-            yield _row({name: value for name, value in row.items() if name and value}, f"{path}, line {number}")
+def _lower(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {str(key).strip().casefold(): value for key, value in row.items()}
 
 
-def _row(values: Mapping[str, Any], place: str) -> Row:
-    """A row from whatever its keys are called. Raises SettingsError where there is no question, or no answer to one
-    that should have it."""
-    known = {str(name).strip().casefold().replace(" ", "_"): value for name, value in values.items()}
-    row: Row = {}
-    for name, others in _NAMES.items():
-        if (value := next((known[other] for other in others if other in known), None)) not in (None, ""):
-            row[name] = value
-    answerable = str(known.get("answerable", not known.get("is_impossible", False))).strip().casefold()
-    row["answerable"] = answerable not in ("false", "0", "no")
-    if not str(row.get("question", "")).strip():
-        raise SettingsError(f"{place}: there is no question.", hint="Name a column 'question'.")
-    answers = row.get("answers", [])
-    if isinstance(answers, Mapping):  # as SQuAD's rows in JSON Lines
-        answers = answers.get("text", [])
-    row["answers"] = (
-        [answer.strip() for answer in answers.split(_SEPARATOR)]
-        if isinstance(answers, str)
-        else [str(answer) for answer in answers]
-    )
-    if not row["answers"] and row["answerable"]:
-        raise SettingsError(f"{place}: there is no answer.", hint="Give one, or a column 'answerable' with 'no'.")
-    return row if row["answerable"] else row | {"answers": []}
+def _from_rows(path: Path, placed: list[tuple[str, dict[str, Any]]], rules: Rules, layout: str) -> Foreign:
+    told: Counter[str] = Counter()
+    form = ""
+    if all(isinstance(row.get("item"), Mapping) for _, row in placed):  # of OpenAI's evals
+        placed = [(place, _lower(row["item"])) for place, row in placed]
+        form = "OpenAI evals, item → "
+    if is_promptfoo({key for _, row in placed for key in row}):
+        placed = [(place, _promptfoo(row, place, told)) for place, row in placed]
+        form = "promptfoo, "
+    keys = dict.fromkeys(key for _, row in placed for key in row)
+    reading = choose_reading(tuple(keys), str(path), rules.columns)
+    rows = tuple(_row(row, place, reading, rules, told) for place, row in placed)
+    counted = [f"{count} rows: {what}" for what, count in told.items()]
+    return Foreign(rows, (f"{layout}, {form}{reading.told()}", *counted))
 
 
-def _squad(data: Mapping[str, Any], save: SaveDocument | None) -> Iterator[Row]:
-    """SQuAD 1.1 and 2.0: an article is a document, the sentence around the answer its evidence.
-
-    Source: Rajpurkar et al., arXiv 1606.05250 and 1806.03822.
-    """
-    for article in data["data"]:
-        paragraphs = article["paragraphs"]
-        document = save(article["title"], "\n\n".join(one["context"] for one in paragraphs)) if save else None
-        for paragraph in paragraphs:
-            context = paragraph["context"]
-            for asked in paragraph["qas"]:
-                answers = list(dict.fromkeys(answer["text"] for answer in asked["answers"]))
-                answerable = not asked.get("is_impossible", False)
-                row: Row = {"id": asked["id"], "question": asked["question"].strip(), "answers": answers}
-                if answerable:
-                    start = int(asked["answers"][0]["answer_start"])
-                    place = sentence_around(context, Span(start, start + len(answers[0])))
-                    row["evidence"] = context[place.start : place.end]
-                kind = "single-fact" if answerable else "unanswerable"
-                yield row | {"document": document, "answerable": answerable, "kind": kind}
+def _promptfoo(row: dict[str, Any], place: str, told: Counter[str]) -> dict[str, Any]:
+    try:
+        return _lower(plain_row(row, told))
+    except ValueError as error:
+        raise SettingsError(f"{place}: {error}.") from error
 
 
-def _beir(folder: Path, save: SaveDocument | None) -> Iterator[Row]:
-    """A BEIR folder: each query with the relevant documents of `qrels/test.tsv`.
-
-    It has no answers, so its questions measure retrieval; the document's text is the answer. Source: Thakur et al.,
-    arXiv 2104.08663.
-    """
-    relevant: dict[str, list[str]] = defaultdict(list)
-    for line in (folder / "qrels" / "test.tsv").read_text(encoding="utf-8").splitlines()[1:]:
-        query, document, grade = line.split("\t")[:3]
-        if int(grade) > 0:
-            relevant[query].append(document)
-    texts = {str(row["_id"]): row for row in _lines(folder / "corpus.jsonl")}
-    paths = {}
-    if save:
-        paths = {name: save(name, f"# {row.get('title') or name}\n\n{row['text']}\n") for name, row in texts.items()}
-    for row in _lines(folder / "queries.jsonl"):
-        if wanted := [name for name in relevant.get(str(row["_id"]), []) if name in texts]:
-            first = str(texts[wanted[0]]["text"])
-            found = locate(first[:200], first)
-            yield {
-                "id": str(row["_id"]),
-                "question": row["text"],
-                "answers": [first],
-                "document": paths.get(wanted[0]),
-                "documents": [paths[name] for name in wanted if name in paths],
-                "evidence": first[found.start : found.end] if found else first[:200].strip(),
-                "answerable": True,
-                "kind": "retrieval",
-                "split": "test",
-            }
+def _row(values: Mapping[str, Any], place: str, reading: Reading, rules: Rules, told: Counter[str]) -> Row:
+    """A row as `reading` says. Raises SettingsError where there is no question, or no answer to one that should have
+    it."""
+    fields = {what: [values.get(reading.names[key]) for key in keys] for what, keys in reading.means.items()}
+    try:
+        row: Row = {"question": _question(fields["question"][0], told)}
+        answers = list(_answers(fields["answers"], reading, rules, told))
+        answerable = _answerable(fields, reading)
+        row |= dict(_others(fields, told))
+    except ValueError as error:
+        raise SettingsError(f"{place}: {error}.", hint=_KNOWN) from error
+    if not answers and answerable is None and (rules.unanswerable or _said_empty(fields["answers"])):
+        answerable = False
+    row["answerable"] = answerable is not False
+    if not answers and row["answerable"]:
+        raise SettingsError(
+            f"{place}: there is no answer.",
+            hint="Give one, or a column 'answerable' with 'no'; all such rows: --unanswerable.",
+        )
+    return row | {"answers": answers if row["answerable"] else []}
 
 
-def _full(lines: Iterable[str]) -> Iterator[str]:
-    return (line for line in lines if line.strip())
+def _question(value: Any, told: Counter[str]) -> str:
+    if isinstance(value, list) and value and all(isinstance(one, Mapping) and "role" in one for one in value):
+        asked = [one.get("content") for one in value if one["role"] == "user"]
+        if len(asked) != 1:
+            raise ValueError(f"a conversation with {len(asked)} turns of the user is no single question")
+        if len(value) > 1:
+            told["other turns than the user's are not read"] += 1
+        value = asked[0]
+    texts = read_texts(value, separator="").values
+    if not texts:
+        raise ValueError("there is no question")
+    if len(texts) > 1:
+        raise ValueError(f"{len(texts)} texts are no single question")
+    return texts[0]
 
 
-def _lines(file: Path) -> Iterator[dict[str, Any]]:
-    with file.open(encoding="utf-8") as opened:
-        yield from map(json.loads, _full(opened))
+def _answers(values: list[Any], reading: Reading, rules: Rules, told: Counter[str]) -> Iterator[str]:
+    numbered = len(values) > 1
+    separator = "" if numbered and rules.separator is None else rules.separator
+    known: set[str] = set()
+    for value in values:
+        texts = read_texts(value, plural=reading.plural, separator=separator)
+        if texts.told:
+            told[texts.told] += 1
+        yield from (text for text in texts.values if text not in known)
+        known |= set(texts.values)
+
+
+def _said_empty(values: list[Any]) -> bool:
+    """Whether the row says by itself that nothing answers it: SQuAD's rows with an empty list of places."""
+    return len(values) == 1 and isinstance(values[0], Mapping) and values[0].get("answer_start") == []
+
+
+def _answerable(fields: Mapping[str, list[Any]], reading: Reading) -> bool | None:
+    """What the row says of it; None where it says nothing."""
+    given = str(fields["answerable"][0] if fields["answerable"] else "").strip().casefold()
+    if given in ("", "none"):
+        return None
+    if given not in (*_YES, *_NO):
+        raise ValueError(f"'{given}' in '{reading.names[reading.means['answerable'][0]]}' is neither yes nor no")
+    return (given in _YES) == (reading.means["answerable"][0] == "answerable")
+
+
+def _others(fields: Mapping[str, list[Any]], told: Counter[str]) -> Iterator[tuple[str, str]]:
+    for what in ("document", "evidence", "id", "kind", "split"):
+        if not fields[what]:
+            continue
+        texts = read_texts(fields[what][0], separator=None if what == "evidence" else "").values
+        if not texts:
+            continue
+        if len(texts) > 1:
+            told[f"several texts as {what}, the first is kept"] += 1
+        yield what, _split(texts[0], told) if what == "split" else texts[0]
+
+
+def _split(name: str, told: Counter[str]) -> str:
+    split = name.casefold()
+    if split in _SPLITS:
+        told[f"split '{name}' read as '{_SPLITS[split]}'"] += 1
+        split = _SPLITS[split]
+    if split not in ("train", "dev", "test"):
+        raise ValueError(f"there is no split '{name}'; splits are train, dev and test")
+    return split

@@ -132,7 +132,7 @@ def told_pairs(pairs: Sequence[tuple[str, str]]) -> str:
 def read_drafts(text: str) -> list[Draft]:
     """The pairs of lines “Q: …” and “A: …” in a model's text, quotation marks around them left out."""
     drafts, question = [], ""
-    for match in filter(None, map(_LINE.match, text.splitlines())):
+    for match in filter(None, map(_LINE.match, text.split("\n"))):
         words = " ".join(match["text"].split()).strip('"“”')
         if match["side"][0] in "qQ":
             question = words

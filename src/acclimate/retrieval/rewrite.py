@@ -54,7 +54,7 @@ class RewritingRetriever:
 
 def read_texts(question: str, written: str, most: int) -> list[str]:
     """The question, then at most `most` lines of what was written (0: all of it as one), each once."""
-    lines = [_MARK.sub("", line).strip() for line in written.splitlines()] if most else [" ".join(written.split())]
+    lines = [_MARK.sub("", line).strip() for line in written.split("\n")] if most else [" ".join(written.split())]
     known, texts = {question.strip().casefold()}, [question]
     for line in lines:
         if line and line.casefold() not in known and len(texts) <= max(most, 1):

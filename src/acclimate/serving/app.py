@@ -34,6 +34,7 @@ from acclimate.settings import ServeSettings
 _WEB = Path(__file__).parent / "web"
 _SHOWN = Limits(seconds=20.0, memory_mb=2048)  # what a picture of a page may take
 _NO_PAGE = "Acclimate's API is at /v1, described at /openapi.json. This build has no web page.\n"
+_NOWHERE = "There is nothing here; the API is at /v1, described at /openapi.json."
 log = logging.getLogger(__name__)
 
 
@@ -148,4 +149,5 @@ def _add_errors(app: FastAPI) -> None:
         if isinstance(error.__cause__, ApiError):  # the gate's, while the body was read
             return error.__cause__.response()
         code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "invalid_request")
-        return ApiError(error.status_code, f"{error.detail}.", code, headers=error.headers).response()
+        say = _NOWHERE if error.detail == "Not Found" else f"{error.detail}."
+        return ApiError(error.status_code, say, code, headers=error.headers).response()

@@ -15,7 +15,8 @@ from acclimate.prompting.recipes import Recipe
 class Ask:
     """One question as a caller put it; `options` are fields of `Generation` in place of the project's own.
 
-    `trace` are the headers that say which trace it belongs to.
+    `trace` are the headers that say which trace it belongs to; `instructions`, what the client's
+    developer asks for; `notices`, what of the request was not followed.
     """
 
     question: str
@@ -25,3 +26,5 @@ class Ask:
     schema: Mapping[str, Any] | None = None
     turns: tuple[Turn, ...] = ()
     trace: Mapping[str, str] = field(default_factory=dict)
+    instructions: str = ""
+    notices: tuple[str, ...] = ()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import logging
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -116,6 +117,7 @@ class Gate:
                 await self._app(scope, receive, send)
             return
         seen = _Seen()
+        scope["path"] = _tidy(scope["path"])
         headers = Headers(scope=scope)
         origin = headers.get("origin")
         out = self._outgoing(send, seen, origin)
@@ -248,6 +250,12 @@ class Gate:
             seen.complete = message["type"] == "http.response.body" and not message.get("more_body", False)
 
         return secured
+
+
+def _tidy(path: str) -> str:
+    """The path without the doubled and trailing slashes of addresses that clients put together."""
+    path = re.sub("/{2,}", "/", path)
+    return path.rstrip("/") if path.startswith("/v1/") else path
 
 
 def _is_address(name: str | None) -> bool:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import json
-import tempfile
-from pathlib import Path as File
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Request
-from filelock import FileLock
 
+from acclimate import jsonlines
+from acclimate.questions.file import QuestionFile, Row
 from acclimate.serving.errors import ApiError
 from acclimate.serving.keys import Caller
 from acclimate.serving.schemas import Review, Sound
@@ -20,43 +18,35 @@ from acclimate.serving.service import Service
 class Questions:
     """The project's `questions.jsonl`, changed one line at a time; keys that we do not know stay."""
 
-    def __init__(self, file: File, lock: File) -> None:
-        self._file, self._lock = file, lock
+    def __init__(self, file: QuestionFile) -> None:
+        self._file = file
 
     def rows(self) -> list[dict[str, Any]]:
         """Every question with its `version`."""
-        if not self._file.exists():
-            return []
-        lines = self._file.read_text(encoding="utf-8").splitlines()
-        return [json.loads(line) | {"version": _version(line)} for line in lines if line.strip()]
+        return [row | {"version": _version(row)} for row in self._file.rows()]
 
     def put(self, number: str, review: Review) -> dict[str, Any]:
         """Write a reviewed question. Raises ApiError 404 for an unknown id, 409 where it was changed meanwhile."""
-        with FileLock(self._lock):
-            lines = self._file.read_text(encoding="utf-8").splitlines() if self._file.exists() else []
-            for place, line in enumerate(lines):
-                row = json.loads(line) if line.strip() else {}
-                if str(row.get("id")) != number:
-                    continue
-                if _version(line) != review.version:
-                    raise ApiError(409, "The question was changed meanwhile; load it again.", "changed")
-                row |= review.model_dump(exclude={"version"})
-                lines[place] = json.dumps(row, ensure_ascii=False)
-                self._write("\n".join(lines) + "\n")
-                return {**row, "version": _version(lines[place])}
-        raise ApiError(404, "There is no such question.", "question_not_found")
+        done: Row = {}
 
-    def _write(self, text: str) -> None:
-        with tempfile.NamedTemporaryFile("w", dir=self._file.parent, delete=False, encoding="utf-8") as part:
-            part.write(text)
-        File(part.name).chmod(self._file.stat().st_mode)
-        File(part.name).replace(self._file)
+        def reviewed(row: Row) -> Row:
+            if str(row["id"]) != number:
+                return row
+            if _version(row) != review.version:
+                raise ApiError(409, "The question was changed meanwhile; load it again.", "changed")
+            done.update(row | review.model_dump(exclude={"version"}))
+            return done
+
+        self._file.change(lambda rows: [reviewed(row) for row in rows])
+        if not done:
+            raise ApiError(404, "There is no such question.", "question_not_found")
+        return done | {"version": _version(done)}
 
 
 def make_router(service: Service) -> APIRouter:
     """The routes over questions."""
     router = APIRouter(tags=["review"])
-    questions = Questions(service.project.layout.questions, service.project.layout.questions_lock)
+    questions = Questions(service.project.question_file)
 
     def visible(row: dict[str, Any], caller: Caller) -> bool:
         """Of all its documents; one without any may tell of any, so only who sees all sees it."""
@@ -88,5 +78,5 @@ def make_router(service: Service) -> APIRouter:
     return router
 
 
-def _version(line: str) -> str:
-    return hashlib.sha256(line.strip().encode()).hexdigest()[:16]
+def _version(row: Row) -> str:
+    return hashlib.sha256(jsonlines.dump(row).encode()).hexdigest()[:16]

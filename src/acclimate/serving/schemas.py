@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ModelWrapValidatorHandler,
+    PrivateAttr,
+    model_validator,
+)
 
-_MOST_TEXT = 200_000  # characters
+_MOST_TEXT = 200_000  # characters of what is read
+_MOST_CHARACTERS = 4_000_000  # of what may be sent: the whole request has no more bytes
 # A list is measured before what it holds is looked at: else a large wrong one costs an error for each of its items.
-_MOST_PARTS, _MOST_STOPS, _MOST_INPUTS = 100, 16, 2048
+_MOST_PARTS, _MOST_STOPS, _MOST_INPUTS, _MOST_MESSAGES = 100, 16, 2048, 2000
+
+_DEVELOPERS = ("system", "developer")
 
 
 class Loose(BaseModel):
@@ -39,63 +50,94 @@ def _sound(values: Any) -> Any:
 
 Sound = BeforeValidator(_sound)
 Text = Annotated[str, Field(max_length=_MOST_TEXT)]
+Long = Annotated[str, Field(max_length=_MOST_CHARACTERS)]
 Where = Annotated[list[Annotated[str, Field(max_length=500)]], Field(max_length=20)]
 
 
-class TextPart(Loose):
-    """A part of a message."""
+class Part(Loose):
+    """A part of a message; only text is read."""
 
-    type: str
-    text: str = Field(default="", max_length=_MOST_TEXT)
+    type: str = "text"
+    text: str | None = Field(default=None, max_length=_MOST_CHARACTERS)
+    refusal: str | None = Field(default=None, max_length=_MOST_CHARACTERS)
 
 
 class ChatMessage(Loose):
-    """A message; its content may be a list of text parts."""
+    """A message; its content may be a list of parts."""
 
     role: Literal["system", "developer", "user", "assistant", "tool", "function"]
-    content: Text | Annotated[list[TextPart], Field(max_length=_MOST_PARTS)] | None = None
+    content: Long | Annotated[list[Long | Part], Field(max_length=_MOST_PARTS)] | None = None
 
 
 class StreamOptions(Loose):
     """What a stream ends with."""
 
-    include_usage: bool = False
+    include_usage: bool | None = None
 
 
 class Extension(Strict):
     """Acclimate's own: `where` narrows the documents; `footnotes` writes the citations below the text too."""
 
-    where: Where = Field(default_factory=list)
-    footnotes: bool = True
+    where: Where | None = None
+    footnotes: bool | None = None
 
 
 class ChatRequest(Loose):
-    """`/v1/chat/completions`: `model` is a recipe, the last user message the question, after earlier turns."""
+    """`/v1/chat/completions`: `model` is a recipe, the last user message the question, after earlier turns.
 
-    model: str = Field(max_length=200)
-    messages: list[ChatMessage] = Field(min_length=1, max_length=1000)
-    stream: bool = False
+    A field that is null counts as absent. `max_tokens` below 1 and `seed` -1 are other servers' way to leave them out.
+    """
+
+    model: str | None = Field(default=None, max_length=200)
+    messages: list[ChatMessage] = Field(min_length=1)
+    stream: bool | None = None
     stream_options: StreamOptions | None = None
-    max_tokens: int | None = Field(default=None, ge=1, le=100_000)
-    max_completion_tokens: int | None = Field(default=None, ge=1, le=100_000)
+    max_tokens: int | None = Field(default=None, ge=-(2**31), le=2**53)
+    max_completion_tokens: int | None = Field(default=None, ge=-(2**31), le=2**53)
     temperature: float | None = Field(default=None, ge=0, le=2)
-    top_p: float | None = Field(default=None, gt=0, le=1)
-    stop: Text | Annotated[list[Text], Field(max_length=_MOST_STOPS)] | None = None
-    seed: int | None = Field(default=None, ge=0, le=2**53)
+    top_p: float | None = Field(default=None, ge=0, le=1)
+    stop: Text | Annotated[list[Text | None], Field(max_length=_MOST_STOPS)] | None = None
+    seed: int | None = Field(default=None, ge=-(2**63), le=2**64)
     n: int | None = Field(default=None, ge=1)
-    logprobs: bool | None = None
+    logprobs: bool | int | None = None
     tools: list[Any] | None = None
+    tool_choice: Any = None
     functions: list[Any] | None = None
+    function_call: Any = None
+    presence_penalty: float | None = None
+    frequency_penalty: float | None = None
+    logit_bias: dict[str, Any] | list[Any] | None = None
     response_format: dict[str, Any] | None = None
-    acclimate: Extension = Extension()
+    acclimate: Extension | None = None
+    _left_out: int = PrivateAttr(default=0)
+
+    @property
+    def left_out(self) -> int:
+        """Earlier messages that were not read, because there were too many."""
+        return self._left_out
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _bounded(cls, values: Any, read: ModelWrapValidatorHandler[Self]) -> Self:
+        """Of a long conversation the newest messages, and what the client's developer said at its beginning."""
+        messages = values.get("messages") if isinstance(values, dict) else None
+        left = 0
+        if isinstance(messages, list) and len(messages) > _MOST_MESSAGES:
+            old, new = messages[:-_MOST_MESSAGES], messages[-_MOST_MESSAGES:]
+            said = [one for one in old[:_MOST_MESSAGES] if isinstance(one, dict) and one.get("role") in _DEVELOPERS]
+            left = len(old) - len(said)
+            values = {**values, "messages": [*said, *new]}
+        made = read(values)
+        made._left_out = left
+        return made
 
 
 class EmbeddingRequest(Loose):
     """`/v1/embeddings`."""
 
-    model: str = Field(max_length=200)
+    model: str | None = Field(default=None, max_length=200)
     input: Text | Annotated[list[Any], Field(max_length=_MOST_INPUTS)]
-    encoding_format: Literal["float", "base64"] = "float"
+    encoding_format: Literal["float", "base64"] | None = None
     dimensions: int | None = None
 
 

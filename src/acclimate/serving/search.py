@@ -26,7 +26,7 @@ def make_router(service: Service) -> APIRouter:
     async def embeddings(body: Annotated[EmbeddingRequest, Sound]) -> dict[str, Any]:
         """Vectors of texts by the project's embedder."""
         name = service.project.settings.embedder.model
-        if body.model not in (name, "default"):
+        if body.model not in (name, "default", "", None):
             raise ApiError(404, f"The embedder here is '{name}'.", "model_not_found", param="model")
         texts = _texts(body)
         vectors, tokens = await run_in_threadpool(service.embed, texts)
@@ -77,11 +77,13 @@ def hit_row(hit: Hit) -> dict[str, Any]:
 def _texts(body: EmbeddingRequest) -> list[str]:
     given = [body.input] if isinstance(body.input, str) else list(body.input)
     texts = [text for text in given if isinstance(text, str)]
-    if len(texts) < len(given) or not texts:
+    if not given:
+        raise ApiError(400, "There is no text to embed: 'input' is empty.", "invalid_request", param="input")
+    if len(texts) < len(given):
         hint = "Send text, not token numbers (LangChain: check_embedding_ctx_length=False)."
         raise ApiError(400, hint, "unsupported", param="input")
     return texts
 
 
-def _encoded(vector: list[float], form: str) -> list[float] | str:
+def _encoded(vector: list[float], form: str | None) -> list[float] | str:
     return base64.b64encode(np.array(vector, "<f4").tobytes()).decode() if form == "base64" else vector

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from acclimate.embeddings.base import Embedder
-from acclimate.errors import AcclimateError, EngineError, LibraryError, PromptTooLongError
+from acclimate.errors import AcclimateError, LibraryError, UnfilledError
 from acclimate.indexes.filters import Filter, labels_of, parse_rules
 from acclimate.project import Project
 from acclimate.prompting.recipes import USUAL, Recipe, find_recipe
@@ -152,10 +152,8 @@ class Service:
         try:
             with answering(ask) as note:
                 result: Answer | BaseException = note(self.answer(ask, run.say))
-        except EngineError as error:
-            say = "The model did not write JSON by this schema."
-            failed = ask.schema is not None and not error.retryable and not isinstance(error, PromptTooLongError)
-            result = ApiError(422, say, "json_failed", param="response_format") if failed else error
+        except UnfilledError as error:
+            result = ApiError(422, f"{error} {error.hint}", "json_failed", param="response_format")
         except Exception as error:  # told to the caller by the route
             result = error
         self._seconds += 0.2 * (time.perf_counter() - started - self._seconds)
@@ -178,7 +176,17 @@ class Service:
         def explain() -> Abstention:
             return self.read(made.explain)
 
-        late_too = replace(made, retriever=late, demonstrate=shown, generation=generation, explain=explain)
+        # A client that asks for more than the window holds wants no limit; half of it is left to the passages.
+        most = max(made.generation.max_tokens, made.engine.context_tokens // 2)
+        generation = replace(generation, max_tokens=min(generation.max_tokens, most))
+        late_too = replace(
+            made,
+            retriever=late,
+            demonstrate=shown,
+            generation=generation,
+            explain=explain,
+            instructions=ask.instructions,
+        )
         answer: Answer = late_too.answer(ask.question, on_text, ask.turns)
         return answer
 

@@ -16,10 +16,12 @@ from acclimate.types import Generation, Message
 
 class ChatServer:
     """What the server does: `status` other than 200 is answered to every request; `cut` is subtracted from the prompt
-    tokens that it reports, as by a server that drops part of a prompt."""
+    tokens that it reports, as by a server that drops part of a prompt. `reasoning` comes before each reply, in the
+    delta's field `reasoning_field`, or among the parts of its content where that is "content"."""
 
     def __init__(self, engine: Engine) -> None:
         self.engine, self.status, self.cut = engine, 200, 0
+        self.reasoning, self.reasoning_field = "", "reasoning_content"
         self.requests: list[dict[str, Any]] = []
         self.url = ""
 
@@ -66,8 +68,9 @@ def _events(state: ChatServer, body: dict[str, Any]) -> Iterator[str]:
     options = Generation(max_tokens=body["max_tokens"], stop=tuple(body.get("stop", ())))
     done = state.engine.generate(messages, options, heard)
     base = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "model": body["model"]}
-    deltas: list[dict[str, str]] = [
+    deltas: list[dict[str, Any]] = [
         {"role": "assistant", "content": ""},
+        *_reasoned(state),
         *({"content": piece} for piece in heard.pieces),
     ]
     for delta in deltas:
@@ -77,6 +80,15 @@ def _events(state: ChatServer, body: dict[str, Any]) -> Iterator[str]:
     usage["total_tokens"] = sum(usage.values())
     yield _event({**base, "choices": [], "usage": usage})
     yield "data: [DONE]\n\n"
+
+
+def _reasoned(state: ChatServer) -> Iterator[dict[str, Any]]:
+    for word in state.reasoning.split(" ") if state.reasoning else []:
+        if state.reasoning_field == "content":
+            thinking = {"type": "thinking", "thinking": [{"type": "text", "text": f"{word} "}]}
+            yield {"content": [thinking]}
+        else:
+            yield {state.reasoning_field: f"{word} ", "content": None}
 
 
 def _event(value: dict[str, Any]) -> str:

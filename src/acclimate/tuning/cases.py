@@ -7,16 +7,17 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from acclimate.errors import DataError, SettingsError
+from acclimate.errors import DataError, ModelError, SettingsError
 from acclimate.models.chat import ChatFormat
 from acclimate.questions.splitting import documents_of
 from acclimate.tuning.packing import Example, Packed, pack
-from acclimate.types import Message, Question
+from acclimate.types import Message, Question, Turn
 
 _WORD = re.compile(r"\w+")
 _SIMILAR = 0.85  # share of words that two questions have in common, from which they count as one
 _MOST = 16  # cases in one sequence
 _SHORT = 512  # tokens up to which cases that share little stand in one sequence
+_TOOLS = "Take a model whose chat template writes calls of tools, or leave the line out."
 _TOKENS = 1500  # of one packed sequence, where cases share their beginning
 
 
@@ -24,12 +25,14 @@ _TOKENS = 1500  # of one packed sequence, where cases share their beginning
 class Case:
     """A prompt and the answer to learn; `question` is the id of the question that it was made from, or its place.
 
-    Without messages the answer is raw text, learnt as it stands from its second token on.
+    Without messages the answer is raw text, learnt as it stands from its second token on. `fields` are those of an
+    answer that calls tools, as in `Turn`.
     """
 
     messages: tuple[Message, ...]
     answer: str
     question: str = ""
+    fields: str = ""
 
 
 class UnlearnableError(DataError):
@@ -71,16 +74,18 @@ def encode(case: Case, chat: ChatFormat) -> Example:
     Raises UnlearnableError for an empty answer and for one that holds a control token, and where the template does not
     leave the prompt as it is asked.
     """
-    if not case.answer.strip():
+    if not case.answer.strip() and not case.fields:
         raise UnlearnableError(case, "has an empty answer", "Give it one, or leave it out.")
     if not case.messages:
         raw = chat.tokenizer.encode(chat.neutralise(case.answer), add_special_tokens=False).ids
         return Example((raw[0],), tuple(raw[1:]))
     if chat.neutralise(case.answer) != case.answer:
         raise UnlearnableError(case, "has a control token of the model in its answer", "Remove it.")
-    prompt = chat.encode(case.messages)
+    prompt = _encode(case, case.messages, chat)
+    if case.fields:
+        return _encode_call(case, prompt, chat)
     answer = chat.tokenizer.encode(case.answer, add_special_tokens=False).ids
-    whole = chat.encode([*case.messages, Message("assistant", case.answer)])
+    whole = _encode(case, [*case.messages, Message("assistant", case.answer)], chat)
     end = len(prompt) + len(answer)
     if whole[: len(prompt)] != prompt or whole[len(prompt) : end] != answer or len(whole) <= end:
         raise UnlearnableError(
@@ -89,6 +94,32 @@ def encode(case: Case, chat: ChatFormat) -> Example:
             "Use a model whose template adds turns at the end only.",
         )
     return Example(tuple(prompt), (*answer, whole[end]))
+
+
+def _encode(case: Case, messages: Sequence[Message], chat: ChatFormat) -> list[int]:
+    """The tokens of messages. Raises UnlearnableError where the template has no place for calls of tools in them."""
+    if not any(isinstance(message, Turn) for message in messages):
+        return chat.encode(messages)
+    try:
+        lost = chat.unplaced(messages)
+    except ModelError as error:  # templates raise for roles that they do not know
+        raise UnlearnableError(case, "speaks with tools, which the model's chat template refuses", _TOOLS) from error
+    if lost:
+        raise UnlearnableError(case, f"has '{lost}', for which the model's chat template has no place", _TOOLS)
+    return chat.encode(messages)
+
+
+def _encode_call(case: Case, prompt: list[int], chat: ChatFormat) -> Example:
+    """The call as the template writes it, with the token that ends it: what follows it is as long as after a text."""
+    whole = _encode(case, [*case.messages, Turn("assistant", case.answer, case.fields)], chat)
+    text = chat.tokenizer.encode("x", add_special_tokens=False).ids
+    plain = chat.encode([*case.messages, Message("assistant", "x")])
+    after = len(plain) - len(prompt) - len(text) - 1
+    answer = whole[len(prompt) : len(whole) - after]
+    same = whole[: len(prompt)] == prompt and plain[: len(prompt) + len(text)] == [*prompt, *text]
+    if not same or after < 0 or len(answer) < 2:
+        raise UnlearnableError(case, "is changed by the model's chat template once it is answered", _TOOLS)
+    return Example(tuple(prompt), tuple(answer))
 
 
 def encode_within(case: Case, chat: ChatFormat, max_tokens: int) -> Example:

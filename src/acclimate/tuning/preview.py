@@ -76,10 +76,11 @@ class Preview:
     outlook: Outlook
 
 
-def preview(job: Job, settings: TrainSettings) -> Preview:
+def preview(job: Job, settings: TrainSettings, doing: Callable[[str], None] = lambda what: None) -> Preview:
     """Look at a job. The network is loaded and computes a few sequences forth and back; nothing is learnt or written.
 
-    Raises DataError for a case that cannot be learnt, and ModelError where the model cannot be trained.
+    `doing` hears of each part that may take long. Raises DataError for a case that cannot be learnt, and ModelError
+    where the model cannot be trained.
     """
     chat, window = read_chat(job.model)
     sampler = CaseSampler(job.cases, chat, window)
@@ -87,9 +88,15 @@ def preview(job: Job, settings: TrainSettings) -> Preview:
     packing = _packing(drawn)
     longest = max(sampler.examples, key=lambda one: len(one.prompt) + len(one.answer))
     with tempfile.TemporaryDirectory() as folder:  # a stopped run's checkpoint must not be taken up
+        doing("Loading the network")
         trainer, plan = set_up(replace(job, folder=Path(folder)), settings, sampler, load_network(job.model))
-        spent = [_seconds(trainer.rehearse, packed) for packed in drawn[: _TIMED + 1]][1:]
-        trainer.rehearse(pack([longest], window))  # for the memory that it takes
+        spent = []
+        for number, packed in enumerate(drawn[: _TIMED + 1], start=1):
+            doing(f"Computing sequence {number} of {_TIMED + 1}, {len(packed.tokens)} tokens")
+            spent.append(_seconds(trainer.rehearse, packed))
+        spent = spent[1:]
+        doing("Computing the longest case, for the memory that it takes")
+        trainer.rehearse(pack([longest], window))
     speed = sum(len(packed.tokens) for packed in drawn[1 : _TIMED + 1]) / sum(spent)
     a_pass = len(job.cases) / packing.cases * packing.tokens / speed / 60
     parameters = sum(parameter.numel() for parameter in trainer.parameters)

@@ -17,6 +17,7 @@ import transformers
 from torch import nn
 from transformers import AutoModelForCausalLM
 
+from acclimate import jsonlines
 from acclimate.errors import ModelError
 from acclimate.models.chat import ChatFormat
 from acclimate.models.gguf import read_info, read_tokenizer
@@ -203,5 +204,4 @@ def lost(attached: Attached, model: Path, messages: Sequence[Message], said: Com
 
 
 def _log(folder: Path) -> list[dict[str, float]]:
-    lines = (folder / "log.jsonl").read_text(encoding="utf-8").splitlines()
-    return [json.loads(line) for line in lines]
+    return [row for _, row in jsonlines.read_rows(folder / "log.jsonl")]

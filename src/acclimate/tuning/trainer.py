@@ -15,7 +15,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from acclimate import ending
+from acclimate import ending, jsonlines
 from acclimate.tuning.attached import Attached, attach
 from acclimate.tuning.loss import answer_loss
 from acclimate.tuning.methods import METHODS, Method
@@ -248,16 +248,11 @@ class Trainer:
     def _forget_later(self) -> None:
         """Drop the log's rows of steps after the checkpoint: they are done again."""
         file = self.folder / "log.jsonl"
-        rows = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines() if line.endswith("}")]
-        kept = "".join(json.dumps(row) + "\n" for row in rows if row["step"] <= self.step)
-        part = self.folder / "log.part"
-        part.write_text(kept, encoding="utf-8")
-        part.replace(file)
+        jsonlines.drop_torn(file)
+        jsonlines.write(file, [row for _, row in jsonlines.read_rows(file) if row["step"] <= self.step])
 
     def _log(self, figures: dict[str, float]) -> None:
         if self.world.rank:
             return
         log.info("%s", figures)
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with (self.folder / "log.jsonl").open("a", encoding="utf-8") as file:
-            file.write(json.dumps(figures) + "\n")
+        jsonlines.append(self.folder / "log.jsonl", figures)

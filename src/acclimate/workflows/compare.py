@@ -20,8 +20,10 @@ from acclimate.evaluation.comparison import Comparison, Metric, save
 from acclimate.evaluation.judge import read_labels
 from acclimate.evaluation.machine import describe_machine
 from acclimate.evaluation.report import render_html, render_markdown
+from acclimate.evaluation.verdicts import first_word
 from acclimate.models.adapters import weights_file
 from acclimate.prompting.recipes import Recipe, find_recipe
+from acclimate.prompting.replies import ask
 from acclimate.settings import ModelSettings
 from acclimate.types import Answer, Generation, Message, Question
 from acclimate.workflows.questions import find_leaks
@@ -33,7 +35,7 @@ from acclimate.workspace.workspace import Workspace
 if TYPE_CHECKING:
     from acclimate.models.base import Engine
 
-_JUDGE_TOKENS = 8
+_JUDGE_TOKENS, _JUDGE_ALOUD = 8, 1024  # of a word, and of a judge that says more
 
 
 def compare_recipes(
@@ -103,13 +105,13 @@ def _judges(workspace: Workspace, nli: Path | None) -> Judges:
     return Judges(
         lambda texts: workspace.embedder.embed_queries(texts),  # loaded only where there are texts
         entail,
-        _Judge(workspace) if chosen.name else None,
+        Judging(workspace) if chosen.name else None,
         f"{chosen.engine} {chosen.base_url} {chosen.name}",
         labels,
     )
 
 
-class _Judge:
+class Judging:
     """Asks the model of [judge], which is loaded at the first question, when the recipes are done with theirs."""
 
     def __init__(self, workspace: Workspace) -> None:
@@ -117,6 +119,7 @@ class _Judge:
         self._engine: Engine | None = None
 
     def __call__(self, messages: Sequence[Message]) -> str:
+        """What it says; who says more than a word has room for it."""
         if self._engine is None:
             workspace, chosen = self._workspace, self._workspace.settings.judge
             workspace.keep_only(None)
@@ -124,7 +127,11 @@ class _Judge:
             model = ModelSettings(**named, adapter="none")
             judging = workspace.sharing(workspace.settings.model_copy(update={"model": model}), share_models=False)
             self._engine = judging.engine("zero-shot")
-        return self._engine.generate(messages, Generation(max_tokens=_JUDGE_TOKENS)).text
+        done = ask(self._engine, messages, Generation(max_tokens=_JUDGE_TOKENS))
+        if done.finish == "length" and not first_word(done.text):
+            left = self._engine.context_tokens - self._engine.count(messages)
+            done = ask(self._engine, messages, Generation(max_tokens=max(_JUDGE_TOKENS, min(_JUDGE_ALOUD, left))))
+        return done.text
 
 
 def _require_unlearnt(workspace: Workspace, recipes: Sequence[Recipe], asked: Sequence[Question]) -> None:

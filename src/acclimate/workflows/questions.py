@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from acclimate import jsonlines
 from acclimate.errors import ProjectError, SettingsError
+from acclimate.prompting.replies import ask
 from acclimate.questions.candidates import Candidate
 from acclimate.questions.coverage import Coverage, coverage
 from acclimate.questions.file import Row, read_questions, to_question
 from acclimate.questions.filters import Filter
 from acclimate.questions.generate import Made, Material, make
-from acclimate.questions.imports import read_foreign
+from acclimate.questions.imports import Rules, read_foreign
 from acclimate.questions.splitting import SPLITS, Leak, leaks, split
 from acclimate.questions.tables import table_facts
 from acclimate.questions.writer import KINDS, EngineWriter, Kind, TrainedWriter, Writer
@@ -44,7 +45,7 @@ def _model_writer(workspace: Workspace) -> Writer:
     """The model with the adapter that ships for it; any other model as it is."""
     trained = shipped_adapter(workspace.settings.model, "writer")
     engine = workspace.engine("zero-shot") if trained is None else workspace.engine_with(trained)
-    write = lambda messages, most: engine.generate(messages, Generation(max_tokens=most)).text  # noqa: E731
+    write = lambda messages, most: ask(engine, messages, Generation(max_tokens=most)).text  # noqa: E731
     return EngineWriter(engine.name, write) if trained is None else TrainedWriter(engine.name, write)
 
 
@@ -90,23 +91,33 @@ def make_questions(
     return make(_material(workspace, asked), wanted, WRITERS[writer](workspace), retriever.retrieve, check, keep)
 
 
-def import_questions(workspace: Workspace, path: Path) -> list[Row]:
-    """Add the questions in a file or folder to the set; those that it has already are passed over. What was added.
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """Questions that were added, how their file was understood (in lines), and how many the set had before."""
+
+    rows: list[Row]
+    told: tuple[str, ...]
+    known: int
+
+
+def import_questions(workspace: Workspace, path: Path, rules: Rules | None = None) -> Imported:
+    """Add the questions in a file or folder to the set; those that it has already are passed over.
 
     Texts that come with them (SQuAD, BEIR) become documents, below the documents folder in one named after `path`.
     """
-    rows, file = read_foreign(path, partial(_save_document, workspace, path.stem)), workspace.question_file
-    known = {row["question"].casefold() for row in file.rows()}
-    fresh = [row for row in rows if str(row["question"]).casefold() not in known]
-    ids = {str(row["id"]) for row in file.rows()}
+    file = workspace.question_file
+    held = file.rows()
+    foreign = read_foreign(path, partial(_save_document, workspace, path.stem), rules)
+    known = {str(row["question"]).casefold() for row in held}
+    fresh = [row for row in foreign.rows if str(row["question"]).casefold() not in known]
+    ids = {str(row["id"]) for row in held}
     for number, row in enumerate(fresh):
         name = str(row.get("id") or f"{path.stem}-{number + 1}")
         row["id"] = name if name not in ids else f"{name}-{_digest(row['question'])}"
         ids.add(row["id"])
         row["source"] = {"file": path.name}
-        to_question(row)
     file.append(fresh)
-    return fresh
+    return Imported(fresh, foreign.told, len(foreign.rows) - len(fresh))
 
 
 def add_question(
@@ -157,8 +168,7 @@ def find_leaks(
 def write_learnt(folder: Path, questions: Sequence[Question]) -> None:
     """Note in an adapter's folder what it was trained on, so that a later comparison can tell."""
     keys = ("id", "question", "answers", "document", "documents", "answerable", "split")
-    lines = [json.dumps({name: getattr(question, name) for name in keys}) for question in questions]
-    (folder / LEARNT).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    jsonlines.write(folder / LEARNT, ({name: getattr(question, name) for name in keys} for question in questions))
 
 
 def project_coverage(workspace: Workspace) -> Coverage:
@@ -249,4 +259,4 @@ def _save_document(workspace: Workspace, folder: str, name: str, text: str) -> s
 
 
 def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:10]
+    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:10]

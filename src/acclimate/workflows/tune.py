@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from acclimate import ending
 from acclimate.answer import Answerer
@@ -19,9 +19,17 @@ from acclimate.models.store import LocalModel
 from acclimate.prompting.recipes import Recipe, find_recipe
 from acclimate.tuning.lock import alone
 from acclimate.tuning.methods import METHODS, Method
-from acclimate.tuning.pairs.pairs import PairSource
+from acclimate.tuning.pairs.pairs import PairSource, read_pairs
 from acclimate.workflows.questions import write_learnt
-from acclimate.workflows.tune_data import Data, Lessons, Teacher, by_teacher, gather, require_learnable
+from acclimate.workflows.tune_data import (
+    Data,
+    Lessons,
+    Teacher,
+    by_teacher,
+    first_look,
+    gather,
+    require_learnable,
+)
 from acclimate.workspace.answerer import open_answerer
 from acclimate.workspace.engine import tuned_folder
 from acclimate.workspace.workspace import Workspace
@@ -97,7 +105,7 @@ def _tune(workspace: Workspace, name: str, options: TuneOptions, on_step: OnStep
         job = replace(job, cases=by_teacher(workspace, prepared.answerer, job.cases, options.teacher))
     workspace.keep_only(None)
     dev = prepared.lessons.dev
-    asked = [case for case in dev[:: max(1, len(dev) // _CHECKED)][:_CHECKED] if case.messages]
+    asked = [case for case in dev[:: max(1, len(dev) // _CHECKED)][:_CHECKED] if case.messages and case.answer]
 
     def score(attached: Attached) -> float:
         shares = [
@@ -112,13 +120,37 @@ def _tune(workspace: Workspace, name: str, options: TuneOptions, on_step: OnStep
     return _serve(workspace, prepared, trained, trainer, asked)
 
 
-def prepare(workspace: Workspace, name: str, options: TuneOptions) -> Prepared:
-    """Read and check everything that a run needs.
+class Heard(Protocol):
+    """Hears of a run that is prepared."""
+
+    def read(self, recipe: str, data: Data) -> None:
+        """The data is read; nothing is loaded or compared yet."""
+
+    def doing(self, what: str) -> None:
+        """What begins now and may take long."""
+
+
+class Unheard:
+    """A `Heard` for callers that want none."""
+
+    def read(self, recipe: str, data: Data) -> None:
+        """See `Heard`."""
+
+    def doing(self, what: str) -> None:
+        """See `Heard`."""
+
+
+def prepare(workspace: Workspace, name: str, options: TuneOptions, heard: Heard | None = None) -> Prepared:
+    """Read and check everything that a run needs, the data first.
 
     Raises SettingsError for what cannot be tuned, DataError for a file that cannot be read, and ModelError for an
     adapter of another base.
     """
     recipe, method = _tunable(workspace, name, options)
+    heard = heard or Unheard()
+    read = None if options.source is None else read_pairs(options.source)
+    heard.read(recipe.adapter_name, first_look(workspace, method, read))
+    heard.doing("Loading what prompts are made with")
     try:
         from acclimate.tuning.run import Job
     except ImportError as error:
@@ -130,7 +162,8 @@ def prepare(workspace: Workspace, name: str, options: TuneOptions) -> Prepared:
         require_base(start, model.name)
     # The prompts are those of the recipe without its adapter, which is not there yet.
     answerer = open_answerer(workspace, "rag" if recipe.reads else "zero-shot")
-    lessons = gather(workspace, answerer, method, options.source)
+    heard.doing("Checking the data against the model and the test questions")
+    lessons = gather(workspace, answerer, method, read)
     folder = tuned_folder(workspace.layout, recipe).with_name(f"{recipe.adapter_name}.training")
     job = Job(model.weights, model.name, lessons.learnt, lessons.dev, folder, method, start, options.rate)
     return Prepared(recipe, method, answerer, model, lessons, job)

@@ -21,11 +21,12 @@ from acclimate.errors import SettingsError
 from acclimate.models.base import Engine
 from acclimate.models.store import cache_folder
 from acclimate.prompting.passages import REFUSAL
+from acclimate.prompting.replies import ask, plain
 from acclimate.prompting.templates import parse_template
+from acclimate.rows import Problem
 from acclimate.tuning.methods import Method
 from acclimate.tuning.pairs.overlap import overlaps
-from acclimate.tuning.pairs.pairs import Pair, PairSource, hold_out, read_pairs, refused
-from acclimate.tuning.pairs.rows import Problem
+from acclimate.tuning.pairs.pairs import Pair, Pairs, PairSource, hold_out, refused
 from acclimate.types import Hit, Message, Question
 from acclimate.workspace.workspace import Workspace
 
@@ -34,6 +35,7 @@ if TYPE_CHECKING:  # PyTorch comes with the extra `tune` only
 
 _PIECE = 300  # words of raw text in one case
 _VARIANTS = 3  # orders of the passages of each question
+_TRAIN = "questions.jsonl, split train"
 _NOT_FOUND = "questions whose evidence retrieval does not find"
 
 
@@ -88,18 +90,39 @@ class Lessons:
     template: str | None = None
 
 
-def gather(workspace: Workspace, answerer: Answerer, method: Method, source: PairSource | None) -> Lessons:
+def first_look(workspace: Workspace, method: Method, read: Pairs | None) -> Data:
+    """What the data is before any model has seen it: its form, its rows, and what is wrong with them by themselves."""
+    if method.data == "documents":
+        return Data("the documents", format="raw text")
+    if read is None:
+        splits = Counter(question.split for question in workspace.questions())
+        return Data(_TRAIN, "JSON Lines", "question", rows=splits["train"], cases=splits["train"], dev=splits["dev"])
+    return Data(
+        str(read.file),
+        read.layout,
+        read.format,
+        rows=read.rows,
+        cases=len(read.pairs),
+        left_out=read.passed,
+        problems=read.problems,
+        twins=_twins(read.pairs),
+        unused=read.unused,
+    )
+
+
+def gather(workspace: Workspace, answerer: Answerer, method: Method, read: Pairs | None) -> Lessons:
     """What a method learns, and what is watched meanwhile; rows of a file that cannot be learnt are left out here, and
     named in `data.problems`."""
     if method.data == "documents":
         return _from_documents(workspace)
-    return _from_questions(workspace, answerer) if source is None else _from_file(workspace, answerer, source)
+    return _from_questions(workspace, answerer) if read is None else _from_file(workspace, answerer, read)
 
 
 def by_teacher(workspace: Workspace, answerer: Answerer, cases: Sequence[Case], teacher: Teacher) -> list[Case]:
     """The cases with the teacher's answers instead of their own; those that it has none for are left out."""
     with closing(_teacher_engine(workspace, teacher)) as engine:
-        taught = [replace(case, answer=engine.generate(case.messages, answerer.generation).text) for case in cases]
+        said = [ask(engine, case.messages, answerer.generation).text for case in cases]
+    taught = [replace(case, answer=plain(text)) for case, text in zip(cases, said, strict=True)]
     return [case for case in taught if case.answer.strip()]
 
 
@@ -127,7 +150,7 @@ def _from_questions(workspace: Workspace, answerer: Answerer) -> Lessons:
     learnt = make_cases(answerer, splits["train"], random.Random(0))  # noqa: S311
     dev = make_cases(answerer, splits["dev"] or splits["train"], random.Random(1))  # noqa: S311
     data = Data(
-        "questions.jsonl, split train",
+        _TRAIN,
         "JSON Lines",
         "question",
         _asked_by(answerer),
@@ -141,11 +164,10 @@ def _from_questions(workspace: Workspace, answerer: Answerer) -> Lessons:
     return Lessons(learnt, dev, splits["train"], data)
 
 
-def _from_file(workspace: Workspace, answerer: Answerer, source: PairSource) -> Lessons:
-    read = read_pairs(source)
+def _from_file(workspace: Workspace, answerer: Answerer, read: Pairs) -> Lessons:
     if answerer.recipe.reads and read.format != "question":
         raise SettingsError(
-            f"{source.file} has the format '{read.format}', which does not say which passage holds the answer.",
+            f"{read.file} has the format '{read.format}', which does not say which passage holds the answer.",
             hint='Train without passages, or give "question", "answers", "document" and "evidence".',
         )
     test = [question for question in workspace.questions() if question.split == "test"]
@@ -158,7 +180,7 @@ def _from_file(workspace: Workspace, answerer: Answerer, source: PairSource) -> 
     dev = _cases_of(answerer, watched, random.Random(1))  # noqa: S311
     template, prompts = (None, _asked_by(answerer)) if read.format == "question" else own_template(pairs)
     data = Data(
-        str(source.file),
+        str(read.file),
         read.layout,
         read.format,
         prompts,
@@ -168,12 +190,17 @@ def _from_file(workspace: Workspace, answerer: Answerer, source: PairSource) -> 
         watched=how,
         left_out={**read.passed, **_left_out([p.question for p in kept if p.question], learnt)},
         problems=tuple(by_place[place] for place in sorted(by_place)),
-        twins=len(pairs) - len({(pair.messages, pair.answer) for pair in pairs}),
+        twins=_twins(pairs),
         unused=read.unused,
         checked_against=len(test),
-        sha256=hashlib.sha256(source.file.read_bytes()).hexdigest(),
+        sha256=hashlib.sha256(read.file.read_bytes()).hexdigest(),
     )
     return Lessons(learnt, dev or learnt, [_as_question(pair) for pair in kept], data, template)
+
+
+def _twins(pairs: Sequence[Pair]) -> int:
+    """Pairs that came before."""
+    return len(pairs) - len({(pair.messages, pair.answer, pair.fields) for pair in pairs})
 
 
 def _fitting(workspace: Workspace, pairs: Sequence[Pair]) -> tuple[list[Pair], list[Problem]]:
@@ -186,7 +213,7 @@ def _fitting(workspace: Workspace, pairs: Sequence[Pair]) -> tuple[list[Pair], l
     kept, problems = [], []
     for pair in pairs:
         try:
-            encode_within(Case(pair.messages, pair.answer), chat, window)
+            encode_within(Case(pair.messages, pair.answer, fields=pair.fields), chat, window)
         except UnlearnableError as error:
             problems.append(Problem(pair.place, error.reason, error.remedy))
         else:
@@ -202,7 +229,7 @@ def _cases_of(answerer: Answerer, pairs: Sequence[Pair], rng: random.Random) -> 
         if pair.question is not None:
             cases += make_cases(answerer, [pair.question], rng)
         else:
-            cases.append(Case(pair.messages, pair.answer, str(pair.place)))
+            cases.append(Case(pair.messages, pair.answer, str(pair.place), pair.fields))
     return cases
 
 

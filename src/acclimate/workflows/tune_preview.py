@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Protocol
 
 from acclimate.evaluation.memory import peak_mb, reset_peak
-from acclimate.workflows.tune import TuneOptions, prepare
+from acclimate.workflows.tune import Heard, TuneOptions, Unheard, prepare
 from acclimate.workflows.tune_data import Data
 from acclimate.workspace.workspace import Workspace
 
@@ -33,27 +33,40 @@ class Inspection:
     peak_mb: float | None = None
 
 
-def inspect_tuning(workspace: Workspace, name: str, options: TuneOptions) -> Inspection:
+class Listener(Heard, Protocol):
+    """Hears of an inspection while it goes on."""
+
+    def checked(self, inspection: Inspection) -> None:
+        """The data is checked, no network is loaded yet: an inspection without its preview."""
+
+
+class _Unheard(Unheard):
+    def checked(self, inspection: Inspection) -> None:
+        """See `Listener`."""
+
+
+def inspect_tuning(
+    workspace: Workspace, name: str, options: TuneOptions, listener: Listener | None = None
+) -> Inspection:
     """Look at a run without training. A teacher is not asked. Raises what a run raises, but for refused rows."""
-    prepared = prepare(workspace, name, options)
+    listener = listener or _Unheard()
+    prepared = prepare(workspace, name, options, listener)
     from acclimate.tuning.preview import preview
     from acclimate.tuning.trainer import TrainSettings
 
     recipe, data = prepared.recipe.adapter_name, prepared.lessons.data
     method, model = prepared.method.title, prepared.model.name
+    checked = Inspection(recipe, method, model, data, options.minutes, None)
+    listener.checked(checked)
     if not prepared.job.cases:
-        return Inspection(recipe, method, model, data, options.minutes, None)
+        return checked
     workspace.keep_only(None)
     reset_peak()
-    seen = preview(prepared.job, TrainSettings(minutes=options.minutes))
+    seen = preview(prepared.job, TrainSettings(minutes=options.minutes), listener.doing)
     peak = peak_mb()
-    return Inspection(
-        recipe,
-        method,
-        model,
-        data,
-        options.minutes,
-        seen,
+    return replace(
+        checked,
+        preview=seen,
         passes=round(options.minutes / max(1e-9, seen.outlook.minutes_a_pass), 2),
         peak_mb=None if peak is None else round(peak + seen.outlook.parameters * _ADAM_BYTES / 1e6),
     )

@@ -6,7 +6,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from acclimate.answer import Answerer, Weigh
+from acclimate.answer import Answerer, Fill, Weigh
 from acclimate.errors import ProjectError
 from acclimate.indexes.filters import Filter
 from acclimate.models.base import Engine
@@ -60,6 +60,9 @@ def open_answerer(
 
         demonstrate = choose(workspace, chosen, where, open_answerer)
     template = template_of(workspace.layout, chosen)
+    fill: Fill | None = None
+    if schema is not None and _fills(workspace, chosen):
+        from acclimate.answer_json import answer_first as fill
     return Answerer(
         recipe=chosen,
         template=template,
@@ -74,7 +77,8 @@ def open_answerer(
         tell={"rule": None, "model": True, "none": False}[workspace.settings.answer.memory],
         decision=decision,
         mark=workspace.extractor.mark if chosen.extracts else None,
-        weigh=_weigh(workspace, chosen, template.name) if schema is None else None,
+        weigh=_weigh(workspace, chosen, template.name) if fill or schema is None else None,
+        fill=fill,
         explain=partial(why_nothing, workspace, where),
     )
 
@@ -94,6 +98,12 @@ def why_nothing(workspace: Workspace, where: Filter) -> Abstention:
     if not workspace.library.record.files():
         return "empty_library"
     return "nothing_found" if workspace.paths(where) else "no_document_left"
+
+
+def _fills(workspace: Workspace, recipe: Recipe) -> bool:
+    """Whether JSON is filled from a plain answer, see `[answer] json_by`."""
+    wanted = workspace.settings.answer.json_by
+    return workspace.adapter(recipe) is not None if wanted == "auto" else wanted == "answer"
 
 
 def _weigh(workspace: Workspace, recipe: Recipe, template: str) -> Weigh | None:

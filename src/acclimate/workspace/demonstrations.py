@@ -10,7 +10,8 @@ from pathlib import Path
 from acclimate.answer import Answerer
 from acclimate.errors import SettingsError
 from acclimate.evaluation.compare import shuffled
-from acclimate.evaluation.metrics import exact_match
+from acclimate.evaluation.metrics import normalise
+from acclimate.evaluation.quantities import number_match
 from acclimate.indexes.filters import Filter
 from acclimate.prompting.demonstrations import (
     Demonstrate,
@@ -96,7 +97,7 @@ def _by_itself(question: Question, answer: Answer) -> Demonstration | None:
     if not question.answerable:
         shown = answer.prompt.passages[:1]
         return Demonstration(question.question, led + REFUSAL, shown, question.document) if answer.abstained else None
-    if answer.abstained or not exact_match(answer.text, question.answers):
+    if answer.abstained or not number_match(answer.text, question.answers, normalise):
         return None
     cited = tuple(answer.prompt.passages[citation.number - 1] for citation in answer.citations[:1])
     mark = " [1]" if cited else ""

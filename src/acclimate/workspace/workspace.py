@@ -24,6 +24,7 @@ from acclimate.models.catalogue import Kind
 from acclimate.models.store import LocalModel, OnBytes, locate
 from acclimate.places import under
 from acclimate.prompting.recipes import Recipe, find_recipe
+from acclimate.prompting.replies import ask, json_text
 from acclimate.prompting.templates import Template, load_template
 from acclimate.questions.file import QuestionFile, read_questions
 from acclimate.retrieval.base import Retriever
@@ -268,7 +269,8 @@ class Workspace:
         The text is held to `schema`, a JSON Schema, where given.
         """
         options = Generation(max_tokens=max_tokens, schema=schema)
-        return self.engine("zero-shot").generate(messages, options).text
+        text = ask(self.engine("zero-shot"), messages, options).text
+        return json_text(text) if schema else text
 
     def questions(self) -> list[Question]:
         """The questions in the project's `questions.jsonl`; [] where there is no such file."""

@@ -30,6 +30,23 @@ for await (const chunk of stream) {
 const helper = client.chat.completions.stream({ model: "rag", messages });
 seen.helped = await helper.finalContent();
 
+const odd = await client.chat.completions.create({
+  model: "rag",
+  messages: [{ role: "developer", content: "Be brief." }, ...messages],
+  max_tokens: null,
+  max_completion_tokens: -1,
+  seed: -1,
+  top_p: 0,
+  temperature: null,
+  stop: null,
+  n: null,
+  tools: [],
+  tool_choice: "auto",
+  response_format: { type: "text" },
+  stream_options: null,
+});
+seen.odd = odd.choices[0].message.content;
+
 const embedded = await client.embeddings.create({ model: embedder, input: ["one", "two"] });
 seen.dimensions = embedded.data.map((row) => row.embedding.length);
 

@@ -15,7 +15,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from acclimate import ending
+from acclimate import ending, jsonlines
 
 log = logging.getLogger(__name__)
 
@@ -208,6 +208,4 @@ class EncoderTrainer:
     def _log(self, figures: dict[str, float]) -> None:
         if self._leads:
             log.info("%s", figures)
-            self.folder.mkdir(parents=True, exist_ok=True)
-            with (self.folder / "log.jsonl").open("a", encoding="utf-8") as file:
-                file.write(json.dumps(figures) + "\n")
+            jsonlines.append(self.folder / "log.jsonl", figures)

@@ -13,8 +13,9 @@ import openvino_genai as genai
 
 from acclimate import ending
 from acclimate.errors import EngineError, MissingExtraError, ModelError, SettingsError
-from acclimate.models.adapters import OWN_TEMPLATE, layers_of, read_config, served_by
+from acclimate.models.adapters import OWN_TEMPLATE, layers_of, served_by
 from acclimate.models.chat import ChatFormat
+from acclimate.models.foreign_adapters import read_config
 from acclimate.models.gguf import read_info, read_tokenizer
 from acclimate.models.gguf_lora import write_gguf_lora
 from acclimate.models.merge import Precision, rewrite

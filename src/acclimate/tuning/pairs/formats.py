@@ -1,61 +1,46 @@
 """The forms that people keep training data in, each a row of a table: which keys tell it, and how a row is read.
 
-prompt     TRL's and OpenAI's older form            {"prompt": …, "completion": …}
-question   question sets, as of a domain set        {"question": …, "answers": […], "document": …, "evidence": …}
-alpaca     Stanford Alpaca's                        {"instruction": …, "input": …, "output": …}
-chat       OpenAI's form for fine-tuning            {"messages": [{"role": …, "content": …, "weight": 0 or 1}]}
-sharegpt   ShareGPT's                               {"conversations": [{"from": …, "value": …}]}
+prompt      TRL's, OpenAI's older form   {"prompt": …, "completion": …}, texts or lists of messages
+preference  TRL's preference pairs       {"prompt": …, "chosen": …, "rejected": …}, texts or lists of messages that
+            may begin with the prompt; the chosen answer is learnt, as by any supervised fine-tuning
+question    question sets                {"question": …, "answers": […], "document": …, "evidence": …}
+alpaca      Stanford Alpaca's            {"instruction": …, "input": …, "output": …}
+dolly       Databricks Dolly's           {"instruction": …, "context": …, "response": …}
+input       plain pairs                  {"input": …, "output": …}
+chat        OpenAI's for fine-tuning     {"messages": [{"role": …, "content": …, "weight": 0 or 1}], "tools": […]}
+sharegpt    ShareGPT's                   {"conversations": [{"from": …, "value": …} or {"role": …, "content": …}]}
 
 Sources: https://platform.openai.com/docs/guides/supervised-fine-tuning, https://github.com/tatsu-lab/stanford_alpaca,
+https://huggingface.co/docs/trl/dataset_formats, https://huggingface.co/datasets/databricks/databricks-dolly-15k,
 https://github.com/lm-sys/FastChat.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from acclimate.prompting.passages import REFUSAL
-from acclimate.types import Message, Question, Role
+from acclimate.questions.cells import read_texts
+from acclimate.tuning.pairs.conversations import Lesson, Unfit, Values, clean, read_conversation
+from acclimate.types import Message, Question
 
-Values = Mapping[str, Any]
-_ROLES: dict[str, Role] = {
-    "system": "system",
-    "developer": "system",
-    "user": "user",
-    "human": "user",
-    "assistant": "assistant",
-    "gpt": "assistant",
-}
-_SEPARATOR = "|"  # between several answers in one cell, as `acclimate questions import` reads them
-
-
-class Unfit(ValueError):  # noqa: N818 -- not an error of the program
-    """A row that cannot be learnt: `reason` after "line 12 …", and the `remedy`."""
-
-    def __init__(self, reason: str, remedy: str) -> None:
-        super().__init__(reason)
-        self.reason, self.remedy = reason, remedy
-
-
-@dataclass(frozen=True, slots=True)
-class Lesson:
-    """A prompt and the answer to learn. `question` is there where the row is a question set's."""
-
-    messages: tuple[Message, ...]
-    answer: str
-    question: Question | None = None
+_REJECTED = "rejected answers of preference pairs; the chosen ones are learnt"
+_BAD = "labelled false, so not for learning"
 
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """A form. A row has it that holds one key of each group of `needed`; `known` are further keys that are read."""
+    """A form. A row has it that holds one key of each group of `needed` and none of `without`; `known` are further keys
+    that are read."""
 
     name: str
     needed: tuple[tuple[str, ...], ...]
     known: tuple[str, ...]
     read: Callable[[Values, str], list[Lesson]]
+    without: tuple[str, ...] = ()
 
     @property
     def keys(self) -> str:
@@ -63,22 +48,81 @@ class Format:
         return ", ".join(" or ".join(group) for group in self.needed)
 
     def fits(self, values: Values) -> bool:
-        """Whether the row has every key that the form needs."""
-        return all(any(name in values for name in group) for group in self.needed)
+        """Whether the row has every key that the form needs, and none that makes it another."""
+        needed = all(any(name in values for name in group) for group in self.needed)
+        return needed and not any(name in values for name in self.without)
 
 
 def _read_prompt(values: Values, place: str) -> list[Lesson]:
-    prompt, answer = _text(values, "prompt"), _text(values, "completion", answer=True)
-    return [Lesson((*_system(values), Message("user", prompt)), answer)]
+    if values.get("label") is False or str(values.get("label")).strip().casefold() == "false":  # of KTO
+        return [Lesson((), "", passed=_BAD)]
+    return _answered(values, values["prompt"], values["completion"], "completion")
+
+
+def _answered(values: Values, prompt: Any, answer: Any, name: str) -> list[Lesson]:
+    """Lessons of a prompt and its answer, each a text or a list of messages; only what is in `answer` is learnt."""
+    prompt, answer = _listed(prompt), _listed(answer)
+    tools = _tools(values)
+    if isinstance(prompt, list) or isinstance(answer, list):
+        before = prompt if isinstance(prompt, list) else [*_system_turn(values), _turn("user", prompt)]
+        after = answer if isinstance(answer, list) else [_turn("assistant", answer)]
+        return read_conversation([*before, *after], name, tools, learnt_from=len(before))
+    text = clean(prompt, "'prompt'")
+    return [Lesson((*_system(values), Message("user", text)), clean(answer, "the answer"))]
+
+
+def _listed(value: Any) -> Any:
+    """A list of messages also where it stands as JSON in a cell."""
+    if isinstance(value, str) and value.lstrip().startswith('[{"role"'):
+        try:
+            return json.loads(value)
+        except ValueError:
+            return value
+    return value
+
+
+def _turn(role: str, content: Any) -> dict[str, Any]:
+    return {"role": role, "content": content}
+
+
+def _read_preference(values: Values, place: str) -> list[Lesson]:
+    chosen, rejected = _listed(values["chosen"]), _listed(values["rejected"])
+    if chosen == rejected:
+        raise Unfit("has the same text as 'chosen' and as 'rejected'", "Correct one of them, or remove the line.")
+    prompt = values.get("prompt")
+    whole = isinstance(chosen, list) and bool(chosen) and isinstance(chosen[0], dict)
+    if whole and chosen[0].get("role") != "assistant":  # the lists begin with the prompt
+        if len(chosen) < 2:
+            raise Unfit("has no answer in 'chosen'", "End it with the assistant's answer.")
+        lessons = read_conversation(chosen, "chosen", _tools(values), learnt_from=len(chosen) - 1)
+    elif prompt in (None, "", []):
+        raise Unfit("has no 'prompt' for its 'chosen' answer", 'Give a "prompt", or write "chosen" as messages.')
+    else:
+        lessons = _answered(values, prompt, chosen, "chosen")
+    return [replace(lesson, passed=lesson.passed or _REJECTED) for lesson in lessons]
 
 
 def _read_alpaca(values: Values, place: str) -> list[Lesson]:
     if values.get("history"):
         raise Unfit("has a 'history'", "Write conversations as messages.")
-    asked = _text(values, "instruction")
-    if values.get("input"):
-        asked += "\n\n" + _text(values, "input")
-    return [Lesson((*_system(values), Message("user", asked)), _text(values, "output", answer=True))]
+    return [Lesson(_instructed(values, "input"), clean(values["output"], "the answer"))]
+
+
+def _read_dolly(values: Values, place: str) -> list[Lesson]:
+    return [Lesson(_instructed(values, "context"), clean(values["response"], "the answer"))]
+
+
+def _instructed(values: Values, beside: str) -> tuple[Message, ...]:
+    """The instruction, and what it is about after an empty line."""
+    asked = clean(values["instruction"], "'instruction'")
+    if str(values.get(beside) or "").strip():
+        asked += "\n\n" + clean(values[beside], f"'{beside}'")
+    return (*_system(values), Message("user", asked))
+
+
+def _read_input(values: Values, place: str) -> list[Lesson]:
+    asked, answer = clean(values["input"], "'input'"), clean(values["output"], "the answer")
+    return [Lesson((*_system(values), Message("user", asked)), answer)]
 
 
 def _read_question(values: Values, place: str) -> list[Lesson]:
@@ -87,7 +131,7 @@ def _read_question(values: Values, place: str) -> list[Lesson]:
     paths = values.get("documents") or ()
     question = Question(
         id=str(values.get("id") or place),
-        question=_text(values, "question"),
+        question=clean(values["question"], "'question'"),
         answers=answers,
         document=values.get("document") or None,
         evidence=values.get("evidence") or None,
@@ -101,122 +145,63 @@ def _read_question(values: Values, place: str) -> list[Lesson]:
 
 def _answers(values: Values) -> tuple[str, ...]:
     given = values.get("answers", values.get("answer"))
-    if isinstance(given, str):
-        given = given.split(_SEPARATOR) if "answers" in values else [given]
-    if isinstance(given, dict):  # as SQuAD's rows in JSON Lines
-        given = given.get("text")
-    if not isinstance(given, list) or not all(isinstance(one, str) for one in given):
+    listed = given.get("text") if isinstance(given, dict) else given
+    if isinstance(listed, list) and not all(isinstance(one, str) for one in listed):
         raise Unfit("has answers that are no texts", 'Write "answers": ["…"].')
-    kept = tuple(clean(one, "the answer") for one in given if one.strip())
+    if not isinstance(listed, list | str):
+        raise Unfit("has answers that are no texts", 'Write "answers": ["…"].')
+    kept = tuple(clean(one, "the answer") for one in read_texts(listed, plural="answers" in values).values)
     if not kept:
         raise Unfit("has an empty answer", 'Give it one, or "answerable": false.')
     return kept
 
 
 def _read_chat(values: Values, place: str) -> list[Lesson]:
-    for name in ("tools", "functions"):
-        if values.get(name):
-            raise Unfit(f"has '{name}'", "Calls of tools cannot be learnt; leave the line out.")
-    return _conversation(values["messages"], "messages", "role", "content")
+    return read_conversation(_listed(values["messages"]), "messages", _tools(values))
 
 
 def _read_sharegpt(values: Values, place: str) -> list[Lesson]:
-    turns = values["conversations"]
-    if values.get("system") and isinstance(turns, list):
-        turns = [{"from": "system", "value": values["system"]}, *turns]
-    return _conversation(turns, "conversations", "from", "value")
+    turns = _listed(values["conversations"])
+    if isinstance(turns, list):
+        turns = [*_system_turn(values), *turns]
+    return read_conversation(turns, "conversations", _tools(values))
 
 
-def _conversation(turns: object, name: str, role_key: str, text_key: str) -> list[Lesson]:
-    """A lesson for each answer, with the turns before it as its prompt; those of weight 0 are not learnt."""
-    if not isinstance(turns, list) or not turns:
-        raise Unfit(f"has no list of turns in '{name}'", f'Write "{name}": [{{"{role_key}": …, "{text_key}": …}}].')
-    told: list[Message] = []
-    lessons: list[Lesson] = []
-    for number, turn in enumerate(turns, start=1):
-        role = _role(turn, number, role_key)
-        _require_order(role, told, number)
-        what = "the answer" if role == "assistant" else f"turn {number} ({role})"
-        text = clean(_content(turn, text_key, number), what)
-        if role == "assistant" and _weight(turn, number):
-            lessons.append(Lesson(tuple(told), text))
-        told.append(Message(role, text))
-    if told[-1].role != "assistant":
-        raise Unfit(f"ends with a turn of '{told[-1].role}', which nothing answers", "End with the assistant's answer.")
-    if not lessons:
-        raise Unfit("has weight 0 for every answer, so all of it is masked", "Give the answers to learn weight 1.")
-    return lessons
+def _tools(values: Values) -> object:
+    """The tools, also where they stand as JSON in a text. Raises Unfit for what cannot be rendered."""
+    if values.get("functions"):
+        raise Unfit("has 'functions', an older form", "Write them as 'tools'.")
+    tools = values.get("tools")
+    if isinstance(tools, str) and tools.strip():
+        try:
+            return json.loads(tools)
+        except ValueError as error:
+            raise Unfit("has 'tools' that are not JSON", "Correct them, or leave them out.") from error
+    return tools or None
 
 
-def _role(turn: object, number: int, key: str) -> Role:
-    if not isinstance(turn, dict) or key not in turn:
-        raise Unfit(f"has no key '{key}' in turn {number}", "Say who speaks.")
-    for name in ("tool_calls", "function_call"):
-        if turn.get(name):
-            raise Unfit(f"has '{name}' in turn {number}", "Calls of tools cannot be learnt; leave the line out.")
-    said = str(turn[key]).strip().casefold()
-    if said not in _ROLES:
-        raise Unfit(f"has the role '{turn[key]}' in turn {number}", f"Known roles: {', '.join(_ROLES)}.")
-    return _ROLES[said]
-
-
-def _require_order(role: Role, told: Sequence[Message], number: int) -> None:
-    last = told[-1].role if told else "nothing"
-    allowed = {"nothing": ("system", "user"), "system": ("user",), "user": ("assistant",), "assistant": ("user",)}[last]
-    if role not in allowed:
-        after = "at the beginning" if not told else f"after '{last}'"
-        wanted = " or ".join(f"'{name}'" for name in allowed)
-        raise Unfit(
-            f"has '{role}' {after} (turn {number}), where {wanted} belongs",
-            "A system turn may stand first; then user and assistant take turns.",
-        )
-
-
-def _content(turn: Values, key: str, number: int) -> object:
-    if key not in turn:
-        raise Unfit(f"has no key '{key}' in turn {number}", "Give its text.")
-    content = turn[key]
-    if not isinstance(content, list):
-        return content
-    kinds = {part.get("type") if isinstance(part, dict) else "?" for part in content}
-    if kinds != {"text"}:
-        odd = ", ".join(sorted(str(kind) for kind in kinds - {"text"})) or "nothing"
-        raise Unfit(f"has other parts than text in turn {number} ({odd})", "Only text can be learnt.")
-    return "\n".join(str(part.get("text", "")) for part in content)
-
-
-def _weight(turn: Values, number: int) -> bool:
-    weight = turn.get("weight", 1)
-    if weight not in (0, 1):
-        raise Unfit(f"has the weight {weight!r} in turn {number}", "Weights are 0 or 1.")
-    return bool(weight)
+def _system_turn(values: Values) -> list[dict[str, Any]]:
+    return [_turn("system", values["system"])] if values.get("system") else []
 
 
 def _system(values: Values) -> tuple[Message, ...]:
-    return (Message("system", _text(values, "system")),) if values.get("system") else ()
-
-
-def _text(values: Values, name: str, *, answer: bool = False) -> str:
-    return clean(values[name], "the answer" if answer else f"'{name}'")
-
-
-def clean(value: object, what: str) -> str:
-    """A text without the space around it. Raises Unfit where it is none, is empty, or was decoded wrongly."""
-    if not isinstance(value, str):
-        raise Unfit(f"has no text as {what}", "Put it into quotes.")
-    if not value.strip():
-        if what == "the answer":
-            raise Unfit("has an empty answer", "Give it one, or remove the line.")
-        raise Unfit(f"is empty in {what}", "Fill it in, or remove the line.")
-    if "\ufffd" in value:
-        raise Unfit(f"has the character U+FFFD in {what}: its text was decoded wrongly once", "Export it as UTF-8.")
-    if any("\ud800" <= character <= "\udfff" for character in value):
-        raise Unfit(f"has half a character (\\ud800 to \\udfff) in {what}", "Export it as UTF-8.")
-    return value.strip()
+    return (Message("system", clean(values["system"], "'system'")),) if values.get("system") else ()
 
 
 _ROWS = (
-    Format("prompt", (("prompt",), ("completion",)), ("system", "split"), _read_prompt),
+    Format(
+        "prompt",
+        (("prompt",), ("completion",)),
+        ("system", "split", "label", "tools", "functions"),
+        _read_prompt,
+        without=("chosen",),
+    ),
+    Format(
+        "preference",
+        (("chosen",), ("rejected",)),
+        ("prompt", "system", "split", "tools", "functions"),
+        _read_preference,
+    ),
     Format(
         "question",
         (("question",), ("answers", "answer")),
@@ -224,7 +209,9 @@ _ROWS = (
         _read_question,
     ),
     Format("alpaca", (("instruction",), ("output",)), ("input", "system", "history", "split"), _read_alpaca),
+    Format("dolly", (("instruction",), ("response",)), ("context", "system", "split"), _read_dolly),
+    Format("input", (("input",), ("output",)), ("system", "split"), _read_input, without=("instruction",)),
     Format("chat", (("messages",),), ("tools", "functions", "split"), _read_chat),
-    Format("sharegpt", (("conversations",),), ("system", "split"), _read_sharegpt),
+    Format("sharegpt", (("conversations",),), ("system", "tools", "functions", "split"), _read_sharegpt),
 )
-FORMATS = {row.name: row for row in _ROWS}
+FORMATS: Mapping[str, Format] = {row.name: row for row in _ROWS}

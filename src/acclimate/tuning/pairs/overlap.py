@@ -7,8 +7,8 @@ from dataclasses import replace
 
 from acclimate.questions.candidates import key
 from acclimate.questions.splitting import Embed, leaks
+from acclimate.rows import Problem
 from acclimate.tuning.pairs.pairs import Pair
-from acclimate.tuning.pairs.rows import Problem
 from acclimate.types import Question
 
 _FEWEST = 4  # words from which a text that is found inside another is no chance

@@ -1,6 +1,6 @@
 """A user's own pairs of prompt and answer: read whole, each fault with its line, before anything is trained.
 
-bytes → rows with their lines (pair_rows) → one form for all rows, never guessed (pair_formats) → pairs
+bytes → rows with their lines (acclimate.rows) → one form for all rows, never guessed (pair_formats) → pairs
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from acclimate.errors import DataError, SettingsError
-from acclimate.tuning.pairs.formats import FORMATS, Format, Lesson, Unfit
-from acclimate.tuning.pairs.rows import Place, Problem, Row, read_rows
-from acclimate.types import Message, Question
+from acclimate.rows import Place, Problem, Row, read_rows
+from acclimate.tuning.pairs.conversations import READ, Lesson, Unfit
+from acclimate.tuning.pairs.formats import FORMATS, Format
+from acclimate.types import Message, Question, Turn
 
 _TOLD = 8  # problems that an error spells out
 _HELD = 20  # one pair of so many is watched, at most _MOST_HELD
@@ -32,13 +33,15 @@ class PairSource:
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """A prompt, the answer to learn, and where they stand in the file. `split` is "train" or "dev"."""
+    """A prompt, the answer to learn, and where they stand in the file. `split` is "train" or "dev"; `fields` are those
+    of an answer that calls tools."""
 
     place: Place
     messages: tuple[Message, ...]
     answer: str
     question: Question | None = None
     split: str = "train"
+    fields: str = ""
 
     @property
     def asked(self) -> str:
@@ -49,15 +52,18 @@ class Pair:
     def text(self) -> str:
         """All that is shown or learnt."""
         evidence = (self.question.evidence or "") if self.question else ""
-        return "\n".join([*(message.content for message in self.messages), self.answer, evidence])
+        shown = [message.content for message in self.messages]
+        shown += [message.fields for message in self.messages if isinstance(message, Turn)]
+        return "\n".join([*shown, self.answer, self.fields, evidence])
 
 
 @dataclass(frozen=True, slots=True)
 class Pairs:
     """What a file of pairs holds.
 
-    `layout` and `format` say how it was read. `rows` counts all rows, `unused` the keys that nobody reads; `passed` are
-    rows that its own `split` or `status` keeps out of training. `problems` are in the order of lines.
+    `layout` and `format` say how it was read. `rows` counts all rows, `unused` the keys that nobody reads; `passed`
+    counts what is not for training by its own `split`, `status` or `label`, and what of a row is not. `problems` are in
+    the order of lines.
     """
 
     file: Path
@@ -85,19 +91,36 @@ def read_pairs(source: PairSource) -> Pairs:
             passed["of its split 'test'" if split == "test" else "rejected by a reviewer"] += 1
             continue
         try:
+            lessons = _lessons(chosen, row)
+            passed.update({lesson.passed for lesson in lessons if lesson.passed})
             pairs += [
-                Pair(row.place, lesson.messages, lesson.answer, lesson.question, split or "train")
-                for lesson in _lessons(chosen, row)
+                Pair(row.place, one.messages, one.answer, one.question, split or "train", one.fields)
+                for one in lessons
+                if one.messages
             ]
         except Unfit as unfit:
             problems.append(Problem(row.place, unfit.reason, unfit.remedy))
-    keys = {name for row in read.rows for name in row.values}
+    keys = {name for row in read.rows for name in row.values} | _unread_of_turns(read.rows)
     known = {name for group in chosen.needed for name in group} | set(chosen.known)
     ordered = tuple(sorted(problems, key=lambda problem: problem.place))
     rows = len(read.rows) + len(read.problems)
     return Pairs(
         source.file, read.layout, chosen.name, rows, tuple(pairs), ordered, dict(passed), tuple(sorted(keys - known))
     )
+
+
+def _unread_of_turns(rows: Sequence[Row]) -> set[str]:
+    """Keys of turns that say something and are not read, as `messages[].audio`."""
+    return {
+        f"{name}[].{key}"
+        for row in rows
+        for name, turns in row.values.items()
+        if isinstance(turns, list) and name not in ("tools", "answers", "documents")
+        for turn in turns
+        if isinstance(turn, dict)
+        for key, value in turn.items()
+        if key not in READ and value not in (None, "", [], {}, False)
+    }
 
 
 def _lessons(chosen: Format, row: Row) -> list[Lesson]:
@@ -125,6 +148,13 @@ def _format(source: PairSource, rows: Sequence[Row], problems: Sequence[Problem]
             if one.name not in first and one.fits(row.values):
                 first[one.name] = row.place
     if not first:
+        if all("text" in row.values for row in rows):
+            raise DataError(
+                f"{source.file}, {rows[0].place}: its keys (text) are of no known format: one text for prompt and "
+                "answer does not say what is to be learnt.",
+                hint=f"Give both as keys, like prompt and completion. Texts to read, not to answer: put them into "
+                f"the documents folder and run acclimate tune pretrain. Known: {known}.",
+            )
         keys = ", ".join(rows[0].values) or "no keys"
         raise DataError(
             f"{source.file}, {rows[0].place}: its keys ({keys}) are of no known format.", hint=f"Known: {known}."

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import csv
 import io
 import json
@@ -13,11 +12,15 @@ from itertools import count
 from pathlib import Path
 from typing import Any, Literal
 
+from acclimate import jsonlines
 from acclimate.errors import DataError
+from acclimate.jsonlines import KeyTwiceError
 
 Layout = Literal["JSON Lines", "JSON list", "CSV"]
 _SPACE = re.compile(r"\s*")
 _DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs"}
+_SEP = re.compile(r'"?sep=([,;\t])"?\r?\n', re.IGNORECASE)  # what Excel writes and reads before the header
+_LONGEST_CELL = 2**31 - 1  # characters; Python's own limit is 131,072
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -57,10 +60,6 @@ class Rows:
     problems: tuple[Problem, ...]
 
 
-class _TwiceError(ValueError):
-    """A key comes twice in one object: either value would be a guess."""
-
-
 def read_rows(file: Path) -> Rows:
     """Read a file. Raises DataError where the whole of it cannot be: not there, not UTF-8, no list of objects."""
     text = _text(file)
@@ -72,54 +71,30 @@ def read_rows(file: Path) -> Rows:
     if not rows and text.lstrip().startswith("{") and len(problems) > 1:
         raise DataError(
             f"{file} is one object over several lines, not one object a line.",
-            hint="Put each pair on a line of its own, or all into one list; SQuAD: acclimate questions import.",
+            hint="Put each on a line of its own, or all into one list; question sets: acclimate questions import.",
         )
     return Rows("JSON list" if text.lstrip().startswith("[") else "JSON Lines", rows, problems)
 
 
 def _text(file: Path) -> str:
-    try:
-        content = file.read_bytes()
-    except OSError as error:
-        raise DataError(f"{file} cannot be read: {error.strerror}.", hint="Give a file of pairs.") from error
-    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        raise DataError(
-            f"{file} is UTF-16.", hint=f"iconv -f UTF-16 -t UTF-8 '{file}' > '{file.stem}-utf8{file.suffix}'"
-        )
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise DataError(
-            f"{file}, line {line}: the byte 0x{content[error.start]:02x} is not UTF-8.",
-            hint=f"If Excel or Windows wrote it: {_to_utf8(file, 'WINDOWS-1252')}",
-        ) from error
-    if "\0" in text:
-        raise DataError(f"{file}, line {text.count(chr(10), 0, text.index(chr(0))) + 1}: a zero byte; it is no text.")
+    text = jsonlines.read_text(file, DataError)
     if not text.strip():
-        raise DataError(f"{file} is empty.", hint="Give a file of pairs.")
+        raise DataError(f"{file} is empty.", hint="Give a file with rows.")
     return text
 
 
-def _to_utf8(file: Path, encoding: str) -> str:
-    return f"iconv -f {encoding} -t UTF-8 '{file}' > '{file.stem}-utf8{file.suffix}'"
-
-
 def _lines(text: str) -> Iterator[Row | Problem]:
-    """One object a line; only a line feed ends one, as U+2028 may stand in a JSON string."""
-    for number, line in enumerate(text.split("\n"), start=1):
-        if line.strip():
-            try:
-                yield _row(Place(number), json.loads(line, object_pairs_hook=_once))
-            except _TwiceError as error:
-                yield _twice(Place(number), error)
-            except (ValueError, RecursionError) as error:
-                what = f"{error.msg} at column {error.colno}" if isinstance(error, json.JSONDecodeError) else str(error)
-                yield Problem(Place(number), f"is not JSON: {what}", "Write one whole object a line.")
+    for line in jsonlines.lines(text):
+        try:
+            yield _row(Place(line.number), jsonlines.parse(line.text))
+        except KeyTwiceError as error:
+            yield _twice(Place(line.number), error)
+        except ValueError as error:
+            yield Problem(Place(line.number), f"is {error}", "Write one whole object a line.")
 
 
 def _list(file: Path, text: str) -> Iterator[Row | Problem]:
-    decoder = json.JSONDecoder(object_pairs_hook=_once)
+    decoder = json.JSONDecoder(object_pairs_hook=jsonlines.once)
     at, line, counted = text.index("[") + 1, 1, 0
     for number in count(1):
         at = _after_space(text, at)
@@ -129,8 +104,10 @@ def _list(file: Path, text: str) -> Iterator[Row | Problem]:
         try:
             value, at = decoder.raw_decode(text, at)
             yield _row(Place(line, number), value)
-        except _TwiceError as error:
-            raise DataError(f"{file}: the object that begins on line {line} has {error} twice.") from error
+        except KeyTwiceError as error:
+            raise DataError(f"{file}: the object that begins on line {line} has '{error.key}' twice.") from error
+        except RecursionError as error:
+            raise DataError(f"{file}, line {line}: not JSON: too many brackets inside each other.") from error
         except json.JSONDecodeError as error:
             raise DataError(
                 f"{file}, line {error.lineno}: not JSON: {error.msg}.", hint="Correct it, or write one object a line."
@@ -151,35 +128,61 @@ def _after_space(text: str, at: int) -> int:
 
 
 def _csv(file: Path, text: str) -> Rows:
-    head = text.split("\n", 1)[0]
+    csv.field_size_limit(_LONGEST_CELL)
+    before, mark = _opening(file, text)
+    reader = csv.reader(io.StringIO(text[before:], newline=""), delimiter=mark, strict=True)
+    skipped = text.count("\n", 0, before)
+    lines = _csv_lines(file, reader, skipped)
+    names = [name.strip().casefold() for name in next(lines)[1]]
+    if twins := sorted({name for name in names if names.count(name) > 1}):
+        where = f"{file}, line {skipped + 1}"
+        raise DataError(f"{where}: the column '{twins[0]}' comes twice.", hint="Name each column once.")
+    rows, problems = [], []
+    for line, cells in lines:
+        if len(cells) != len(names):
+            remedy = "Put a cell that holds the separator into double quotes."
+            problems.append(Problem(Place(line), f"has {len(cells)} cells under {len(names)} columns", remedy))
+        else:
+            rows.append(Row(Place(line), dict(zip(names, cells, strict=True))))
+    return Rows(f"CSV, separated by {_DELIMITERS[mark]}", tuple(rows), tuple(problems))
+
+
+def _opening(file: Path, text: str) -> tuple[int, str]:
+    """Where the header begins, after empty lines and Excel's `sep=`, and the separator.
+
+    Raises DataError where it is not certain.
+    """
+    before = len(text) - len(text.lstrip("\r\n"))
+    if told := _SEP.match(text, before):
+        return told.end(), told[1]
+    head = text[before:].split("\n", 1)[0]
     counts = {mark: head.count(mark) for mark in _DELIMITERS}
     best = [mark for mark, count in counts.items() if count == max(counts.values())]
     if not max(counts.values()) or len(best) > 1:
         found = " and ".join(_DELIMITERS[mark] for mark in best) if max(counts.values()) else "nothing"
+        line = text.count("\n", 0, before) + 1
         raise DataError(
-            f"{file}, line 1: {found} could separate the columns.", hint="Begin with a header like prompt,completion."
+            f"{file}, line {line}: {found} could separate the columns.",
+            hint="Begin with a header like question,answer or prompt,completion.",
         )
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=best[0], strict=True)
-    names = [name.strip().casefold() for name in next(reader)]
-    if twins := sorted({name for name in names if names.count(name) > 1}):
-        raise DataError(f"{file}, line 1: the column '{twins[0]}' comes twice.", hint="Name each column once.")
-    rows, problems, line = [], [], reader.line_num + 1
+    return before, best[0]
+
+
+def _csv_lines(file: Path, reader: Any, skipped: int) -> Iterator[tuple[int, list[str]]]:
+    """The rows that are not empty, with the line that each begins on."""
+    line = skipped + 1
     while True:
         try:
             cells = next(reader)
         except StopIteration:
-            break
+            return
         except csv.Error as error:
             raise DataError(
                 f"{file}, line {line}: not CSV: {error}.", hint='Put a quote inside a cell twice: "say ""hi""".'
             ) from error
-        if cells and len(cells) != len(names):
-            remedy = "Put a cell that holds the separator into double quotes."
-            problems.append(Problem(Place(line), f"has {len(cells)} cells under {len(names)} columns", remedy))
-        elif cells:
-            rows.append(Row(Place(line), dict(zip(names, cells, strict=True))))
-        line = reader.line_num + 1
-    return Rows(f"CSV, separated by {_DELIMITERS[best[0]]}", tuple(rows), tuple(problems))
+        if any(cell.strip() for cell in cells):
+            yield line, cells
+        line = skipped + reader.line_num + 1
 
 
 def _row(place: Place, value: object) -> Row | Problem:
@@ -187,20 +190,12 @@ def _row(place: Place, value: object) -> Row | Problem:
         return Problem(place, f"holds {_kind(value)}, not an object", 'Write {"prompt": "…", "completion": "…"}.')
     lower = [str(name).strip().casefold() for name in value]
     if twins := [name for name in lower if lower.count(name) > 1]:
-        return _twice(place, _TwiceError(f"'{twins[0]}'"))
+        return _twice(place, KeyTwiceError(twins[0]))
     return Row(place, dict(zip(lower, value.values(), strict=True)))
 
 
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    made = dict(pairs)
-    if len(made) < len(pairs):
-        names = [name for name, _ in pairs]
-        raise _TwiceError(f"'{next(name for name in names if names.count(name) > 1)}'")
-    return made
-
-
-def _twice(place: Place, error: _TwiceError) -> Problem:
-    return Problem(place, f"has the key {error} twice", "Keep the one that is meant.")
+def _twice(place: Place, error: KeyTwiceError) -> Problem:
+    return Problem(place, f"has the key '{error.key}' twice", "Keep the one that is meant.")
 
 
 def _kind(value: object) -> str:

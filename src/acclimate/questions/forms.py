@@ -1,0 +1,166 @@
+"""What the keys of foreign question sets mean: which is the question, which the reference answers, which neither.
+
+A set has the first form of the table whose keys it has. Without one, a key of `_NAMES` is taken for what it says; where
+two could be the question, or two the answers, it is an error that names both: an answer that a model gave must never
+become a reference.
+
+ragas        user_input, reference, reference_contexts; before 0.2: question, ground_truth      https://docs.ragas.io
+DeepEval     input, expected_output, context                                          https://deepeval.com/docs
+LangSmith    input or inputs, expected_output, outputs or reference_outputs      https://docs.langchain.com/langsmith
+OpenAI evals input (messages), ideal; or item: {…}                                  https://github.com/openai/evals
+Kiln         input, output; a repaired output before the first one                          https://docs.kiln.tech
+promptfoo    vars and assert, or __expected beside columns: see `promptfoo.py`
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from acclimate.errors import SettingsError
+
+FIELDS = ("question", "answers", "document", "evidence", "id", "kind", "split", "answerable")
+_NAMES = {
+    "question": "question query q prompt user_input input instruction",
+    "answers": "answers answer a reference references reference_answer expected expected_answer expected_output"
+    " ground_truth ground_truths correct_answer correct_answers gold gold_answer ideal target solution",
+    "document": "document file source path",
+    "evidence": "evidence quote context reference_contexts reference_context",
+    "id": "id question_id qid",
+    "kind": "kind type category",
+    "split": "split set",
+    "answerable": "answerable is_impossible unanswerable is_unanswerable",
+}
+_PLURALS = {"answers", "references", "groundtruths", "correctanswers"}
+_NUMBERED = re.compile(r"(?:answer|answers|reference|expected|groundtruth|correctanswer)(\d+)")
+
+
+def squash(name: str) -> str:
+    """A key as it is compared: `expectedOutput`, `Expected output` and `expected_output` are one."""
+    return re.sub(r"[\s_.\-]+", "", name).casefold()
+
+
+KNOWN = {what: tuple(map(squash, names.split())) for what, names in _NAMES.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """A form: the keys that tell it, what they are, and keys that say something else than their name does here."""
+
+    name: str
+    needed: frozenset[str]
+    means: Mapping[str, str]
+    ignored: frozenset[str] = frozenset()
+
+
+def _form(name: str, needed: str, means: Mapping[str, str], ignored: str = "") -> Form:
+    return Form(
+        name, frozenset(map(squash, needed.split())), {w: squash(k) for w, k in means.items()},
+        frozenset(map(squash, ignored.split())),
+    )  # fmt: skip
+
+
+_MODELS = "response answer actual_output retrieved_contexts retrieval_context contexts"  # a system's, not the set's
+FORMS = (
+    _form(
+        "ragas",
+        "user_input reference",
+        {"question": "user_input", "answers": "reference", "evidence": "reference_contexts"},
+        _MODELS,
+    ),
+    _form("ragas before 0.2", "question ground_truth", {"question": "question", "answers": "ground_truth"}, _MODELS),
+    _form("ragas before 0.2", "question ground_truths", {"question": "question", "answers": "ground_truths"}, _MODELS),
+    _form(
+        "DeepEval or LangSmith",
+        "input expected_output",
+        {"question": "input", "answers": "expected_output", "evidence": "context"},
+        f"{_MODELS} output outputs",
+    ),
+    _form("LangSmith", "inputs reference_outputs", {"question": "inputs", "answers": "reference_outputs"}, "outputs"),
+    _form("LangSmith", "inputs outputs", {"question": "inputs", "answers": "outputs"}),
+    _form("OpenAI evals", "input ideal", {"question": "input", "answers": "ideal"}),
+    _form("Kiln", "input repaired_output", {"question": "input", "answers": "repaired_output"}, "output"),
+    _form("Kiln", "input output", {"question": "input", "answers": "output"}),
+    _form("LangSmith", "input outputs", {"question": "input", "answers": "outputs"}),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How the keys of a set are read: what each field is called there, answers in the order of their numbers, and the
+    keys that nobody reads."""
+
+    form: str
+    means: Mapping[str, tuple[str, ...]]
+    unread: tuple[str, ...] = ()
+    names: Mapping[str, str] = field(default_factory=dict)  # squashed → as it is written
+
+    @property
+    def plural(self) -> bool:
+        """Whether the answers' column says that there may be several."""
+        return any(name in _PLURALS for name in self.means.get("answers", ()))
+
+    def told(self) -> str:
+        """In one line: `ragas: user_input is the question, …; not read: …`."""
+        parts = [
+            f"{' and '.join(self.names[key] for key in keys)} → {what}" for what, keys in self.means.items() if keys
+        ]
+        return f"{self.form}: {', '.join(parts)}" + (f"; not read: {', '.join(self.unread)}" if self.unread else "")
+
+
+def choose_reading(keys: Collection[str], place: str, columns: Mapping[str, str] | None = None) -> Reading:
+    """How rows with these keys are read; `columns` are the user's own words, field → key.
+
+    Raises SettingsError where there is no question, or more than one key could be it.
+    """
+    names = {squash(key): key for key in keys}
+    form = next((one for one in FORMS if one.needed <= names.keys()), Form("columns", frozenset(), {}))
+    means: dict[str, tuple[str, ...]] = {}
+    for what in FIELDS:
+        if columns and what in columns:
+            means[what] = (_named(columns[what], names, place),)
+        elif what in form.means:
+            means[what] = tuple(key for key in (form.means[what],) if key in names)
+            if what == "question":
+                _require_only(means[what][0], names, place)
+        else:
+            means[what] = _by_name(what, names, form.ignored, place)
+    if not means["question"]:
+        raise SettingsError(
+            f"{place}: no key is a question: {', '.join(keys) or 'none'}.",
+            hint="Call it 'question', or say which is: --column question=NAME.",
+        )
+    used = {key for some in means.values() for key in some}
+    unread = tuple(key for name, key in names.items() if name not in used)
+    return Reading(form.name, means, unread, names)
+
+
+def _named(key: str, names: Mapping[str, str], place: str) -> str:
+    if squash(key) not in names:
+        raise SettingsError(f"{place}: there is no column '{key}'.", hint=f"There are: {', '.join(names.values())}.")
+    return squash(key)
+
+
+def _require_only(question: str, names: Mapping[str, str], place: str) -> None:
+    if others := [name for name in KNOWN["question"] if name in names and name != question]:
+        raise _unsure("question", [question, *others], names, place)
+
+
+def _unsure(what: str, found: Sequence[str], names: Mapping[str, str], place: str) -> SettingsError:
+    both = " and ".join(f"'{names[name]}'" for name in found)
+    return SettingsError(
+        f"{place}: {both} could each be the {what}.", hint=f"Say which: --column {what}={names[found[0]]}."
+    )
+
+
+def _by_name(what: str, names: Mapping[str, str], ignored: Collection[str], place: str) -> tuple[str, ...]:
+    found = [name for name in KNOWN[what] if name in names and name not in ignored]
+    if what == "answers":
+        numbered = sorted((int(match[1]), name) for name in names if (match := _NUMBERED.fullmatch(name)))
+        found += [name for _, name in numbered]
+        if len(numbered) == len(found):
+            return tuple(found)
+    if len(found) > 1 and what in ("question", "answers"):
+        raise _unsure(what, found, names, place)
+    return tuple(found[:1])
