@@ -1,18 +1,108 @@
-"""What tests of several rooms share."""
+"""What tests of several rooms share, and what each test needs."""
 
+import os
 import shutil
+import sys
+from pathlib import Path
 
 import pytest
-from playwright.sync_api import expect, sync_playwright
 
-expect.set_options(timeout=300_000)  # a state may be long in coming on a busy machine
+ROOT = Path(__file__).parent
+
 # As root in a container: no sandbox; and none of the requests that Chromium makes by itself.
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
-FLAGS += ["--disable-component-update", "--disable-sync"]
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
+FLAGS += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
+
+# What tests need: by a fixture that they use, by their file or folder, by their own name. A test
+# that is missing here fails in `scripts/test fast`, which has no models and looks for PyTorch.
+FIXTURES = {
+    "chromium": "browser",
+    "postgres_url": "servers",
+    "qdrant_binary": "servers",
+    "qdrant_url": "servers",
+    "one_thread": "torch",
+    "tiny_file": "models",
+}
+PLACES = {
+    "serving/browser": "browser",
+    "embeddings/test_cross_encoder.py": "torch",
+    "embeddings/test_sentence_transformers_embedder.py": "torch",
+    "models/test_chat.py": "torch",
+    "models/test_foreign_adapters.py": "torch",
+    "models/test_openvino.py": "torch models",
+    "test_adapting_retriever.py": "torch models",
+    "test_readme.py": "models",
+    "tuning/test_attention.py": "torch",
+    "tuning/test_cases.py": "torch models",
+    "tuning/test_encoder.py": "torch",
+    "tuning/test_encoder_ranking.py": "torch models",
+    "tuning/test_export.py": "torch",
+    "tuning/test_exporting.py": "torch models",
+    "tuning/test_methods.py": "torch",
+    "tuning/test_parity.py": "torch",
+    "tuning/test_runs.py": "torch",
+    "tuning/test_tune.py": "torch models",
+    "tuning/test_tuning.py": "torch",
+}
+TESTS = {}
+LEVELS = ("models", "torch", "browser", "servers", "slow")
+
+
+def pytest_addoption(parser):
+    """`pytest --fast`, which `scripts/test fast` calls."""
+    parser.addoption("--fast", action="store_true", help=f"leave out tests marked {', '.join(LEVELS)}")
+
+
+def pytest_configure(config):
+    """With --fast a model that is needed cannot be had: neither from the cache nor from elsewhere."""
+    if config.getoption("fast"):
+        nowhere = "http://127.0.0.1:9"  # the port of the discard service, which nobody runs
+        os.environ |= {"ACCLIMATE_CACHE": os.devnull, "HF_ENDPOINT": nowhere, "PIP_NO_INDEX": "1"}
+
+
+def _needs(place):
+    """The levels of a file, by its own row or that of a folder above it."""
+    rows = (name.as_posix() for name in (place, *place.parents))
+    return next((PLACES[row].split() for row in rows if row in PLACES), [])
+
+
+def pytest_ignore_collect(collection_path, config):
+    """With --fast a file that is left out is not imported either: its first lines import PyTorch."""
+    if config.getoption("fast") and collection_path.suffix == ".py":
+        return bool(_needs(collection_path.relative_to(ROOT))) or None
+    return None
+
+
+def pytest_collection_modifyitems(config, items):
+    """Marks tests with what they need."""
+    kept, left_out = [], []
+    for item in items:
+        levels = {FIXTURES[name] for name in item.fixturenames if name in FIXTURES}
+        levels |= set(_needs(item.path.relative_to(ROOT)))
+        place = f"{item.path.relative_to(ROOT).as_posix()}::{item.originalname}"
+        levels |= set(TESTS.get(place, "").split())
+        for level in levels:
+            item.add_marker(level)
+        marked = any(item.get_closest_marker(level) for level in LEVELS)
+        (left_out if marked else kept).append(item)
+    if config.getoption("fast"):
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = kept
+
+
+def pytest_sessionfinish(session):
+    """With --fast nothing may have imported PyTorch."""
+    if session.config.getoption("fast") and "torch" in sys.modules:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+        reporter.write_line("error: a test without the marker torch imported PyTorch", red=True)
 
 
 @pytest.fixture(scope="module")  # a running browser has an event loop, which other tests may not find
 def chromium():
+    from playwright.sync_api import expect, sync_playwright
+
+    expect.set_options(timeout=300_000)  # a state may be long in coming on a busy machine
     program = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     if program is None:
         pytest.fail(

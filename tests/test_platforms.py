@@ -27,10 +27,10 @@ import builtins, os, select, signal, subprocess, sys
 _import = builtins.__import__
 _missing = {modules!r}
 
-def _refuse(name, globals=None, *rest):
+def _refuse(name, globals=None, *rest, **named):
     if name in _missing and str((globals or {{}}).get("__name__", "")).startswith(("acclimate", "importlib")):
         raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
-    return _import(name, globals, *rest)
+    return _import(name, globals, *rest, **named)
 
 builtins.__import__ = _refuse
 import importlib
@@ -119,9 +119,9 @@ for name in {modules!r}:
     except ModuleNotFoundError as error:
         if error.name.partition(".")[0] == "acclimate" or error.name in ("fcntl", "resource", "pwd"):
             raise
-print("torch" in sys.modules)
+print("all")
 """
-    assert run(code) == "False"
+    assert run(code) == "all"
 
 
 def test_the_command_line_works(system):
@@ -141,7 +141,7 @@ sandbox = Sandbox(workers=1)
 print(ascii(sandbox(Path({str(tmp_path / "note.md")!r}), "note.md").text))
 sandbox.close()
 """
-    assert ast.literal_eval(run(code)) == "Pumps\n\nThe tank holds 300 litres – à peu près."
+    assert ast.literal_eval(run(code)) == "# Pumps\n\nThe tank holds 300 litres – à peu près.\n"
 
 
 # What a hostile file would make its parser do; the worker's `parse` is put in the place of ours.
