@@ -3,6 +3,7 @@
 import os
 import shutil
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -24,13 +25,18 @@ FIXTURES = {
     "tiny_file": "models",
 }
 PLACES = {
-    "serving/browser": "browser",
+    "cli": "slow models",
+    "documents/test_hostile.py": "slow",
     "embeddings/test_cross_encoder.py": "torch",
     "embeddings/test_sentence_transformers_embedder.py": "torch",
+    "indexes/test_crashes.py": "slow",
     "models/test_chat.py": "torch",
     "models/test_foreign_adapters.py": "torch",
     "models/test_openvino.py": "torch models",
+    "serving": "servers",
+    "serving/browser": "browser",
     "test_adapting_retriever.py": "torch models",
+    "test_platforms.py": "slow",
     "test_readme.py": "models",
     "tuning/test_attention.py": "torch",
     "tuning/test_cases.py": "torch models",
@@ -57,7 +63,9 @@ def pytest_configure(config):
     """With --fast a model that is needed cannot be had: neither from the cache nor from elsewhere."""
     if config.getoption("fast"):
         nowhere = "http://127.0.0.1:9"  # the port of the discard service, which nobody runs
-        os.environ |= {"ACCLIMATE_CACHE": os.devnull, "HF_ENDPOINT": nowhere, "PIP_NO_INDEX": "1"}
+        empty = tempfile.mkdtemp(prefix="acclimate-no-models-")
+        config.add_cleanup(lambda: shutil.rmtree(empty, ignore_errors=True))
+        os.environ |= {"ACCLIMATE_CACHE": empty, "HF_ENDPOINT": nowhere, "PIP_NO_INDEX": "1"}
 
 
 def _needs(place):
