@@ -29,6 +29,8 @@ PLACES = {
     "documents/test_hostile.py": "slow",
     "embeddings/test_cross_encoder.py": "torch",
     "embeddings/test_sentence_transformers_embedder.py": "torch",
+    "evaluation/test_beyond_words.py": "slow torch",
+    "evaluation/test_compare.py": "slow",
     "indexes/test_crashes.py": "slow",
     "models/test_chat.py": "torch",
     "models/test_foreign_adapters.py": "torch",
@@ -50,7 +52,11 @@ PLACES = {
     "tuning/test_tune.py": "torch models",
     "tuning/test_tuning.py": "torch",
 }
-TESTS = {}
+TESTS = {
+    "chunking/test_chunkers.py::test_one_very_long_paragraph_is_cut_all_the_same": "slow",
+    "documents/test_formats.py::test_a_format_is_read_with_its_structure": "slow",
+    "documents/test_formats.py::test_progress_is_told_by_page": "slow",
+}
 LEVELS = ("models", "torch", "browser", "servers", "slow")
 
 

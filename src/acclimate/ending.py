@@ -127,8 +127,9 @@ def stop(process: subprocess.Popen[Any]) -> None:
 def run(command: Sequence[str]) -> subprocess.CompletedProcess[str]:
     """Run a program to its end with what it says captured. Raises Interrupted, with the program ended, where this
     process is told to end meanwhile."""
-    pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    process = start(command, **pipes, encoding="utf-8", errors="replace")
+    text: dict[str, Any] = {"encoding": "utf-8", "errors": "replace"}
+    pipe = subprocess.PIPE
+    process = start(command, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe, **text)
     try:
         while True:
             try:

@@ -23,8 +23,12 @@ from acclimate.documents.wire import pack_document, pack_page
 from acclimate.errors import DocumentError
 from acclimate.platforms import limit_resources, place_of
 
-_FORBIDDEN = ("socket.", "subprocess.", "os.system", "os.exec", "os.posix_spawn", "os.fork", "os.startfile", "pty.")
-_FORBIDDEN += ("_winapi.CreateProcess", "winreg.Create", "winreg.Set", "winreg.Delete", "winreg.SaveKey")
+_FORBIDDEN = (
+    *("socket.", "subprocess.", "os.system", "os.exec", "os.posix_spawn", "os.fork", "pty."),
+    # Windows only
+    *("os.startfile", "_winapi.CreateProcess"),
+    *("winreg.Create", "winreg.Set", "winreg.Delete", "winreg.SaveKey"),
+)
 _CHANGES = ("os.remove", "os.rename", "os.mkdir", "os.rmdir", "os.link", "os.symlink", "os.truncate", "os.chmod")
 _LATE_S = 5  # after the limit, at which our parent ends us if it is still there
 _WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
