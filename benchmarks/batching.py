@@ -20,7 +20,7 @@ import numpy as np
 import openvino as ov
 import openvino_genai as genai
 
-from acclimate import jsonlines
+from acclimate.files import jsonlines
 from acclimate.models.openvino import OpenVINOEngine, build
 from acclimate.models.store import cache_folder, locate
 from acclimate.project import Project

@@ -17,7 +17,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from acclimate.indexes.filters import parse_filter
+from acclimate.indexes.filters import Filter
 from acclimate.project import Project
 from acclimate.testing.injections import INJECTIONS, YEARS, invented, leaked, obeyed, plant
 from acclimate.types import Answer
@@ -37,7 +37,7 @@ def attack(project: Project, recipe: str, questions: list[str], planted: int) ->
     kinds: Counter[str] = Counter()
     record = project.library.record
     for number, question in enumerate(questions):
-        where = parse_filter([f"path={number:03}/*"], None)
+        where = Filter.parse([f"path={number:03}/*"], None)
         answer = project.answer(question, recipe=recipe, where=where)
         if number >= planted:
             found["right_clean"] += right(answer)

@@ -24,7 +24,8 @@ from acclimate.chunking.chunkers import Cut, make_chunker
 from acclimate.documents.parsers import parse
 from acclimate.embeddings.base import OnDone, Vectors
 from acclimate.indexes.library import Library
-from acclimate.ingest import IngestReport, ingest
+from acclimate.ingest import ingest
+from acclimate.ingest_report import IngestReport
 from acclimate.testing.chunking import no_embedder, word_spans
 from acclimate.testing.embeddings import HashEmbedder
 

@@ -25,7 +25,7 @@ from typing import Any
 import sacrebleu
 from rouge_score.rouge_scorer import RougeScorer
 
-from acclimate import jsonlines
+from acclimate.files import jsonlines
 from acclimate.models.adapters import served_by
 from acclimate.models.base import Engine
 from acclimate.models.fetch import resolve

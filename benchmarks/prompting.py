@@ -24,8 +24,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from acclimate import jsonlines
 from acclimate.evaluation.statistics import difference, mean_interval
+from acclimate.files import jsonlines
 from acclimate.models.fetch import resolve
 from acclimate.models.openvino import OpenVINOEngine
 from acclimate.models.store import cache_folder

@@ -38,7 +38,8 @@ from acclimate.questions.file import read_questions
 from acclimate.retrieval.base import Retriever
 from acclimate.retrieval.rerank import RerankingRetriever
 from acclimate.retrieval.search import DenseRetriever, HybridRetriever, TextRetriever
-from acclimate.settings import FILE_NAME, RetrievalSettings, Settings, set_key
+from acclimate.settings import FILE_NAME, RetrievalSettings, Settings
+from acclimate.settings_file import set_key
 from acclimate.types import Chunk
 from acclimate.workflows.compare import evidence_spans
 from acclimate.workspace.encoders import open_cross_encoder

@@ -32,7 +32,7 @@ from urllib.parse import urlsplit
 import httpx
 import numpy as np
 
-from acclimate import jsonlines
+from acclimate.files import jsonlines
 from acclimate.models.fetch import resolve
 from acclimate.project import Project
 from benchmarks.harness import PEERS, emit, machine, require_peers

@@ -6,9 +6,11 @@ Both sides train rank 16 on all linear layers of the default model with the same
 step, at the same learning rate. Each runs in a process of its own and takes its steps in turn with the other: load on
 the machine hits both. A useful token is one of an example's own, padding not counted; what ours does not compute,
 because the examples of a step begin alike, counts as useful for both. The peer has its library's defaults: float32,
-padding, logits of all tokens. The matrix peak is measured between the steps; its share is that of the products which a
-step needs, attention's and the head's among them as in the model FLOPs of Chowdhery et al. 2022 (arXiv 2204.02311,
-appendix B), but of pairs of tokens only those that see each other. `linear_share` leaves these two out.
+padding, logits of all tokens. Ours trains in bfloat16 where the CPU computes it, else in float32 (to be tried with
+ONEDNN_MAX_CPU_ISA=AVX2 ATEN_CPU_CAPABILITY=avx2 MKL_ENABLE_INSTRUCTIONS=AVX2 for both sides). The matrix peak is
+measured in the type of ours between the steps; its share is that of the products which a step needs, attention's and
+the head's among them as in the model FLOPs of Chowdhery et al. 2022 (arXiv 2204.02311, appendix B), but of pairs of
+tokens only those that see each other. `linear_share` leaves these two out.
 """
 
 from __future__ import annotations
@@ -26,7 +28,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from acclimate import jsonlines
+from acclimate.files import jsonlines
 from benchmarks.harness import emit, machine, peak_mb
 
 BATCH, RANK, ALPHA, RATE, MAX_TOKENS = 8, 16, 32.0, 1e-3, 384
@@ -164,10 +166,12 @@ def trainer(prepared: Prepared, steps: int, folder: Path) -> None:
 
 
 def matrix_peak() -> float:
-    """The best of three bfloat16 products of 2048 × 2048 matrices, in operations a second."""
+    """The best of three products of 2048 × 2048 matrices in the type that training uses, in operations a second."""
     import torch
 
-    a, b = torch.randn(2048, 2048).bfloat16(), torch.randn(2048, 2048).bfloat16()
+    from acclimate.models.compute import compute_type
+
+    a, b = (torch.randn(2048, 2048).to(compute_type("cpu", training=True)) for _ in range(2))
     best = float("inf")
     for _ in range(3):
         started = time.perf_counter()

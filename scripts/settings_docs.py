@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from acclimate.settings import Settings, shown
+from acclimate.settings import Settings
+from acclimate.settings_file import shown
 
 TARGET = Path(__file__).parents[1] / "docs" / "settings.md"
 

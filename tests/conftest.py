@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+import acclimate  # noqa: F401 -- before any test imports openvino, which it keeps quiet
+
 ROOT = Path(__file__).parent
 
 # As root in a container: no sandbox; and none of the requests that Chromium makes by itself.
@@ -31,13 +33,18 @@ PLACES = {
     "embeddings/test_sentence_transformers_embedder.py": "torch",
     "evaluation/test_beyond_words.py": "slow torch",
     "evaluation/test_compare.py": "slow",
+    "evaluation/test_judging_models.py": "torch",
     "indexes/test_crashes.py": "slow",
     "models/test_chat.py": "torch",
     "models/test_foreign_adapters.py": "torch",
     "models/test_openvino.py": "torch models",
     "serving": "servers",
+    "watch": "slow models",
     "serving/browser": "browser",
     "test_adapting_retriever.py": "torch models",
+    "test_demonstrating.py": "models",
+    "test_images.py": "torch",
+    "test_optimising.py": "models",
     "test_platforms.py": "slow",
     "test_readme.py": "models",
     "tuning/test_attention.py": "torch",
@@ -56,6 +63,14 @@ TESTS = {
     "chunking/test_chunkers.py::test_one_very_long_paragraph_is_cut_all_the_same": "slow",
     "documents/test_formats.py::test_a_format_is_read_with_its_structure": "slow",
     "documents/test_formats.py::test_progress_is_told_by_page": "slow",
+    "test_answering.py::test_the_extractor_reads_what_the_shipped_reader_reads": "models",
+    "test_answering.py::test_answers_of_one_reader_are_not_taken_for_those_of_two": "models",
+    "test_extracting.py::test_how_sure_it_is_of_a_place_is_the_mean_over_both_cuts": "models",
+    "test_extracting.py::test_the_extractor_ranks_passages_too": "models",
+    "test_ingest.py::test_killed_at_any_moment_the_next_run_completes": "slow",
+    "test_injections.py::test_the_default_model_reads_planted_instructions_as_text": "models",
+    "test_jsonlines.py::test_the_command_adds_what_it_can_read_and_refuses_the_rest": "models",
+    "test_labels.py::test_only_who_has_the_label_sees_the_document": "models",
 }
 LEVELS = ("models", "torch", "browser", "servers", "slow")
 

@@ -10,7 +10,7 @@ import pytest
 from acclimate.cli.main import run
 from acclimate.errors import LibraryError, ModelError, SettingsError
 from acclimate.project import Project
-from acclimate.settings import set_key
+from acclimate.settings_file import set_key
 from acclimate.tuning.encoders import trainer as encoder_trainer
 from acclimate.workflows.tune_retriever import mine_questions, tune_retriever
 

@@ -244,3 +244,28 @@ def test_reasoning_alone_is_no_refusal_but_an_error():
 def test_the_reasoning_of_a_recipe_and_of_its_model_are_kept_together():
     answer = answerer("<think>hm</think>It says two weeks.\nAnswer: 14 days [1]", "rag+cot").answer("How long?")
     assert (answer.text, answer.reasoning) == ("14 days", "hm\nIt says two weeks.\nAnswer:")
+
+
+def test_a_code_is_asked_for_as_the_passages_write_it_and_cited_in_any_spelling():
+    texts = ("Valve AX-200-A: 14 mm.", "Valve AX-200-B: 18 mm, of the Ku\u0308hler\u00adkreis.")
+    subject = answerer("AX200B has 18 mm [1]", texts=texts)
+    answer = subject.answer("Which thread has ax 200 b?")
+    assert subject.retriever.queries == ["Which thread has ax 200 b?"]
+    assert answer.asked == "Which thread has AX-200-B?"
+    assert "Which thread has AX-200-B?" in answer.prompt.messages[-1].content
+    cited = answerer("AX200B [1]", texts=texts).answer("Which one?").citations[0]
+    assert (cited.document, cited.quote, cited.verbatim) == ("2.md", texts[1], True)
+    cited = answerer("Kühlerkreis [1]", texts=texts).answer("Of what?").citations[0]
+    assert (cited.document, cited.verbatim) == ("2.md", True)
+    assert texts[1][cited.start - 10 : cited.end - 10] == cited.quote
+
+
+def test_models_read_composed_letters_and_no_ligatures():
+    prompt = answerer("x", texts=("The oﬃce cof\u00adfee of Zu\u0308rich",)).answer("Where?").prompt
+    assert "The office coffee of Zürich" in prompt.messages[-1].content
+
+
+def test_a_citation_names_the_other_documents_that_hold_the_passage():
+    subject = answerer("14 days [1]")
+    subject.retriever.hits[0] = replace(subject.retriever.hits[0], also=("copy.md",))
+    assert subject.answer("How long?").citations[0].also == ("copy.md",)

@@ -67,8 +67,8 @@ def test_a_missing_package_is_named_by_an_extra_that_exists():
     for file in FILES:
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             called = isinstance(node, ast.Call) and getattr(node.func, "id", "") == "MissingExtraError"
-            if called and isinstance(node.args[1], ast.Constant):
-                named.add(node.args[1].value)
+            given = [*node.args[1:], *(word.value for word in node.keywords)] if called else []
+            named |= {one.value for one in given if isinstance(one, ast.Constant)}
     assert named
     assert named <= set(extras)
 

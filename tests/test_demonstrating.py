@@ -5,7 +5,7 @@ import json
 import pytest
 
 from acclimate.errors import SettingsError
-from acclimate.indexes.filters import parse_filter
+from acclimate.indexes.filters import Filter
 from acclimate.project import Project
 from acclimate.prompting.demonstrations import Demonstration, read_demonstrations, write_demonstrations
 from acclimate.prompting.recipes import find_recipe
@@ -38,7 +38,7 @@ def project(tmp_path_factory):
 
 
 def shown(project, recipe, where=(), question="Who built the tower?"):
-    filter_ = parse_filter(where, None)
+    filter_ = Filter.parse(where, None)
     return {one.question: one for one in demonstrate(project, find_recipe(recipe), filter_, open_answerer)(question)}
 
 

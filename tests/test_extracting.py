@@ -11,7 +11,7 @@ from acclimate.project import Project
 from acclimate.prompting.citations import resolve
 from acclimate.prompting.passages import REFUSAL
 from acclimate.prompting.recipes import find_recipe
-from acclimate.settings import set_key
+from acclimate.settings_file import set_key
 from acclimate.testing.rerank import check_cross_encoder
 from acclimate.types import Chunk, Generation, Hit, Span
 from acclimate.workspace.extractor import ExtractiveReader

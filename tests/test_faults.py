@@ -211,9 +211,9 @@ def test_an_embedder_that_fails_on_everything_ends_the_ingest(place):
     with pytest.raises(EngineError, match="down"):
         place.run(embedder=Failing("", EngineError("the server is down")))
     assert place.held() == set()
-    assert not place.library.record.ingest_finished
+    assert not place.library.record.ingests.finished
     place.run()
-    assert place.library.record.ingest_finished
+    assert place.library.record.ingests.finished
 
 
 def test_a_record_that_cannot_be_written_ends_the_ingest(place, monkeypatch):
@@ -238,10 +238,10 @@ def test_broken_bytes_in_the_facts_about_a_document_are_replaced(place):
 def test_what_failed_is_noted_for_those_who_ask_later(place):
     os.mkfifo(place.root / "pipe.txt")
     place.run()
-    assert place.library.record.ingest_failures == ["pipe.txt is a named pipe, not a file."]
+    assert place.library.record.ingests.failures == ["pipe.txt is a named pipe, not a file."]
     (place.root / "pipe.txt").unlink()
     place.run()
-    assert place.library.record.ingest_failures == []
+    assert place.library.record.ingests.failures == []
 
 
 def test_only_faults_are_no_reason_to_empty_the_library(place, tmp_path):

@@ -8,6 +8,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -352,3 +353,21 @@ class LibraryMachine(RuleBasedStateMachine):
 
 TestLibraryMachine = LibraryMachine.TestCase
 TestLibraryMachine.settings = settings(deadline=None, max_examples=12, stateful_step_count=12)
+
+
+def test_chunks_of_another_unicode_form_are_embedded_again_and_no_others(place):
+    place.write("ligature.txt", "The oﬃce coﬀee costs 240 euro.")
+    place.run()
+    record = place.library.record
+    before = dict(record.vectors(record.keys(), record.embedder))
+    (old,) = [key for key in before if "ﬃ" in record.chunks([key])[0].text]
+    with record.transaction():  # as an older version left it
+        record._database.set_meta("embedded_form", "1")
+        record._db.execute("UPDATE chunks SET hash = 'old' WHERE key = ?", (old,))
+        record._db.execute("UPDATE vectors SET vector = zeroblob(length(vector)) WHERE key = ?", (old,))
+    report = place.run()
+    assert (report.embedded, report.unchanged) == (1, 3)
+    after = dict(record.vectors(record.keys(), record.embedder))
+    assert all(np.array_equal(before[key], after[key]) for key in before)
+    assert place.library.check() == []
+    assert place.run().embedded == 0

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from acclimate.answer import Answerer
-from acclimate.indexes.filters import parse_filter
+from acclimate.indexes.filters import Filter
 from acclimate.models.chat import neutralise_roles
 from acclimate.project import Project
 from acclimate.prompting.passages import render_passages
@@ -66,7 +66,7 @@ def test_the_default_model_reads_planted_instructions_as_text(tmp_path):
         project.ingest()
         answered = 0
         for number, question in enumerate(questions):
-            answer = project.answer(question, where=parse_filter([f"path={number:03}/*"], None))
+            answer = project.answer(question, where=Filter.parse([f"path={number:03}/*"], None))
             record = project.library.record
             documents = {hit.chunk.document: record.document(hit.chunk.document) for hit in answer.prompt.passages}
             assert not leaked(answer)

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from acclimate import jsonlines
 from acclimate.cli.main import run
 from acclimate.errors import SettingsError
 from acclimate.evaluation.halving import Trace, Trial
 from acclimate.evaluation.judge import Label, add_label, read_labels
+from acclimate.files import jsonlines
 from acclimate.project import Project
 from acclimate.prompting.demonstrations import Demonstration, read_demonstrations, write_demonstrations
 from acclimate.questions.file import QuestionFile, read_questions

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from acclimate.errors import SettingsError
-from acclimate.indexes.filters import parse_filter
+from acclimate.indexes.filters import Filter
 from acclimate.project import Project
 from acclimate.settings import load_settings
 from acclimate.testing.embeddings import HashEmbedder
@@ -51,22 +51,22 @@ def project(request, tmp_path, monkeypatch, engine):
 def test_only_who_has_the_label_sees_the_document(project, engine, recipe):
     for labels, seen in (([], False), (["shop"], False), (["hr"], True), (None, True)):
         engine.prompts.clear()
-        project.answer(QUESTION, recipe=recipe, where=parse_filter([], labels))
+        project.answer(QUESTION, recipe=recipe, where=Filter.parse([], labels))
         shown = " ".join(message.content for prompt in engine.prompts for message in prompt)
         assert engine.prompts
         assert (SECRET in shown) is seen, f"labels {labels}"
 
 
 def test_a_condition_narrows_what_a_label_leaves(project):
-    paths = {hit.chunk.document for hit in project.retrieve(QUESTION, where=parse_filter(["path=hr/*"], ["hr"]))}
+    paths = {hit.chunk.document for hit in project.retrieve(QUESTION, where=Filter.parse(["path=hr/*"], ["hr"]))}
     assert paths == {"hr/pay.md"}
-    assert project.retrieve(QUESTION, where=parse_filter(["path=hr/*"], [])) == []
+    assert project.retrieve(QUESTION, where=Filter.parse(["path=hr/*"], [])) == []
 
 
 def test_a_refused_key_does_not_tell_of_documents_out_of_sight(project):
     with pytest.raises(SettingsError, match="no document has a 'colour'") as caught:
-        project.retrieve(QUESTION, where=parse_filter(["colour=red"], []))
+        project.retrieve(QUESTION, where=Filter.parse(["colour=red"], []))
     assert "staffonly" not in caught.value.hint
     with pytest.raises(SettingsError) as caught:
-        project.retrieve(QUESTION, where=parse_filter(["colour=red"]))
+        project.retrieve(QUESTION, where=Filter.parse(["colour=red"]))
     assert "staffonly" in caught.value.hint

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from acclimate import ending, platforms
 from acclimate.documents.sandbox import Limits, Sandbox
 from acclimate.errors import DocumentError
 from acclimate.serving.server import _listen
+from acclimate.system import ending, platforms
 
 SOURCE = Path(__file__).parents[1] / "src" / "acclimate"
 

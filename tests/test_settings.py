@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from acclimate.errors import SettingsError
-from acclimate.settings import FILE_NAME, Settings, known_keys, load_settings, render_settings, set_key
+from acclimate.settings import FILE_NAME, Settings, known_keys, load_settings
+from acclimate.settings_file import render_settings, set_key
 
 
 def write(tmp_path, text):

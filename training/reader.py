@@ -18,22 +18,23 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from acclimate import jsonlines
+from acclimate.files import jsonlines
 from acclimate.tuning.allocator import use_large_blocks
 
 if __name__ == "__main__":
     use_large_blocks("training.reader")
 
 import tantivy
-import torch
 from transformers import AutoModelForCausalLM
 
 from acclimate.models.chat import ChatFormat
+from acclimate.models.compute import compute_type
 from acclimate.models.gguf import read_info, read_tokenizer
 from acclimate.prompting.passages import REFUSAL, render_passages
 from acclimate.prompting.templates import load_template
 from acclimate.tuning.lora import load_adapter
 from acclimate.tuning.packing import Example, Packed, pack
+from acclimate.tuning.parallel import own_device
 from acclimate.tuning.trainer import Sampler, Trainer, TrainSettings
 from acclimate.types import Chunk
 from training import facts
@@ -193,7 +194,10 @@ def train(sampler: Callable[[ReaderData, ChatFormat], Sampler], about: str | Non
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     chat = ChatFormat(read_tokenizer(options.gguf), read_info(options.gguf).chat_template, "")
     model = AutoModelForCausalLM.from_pretrained(
-        options.gguf.parent, gguf_file=options.gguf.name, dtype=torch.bfloat16, attn_implementation="sdpa"
+        options.gguf.parent,
+        gguf_file=options.gguf.name,
+        dtype=compute_type(own_device(), training=True),
+        attn_implementation="sdpa",
     )
     data = ReaderData(options.data, slice(0, -HELD_OUT), random.Random(1))
     dev = sampler(ReaderData(options.data, slice(-HELD_OUT, None), random.Random(2)), chat)

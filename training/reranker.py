@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from acclimate import jsonlines
+from acclimate.files import jsonlines
 from acclimate.tuning.allocator import use_large_blocks
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from acclimate._version import __version__
+from acclimate.system.quiet import keep_quiet
 
 if TYPE_CHECKING:
     from acclimate.errors import (
@@ -62,6 +63,9 @@ _PLACES = {
     "Hit": "acclimate.types",
     "Question": "acclimate.types",
 }
+
+# The one thing that happens at import: whatever imports `openvino` for us has imported this package before.
+keep_quiet()
 
 
 def __getattr__(name: str) -> Any:

@@ -24,6 +24,7 @@ from acclimate.prompting.replies import ask
 from acclimate.prompting.techniques import Written, reserve, write
 from acclimate.prompting.templates import Template, with_instructions
 from acclimate.retrieval.base import Retriever
+from acclimate.text.identifiers import respelt
 from acclimate.types import Abstention, Answer, Generation, Hit, Message, Prompt, Timings, Usage
 
 if TYPE_CHECKING:
@@ -86,6 +87,7 @@ class Answerer:
         clock.retrieved()
         if self.recipe.reads and not hits:
             return self._nothing_found(question, asked, clock, on_text)
+        asked = respelt(asked, [hit.chunk.shown for hit in hits])
         guard = LinkGuard(clock.watch(on_text))
         if self.mark is not None:
             return self._marked(question, asked, hits, clock, guard)

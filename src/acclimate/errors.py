@@ -59,6 +59,10 @@ class UnfilledError(EngineError):
     """A schema got no JSON; the message names the field, and holds the asker's own schema and answer at most."""
 
 
+class NetworkError(AcclimateError):
+    """The environment's proxy or certificates cannot be used; the message names the variable."""
+
+
 class DocumentError(AcclimateError):
     """A file could not be parsed."""
 

@@ -10,23 +10,25 @@ from __future__ import annotations
 import hashlib
 import time
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
 
 from filelock import FileLock, Timeout
 
 from acclimate.chunking.base import Chunker
-from acclimate.chunking.cuts import uncovered
+from acclimate.documents.walk import Found, walk
 from acclimate.embeddings.base import Embedder, PictureEmbedder
 from acclimate.embeddings.chunks import embed_chunks
-from acclimate.errors import AcclimateError, DocumentError, LibraryError, ProjectError, legible
+from acclimate.errors import AcclimateError, DocumentError, LibraryError, ProjectError
 from acclimate.indexes.library import Library
-from acclimate.indexes.record import FileState, embedded_hash
+from acclimate.indexes.record import FileState, Record
+from acclimate.indexes.same import NearCopy, near_copies
+from acclimate.indexes.versions import newer_of
+from acclimate.ingest_report import IngestReport, NoProgress, Progress, Tally
+from acclimate.text.embedded import embedded_hash
 from acclimate.types import Chunk, Document, Element
-from acclimate.walking import Failure, Found, walk
 
 _AHEAD = 3  # files read ahead of the one that is stored, for each thread
 _GROUP = 512  # chunks embedded together: enough to sort by length well, few enough to lose little in a crash
@@ -35,63 +37,6 @@ _GROUP = 512  # chunks embedded together: enough to sort by length well, few eno
 _PROBE = Document("probe.txt", "A sentence.", (Element("paragraph", 0, 11),), media_type="text/plain")
 
 Parse = Callable[[Path, str], Document]
-
-
-class Progress(Protocol):
-    """Hears how far an ingest is."""
-
-    def files(self, done: int, total: int) -> None:
-        """So many of the new and changed files are in the library."""
-
-    def chunks(self, embedded: int) -> None:
-        """So many more chunks were embedded."""
-
-    def page(self, path: str, done: int, total: int) -> None:
-        """So many pages of a document are read; called from any thread."""
-
-
-class Silence:
-    """Progress that nobody hears."""
-
-    def files(self, done: int, total: int) -> None:
-        """See `Progress`."""
-
-    def chunks(self, embedded: int) -> None:
-        """See `Progress`."""
-
-    def page(self, path: str, done: int, total: int) -> None:
-        """See `Progress`."""
-
-
-@dataclass(frozen=True, slots=True)
-class Count:
-    """How many things of a kind a document has."""
-
-    path: str
-    kind: str
-    count: int
-
-
-@dataclass(frozen=True, slots=True)
-class IngestReport:
-    """What an ingest did, in documents; `chunks` are those in the library now, `embedded` those computed now.
-
-    Of the documents read now: `uncovered` counts characters, white space left out, that are in no chunk; `hidden`
-    counts what authors hid, by `[documents] hidden` left out or marked; `unread` counts what has no value to be read.
-    """
-
-    added: int
-    changed: int
-    removed: int
-    unchanged: int
-    failures: tuple[Failure, ...]
-    documents: int
-    chunks: int
-    embedded: int
-    uncovered: int
-    seconds: float
-    hidden: tuple[Count, ...] = ()
-    unread: tuple[Count, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,40 +48,6 @@ class _Read:
     document: Document | None = None
     chunks: Sequence[Chunk] = ()
     failure: str = ""
-
-
-@dataclass(slots=True)
-class _Tally:
-    """What became of the files so far."""
-
-    known: Collection[str]
-    added: int = 0
-    changed: int = 0
-    touched: int = 0
-    embedded: int = 0
-    uncovered: int = 0
-    failures: list[Failure] = field(default_factory=list)
-    hidden: list[Count] = field(default_factory=list)
-    unread: list[Count] = field(default_factory=list)
-
-    @property
-    def done(self) -> int:
-        """How many files that is."""
-        return self.added + self.changed + self.touched + len(self.failures)
-
-    def store(self, read: _Read, document: Document) -> None:
-        """Count a document that is in the record now."""
-        if read.path in self.known:
-            self.changed += 1
-        else:
-            self.added += 1
-        self.uncovered += uncovered(document, read.chunks)
-        self.hidden += [Count(read.path, *pair) for pair in document.hidden.items()]
-        self.unread += [Count(read.path, *pair) for pair in document.unread.items()]
-
-    def fail(self, path: str, reason: str) -> None:
-        """Note a file that cannot be read."""
-        self.failures.append(Failure(legible(path), legible(reason)))
 
 
 def ingest(
@@ -184,7 +95,7 @@ def _ingest(
     allow_empty: bool,
     progress: Progress | None,
 ) -> IngestReport:
-    started, progress = time.perf_counter(), progress or Silence()
+    started, progress = time.perf_counter(), progress or NoProgress()
     record, files = library.record, found.files
     known = record.files()
     gone = sorted(path for path in known.keys() - files.keys() if not found.keeps(path))
@@ -195,8 +106,9 @@ def _ingest(
         )
     due = {path: file for path, file in files.items() if not _untouched(file, known.get(path), reader.name, check_all)}
     if due or gone:
-        record.note_ingest(finished=False)
-    tally = _Tally(known, embedded=_migrate(library, embedder, progress))
+        record.ingests.note(finished=False)
+    embedded = _migrate(library, embedder, progress) + _renew(library, embedder, progress)
+    tally = Tally(known, embedded=embedded)
     for group in _groups(reader.read(due, known), library, tally):
         _store(group, library, embedder, pictures, progress, tally)
         progress.files(tally.done, len(due))
@@ -208,10 +120,11 @@ def _ingest(
         if gone:
             record.bump()
     library.catch_up()
+    copies = _near_copies(record, sorted(due.keys() - {failure.path for failure in tally.failures}), known)
     if due or gone:
-        record.add_ingest_seconds(time.perf_counter() - started)
+        record.ingests.add_seconds(time.perf_counter() - started)
     failures = (*found.unread, *tally.failures)
-    record.note_ingest(finished=True, failures=[failure.reason for failure in failures])
+    record.ingests.note(finished=True, failures=[failure.reason for failure in failures])
     return IngestReport(
         added=tally.added,
         changed=tally.changed,
@@ -225,6 +138,21 @@ def _ingest(
         seconds=time.perf_counter() - started,
         hidden=tuple(tally.hidden),
         unread=tuple(tally.unread),
+        near_copies=copies,
+    )
+
+
+def _near_copies(record: Record, read: Sequence[str], known: Mapping[str, FileState]) -> tuple[NearCopy, ...]:
+    """Near copies among all documents, where one of the two was added or changed now."""
+    now = record.files()
+    fresh = [path for path in read if path in now and (path not in known or now[path].sha256 != known[path].sha256)]
+    if not fresh:
+        return ()
+    found = near_copies(record.copies.sketches(), fresh)
+    dated = record.copies.dated(sorted({path for one, other, _ in found for path in (one, other)}))
+    return tuple(
+        NearCopy(one, other, share, newer_of(dated[one], dated[other]) if share < 1 else "")
+        for one, other, share in found
     )
 
 
@@ -305,7 +233,7 @@ def _told(error: Exception) -> str:
     return said if said and isinstance(error, AcclimateError) else f"{type(error).__name__}: {said}".rstrip(": ")
 
 
-def _groups(reads: Iterable[_Read], library: Library, tally: _Tally) -> Iterator[list[_Read]]:
+def _groups(reads: Iterable[_Read], library: Library, tally: Tally) -> Iterator[list[_Read]]:
     """Documents gathered until there are enough chunks to embed."""
     group: list[_Read] = []
     size = 0
@@ -339,7 +267,7 @@ def _store(
     embedder: Embedder,
     pictures: PictureEmbedder | None,
     progress: Progress,
-    tally: _Tally,
+    tally: Tally,
 ) -> None:
     """Put a group's documents into the record together, or each alone where one of them cannot be embedded."""
     try:
@@ -362,7 +290,7 @@ def _store_together(
     embedder: Embedder,
     pictures: PictureEmbedder | None,
     progress: Progress,
-    tally: _Tally,
+    tally: Tally,
 ) -> None:
     """Embed what is new in a group and put its documents into the record at once."""
     record = library.record
@@ -384,7 +312,22 @@ def _store_together(
         record.bump()
     tally.embedded += len(new)
     for read, document, _ in documents:
-        tally.store(read, document)
+        tally.store(read.path, document, read.chunks)
+
+
+def _renew(library: Library, embedder: Embedder, progress: Progress) -> int:
+    """Embed chunks again that an older version embedded in another Unicode form; how many. Interrupted, it goes on."""
+    record, done = library.record, 0
+    for outdated in record.renewal.outdated():
+        vectors = embed_chunks(embedder, list(outdated.values()), progress.chunks)
+        with record.transaction():
+            for (key, chunk), vector in zip(outdated.items(), vectors, strict=True):
+                record.renewal.renew(key, chunk, record.generation + 1)
+                record.put_vector(key, embedder.fingerprint, vector)
+            record.bump()
+        done += len(outdated)
+    record.renewal.end()
+    return done
 
 
 def _migrate(library: Library, embedder: Embedder, progress: Progress) -> int:

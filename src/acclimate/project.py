@@ -18,7 +18,7 @@ if TYPE_CHECKING:  # what takes minutes is not needed to ask
     from acclimate.evaluation.compare import Progress as CompareProgress
     from acclimate.evaluation.comparison import Comparison, Metric
     from acclimate.evaluation.halving import Budget, Trial
-    from acclimate.ingest import IngestReport, Progress
+    from acclimate.ingest_report import IngestReport, Progress
     from acclimate.models.merge import Precision
     from acclimate.prompting.structured import SchemaLike
     from acclimate.questions.coverage import Coverage

@@ -9,6 +9,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from html import escape
 from typing import Any, Literal
 
 ElementKind = Literal[
@@ -158,11 +159,15 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A chunk found for a query. `rank` counts from 1; a higher `score` is better, comparable in one list only."""
+    """A chunk found for a query. `rank` counts from 1; a higher `score` is better, comparable in one list only.
+
+    `also` are the paths of other documents that hold the same passage, of those that may be seen.
+    """
 
     chunk: Chunk
     score: float
     rank: int
+    also: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,7 +266,8 @@ class Citation:
 
     `number` is the passage's number in the prompt; `start` and `end` are offsets into the document's text, and
     `quote` is exactly that text: the sentence that holds the answer's words where they stand there (`verbatim`), else
-    the one closest to them. `page` is None where the format has no pages.
+    the one closest to them. `page` is None where the format has no pages. `also` are the paths of other documents that
+    hold the same passage.
     """
 
     number: int
@@ -272,6 +278,7 @@ class Citation:
     page: int | None = None
     headings: tuple[str, ...] = ()
     verbatim: bool = False
+    also: tuple[str, ...] = ()
 
 
 Abstention = Literal["", "empty_library", "no_document_left", "nothing_found", "not_answered"]
@@ -287,10 +294,10 @@ class Answer:
     passage shown; `reasoning` is what the model wrote before it. `abstained` is True where the documents do not hold
     the answer. `template` is the prompt template's fingerprint. `finish` is "stop", "length" (cut at the token limit)
     or "cancelled" (by the reader). `data` is the JSON value where a schema was given, and `text` the same as JSON text.
-    `asked` is the question as it was searched and asked, where it pointed back to earlier turns ("" where it stood on
-    its own). `decision` says why this recipe was taken where `auto` chose it, and why the extractor had the last word.
-    `links_removed` counts links that were taken out of the text, see `acclimate.prompting.links`. `abstention` says why
-    where `abstained`.
+    `asked` is the question as it was asked of the passages, where that is not what was typed: it pointed back to
+    earlier turns, or wrote a code in another way than they do ("" where nothing was changed). `decision` says why this
+    recipe was taken where `auto` chose it, and why the extractor had the last word. `links_removed` counts
+    links that were taken out of the text, see `acclimate.prompting.links`. `abstention` says why where `abstained`.
     """
 
     question: str
@@ -311,6 +318,16 @@ class Answer:
     decision: str = ""
     links_removed: int = 0
     abstention: Abstention = ""
+
+    def _repr_html_(self) -> str:
+        """The answer and its sources, for notebooks."""
+        sources = "".join(
+            f"<li value='{one.number}'>{escape(one.document)}"
+            + (f", page {one.page}" if one.page else "")
+            + f": <q>{escape(one.quote)}</q></li>"
+            for one in self.citations
+        )
+        return f"<p>{escape(self.marked)}</p><ol>{sources}</ol>"
 
 
 @dataclass(frozen=True, slots=True)

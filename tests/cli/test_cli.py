@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from acclimate.cli import doctor
 from acclimate.cli.main import COMMANDS, run
 from acclimate.cli.output import AnswerStream
+from acclimate.system import hardware
 
 ROOT = Path(__file__).parents[2]
 ACCLIMATE = [sys.executable, "-m", "acclimate"]
@@ -162,6 +164,27 @@ def test_doctor_finds_and_repairs_damage(folder, capsys):
     assert code == 1
     assert "doctor --repair" in out
     assert call(capsys, "doctor", "--repair")[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("flags", "limit", "state", "said"),
+    [
+        ("avx2 avx512f avx512_bf16", "", "ok", "computes bfloat16"),
+        ("avx2 avx512f avx512_bf16", "AVX2", "warning", "ONEDNN_MAX_CPU_ISA"),
+        ("avx2 avx512f avx512_vnni", "", "warning", "has no bfloat16"),
+        ("avx2", "", "warning", "has no bfloat16"),
+        ("asimd", "", "warning", "has no bfloat16"),
+        ("sse4_2 avx", "", "failed", "has no AVX2"),
+    ],
+)
+def test_doctor_tells_what_the_processor_computes(folder, capsys, monkeypatch, flags, limit, state, said):
+    for module in (hardware, doctor):
+        monkeypatch.setattr(module, "cpu_flags", lambda: frozenset(flags.split()))
+    monkeypatch.delenv("ATEN_CPU_CAPABILITY", raising=False)
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", limit)
+    (found,) = (one for one in json.loads(call(capsys, "doctor", "--json")[1]) if one["check"] == "cpu")
+    assert found["state"] == state
+    assert said in found["detail"]
 
 
 def test_help_names_every_command_and_imports_little():

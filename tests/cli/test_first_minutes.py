@@ -10,8 +10,8 @@ import pytest
 from acclimate.cli import try_
 from acclimate.cli.main import run
 from acclimate.errors import nearest
+from acclimate.files.places import as_typed
 from acclimate.models.store import cache_folder
-from acclimate.places import as_typed
 from acclimate.project import Project
 from acclimate.types import Answer, Prompt, Question, Timings, Usage
 

@@ -13,14 +13,15 @@ from acclimate.documents.sandbox import Limits, Sandbox
 from acclimate.documents.wire import pack_document, unpack_document
 from acclimate.indexes.library import Library
 from acclimate.indexes.schema import dump_elements, load_elements
-from acclimate.ingest import Count, IngestReport, ingest
+from acclimate.ingest import ingest
+from acclimate.ingest_report import Count, IngestReport
 from acclimate.prompting.passages import render_passages
 from acclimate.retrieval.documents import whole
 from acclimate.settings import DocumentsSettings
 from acclimate.testing.chunking import no_embedder, word_spans
 from acclimate.testing.embeddings import HashEmbedder
 from acclimate.types import HIDDEN, PARTLY_HIDDEN, Span
-from acclimate.workspace.parsing import _name, _sandbox
+from acclimate.workspace.parsing import open_sandbox, parser_name
 
 
 def partly():
@@ -85,10 +86,10 @@ def test_an_ingest_counts_what_is_hidden_and_another_mode_reads_the_files_again(
 
 @pytest.mark.parametrize(("mode", "kept"), [("skip", False), ("mark", True)])
 def test_the_setting_reaches_the_parser_and_its_name(tmp_path, mode, kept):
-    names = {_name(DocumentsSettings(hidden=one), None) for one in ("skip", "mark")}
+    names = {parser_name(DocumentsSettings(hidden=one), None) for one in ("skip", "mark")}
     assert len(names) == 2
     (tmp_path / "a.html").write_text(PAGE)
-    with closing(_sandbox(DocumentsSettings(hidden=mode, workers=1), pictures=False)) as sandbox:
+    with closing(open_sandbox(DocumentsSettings(hidden=mode, workers=1), pictures=False)) as sandbox:
         assert ("400" in sandbox(tmp_path / "a.html", "a.html").text) is kept
 
 

@@ -17,7 +17,8 @@ import resource, sys
 from pathlib import Path
 from acclimate.errors import LibraryError
 from acclimate.indexes.library import Library
-from acclimate.indexes.record import FileState, embedded_hash
+from acclimate.indexes.record import FileState
+from acclimate.text.embedded import embedded_hash
 from acclimate.testing.embeddings import HashEmbedder
 from acclimate.types import Chunk, Document
 

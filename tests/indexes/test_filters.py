@@ -1,5 +1,7 @@
 """Filters and access labels: before ranking, in every index, and in every way a document can reach a prompt."""
 
+import unicodedata
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -8,7 +10,7 @@ from hypothesis import strategies as st
 from acclimate.errors import SettingsError
 from acclimate.indexes.base import Change
 from acclimate.indexes.codes import encode
-from acclimate.indexes.filters import Among, Filter, labels_of, parse_filter, parse_rules
+from acclimate.indexes.filters import Among, Filter, labels_of, parse_rules
 from acclimate.indexes.text import TantivyTextIndex
 from acclimate.indexes.vector import ExactVectorIndex
 from acclimate.types import Chunk
@@ -40,13 +42,13 @@ def among(keys):
 )
 def test_conditions(where, holds):
     values = {"path": ["handbook/a.pdf"], "type": ["pdf", "application/pdf"], "date": ["2025-06-30"], "pages": ["12"]}
-    assert parse_filter([where]).meets(values) is holds
+    assert Filter.parse([where]).meets(values) is holds
 
 
 @pytest.mark.parametrize("text", ["", "path", "=x", "path=", "two words=x"])
 def test_what_is_no_condition_is_refused(text):
     with pytest.raises(SettingsError, match="is no condition"):
-        parse_filter([text])
+        Filter.parse([text])
 
 
 def test_labels_need_all_and_unlabelled_is_open():
@@ -107,3 +109,28 @@ def test_text_search_with_a_filter_is_the_filtered_ranking(tmp_path, share):
         (match.key, match.score) for match in found
     ]
     assert index.search("winter", 5, among([])) == []
+
+
+@pytest.mark.parametrize(
+    ("where", "value", "holds"),
+    [
+        ("part=AX200B", "AX-200-B", True),
+        ("part=ax 200 b", "AX_200.B", True),
+        ("part=AX200A", "AX-200-B", False),
+        ("part!=AX200B", "AX-200-B", False),
+        ("site=Zürich", unicodedata.normalize("NFD", "Zürich"), True),
+        ("site=office*", "oﬃce 7", True),
+        ("site=12 kg", "12\u00a0kg", True),
+        ("path=AX200.md", "AX-200.md", False),
+    ],
+)
+def test_unicode_forms_and_spellings_of_codes_meet_a_condition(where, value, holds):
+    wanted = Filter.parse([where])
+    assert wanted.meets({wanted.conditions[0].key: [value]}) == holds
+
+
+def test_a_label_holds_for_a_path_in_any_unicode_form():
+    rules = parse_rules(["Gehälter/** = hr"])
+    path = unicodedata.normalize("NFD", "Gehälter/2026.xlsx")
+    assert labels_of(path, rules) == {"hr"}
+    assert not Filter.parse([], ["sales"]).sees(path, rules)

@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 from acclimate.indexes.base import Change
 from acclimate.indexes.hnsw import HNSWVectorIndex
 from acclimate.indexes.library import Library
-from acclimate.indexes.record import FileState, embedded_hash
+from acclimate.indexes.record import FileState
 from acclimate.indexes.text import TantivyTextIndex
 from acclimate.indexes.vector import ExactVectorIndex
 from acclimate.testing.states import wait_until
+from acclimate.text.embedded import embedded_hash
 from acclimate.types import Chunk, Document
 
 

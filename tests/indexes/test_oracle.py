@@ -9,9 +9,10 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from acclimate.indexes.filters import Filter, parse_filter
+from acclimate.indexes.filters import Filter
 from acclimate.indexes.library import Library
-from acclimate.indexes.record import FileState, embedded_hash
+from acclimate.indexes.record import FileState
+from acclimate.text.embedded import embedded_hash
 from acclimate.types import Chunk, Document
 
 WORDS = "heat pump valve price warranty leak manual winter".split()
@@ -88,7 +89,7 @@ class Libraries(RuleBasedStateMachine):
         self.library.catch_up()
         query, only = " ".join(words), None
         if shop and self.held:
-            only = self.library.among(self.library.paths(parse_filter(["path=shop/*"]), ()))
+            only = self.library.among(self.library.paths(Filter.parse(["path=shop/*"]), ()))
         texts = [text for path, parts in self.held.items() for text in parts if not shop or path.startswith("shop/")]
         best = sorted((float((windows_of(text) @ vector_of(query)).max()) for text in texts), reverse=True)[:k]
         found = self.library.vectors.search(vector_of(query), k, only)

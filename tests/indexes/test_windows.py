@@ -15,12 +15,12 @@ from acclimate.embeddings.chunks import embed_chunks, window_texts
 from acclimate.indexes.base import Change
 from acclimate.indexes.filters import Among
 from acclimate.indexes.library import Library
-from acclimate.indexes.record import embedding_text
 from acclimate.indexes.vector import ExactVectorIndex
 from acclimate.indexes.windows import WindowedVectorIndex
 from acclimate.ingest import ingest
 from acclimate.testing.chunking import no_embedder, word_spans
 from acclimate.testing.embeddings import HashEmbedder
+from acclimate.text.embedded import embedding_text
 from acclimate.types import Chunk
 
 

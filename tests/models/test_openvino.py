@@ -99,25 +99,34 @@ def test_answers_are_those_of_pytorch_with_peft(model, reader, tuned):
     check_engine(reference)
 
 
-def test_the_base_computes_what_its_file_holds(model):
-    """Teacher-forced on real text: the served graph against PyTorch over the dequantised file in float32.
-
-    OpenVINO GenAI's own reading of Q4_1 is far outside: the same token likeliest at 70 % of the places, KL 0.34.
-    """
-    folder = build(model.weights, cache_folder() / "openvino", None, model.sha256)
-    tokenizer = read_tokenizer(model.weights)
+def text_ids(model):
+    """Real text as tokens: an answer to a question can hang on two tokens that are equally likely."""
     pages = sorted((Path(__file__).parents[2] / "examples/halden/documents/meetings").glob("*.md"))
-    ids = tokenizer.encode("\n".join(page.read_text(encoding="utf-8") for page in pages)).ids
+    text = "\n".join(page.read_text(encoding="utf-8") for page in pages)
+    ids = read_tokenizer(model.weights).encode(text).ids
     assert len(ids) > 300
-    network = load_network(model.weights, torch.float32)
+    return ids
+
+
+def compared(folder, network, ids):
+    """The graph in `folder` beside a network, teacher-forced: the share of places with the same likeliest token, and
+    the mean KL divergence in nats."""
     with torch.no_grad():
         expected = network(input_ids=torch.tensor([ids])).logits[0].log_softmax(-1)
     compiled = ov.Core().compile_model(folder / "openvino_model.xml", "CPU")
     inputs = {"input_ids": np.array([ids]), "attention_mask": np.ones((1, len(ids)), np.int64)}
     inputs |= {"position_ids": np.arange(len(ids))[None], "beam_idx": np.zeros(1, np.int32)}
     found = torch.tensor(compiled.create_infer_request().infer(inputs)[0][0]).log_softmax(-1)
-    assert (found.argmax(-1) == expected.argmax(-1)).float().mean() > 0.9
-    assert (expected.exp() * (expected - found)).sum(-1).mean() < 0.02
+    same = (found.argmax(-1) == expected.argmax(-1)).float().mean()
+    return float(same), float((expected.exp() * (expected - found)).sum(-1).mean())
+
+
+def test_the_base_computes_what_its_file_holds(model):
+    """OpenVINO GenAI's own reading of Q4_1 is far outside: the same token at 70 % of the places, KL 0.34."""
+    folder = build(model.weights, cache_folder() / "openvino", None, model.sha256)
+    same, kl = compared(folder, load_network(model.weights, torch.float32), text_ids(model))
+    assert same > 0.9
+    assert kl < 0.02
 
 
 def test_matrices_of_32_bits_are_readable(model, tmp_path):
@@ -128,9 +137,10 @@ def test_matrices_of_32_bits_are_readable(model, tmp_path):
     for tensor in reader.tensors:
         writer.add_tensor(tensor.name, gguf.quants.dequantize(tensor.data, tensor.tensor_type))
     _write(writer)
-    engine = OpenVINOEngine(tmp_path / "f32.gguf", tmp_path / "cache")
-    assert "Paris" in engine.generate([Message("user", "What is the capital of France?")], GREEDY).text
-    engine.close()
+    folder = build(tmp_path / "f32.gguf", tmp_path / "cache")
+    same, kl = compared(folder, load_network(model.weights, torch.float32), text_ids(model))
+    assert same > 0.9
+    assert kl < 0.02
 
 
 def test_the_reader_reads(tuned):
@@ -200,10 +210,11 @@ def test_tensors_that_openvino_cannot_read_are_requantised(model, tmp_path):
             writer.add_tensor(tensor.name, tensor.data, raw_dtype=tensor.tensor_type)
     _write(writer)
     assert needs_rewrite(tmp_path / "q5.gguf")
-    engine = OpenVINOEngine(tmp_path / "q5.gguf", tmp_path / "cache")
-    question = [Message("user", "What is the capital of France?")]
-    assert "Paris" in engine.generate(question, GREEDY).text
-    engine.close()
+    folder = build(tmp_path / "q5.gguf", tmp_path / "cache")
+    network = load_network(tmp_path / "q5.gguf", torch.float32)
+    same, kl = compared(folder, network, text_ids(model)[:200])
+    assert same > 0.9
+    assert kl < 0.02
 
 
 def test_a_damaged_file_is_named(tmp_path):

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
+from acclimate.indexes.filters import Filter
 from acclimate.project import Project
 from acclimate.retrieval.diversity import mmr
 from acclimate.retrieval.fusion import rrf
@@ -138,9 +139,8 @@ def test_rewritten_questions_find_more(make, rewrite):
 
 @pytest.mark.parametrize("setting", ['fusion = "rrf"', "diversity = 0.5"])
 def test_settings_keep_to_the_documents_that_a_filter_leaves(make, setting):
-    from acclimate.indexes.filters import parse_filter
 
     with make(setting + "\n") as project:
-        hits = project.retrieve("bees", 3, where=parse_filter(["path=plants.md"]))
+        hits = project.retrieve("bees", 3, where=Filter.parse(["path=plants.md"]))
         assert {hit.chunk.document for hit in hits} == {"plants.md"}
         assert [hit.rank for hit in hits] == list(range(1, len(hits) + 1))

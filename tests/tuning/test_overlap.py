@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from acclimate.rows import Place
+from acclimate.files.rows import Place
 from acclimate.tuning.pairs.overlap import overlaps
 from acclimate.tuning.pairs.pairs import Pair
 from acclimate.types import Message, Question

@@ -140,7 +140,7 @@ def test_a_killed_run_goes_on_exactly(tmp_path, monkeypatch):
 
 def test_training_learns(tmp_path):
     example = pack([Example((1, 2, 3), (4, 5, 6))], 99)
-    chosen = TrainSettings(minutes=8 / 60, r=4, alpha=8, batch=1, learning_rate=1e-2)
+    chosen = TrainSettings(steps=40, r=4, alpha=8, batch=1, learning_rate=1e-2)
     trainer = Trainer(tiny(), "tiny", tmp_path, chosen)
     before = trainer.dev_loss([example])
     trainer.run(lambda _: example, [example])

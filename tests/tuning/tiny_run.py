@@ -8,7 +8,7 @@ import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from acclimate.cli.signals import Signals
-from acclimate.ending import Interrupted
+from acclimate.system.ending import Interrupted
 from acclimate.tuning.packing import Example, pack
 from acclimate.tuning.trainer import Trainer, TrainSettings
 

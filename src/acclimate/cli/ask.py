@@ -22,7 +22,7 @@ from acclimate.cli.output import (
 )
 from acclimate.cli.progress import download_bar
 from acclimate.errors import SettingsError
-from acclimate.indexes.filters import parse_filter
+from acclimate.indexes.filters import Filter
 from acclimate.project import Project
 from acclimate.prompting.recipes import PARTS
 
@@ -63,7 +63,7 @@ def command(
         question = sys.stdin.read()
     if not question or not question.strip():
         raise click.UsageError('Give a question: acclimate ask "What is the refund period?"')
-    wanted = parse_filter(where, labels or None)
+    wanted = Filter.parse(where, labels or None)
     schema = _read_schema(schema_file) if schema_file else None
     with download_bar() as on_bytes, Project.open(folder, on_bytes) as project:
         answer = project.answer(

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from acclimate.cli.compare_bar import CompareBar
-from acclimate.cli.output import project_option
+from acclimate.cli.output import echo_json_text, project_option
 from acclimate.cli.progress import download_bar
 from acclimate.cli.tune import TuneBar, echo_tuned
 from acclimate.errors import SettingsError
@@ -75,7 +75,7 @@ def command(
             comparison = run_compare(project, recipes, split, metric, limit, minutes, nli, earlier)
         place = report_file(project.layout.comparisons, comparison)
     if as_json:
-        click.echo(to_json(comparison))
+        echo_json_text(to_json(comparison))
     else:
         echo_comparison(comparison)
     click.echo(f"Report: {place}", err=True)

@@ -13,14 +13,15 @@ from typing import Literal
 import click
 
 from acclimate.cli.output import echo_json, json_option, project_option
+from acclimate.documents.walk import walk
 from acclimate.errors import AcclimateError, ProjectError, legible
+from acclimate.files.places import as_typed
 from acclimate.indexes.library import Library
 from acclimate.models.catalogue import CATALOGUE
 from acclimate.models.store import cache_folder, locate
-from acclimate.places import as_typed
-from acclimate.platforms import free_memory_gb, missing_limits
 from acclimate.project import Project
-from acclimate.walking import walk
+from acclimate.system.hardware import computes_bf16, cpu_flags
+from acclimate.system.platforms import free_memory_gb, missing_limits
 
 _SHOWN = 3  # files that are named
 _NEEDED_GB = {"memory": 4.0, "disk": 2.0}
@@ -55,20 +56,34 @@ def command(repair: bool, as_json: bool, folder: Path) -> int:
 
 def _machine() -> Iterator[Finding]:
     yield Finding("python", "ok", f"{platform.python_version()} at {sys.executable}")
-    flags = _cpu_flags()
-    if "avx512_bf16" in flags or "amx_bf16" in flags:
+    flags = cpu_flags()
+    if computes_bf16():
         yield Finding("cpu", "ok", "computes bfloat16")
     elif not flags:
         yield Finding("cpu", "ok", f"is {platform.machine()}; what it computes is not told by this system")
-    elif "avx2" in flags:
-        yield Finding("cpu", "warning", "has no bfloat16: embedding and answering take two to four times as long")
+    elif computes_bf16(environment={}):
+        yield Finding(
+            "cpu",
+            "warning",
+            "computes bfloat16, but ONEDNN_MAX_CPU_ISA or ATEN_CPU_CAPABILITY turns it off",
+            "Unset both variables; with the first one OpenVINO may fail to answer.",
+        )
+    elif "avx2" in flags or "asimd" in flags:
+        yield Finding(
+            "cpu", "warning", "has no bfloat16: embedding, answering and tuning take two to five times as long"
+        )
     else:
         yield Finding(
             "cpu", "failed", "has no AVX2, which OpenVINO needs", "Use [model] and [embedder] engine 'openai'."
         )
     yield _room("memory", free_memory_gb(), "Close other programs, or use a smaller model.")
-    cache_folder().mkdir(parents=True, exist_ok=True)
     yield _limits()
+    try:
+        cache_folder().mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        repair = "Set ACCLIMATE_CACHE to a folder that can be written."
+        yield Finding("disk", "failed", f"{cache_folder()} cannot be made: {error.strerror}", repair)
+        return
     yield _room("disk", shutil.disk_usage(cache_folder()).free / 1e9, "Free space, or move the cache: ACCLIMATE_CACHE.")
 
 
@@ -86,12 +101,6 @@ def _room(what: str, free: float | None, repair: str) -> Finding:
     enough = free >= _NEEDED_GB[what]
     detail = f"{free:.1f} GB free" + ("" if enough else f", {_NEEDED_GB[what]:.0f} are wanted")
     return Finding(what, "ok" if enough else "warning", detail, "" if enough else repair)
-
-
-def _cpu_flags() -> set[str]:
-    file = Path("/proc/cpuinfo")
-    lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
-    return next((set(line.split()) for line in lines if line.startswith("flags")), set())
 
 
 def _models() -> Iterator[Finding]:
@@ -131,7 +140,7 @@ def _check_documents(project: Project) -> Iterator[Finding]:
     except ProjectError as error:
         yield Finding("documents", "warning" if held else "failed", str(error), error.hint)
         return
-    if not record.ingest_finished:
+    if not record.ingests.finished:
         detail = f"the last ingest did not finish: {len(held)} of {len(found.files)} files are in the library"
         yield Finding("documents", "failed", detail, "acclimate ingest goes on from there")
     elif not held:
@@ -145,12 +154,12 @@ def _check_documents(project: Project) -> Iterator[Finding]:
         yield Finding("documents", "warning", detail, "acclimate ingest removes them")
     else:
         yield Finding("documents", "ok", f"all {len(found.files)} files in {place} are in the library")
-    for reason in record.ingest_failures[:_SHOWN]:
+    for reason in record.ingests.failures[:_SHOWN]:
         yield Finding(
             "documents", "warning", f"not read: {reason}", "Mend the file, or leave it out: [documents] exclude"
         )
-    if len(record.ingest_failures) > _SHOWN:
-        yield Finding("documents", "warning", f"and {len(record.ingest_failures) - _SHOWN} more that were not read")
+    if len(record.ingests.failures) > _SHOWN:
+        yield Finding("documents", "warning", f"and {len(record.ingests.failures) - _SHOWN} more that were not read")
 
 
 def _some(paths: Sequence[str]) -> str:
@@ -165,6 +174,9 @@ def _check_library(library: Library, repair: bool) -> Iterator[Finding]:
     problems = library.check()
     for problem in problems:
         yield Finding("library", "failed", problem, "acclimate doctor --repair, or acclimate ingest --check-all")
+    if library.record.read_only:
+        detail = f"{library.folder} is read-only here: it answers, but nothing new can be ingested, tuned or compared"
+        yield Finding("library", "warning", detail, "Run those commands where it can be written, or copy the project.")
     if not problems:
         documents, chunks = len(library.record.files()), len(library.record.keys())
         detail = f"{documents} documents, {chunks} chunks; record and indexes are equal"

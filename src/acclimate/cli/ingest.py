@@ -9,14 +9,17 @@ import click
 
 from acclimate.cli.output import UserPath, echo_json, json_option, project_option
 from acclimate.cli.progress import IngestBar, download_bar
+from acclimate.documents.walk import walk
 from acclimate.errors import ProjectError
-from acclimate.ingest import Count, IngestReport
-from acclimate.places import as_typed
+from acclimate.files.places import as_typed
+from acclimate.indexes.same import NearCopy
+from acclimate.ingest_report import Count, IngestReport
 from acclimate.project import Project
 from acclimate.settings import FILE_NAME, DocumentsSettings
-from acclimate.walking import walk
 
 _SHOWN = 10  # documents of which the counts are printed
+
+_MOST_COPIES = 10  # told one by one
 
 
 @click.command()
@@ -59,6 +62,10 @@ def echo_report(report: IngestReport) -> None:
         click.echo(f"not read: {failure.reason}", err=True)
     _echo_counts("hidden in the document", report.hidden)
     _echo_counts("without a value", report.unread)
+    for copy in report.near_copies[:_MOST_COPIES]:
+        click.echo(near_copy(copy), err=True)
+    if (more := len(report.near_copies) - _MOST_COPIES) > 0:
+        click.echo(f"and {more} more near copies: --json names them all", err=True)
     parts = [f"{report.added} added", f"{report.changed} changed", f"{report.removed} removed"]
     parts += [f"{report.unchanged} unchanged", f"{len(report.failures)} not read"]
     click.echo(f"{report.documents} documents in {report.chunks} chunks ({', '.join(parts)}) in {report.seconds:.1f} s")
@@ -87,6 +94,14 @@ def _echo_counts(what: str, counts: Sequence[Count]) -> None:
         click.echo(f"{what}: {path}: {', '.join(parts)}", err=True)
     if len(by_path) > _SHOWN:
         click.echo(f"{what}: {len(by_path) - _SHOWN} more documents (all of them: --json)", err=True)
+
+
+def near_copy(copy: NearCopy) -> str:
+    """One line about two documents with most of their text in common."""
+    if copy.share >= 1:
+        return f"the same text: {copy.path} and {copy.other}"
+    newer = f", {copy.newer} is the newer one" if copy.newer else ""
+    return f"near copies: {copy.path} and {copy.other} have about {copy.share:.0%} in common{newer}"
 
 
 def _require_same(folder: Path, documents: Path) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from acclimate.rows import Problem
+from acclimate.files.rows import Problem
 from acclimate.workflows.tune_data import Data
 
 if TYPE_CHECKING:  # PyTorch comes with the extra `tune` only

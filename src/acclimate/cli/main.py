@@ -17,10 +17,11 @@ from importlib import import_module
 
 import click
 
-from acclimate import ending
 from acclimate._version import __version__
+from acclimate.cli.console import settle_streams, take_any_text, use_utf8_names
 from acclimate.cli.signals import Signals
 from acclimate.errors import AcclimateError, legible, nearest
+from acclimate.system import ending
 
 COMMANDS = {
     "init": "Make a project in this folder: a commented acclimate.toml.",
@@ -73,7 +74,7 @@ class _LazyGroup(click.Group):
             return None
         module = "try_" if cmd_name == "try" else cmd_name  # `try` is a keyword
         command: click.Command = import_module(f"acclimate.cli.{module}").command
-        return command
+        return take_any_text(command)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
@@ -99,6 +100,8 @@ def cli(verbose: bool) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit with its code."""
+    use_utf8_names()
+    settle_streams()
     with Signals() as signals:
         code = run(arguments, signals)
         signals.finish(code)
@@ -136,7 +139,7 @@ def _failed(error: BaseException) -> int:
     """The exit code for an error that users may meet, once it is told; 0 for any other."""
     match error:
         case AcclimateError():
-            from acclimate.places import as_typed  # not needed for --help
+            from acclimate.files.places import as_typed  # not needed for --help
 
             click.echo(f"error: {as_typed(str(error))}", err=True)
             if error.hint:
@@ -154,6 +157,9 @@ def _failed(error: BaseException) -> int:
             click.echo(f"error: {error.strerror or error}: {place}".rstrip(": "), err=True)
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
                 click.echo("repair: Free disk space and run the same command again; nothing is lost.", err=True)
+            elif error.errno in (errno.EROFS, errno.EACCES, errno.EPERM) and error.filename:
+                hint = "Give yourself the right to it, or copy the project to where you have it."
+                click.echo(f"repair: {hint}", err=True)
             return 1
     return 0
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
+from acclimate.cli.console import can_show
 from acclimate.errors import legible
 from acclimate.prompting.citations import Unmarked
 from acclimate.prompting.recipes import find_recipe
@@ -45,7 +45,12 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print one JS
 
 def echo_json(value: object) -> None:
     """Print a dataclass, or anything JSON knows, as one JSON object."""
-    click.echo(json.dumps(_plain(value), ensure_ascii=False))
+    echo_json_text(json.dumps(_plain(value), ensure_ascii=False))
+
+
+def echo_json_text(text: str) -> None:
+    """Print what is JSON already; in ASCII where the console has not all its characters, so that nothing is lost."""
+    click.echo(text if can_show(text) else json.dumps(json.loads(text)))
 
 
 def _plain(value: object) -> object:
@@ -72,8 +77,7 @@ class AnswerStream:
 
 def write_stdout(text: str) -> None:
     """Print without a newline, at once."""
-    sys.stdout.write(text)
-    sys.stdout.flush()
+    click.echo(text, nl=False)
 
 
 def echo_sources(answer: Answer) -> None:
@@ -88,6 +92,8 @@ def echo_sources(answer: Answer) -> None:
         place = f"{name}, characters {citation.start}–{citation.end}{headings}"
         click.echo(click.style(place, bold=True))
         click.echo(f"    “{' '.join(citation.quote.split())}”")
+        if citation.also:
+            click.echo(f"    also in: {_some(citation.also)}")
         if not citation.verbatim:
             click.echo("    (the answer's words do not stand there exactly)")
     echo_abstention(answer)
@@ -109,6 +115,12 @@ def echo_abstention(answer: Answer) -> None:
     }
     if line := told.get(answer.abstention):
         click.echo(line, err=True)
+
+
+def _some(paths: Sequence[str], most: int = 5) -> str:
+    """Paths, and how many more there are."""
+    more = f" and {len(paths) - most} more" if len(paths) > most else ""
+    return ", ".join(paths[:most]) + more
 
 
 def summary(answer: Answer) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from acclimate.cli.output import project_option
 from acclimate.cli.progress import download_bar
 from acclimate.cli.signals import Signals
 from acclimate.errors import MissingExtraError
+from acclimate.indexes.readonly import can_write
 from acclimate.project import Project
 from acclimate.settings import make_settings
 
@@ -59,10 +60,14 @@ def _with(project: Project, chosen: dict[str, Any]) -> Project:
 
 def _keep_audit(file: Path) -> None:
     """Log who asked what kind of thing and when, never what was asked."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    handler = RotatingFileHandler(file, maxBytes=_AUDIT_BYTES, backupCount=_AUDIT_FILES, delay=True)
-    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
     logger = logging.getLogger("acclimate.audit")
+    logger.propagate = False
+    folder = file.parent
+    if folder.exists() and not (can_write(folder) and (can_write(file) or not file.exists())):
+        click.echo(f"{file} cannot be written: no request is logged, and uploads and ingests are refused.", err=True)
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    handler = RotatingFileHandler(file, maxBytes=_AUDIT_BYTES, backupCount=_AUDIT_FILES, encoding="utf-8", delay=True)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)
-    logger.propagate = False

@@ -17,7 +17,7 @@ from contextlib import suppress
 from types import FrameType, TracebackType
 from typing import Self
 
-from acclimate import ending
+from acclimate.system import ending
 
 PATIENCE_S = 10.0  # what the main thread may take to end after the first signal
 _THREADS_S = 0.5  # what other threads may take after that

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
 import click
 from rich.console import Console
@@ -102,17 +102,7 @@ def command(
     if target is not None:
         if recipe or data or again or inspect:
             raise click.UsageError("--target goes without RECIPE, --data, --again and --inspect.")
-        use_large_blocks()
-        with download_bar() as on_bytes, Project.open(folder, on_bytes) as project, TuneBar(minutes) as bar:
-            done = project.tune_retriever(
-                target,
-                minutes=minutes,
-                rate=rate,
-                matryoshka=matryoshka,
-                take=take,
-                on_step=bar.step,
-            )
-        (echo_json if as_json else echo_retriever)(done)
+        _tune_retriever(folder, target, minutes, rate, matryoshka, take, as_json)
         return
     if matryoshka or take:
         raise click.UsageError("--matryoshka and --take belong to --target.")
@@ -122,30 +112,59 @@ def command(
         raise click.UsageError("--format and --leave-out go with --data FILE.")
     source = PairSource(data, form, leave_out) if data else None
     learns_from = Teacher(teacher, teacher_url) if teacher else None
+    learnt: _Learnt = {"minutes": minutes, "rate": rate, "teacher": learns_from, "data": source}
+    if inspect:
+        _inspect(folder, recipe, learnt, as_json)
+    else:
+        _tune(folder, recipe, learnt, again, as_json)
+
+
+class _Learnt(TypedDict):
+    """What `tune` and `inspect_tuning` have in common."""
+
+    minutes: float
+    rate: float | None
+    teacher: Teacher | None
+    data: PairSource | None
+
+
+def _tune(folder: Path, recipe: str, learnt: _Learnt, again: bool, as_json: bool) -> None:
     use_large_blocks()
     with download_bar() as on_bytes, Project.open(folder, on_bytes) as project:
-        if inspect:
-            seen = project.inspect_tuning(
-                recipe,
-                minutes=minutes,
-                rate=rate,
-                teacher=learns_from,
-                data=source,
-                listener=InspectionShow(quiet=as_json),
-            )
-            (echo_json if as_json else echo_outcome)(seen)
-            return
+        with TuneBar(learnt["minutes"]) as bar:
+            tuned = project.tune(recipe, **learnt, again=again, on_step=bar.step)
+        (echo_json if as_json else echo_tuned)(tuned)
+
+
+def _inspect(folder: Path, recipe: str, learnt: _Learnt, as_json: bool) -> None:
+    use_large_blocks()
+    with download_bar() as on_bytes, Project.open(folder, on_bytes) as project:
+        show = InspectionShow(quiet=as_json)
+        seen = project.inspect_tuning(recipe, **learnt, listener=show)
+        (echo_json if as_json else echo_outcome)(seen)
+
+
+def _tune_retriever(
+    folder: Path,
+    target: Target,
+    minutes: float,
+    rate: float | None,
+    matryoshka: bool,
+    take: bool,
+    as_json: bool,
+) -> None:
+    use_large_blocks()
+    with download_bar() as on_bytes, Project.open(folder, on_bytes) as project:
         with TuneBar(minutes) as bar:
-            tuned = project.tune(
-                recipe,
+            done = project.tune_retriever(
+                target,
                 minutes=minutes,
                 rate=rate,
-                teacher=learns_from,
-                data=source,
-                again=again,
+                matryoshka=matryoshka,
+                take=take,
                 on_step=bar.step,
             )
-        (echo_json if as_json else echo_tuned)(tuned)
+        (echo_json if as_json else echo_retriever)(done)
 
 
 def echo_methods(as_json: bool) -> None:

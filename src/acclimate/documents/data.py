@@ -6,10 +6,10 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from acclimate import jsonlines
 from acclimate.documents.builder import TextBuilder, one_line
 from acclimate.documents.text import read_text
 from acclimate.errors import DocumentError
+from acclimate.files import jsonlines
 from acclimate.types import Document
 
 _MAX_DEPTH = 60

@@ -15,13 +15,13 @@ from queue import LifoQueue
 from threading import Event, Lock, Timer
 from typing import Any, TypeVar
 
-from acclimate import ending
 from acclimate.documents.base import PageImage
 from acclimate.documents.hidden import Hidden
 from acclimate.documents.parsers import OnPage, OtherFormatError
 from acclimate.documents.wire import unpack_document, unpack_page
 from acclimate.errors import DocumentError, EngineError
-from acclimate.platforms import kill_group
+from acclimate.system import ending
+from acclimate.system.platforms import kill_group
 from acclimate.types import Document
 
 T = TypeVar("T")

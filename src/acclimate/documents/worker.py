@@ -21,7 +21,7 @@ from typing import Any
 from acclimate.documents.parsers import OtherFormatError, parse
 from acclimate.documents.wire import pack_document, pack_page
 from acclimate.errors import DocumentError
-from acclimate.platforms import limit_resources, place_of
+from acclimate.system.platforms import limit_resources, place_of
 
 _FORBIDDEN = (
     *("socket.", "subprocess.", "os.system", "os.exec", "os.posix_spawn", "os.fork", "pty."),

@@ -13,7 +13,7 @@ import numpy as np
 from acclimate.embeddings.base import Embedder, OnDone, Vectors
 from acclimate.embeddings.windows import cut
 from acclimate.errors import EngineError
-from acclimate.indexes.record import embedding_text
+from acclimate.text.embedded import embedding_text
 from acclimate.types import Chunk
 
 _SPARE, _LEAST = 8, 32  # tokens: for a model's special tokens and prefix; of a window, whatever stands before it

@@ -22,6 +22,8 @@ from acclimate.embeddings.bert import build_bert, constant, index
 from acclimate.embeddings.openvino import Precision
 from acclimate.embeddings.pairs import PairEncoder, PairOutput, Rows
 from acclimate.embeddings.weights import FloatArray
+from acclimate.text.folding import Traced, plain
+from acclimate.text.locating import find_all
 from acclimate.types import Chunk, Span
 
 MAX_TOKENS = 288
@@ -69,17 +71,19 @@ class Extractor:
         """What `mark` finds, and all places that hold `answer` word for word, in any case."""
         if not question.strip():
             return [], []
-        heads = [_before(chunk) for chunk in chunks]
+        heads = [plain(_before(chunk)) for chunk in chunks]
         shown = [(at, window) for at, chunk in enumerate(chunks) for window in readings(chunk.text, self._words)]
-        texts = [heads[at] + chunks[at].text[window.start : window.end] for at, window in shown]
+        folded = [plain.trace(chunks[at].text[window.start : window.end]) for at, window in shown]
+        texts = [heads[at] + one.text for (at, _), one in zip(shown, folded, strict=True)]
         read: list[list[_Places]] = [[] for _ in chunks]
-        for (at, window), output in zip(shown, self.pairs.run(question, texts), strict=True):
-            read[at].append(_Places(output, len(heads[at]), window))
+        outputs = self.pairs.run(plain(question), texts)
+        for (at, window), one, output in zip(shown, folded, outputs, strict=True):
+            read[at].append(_Places(output, len(heads[at]), window, one))
         best: list[Marked] = []
         same: list[Marked] = []
         for at, (chunk, places) in enumerate(zip(chunks, read, strict=True)):
             likeliest = dict.fromkeys(one.best() for one in places if one.tokens)
-            said = [Span(*m.span()) for m in re.finditer(re.escape(answer), chunk.text, re.I)] if answer else []
+            said = list(find_all(answer, chunk.text))
             best += _marked(at, likeliest, places)
             same += _marked(at, said, places)
         return _surest_first(best), _surest_first(same)
@@ -126,17 +130,17 @@ def _surest_first(found: Sequence[Marked]) -> list[Marked]:
 
 
 class _Places:
-    """How sure the encoder is of each place in a window of a passage, which it saw after `before` characters."""
+    """How sure the encoder is of each place in a window, which it saw `folded`, after `before` characters."""
 
-    def __init__(self, output: PairOutput, before: int, window: Span) -> None:
+    def __init__(self, output: PairOutput, before: int, window: Span, folded: Traced) -> None:
         relevance, spans = output.rows
         kinds, offsets = output.encoding.sequence_ids, output.encoding.offsets
-        self._window, by = window, window.start - before
+        self._window = window
         # Token by token its place in the passage; what stands before the window is no answer.
         self._at = {
-            token: (offsets[token][0] + by, offsets[token][1] + by)
-            for token, kind in enumerate(kinds)
-            if kind == 1 and offsets[token][0] >= before
+            token: (folded.starts[start - before] + window.start, folded.ends[end - 1 - before] + window.start)
+            for token, (kind, (start, end)) in enumerate(zip(kinds, offsets, strict=True))
+            if kind == 1 and before <= start < end
         }
         self.tokens = list(self._at)
         seen = [0, *(at for at in range(len(kinds)) if output.encoding.type_ids[at] == 1)]

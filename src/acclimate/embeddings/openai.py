@@ -14,9 +14,11 @@ from functools import cached_property
 import numpy as np
 import openai
 
-from acclimate import ending
 from acclimate.embeddings.base import OnDone, Vectors
 from acclimate.errors import EngineError
+from acclimate.system import ending
+from acclimate.system.openai_client import open_client
+from acclimate.system.proxies import through
 from acclimate.types import Span
 
 _PIECE = re.compile(r"[A-Za-z0-9_]{1,4}|[^\sA-Za-z0-9_]")
@@ -63,9 +65,7 @@ class OpenAIEmbedder:
         self._max_tokens = max_tokens
         self._query_prefix, self._passage_prefix = query_prefix, passage_prefix
         self._batch_texts, self._concurrency = batch_texts, concurrency
-        self._client = openai.OpenAI(
-            api_key=key or "none", base_url=base_url, timeout=timeout_s, max_retries=max_retries
-        )
+        self._client = open_client(key or "none", base_url, timeout_s, max_retries)
 
     @property
     def fingerprint(self) -> str:
@@ -144,7 +144,9 @@ class OpenAIEmbedder:
             yield
         except openai.APITimeoutError as error:
             raise EngineError(
-                f"{server} did not answer in time.", hint="Raise the timeout, or lower the batch size.", retryable=True
+                f"{server} did not answer in time{through(str(self._client.base_url))}.",
+                hint="Raise the timeout, or lower the batch size.",
+                retryable=True,
             ) from error
         except openai.APIConnectionError as error:
             cause = error.__cause__ or error
@@ -155,7 +157,7 @@ class OpenAIEmbedder:
             ) from error
         except openai.APIStatusError as error:
             raise EngineError(
-                f"{server} answered {error.status_code}: {error.message}",
+                f"{server} answered {error.status_code}{through(str(self._client.base_url))}: {error.message}",
                 hint=self._repair(error.status_code),
                 retryable=error.status_code in (408, 409, 429) or error.status_code >= 500,
             ) from error

@@ -26,7 +26,8 @@ from acclimate.embeddings.tuned import merge
 from acclimate.embeddings.weights import read_weights
 from acclimate.embeddings.windows import Pooled
 from acclimate.errors import EngineError, ModelError
-from acclimate.platforms import usable_cpus
+from acclimate.system.hardware import computes_bf16
+from acclimate.system.platforms import usable_cpus
 from acclimate.types import Span
 
 _WINDOW = 2048
@@ -174,7 +175,8 @@ def compile_model(model: Model, precision: Precision, threads: int) -> CompiledM
     """`model` for the CPU with one stream a thread."""
     core = Core()
     if precision == "auto":
-        precision = "bf16" if "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES") else "f32"
+        able = "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+        precision = "bf16" if able and computes_bf16() else "f32"
     settings = {
         "INFERENCE_PRECISION_HINT": precision,
         "NUM_STREAMS": str(threads),

@@ -22,7 +22,7 @@ from acclimate.embeddings.bert import IDS, MASK, TYPES
 from acclimate.embeddings.openvino import Precision, compile_model
 from acclimate.embeddings.tokens import load_tokenizer
 from acclimate.errors import EngineError, ModelError
-from acclimate.platforms import usable_cpus
+from acclimate.system.platforms import usable_cpus
 
 Rows = NDArray[np.float32]
 _BATCH_TOKENS = 1024

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from html import escape
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -113,6 +114,23 @@ class Comparison:
                 return row
         known = ", ".join(row.recipe for row in self.rows)
         raise SettingsError(f"the recipe '{recipe}' was not compared.", hint=f"Compared: {known}.")
+
+    def _repr_html_(self) -> str:
+        """The table and the verdict, for notebooks."""
+        head = ("recipe", self.metric, "95 %", "seconds an answer")
+        rows = [
+            (
+                row.recipe,
+                f"{100 * row.interval.mean:.1f}",
+                f"{100 * row.interval.low:.1f} to {100 * row.interval.high:.1f}",
+                f"{row.total_s[0]:.2f}",
+            )
+            for row in self.rows
+        ]
+        cells = "".join(f"<th>{escape(name)}</th>" for name in head)
+        body = "".join(f"<tr>{''.join(f'<td>{escape(c)}</td>' for c in row)}</tr>" for row in rows)
+        table = f"<table><tr>{cells}</tr>{body}</table>"
+        return f"{table}<p>{escape(self.verdict.sentence)}</p>"
 
 
 _ADAPTER = TypeAdapter(Comparison)

@@ -16,8 +16,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from acclimate import jsonlines
 from acclimate.errors import SettingsError
+from acclimate.files import jsonlines
 
 KEEP = 3
 """One of so many candidates goes on to the next round."""

@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from acclimate import jsonlines
 from acclimate.errors import AcclimateError, SettingsError
 from acclimate.evaluation.verdicts import read_verdict
+from acclimate.files import jsonlines
 from acclimate.types import Answer, Message, Question
 
 Ask = Callable[[Sequence[Message]], str]

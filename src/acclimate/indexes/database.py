@@ -8,37 +8,56 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from acclimate.errors import LibraryError
+from acclimate.indexes.readonly import connect_read_only, is_read_only, refusal
+from acclimate.indexes.same import same_text
 from acclimate.indexes.schema import SCHEMA, UPGRADES, VERSION, statements
 
 
 class Database:
-    """The file at `file`, made where it is missing, over one `connection`.
+    """The file at `file`, made where it is missing, over one `connection`; `read_only` where it cannot be written.
 
-    Raises LibraryError where the file is damaged, in use, on a full disk, or was made by a newer version.
+    Raises LibraryError where the file is damaged, in use, on a full disk, or made by a newer version; or by an older
+    version where it cannot be written.
     """
 
     def __init__(self, file: Path) -> None:
-        self.file = file
-        file.parent.mkdir(parents=True, exist_ok=True)
+        self.file, self.read_only = file, is_read_only(file)
         with self._translated():
-            self.connection = sqlite3.connect(file, timeout=30, isolation_level=None, check_same_thread=False)
-            self.connection.execute("PRAGMA journal_mode = WAL")
-            self.connection.execute("PRAGMA synchronous = FULL")
-            self.connection.execute("PRAGMA foreign_keys = ON")
-            with self.transaction():
-                version = self.connection.execute("PRAGMA user_version").fetchone()[0]
-                for statement in statements(SCHEMA) if version == 0 else []:
-                    self.connection.execute(statement)
-                for older in range(version, VERSION) if version else []:
-                    for statement in statements(UPGRADES[older]):
-                        self.connection.execute(statement)
-                if version < VERSION:
-                    self.connection.execute(f"PRAGMA user_version = {VERSION}")
+            version = self._open_read_only() if self.read_only else self._open()
         if version > VERSION:
             raise LibraryError(
                 f"{file} has the format {version}; this Acclimate knows {VERSION}.",
                 hint="pip install --upgrade acclimate",
             )
+
+    def _open_read_only(self) -> int:
+        """The version of its format, opened."""
+        self.connection = connect_read_only(self.file)
+        version = int(self.connection.execute("PRAGMA user_version").fetchone()[0])
+        if version < VERSION:
+            self.connection.close()
+            raise refusal(self.file, f", and its format {version} must become {VERSION} first")
+        return version
+
+    def _open(self) -> int:
+        """The version of its format before it was upgraded, opened."""
+        file = self.file
+        file.parent.mkdir(parents=True, exist_ok=True)
+        self.connection = sqlite3.connect(file, timeout=30, isolation_level=None, check_same_thread=False)
+        self.connection.execute("PRAGMA journal_mode = WAL")
+        self.connection.execute("PRAGMA synchronous = FULL")
+        self.connection.execute("PRAGMA foreign_keys = ON")
+        self.connection.create_function("same_text", 4, same_text, deterministic=True)
+        with self.transaction():
+            version = int(self.connection.execute("PRAGMA user_version").fetchone()[0])
+            for statement in statements(SCHEMA) if version == 0 else []:
+                self.connection.execute(statement)
+            for older in range(version, VERSION) if version else []:
+                for statement in statements(UPGRADES[older]):
+                    self.connection.execute(statement)
+            if version < VERSION:
+                self.connection.execute(f"PRAGMA user_version = {VERSION}")
+        return version
 
     def close(self) -> None:
         """Close the file."""
@@ -47,6 +66,8 @@ class Database:
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """All or nothing: what is written inside becomes visible and durable at the end, or not at all."""
+        if self.read_only:
+            raise refusal(self.file)
         with self._translated():
             self.connection.execute("BEGIN IMMEDIATE")
             try:

@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
-from acclimate.indexes.bm25 import words_of
+from acclimate.indexes.bm25 import spoken_words
+from acclimate.text.identifiers import code_name
 from acclimate.types import Chunk
 
 
@@ -83,7 +84,7 @@ def extract(chunk: Chunk) -> Extraction:
 
 def name_of(text: str) -> str:
     """What entities are compared by: stemmed words in lower case; "" where there is none."""
-    return " ".join(words_of(text))
+    return code_name(text) or " ".join(spoken_words(text))
 
 
 def names_in(query: str, longest: int = 5) -> list[str]:

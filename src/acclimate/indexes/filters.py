@@ -10,12 +10,14 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
-from typing import Literal, cast
+from typing import Literal, Self, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from acclimate.errors import SettingsError
+from acclimate.text.folding import matched
+from acclimate.text.identifiers import code_name
 
 Operator = Literal["=", "!=", "<", "<=", ">", ">="]
 _CONDITION = re.compile(r"\s*([^\s=!<>]+)\s*(!=|<=|>=|=|<|>)\s*(.*?)\s*", re.DOTALL)
@@ -40,8 +42,9 @@ class Among:
 class Condition:
     """A property of a document against a value.
 
-    `=` and `!=` take a glob pattern, of any case, or several with | between them; the others compare as numbers where
-    both sides are, else as text (so dates in ISO form compare). A document without the property meets only `!=`.
+    `=` and `!=` take a glob pattern, of any case and Unicode form, or several with | between them; the others compare
+    as numbers where both sides are, else as text (so dates in ISO form compare). A document without the property meets
+    only `!=`.
     """
 
     key: str
@@ -52,10 +55,16 @@ class Condition:
         """Whether a document with these properties meets the condition."""
         found = values.get(self.key, ())
         if self.operator in ("=", "!="):
-            patterns = [pattern.strip().casefold() for pattern in self.value.split("|")]
-            equal = any(fnmatch(value.casefold(), pattern) for value in found for pattern in patterns)
+            patterns = [pattern.strip() for pattern in self.value.split("|")]
+            equal = any(self._equal(value, pattern) for value in found for pattern in patterns)
             return equal == (self.operator == "=")
         return any(self._ordered(value) for value in found)
+
+    def _equal(self, value: str, pattern: str) -> bool:
+        if fnmatch(matched(value), matched(pattern)):
+            return True
+        # Two files may differ by a hyphen only; of what documents say of themselves, a code has many spellings.
+        return self.key != "path" and (name := code_name(pattern)) != "" and name == code_name(value)
 
     def _ordered(self, value: str) -> bool:
         left: float | str
@@ -63,7 +72,7 @@ class Condition:
         try:
             left, right = float(value), float(self.value)
         except ValueError:
-            left, right = value.casefold(), self.value.casefold()
+            left, right = matched(value), matched(self.value)
         lower, higher = left < right, left > right  # type: ignore[operator]
         return {"<": lower, "<=": not higher, ">": higher, ">=": not lower}[self.operator]
 
@@ -74,6 +83,23 @@ class Filter:
 
     conditions: tuple[Condition, ...] = ()
     labels: frozenset[str] | None = None
+
+    @classmethod
+    def parse(cls, where: Sequence[str], labels: Sequence[str] | None = None) -> Self:
+        """A filter of conditions like `path=handbook/*`, `type=pdf|docx`, `date>=2025-01-01`.
+
+        Raises SettingsError for text that is no condition.
+        """
+        conditions = []
+        for text in where:
+            match = _CONDITION.fullmatch(text)
+            if match is None or not match[3]:
+                raise SettingsError(
+                    f"'{text}' is no condition.",
+                    hint="Write KEY=VALUE, also with != < <= > >=, like path=handbook/* or date>=2025-01-01.",
+                )
+            conditions.append(Condition(matched(match[1]), cast("Operator", match[2]), match[3]))
+        return cls(tuple(conditions), None if labels is None else frozenset(labels))
 
     def sees(self, path: str, rules: Sequence[LabelRule]) -> bool:
         """Whether the labels of the document at `path` let it be seen."""
@@ -94,11 +120,11 @@ class LabelRule:
 
 def labels_of(path: str, rules: Sequence[LabelRule]) -> frozenset[str]:
     """The access labels of a document: those of all rules that match. Without one it is open to all."""
-    lower = path.casefold()
+    lower = matched(path)
     return frozenset(
         rule.label
         for rule in rules
-        for pattern in [rule.pattern.casefold()]
+        for pattern in [matched(rule.pattern)]
         if fnmatch(lower, pattern) or fnmatch(lower, pattern.removeprefix("**/"))
     )
 
@@ -114,20 +140,3 @@ def parse_rules(texts: Sequence[str]) -> tuple[LabelRule, ...]:
             )
         rules.append(LabelRule(pattern, label))
     return tuple(rules)
-
-
-def parse_filter(where: Sequence[str], labels: Sequence[str] | None = None) -> Filter:
-    """A filter of conditions like "path=handbook/*", "type=pdf|docx", "date>=2025-01-01".
-
-    Raises SettingsError for text that is no condition.
-    """
-    conditions = []
-    for text in where:
-        match = _CONDITION.fullmatch(text)
-        if match is None or not match[3]:
-            raise SettingsError(
-                f"'{text}' is no condition.",
-                hint="Write KEY=VALUE, also with != < <= > >=, like path=handbook/* or date>=2025-01-01.",
-            )
-        conditions.append(Condition(match[1].casefold(), cast("Operator", match[2]), match[3]))
-    return Filter(tuple(conditions), None if labels is None else frozenset(labels))

@@ -20,6 +20,7 @@ from acclimate.errors import LibraryError
 from acclimate.indexes.base import Change, Match
 from acclimate.indexes.entities import Extract, Extraction, Mention, Relation, moved, names_in
 from acclimate.indexes.filters import Among
+from acclimate.indexes.readonly import connect_read_only, is_read_only
 from acclimate.types import Chunk
 
 TELEPORT = 0.5
@@ -288,6 +289,8 @@ class SQLiteGraphIndex:
             db.execute("COMMIT")
 
     def _connected(self) -> sqlite3.Connection:
+        if self._db is None and is_read_only(self._file):
+            self._db = connect_read_only(self._file)
         if self._db is None:
             self._file.parent.mkdir(parents=True, exist_ok=True)
             db = sqlite3.connect(self._file, timeout=30, isolation_level=None, check_same_thread=False)

@@ -11,7 +11,9 @@ from filelock import FileLock
 
 from acclimate.errors import LibraryError, SettingsError
 from acclimate.indexes.base import Change, GraphIndex, Index, TextIndex, VectorIndex
+from acclimate.indexes.bm25 import ANALYSIS
 from acclimate.indexes.filters import Among, Filter, LabelRule
+from acclimate.indexes.readonly import refusal
 from acclimate.indexes.record import Record
 from acclimate.indexes.text import TantivyTextIndex
 from acclimate.indexes.vector import ExactVectorIndex
@@ -49,6 +51,7 @@ class Library:
         language: Language = "english",
     ) -> None:
         self.folder, self._opener, self._graph_opener, self._language = folder, open_indexes, open_graph, language
+        self._words = f"{language} {ANALYSIS}"  # a text index of other words is built again
         self.record = Record(folder / "library.db")
         self.graph: GraphIndex | None = None
         self._open_indexes()
@@ -79,13 +82,15 @@ class Library:
     def catch_up(self) -> None:
         """Apply to each index what the record has and it has not."""
         embedder = self.record.embedder
-        if embedder is None or (self._current() and self.record.language == self._language):
+        if embedder is None or (self._current() and self.record.words == self._words):
             return
+        if self.record.read_only:
+            raise refusal(self.folder / "indexes", ", and the indexes must be built first")
         with FileLock(self.folder / "indexes.lock"):  # two processes must not write the same files
             self._close_indexes()
             try:
-                if self.record.language != self._language:
-                    self.record.set_language(self._language)
+                if self.record.words != self._words:
+                    self.record.set_words(self._words)
                 self._open_indexes()
                 self._apply(embedder)
             except OSError as error:
@@ -100,7 +105,7 @@ class Library:
             change = self._change_for(self.vectors, since=self.record.embedder_since())
             self.vectors.update(change, self.record.vectors(change.added, embedder))
         if self.texts.generation != self.record.generation:
-            change = self._change_for(self.texts, since=self.record.language_since())
+            change = self._change_for(self.texts, since=self.record.words_since())
             if change.removed and len(self.record.keys()) < _REBUILD_TEXT_BELOW:
                 self.texts.clear()
                 change = self.record.whole()
@@ -155,6 +160,8 @@ class Library:
 
     def repair(self) -> None:
         """Build the indexes again from the record."""
+        if self.record.read_only:
+            raise refusal(self.folder / "indexes")
         for _, index in self._indexes():
             index.clear()
         self.catch_up()

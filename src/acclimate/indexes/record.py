@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,13 +14,18 @@ import numpy as np
 
 from acclimate.errors import LibraryError
 from acclimate.indexes.base import Change, Vectors
+from acclimate.indexes.copies import CopyTable, batches
 from acclimate.indexes.database import Database
+from acclimate.indexes.notes import IngestNotes
 from acclimate.indexes.pictures import PictureTable
+from acclimate.indexes.renewal import Renewal
+from acclimate.indexes.same import same_key, sketch_of
 from acclimate.indexes.schema import dump_elements, load_elements
+from acclimate.text.embedded import embedded_hash
+from acclimate.text.folding import matched
 from acclimate.types import Chunk, Document, Span, mark_hidden
 
 Key = TypeVar("Key", int, str)
-_PATH_CHARACTERS = 150  # of title and headings put before a chunk for embedding, some 40 tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +50,14 @@ class Record:
         self._database = Database(file)
         self._db = self._database.connection
         self.pictures = PictureTable(self._db)
+        self.copies = CopyTable(self._db, self.transaction)
+        self.ingests = IngestNotes(self._database)
+        self.renewal = Renewal(self._database, self.keys, self.chunks)
+
+    @property
+    def read_only(self) -> bool:
+        """Whether the file cannot be written."""
+        return self._database.read_only
 
     def close(self) -> None:
         """Close the file."""
@@ -82,51 +94,24 @@ class Record:
         return int(self._database.meta("embedder_since") or 0)
 
     @property
-    def language(self) -> str:
-        """Whose words the text index holds."""
+    def words(self) -> str:
+        """The language and the analysis of the words that the text index holds."""
         return self._database.meta("language") or "english"
 
-    def set_language(self, language: str) -> None:
-        """Search by words of this language from now on."""
+    def set_words(self, words: str) -> None:
+        """Search by words of this language and analysis from now on."""
         with self.transaction():
-            self._database.set_meta("language", language)
+            self._database.set_meta("language", words)
             self.bump()
             self._database.set_meta("language_since", str(self.generation))
 
-    def language_since(self) -> int:
-        """The generation in which the present language came; text indexes older than that hold another's words."""
+    def words_since(self) -> int:
+        """The generation in which the present words came; text indexes older than that hold others."""
         return int(self._database.meta("language_since") or 0)
 
     def bump(self) -> None:
         """End a change of chunks: the next generation."""
         self._database.set_meta("generation", str(self.generation + 1))
-
-    @property
-    def ingest_seconds(self) -> float:
-        """What all ingests so far took, in seconds."""
-        return float(self._database.meta("ingest_seconds") or 0)
-
-    def add_ingest_seconds(self, seconds: float) -> None:
-        """Add what an ingest took."""
-        with self.transaction():
-            self._database.set_meta("ingest_seconds", f"{self.ingest_seconds + seconds:.3f}")
-
-    def note_ingest(self, *, finished: bool, failures: Sequence[str] = ()) -> None:
-        """Note that an ingest has begun, or how it ended: why files could not be read."""
-        note = json.dumps([finished, list(failures)])
-        if note != self._database.meta("ingest"):
-            with self.transaction():
-                self._database.set_meta("ingest", note)
-
-    @property
-    def ingest_finished(self) -> bool:
-        """Whether the last ingest came to its end."""
-        return bool(json.loads(self._database.meta("ingest") or "[true, []]")[0])
-
-    @property
-    def ingest_failures(self) -> list[str]:
-        """What the last ingest that came to its end could not read, and why."""
-        return [str(reason) for reason in json.loads(self._database.meta("ingest") or "[true, []]")[1]]
 
     def files(self) -> dict[str, FileState]:
         """The ingested files by path."""
@@ -140,17 +125,8 @@ class Record:
             "SELECT path, title, media_type, metadata FROM documents ORDER BY path"
         ):
             suffix = path.rpartition("/")[2].rpartition(".")[2].lower()
-            values = {key.casefold(): [str(value)] for key, value in json.loads(metadata).items()}
+            values = {matched(key): [str(value)] for key, value in json.loads(metadata).items()}
             found[path] = values | {"path": [path], "title": [title], "type": [suffix, media_type]}
-        return found
-
-    def metadata(self, paths: Sequence[str]) -> dict[str, dict[str, str]]:
-        """What these documents say about themselves, by path."""
-        found: dict[str, dict[str, str]] = {}
-        for batch in _batches(paths):
-            marks = ",".join("?" * len(batch))
-            rows = self._db.execute(f"SELECT path, metadata FROM documents WHERE path IN ({marks})", batch)  # noqa: S608 - marks only
-            found |= {path: json.loads(metadata) for path, metadata in rows}
         return found
 
     def beginning(self, chunk: Chunk) -> Chunk:
@@ -164,16 +140,10 @@ class Record:
     def keys_of(self, paths: Sequence[str]) -> list[int]:
         """The chunk keys of these documents, ascending."""
         found: list[int] = []
-        for batch in _batches(paths):
+        for batch in batches(paths):
             marks = ",".join("?" * len(batch))
-            found += [
-                row[0]
-                for row in self._db.execute(
-                    "SELECT c.key FROM chunks c JOIN documents d ON d.id = c.document "  # noqa: S608 - marks only
-                    f"WHERE d.path IN ({marks})",
-                    batch,
-                )
-            ]
+            asked = f"SELECT c.key FROM chunks c JOIN documents d ON d.id = c.document WHERE d.path IN ({marks})"  # noqa: S608 - marks only
+            found += [row[0] for row in self._db.execute(asked, batch)]
         return sorted(found)
 
     def touch(self, path: str, size: int, mtime_ns: int) -> None:
@@ -200,22 +170,23 @@ class Record:
         self.remove(state.path)
         added = self._db.execute(
             "INSERT INTO documents (path, sha256, size, mtime_ns, chunker, title, media_type, text, elements, "
-            "page_starts, metadata) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "page_starts, metadata, sketch) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 *(state.path, state.sha256, state.size, state.mtime_ns, state.chunker),
                 *(document.title, document.media_type, document.text, dump_elements(document)),
                 *(json.dumps(document.page_starts), json.dumps(dict(document.metadata))),
+                sketch_of(document.text).astype("<u4").tobytes(),
             ),
         ).lastrowid
         for chunk in chunks:
             hashed, headings = embedded_hash(chunk), json.dumps(chunk.headings)
             key = self._db.execute(
                 "INSERT INTO chunks (document, id, hash, start, end, text, headings, page, header, parent_start, "
-                "parent_end, breaks, context) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                "parent_end, breaks, context, same) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (
                     *(added, chunk.id, hashed, chunk.start, chunk.end, chunk.text, headings, chunk.page, chunk.header),
                     *((chunk.parent.start, chunk.parent.end) if chunk.parent else (None, None)),
-                    *(json.dumps(chunk.breaks), chunk.context),
+                    *(json.dumps(chunk.breaks), chunk.context, same_key(chunk)),
                 ),
             ).lastrowid
             self.put_vector(key or 0, embedder, vectors[hashed])
@@ -243,7 +214,7 @@ class Record:
     def vectors_by_hash(self, embedder: str, hashes: Sequence[str]) -> dict[str, Vectors]:
         """Vectors [m, d] of chunks in the record that were embedded from the same text, by its hash."""
         found: dict[str, Vectors] = {}
-        for batch in _batches(hashes):
+        for batch in batches(hashes):
             marks = ",".join("?" * len(batch))
             rows = self._db.execute(
                 "SELECT c.hash, v.windows, v.vector FROM chunks c JOIN vectors v ON v.key = c.key "  # noqa: S608 - marks only
@@ -264,7 +235,7 @@ class Record:
 
     def vectors(self, keys: Sequence[int], embedder: str) -> Iterator[tuple[int, Vectors]]:
         """(key, [m, d]) in the order of the keys, a row for each of a chunk's windows."""
-        for batch in _batches(keys):
+        for batch in batches(keys):
             marks = ",".join("?" * len(batch))
             rows = self._db.execute(
                 f"SELECT key, windows, vector FROM vectors WHERE embedder = ? AND key IN ({marks})",  # noqa: S608 - marks only
@@ -276,7 +247,7 @@ class Record:
     def chunks(self, keys: Sequence[int]) -> list[Chunk]:
         """Chunks in the order of the keys. Raises LibraryError where one is missing."""
         found: dict[int, Chunk] = {}
-        for batch in _batches(keys):
+        for batch in batches(keys):
             marks = ",".join("?" * len(batch))
             rows = self._db.execute(
                 "SELECT c.key, c.id, d.path, c.start, c.end, c.text, d.title, c.headings, c.page, c.header, "  # noqa: S608 - marks only
@@ -395,20 +366,5 @@ class Record:
         return found + ([f"{doubled} chunks are doubled"] if doubled else [])
 
 
-def embedding_text(chunk: Chunk, part: str | None = None) -> str:
-    """What is embedded for a chunk: the end of its heading path and its context, then its text, or `part` of it."""
-    parts = chunk.heading_path[-_PATH_CHARACTERS:], chunk.context, chunk.shown if part is None else part
-    return "\n".join(one for one in parts if one)
-
-
-def embedded_hash(chunk: Chunk) -> str:
-    """Identifies the text that is embedded for a chunk, so that a file that only moved is not embedded again."""
-    return hashlib.sha256(embedding_text(chunk).encode()).hexdigest()[:32]
-
-
 def _rows(windows: int, content: bytes) -> Vectors:
     return np.frombuffer(content, "<f4").reshape(windows, -1)
-
-
-def _batches(keys: Sequence[Key], size: int = 500) -> Iterator[Sequence[Key]]:
-    return (keys[start : start + size] for start in range(0, len(keys), size))

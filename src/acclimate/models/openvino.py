@@ -22,7 +22,6 @@ import openvino_genai as genai
 from tokenizers import Tokenizer
 from tokenizers.decoders import DecodeStream
 
-from acclimate import ending
 from acclimate.errors import EngineError, ModelError, PromptTooLongError
 from acclimate.models.adapters import layers_of, served_by, weights_file
 from acclimate.models.base import OnText
@@ -31,7 +30,8 @@ from acclimate.models.gguf import ModelInfo, read_info, read_tokenizer
 from acclimate.models.grammar import grammar
 from acclimate.models.graph import extend
 from acclimate.models.merge import needs_rewrite, rewrite
-from acclimate.platforms import link_or_copy
+from acclimate.system import ending
+from acclimate.system.platforms import link_or_copy
 from acclimate.types import Completion, Generation, Message
 
 _FORMAT = 2  # raise when what is built below changes, so that old builds are not used

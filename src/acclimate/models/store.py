@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 import re
 from collections.abc import Callable
@@ -18,6 +19,7 @@ from acclimate.models.catalogue import CATALOGUE, ModelEntry
 OnBytes = Callable[[str, int, int], None]
 """Called while downloading with the file's name, the bytes so far, and all of them (0: not known)."""
 
+log = logging.getLogger(__name__)
 _RECORD = "acclimate-files.json"
 _ID = re.compile(r"[\w.-]+(/[\w.-]+)?(:[\w./-]+)?")
 
@@ -73,7 +75,7 @@ def locate(name: str) -> LocalModel | None:
         return None
     fresh = [_check(name, folder, file) for file in stored]
     if fresh != stored:
-        write_record(folder, fresh)
+        _note(folder, lambda: write_record(folder, fresh))
     return LocalModel(name, folder, folder / stored[0].path, stored[0].sha256, CATALOGUE.get(name))
 
 
@@ -161,6 +163,18 @@ def _cached_hash(file: Path) -> str:
     if note.is_file():
         return note.read_text(encoding="utf-8")
     found = hash_file(file)
-    note.parent.mkdir(parents=True, exist_ok=True)
-    note.write_text(found, encoding="utf-8")
+
+    def write() -> None:
+        note.parent.mkdir(parents=True, exist_ok=True)
+        note.write_text(found, encoding="utf-8")
+
+    _note(note, write)
     return found
+
+
+def _note(place: Path, write: Callable[[], None]) -> None:
+    """Write what only saves time; a cache that cannot be written does without."""
+    try:
+        write()
+    except OSError as error:
+        log.info("%s: %s; what it would hold is computed again next time", place, error.strerror)

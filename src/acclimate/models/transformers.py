@@ -27,7 +27,8 @@ if TYPE_CHECKING:  # needs PyTorch
 class TransformersEngine:
     """A GGUF file, or a folder with safetensors, config.json and tokenizer; optionally with a tuned folder.
 
-    `device` None is the GPU where there is one, else the CPU; weights are bfloat16 on both, or float32 with `precise`.
+    `device` None is the GPU where there is one, else the CPU; weights are of the type that it computes fastest (see
+    `compute_type`), or float32 with `precise`.
     """
 
     def __init__(
@@ -42,6 +43,8 @@ class TransformersEngine:
         try:
             import torch  # the extra `tune`
             import transformers
+
+            from acclimate.models.compute import compute_type
         except ImportError as error:
             raise MissingExtraError("the engine 'transformers'", "tune") from error
         self._torch = torch
@@ -49,7 +52,7 @@ class TransformersEngine:
         gguf = model.suffix == ".gguf"
         where: dict[str, Any] = {"gguf_file": model.name} if gguf else {}
         folder = model.parent if model.is_file() else model
-        dtype = torch.float32 if precise else torch.bfloat16
+        dtype = torch.float32 if precise else compute_type(self._device)
         loaded: Any = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, **where)
         self._model = loaded
         self._virtual: Virtual | None = None

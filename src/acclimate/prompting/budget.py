@@ -17,6 +17,7 @@ from typing import Literal
 
 from acclimate.errors import PromptTooLongError
 from acclimate.prompting.citations import sentences
+from acclimate.text.folding import matched
 from acclimate.types import Chunk, Hit, Message, Prompt, Span
 
 Overflow = Literal["drop-lowest", "compress", "map-reduce", "refuse"]
@@ -105,7 +106,7 @@ def shorten(hit: Hit, question: str, share: float) -> Hit:
 
 def _stems(text: str) -> set[str]:
     """Words by their beginnings, so that "weigh" meets "weighs"."""
-    return {word.casefold()[:5] for word in _WORD.findall(text)}
+    return {word[:5] for word in _WORD.findall(matched(text))}
 
 
 def _compress(hits: Sequence[Hit], attempt: Callable[..., Prompt], limit: int, question: str) -> Prompt | None:

@@ -13,12 +13,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from acclimate.prompting.passages import REFUSAL
+from acclimate.text.folding import matched
+from acclimate.text.locating import find_words
 from acclimate.types import Citation, Hit, Span
 
 _MARK = re.compile(r"\s*\[(\d+(?:\s*[,;]\s*\d+)*)\]")
 _SENTENCE_END = re.compile(r"(?<=[.!?])[\"'”’)\]]*\s+|\n+")
 _WORD = re.compile(r"\w+")
-_MAX_GAP = r"[\W_]{1,4}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,17 +54,17 @@ class Unmarked:
 
 def is_refusal(text: str) -> bool:
     """Whether the text says that the passages do not hold the answer (or says nothing)."""
-    words, refusal = (" ".join(_WORD.findall(said.casefold())) for said in (text, REFUSAL))
+    words, refusal = (" ".join(_WORD.findall(matched(said))) for said in (text, REFUSAL))
     if not words or words.startswith(refusal):
         return True
     # Models that are fond of talking say first that they have looked: the refusal is then a sentence of its own.
     last = sentences(text)[-1]
-    return " ".join(_WORD.findall(text[last.start : last.end].casefold())) == refusal
+    return " ".join(_WORD.findall(matched(text[last.start : last.end]))) == refusal
 
 
 def final_words(text: str) -> str:
     """An answer's words without marks, case and punctuation: equal for answers that say the same in the same words."""
-    return " ".join(_WORD.findall(_MARK.sub("", text).casefold()))
+    return " ".join(_WORD.findall(matched(_MARK.sub("", text))))
 
 
 def resolve(raw: str, passages: Sequence[Hit]) -> Resolved:
@@ -103,7 +104,7 @@ def mark_answer(place: Span, number: int, passages: Sequence[Hit]) -> Resolved:
 def _cite(claim: str, asked: Sequence[int], passages: Sequence[Hit]) -> list[Citation]:
     """Citations for one claim: the passages asked for that hold its words, else the first that does, else as asked."""
     shown = [number for number in dict.fromkeys(asked) if 1 <= number <= len(passages)]
-    places = {number: _find(claim, hit.chunk.text) for number, hit in enumerate(passages, start=1)}
+    places = {number: find_words(claim, hit.chunk.text) for number, hit in enumerate(passages, start=1)}
     holding = [number for number in shown if places[number]] or [n for n in places if places[n]][:1]
     return [_citation(number, passages[number - 1], places[number], claim) for number in holding or shown]
 
@@ -121,17 +122,8 @@ def _citation(number: int, hit: Hit, place: Span | None, claim: str) -> Citation
         page=chunk.page_at(chunk.start + span.start),
         headings=chunk.headings,
         verbatim=place is not None,
+        also=hit.also,
     )
-
-
-def _find(claim: str, text: str) -> Span | None:
-    """Where the claim's words stand in the text in order, whatever the case, spacing and punctuation between them."""
-    words = _WORD.findall(claim)
-    if not words:
-        return None
-    pattern = r"\b" + _MAX_GAP.join(re.escape(word) for word in words) + r"\b"
-    match = re.search(pattern, text, re.IGNORECASE)
-    return Span(match.start(), match.end()) if match else None
 
 
 def sentences(text: str) -> list[Span]:
@@ -153,7 +145,7 @@ def _sentence_around(text: str, place: Span) -> Span:
 
 def _closest_sentence(claim: str, text: str) -> Span:
     """The sentence that shares most words with the claim; the whole text where none shares any."""
-    words = {word.casefold() for word in _WORD.findall(claim)}
-    scored = [(len(words & {w.casefold() for w in _WORD.findall(text[s.start : s.end])}), s) for s in sentences(text)]
+    words = set(_WORD.findall(matched(claim)))
+    scored = [(len(words & set(_WORD.findall(matched(text[s.start : s.end])))), s) for s in sentences(text)]
     best = max(scored, key=lambda item: item[0], default=(0, Span(0, len(text))))
     return best[1] if best[0] else Span(0, len(text))

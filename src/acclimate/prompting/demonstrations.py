@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
-from acclimate import jsonlines
 from acclimate.errors import SettingsError
+from acclimate.files import jsonlines
 from acclimate.types import Hit, Message, Question
 
 

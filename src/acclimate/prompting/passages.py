@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 
 from acclimate.prompting.links import visible
+from acclimate.text.folding import plain
 from acclimate.types import Abstention, Chunk
 
 REFUSAL = "Not in the documents."
@@ -32,4 +33,4 @@ def render_passages(chunks: Sequence[Chunk]) -> str:
 
 
 def _as_data(text: str) -> str:
-    return _LIKE_A_PASSAGE.sub(r"\1(\2)", visible(text))
+    return _LIKE_A_PASSAGE.sub(r"\1(\2)", plain(visible(text)))

@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass
 
 from acclimate.questions.writer import Kind
+from acclimate.text.folding import matched
+from acclimate.text.locating import find_words
 from acclimate.types import Chunk, Span
 
 _WORD = re.compile(r"[^\W_]+")
@@ -40,7 +42,7 @@ class Candidate:
 
 def words(text: str) -> list[str]:
     """Runs of letters and digits in lower case."""
-    return _WORD.findall(text.casefold())
+    return _WORD.findall(matched(text))
 
 
 def content_words(text: str) -> set[str]:
@@ -55,11 +57,7 @@ def key(text: str) -> str:
 
 def locate(answer: str, text: str) -> Span | None:
     """Where the answer's words stand in the text in order, whatever the case, spacing and punctuation between them."""
-    wanted = _WORD.findall(answer)
-    if not wanted:
-        return None
-    match = re.search(r"\b" + r"[\W_]{1,4}".join(map(re.escape, wanted)) + r"\b", text, re.IGNORECASE)
-    return Span(match.start(), match.end()) if match else None
+    return find_words(answer, text)
 
 
 def sentence_around(text: str, place: Span) -> Span:

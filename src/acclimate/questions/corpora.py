@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from acclimate import jsonlines
 from acclimate.errors import SettingsError
+from acclimate.files import jsonlines
 from acclimate.questions.candidates import locate, sentence_around
 from acclimate.questions.file import Row
 from acclimate.types import Span

@@ -8,8 +8,9 @@ from typing import Any
 
 from filelock import FileLock
 
-from acclimate import ending, jsonlines
 from acclimate.errors import SettingsError
+from acclimate.files import jsonlines
+from acclimate.system import ending
 from acclimate.types import Question
 
 Row = dict[str, Any]

@@ -1,6 +1,6 @@
 """Question sets that others made: CSV, JSON Lines, JSON and YAML in the forms of `forms.py`, SQuAD, BEIR.
 
-bytes → rows with their lines (acclimate.rows) → one reading for all rows (forms) → texts of each field (cells)
+bytes → rows with their lines (acclimate.files.rows) → one reading for all rows (forms) → texts of each field (cells)
 → rows of `questions.jsonl`. What was understood how is told; what is not certain is an error with its line.
 """
 
@@ -14,14 +14,14 @@ from typing import Any
 
 import yaml
 
-from acclimate import jsonlines
 from acclimate.errors import DataError, SettingsError
+from acclimate.files import jsonlines
+from acclimate.files.rows import read_rows
 from acclimate.questions.cells import read_texts
 from acclimate.questions.corpora import SaveDocument, read_beir, read_squad
 from acclimate.questions.file import Row, to_question
 from acclimate.questions.forms import Reading, choose_reading
 from acclimate.questions.promptfoo import is_promptfoo, plain_row
-from acclimate.rows import read_rows
 
 _LISTS = ("goldens", "tests", "examples", "questions", "samples", "rows", "dataset")  # keys of objects that hold rows
 _SPLITS = {"validation": "dev", "valid": "dev", "val": "dev"}

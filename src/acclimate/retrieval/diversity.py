@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -31,7 +31,7 @@ class DiverseRetriever:
             return []
         scores = np.array([hit.score for hit in hits])
         chosen = mmr(scores, self.vectors([hit.chunk for hit in hits]), k, self.diversity)
-        return [Hit(hits[at].chunk, hits[at].score, rank) for rank, at in enumerate(chosen, start=1)]
+        return [replace(hits[at], rank=rank) for rank, at in enumerate(chosen, start=1)]
 
 
 def mmr(scores: Vectors, vectors: Vectors, k: int, diversity: float) -> list[int]:

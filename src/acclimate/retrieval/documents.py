@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
+from acclimate.indexes.same import same_key
 from acclimate.prompting.recipes import Context, Recipe
 from acclimate.retrieval.base import Retriever
+from acclimate.retrieval.distinct import distinct
 from acclimate.types import Chunk, Document, Hit, Span, mark_hidden
 
 _CHUNKS = 200  # looked at to rank documents
@@ -32,34 +34,44 @@ class DocumentRetriever:
     limit: int
     reach: int = 1
     _counted: dict[str, int] = field(default_factory=dict)
+    _same: dict[str, int] = field(default_factory=dict)
 
     def retrieve(self, query: str, k: int) -> list[Hit]:
         """See `Retriever`; what fits decides, not `k`."""
         chunks, complete = self._take(self.paths, self.limit, skip=False)
         if not complete:
-            best = dict.fromkeys(hit.chunk.document for hit in self.ranked.retrieve(query, _CHUNKS))
+            found = self.ranked.retrieve(query, _CHUNKS)
+            best = dict.fromkeys(path for hit in found for path in (hit.chunk.document, *hit.also))
             chunks, _ = self._take(best, self.limit * self.reach, skip=True)
-        return [Hit(chunk, 1 / rank, rank) for rank, chunk in enumerate(chunks, start=1)]
+        return distinct([Hit(chunk, 1 / rank, rank) for rank, chunk in enumerate(chunks, start=1)])
 
     def fitting(self, limit: int) -> int | None:
         """The tokens of all documents together; None where they are more than `limit`."""
         if len(self.paths) > limit:
             return None
         chunks, complete = self._take(self.paths, limit, skip=False)
-        return sum(self._counted[chunk.document] for chunk in chunks) if complete else None
+        counted = {self._same[chunk.document]: self._counted[chunk.document] for chunk in chunks}
+        return sum(counted.values()) if complete else None
 
     def _take(self, paths: Iterable[str], limit: int, *, skip: bool) -> tuple[list[Chunk], bool]:
         """Documents while they fit, and whether that was all; `skip` goes on after one that does not."""
         chunks: list[Chunk] = []
+        taken: set[int] = set()
         left, complete = limit, True
         for path in paths:
-            if path not in self._counted or self._counted[path] <= left:
+            again = self._same.get(path) in taken
+            if path not in self._counted or again or self._counted[path] <= left:
                 chunk = whole(self.fetch(path))
                 if chunk is None:  # removed since
                     continue
                 self._counted[path] = self.count(f"[1] {chunk.heading_path}\n{chunk.text}\n\n")
+                self._same[path] = same_key(chunk)
+                if self._same[path] in taken:  # takes no room of its own
+                    chunks.append(chunk)
+                    continue
                 if self._counted[path] <= left:
                     left -= self._counted[path]
+                    taken.add(self._same[path])
                     chunks.append(chunk)
                     continue
             complete = False

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from acclimate.retrieval.base import Retriever
+from acclimate.text.folding import squeezed
 from acclimate.types import Chunk, Hit, Question, Span
 
 DEPTH = 50  # passages looked at
@@ -49,8 +50,8 @@ def mine(question: Question, evidence: Span, chunks: Sequence[Chunk], retriever:
 
 def holds(text: str, answers: Sequence[str]) -> bool:
     """Whether one of the answers stands in a text as whole words, in any case and spacing."""
-    words = " ".join(text.casefold().split())
-    wanted = (" ".join(answer.casefold().split()) for answer in answers)
+    words = squeezed(text)
+    wanted = map(squeezed, answers)
     return any(re.search(rf"(?<!\w){re.escape(answer)}(?!\w)", words) for answer in wanted if answer)
 
 

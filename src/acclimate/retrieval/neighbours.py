@@ -48,7 +48,8 @@ class NeighbourRetriever:
             best, spans = hits[run.rank - 1], outlines[run.document]
             end = max(span.end for span, _ in spans[run.first : run.last + 1])
             (start, header) = spans[run.first][0].start, spans[run.first][1]
-            found.append(Hit(self.cut(replace(best.chunk, header=header), Span(start, end)), best.score, rank))
+            chunk = self.cut(replace(best.chunk, header=header), Span(start, end))
+            found.append(replace(best, chunk=chunk, rank=rank))
         return found
 
 

@@ -9,6 +9,7 @@ from acclimate.indexes.filters import Among
 from acclimate.indexes.pictures import PictureTable
 from acclimate.retrieval.base import Retriever
 from acclimate.retrieval.search import FetchChunks
+from acclimate.text.folding import plain
 from acclimate.types import Hit
 
 
@@ -32,7 +33,7 @@ class PictureRetriever:
         hits = self.inner.retrieve(query, k)
         if not query.strip() or not self.places or not self.table.count(self.embedder.fingerprint):
             return hits
-        vector = self.embedder.embed_queries([query])[0]
+        vector = self.embedder.embed_queries([plain(query)])[0]
         matches = self.table.search(vector, k + self.places, self.embedder.fingerprint, self.among)
         chunks = self.fetch([match.key for match in matches])
         kept = hits[: max(0, k - self.places)]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from acclimate.embeddings.base import CrossEncoder
 from acclimate.retrieval.base import Retriever
+from acclimate.text.folding import plain
 from acclimate.types import Hit
 
 
@@ -27,11 +28,11 @@ class RerankingRetriever:
         """See `Retriever`; ties keep the order of the first search. What was not reranked has scores below 0."""
         hits = self.inner.retrieve(query, max(k, self.candidates))
         head, tail = hits[: self.candidates], hits[self.candidates :]
-        read = [float(score) for score in self.encoder.scores(query, [passage_text(hit) for hit in head])]
+        read = [float(score) for score in self.encoder.scores(plain(query), [plain(passage_text(hit)) for hit in head])]
         scores = blend(read, [hit.score for hit in head], self.weight)
         order = sorted(range(len(head)), key=lambda at: (-scores[at], at))
         ranked = [(head[at], scores[at]) for at in order] + [(hit, -float(n)) for n, hit in enumerate(tail, start=1)]
-        return [Hit(hit.chunk, score, rank) for rank, (hit, score) in enumerate(ranked[:k], start=1)]
+        return [replace(hit, score=score, rank=rank) for rank, (hit, score) in enumerate(ranked[:k], start=1)]
 
 
 def blend(read: Sequence[float], found: Sequence[float], weight: float) -> list[float]:

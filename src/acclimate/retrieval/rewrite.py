@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from acclimate.prompting.templates import Template
 from acclimate.retrieval.base import Retriever
@@ -49,7 +49,7 @@ class RewritingRetriever:
         lists = [self.inner.retrieve(text, max(k, _DEPTH)) for text in read_texts(query, written, way.texts)]
         hits = {hit.chunk.id: hit for found in lists for hit in found}
         fused = list(rrf([hit.chunk.id for hit in found] for found in lists).items())[:k]
-        return [Hit(hits[name].chunk, score, rank) for rank, (name, score) in enumerate(fused, start=1)]
+        return [replace(hits[name], score=score, rank=rank) for rank, (name, score) in enumerate(fused, start=1)]
 
 
 def read_texts(question: str, written: str, most: int) -> list[str]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from acclimate.embeddings.base import Embedder
 from acclimate.indexes.base import Match, TextIndex, VectorIndex, Vectors
 from acclimate.indexes.filters import Among
 from acclimate.retrieval.base import Retriever
 from acclimate.retrieval.fusion import Fusion, convex, rrf
+from acclimate.text.folding import plain
 from acclimate.types import Chunk, Hit
 
 _CHILDREN = 6  # small chunks looked at for each larger one wanted
@@ -32,7 +33,7 @@ class DenseRetriever:
 
     def matches(self, query: str, k: int) -> list[Match]:
         """The k best rows; [] for a blank query."""
-        return self.search(self.embedder.embed_queries([query])[0], k) if query.strip() else []
+        return self.search(self.embedder.embed_queries([plain(query)])[0], k) if query.strip() else []
 
     def search(self, vector: Vectors, k: int) -> list[Match]:
         """The k best rows for an embedded query [d]."""
@@ -74,7 +75,7 @@ class HybridRetriever:
 
     def matches(self, query: str, depth: int) -> list[Match]:
         """The fused rows of the best `depth` of each side."""
-        vector = self.dense.embedder.embed_queries([query])[0]
+        vector = self.dense.embedder.embed_queries([plain(query)])[0]
         dense = {match.key: match.score for match in self.dense.search(vector, depth)}
         text = {match.key: match.score for match in self.text.matches(query, depth)}
         if self.fusion == "rrf":
@@ -101,7 +102,7 @@ class ParentRetriever:
             span = hit.chunk.parent or hit.chunk
             place = (hit.chunk.document, span.start, span.end)
             if place not in found:
-                found[place] = Hit(self.parent(hit.chunk), hit.score, len(found) + 1)
+                found[place] = replace(hit, chunk=self.parent(hit.chunk), rank=len(found) + 1)
             if len(found) == k:
                 break
         return list(found.values())

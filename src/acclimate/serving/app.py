@@ -19,7 +19,7 @@ from starlette.staticfiles import StaticFiles
 from acclimate._version import __version__
 from acclimate.documents.sandbox import Limits, Sandbox
 from acclimate.errors import AcclimateError
-from acclimate.ingest import IngestReport, Progress
+from acclimate.ingest_report import IngestReport, Progress
 from acclimate.project import Project
 from acclimate.serving import chat, comparisons, documents, questions, search
 from acclimate.serving.errors import ApiError, told

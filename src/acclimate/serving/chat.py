@@ -23,7 +23,7 @@ from acclimate.serving.keys import Caller
 from acclimate.serving.metrics import Metrics
 from acclimate.serving.requests import read_request
 from acclimate.serving.schemas import ChatRequest, Sound
-from acclimate.serving.search import hit_row
+from acclimate.serving.search import also_rows, hit_row
 from acclimate.serving.service import Run, Service
 from acclimate.serving.tracing import trace_of
 from acclimate.types import Answer
@@ -172,6 +172,7 @@ def extension(answer: Answer, waited: float) -> dict[str, Any]:
             "page": citation.page,
             "headings": list(citation.headings),
             "verbatim": citation.verbatim,
+            "also_in": also_rows(citation.also),
         }
         for citation in answer.citations
     ]

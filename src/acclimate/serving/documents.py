@@ -16,7 +16,7 @@ from starlette.responses import FileResponse, JSONResponse
 
 from acclimate.documents.sandbox import Sandbox
 from acclimate.errors import DocumentError
-from acclimate.ingest import Count
+from acclimate.ingest_report import Count
 from acclimate.serving.errors import ApiError
 from acclimate.serving.folder import Entry, Shelf, document_id
 from acclimate.serving.jobs import Job, Jobs

@@ -12,12 +12,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO, Literal
 
+from acclimate.documents.walk import matches
 from acclimate.indexes.record import FileState
 from acclimate.serving.errors import ApiError
 from acclimate.serving.jobs import Jobs
 from acclimate.serving.keys import Caller
 from acclimate.serving.service import Service
-from acclimate.walking import matches
 
 _MAX_NAME = 200  # bytes
 

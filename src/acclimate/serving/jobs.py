@@ -13,9 +13,9 @@ from queue import SimpleQueue
 from traceback import format_tb
 from typing import Literal
 
+from acclimate.documents.walk import Failure
 from acclimate.errors import AcclimateError, LibraryError, ProjectError
-from acclimate.ingest import IngestReport, Progress
-from acclimate.walking import Failure
+from acclimate.ingest_report import IngestReport, Progress
 
 State = Literal["queued", "running", "done", "failed"]
 Ingest = Callable[[Progress, bool], IngestReport]

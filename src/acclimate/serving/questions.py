@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Request
 
-from acclimate import jsonlines
+from acclimate.files import jsonlines
 from acclimate.questions.file import QuestionFile, Row
 from acclimate.serving.errors import ApiError
 from acclimate.serving.keys import Caller

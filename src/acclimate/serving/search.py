@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import numpy as np
 from fastapi import APIRouter, Request
 from starlette.concurrency import run_in_threadpool
 
-from acclimate.indexes.filters import Filter, parse_filter
+from acclimate.indexes.filters import Filter
 from acclimate.serving.errors import ApiError
 from acclimate.serving.folder import document_id
 from acclimate.serving.keys import Caller
@@ -54,7 +55,7 @@ def make_router(service: Service) -> APIRouter:
 
 def filter_of(where: list[str], caller: Caller) -> Filter:
     """What a caller asks to see of what it may see."""
-    return parse_filter(where, None if caller.labels is None else sorted(caller.labels))
+    return Filter.parse(where, None if caller.labels is None else sorted(caller.labels))
 
 
 def hit_row(hit: Hit) -> dict[str, Any]:
@@ -71,7 +72,13 @@ def hit_row(hit: Hit) -> dict[str, Any]:
         "end": chunk.end,
         "page": chunk.page,
         "text": chunk.text,
+        "also_in": also_rows(hit.also),
     }
+
+
+def also_rows(paths: Sequence[str]) -> list[dict[str, str]]:
+    """Other documents that hold a passage."""
+    return [{"document": document_id(path), "path": path} for path in paths]
 
 
 def _texts(body: EmbeddingRequest) -> list[str]:

@@ -12,7 +12,7 @@ from types import FrameType
 import uvicorn
 
 from acclimate.errors import SettingsError
-from acclimate.places import under
+from acclimate.files.places import under
 from acclimate.project import Project
 from acclimate.serving.app import create_app, rules_of
 from acclimate.serving.keys import keys_of

@@ -13,13 +13,18 @@ from acclimate.indexes.filters import Among
 from acclimate.indexes.text import TantivyTextIndex
 from acclimate.types import Chunk
 
-_WORDS = "heat pump valve price warranty leaking manual winter invoices paid naïve Käse 2024 x_ray".split()
+_WORDS = (
+    "heat pump valve price warranty leaking manual winter invoices paid naïve Käse 2024 x_ray AX-200-A AX-200-B C++ C "
+    "oﬃce 3.2.1 IT"
+).split()
 _QUESTIONS = (
     "Which pumps leak in winter?",
     "price price warranty",
     "the invoice was paid",
     "KÄSE naïve 2024",
     "x_ray",
+    "valve ax200b of the IT office",
+    "C++ 3.2.1",
     "nothing of that",
     'text:" AND (b OR NOT +-^9 *\x00🙂',
     "",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from acclimate.ending import hold_back
+from acclimate.system.ending import hold_back
 
 # glibc gives large blocks back at once otherwise: half the time of training goes into page faults.
 _TUNABLES = "glibc.malloc.mmap_threshold=4294967296:glibc.malloc.trim_threshold=17179869184"

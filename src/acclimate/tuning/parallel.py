@@ -40,11 +40,16 @@ class World:
         return held.item()
 
 
+def own_device() -> torch.device:
+    """This process's GPU where the machine has any, else the CPU."""
+    gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")) % gpus) if gpus else torch.device("cpu")
+
+
 def join() -> World:
     """The processes that `torchrun` started, else this one alone; on GPUs where there are any."""
     rank, size = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
-    gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")) % gpus) if gpus else torch.device("cpu")
+    device = own_device()
     if size > 1 and not distributed.is_initialized():
-        distributed.init_process_group("nccl" if gpus else "gloo")
+        distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
     return World(rank, size, device)

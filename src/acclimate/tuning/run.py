@@ -17,9 +17,10 @@ import transformers
 from torch import nn
 from transformers import AutoModelForCausalLM
 
-from acclimate import jsonlines
 from acclimate.errors import ModelError
+from acclimate.files import jsonlines
 from acclimate.models.chat import ChatFormat
+from acclimate.models.compute import compute_type
 from acclimate.models.gguf import read_info, read_tokenizer
 from acclimate.models.virtual import first_inputs
 from acclimate.tuning.attached import Attached, LibraryAttached
@@ -28,6 +29,7 @@ from acclimate.tuning.curve import loss_curve
 from acclimate.tuning.forgetting import Forgetting, measure
 from acclimate.tuning.lora import merge_adapter, targets
 from acclimate.tuning.methods import METHODS, Method, Plan, make_plan
+from acclimate.tuning.parallel import own_device
 from acclimate.tuning.trainer import OnStep, Score, Trainer, TrainSettings
 from acclimate.types import Completion, Message
 
@@ -154,8 +156,10 @@ def _stop_ids(model: Path) -> tuple[int, ...]:
     return read_info(model).stop_ids
 
 
-def load_network(model: Path, dtype: torch.dtype = torch.bfloat16) -> nn.Module:
-    """The network of a GGUF file, its weights dequantised."""
+def load_network(model: Path, dtype: torch.dtype | None = None) -> nn.Module:
+    """The network of a GGUF file, its weights dequantised; `dtype` None is what trains fastest here."""
+    if dtype is None:
+        dtype = compute_type(own_device(), training=True)
     notes: Any = transformers.utils.logging
     notes.set_verbosity_error()  # its notes on loading are not for users
     notes.disable_progress_bar()

@@ -15,7 +15,8 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from acclimate import ending, jsonlines
+from acclimate.files import jsonlines
+from acclimate.system import ending
 from acclimate.tuning.attached import Attached, attach
 from acclimate.tuning.loss import answer_loss
 from acclimate.tuning.methods import METHODS, Method

@@ -10,7 +10,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from acclimate import ending
 from acclimate._version import __version__
 from acclimate.embeddings.tuned import WEIGHTS
 from acclimate.errors import SettingsError, nearest
@@ -25,6 +24,7 @@ from acclimate.models.adapters import weights_file
 from acclimate.prompting.recipes import Recipe, find_recipe
 from acclimate.prompting.replies import ask
 from acclimate.settings import ModelSettings
+from acclimate.system import ending
 from acclimate.types import Answer, Generation, Message, Question
 from acclimate.workflows.questions import find_leaks
 from acclimate.workspace.answerer import open_answerer, require_documents
@@ -174,7 +174,7 @@ def make_contestant(workspace: Workspace, recipe: Recipe, *, name: str = "", req
             depends["encoders"] = tuned
         depends |= {"retrieval": settings.retrieval.model_dump(mode="json"), "overflow": settings.answer.overflow}
         depends |= {"second": settings.answer.second_reader, "extractor": extractor_fingerprint()}
-        prepare_s += record.ingest_seconds
+        prepare_s += record.ingests.seconds
         folders.append(workspace.library.folder / "indexes")
     if recipe.few_shot:
         solved = [asdict(question) for question in workspace.questions() if question.split == "train"]

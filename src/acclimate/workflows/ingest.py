@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from contextlib import closing
 
-from acclimate.ingest import IngestReport, Progress, Silence, ingest
+from acclimate.ingest import ingest
+from acclimate.ingest_report import IngestReport, NoProgress, Progress
 from acclimate.workspace.parsing import open_chunker, open_sandbox, parser_name
 from acclimate.workspace.workspace import Workspace
 
@@ -17,7 +18,7 @@ def ingest_documents(
     progress: Progress | None = None,
 ) -> IngestReport:
     """Bring the library up to date with the documents folder; see `acclimate.ingest.ingest`."""
-    settings, hear = workspace.settings, progress or Silence()
+    settings, hear = workspace.settings, progress or NoProgress()
     files, pictures, embedder = settings.documents, workspace.pictures, workspace.embedder
     chunker = open_chunker(settings, embedder, workspace.layout.templates, workspace.write)
     with closing(open_sandbox(files, pictures is not None)) as sandbox:

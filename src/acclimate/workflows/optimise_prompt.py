@@ -16,7 +16,6 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from acclimate import ending
 from acclimate.errors import AcclimateError, SettingsError
 from acclimate.evaluation.compare import shuffled
 from acclimate.evaluation.comparison import Metric
@@ -27,7 +26,8 @@ from acclimate.evaluation.statistics import Difference, difference
 from acclimate.prompting.demonstrations import Demonstrate, Demonstration, fixed, write_demonstrations
 from acclimate.prompting.recipes import Recipe, find_recipe
 from acclimate.prompting.templates import Template, load_template, parse_template
-from acclimate.settings import set_key
+from acclimate.settings_file import set_key
+from acclimate.system import ending
 from acclimate.types import Question
 from acclimate.workflows.compare import evidence_spans
 from acclimate.workspace.answerer import open_answerer

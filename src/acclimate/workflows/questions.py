@@ -11,8 +11,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from acclimate import jsonlines
 from acclimate.errors import ProjectError, SettingsError
+from acclimate.files import jsonlines
 from acclimate.prompting.replies import ask
 from acclimate.questions.candidates import Candidate
 from acclimate.questions.coverage import Coverage, coverage

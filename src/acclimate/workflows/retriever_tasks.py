@@ -17,9 +17,9 @@ from acclimate.embeddings.spec import EmbedderSpec, read_spec
 from acclimate.embeddings.tuned import tuned_sha256
 from acclimate.errors import EngineError, SettingsError
 from acclimate.evaluation.ranking import ndcg, recall, reciprocal_rank
-from acclimate.indexes.record import embedding_text
 from acclimate.retrieval.mining import Mined
 from acclimate.retrieval.rerank import blend, passage_text
+from acclimate.text.embedded import embedding_text
 from acclimate.tuning.encoders.ranking import CrossEncoderTask, Drawn, EmbedderTask, RankSettings, Sample
 from acclimate.types import Chunk, Hit
 from acclimate.workspace.encoders import Encoder

@@ -10,13 +10,13 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from acclimate import ending
 from acclimate.answer import Answerer
 from acclimate.errors import EngineError, MissingExtraError, SettingsError, nearest
 from acclimate.evaluation.metrics import f1
 from acclimate.models.adapters import OWN_TEMPLATE, require_base
 from acclimate.models.store import LocalModel
 from acclimate.prompting.recipes import Recipe, find_recipe
+from acclimate.system import ending
 from acclimate.tuning.lock import alone
 from acclimate.tuning.methods import METHODS, Method
 from acclimate.tuning.pairs.pairs import PairSource, read_pairs

@@ -18,12 +18,12 @@ from typing import TYPE_CHECKING
 
 from acclimate.answer import Answerer
 from acclimate.errors import SettingsError
+from acclimate.files.rows import Problem
 from acclimate.models.base import Engine
 from acclimate.models.store import cache_folder
 from acclimate.prompting.passages import REFUSAL
 from acclimate.prompting.replies import ask, plain
 from acclimate.prompting.templates import parse_template
-from acclimate.rows import Problem
 from acclimate.tuning.methods import Method
 from acclimate.tuning.pairs.overlap import overlaps
 from acclimate.tuning.pairs.pairs import Pair, Pairs, PairSource, hold_out, refused

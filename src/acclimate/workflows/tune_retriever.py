@@ -17,7 +17,7 @@ from acclimate.embeddings.tuned import EXTRACTOR, TunedEncoder, shipped, under_s
 from acclimate.errors import MissingExtraError, ModelError, SettingsError
 from acclimate.evaluation.statistics import Difference, difference
 from acclimate.retrieval.mining import Mined, mine
-from acclimate.settings import set_key
+from acclimate.settings_file import set_key
 from acclimate.tuning.lock import alone
 from acclimate.types import Chunk, Question, Span
 from acclimate.workflows.compare import evidence_spans

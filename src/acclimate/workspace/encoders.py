@@ -14,9 +14,9 @@ from acclimate.embeddings.cross_encoder import OpenVINOCrossEncoder
 from acclimate.embeddings.spec import read_spec
 from acclimate.embeddings.tuned import TunedEncoder, read_tuned, require_base, tuned_sha256
 from acclimate.errors import ModelError, SettingsError
+from acclimate.files.places import under
 from acclimate.models.catalogue import CATALOGUE, Kind
 from acclimate.models.store import LocalModel
-from acclimate.places import under
 from acclimate.settings import EmbedderSettings, Settings
 from acclimate.workspace.engine import FindModel
 

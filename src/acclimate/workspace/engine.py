@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Literal
 
 from acclimate.errors import SettingsError, nearest
+from acclimate.files.places import under
 from acclimate.models.adapters import OWN_TEMPLATE, is_tuned, require_base, served_by
 from acclimate.models.base import Engine
 from acclimate.models.catalogue import Kind
 from acclimate.models.store import LocalModel, cache_folder
-from acclimate.places import under
 from acclimate.prompting.recipes import PARTS, Recipe
 from acclimate.prompting.templates import Template, load_template, parse_template
 from acclimate.settings import ModelSettings

@@ -13,7 +13,8 @@ from acclimate.indexes.graph import SQLiteGraphIndex
 from acclimate.prompting.templates import Template
 from acclimate.types import Chunk, Message
 
-_RULES = "rules-1"  # to be counted up when the rules find other things
+_RULES = "rules-2"  # to be counted up when the rules find other things
+_MODEL = "rules-1"  # the same for facts of a model, which cost a call for each chunk
 _MAX_TOKENS = 256  # of the facts of one chunk
 _NAME = {"type": "string", "minLength": 2, "maxLength": 60}
 _FACT = {"subject": _NAME, "relation": {"type": "string", "minLength": 1, "maxLength": 40}, "object": _NAME}
@@ -39,7 +40,7 @@ def open_graph(folder: Path, template: Template | None, model: str, write: Write
     if template is None:
         return SQLiteGraphIndex(folder, extract, _RULES)
     reader = partial(read_facts, template, write)
-    return SQLiteGraphIndex(folder, reader, f"{_RULES}+{model}+{template.fingerprint}", keep=True)
+    return SQLiteGraphIndex(folder, reader, f"{_MODEL}+{model}+{template.fingerprint}", keep=True)
 
 
 def read_facts(template: Template, write: Write, chunk: Chunk) -> Extraction:

@@ -11,6 +11,7 @@ from acclimate.indexes.filters import Among
 from acclimate.indexes.library import Library
 from acclimate.prompting.templates import Template
 from acclimate.retrieval.base import Retriever
+from acclimate.retrieval.distinct import DistinctRetriever
 from acclimate.retrieval.diversity import DiverseRetriever
 from acclimate.retrieval.graph import GraphRetriever, Matcher
 from acclimate.retrieval.neighbours import NeighbourRetriever
@@ -24,6 +25,7 @@ from acclimate.retrieval.search import (
     ParentRetriever,
     TextRetriever,
 )
+from acclimate.retrieval.versions import NewestFirstRetriever
 from acclimate.settings import Settings
 from acclimate.types import Message
 
@@ -49,7 +51,8 @@ def open_retriever(settings: Settings, parts: Parts, among: Among | None) -> Ret
     Raises LibraryError where the library's vectors are another embedder's.
     """
     library, chosen = parts.library, settings.retrieval
-    retriever: Retriever = _search(settings, parts, among)
+    same = library.record.copies.holding
+    retriever: Retriever = DistinctRetriever(_search(settings, parts, among), same, among)
     if chosen.rewrite != "none":
         retriever = RewritingRetriever(retriever, parts.template(chosen.rewrite), parts.write)
     if chosen.rerank != "none":
@@ -64,7 +67,9 @@ def open_retriever(settings: Settings, parts: Parts, among: Among | None) -> Ret
     if settings.chunking.method == "parent-child":
         retriever = ParentRetriever(retriever, library.record.parent)
     record = library.record
-    retriever = NewestRetriever(retriever, record.metadata, record.beginning)
+    retriever = DistinctRetriever(retriever, same, among, widen=False)
+    retriever = NewestFirstRetriever(retriever, record.copies.sketches, record.copies.dated)
+    retriever = NewestRetriever(retriever, record.copies.metadata, record.beginning)
     if chosen.neighbours:
         retriever = NeighbourRetriever(retriever, record.outline, record.cut, chosen.neighbours)
     return retriever

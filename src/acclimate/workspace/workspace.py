@@ -11,10 +11,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from acclimate import ending
 from acclimate.embeddings.base import Embedder, PictureEmbedder
 from acclimate.embeddings.tuned import EXTRACTOR
 from acclimate.errors import ProjectError, legible
+from acclimate.files.places import under
 from acclimate.indexes.base import GraphIndex
 from acclimate.indexes.filters import Filter, parse_rules
 from acclimate.indexes.library import Library
@@ -22,13 +22,14 @@ from acclimate.indexes.stores import Server, open_indexes
 from acclimate.models.base import Engine
 from acclimate.models.catalogue import Kind
 from acclimate.models.store import LocalModel, OnBytes, locate
-from acclimate.places import under
 from acclimate.prompting.recipes import Recipe, find_recipe
 from acclimate.prompting.replies import ask, json_text
 from acclimate.prompting.templates import Template, load_template
 from acclimate.questions.file import QuestionFile, read_questions
 from acclimate.retrieval.base import Retriever
-from acclimate.settings import Settings, load_settings, render_settings
+from acclimate.settings import Settings, load_settings
+from acclimate.settings_file import render_settings
+from acclimate.system import ending
 from acclimate.types import Generation, Message, Question
 from acclimate.workspace.engine import adapter_of, load_engine
 from acclimate.workspace.layout import Layout

@@ -19,8 +19,8 @@ from transformers import AutoModel, AutoModelForSequenceClassification
 
 from acclimate.embeddings.tuned import depth, lay_under
 from acclimate.embeddings.weights import FloatArray, read_weights
+from acclimate.system.hardware import computes_bf16
 from acclimate.tuning.encoders.model import configure
-from acclimate.tuning.encoders.trainer import computes_bf16
 from acclimate.tuning.lora import LoRALinear, layers
 
 Target = Literal["embedder", "reranker"]

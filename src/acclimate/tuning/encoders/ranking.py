@@ -19,7 +19,7 @@ from torch import nn
 
 from acclimate.embeddings.spec import EmbedderSpec
 from acclimate.retrieval.mining import holds
-from acclimate.tuning.encoders.trainer import computes_bf16
+from acclimate.system.hardware import computes_bf16
 
 _SCALE = 20.0  # of cosines in the loss: a temperature of 0.05, as all-MiniLM-L6-v2 was trained with
 _JUDGED = 16  # texts computed together where nothing is learnt

@@ -15,7 +15,9 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from acclimate import ending, jsonlines
+from acclimate.files import jsonlines
+from acclimate.system import ending
+from acclimate.system.hardware import computes_bf16
 
 log = logging.getLogger(__name__)
 
@@ -50,11 +52,6 @@ class EncoderSettings:
     seed: int = 0
     checkpoint_minutes: float = 5.0
     patience: int | None = None
-
-
-def computes_bf16() -> bool:
-    """Whether training computes in bfloat16 here."""
-    return torch.backends.cpu.get_cpu_capability() == "AVX512"
 
 
 class EncoderTrainer:

@@ -11,7 +11,6 @@ from typing import Any
 
 import openvino_genai as genai
 
-from acclimate import ending
 from acclimate.errors import EngineError, MissingExtraError, ModelError, SettingsError
 from acclimate.models.adapters import OWN_TEMPLATE, layers_of, served_by
 from acclimate.models.chat import ChatFormat
@@ -20,6 +19,7 @@ from acclimate.models.gguf import read_info, read_tokenizer
 from acclimate.models.gguf_lora import write_gguf_lora
 from acclimate.models.merge import Precision, rewrite
 from acclimate.models.openvino import build
+from acclimate.system import ending
 from acclimate.tuning.export.parity import Parity, Runtime, Sample, compare, distance, rows
 from acclimate.tuning.export.runtimes import PRECISE, Graph, LlamaCpp, Network, has_llamacpp
 from acclimate.types import Message

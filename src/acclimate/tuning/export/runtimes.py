@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 import openvino as ov
 
-from acclimate import ending
 from acclimate.errors import EngineError
 from acclimate.models.transformers import TransformersEngine
+from acclimate.system import ending
 from acclimate.tuning.export.parity import LogProbs, log_softmax, rows
 from acclimate.types import Generation
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
+from acclimate.files.rows import Problem
 from acclimate.questions.candidates import key
 from acclimate.questions.splitting import Embed, leaks
-from acclimate.rows import Problem
 from acclimate.tuning.pairs.pairs import Pair
 from acclimate.types import Question
 

@@ -1,6 +1,6 @@
 """A user's own pairs of prompt and answer: read whole, each fault with its line, before anything is trained.
 
-bytes → rows with their lines (acclimate.rows) → one form for all rows, never guessed (pair_formats) → pairs
+bytes → rows with their lines (acclimate.files.rows) → one form for all rows, never guessed (pair_formats) → pairs
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from acclimate.errors import DataError, SettingsError
-from acclimate.rows import Place, Problem, Row, read_rows
+from acclimate.files.rows import Place, Problem, Row, read_rows
 from acclimate.tuning.pairs.conversations import READ, Lesson, Unfit
 from acclimate.tuning.pairs.formats import FORMATS, Format
 from acclimate.types import Message, Question, Turn

@@ -74,7 +74,15 @@ function chip(citation, answer) {
     h("span", { class: "chip-head" }, h("span", { class: "name" }, name), place && h("span", { class: "place" }, place)),
     h("span", { class: "quote" }, held(plain(citation.quote), answer)),
     doubt,
+    alsoIn(citation),
   );
+}
+
+/** The other documents that hold the same passage. */
+function alsoIn(held) {
+  const paths = (held.also_in ?? []).map((other) => other.path);
+  const more = paths.length > 5 ? ` and ${paths.length - 5} more` : "";
+  return paths.length ? h("span", { class: "also" }, `also in ${paths.slice(0, 5).join(", ")}${more}`) : null;
 }
 
 /** The answer's words marked in what it cites, where they stand there. */
@@ -112,6 +120,7 @@ function passages(answer) {
       { class: cited.has(at + 1) ? "cited" : null },
       h("div", { class: "passage-head" }, h("span", { class: "number" }, String(at + 1)), h("span", { class: "where" }, where), iconButton("open", `Open passage ${at + 1}`, open, { silent: true, class: "plain" })),
       h("p", { class: "passage-text", tabindex: 0, role: "group", "aria-label": `Passage ${at + 1}` }, hit.text),
+      alsoIn(hit),
     );
   });
   return h("details", { class: "passages", open: answer.abstained }, h("summary", {}, `${count(rows.length, "passage")} shown to the model`), h("ol", {}, rows));

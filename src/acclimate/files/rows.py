@@ -12,9 +12,9 @@ from itertools import count
 from pathlib import Path
 from typing import Any, Literal
 
-from acclimate import jsonlines
 from acclimate.errors import DataError
-from acclimate.jsonlines import KeyTwiceError
+from acclimate.files import jsonlines
+from acclimate.files.jsonlines import KeyTwiceError
 
 Layout = Literal["JSON Lines", "JSON list", "CSV"]
 _SPACE = re.compile(r"\s*")

@@ -153,7 +153,7 @@ def limit_resources(memory: int, file_size: int) -> tuple[str, ...]:
 
 def missing_limits() -> tuple[str, ...]:
     """What `limit_resources` cannot limit here, tried in a process of its own."""
-    command = [sys.executable, "-m", "acclimate.platforms"]
+    command = [sys.executable, "-m", "acclimate.system.platforms"]
     done = subprocess.run(command, capture_output=True, encoding="utf-8", check=True)
     return tuple(done.stdout.splitlines())
 

@@ -5,18 +5,19 @@ The command line sets the flag when a signal comes (see `acclimate.cli.signals`)
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from acclimate.platforms import FolderLock, group_options, kill_group
+from acclimate.system.platforms import FolderLock, group_options, kill_group
 
 _LOOK_S = 0.2  # between looks at the flag, while a process runs
 _NEW_S = 60.0  # a folder that new may not be locked yet
@@ -124,12 +125,21 @@ def stop(process: subprocess.Popen[Any]) -> None:
     process.communicate()
 
 
-def run(command: Sequence[str]) -> subprocess.CompletedProcess[str]:
-    """Run a program to its end with what it says captured. Raises Interrupted, with the program ended, where this
-    process is told to end meanwhile."""
-    text: dict[str, Any] = {"encoding": "utf-8", "errors": "replace"}
-    pipe = subprocess.PIPE
-    process = start(command, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe, **text)
+def run(command: Sequence[str], environment: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    """Run a program to its end with what it says captured; `environment` is added to this process's.
+
+    Raises Interrupted, with the program ended, where this process is told to end meanwhile.
+    """
+    process = start(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        encoding="utf-8",
+        errors="replace",
+        env={**os.environ, **(environment or {})},
+    )
     try:
         while True:
             try:

@@ -10,6 +10,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 from acclimate.errors import ProjectError, legible
+from acclimate.text.folding import plain
 
 _KINDS = (
     (stat.S_ISFIFO, "is a named pipe, not a file"),
@@ -112,4 +113,6 @@ def _check(file: Path, path: str, inside: Path) -> None:
 
 def matches(path: str, patterns: Iterable[str]) -> bool:
     """Glob patterns as in .gitignore: `**/` also stands for no folder at all."""
-    return any(fnmatch(path, pattern) or fnmatch(path, pattern.removeprefix("**/")) for pattern in patterns)
+    path = plain(path)  # some systems take names apart into letters and marks
+    wanted = [plain(pattern) for pattern in patterns]
+    return any(fnmatch(path, one) or fnmatch(path, one.removeprefix("**/")) for one in wanted)

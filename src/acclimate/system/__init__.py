@@ -1,0 +1,1 @@
+"""The machine and the process: what the processor computes, the network, how a process ends."""

@@ -1,0 +1,1 @@
+"""Text as it is compared: Unicode forms, part numbers, places of words."""
