@@ -44,6 +44,7 @@ PLACES = {
     "test_adapting_retriever.py": "torch models",
     "test_demonstrating.py": "models",
     "test_images.py": "torch",
+    "test_levels.py": "slow",
     "test_optimising.py": "models",
     "test_platforms.py": "slow",
     "test_readme.py": "models",

@@ -268,7 +268,7 @@ def test_a_second_interruption_ends_at_once(system):
     code = """
 import signal, sys, threading
 from acclimate.cli.signals import Signals
-from acclimate import ending
+from acclimate.system import ending
 with Signals() as signals:
     try:
         print("ready", flush=True)
@@ -441,4 +441,4 @@ def test_one_file_knows_what_systems_lack(name):
             imported = isinstance(node, ast.Import | ast.ImportFrom) and name in [one.name for one in node.names]
             if imported or (isinstance(node, ast.Attribute) and node.attr == name):
                 found.append(file.relative_to(SOURCE).as_posix())
-    assert set(found) <= {"platforms.py"}
+    assert set(found) <= {"system/platforms.py"}
