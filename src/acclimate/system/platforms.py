@@ -17,8 +17,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
 
 def _module(name: str) -> Any:
     """A module of the standard library that Windows lacks, or None."""
@@ -67,7 +65,7 @@ class FolderLock:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._descriptor: int | None = None
-        self._beside: FileLock | None = None
+        self._beside: Any = None
 
     def acquire(self) -> bool:
         """Take it; False where another process holds it, or the file system has no locks."""
@@ -86,6 +84,8 @@ class FolderLock:
         return True
 
     def _acquire_beside(self) -> bool:
+        from filelock import FileLock, Timeout  # an engine's environment may lack it
+
         # Windows opens no folder, and moves none in which a file is open: the lock lies beside it.
         lock = FileLock(self._folder.with_name(self._folder.name + ".lock"))
         try:
