@@ -80,9 +80,12 @@ def test_a_record_without_contexts_and_windows_is_brought_up_to_date(tmp_path):
         database.execute("ALTER TABLE chunks DROP COLUMN context")
         database.execute("DROP INDEX long_chunks")
         database.execute("ALTER TABLE vectors DROP COLUMN windows")
+        database.execute("DROP INDEX chunks_by_same")
+        database.execute("ALTER TABLE chunks DROP COLUMN same")
+        database.execute("ALTER TABLE documents DROP COLUMN sketch")
         database.execute("PRAGMA user_version = 2")
     database.close()
-    assert {2, 3} <= UPGRADES.keys()
+    assert {2, 3, 4} <= UPGRADES.keys()
     library = Library(tmp_path / "lib")
     assert library.fetch(library.record.keys()) == before
     assert library.check() == []

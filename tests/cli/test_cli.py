@@ -99,7 +99,7 @@ def test_questions_come_through_pipes(folder):
         (["ingest", "nothing"], 1, "there is no document in nothing", "acclimate ingest FOLDER"),
         (["models", "path", "smolm2"], 1, "not on this machine", "'smollm2-135m-instruct'"),
         (["models", "path", "a/b"], 1, "not on this machine", "acclimate models fetch a/b"),
-        (["models", "fetch", "nothing"], 1, "no model 'nothing'", "smollm2-135m-instruct"),
+        (["models", "fetch", "nonesuch"], 1, "no model 'nonesuch'", "smollm2-135m-instruct"),
         (["ask", "--recipe", "ragg", "Who?"], 2, "no recipe 'ragg'", "'rag'"),
         (["frobnicate"], 2, "No such command", ""),
         (["ask", " "], 2, "Give a question", ""),
