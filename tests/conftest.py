@@ -1,20 +1,146 @@
-"""What tests of several rooms share."""
+"""What tests of several rooms share, and what each test needs."""
 
+import os
 import shutil
+import sys
+import tempfile
+from pathlib import Path
 
 import pytest
-from playwright.sync_api import expect, sync_playwright
 
 import acclimate  # noqa: F401 -- before any test imports openvino, which it keeps quiet
 
-expect.set_options(timeout=300_000)  # a state may be long in coming on a busy machine
+ROOT = Path(__file__).parent
+
 # As root in a container: no sandbox; and none of the requests that Chromium makes by itself.
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
-FLAGS += ["--disable-component-update", "--disable-sync"]
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
+FLAGS += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
+
+# What tests need: by a fixture that they use, by their file or folder, by their own name. A test
+# that is missing here fails in `scripts/test fast`, which has no models and looks for PyTorch.
+FIXTURES = {
+    "chromium": "browser",
+    "postgres_url": "servers",
+    "qdrant_binary": "servers",
+    "qdrant_url": "servers",
+    "one_thread": "torch",
+    "tiny_file": "models",
+}
+PLACES = {
+    "cli": "slow models",
+    "documents/test_hostile.py": "slow",
+    "embeddings/test_cross_encoder.py": "torch",
+    "embeddings/test_sentence_transformers_embedder.py": "torch",
+    "evaluation/test_beyond_words.py": "slow torch",
+    "evaluation/test_compare.py": "slow",
+    "evaluation/test_judging_models.py": "torch",
+    "indexes/test_crashes.py": "slow",
+    "indexes/test_oracle.py": "slow",
+    "indexes/test_stores.py": "servers",
+    "models/test_chat.py": "torch",
+    "models/test_foreign_adapters.py": "torch",
+    "models/test_openvino.py": "torch models",
+    "serving": "servers",
+    "watch": "slow models",
+    "serving/browser": "browser",
+    "test_adapting_retriever.py": "torch models",
+    "test_demonstrating.py": "models",
+    "test_images.py": "torch",
+    "test_levels.py": "slow",
+    "test_optimising.py": "models",
+    "test_platforms.py": "slow",
+    "test_proxies.py": "slow models",
+    "test_readme.py": "models",
+    "tuning/test_attention.py": "torch",
+    "tuning/test_cases.py": "torch models",
+    "tuning/test_encoder.py": "torch",
+    "tuning/test_encoder_ranking.py": "torch models",
+    "tuning/test_export.py": "torch",
+    "tuning/test_exporting.py": "torch models",
+    "tuning/test_methods.py": "torch",
+    "tuning/test_parity.py": "torch",
+    "tuning/test_runs.py": "torch",
+    "tuning/test_tune.py": "torch models",
+    "tuning/test_tuning.py": "torch",
+}
+TESTS = {
+    "chunking/test_chunkers.py::test_one_very_long_paragraph_is_cut_all_the_same": "slow",
+    "documents/test_formats.py::test_a_format_is_read_with_its_structure": "slow",
+    "documents/test_formats.py::test_progress_is_told_by_page": "slow",
+    "documents/test_formats.py::test_slides_and_scans_have_pages": "slow",
+    "evaluation/test_memory.py::test_what_was_freed_before_does_not_count": "slow",
+    "indexes/test_indexes.py::test_hnsw_finds_nearly_all_scores_exactly_and_notices_damage": "slow",
+    "models/test_grammar.py::test_whole_ranges_are_exact": "slow",
+    "test_ingest.py::test_a_full_disk_loses_nothing": "slow",
+    "test_answering.py::test_the_extractor_reads_what_the_shipped_reader_reads": "models",
+    "test_answering.py::test_answers_of_one_reader_are_not_taken_for_those_of_two": "models",
+    "test_extracting.py::test_how_sure_it_is_of_a_place_is_the_mean_over_both_cuts": "models",
+    "test_extracting.py::test_the_extractor_ranks_passages_too": "models",
+    "test_ingest.py::test_killed_at_any_moment_the_next_run_completes": "slow",
+    "test_injections.py::test_the_default_model_reads_planted_instructions_as_text": "models",
+    "test_jsonlines.py::test_the_command_adds_what_it_can_read_and_refuses_the_rest": "models",
+    "test_labels.py::test_only_who_has_the_label_sees_the_document": "models",
+}
+LEVELS = ("models", "torch", "browser", "servers", "slow")
+
+
+def pytest_addoption(parser):
+    """`pytest --fast`, which `scripts/test fast` calls."""
+    parser.addoption("--fast", action="store_true", help=f"leave out tests marked {', '.join(LEVELS)}")
+
+
+def pytest_configure(config):
+    """With --fast a model that is needed cannot be had: neither from the cache nor from elsewhere."""
+    if config.getoption("fast"):
+        nowhere = "http://127.0.0.1:9"  # the port of the discard service, which nobody runs
+        empty = tempfile.mkdtemp(prefix="acclimate-no-models-")
+        config.add_cleanup(lambda: shutil.rmtree(empty, ignore_errors=True))
+        os.environ |= {"ACCLIMATE_CACHE": empty, "HF_ENDPOINT": nowhere, "PIP_NO_INDEX": "1"}
+
+
+def _needs(place):
+    """The levels of a file, by its own row or that of a folder above it."""
+    rows = (name.as_posix() for name in (place, *place.parents))
+    return next((PLACES[row].split() for row in rows if row in PLACES), [])
+
+
+def pytest_ignore_collect(collection_path, config):
+    """With --fast a file that is left out is not imported either: its first lines import PyTorch."""
+    if config.getoption("fast") and collection_path.suffix == ".py":
+        return bool(_needs(collection_path.relative_to(ROOT))) or None
+    return None
+
+
+def pytest_collection_modifyitems(config, items):
+    """Marks tests with what they need."""
+    kept, left_out = [], []
+    for item in items:
+        levels = {FIXTURES[name] for name in item.fixturenames if name in FIXTURES}
+        levels |= set(_needs(item.path.relative_to(ROOT)))
+        place = f"{item.path.relative_to(ROOT).as_posix()}::{item.originalname}"
+        levels |= set(TESTS.get(place, "").split())
+        for level in levels:
+            item.add_marker(level)
+        marked = any(item.get_closest_marker(level) for level in LEVELS)
+        (left_out if marked else kept).append(item)
+    if config.getoption("fast"):
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = kept
+
+
+def pytest_sessionfinish(session):
+    """With --fast nothing may have imported PyTorch."""
+    if session.config.getoption("fast") and "torch" in sys.modules:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+        reporter.write_line("error: a test without the marker torch imported PyTorch", red=True)
 
 
 @pytest.fixture(scope="module")  # a running browser has an event loop, which other tests may not find
 def chromium():
+    from playwright.sync_api import expect, sync_playwright
+
+    expect.set_options(timeout=300_000)  # a state may be long in coming on a busy machine
     program = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     if program is None:
         pytest.fail(

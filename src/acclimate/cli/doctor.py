@@ -21,6 +21,7 @@ from acclimate.models.catalogue import CATALOGUE
 from acclimate.models.store import cache_folder, locate
 from acclimate.project import Project
 from acclimate.system.hardware import computes_bf16, cpu_flags
+from acclimate.system.platforms import free_memory_gb, missing_limits
 
 _SHOWN = 3  # files that are named
 _NEEDED_GB = {"memory": 4.0, "disk": 2.0}
@@ -58,6 +59,8 @@ def _machine() -> Iterator[Finding]:
     flags = cpu_flags()
     if computes_bf16():
         yield Finding("cpu", "ok", "computes bfloat16")
+    elif not flags:
+        yield Finding("cpu", "ok", f"is {platform.machine()}; what it computes is not told by this system")
     elif computes_bf16(environment={}):
         yield Finding(
             "cpu",
@@ -65,7 +68,7 @@ def _machine() -> Iterator[Finding]:
             "computes bfloat16, but ONEDNN_MAX_CPU_ISA or ATEN_CPU_CAPABILITY turns it off",
             "Unset both variables; with the first one OpenVINO may fail to answer.",
         )
-    elif "avx2" in flags or "asimd" in flags or not flags:
+    elif "avx2" in flags or "asimd" in flags:
         yield Finding(
             "cpu", "warning", "has no bfloat16: embedding, answering and tuning take two to five times as long"
         )
@@ -73,7 +76,8 @@ def _machine() -> Iterator[Finding]:
         yield Finding(
             "cpu", "failed", "has no AVX2, which OpenVINO needs", "Use [model] and [embedder] engine 'openai'."
         )
-    yield _room("memory", _memory_gb(), "Close other programs, or use a smaller model.")
+    yield _room("memory", free_memory_gb(), "Close other programs, or use a smaller model.")
+    yield _limits()
     try:
         cache_folder().mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -83,16 +87,20 @@ def _machine() -> Iterator[Finding]:
     yield _room("disk", shutil.disk_usage(cache_folder()).free / 1e9, "Free space, or move the cache: ACCLIMATE_CACHE.")
 
 
-def _room(what: str, free: float, repair: str) -> Finding:
+def _limits() -> Finding:
+    missing = missing_limits()
+    if not missing:
+        return Finding("sandbox", "ok", "limits what a file may take while it is parsed")
+    detail = f"this system limits no {' and no '.join(missing)} while a file is parsed"
+    return Finding("sandbox", "warning", detail, "Ingest files of people that you trust only: docs/security.md.")
+
+
+def _room(what: str, free: float | None, repair: str) -> Finding:
+    if free is None:
+        return Finding(what, "ok", "is not told by this system")
     enough = free >= _NEEDED_GB[what]
     detail = f"{free:.1f} GB free" + ("" if enough else f", {_NEEDED_GB[what]:.0f} are wanted")
     return Finding(what, "ok" if enough else "warning", detail, "" if enough else repair)
-
-
-def _memory_gb() -> float:
-    file = Path("/proc/meminfo")
-    lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
-    return next((int(line.split()[1]) / 1e6 for line in lines if line.startswith("MemAvailable")), 0.0)
 
 
 def _models() -> Iterator[Finding]:

@@ -1,7 +1,7 @@
 """Signals that end a command: the first in an orderly way, the second at once.
 
 The main thread may be inside C++ when a signal comes, where Python's own handlers must wait. So the number also goes
-down a pipe to a thread that waits for nothing else: it ends the process where the main thread does not get to it.
+down a socket to a thread that waits for nothing else: it ends the process where the main thread does not get to it.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import select
 import signal
+import socket
 import sys
 import threading
 import time
@@ -22,12 +23,14 @@ PATIENCE_S = 10.0  # what the main thread may take to end after the first signal
 _THREADS_S = 0.5  # what other threads may take after that
 _QUIET_S = 1.0  # an ending that takes longer is told
 _SHOW_CURSOR = "\x1b[?25h"  # a progress bar may have hidden it
-_NAMES: dict[int, str] = {
-    signal.SIGINT: "Interrupted",
-    signal.SIGTERM: "Told to end",
-    signal.SIGHUP: "The terminal is gone",
+_WORDS = {
+    "SIGINT": "Interrupted",
+    "SIGTERM": "Told to end",
+    "SIGHUP": "The terminal is gone",  # not on Windows
+    "SIGBREAK": "Interrupted",  # Windows only
 }
-_OVER = 0  # down the pipe: nothing is left to watch
+_NAMES = {int(getattr(signal, name)): words for name, words in _WORDS.items() if hasattr(signal, name)}
+_OVER = 0  # down the socket: nothing is left to watch
 
 
 class Signals:
@@ -45,18 +48,19 @@ class Signals:
 
     def __enter__(self) -> Self:
         _keep_own_streams()
-        self._read, self._write = os.pipe()
-        os.set_blocking(self._write, False)
+        self._read, self._write = socket.socketpair()  # Windows waits for no pipe
+        self._write.setblocking(False)
         # Ignored: by `nohup`, or where a plain shell has started us in the background.
         self._handled = [one for one in _NAMES if signal.getsignal(one) is not signal.SIG_IGN]
         for number in self._handled:
             signal.signal(number, self._handle)
-        signal.set_wakeup_fd(self._write, warn_on_full_buffer=False)
+        signal.set_wakeup_fd(self._write.fileno(), warn_on_full_buffer=False)
         self._thread = threading.Thread(target=self._watch, name="signals", daemon=True)
         self._thread.start()
         sys.unraisablehook = _unraisable
         threading.excepthook = _in_thread
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, _NAMES)  # see `hold_back`
+        if hasattr(signal, "pthread_sigmask"):
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, _NAMES)  # see `hold_back`
         return self
 
     def __exit__(
@@ -65,10 +69,10 @@ class Signals:
         for number in self._handled:
             signal.signal(number, signal.SIG_DFL)  # what is left of the program ends without a traceback
         signal.set_wakeup_fd(-1)
-        os.write(self._write, b"\0")
+        self._write.send(b"\0")
         self._thread.join()
-        os.close(self._read)
-        os.close(self._write)
+        self._read.close()
+        self._write.close()
 
     @property
     def told(self) -> str:
@@ -132,7 +136,7 @@ class Signals:
             left = None if until is None else max(0.0, until - time.monotonic())
             if not select.select([self._read], [], [], left)[0]:
                 return None
-            number = os.read(self._read, 1)[0]
+            number = self._read.recv(1)[0]
             if number == _OVER or number in self._handled:
                 return number
 
@@ -157,7 +161,9 @@ def _keep_own_streams() -> None:
         with suppress(OSError, ValueError, AttributeError):
             stream.flush()
             own = os.dup(stream.fileno())
-            kept = os.fdopen(own, "w", encoding=stream.encoding, errors=stream.errors)
+            # Windows would write a file or a pipe in a code page that lacks half of what is printed.
+            encoding = stream.encoding if stream.isatty() or sys.platform != "win32" else "utf-8"
+            kept = os.fdopen(own, "w", encoding=encoding, errors=stream.errors)
             kept.reconfigure(line_buffering=stream.line_buffering, write_through=stream.write_through)
             setattr(sys, name, kept)
 

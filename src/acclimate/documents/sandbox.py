@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import json
 import os
-import selectors
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from queue import LifoQueue
-from threading import Lock
+from threading import Event, Lock, Timer
 from typing import Any, TypeVar
 
 from acclimate.documents.base import PageImage
@@ -23,6 +21,7 @@ from acclimate.documents.parsers import OnPage, OtherFormatError
 from acclimate.documents.wire import unpack_document, unpack_page
 from acclimate.errors import DocumentError, EngineError
 from acclimate.system import ending
+from acclimate.system.platforms import kill_group
 from acclimate.types import Document
 
 T = TypeVar("T")
@@ -197,36 +196,50 @@ class _Worker:
             raise DocumentError(f"{path} {error}.", hint=error.hint) from None
 
     def _answer(self, path: str, on_page: OnPage | None) -> dict[str, Any]:
-        deadline = time.monotonic() + self._limits.seconds
+        """The next answer. Raises _LimitError where the file broke a limit."""
+        late = Event()
+
+        def end() -> None:
+            late.set()
+            kill_group(self._process)
+
+        # Windows cannot wait for a pipe with a limit of time, so the reading ends with the process.
+        timer = Timer(self._limits.seconds, end)
+        timer.daemon = True
+        timer.start()
+        try:
+            answer = self._read(path, on_page)
+        finally:
+            timer.cancel()
+            timer.join()
+            if late.is_set():
+                took = f"took longer than {self._limits.seconds:g} s to parse"
+                raise _LimitError(took, "[documents] parse_seconds")
+        return answer
+
+    def _read(self, path: str, on_page: OnPage | None) -> dict[str, Any]:
         buffer = bytearray()
         stdout = self._process.stdout
         assert stdout is not None  # noqa: S101 - a pipe was asked for
-        with selectors.DefaultSelector() as selector:
-            selector.register(stdout, selectors.EVENT_READ)
-            while True:
-                if not selector.select(max(0.0, deadline - time.monotonic())):
-                    took = f"took longer than {self._limits.seconds:g} s to parse"
-                    raise _LimitError(took, "[documents] parse_seconds")
-                piece = os.read(stdout.fileno(), 1 << 20)
-                if not piece:
-                    code = self._process.wait()
-                    reason = "more memory than is allowed, or a fault" if code in (-9, -6, 1) else "a fault"
-                    raise _LimitError(f"ended its parser (exit code {code}: {reason})", "[documents] parse_memory_mb")
-                buffer += piece
-                if len(buffer) > 8 * self._limits.characters:
-                    raise _LimitError(
-                        f"has more than {self._limits.characters:,} characters", "[documents] max_characters"
-                    )
-                while (end := buffer.find(b"\n")) >= 0:
-                    message: dict[str, Any] = json.loads(buffer[:end])
-                    del buffer[: end + 1]
-                    if "page" not in message:
-                        if len(message.get("document", {}).get("text", "")) > self._limits.characters:
-                            too_long = f"has more than {self._limits.characters:,} characters"
-                            raise _LimitError(too_long, "[documents] max_characters")
-                        return message
-                    if on_page is not None:
-                        on_page(message["page"], message["pages"])
+        while True:
+            piece = os.read(stdout.fileno(), 1 << 20)
+            if not piece:
+                code = self._process.wait()
+                reason = "more memory than is allowed, or a fault" if code in (-9, -6, 1) else "a fault"
+                raise _LimitError(f"ended its parser (exit code {code}: {reason})", "[documents] parse_memory_mb")
+            buffer += piece
+            too_long = f"has more than {self._limits.characters:,} characters"
+            if len(buffer) > 8 * self._limits.characters:
+                raise _LimitError(too_long, "[documents] max_characters")
+            while (end := buffer.find(b"\n")) >= 0:
+                message: dict[str, Any] = json.loads(buffer[:end])
+                del buffer[: end + 1]
+                if "page" not in message:
+                    if len(message.get("document", {}).get("text", "")) > self._limits.characters:
+                        raise _LimitError(too_long, "[documents] max_characters")
+                    return message
+                if on_page is not None:
+                    on_page(message["page"], message["pages"])
 
 
 class _LimitError(Exception):

@@ -10,18 +10,25 @@ from __future__ import annotations
 import json
 import math
 import os
-import resource
 import signal
 import sys
 import tempfile
+import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from acclimate.documents.parsers import OtherFormatError, parse
 from acclimate.documents.wire import pack_document, pack_page
 from acclimate.errors import DocumentError
+from acclimate.system.platforms import limit_resources, place_of
 
-_FORBIDDEN = ("socket.", "subprocess.", "os.system", "os.exec", "os.posix_spawn", "os.fork", "os.startfile", "pty.")
+_FORBIDDEN = (
+    *("socket.", "subprocess.", "os.system", "os.exec", "os.posix_spawn", "os.fork", "pty."),
+    # Windows only
+    *("os.startfile", "_winapi.CreateProcess"),
+    *("winreg.Create", "winreg.Set", "winreg.Delete", "winreg.SaveKey"),
+)
 _CHANGES = ("os.remove", "os.rename", "os.mkdir", "os.rmdir", "os.link", "os.symlink", "os.truncate", "os.chmod")
 _LATE_S = 5  # after the limit, at which our parent ends us if it is still there
 _WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
@@ -30,13 +37,11 @@ _WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 def main() -> None:
     """Serve until standard input ends."""
     memory, file_size, engine = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
-    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8", newline="\n")
     os.dup2(2, 1)  # whatever a library prints must not look like an answer
-    resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (file_size, file_size))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    limit_resources(memory, file_size)  # `acclimate doctor` tells which the system cannot keep
     # Asked for now: inside the hook, tempfile would wait for its own lock.
-    own = os.path.realpath(tempfile.gettempdir()) + os.sep
+    own = os.path.normcase(os.path.realpath(tempfile.gettempdir())) + os.sep
     sys.addaudithook(lambda event, arguments: _forbid(event, arguments, own))
 
     def tell(message: dict[str, Any]) -> None:
@@ -45,7 +50,7 @@ def main() -> None:
 
     for line in sys.stdin:
         asked = json.loads(line)
-        signal.alarm(math.ceil(asked["seconds"]) + _LATE_S)  # ends what nobody waits for any more
+        in_time = _end_after(math.ceil(asked["seconds"]) + _LATE_S)
         try:
             if "show" in asked:
                 from acclimate.documents.render import render_page  # an engine's environment may lack what it needs
@@ -66,7 +71,22 @@ def main() -> None:
         except DocumentError as error:
             tell({"error": str(error), "hint": error.hint})
         finally:
-            signal.alarm(0)
+            in_time()
+
+
+def _end_after(seconds: int) -> Callable[[], None]:
+    """End this process when nobody waits for it any more, unless what is returned is called before."""
+    if hasattr(signal, "alarm"):
+        signal.alarm(seconds)  # even while C code runs that lets no other thread in
+        return _no_alarm
+    timer = threading.Timer(seconds, os._exit, (1,))
+    timer.daemon = True
+    timer.start()
+    return timer.cancel
+
+
+def _no_alarm() -> None:
+    signal.alarm(0)
 
 
 def _forbid(event: str, arguments: tuple[Any, ...], own: str) -> None:
@@ -84,8 +104,9 @@ def _check_place(place: object, own: str, folder: int) -> None:
     if isinstance(place, int) or place == os.devnull:
         return
     name = os.fsdecode(place)  # type: ignore[arg-type]
-    path = os.path.realpath(f"/proc/self/fd/{folder}/{name}" if folder >= 0 else name)
-    if not path.startswith(own):
+    where = place_of(folder, name) if folder >= 0 else name
+    path = os.path.realpath(where) if where is not None else name
+    if where is None or not os.path.normcase(path).startswith(own):
         raise PermissionError(f"parsing may not write {path}")
 
 

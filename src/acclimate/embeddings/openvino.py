@@ -6,7 +6,6 @@ between cores. Batches of about 1,000 tokens are as fast as any (docs/decisions)
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -28,6 +27,7 @@ from acclimate.embeddings.weights import read_weights
 from acclimate.embeddings.windows import Pooled
 from acclimate.errors import EngineError, ModelError
 from acclimate.system.hardware import computes_bf16
+from acclimate.system.platforms import usable_cpus
 from acclimate.types import Span
 
 _WINDOW = 2048
@@ -61,7 +61,7 @@ class OpenVINOEmbedder:
         self._fingerprint = spec.fingerprint(weights_sha256)
         self._tokenizer = TextTokenizer(folder / "tokenizer.json", spec.max_tokens)
         self._batch_tokens = batch_tokens
-        self._threads = threads or len(os.sched_getaffinity(0))
+        self._threads = threads or usable_cpus()
         compiled = compile_model(_load_model(folder, spec, adapter), precision, self._threads)
         self._dimensions = int(compiled.output(0).partial_shape[1].get_length())
         self._workers = ThreadPoolExecutor(self._threads, thread_name_prefix="embed")

@@ -5,7 +5,6 @@ Shapes: B pairs, S tokens. As with the embedder, one stream a core: each core wo
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from acclimate.embeddings.bert import IDS, MASK, TYPES
 from acclimate.embeddings.openvino import Precision, compile_model
 from acclimate.embeddings.tokens import load_tokenizer
 from acclimate.errors import EngineError, ModelError
+from acclimate.system.platforms import usable_cpus
 
 Rows = NDArray[np.float32]
 _BATCH_TOKENS = 1024
@@ -59,7 +59,7 @@ class PairEncoder:
         self._tokenizer.no_padding()
         self._tokenizer.enable_truncation(max_tokens, strategy="longest_first")
         self._names = {name for node in model.inputs for name in node.get_names()}
-        threads = threads or len(os.sched_getaffinity(0))
+        threads = threads or usable_cpus()
         compiled = compile_model(model, precision, threads)
         self._workers = ThreadPoolExecutor(threads, thread_name_prefix="pairs")
         self._requests: SimpleQueue[InferRequest] = SimpleQueue()

@@ -123,7 +123,7 @@ class HNSWVectorIndex:
             part.replace(self._file)
             size, crc = self._file.stat().st_size, crc_of(self._file) or 0
             stamp |= {"rows": len(self._graph), "size": size, "crc32": crc}
-        with self._stamp.with_suffix(".part").open("w") as out:
+        with self._stamp.with_suffix(".part").open("w", encoding="utf-8") as out:
             json.dump(stamp, out)
             sync(out)
         self._stamp.with_suffix(".part").replace(self._stamp)
@@ -133,7 +133,7 @@ class HNSWVectorIndex:
         """Map the graph; one that is missing or has another size than stamped leaves the index without generation."""
         self._graph, self._generation = None, None
         try:
-            stamp = json.loads(self._stamp.read_text())
+            stamp = json.loads(self._stamp.read_text(encoding="utf-8"))
             rows, size, crc = int(stamp["rows"]), int(stamp["size"]), int(stamp["crc32"])
             graph = None
             if rows:

@@ -129,7 +129,7 @@ class TantivyTextIndex:
         except ValueError as error:  # Tantivy's for every failure to write
             raise OSError(str(error)) from error
         self._index.reload()
-        with (self._folder / "stamp.part").open("w") as out:
+        with (self._folder / "stamp.part").open("w", encoding="utf-8") as out:
             count = self._index.searcher().num_docs
             self._files = self._look()
             stamp = {"generation": change.generation, "count": count, "folder": self._place.name, "files": self._files}
@@ -188,7 +188,7 @@ class TantivyTextIndex:
     def _open(self) -> None:
         """Open what is there; anything missing or damaged leaves the index without generation."""
         try:
-            stamp = json.loads((self._folder / "stamp.json").read_text())
+            stamp = json.loads((self._folder / "stamp.json").read_text(encoding="utf-8"))
             self._place = self._folder / str(stamp["folder"])
             files = {str(name): (int(size), int(crc)) for name, (size, crc) in stamp["files"].items()}
             if any((self._place / name).stat().st_size != size for name, (size, _) in files.items()):

@@ -175,7 +175,7 @@ class ExactVectorIndex:
 
     def _stamp(self, stamp: dict[str, object]) -> None:
         part = self._folder / "stamp.part"
-        with part.open("w") as out:
+        with part.open("w", encoding="utf-8") as out:
             json.dump(stamp, out)
             sync(out)
         part.replace(self._folder / "stamp.json")
@@ -184,7 +184,7 @@ class ExactVectorIndex:
         """Map the files; one that is missing or has another length than stamped leaves the index without generation."""
         self._forget()
         try:
-            stamp = json.loads((self._folder / "stamp.json").read_text())
+            stamp = json.loads((self._folder / "stamp.json").read_text(encoding="utf-8"))
             count, dimensions, coded = int(stamp["count"]), int(stamp["dimensions"]), bool(stamp["coded"])
             crcs = {str(name): int(crc) for name, crc in stamp["crc32"].items()}
             shapes = {"rows": (count, dimensions), "keys": (count,)}

@@ -195,7 +195,7 @@ def _place(part: Path, target: Path, file: ModelFile) -> None:
             f"{file.path} came with the SHA-256 {found}, but {file.sha256} is right.",
             hint="A proxy may have changed it, or the source is not to be trusted. Nothing was kept.",
         )
-    with part.open("rb") as opened:
+    with part.open("r+b") as opened:  # Windows syncs only what may be written
         os.fsync(opened.fileno())
     part.replace(target)
 

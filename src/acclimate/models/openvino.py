@@ -31,6 +31,7 @@ from acclimate.models.grammar import grammar
 from acclimate.models.graph import extend
 from acclimate.models.merge import needs_rewrite, rewrite
 from acclimate.system import ending
+from acclimate.system.platforms import link_or_copy
 from acclimate.types import Completion, Generation, Message
 
 _FORMAT = 2  # raise when what is built below changes, so that old builds are not used
@@ -217,7 +218,7 @@ def _build(model: Path, adapter: Path | None, part: Path) -> None:
     if adapter or needs_rewrite(model):
         rewrite(model, source, adapter)
     else:
-        source.symlink_to(model.resolve())
+        link_or_copy(model.resolve(), source)
     try:
         with _quiet():
             genai.LLMPipeline(source, "CPU", enable_save_ov_model=True, **_PROPERTIES)

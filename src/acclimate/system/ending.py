@@ -5,7 +5,6 @@ The command line sets the flag when a signal comes (see `acclimate.cli.signals`)
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
 import signal
@@ -17,6 +16,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+
+from acclimate.system.platforms import FolderLock, group_options, kill_group
 
 _LOOK_S = 0.2  # between looks at the flag, while a process runs
 _NEW_S = 60.0  # a folder that new may not be locked yet
@@ -105,13 +106,13 @@ def start(command: Sequence[str], folder: Path | None = None, **options: Any) ->
     """
 
     def clear() -> None:
-        _kill(process)
+        kill_group(process)
         if folder is not None:
             shutil.rmtree(folder, ignore_errors=True)
 
     with _lock:
         check()  # a thread that goes on a little longer starts nothing new
-        process = subprocess.Popen(command, process_group=0, **options)
+        process = subprocess.Popen(command, **group_options(), **options)
         _clearing[id(process)] = clear
     return process
 
@@ -120,14 +121,8 @@ def stop(process: subprocess.Popen[Any]) -> None:
     """Kill a process of `start` with all that it has started, and wait for it."""
     with _lock:
         _clearing.pop(id(process), None)
-    _kill(process)
+    kill_group(process)
     process.communicate()
-
-
-def _kill(process: subprocess.Popen[Any]) -> None:
-    if process.poll() is None:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
 
 
 def run(command: Sequence[str], environment: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
@@ -168,33 +163,30 @@ def scratch(folder: Path, prefix: str) -> Iterator[Path]:
     for old in folder.glob(f"{prefix}*"):
         _remove_abandoned(old)
     made = Path(tempfile.mkdtemp(prefix=prefix, dir=folder))
-    descriptor = os.open(made, os.O_RDONLY)
+    lock = FolderLock(made)
     try:
-        with suppress(OSError):  # a file system without locks
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        lock.acquire()  # a file system without locks has none to give
         with clearing(lambda: shutil.rmtree(made, ignore_errors=True)):
             yield made
     finally:
-        os.close(descriptor)
         shutil.rmtree(made, ignore_errors=True)
+        lock.release()
 
 
 def _remove_abandoned(old: Path) -> None:
     try:
-        descriptor = os.open(old, os.O_RDONLY | os.O_DIRECTORY)
-    except OSError:
-        return
-    try:
-        if time.time() - os.fstat(descriptor).st_mtime < _NEW_S:
+        if not old.is_dir() or time.time() - old.stat().st_mtime < _NEW_S:
             return
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:  # its process has just removed it
+        return
+    lock = FolderLock(old)
+    if lock.acquire():  # else another process works there
         shutil.rmtree(old, ignore_errors=True)
-    except OSError:
-        pass  # another process works there
-    finally:
-        os.close(descriptor)
+        lock.release()
 
 
 def hold_back() -> None:
     """Let signals wait until the program that is started in the place of this one handles them."""
-    signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM, signal.SIGHUP))
+    if hasattr(signal, "pthread_sigmask"):
+        names = ("SIGINT", "SIGTERM", "SIGHUP")
+        signal.pthread_sigmask(signal.SIG_BLOCK, [getattr(signal, name) for name in names])

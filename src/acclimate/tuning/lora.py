@@ -167,7 +167,7 @@ def save_adapter(model: nn.Module, folder: Path, base_model: str) -> None:
         "use_dora": layer.magnitude is not None,
         "inference_mode": True,
     }
-    (folder / "adapter_config.json").write_text(json.dumps(config, indent=2) + "\n")
+    (folder / "adapter_config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
 
 
 def write_adapter(folder: Path, tensors: dict[str, torch.Tensor], base_model: str) -> None:

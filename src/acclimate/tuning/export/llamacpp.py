@@ -19,7 +19,7 @@ _REQUEST = {"n_predict": 1, "temperature": 0, "n_probs": 100, "logit_bias": [["a
 
 def main() -> None:
     """Serve stdin until it ends."""
-    out = os.fdopen(os.dup(1), "w")
+    out = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     import xllamacpp  # the extra `export`
 

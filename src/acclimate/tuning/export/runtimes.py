@@ -114,9 +114,9 @@ class LlamaCpp:
         self.name = f"llama.cpp (xllamacpp {version('xllamacpp')})"
         command = [sys.executable, "-m", "acclimate.tuning.export.llamacpp", str(model), str(context_tokens)]
         command += [str(adapter)] if adapter else []
-        self._notes = tempfile.TemporaryFile("w+")  # noqa: SIM115 -- a pipe that nobody reads would fill up
+        self._notes = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115 -- a pipe that nobody reads would fill up
         self._process: Any = ending.start(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._notes, text=True
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._notes, encoding="utf-8"
         )
 
     def top(self, prompt: Sequence[int], answer: Sequence[int]) -> Sequence[Mapping[int, float]]:
