@@ -19,9 +19,11 @@ from acclimate.models.catalogue import CATALOGUE
 from acclimate.models.store import cache_folder, locate
 from acclimate.places import as_typed
 from acclimate.project import Project
+from acclimate.settings import EmbedderSettings, ModelSettings
 from acclimate.walking import walk
 
 _SHOWN = 3  # files that are named
+_DEFAULTS = {ModelSettings().name, EmbedderSettings().model}
 _NEEDED_GB = {"memory": 4.0, "disk": 2.0}
 
 
@@ -95,7 +97,7 @@ def _models() -> Iterator[Finding]:
             continue
         if here:
             yield Finding("model", "ok", f"{name} at {here.weights}")
-        else:
+        elif name in _DEFAULTS:
             yield Finding("model", "warning", f"{name} is not here yet", f"acclimate models fetch {name}")
 
 
