@@ -1,8 +1,8 @@
 """llama.cpp's own C interface (llama.h), as the wheel of xllamacpp carries and exports it.
 
-The package's `Server` is not used: it opens a listening socket, takes SIGINT and SIGTERM for itself, and wants text. The
-C interface needs none of that. Structures are passed through as they are, so their fields need not be known here: only
-the first three of a context's settings are written, which have been the first since there is such a structure, and
+The package's `Server` is not used: it opens a listening socket, takes SIGINT and SIGTERM for itself, and wants text.
+The C interface needs none of that. Structures are passed through as they are, so their fields need not be known here:
+only the first three of a context's settings are written, which have been the first since there is such a structure, and
 whose defaults are looked at before.
 
 Interface: https://github.com/ggml-org/llama.cpp/blob/master/include/llama.h
@@ -33,19 +33,19 @@ _INSTALL = "pip install 'xllamacpp>=2026.10'"
 class Opaque(ctypes.Structure):
     """A structure of llama.h that is only passed on: longer than any of them, as what is too much is never read."""
 
-    _fields_ = [("bytes", ctypes.c_uint8 * 512)]  # noqa: RUF012 # ctypes wants a list
+    _fields_ = [("bytes", ctypes.c_uint8 * 512)]  # ctypes wants a list
 
 
 class TokenData(ctypes.Structure):
     """llama_token_data."""
 
-    _fields_ = [("id", _Int), ("logit", ctypes.c_float), ("p", ctypes.c_float)]  # noqa: RUF012
+    _fields_ = [("id", _Int), ("logit", ctypes.c_float), ("p", ctypes.c_float)]
 
 
 class TokenDataArray(ctypes.Structure):
     """llama_token_data_array."""
 
-    _fields_ = [  # noqa: RUF012
+    _fields_ = [
         ("data", ctypes.POINTER(TokenData)),
         ("size", ctypes.c_size_t),
         ("selected", ctypes.c_int64),
