@@ -223,7 +223,6 @@ def test_closing_frees_the_model(model, tmp_path):
     assert two.generate(FRANCE, Generation(max_tokens=2)).text
     two.close()
     assert not any(found is shared for found, _ in _models.values())
-    assert str(copy) not in Path("/proc/self/maps").read_text()
     with pytest.raises(EngineError, match="closed"):
         two.generate(FRANCE, GREEDY)
 
@@ -303,8 +302,8 @@ from acclimate.types import Generation, Message
 engine = LlamaCppEngine(Path(sys.argv[1]), Path(sys.argv[2]), sha256=sys.argv[3])
 engine.generate([Message("user", "Hi")], Generation(max_tokens=2))
 assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
-links = [os.readlink(f"/proc/self/fd/{fd}") for fd in os.listdir("/proc/self/fd") if os.path.exists(f"/proc/self/fd/{fd}")]
-assert not [link for link in links if link.startswith("socket:")], links
+links = [link.resolve() for link in Path("/proc/self/fd").iterdir()]
+assert not [link for link in links if "socket:" in str(link)], links
 assert "OMP_WAIT_POLICY" not in os.environ
 os.kill(os.getpid(), signal.SIGINT)
 """

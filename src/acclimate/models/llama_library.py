@@ -1,9 +1,9 @@
 """llama.cpp's own C interface (llama.h), as the wheel of xllamacpp carries and exports it.
 
 The package's `Server` is not used: it opens a listening socket, takes SIGINT and SIGTERM for itself, and wants text.
-The C interface needs none of that. Structures are passed through as they are, so their fields need not be known here:
-only the first three of a context's settings are written, which have been the first since there is such a structure, and
-whose defaults are looked at before.
+The C interface needs none of that. Structures are passed through as they are, so that hardly a field need be known: the
+first three of a context's settings are written, which have been the first since there is such a structure, and how a
+model is loaded; the defaults that stand there are looked at before.
 
 Interface: https://github.com/ggml-org/llama.cpp/blob/master/include/llama.h
 """
@@ -26,6 +26,9 @@ _Pointer = ctypes.c_void_p
 _Int = ctypes.c_int32
 _WARNING, _ERROR, _GOES_ON = 3, 4, 5  # ggml_log_level
 _DEFAULTS = (512, 2048, 512)  # n_ctx, n_batch, n_ubatch
+# Of a model's settings, in words of 32 bits: two pointers, n_gpu_layers, split_mode, load_mode, lazy_mode.
+_MODEL_DEFAULTS = (0, 0, 0, 0, -1, 1, -1, 1)
+_LOAD_MODE, _READ = 6, 0
 _KEPT = 8  # last warnings and errors, for messages
 _INSTALL = "pip install 'xllamacpp>=2026.10'"
 
@@ -124,6 +127,18 @@ class Library:
         if tuple(first) != _DEFAULTS:
             raise ModelError("this xllamacpp orders a context's settings in another way.", hint=_INSTALL)
         first[:] = [tokens, batch, batch]
+        return settings
+
+    def model_settings(self) -> Opaque:
+        """Settings that read a model's file instead of mapping it.
+
+        Weights are put in another order for the CPU anyway; mapped, they would be in memory twice.
+        """
+        settings: Opaque = self.model_default_params()
+        first = (ctypes.c_int32 * len(_MODEL_DEFAULTS)).from_buffer(settings)
+        if tuple(first) != _MODEL_DEFAULTS:
+            raise ModelError("this xllamacpp orders a model's settings in another way.", hint=_INSTALL)
+        first[_LOAD_MODE] = _READ
         return settings
 
     def _hear(self, level: int, text: bytes, _data: int | None) -> None:

@@ -40,7 +40,7 @@ class LlamaModel:
     def __init__(self, file: Path) -> None:
         self._library = library()
         self._library.complaints.clear()
-        handle = self._library.model_load_from_file(os.fsencode(file), self._library.model_default_params())
+        handle = self._library.model_load_from_file(os.fsencode(file), self._library.model_settings())
         if not handle:
             raise ModelError(
                 f"llama.cpp cannot read {file.name}: {' '.join(self._library.complaints) or 'it says nothing'}.",

@@ -29,7 +29,9 @@ from acclimate.models.streaming import TextStream
 from acclimate.types import Completion, Generation, Message
 
 log = logging.getLogger(__name__)
-_BATCH = 512  # tokens of a prompt between two looks whether to end
+# Tokens of a prompt that are read at once. What is kept is kept in whole blocks: a token's keys and values differ in the
+# last bits by how many were computed with it, and the same question must always be answered from the same numbers.
+_BLOCK = 64
 _LEAST_CONTEXT = 2048  # tokens; doubled until a prompt fits, since keys and values of a whole window can be gigabytes
 _FIRST = 64  # likeliest tokens that are held to a grammar before all are
 
@@ -149,16 +151,18 @@ class _Reader:
         self._context: int | None = None
         self._room = 0
         self._held: list[int] = []
+        self._whole = 0  # tokens held that were read in whole blocks
 
     def read(self, ids: Sequence[int], room: int) -> Logits:
         """Read a prompt, from where it differs from what is held; `room` tokens must fit. The logits after it."""
         self._make_room(room)
         same = 0
-        for one, other in zip(ids[:-1], self._held, strict=False):  # the last is read for its logits
+        for one, other in zip(ids[:-1], self._held[: self._whole], strict=False):  # the last is read for its logits
             if one != other:
                 break
             same += 1
-        same = self._forget_from(same)
+        same = self._forget_from(same - same % _BLOCK)
+        self._whole = len(ids) - len(ids) % _BLOCK
         logits = self.read_on(ids[same:])
         read = self._library.memory_seq_pos_max(self._memory, 0) + 1
         if read != len(ids):
@@ -167,9 +171,9 @@ class _Reader:
 
     def read_on(self, ids: Sequence[int]) -> Logits:
         """Read more tokens. The logits after the last, valid until more is read."""
-        for start in range(0, len(ids), _BATCH):
+        for start in range(0, len(ids), _BLOCK):
             ending.check()
-            part = np.array(ids[start : start + _BATCH], np.int32)
+            part = np.array(ids[start : start + _BLOCK], np.int32)
             code = self._library.decode(self._context, self._library.batch_get_one(part.ctypes.data, len(part)))
             if code:
                 self._forget_from(0)
@@ -205,7 +209,7 @@ class _Reader:
             room *= 2
         room = max(tokens, min(room, self._model.context_tokens))
         self.close()
-        context = self._library.init_from_model(self._model.handle, self._library.context_settings(room, _BATCH))
+        context = self._library.init_from_model(self._model.handle, self._library.context_settings(room, _BLOCK))
         if not context:
             raise EngineError(
                 f"there is no memory for {room} tokens: {' '.join(self._library.complaints)}",
@@ -238,12 +242,15 @@ class _GrammarSampler(Sampler):
             self._library.sampler_free(self._handle)
 
     def choose(self, logits: Logits) -> int:
-        """See `Sampler`. Nearly always one of the likeliest is allowed, and to ask for all takes long."""
-        first = np.argpartition(-logits, min(_FIRST, len(logits) - 1))[:_FIRST]
-        allowed = self._allowed(first, logits)
-        if self._temperature > 0 or not np.isfinite(allowed).any():
-            allowed = self._allowed(np.arange(len(logits)), logits)
-        if not np.isfinite(allowed).any():
+        """See `Sampler`. To hold all tokens to the grammar takes long, so the one that is drawn is asked about first,
+        then the likeliest; all only where none of those is allowed."""
+        token = super().choose(logits)
+        likeliest = np.argpartition(-logits, min(_FIRST, len(logits) - 1))[:_FIRST]
+        for tokens in (np.array([token]), likeliest, np.arange(len(logits))):
+            allowed = self._allowed(tokens, logits)
+            if np.isfinite(allowed).any():
+                break
+        else:
             raise EngineError("no token continues the JSON of this schema.", hint="Use a plainer schema.")
         token = super().choose(allowed)
         self._library.sampler_accept(self._handle, token)
