@@ -29,8 +29,8 @@ from acclimate.models.streaming import TextStream
 from acclimate.types import Completion, Generation, Message
 
 log = logging.getLogger(__name__)
-# Tokens of a prompt that are read at once. What is kept is kept in whole blocks: a token's keys and values differ in the
-# last bits by how many were computed with it, and the same question must always be answered from the same numbers.
+# Tokens of a prompt that are read at once. What is kept is kept in whole blocks: a token's keys and values differ in
+# the last bits by how many were computed with it, and the same question must be answered from the same numbers.
 _BLOCK = 64
 _LEAST_CONTEXT = 2048  # tokens; doubled until a prompt fits, since keys and values of a whole window can be gigabytes
 _FIRST = 64  # likeliest tokens that are held to a grammar before all are
