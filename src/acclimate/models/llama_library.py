@@ -30,7 +30,7 @@ _DEFAULTS = (512, 2048, 512)  # n_ctx, n_batch, n_ubatch
 _MODEL_DEFAULTS = (0, 0, 0, 0, -1, 1, -1, 1)
 _LOAD_MODE, _READ = 6, 0
 _KEPT = 8  # last warnings and errors, for messages
-_INSTALL = "pip install 'acclimate[llamacpp]'"
+_INSTALL = "pip install 'xllamacpp>=2026.10'"
 
 
 class Opaque(ctypes.Structure):

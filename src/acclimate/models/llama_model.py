@@ -35,7 +35,7 @@ _lock = threading.Lock()
 
 
 class LlamaModel:
-    """The weights, mapped from the file, and the vocabulary."""
+    """The weights and the vocabulary."""
 
     def __init__(self, file: Path) -> None:
         self._library = library()

@@ -1,6 +1,6 @@
 """Language models on llama.cpp, in this process: any GGUF file that it reads.
 
-Weights are mapped from the file, and shared by the engines of a process; each engine has one adapter, applied while it
+Weights are in memory once, shared by the engines of a process; each engine has one adapter, applied while it
 runs, and its own memory of what it read last. The next prompt is read from where it differs, so that a second question
 about the same documents is read in a fraction of the time; what was read with one adapter is never used with another.
 """
