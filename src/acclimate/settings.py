@@ -197,9 +197,10 @@ class RetrievalSettings(_Section):
 class ModelSettings(_Section):
     """The language model."""
 
-    engine: Literal["openvino", "openai", "transformers"] = Field(
-        default="openvino",
-        description="openvino: on this CPU; openai: any OpenAI-compatible server; transformers: PyTorch",
+    engine: Literal["auto", "openvino", "llamacpp", "openai", "transformers"] = Field(
+        default="auto",
+        description="auto: what is best for the model here; openvino: on this CPU, fastest for small models; llamacpp: "
+        "any GGUF file; openai: any OpenAI-compatible server; transformers: PyTorch",
     )
     name: str = Field(
         default="smollm2-135m-instruct",
@@ -249,7 +250,9 @@ class JudgeSettings(_Section):
     """A language model that judges the answers of comparisons, beside the scores by words."""
 
     name: str = Field(default="", description="model, as in [model]; empty: no judge")
-    engine: Literal["openvino", "openai", "transformers"] = Field(default="openai", description="as in [model]")
+    engine: Literal["auto", "openvino", "llamacpp", "openai", "transformers"] = Field(
+        default="openai", description="as in [model]"
+    )
     base_url: str | None = Field(default=None, description="server address, for engine 'openai'")
     api_key_env: str = Field(default="OPENAI_API_KEY", description="environment variable that holds the server's key")
 

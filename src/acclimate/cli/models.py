@@ -13,6 +13,7 @@ from acclimate.models.catalogue import CATALOGUE, Kind
 from acclimate.models.fetch import fetch, resolve
 from acclimate.models.store import locate, not_here, verify
 
+_LINE = "{:28} {:8} {:>8}  {:>8}  {:>6}  {:9}  {:10}  {}"
 _KIND = click.Choice(["language", "embedder", "reranker"])
 
 
@@ -29,7 +30,11 @@ def list_models(as_json: bool) -> None:
         {
             "name": entry.name,
             "kind": entry.kind,
+            "size_class": entry.size_class,
             "megabytes": round(entry.size / 1e6),
+            "memory_mb": round(entry.memory / 1e6),
+            "window": entry.window,
+            "languages": entry.languages,
             "licence": entry.licence,
             "here": locate(entry.name) is not None,
             "sources": [str(source) for source in entry.sources],
@@ -40,9 +45,12 @@ def list_models(as_json: bool) -> None:
     if as_json:
         echo_json(rows)
         return
+    click.echo(_LINE.format("model", "class", "disk", "memory", "window", "languages", "licence", ""))
     for row in rows:
+        disk, memory = f"{row['megabytes']:,} MB", f"{row['memory_mb']:,} MB"
         here = "here" if row["here"] else "not here"
-        click.echo(f"{row['name']:24} {row['kind']:9} {row['megabytes']:>5} MB  {row['licence']:10}  {here}")
+        kind, window = row["size_class"] or row["kind"], f"{row['window']:,}"
+        click.echo(_LINE.format(row["name"], kind, disk, memory, window, row["languages"], row["licence"], here))
         click.echo(f"    {row['summary']}")
 
 

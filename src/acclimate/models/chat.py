@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from jinja2 import TemplateError
@@ -25,22 +26,30 @@ _ROLE = re.compile(
 _MAX_TEMPLATE_CHARACTERS = 100_000
 
 
-class ChatFormat:
-    """Renders and tokenises messages by one model's template."""
+class ChatTemplate:
+    """Renders and tokenises messages by one model's template.
 
-    def __init__(self, tokenizer: Tokenizer, template: str, bos: str) -> None:
+    `encode` turns rendered text into token ids; `special` are the texts of the tokens that stand beside the ordinary
+    vocabulary, flagged special or not: templates speak with all of them.
+    """
+
+    def __init__(
+        self, encode: Callable[[str], list[int]], special: Iterable[str], template: str, bos: str, eos: str = ""
+    ) -> None:
         if len(template) > _MAX_TEMPLATE_CHARACTERS:
             raise ModelError(
                 f"the chat template has {len(template)} characters; {_MAX_TEMPLATE_CHARACTERS} are allowed."
             )
-        self.tokenizer = tokenizer
-        self._bos = bos
-        # Whatever stands beside the ordinary vocabulary, flagged special or not: templates speak with all of it.
-        added = (token.content for token in tokenizer.get_added_tokens_decoder().values())
-        self._special = sorted((token for token in added if len(token) > 2 and not token.isspace()), key=len)
-        environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True)
+        self._encode, self._bos, self._eos = encode, bos, eos
+        self._special = sorted((token for token in special if len(token) > 2 and not token.isspace()), key=len)
+        environment = ImmutableSandboxedEnvironment(
+            trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols"]
+        )
         environment.globals["raise_exception"] = _raise_exception
         environment.filters["tojson"] = _plain_json  # Jinja's own is for HTML, Transformers' is this
+        # Templates that look whether it is there know a fixed date too, with which prompts stay the same every day.
+        if "strftime_now is defined" not in template:
+            environment.globals["strftime_now"] = lambda form: datetime.now().astimezone().strftime(form)
         try:
             self._template = environment.from_string(template)
         except TemplateError as error:
@@ -51,13 +60,9 @@ class ChatFormat:
         turns = [self._turn(message) for message in messages]
         tools = {"tools": turns[0].pop("tools")} if turns and "tools" in turns[0] else {}
         try:
-            text: str = self._template.render(
-                messages=turns, add_generation_prompt=True, bos_token=self._bos, eos_token="", **tools
-            )
+            text = self._fill(turns, tools)
         except Exception as error:  # whatever a foreign template does is a fault of the model's file
-            raise ModelError(
-                f"the model's chat template failed: {error}.", hint="Use a model with a plain template."
-            ) from error
+            text = self._fill_without_system(turns, tools, error)
         return text if not self._bos or text.startswith(self._bos) else self._bos + text
 
     def unplaced(self, messages: Sequence[Message]) -> str:
@@ -100,16 +105,53 @@ class ChatFormat:
         asked = "Hello, 4711?"
         return self.render([Message("user", asked)]).rpartition(asked)[2]
 
+    def _fill(self, turns: Sequence[Mapping[str, Any]], tools: Mapping[str, Any]) -> str:
+        # Models that think aloud unless told not to are told so.
+        filled: str = self._template.render(
+            messages=turns,
+            add_generation_prompt=True,
+            bos_token=self._bos,
+            eos_token=self._eos,
+            enable_thinking=False,
+            **tools,
+        )
+        return filled
+
+    def _fill_without_system(
+        self, turns: Sequence[Mapping[str, Any]], tools: Mapping[str, Any], refused: Exception
+    ) -> str:
+        """For templates that refuse a system message: what it says begins the first user message."""
+        failed = ModelError(f"the model's chat template failed: {refused}.", hint="Use a model with a plain template.")
+        if len(turns) < 2 or turns[0]["role"] != "system" or turns[1]["role"] != "user":
+            raise failed from refused
+        told = {"role": "user", "content": f"{turns[0]['content']}\n\n{turns[1]['content']}"}
+        try:
+            return self._fill([told, *turns[2:]], tools)
+        except Exception:
+            raise failed from refused
+
     def encode(self, messages: Sequence[Message]) -> list[int]:
         """The prompt's token ids."""
-        ids: list[int] = self.tokenizer.encode(self.render(messages), add_special_tokens=False).ids
-        return ids
+        return self._encode(self.render(messages))
 
     def neutralise(self, content: str) -> str:
         """`content` with a space after the first character of each special token in it."""
         for token in self._special:
             content = content.replace(token, f"{token[0]} {token[1:]}")
         return content
+
+
+class ChatFormat(ChatTemplate):
+    """The template of a model whose `tokenizer` is one of the tokenizers package."""
+
+    def __init__(self, tokenizer: Tokenizer, template: str, bos: str) -> None:
+        self.tokenizer = tokenizer
+        added = (token.content for token in tokenizer.get_added_tokens_decoder().values())
+        super().__init__(self._ids, added, template, bos)
+
+    def _ids(self, text: str) -> list[int]:
+        ids: list[int] = self.tokenizer.encode(text, add_special_tokens=False).ids
+        return ids
 
 
 def neutralise_roles(content: str) -> str:

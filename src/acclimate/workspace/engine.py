@@ -13,6 +13,7 @@ from acclimate.files.places import under
 from acclimate.models.adapters import OWN_TEMPLATE, is_tuned, require_base, served_by
 from acclimate.models.base import Engine
 from acclimate.models.catalogue import Kind
+from acclimate.models.choice import choose
 from acclimate.models.store import LocalModel, cache_folder
 from acclimate.prompting.recipes import PARTS, Recipe
 from acclimate.prompting.templates import Template, load_template, parse_template
@@ -52,16 +53,27 @@ def load_engine(chosen: ModelSettings, adapter: Path | None, find_model: FindMod
     log.info("loading %s", model.name)
     if adapter is not None:
         require_base(adapter, model.name)
+    return _load_here(chosen, model, adapter)
+
+
+def _load_here(chosen: ModelSettings, model: LocalModel, adapter: Path | None) -> Engine:
+    kind = choose(model.weights, adapter) if chosen.engine == "auto" else chosen.engine
     # Virtual tokens can be put before a prompt by that engine only.
-    if chosen.engine == "transformers" or (adapter is not None and served_by(adapter) == "transformers"):
+    if kind == "transformers" or (adapter is not None and served_by(adapter) == "transformers"):
         from acclimate.models.transformers import TransformersEngine
 
         return TransformersEngine(model.weights, adapter=adapter, context_tokens=chosen.context_tokens)
-    from acclimate.models.openvino import OpenVINOEngine
+    if kind == "llamacpp":
+        from acclimate.models.llamacpp import LlamaCppEngine
 
-    return OpenVINOEngine(
+        local: type[LlamaCppEngine | OpenVINOEngine] = LlamaCppEngine
+    else:
+        from acclimate.models.openvino import OpenVINOEngine
+
+        local = OpenVINOEngine
+    return local(
         model.weights,
-        cache_folder() / "openvino",
+        cache_folder() / kind,
         adapter=adapter,
         sha256=model.sha256,
         context_tokens=chosen.context_tokens,

@@ -1,0 +1,41 @@
+"""Which engine runs a model file here, where the user leaves it open: `[model] engine = "auto"`.
+
+The rule is measured (docs/models.md). OpenVINO reads a new prompt faster, but needs several times the file's size in
+memory and on disk, because it unpacks the file's weights; llama.cpp keeps the file's own blocks, and reads any file.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from acclimate.models.adapters import layers_of, served_by
+from acclimate.models.gguf import TOKENIZERS, read_texts
+from acclimate.models.llama_model import unfit
+
+Chosen = Literal["openvino", "llamacpp", "transformers"]
+
+_ARCHITECTURES = frozenset({"llama", "qwen2", "qwen3"})  # of OpenVINO's reader of GGUF files
+_UNPACKED_BYTES = 250_000_000
+"""The largest file that OpenVINO unpacks unasked."""
+
+
+def choose(model: Path, adapter: Path | None = None) -> Chosen:
+    """The engine for a model's main file with this adapter."""
+    if model.suffix != ".gguf":
+        return "transformers"
+    layers = layers_of(adapter) if adapter is not None else []
+    if any(served_by(layer) == "transformers" for layer in layers):
+        return "transformers"
+    if not _openvino_reads(model):
+        return "llamacpp"
+    if any(unfit(layer) for layer in layers):
+        return "openvino"
+    return "openvino" if model.stat().st_size <= _UNPACKED_BYTES else "llamacpp"
+
+
+def _openvino_reads(model: Path) -> bool:
+    pre, kind = "tokenizer.ggml.pre", "tokenizer.ggml.model"
+    texts = read_texts(model, ("general.architecture", kind, pre))
+    known = texts.get(kind) == "gpt2" and texts.get(pre, "gpt-2") in TOKENIZERS
+    return known and texts.get("general.architecture") in _ARCHITECTURES
