@@ -72,7 +72,7 @@ def _machine() -> Iterator[Finding]:
         )
     elif "avx2" in flags or "asimd" in flags:
         yield Finding(
-            "cpu", "warning", "has no bfloat16: embedding, answering and tuning take two to five times as long"
+            "cpu", "warning", "has no bfloat16: embedding, answering and tuning take two to four times as long"
         )
     else:
         yield Finding(
