@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from acclimate.errors import ModelError
+from acclimate.system.platforms import usable_cores
 
 log = logging.getLogger(__name__)
 _Pointer = ctypes.c_void_p
@@ -177,10 +178,5 @@ def _open(file: Path) -> ctypes.CDLL:
 
 
 def threads() -> int:
-    """Threads that are worth it: one for each core that this process may use; a core's second thread only disturbs."""
-    allowed = os.sched_getaffinity(0)
-    siblings = set()
-    for cpu in allowed:
-        file = Path(f"/sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list")
-        siblings.add(file.read_text(encoding="ascii").strip() if file.is_file() else str(cpu))
-    return len(siblings)
+    """Threads that are worth it: one for each core; a core's second thread only disturbs."""
+    return usable_cores()

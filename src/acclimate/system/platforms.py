@@ -37,6 +37,17 @@ def usable_cpus() -> int:
     return os.cpu_count() or 1
 
 
+def usable_cores() -> int:
+    """Cores that this process may use; two threads of one core count once where the system tells."""
+    if not hasattr(os, "sched_getaffinity"):
+        return usable_cpus()
+    siblings = set()
+    for cpu in os.sched_getaffinity(0):
+        file = Path(f"/sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list")
+        siblings.add(file.read_text(encoding="ascii").strip() if file.is_file() else str(cpu))
+    return len(siblings)
+
+
 def group_options() -> dict[str, Any]:
     """Options of `subprocess.Popen` for a group of its own, which a terminal's Ctrl-C misses."""
     if hasattr(os, "killpg"):
