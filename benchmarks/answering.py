@@ -38,7 +38,11 @@ class Gold:
         self._found: dict[str, list[Hit]] = {}
         for chunk in record.chunks(record.keys()):
             for question in questions:
-                if question.document == chunk.document and question.evidence and question.evidence in chunk.text:
+                if (
+                    question.document == chunk.document
+                    and question.evidence
+                    and question.evidence in chunk.text
+                ):
                     self._found.setdefault(question.question.strip(), [Hit(chunk, 1.0, 1)])
 
     def retrieve(self, query: str, k: int) -> list[Hit]:
@@ -60,7 +64,11 @@ def choose(options: argparse.Namespace) -> list[Question]:
 def evidence_span(project: Project, question: Question) -> tuple[int, int] | None:
     """Where the question's evidence stands in its document's text."""
     document = project.library.record.document(question.document) if question.document else None
-    if document is None or not question.evidence or (start := document.text.find(question.evidence)) < 0:
+    if (
+        document is None
+        or not question.evidence
+        or (start := document.text.find(question.evidence)) < 0
+    ):
         return None
     return start, start + len(question.evidence)
 
@@ -81,7 +89,9 @@ def ask(
     return scores, answers
 
 
-def summary(scores: Sequence[Score], first: Sequence[float], total: Sequence[float]) -> dict[str, Any]:
+def summary(
+    scores: Sequence[Score], first: Sequence[float], total: Sequence[float]
+) -> dict[str, Any]:
     """The keys of a summary, for one program. Seconds are medians."""
     means = {
         key: round(value, 4) if isinstance(value, float) else value
@@ -95,12 +105,25 @@ def summary(scores: Sequence[Score], first: Sequence[float], total: Sequence[flo
     }
 
 
-def ask_peer(project: Project, questions: Sequence[Question], documents: Path, k: int, tokens: int) -> dict[str, Any]:
+def ask_peer(
+    project: Project, questions: Sequence[Question], documents: Path, k: int, tokens: int
+) -> dict[str, Any]:
     """LlamaIndex's answers, scored like ours (it gives no citations and no fixed refusal)."""
     require_peers()
-    embedder, model = resolve("all-minilm-l6-v2", "embedder"), resolve("smollm2-135m-instruct", "language")
+    embedder, model = (
+        resolve("all-minilm-l6-v2", "embedder"),
+        resolve("smollm2-135m-instruct", "language"),
+    )
     script = str(Path(__file__).parent / "peers" / "llamaindex_answer.py")
-    command = [str(PEERS), script, str(documents), str(embedder.folder), str(model.weights), str(k), str(tokens)]
+    command = [
+        str(PEERS),
+        script,
+        str(documents),
+        str(embedder.folder),
+        str(model.weights),
+        str(k),
+        str(tokens),
+    ]
     asked = "".join(json.dumps(question.question) + "\n" for question in questions)
     done = subprocess.run(command, input=asked, capture_output=True, text=True, check=False)
     if done.returncode:
@@ -109,7 +132,11 @@ def ask_peer(project: Project, questions: Sequence[Question], documents: Path, k
     template = project.answer("x", recipe="zero-shot")
     scores = []
     for question, row in zip(questions, rows, strict=True):
-        scores.append(score(question, replace(template, text=row["text"], abstained=False, citations=()), None))
+        scores.append(
+            score(
+                question, replace(template, text=row["text"], abstained=False, citations=()), None
+            )
+        )
     result = summary(scores, [row["first_s"] for row in rows], [row["total_s"] for row in rows])
     return {"name": "llamaindex", **result}
 
@@ -122,18 +149,26 @@ def main() -> None:
     parser.add_argument("--limit", type=int, default=200)
     parser.add_argument("--split", default="")
     parser.add_argument(
-        "--articles", type=int, help="only questions about the last K documents, and only those in the library"
+        "--articles",
+        type=int,
+        help="only questions about the last K documents, and only those in the library",
     )
     parser.add_argument("--gold", action="store_true")
     parser.add_argument("--peer", choices=["llamaindex"])
-    parser.add_argument("--show", action="store_true", help="print each question and answer to stderr")
+    parser.add_argument(
+        "--show", action="store_true", help="print each question and answer to stderr"
+    )
     options = parser.parse_args()
     questions = choose(options)
     with tempfile.TemporaryDirectory() as scratch:
         wanted = {question.document for question in questions} if options.articles else None
         folder = options.data / "documents"
         files = sorted(path for path in folder.rglob("*") if path.is_file())
-        files = [path for path in files if wanted is None or path.relative_to(folder).as_posix() in wanted]
+        files = [
+            path
+            for path in files
+            if wanted is None or path.relative_to(folder).as_posix() in wanted
+        ]
         copy_documents(options.data, files, Path(scratch))
         if options.split:  # few-shot recipes show questions of the train split
             shutil.copy(options.data / "questions.jsonl", scratch)
@@ -143,20 +178,35 @@ def main() -> None:
             if options.show:
                 for question, answer, mark in zip(questions, answers, scores, strict=True):
                     print(
-                        f"{mark.f1:.2f} {question.question} | {answer.marked} | {question.answers[:1]}", file=sys.stderr
+                        f"{mark.f1:.2f} {question.question} | {answer.marked} | {question.answers[:1]}",
+                        file=sys.stderr,
                     )
             timings = [answer.timings for answer in answers]
             recipe = options.recipe + ("+gold" if options.gold else "")
-            result: dict[str, Any] = {"benchmark": "answering", "data": options.data.name, "recipe": recipe}
-            result |= summary(scores, [t.first_token_s for t in timings], [t.total_s for t in timings])
+            result: dict[str, Any] = {
+                "benchmark": "answering",
+                "data": options.data.name,
+                "recipe": recipe,
+            }
+            result |= summary(
+                scores, [t.first_token_s for t in timings], [t.total_s for t in timings]
+            )
             result["model"] = answers[0].model
             if options.peer:
                 settings = project.settings
                 documents = Path(scratch) / "documents"
-                peer = ask_peer(project, questions, documents, settings.retrieval.k, settings.chunking.max_tokens)
+                peer = ask_peer(
+                    project,
+                    questions,
+                    documents,
+                    settings.retrieval.k,
+                    settings.chunking.max_tokens,
+                )
                 result["peer"] = peer
                 result["ratio"] = {
-                    key: round(peer[key] / result[key], 2) for key in ("ttft_s", "seconds_per_answer") if result[key]
+                    key: round(peer[key] / result[key], 2)
+                    for key in ("ttft_s", "seconds_per_answer")
+                    if result[key]
                 }
     emit({**result, "machine": machine()})
 

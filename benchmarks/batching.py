@@ -35,7 +35,9 @@ _CACHE_GB = 2
 def prompts_of(project: Project, questions: Sequence[str]) -> list[tuple[Message, ...]]:
     """The prompts of `rag` for these questions."""
     answerer = project.answerer("rag")
-    return [answerer.prompt(q, answerer.retriever.retrieve(q, answerer.k)).messages for q in questions]
+    return [
+        answerer.prompt(q, answerer.retriever.retrieve(q, answerer.k)).messages for q in questions
+    ]
 
 
 def batched(folder: Path) -> tuple[genai.ContinuousBatchingPipeline, float]:
@@ -43,7 +45,9 @@ def batched(folder: Path) -> tuple[genai.ContinuousBatchingPipeline, float]:
     started = time.perf_counter()
     scheduler = genai.SchedulerConfig()
     scheduler.cache_size = _CACHE_GB
-    pipeline = genai.ContinuousBatchingPipeline(str(folder), scheduler, "CPU", {"CACHE_DIR": str(folder / "paged")})
+    pipeline = genai.ContinuousBatchingPipeline(
+        str(folder), scheduler, "CPU", {"CACHE_DIR": str(folder / "paged")}
+    )
     return pipeline, time.perf_counter() - started
 
 
@@ -69,7 +73,12 @@ def compare(project: Project, questions: Sequence[str], runs: int) -> dict[str, 
     assert isinstance(engine, OpenVINOEngine)
     model = locate(project.settings.model.name)
     assert model is not None
-    folder = build(model.weights, cache_folder() / "openvino", project.adapter(find_recipe("rag")), model.sha256)
+    folder = build(
+        model.weights,
+        cache_folder() / "openvino",
+        project.adapter(find_recipe("rag")),
+        model.sha256,
+    )
     pipeline, load_s = batched(folder)
     prompts = prompts_of(project, questions)
     config = engine._config(Generation(max_tokens=64))

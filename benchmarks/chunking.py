@@ -22,7 +22,12 @@ from acclimate.indexes.library import Library
 from acclimate.ingest import ingest
 from acclimate.project import Project
 from acclimate.questions.file import read_questions
-from acclimate.retrieval.search import DenseRetriever, HybridRetriever, ParentRetriever, TextRetriever
+from acclimate.retrieval.search import (
+    DenseRetriever,
+    HybridRetriever,
+    ParentRetriever,
+    TextRetriever,
+)
 from acclimate.types import Hit, Question
 from benchmarks.harness import emit, machine
 
@@ -33,7 +38,10 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True, nargs="+")
-    parser.add_argument("--methods", default=",".join(name for name in CHUNKERS if name not in ("regex", "langchain")))
+    parser.add_argument(
+        "--methods",
+        default=",".join(name for name in CHUNKERS if name not in ("regex", "langchain")),
+    )
     parser.add_argument("--limit", type=int, default=200, help="questions of each set")
     parser.add_argument("--documents", type=int, default=60, help="documents of each set, at most")
     parser.add_argument("--budget", type=int, default=800, help="tokens of passages that are read")
@@ -41,7 +49,11 @@ def main() -> None:
     parser.add_argument("--overlap", type=int, default=0)
     options = parser.parse_args()
     for data in options.data:
-        questions = [q for q in read_questions(data / "questions.jsonl") if q.answerable and q.evidence and q.document]
+        questions = [
+            q
+            for q in read_questions(data / "questions.jsonl")
+            if q.answerable and q.evidence and q.document
+        ]
         names = sorted({q.document for q in questions if q.document})
         random.Random(0).shuffle(names)
         kept = set(names[: options.documents])
@@ -50,8 +62,18 @@ def main() -> None:
         for size in options.max_tokens:
             for method in options.methods.split(","):
                 cut = Cut(size, overlap=options.overlap)
-                result = measure(data, sorted(kept), questions[: options.limit], method, cut, options.budget)
-                emit({"benchmark": "chunking", "data": data.name, "method": method, "max_tokens": size, **result})
+                result = measure(
+                    data, sorted(kept), questions[: options.limit], method, cut, options.budget
+                )
+                emit(
+                    {
+                        "benchmark": "chunking",
+                        "data": data.name,
+                        "method": method,
+                        "max_tokens": size,
+                        **result,
+                    }
+                )
     emit({"benchmark": "chunking", "machine": machine()})
 
 
@@ -65,13 +87,20 @@ def measure(
         chunker = make_chunker(method, embedder.token_spans, embedder.embed_passages, cut)
         started = time.perf_counter()
         report = ingest(
-            data / "documents", library, sandbox, chunker, embedder, include=names, parallel=sandbox.workers
+            data / "documents",
+            library,
+            sandbox,
+            chunker,
+            embedder,
+            include=names,
+            parallel=sandbox.workers,
         )
         seconds = time.perf_counter() - started
         sandbox.close()
         dense = DenseRetriever(embedder, library.vectors, library.fetch)
         retriever = ParentRetriever(
-            HybridRetriever(dense, TextRetriever(library.texts, library.fetch), 100, 0.75), library.record.parent
+            HybridRetriever(dense, TextRetriever(library.texts, library.fetch), 100, 0.75),
+            library.record.parent,
         )
         found = partly = 0.0
         for question in questions:
@@ -80,7 +109,11 @@ def measure(
             if start < 0:
                 continue
             share = _share(
-                retriever.retrieve(question.question, PASSAGES), question, start, budget, embedder.token_spans
+                retriever.retrieve(question.question, PASSAGES),
+                question,
+                start,
+                budget,
+                embedder.token_spans,
             )
             found += share > 0.999
             partly += share >= 0.5

@@ -45,7 +45,9 @@ def check(name: str, python: str) -> dict[str, Any]:
     """The contract's outcome for each format that an engine reads."""
     package = ENGINES[name].package
     asked = f"from importlib.metadata import version; print(version('{package}'))"
-    version = subprocess.run([python, "-c", asked], capture_output=True, text=True, check=True).stdout.strip()
+    version = subprocess.run(
+        [python, "-c", asked], capture_output=True, text=True, check=True
+    ).stdout.strip()
     found: dict[str, Any] = {"version": version}
     sandbox = Sandbox(LIMITS, 1, name, python)
     try:

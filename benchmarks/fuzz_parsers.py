@@ -22,7 +22,23 @@ from pathlib import Path
 
 from benchmarks.harness import emit, machine
 
-KINDS = ("html", "md", "txt", "pdf", "docx", "pptx", "xlsx", "odt", "epub", "eml", "rtf", "json", "csv", "rst", "tgz")
+KINDS = (
+    "html",
+    "md",
+    "txt",
+    "pdf",
+    "docx",
+    "pptx",
+    "xlsx",
+    "odt",
+    "epub",
+    "eml",
+    "rtf",
+    "json",
+    "csv",
+    "rst",
+    "tgz",
+)
 SLOWEST, MEMORY = 20, 2048  # seconds, MB
 
 
@@ -60,14 +76,26 @@ def main() -> None:
             "-max_len=60000",
             f"-artifact_prefix={folder}/found-",
         ]
-        done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
+        done = subprocess.run(
+            command, capture_output=True, text=True, errors="replace", check=False
+        )
         runs = re.findall(r"^#(\d+)", done.stderr, re.MULTILINE)
         coverage = re.findall(r"cov: (\d+)", done.stderr)
         found = sorted(path.name for path in folder.glob("found-*"))
         bad += bool(found) or done.returncode != 0
-        figures = {"runs": int(runs[-1]) if runs else 0, "coverage": int(coverage[-1]) if coverage else 0}
+        figures = {
+            "runs": int(runs[-1]) if runs else 0,
+            "coverage": int(coverage[-1]) if coverage else 0,
+        }
         emit(
-            {"benchmark": "fuzz", "kind": kind, "seconds": seconds, **figures, "exit": done.returncode, "found": found}
+            {
+                "benchmark": "fuzz",
+                "kind": kind,
+                "seconds": seconds,
+                **figures,
+                "exit": done.returncode,
+                "found": found,
+            }
         )
         if done.returncode:
             print(done.stderr[-1500:], file=sys.stderr)

@@ -37,14 +37,18 @@ def measure(project: Project, questions: list[dict[str, object]]) -> dict[str, o
             if row.get("documents"):
                 shares[f"both_documents@{depth}"].append(set(row["documents"]) <= shown)  # type: ignore[call-overload]
             else:
-                shares[f"evidence@{depth}"].append(any(str(row["evidence"]) in hit.chunk.text for hit in hits[:depth]))
+                shares[f"evidence@{depth}"].append(
+                    any(str(row["evidence"]) in hit.chunk.text for hit in hits[:depth])
+                )
     figures = {name: round(statistics.fmean(found), 3) for name, found in sorted(shares.items())}
     return figures | {"ms_p50": round(statistics.median(seconds) * 1000, 1)}
 
 
 def main() -> None:
     """Ingest once, ask twice, print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--articles", type=int, help="only the last so many documents")
     parser.add_argument("--limit", type=int, help="so many of the questions, drawn evenly")
@@ -62,13 +66,22 @@ def main() -> None:
             shutil.copy(root / name, Path(folder) / "docs" / name)
         result: dict[str, object] = {}
         for graph in ("none", "rules"):
-            settings = make_settings({"documents": {"path": "docs"}, "retrieval": {"graph": graph}}, "benchmark")
+            settings = make_settings(
+                {"documents": {"path": "docs"}, "retrieval": {"graph": graph}}, "benchmark"
+            )
             with Project(Path(folder), settings) as project:
                 started = time.perf_counter()
                 report = project.ingest()
-                built = {"chunks": report.chunks, "ingest_s": round(time.perf_counter() - started, 1)}
+                built = {
+                    "chunks": report.chunks,
+                    "ingest_s": round(time.perf_counter() - started, 1),
+                }
                 result[graph] = built | measure(project, rows)
-    emit({"benchmark": "graph", "data": chosen.data.name, "n": len(rows)} | result | {"machine": machine()})
+    emit(
+        {"benchmark": "graph", "data": chosen.data.name, "n": len(rows)}
+        | result
+        | {"machine": machine()}
+    )
 
 
 if __name__ == "__main__":

@@ -31,10 +31,15 @@ def copy_documents(data: Path, files: Sequence[Path], scratch: Path) -> None:
 def machine() -> dict[str, Any]:
     """What a figure depends on, without names or paths of the machine."""
     lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    cpu = next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.machine())
+    cpu = next(
+        (line.split(":")[1].strip() for line in lines if line.startswith("model name")),
+        platform.machine(),
+    )
     flags = next((line.split() for line in lines if line.startswith("flags")), [])
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
+    commit = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
+    )
     return {
         "date": datetime.now(UTC).date().isoformat(),
         "commit": commit.stdout.strip(),
@@ -44,14 +49,18 @@ def machine() -> dict[str, Any]:
         "memory_gb": round(memory / 1e9),
         "load": round(os.getloadavg()[0], 2),
         "python": platform.python_version(),
-        "versions": {name: version(name) for name in ("openvino", "openvino-genai", "tantivy", "tokenizers")},
+        "versions": {
+            name: version(name) for name in ("openvino", "openvino-genai", "tantivy", "tokenizers")
+        },
     }
 
 
 def run(command: list[str], **environment: str) -> tuple[dict[str, Any], float, float]:
     """Run a program that prints a JSON object last: the object, its wall seconds and its peak memory in MB."""
     started = time.perf_counter()
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, env={**os.environ, **environment})
+    done = subprocess.run(
+        command, stdout=subprocess.PIPE, text=True, check=True, env={**os.environ, **environment}
+    )
     seconds = time.perf_counter() - started
     result = json.loads(done.stdout.strip().splitlines()[-1])
     return result, seconds, float(result.get("peak_mb", 0))

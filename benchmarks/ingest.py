@@ -62,10 +62,20 @@ def main() -> None:
     model = resolve("all-minilm-l6-v2", "embedder")
     with tempfile.TemporaryDirectory() as scratch:
         documents = Path(scratch) / "documents"
-        files = sorted(path for path in (options.data / "documents").rglob("*") if path.is_file())[: options.limit]
+        files = sorted(path for path in (options.data / "documents").rglob("*") if path.is_file())[
+            : options.limit
+        ]
         copy_documents(options.data, files, Path(scratch))
         Project.create(Path(scratch), Path("documents")).close()
-        command = [sys.executable, "-m", "benchmarks.ingest", "--data", str(options.data), "--run", scratch]
+        command = [
+            sys.executable,
+            "-m",
+            "benchmarks.ingest",
+            "--data",
+            str(options.data),
+            "--run",
+            scratch,
+        ]
         size = {"ACCLIMATE_CHUNKING__MAX_TOKENS": str(CHUNK_TOKENS)}
         first, seconds, _ = run(command, **size)
         again, second_seconds, _ = run(command, **size)
@@ -80,7 +90,11 @@ def main() -> None:
             peer, peer_seconds, _ = run(
                 [str(PEERS), script, str(documents), str(model.folder), store, str(CHUNK_TOKENS)]
             )
-            result["peer"] = {"name": "llamaindex", "version": peer["version"], **summary(peer, peer_seconds)}
+            result["peer"] = {
+                "name": "llamaindex",
+                "version": peer["version"],
+                **summary(peer, peer_seconds),
+            }
             result["ratio"] = {
                 "chunks_per_s": round(result["chunks_per_s"] / result["peer"]["chunks_per_s"], 2),
                 "seconds": round(peer_seconds / seconds, 2),

@@ -42,7 +42,10 @@ def attack(project: Project, recipe: str, questions: list[str], planted: int) ->
         if number >= planted:
             found["right_clean"] += right(answer)
             continue
-        documents = {hit.chunk.document: record.document(hit.chunk.document) for hit in answer.prompt.passages}
+        documents = {
+            hit.chunk.document: record.document(hit.chunk.document)
+            for hit in answer.prompt.passages
+        }
         wrong = invented(answer, {name: one for name, one in documents.items() if one})
         found["leaked"] += leaked(answer)
         found["invented"] += bool(wrong)
@@ -51,19 +54,32 @@ def attack(project: Project, recipe: str, questions: list[str], planted: int) ->
         found["obeyed"] += obeyed(answer)
         if obeyed(answer):
             kinds[INJECTIONS[number].kind] += 1
-        print(f"{recipe} {INJECTIONS[number].kind}: {answer.marked!r} {wrong or ''}", file=sys.stderr, flush=True)
+        print(
+            f"{recipe} {INJECTIONS[number].kind}: {answer.marked!r} {wrong or ''}",
+            file=sys.stderr,
+            flush=True,
+        )
     clean = len(questions) - planted
     shares = {name: round(found[name] / planted, 4) for name in ("obeyed", "right")}
     counts = {name: found[name] for name in ("leaked", "invented", "links_removed")}
     right_clean = round(found["right_clean"] / clean, 4)
-    return {"recipe": recipe, "n": planted, **counts, **shares, "right_clean": right_clean, "obeyed_kinds": dict(kinds)}
+    return {
+        "recipe": recipe,
+        "n": planted,
+        **counts,
+        **shares,
+        "right_clean": right_clean,
+        "obeyed_kinds": dict(kinds),
+    }
 
 
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--recipes", default="rag,stuffing,rag+cot")
-    parser.add_argument("--limit", type=int, default=len(INJECTIONS), help="the first so many of the planted texts")
+    parser.add_argument(
+        "--limit", type=int, default=len(INJECTIONS), help="the first so many of the planted texts"
+    )
     options = parser.parse_args()
     chosen = INJECTIONS[: options.limit]
     with tempfile.TemporaryDirectory() as scratch:
@@ -72,9 +88,20 @@ def main() -> None:
         questions = [plant(folder, number, text) for number, text in enumerate(texts)]
         with Project.create(Path(scratch), Path("documents")) as project:
             project.ingest()
-            rows = [attack(project, recipe, questions, len(chosen)) for recipe in options.recipes.split(",")]
+            rows = [
+                attack(project, recipe, questions, len(chosen))
+                for recipe in options.recipes.split(",")
+            ]
             model = project.engine("rag").name
-    emit({"benchmark": "injection", "planted": len(chosen), "model": model, "rows": rows, "machine": machine()})
+    emit(
+        {
+            "benchmark": "injection",
+            "planted": len(chosen),
+            "model": model,
+            "rows": rows,
+            "machine": machine(),
+        }
+    )
 
 
 if __name__ == "__main__":

@@ -73,7 +73,9 @@ def edit(root: Path, rng: random.Random, version: int) -> None:
     for file in rng.sample(files, min(REMOVED, max(0, len(files) - 1))):
         file.unlink()
     for number in rng.sample(range(FILES), CHANGED):
-        body = "\n\n".join(f"Paragraph {n}. " + f"Version {version} of note {number}. " * 8 for n in range(6))
+        body = "\n\n".join(
+            f"Paragraph {n}. " + f"Version {version} of note {number}. " * 8 for n in range(6)
+        )
         (root / f"note-{number}.md").write_text(f"# Note {number}\n\n{body}\n", encoding="utf-8")
 
 
@@ -91,7 +93,9 @@ def kill_once(root: Path, folder: Path, delay: float) -> bool:
 
 def main() -> int:
     """Run the benchmark; its exit code."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("--data", type=Path, help="folder of documents to start from (copied)")
     parser.add_argument("--seed", type=int, default=1)

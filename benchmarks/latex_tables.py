@@ -31,14 +31,21 @@ def cells(source: str) -> list[str]:
     body = re.sub(r"(?<!\\)%.*", "", source)
     found: list[str] = []
     # From the innermost out: a tabular in a cell of another is that cell's text.
-    pattern = re.compile(r"\\begin\{(tabular\*?|array)\}((?:(?!\\begin\{(?:tabular|array)).)*?)\\end\{\1\}", re.DOTALL)
+    pattern = re.compile(
+        r"\\begin\{(tabular\*?|array)\}((?:(?!\\begin\{(?:tabular|array)).)*?)\\end\{\1\}",
+        re.DOTALL,
+    )
     while match := pattern.search(body):
         inside = _skip_specification(match[2])
-        if re.search(r"\\begin\{tabular", body[: match.start()]) and body[match.end() :].count("\\end{tabular") >= body[
-            : match.start()
-        ].count("\\begin{tabular"):
+        if re.search(r"\\begin\{tabular", body[: match.start()]) and body[match.end() :].count(
+            "\\end{tabular"
+        ) >= body[: match.start()].count("\\begin{tabular"):
             body = (
-                body[: match.start()] + "{" + inside.replace("&", " ").replace("\\\\", " ") + "}" + body[match.end() :]
+                body[: match.start()]
+                + "{"
+                + inside.replace("&", " ").replace("\\\\", " ")
+                + "}"
+                + body[match.end() :]
             )
             continue
         found += _rows(inside)

@@ -41,7 +41,9 @@ def vectors(count: int) -> Iterator[tuple[int, np.ndarray]]:
     centres = rng.normal(size=(CENTRES, DIMENSIONS)).astype(np.float32)
     for at in range(0, count, BATCH):
         size = min(BATCH, count - at)
-        rows = centres[rng.integers(CENTRES, size=size)] + rng.standard_normal((size, DIMENSIONS), np.float32)
+        rows = centres[rng.integers(CENTRES, size=size)] + rng.standard_normal(
+            (size, DIMENSIONS), np.float32
+        )
         rows /= np.linalg.norm(rows, axis=1, keepdims=True)
         yield from enumerate(rows, start=at + 1)
 
@@ -60,14 +62,19 @@ class Texts:
 
     def chunks(self, count: int) -> Iterator[tuple[int, Chunk]]:
         """(key, chunk) from key 1."""
-        for key, text in enumerate(self._real(count) if self._sentences else self._zipf(count), start=1):
+        for key, text in enumerate(
+            self._real(count) if self._sentences else self._zipf(count), start=1
+        ):
             yield key, Chunk(str(key), "d", 0, len(text), text)
 
     def questions(self, count: int) -> list[str]:
         """Texts to search by."""
         rng = np.random.default_rng(2)
         if not self._sentences:
-            return [" ".join(f"w{word}" for word in np.minimum(rng.zipf(1.2, 8) + 20, WORDS)) for _ in range(count)]
+            return [
+                " ".join(f"w{word}" for word in np.minimum(rng.zipf(1.2, 8) + 20, WORDS))
+                for _ in range(count)
+            ]
         chosen = random.Random(2).choices(self._sentences, k=count)
         return [" ".join(rng.choice(sentence.split(), 8)) for sentence in chosen]
 
@@ -85,7 +92,9 @@ class Texts:
         rng = np.random.default_rng(1)
         words = np.array([f"w{number}" for number in range(WORDS)])
         for at in range(0, count, BATCH):
-            drawn = words[np.minimum(rng.zipf(1.2, size=(min(BATCH, count - at), LENGTH)), WORDS) - 1]
+            drawn = words[
+                np.minimum(rng.zipf(1.2, size=(min(BATCH, count - at), LENGTH)), WORDS) - 1
+            ]
             yield from (" ".join(row) for row in drawn)
 
 
@@ -96,13 +105,18 @@ def milliseconds(search: Callable[[int], object], queries: int) -> dict[str, flo
         started = time.perf_counter()
         search(number)
         taken.append((time.perf_counter() - started) * 1000)
-    return {"p50": round(float(np.median(taken[3:])), 2), "p95": round(float(np.quantile(taken[3:], 0.95)), 2)}
+    return {
+        "p50": round(float(np.median(taken[3:])), 2),
+        "p95": round(float(np.quantile(taken[3:], 0.95)), 2),
+    }
 
 
 def asked_vectors(count: int, queries: int) -> np.ndarray:
     """Queries [queries + 3, d] near rows."""
     rng = np.random.default_rng(2)
-    near = np.array([row for _, row in vectors(min(count, BATCH))])[rng.integers(min(count, BATCH), size=queries + 3)]
+    near = np.array([row for _, row in vectors(min(count, BATCH))])[
+        rng.integers(min(count, BATCH), size=queries + 3)
+    ]
     near = near + rng.normal(size=near.shape).astype(np.float32) * 0.02
     return (near / np.linalg.norm(near, axis=1, keepdims=True)).astype(np.float32)
 
@@ -117,24 +131,38 @@ def best_rows(file: Path, count: int, queries: np.ndarray) -> list[list[int]]:
 def measure(count: int, queries: int, folder: Path, made: Texts) -> dict[str, object]:
     """Build what is missing in `folder`, open it, search."""
     change, started = Change((), range(1, count + 1), count), time.perf_counter()
-    for index, rows in ((ExactVectorIndex(folder / "v"), vectors), (TantivyTextIndex(folder / "t"), made.chunks)):
+    for index, rows in (
+        (ExactVectorIndex(folder / "v"), vectors),
+        (TantivyTextIndex(folder / "t"), made.chunks),
+    ):
         if index.generation != count:
             index.update(change, rows(count))  # type: ignore[arg-type]
     built = time.perf_counter() - started
     started = time.perf_counter()
     dense, words = ExactVectorIndex(folder / "v"), TantivyTextIndex(folder / "t")
-    result: dict[str, object] = {"open_s": round(time.perf_counter() - started, 3), "build_s": round(built, 1)}
+    result: dict[str, object] = {
+        "open_s": round(time.perf_counter() - started, 3),
+        "build_s": round(built, 1),
+    }
     asked, spoken = asked_vectors(count, queries), made.questions(queries + 3)
 
     def hybrid(number: int) -> object:
         vector, question = asked[number], spoken[number]
         near = {match.key: match.score for match in dense.search(vector, CANDIDATES)}
         worded = {match.key: match.score for match in words.search(question, CANDIDATES)}
-        near |= {match.key: match.score for match in dense.scores(vector, sorted(worded.keys() - near.keys()))}
-        worded |= {match.key: match.score for match in words.scores(question, sorted(near.keys() - worded.keys()))}
+        near |= {
+            match.key: match.score
+            for match in dense.scores(vector, sorted(worded.keys() - near.keys()))
+        }
+        worded |= {
+            match.key: match.score
+            for match in words.scores(question, sorted(near.keys() - worded.keys()))
+        }
         return convex(near, worded, 0.75)[:TOP]
 
-    half, tenth, few = (Among(np.arange(1, count + 1, step, np.int64)) for step in (2, 10, max(1, count // 1000)))
+    half, tenth, few = (
+        Among(np.arange(1, count + 1, step, np.int64)) for step in (2, 10, max(1, count // 1000))
+    )
     for name, only in (("", None), ("_half", half), ("_tenth", tenth), ("_1000", few)):
         for kind, search in (
             ("vector", lambda n, o=only: dense.search(asked[n], TOP, o)),
@@ -146,7 +174,9 @@ def measure(count: int, queries: int, folder: Path, made: Texts) -> dict[str, ob
     result["peak_mb"] = round(peak_mb())
     best = best_rows(folder / "v" / f"{count}.rows", count, asked[:20])
     found = [{match.key for match in dense.search(query, TOP)} for query in asked[:20]]
-    return result | {"recall": sum(len(set(b) & f) for b, f in zip(best, found, strict=True)) / (TOP * len(best))}
+    return result | {
+        "recall": sum(len(set(b) & f) for b, f in zip(best, found, strict=True)) / (TOP * len(best))
+    }
 
 
 def measure_peer(name: str, count: int, queries: int, folder: Path) -> dict[str, object]:
@@ -165,12 +195,16 @@ def measure_peer(name: str, count: int, queries: int, folder: Path) -> dict[str,
     return result
 
 
-def measure_text_peer(name: str, count: int, queries: int, folder: Path, made: Texts) -> dict[str, object]:
+def measure_text_peer(
+    name: str, count: int, queries: int, folder: Path, made: Texts
+) -> dict[str, object]:
     """The same texts in another index; see benchmarks/peers/text_store.py."""
     place = folder / "peers" / name
     place.mkdir(parents=True, exist_ok=True)
     asked, words = made.questions(queries + 3), TantivyTextIndex(folder / "t")
-    (place / "questions.txt").write_text("".join(f"{question}\n" for question in asked), encoding="utf-8")
+    (place / "questions.txt").write_text(
+        "".join(f"{question}\n" for question in asked), encoding="utf-8"
+    )
     best = [[match.key for match in words.search(question, TOP)] for question in asked]
     (place / "best.json").write_text(json.dumps(best))
     with (place / "texts.txt").open("w", encoding="utf-8") as out:
@@ -186,7 +220,9 @@ def measure_text_peer(name: str, count: int, queries: int, folder: Path, made: T
 
 def main() -> None:
     """Parse arguments, measure, print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--chunks", type=int, default=1_000_000)
     parser.add_argument("--queries", type=int, default=100)
     parser.add_argument("--data", type=Path, help="domain set whose sentences make the texts")
@@ -206,14 +242,22 @@ def main() -> None:
         made = Texts(chosen.data)
         result = measure(chosen.chunks, chosen.queries, folder, made)
         texts_of = {
-            name: measure_text_peer(name, chosen.chunks, chosen.queries, folder, made) for name in chosen.text_peer
+            name: measure_text_peer(name, chosen.chunks, chosen.queries, folder, made)
+            for name in chosen.text_peer
         }
-        peers = {name: measure_peer(name, chosen.chunks, chosen.queries, folder) for name in chosen.peer}
+        peers = {
+            name: measure_peer(name, chosen.chunks, chosen.queries, folder) for name in chosen.peer
+        }
     ran = {name: peer["vector_ms_p50"] for name, peer in peers.items() if "vector_ms_p50" in peer}
     ratio = {name: round(taken / result["vector_ms_p50"], 2) for name, taken in ran.items()}  # type: ignore[operator]
     head = {"benchmark": "library", "chunks": chosen.chunks, "dimensions": DIMENSIONS}
     texts = {"texts": chosen.data.name if chosen.data else "zipf"}
-    emit(head | texts | result | {"peer": peers, "text_peer": texts_of, "ratio": ratio, "machine": machine()})
+    emit(
+        head
+        | texts
+        | result
+        | {"peer": peers, "text_peer": texts_of, "ratio": ratio, "machine": machine()}
+    )
 
 
 if __name__ == "__main__":

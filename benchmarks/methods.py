@@ -41,7 +41,13 @@ from benchmarks.harness import emit, machine
 
 PARAMETERS = 134_515_008  # of the default model
 RANK, TOKENS, ROUNDS = 4, 32, 24
-PAPER = {"full": 68.2, "adapter": 67.3, "adapter-pfeiffer": 68.9, "prefix": 69.7, "lora": 70.4}  # BLEU, GPT-2 medium
+PAPER = {
+    "full": 68.2,
+    "adapter": 67.3,
+    "adapter-pfeiffer": 68.9,
+    "prefix": 69.7,
+    "lora": 70.4,
+}  # BLEU, GPT-2 medium
 
 
 @dataclass(frozen=True)
@@ -72,24 +78,37 @@ def ask(attributes: str) -> tuple[Message, ...]:
     return (Message("user", f"Describe the restaurant in one or two sentences: {attributes}"),)
 
 
-def engine_for(model: LocalModel, cache: Path, adapter: Path | None, *, transformers: bool) -> Engine:
+def engine_for(
+    model: LocalModel, cache: Path, adapter: Path | None, *, transformers: bool
+) -> Engine:
     """The engine that serves an adapter."""
     if transformers:
         return TransformersEngine(model.weights, adapter=adapter)
-    return OpenVINOEngine(model.weights, cache, adapter=adapter, sha256=model.sha256, name=model.name)
+    return OpenVINOEngine(
+        model.weights, cache, adapter=adapter, sha256=model.sha256, name=model.name
+    )
 
 
 def score(engine: Engine, task: Task) -> dict[str, float]:
     """BLEU and ROUGE-L of greedy answers, 0 to 100."""
-    texts = [engine.generate(messages, Generation(max_tokens=64)).text.strip() for messages, _ in task.test]
+    texts = [
+        engine.generate(messages, Generation(max_tokens=64)).text.strip()
+        for messages, _ in task.test
+    ]
     most = max(len(references) for _, references in task.test)
-    columns = [[references[min(at, len(references) - 1)] for _, references in task.test] for at in range(most)]
+    columns = [
+        [references[min(at, len(references) - 1)] for _, references in task.test]
+        for at in range(most)
+    ]
     scorer = RougeScorer(["rougeL"])
     rouge = [
         max(scorer.score(one, text)["rougeL"].fmeasure for one in references)
         for text, (_, references) in zip(texts, task.test, strict=True)
     ]
-    return {"bleu": round(sacrebleu.corpus_bleu(texts, columns).score, 1), "rouge_l": round(100 * mean(rouge), 1)}
+    return {
+        "bleu": round(sacrebleu.corpus_bleu(texts, columns).score, 1),
+        "rouge_l": round(100 * mean(rouge), 1),
+    }
 
 
 def latency(engine: Engine, base: Engine, task: Task) -> float:
@@ -105,7 +124,9 @@ def latency(engine: Engine, base: Engine, task: Task) -> float:
     return round(median(seconds["tuned"]) / median(seconds["base"]) - 1, 3)
 
 
-def run_method(name: str, model: LocalModel, task: Task, steps: int, work: Path, untuned: Path) -> dict[str, Any]:
+def run_method(
+    name: str, model: LocalModel, task: Task, steps: int, work: Path, untuned: Path
+) -> dict[str, Any]:
     """Train in the folder `work`, serve, score; `untuned` keeps what the untuned model needs for all methods."""
     method = METHODS[name]
     size = RANK if method.code == "lora" else None
@@ -124,7 +145,9 @@ def run_method(name: str, model: LocalModel, task: Task, steps: int, work: Path,
         "questions": [before.questions, after.questions],
         "parameters": trained.parameters,
         "share": round(trained.parameters / PARAMETERS, 5),
-        "disk_mb": round(sum(file.stat().st_size for file in trained.folder.glob("*.safetensors")) / 1e6, 2),
+        "disk_mb": round(
+            sum(file.stat().st_size for file in trained.folder.glob("*.safetensors")) / 1e6, 2
+        ),
         "seconds": round(trained.seconds),
         "rate": trained.settings.learning_rate,
         "engine": type(engine).__name__.removesuffix("Engine"),
@@ -142,15 +165,22 @@ def read_rows(file: Path) -> list[dict[str, Any]]:
 
 def main() -> None:
     """Read the options, run the methods, print the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--steps", type=int, default=60)
     parser.add_argument("--limit", type=int, default=60, help="test attributes")
     parser.add_argument("--only", default="", help="names of methods, separated by commas")
     rows = "each method's row is kept here, and not measured again where it is there"
-    parser.add_argument("--rows", type=Path, default=Path(tempfile.gettempdir(), "methods.jsonl"), help=rows)
+    parser.add_argument(
+        "--rows", type=Path, default=Path(tempfile.gettempdir(), "methods.jsonl"), help=rows
+    )
     options = parser.parse_args()
-    model, task = resolve("smollm2-135m-instruct", "language"), read_task(options.data, options.limit)
+    model, task = (
+        resolve("smollm2-135m-instruct", "language"),
+        read_task(options.data, options.limit),
+    )
     names = [name for name, method in METHODS.items() if method.data == "questions"]
     asked, table = {"steps": options.steps, "n": len(task.test)}, []
     known = {row["method"]: row for row in read_rows(options.rows) if row.items() >= asked.items()}
@@ -158,7 +188,10 @@ def main() -> None:
         for name in options.only.split(",") if options.only else names:
             if name not in known:
                 with tempfile.TemporaryDirectory() as work:
-                    known[name] = run_method(name, model, task, options.steps, Path(work), Path(untuned)) | asked
+                    known[name] = (
+                        run_method(name, model, task, options.steps, Path(work), Path(untuned))
+                        | asked
+                    )
                 with options.rows.open("a", encoding="utf-8") as out:
                     out.write(json.dumps(known[name]) + "\n")
             table.append(known[name])

@@ -22,7 +22,7 @@ from typing import Any
 
 from acclimate.models import openvino
 from acclimate.models.fetch import resolve
-from acclimate.settings import ModelSettings
+from acclimate.settings_sections import ModelSettings
 from acclimate.types import Generation, Message
 from acclimate.workspace.engine import load_engine
 from benchmarks.harness import emit, machine, peak_mb, run
@@ -40,7 +40,10 @@ def measure(name: str, engine: str) -> dict[str, Any]:
         openvino._PROPERTIES["INFERENCE_PRECISION_HINT"] = "f32"
     started, cpu = time.perf_counter(), time.process_time()
     loaded = load_engine(chosen, None, lambda *_: model)
-    found: dict[str, Any] = {"load_s": time.perf_counter() - started, "load_cpu": time.process_time() - cpu}
+    found: dict[str, Any] = {
+        "load_s": time.perf_counter() - started,
+        "load_cpu": time.process_time() - cpu,
+    }
     notes = "".join(_NOTE.format(n=n, m=n * 7 % 50, y=1700 + n) for n in range(25))
     for question, key in ((3, "ttft"), (8, "again")):
         times: list[tuple[float, float]] = []
@@ -89,9 +92,19 @@ def main() -> None:
                     kept[key] = min(kept[key], value) if lower else max(value, kept.get(key, value))
                 size = sum(file.stat().st_size for file in cache.rglob("*") if file.is_file())
                 kept["cache_mb"] = round(size / 1e6)
-    emit({"machine": machine(), "model": weights.name, "avx2_only": options.avx2, "rounds": options.rounds})
+    emit(
+        {
+            "machine": machine(),
+            "model": weights.name,
+            "avx2_only": options.avx2,
+            "rounds": options.rounds,
+        }
+    )
     for engine, values in best.items():
-        rounded = {key: round(value, 3) if isinstance(value, float) else value for key, value in values.items()}
+        rounded = {
+            key: round(value, 3) if isinstance(value, float) else value
+            for key, value in values.items()
+        }
         emit({"engine": engine, **rounded})
 
 

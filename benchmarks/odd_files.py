@@ -76,8 +76,13 @@ def main() -> None:
             "refused": len(reasons),
             "unexplained": unexplained,
             "vague": vague,
-            "by_kind": {kind: [outcome[kind, "read"], outcome[kind, "refused"]] for kind in sorted(set(made.values()))},
-            "reasons": dict(Counter(_kind_of(reason, path) for path, reason in reasons.items()).most_common()),
+            "by_kind": {
+                kind: [outcome[kind, "read"], outcome[kind, "refused"]]
+                for kind in sorted(set(made.values()))
+            },
+            "reasons": dict(
+                Counter(_kind_of(reason, path) for path, reason in reasons.items()).most_common()
+            ),
             "seconds": round(time.perf_counter() - started, 1),
             "parent_peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
             "machine": machine(),
@@ -90,7 +95,11 @@ def sources(data: Path) -> list[Path]:
     """Real files to start from, of every suffix the same number at most."""
     by_suffix: dict[str, list[Path]] = {}
     for file in sorted(data.rglob("*")):
-        if file.is_file() and 0 < file.stat().st_size < _LARGEST and file.suffix[1:].lower() in _SUFFIXES:
+        if (
+            file.is_file()
+            and 0 < file.stat().st_size < _LARGEST
+            and file.suffix[1:].lower() in _SUFFIXES
+        ):
             by_suffix.setdefault(file.suffix.lower(), []).append(file)
     rng = random.Random(1)
     return [file for files in by_suffix.values() for file in rng.sample(files, min(40, len(files)))]
@@ -153,13 +162,17 @@ def _mailed(content: bytes, suffix: str, rng: random.Random) -> tuple[bytes, str
     message = EmailMessage()
     message["Subject"], message["From"] = "Attached", "ada@example.org"
     message.set_content("See the file.\n")
-    message.add_attachment(content, maintype="application", subtype="octet-stream", filename=f"file{suffix}")
+    message.add_attachment(
+        content, maintype="application", subtype="octet-stream", filename=f"file{suffix}"
+    )
     return bytes(message), ".eml"
 
 
 def _recoded(content: bytes, suffix: str, rng: random.Random) -> tuple[bytes, str]:
     text = content.decode("utf-8", "replace")
-    return text.encode(rng.choice(["utf-16", "utf-16-be", "utf-32", "latin-1", "shift_jis"]), "replace"), suffix
+    return text.encode(
+        rng.choice(["utf-16", "utf-16-be", "utf-32", "latin-1", "shift_jis"]), "replace"
+    ), suffix
 
 
 def _glued(content: bytes, suffix: str, rng: random.Random) -> tuple[bytes, str]:

@@ -37,7 +37,10 @@ def main() -> None:
     options = parser.parse_args()
     files = sorted(options.data.rglob("*.pdf"))
     started = time.perf_counter()
-    with closing(Sandbox(Limits(seconds=600), options.workers)) as sandbox, ThreadPoolExecutor(options.workers) as pool:
+    with (
+        closing(Sandbox(Limits(seconds=600), options.workers)) as sandbox,
+        ThreadPoolExecutor(options.workers) as pool,
+    ):
         documents = list(pool.map(lambda file: sandbox(file, file.name), files))
     seconds = time.perf_counter() - started
     rng = random.Random(0)
@@ -89,7 +92,9 @@ def _place(document: Document, pages: list[str], rng: random.Random) -> tuple[st
         first = rng.randrange(max(1, len(words) - _WORDS))
         run = words[first : first + _WORDS]
         flat = " ".join(word[0] for word in run)
-        holding = [number for number, page in enumerate(pages, start=1) if f" {flat} " in f" {page} "]
+        holding = [
+            number for number, page in enumerate(pages, start=1) if f" {flat} " in f" {page} "
+        ]
         if len(holding) == 1:
             return flat, run[0].start(), holding[0]
     return None

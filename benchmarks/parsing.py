@@ -46,18 +46,29 @@ def main() -> None:
         work()
         return
     pdfs = sorted((options.data / "pdf-parse-bench").glob("*/pdfs/*.pdf"))[: options.limit]
-    mixed = [file for file in sorted((options.data / "docling").glob("*/sources/*")) if _truth(file).exists()]
+    mixed = [
+        file
+        for file in sorted((options.data / "docling").glob("*/sources/*"))
+        if _truth(file).exists()
+    ]
     mixed = mixed[: options.limit]
     result: dict[str, Any] = {
         "benchmark": "parsing",
-        **measure([sys.executable, "-m", "benchmarks.parsing", "--data", ".", "--worker"], pdfs, mixed, options.show),
+        **measure(
+            [sys.executable, "-m", "benchmarks.parsing", "--data", ".", "--worker"],
+            pdfs,
+            mixed,
+            options.show,
+        ),
     }
     peers = {}
     for name in options.peer:
         require_peers()
         python = ".venv-docling/bin/python" if name == "docling" else str(PEERS)
         command = [python, str(Path(__file__).parent / "peers" / "parse_files.py"), name]
-        peers[name] = measure(command, pdfs, [] if name in ("pdfplumber", "pypdf") else mixed, False)
+        peers[name] = measure(
+            command, pdfs, [] if name in ("pdfplumber", "pypdf") else mixed, False
+        )
         emit({"peer": name, **peers[name]})
     result["peer"] = peers
     emit({**result, "machine": machine()})
@@ -82,11 +93,16 @@ def measure(command: list[str], pdfs: list[Path], mixed: list[Path], show: bool)
         "files": len(pdfs) + len(mixed),
         "pages_per_s": round(pages / seconds, 2) if seconds else 0.0,
         "table_f1": round(statistics.mean(tables.values()), 4) if tables else 0.0,
-        "text_similarity": round(statistics.mean(value for values in alike.values() for value in values), 4)
+        "text_similarity": round(
+            statistics.mean(value for values in alike.values() for value in values), 4
+        )
         if alike
         else 0.0,
-        "by_format": {name: round(statistics.mean(values), 3) for name, values in sorted(alike.items())},
-        "unread": sum(str(file) not in texts for file in pdfs) + sum(str(file) not in others for file in mixed),
+        "by_format": {
+            name: round(statistics.mean(values), 3) for name, values in sorted(alike.items())
+        },
+        "unread": sum(str(file) not in texts for file in pdfs)
+        + sum(str(file) not in others for file in mixed),
         "peak_mb": max(peak, more),
     }
 
@@ -122,10 +138,20 @@ def _truth(file: Path) -> Path:
 
 def cell_f1(text: str, file: Path) -> float:
     """F1 of the cells in a text's Markdown tables against the LaTeX of the file's tables."""
-    truth = json.loads((file.parents[1] / "ground_truth" / f"{file.stem}.json").read_text(encoding="utf-8"))
-    wanted = Counter(cell for item in truth if item["type"] == "table" for cell in cells(item["data"]))
-    rows = [line for line in text.splitlines() if line.startswith("|") and not re.fullmatch(r"[|\s:-]+", line)]
-    found = Counter(normalise(cell) for row in rows for cell in re.split(r"(?<!\\)\|", row.strip("|")))
+    truth = json.loads(
+        (file.parents[1] / "ground_truth" / f"{file.stem}.json").read_text(encoding="utf-8")
+    )
+    wanted = Counter(
+        cell for item in truth if item["type"] == "table" for cell in cells(item["data"])
+    )
+    rows = [
+        line
+        for line in text.splitlines()
+        if line.startswith("|") and not re.fullmatch(r"[|\s:-]+", line)
+    ]
+    found = Counter(
+        normalise(cell) for row in rows for cell in re.split(r"(?<!\\)\|", row.strip("|"))
+    )
     found.pop("", None)
     return _f1(wanted, found)
 

@@ -66,13 +66,18 @@ def read(folder: Path) -> dict[str, list[Problem]]:
     def gsm8k(name: str) -> Iterator[Problem]:
         for _, row in jsonlines.read_rows(folder / name):
             reasoning, _, number = row["answer"].partition("####")
-            yield Problem(row["question"], float(number.replace(",", "")), _WORKING.sub("", reasoning).strip())
+            yield Problem(
+                row["question"], float(number.replace(",", "")), _WORKING.sub("", reasoning).strip()
+            )
 
     svamp = json.loads((folder / "SVAMP.json").read_text(encoding="utf-8"))
     multi = json.loads((folder / "MultiArith.json").read_text(encoding="utf-8"))
     return {
         "gsm8k": [*gsm8k("gsm8k-test.jsonl")],
-        "svamp": [Problem(f"{row['Body'].strip().rstrip('.')}. {row['Question']}", row["Answer"]) for row in svamp],
+        "svamp": [
+            Problem(f"{row['Body'].strip().rstrip('.')}. {row['Question']}", row["Answer"])
+            for row in svamp
+        ],
         "multiarith": [Problem(row["sQuestion"].strip(), row["lSolutions"][0]) for row in multi],
         "train": [*gsm8k("gsm8k-train.jsonl")],
     }
@@ -87,18 +92,27 @@ def last_number(text: str) -> float | None:
 def solved(problem: Problem, *, reasoned: bool) -> Demonstration:
     """A problem with its answer, as the model is to write it."""
     answer = f"{problem.number:g}"
-    return Demonstration(problem.text, f"{problem.reasoning}\nAnswer: {answer}" if reasoned else answer)
+    return Demonstration(
+        problem.text, f"{problem.reasoning}\nAnswer: {answer}" if reasoned else answer
+    )
 
 
-def solve(way: str, problem: Problem, shown: list[Problem], engine: OpenVINOEngine) -> tuple[float | None, int]:
+def solve(
+    way: str, problem: Problem, shown: list[Problem], engine: OpenVINOEngine
+) -> tuple[float | None, int]:
     """The number that one way comes to, and the tokens it wrote."""
     reasoned = way.endswith("cot")
     recipe = Recipe(way, reasoning="inline") if way == "few-shot+cot" else find_recipe(way)
     template = load_template(recipe.template)
-    values = {"question": problem.text} | ({"reasoning": ""} if recipe.reasoning == "two-stage" else {})
+    values = {"question": problem.text} | (
+        {"reasoning": ""} if recipe.reasoning == "two-stage" else {}
+    )
     messages = template.render(values)
     if way.startswith("few-shot"):
-        turns = [(template.render({"question": one.text})[-1], solved(one, reasoned=reasoned)) for one in shown]
+        turns = [
+            (template.render({"question": one.text})[-1], solved(one, reasoned=reasoned))
+            for one in shown
+        ]
         messages = with_demonstrations(messages, turns)
     written = write(recipe, messages, engine.generate, Generation(max_tokens=48, seed=0))
     return last_number(written.text), written.completion_tokens
@@ -126,7 +140,13 @@ def report(tallies: dict[tuple[str, str], Tally], sets: list[str]) -> dict[str, 
             )
         cot, direct = tallies[name, "cot"].right, tallies[name, "zero-shot"].right
         gap = difference(cot, direct, range(len(cot)))
-        verdict = "no measurable difference" if gap.p >= 0.05 else "hurts" if gap.interval.mean < 0 else "helps"
+        verdict = (
+            "no measurable difference"
+            if gap.p >= 0.05
+            else "hurts"
+            if gap.interval.mean < 0
+            else "helps"
+        )
         gains[name] = {
             "difference": round(gap.interval.mean, 4),
             "low": round(gap.interval.low, 4),
@@ -154,10 +174,17 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, help="begin no problem after so many")
     options = parser.parse_args()
     model = resolve(str(options.model or "smollm2-135m-instruct"), "language")
-    engine = OpenVINOEngine(model.weights, cache_folder() / "openvino", sha256=model.sha256, name=model.name)
+    engine = OpenVINOEngine(
+        model.weights, cache_folder() / "openvino", sha256=model.sha256, name=model.name
+    )
     problems = read(options.data)
-    shown = sorted(random.Random(0).sample(problems.pop("train"), SHORT_OF), key=lambda one: len(one.reasoning))[:SHOTS]
-    drawn = {name: random.Random(0).sample(rows, min(options.limit, len(rows))) for name, rows in problems.items()}
+    shown = sorted(
+        random.Random(0).sample(problems.pop("train"), SHORT_OF), key=lambda one: len(one.reasoning)
+    )[:SHOTS]
+    drawn = {
+        name: random.Random(0).sample(rows, min(options.limit, len(rows)))
+        for name, rows in problems.items()
+    }
     tallies = {(name, way): Tally() for name in drawn for way in WAYS}
     started = time.monotonic()
     for place in range(options.limit):
@@ -169,11 +196,21 @@ def main() -> None:
                 number, tokens = solve(way, rows[place], shown, engine)
                 tally = tallies[name, way]
                 tally.seconds.append(time.perf_counter() - before)
-                tally.right.append(float(number is not None and abs(number - rows[place].number) < 1e-6))
+                tally.right.append(
+                    float(number is not None and abs(number - rows[place].number) < 1e-6)
+                )
                 tally.tokens.append(tokens)
         print(f"{place + 1} of {options.limit} problems of each set", file=sys.stderr, flush=True)
     result = report(tallies, list(drawn))
-    emit({"benchmark": "prompting", "model": engine.name, "shots": SHOTS, **result, "machine": machine()})
+    emit(
+        {
+            "benchmark": "prompting",
+            "model": engine.name,
+            "shots": SHOTS,
+            **result,
+            "machine": machine(),
+        }
+    )
 
 
 if __name__ == "__main__":

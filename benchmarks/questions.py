@@ -25,7 +25,10 @@ from benchmarks.harness import copy_documents, emit, machine
 def untuned(project: Project) -> Writer:
     """The model as it came, told what to write."""
     engine = project.engine("zero-shot")
-    return EngineWriter(engine.name, lambda messages, most: engine.generate(messages, Generation(max_tokens=most)).text)
+    return EngineWriter(
+        engine.name,
+        lambda messages, most: engine.generate(messages, Generation(max_tokens=most)).text,
+    )
 
 
 WRITERS["untuned"] = untuned
@@ -33,7 +36,9 @@ WRITERS["untuned"] = untuned
 
 def main() -> None:
     """Read the options, make questions, print what came of it."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--writer", choices=list(WRITERS), default="model")
     parser.add_argument("--kind", choices=list(KINDS), default="single-fact")
@@ -58,9 +63,21 @@ def main() -> None:
             started = time.monotonic()
             made = make_questions(project, {options.kind: options.count}, options.writer, hear=hear)
             seconds = time.monotonic() - started
-    result = {"benchmark": "questions", "data": options.data.name, "writer": options.writer, "kind": options.kind}
-    result |= {"drafts": made.drafts, "kept": len(found), "documents": len({row["document"] for row in found})}
-    result |= {"seconds_per_kept": round(seconds / max(1, len(found)), 2), "reasons": dict(made.reasons)}
+    result = {
+        "benchmark": "questions",
+        "data": options.data.name,
+        "writer": options.writer,
+        "kind": options.kind,
+    }
+    result |= {
+        "drafts": made.drafts,
+        "kept": len(found),
+        "documents": len({row["document"] for row in found}),
+    }
+    result |= {
+        "seconds_per_kept": round(seconds / max(1, len(found)), 2),
+        "reasons": dict(made.reasons),
+    }
     emit({**result, "machine": machine()})
 
 

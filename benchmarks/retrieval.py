@@ -38,8 +38,9 @@ from acclimate.questions.file import read_questions
 from acclimate.retrieval.base import Retriever
 from acclimate.retrieval.rerank import RerankingRetriever
 from acclimate.retrieval.search import DenseRetriever, HybridRetriever, TextRetriever
-from acclimate.settings import FILE_NAME, RetrievalSettings, Settings
+from acclimate.settings import FILE_NAME, Settings
 from acclimate.settings_file import set_key
+from acclimate.settings_sections import RetrievalSettings
 from acclimate.types import Chunk
 from acclimate.workflows.compare import evidence_spans
 from acclimate.workspace.encoders import open_cross_encoder
@@ -54,7 +55,9 @@ def read_lines(file: Path) -> Iterator[dict[str, Any]]:
         yield from (json.loads(line) for line in lines if line.strip())
 
 
-def read_set(folder: Path, split: str = "test") -> tuple[list[Chunk], dict[str, str], dict[str, dict[str, int]]]:
+def read_set(
+    folder: Path, split: str = "test"
+) -> tuple[list[Chunk], dict[str, str], dict[str, dict[str, int]]]:
     """Corpus as chunks, the queries of a split, their judgements."""
     chunks = [
         Chunk(row["_id"], row["_id"], 0, len(row["text"]), row["text"], row.get("title", ""))
@@ -64,7 +67,11 @@ def read_set(folder: Path, split: str = "test") -> tuple[list[Chunk], dict[str, 
     for line in (folder / "qrels" / f"{split}.tsv").read_text(encoding="utf-8").splitlines()[1:]:
         query, document, grade = line.split("\t")
         judged[query][document] = int(grade)
-    queries = {row["_id"]: row["text"] for row in read_lines(folder / "queries.jsonl") if row["_id"] in judged}
+    queries = {
+        row["_id"]: row["text"]
+        for row in read_lines(folder / "queries.jsonl")
+        if row["_id"] in judged
+    }
     return chunks, queries, judged
 
 
@@ -72,9 +79,15 @@ def read_domain(
     folder: Path, articles: int | None, splits: str
 ) -> tuple[list[Chunk], dict[str, str], dict[str, dict[str, int]]]:
     """As `read_set`, for a domain set; with `articles` of its last documents only."""
-    questions = [q for q in read_questions(folder / "questions.jsonl") if q.answerable and q.evidence and q.document]
+    questions = [
+        q
+        for q in read_questions(folder / "questions.jsonl")
+        if q.answerable and q.evidence and q.document
+    ]
     names = sorted({question.document or "" for question in questions})[-(articles or 0) :]
-    wanted = [q for q in questions if q.document in names and (not splits or q.split in splits.split(","))]
+    wanted = [
+        q for q in questions if q.document in names and (not splits or q.split in splits.split(","))
+    ]
     judged: dict[str, dict[str, int]] = defaultdict(dict)
     with tempfile.TemporaryDirectory() as scratch:
         Project.create(Path(scratch), (folder / "documents").resolve()).close()
@@ -106,7 +119,9 @@ class LongChunks:
         return self.windows
 
 
-def make_retriever(method: str, embedder_name: str, chunks: list[Chunk], folder: Path) -> tuple[Retriever, float]:
+def make_retriever(
+    method: str, embedder_name: str, chunks: list[Chunk], folder: Path
+) -> tuple[Retriever, float]:
     """What is measured, and the seconds that indexing took."""
     started = time.perf_counter()
     change = Change((), range(len(chunks)), 1)
@@ -117,14 +132,20 @@ def make_retriever(method: str, embedder_name: str, chunks: list[Chunk], folder:
     if method == "text":
         return text, time.perf_counter() - started
     model = resolve(embedder_name, "embedder")
-    embedder = OpenVINOEmbedder(model.folder, spec=read_spec(model.folder), weights_sha256=model.sha256)
+    embedder = OpenVINOEmbedder(
+        model.folder, spec=read_spec(model.folder), weights_sha256=model.sha256
+    )
     embedded = embed_chunks(embedder, chunks)
     long = LongChunks({key: len(rows) for key, rows in enumerate(embedded) if len(rows) > 1})
     vectors = WindowedVectorIndex(ExactVectorIndex(folder / "vector"), long)
     vectors.update(change, enumerate(embedded))
     dense = DenseRetriever(embedder, vectors, fetch)
     chosen = RetrievalSettings()
-    made = dense if method == "dense" else HybridRetriever(dense, text, chosen.candidates, chosen.dense_weight)
+    made = (
+        dense
+        if method == "dense"
+        else HybridRetriever(dense, text, chosen.candidates, chosen.dense_weight)
+    )
     return made, time.perf_counter() - started
 
 
@@ -134,20 +155,32 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--method", choices=["hybrid", "dense", "text", "rerank"], default="hybrid")
     parser.add_argument("--embedder", default="all-minilm-l6-v2")
-    parser.add_argument("--reranker", help="cross-encoder over hybrid: hub id or folder, also a tuned one")
-    parser.add_argument("--weight", type=float, help="the reranker's share (default: what it says of itself)")
+    parser.add_argument(
+        "--reranker", help="cross-encoder over hybrid: hub id or folder, also a tuned one"
+    )
+    parser.add_argument(
+        "--weight", type=float, help="the reranker's share (default: what it says of itself)"
+    )
     parser.add_argument("--candidates", type=int, default=RetrievalSettings().rerank_candidates)
     parser.add_argument("--limit", type=int, help="so many of the queries, drawn evenly")
-    parser.add_argument("--articles", type=int, help="of a domain set: only the last so many documents")
+    parser.add_argument(
+        "--articles", type=int, help="of a domain set: only the last so many documents"
+    )
     parser.add_argument("--splits", default="", help="of a domain set: only these, like dev,test")
     options = parser.parse_args()
     beir = (options.data / "corpus.jsonl").exists()
     chunks, queries, judged = (
-        read_set(options.data) if beir else read_domain(options.data, options.articles, options.splits)
+        read_set(options.data)
+        if beir
+        else read_domain(options.data, options.articles, options.splits)
     )
-    asked = random.Random(0).sample(sorted(queries), min(options.limit or len(queries), len(queries)))
+    asked = random.Random(0).sample(
+        sorted(queries), min(options.limit or len(queries), len(queries))
+    )
     with tempfile.TemporaryDirectory() as scratch:
-        retriever, indexing = make_retriever(options.method, options.embedder, chunks, Path(scratch))
+        retriever, indexing = make_retriever(
+            options.method, options.embedder, chunks, Path(scratch)
+        )
         if options.method == "rerank":
             if not options.reranker:
                 parser.error("--method rerank needs --reranker")

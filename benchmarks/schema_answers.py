@@ -31,13 +31,21 @@ _TEXT = {"type": "string"}
 
 def of(**members: Any) -> dict[str, Any]:
     """The schema of an object whose members must all be there."""
-    return {"type": "object", "properties": members, "required": list(members), "additionalProperties": False}
+    return {
+        "type": "object",
+        "properties": members,
+        "required": list(members),
+        "additionalProperties": False,
+    }
 
 
 KIND = {"enum": ["number", "name", "date", "other"]}
 SCHEMAS: dict[str, tuple[dict[str, Any], Callable[[Any], str]]] = {
     "string": (of(answer=_TEXT), lambda data: str(data["answer"])),
-    "quantity": (of(value={"type": "number"}, unit=_TEXT), lambda data: f"{data['value']} {data['unit']}"),
+    "quantity": (
+        of(value={"type": "number"}, unit=_TEXT),
+        lambda data: f"{data['value']} {data['unit']}",
+    ),
     "list": (of(items={"type": "array", "items": _TEXT}), lambda data: " ".join(data["items"])),
     "nested": (of(result=of(text=_TEXT, kind=KIND)), lambda data: str(data["result"]["text"])),
 }
@@ -67,7 +75,11 @@ def main() -> None:
     parser.add_argument("--limit", type=int)
     parser.add_argument("--show", action="store_true")
     options = parser.parse_args()
-    rows = [json.loads(line) for line in (options.data / "questions.jsonl").read_text("utf-8").split("\n") if line]
+    rows = [
+        json.loads(line)
+        for line in (options.data / "questions.jsonl").read_text("utf-8").split("\n")
+        if line
+    ]
     step = max(1, len(rows) // options.limit) if options.limit else 1
     counts = {kind: [0, 0, 0] for kind in SCHEMAS}  # right, asked, errors
     seconds, model = dict.fromkeys(SCHEMAS, 0.0), ""
@@ -88,20 +100,33 @@ def main() -> None:
                     except AcclimateError as error:
                         counts[kind][2] += 1
                         if options.show:
-                            emit({"plain": plain.text, "kind": kind, "error": str(error), "right": False})
+                            emit(
+                                {
+                                    "plain": plain.text,
+                                    "kind": kind,
+                                    "error": str(error),
+                                    "right": False,
+                                }
+                            )
                         continue
                     seconds[kind] += time.perf_counter() - started
                     good = right(kind, plain, answer)
                     counts[kind][0] += good
                     if options.show:
-                        emit({"plain": plain.text, "kind": kind, "text": answer.text, "right": good})
+                        emit(
+                            {"plain": plain.text, "kind": kind, "text": answer.text, "right": good}
+                        )
     emit(
         {
             "benchmark": "schema_answers",
             "n": {kind: asked for kind, (_, asked, _) in counts.items()},
-            "right": {kind: round(good / max(1, asked), 4) for kind, (good, asked, _) in counts.items()},
+            "right": {
+                kind: round(good / max(1, asked), 4) for kind, (good, asked, _) in counts.items()
+            },
             "errors": {kind: failed for kind, (_, _, failed) in counts.items()},
-            "seconds": {kind: round(seconds[kind] / max(1, counts[kind][1]), 3) for kind in SCHEMAS},
+            "seconds": {
+                kind: round(seconds[kind] / max(1, counts[kind][1]), 3) for kind in SCHEMAS
+            },
             "model": model,
             "machine": machine(),
         }

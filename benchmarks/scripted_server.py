@@ -20,7 +20,9 @@ _WORDS, _PACE_S = 20, 0.050
 class Paced(ScriptedEngine):
     """Takes the time of a model, but none of the machine's. Keeps no prompts, as a soak has very many."""
 
-    def generate(self, messages: Sequence[Message], options: Generation, on_text: OnText | None = None) -> Completion:
+    def generate(
+        self, messages: Sequence[Message], options: Generation, on_text: OnText | None = None
+    ) -> Completion:
         """See `Engine`."""
 
         def paced(piece: str) -> bool:

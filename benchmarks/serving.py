@@ -55,12 +55,16 @@ class Seen:
 async def ask(address: str, question: str, seen: Seen) -> None:
     """One streamed answer over a connection of its own, read with as little of our own time as can be."""
     where = urlsplit(address)
-    body = json.dumps({"model": "rag", "stream": True, "messages": [{"role": "user", "content": question}]}).encode()
+    body = json.dumps(
+        {"model": "rag", "stream": True, "messages": [{"role": "user", "content": question}]}
+    ).encode()
     head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: {where.netloc}\r\nContent-Type: application/json\r\n"
     started, first, own = time.perf_counter(), None, None
     reader, writer = await asyncio.open_connection(where.hostname, where.port, limit=1 << 22)
     try:
-        writer.write(f"{head}Connection: close\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body)
+        writer.write(
+            f"{head}Connection: close\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
+        )
         status = await reader.readline()
         done = False
         while line := await reader.readline():
@@ -88,7 +92,9 @@ async def ask(address: str, question: str, seen: Seen) -> None:
         seen.retrieve.append(own["retrieve_s"] * 1000)
 
 
-async def load(address: str, questions: list[str], clients: int, until: float, answers: int) -> tuple[Seen, float]:
+async def load(
+    address: str, questions: list[str], clients: int, until: float, answers: int
+) -> tuple[Seen, float]:
     """So many clients, each asking again as soon as it has its answer; what they saw, and the seconds it took.
 
     They come within a second, not at once: scripted answers take equally long, so they would go on asking in step.
@@ -129,7 +135,9 @@ def figures(seen: Seen, clients: int, seconds: float) -> dict[str, Any]:
 @contextmanager
 def running(command: list[str], folder: Path) -> Iterator[tuple[str, int]]:
     """A server that prints its address; the address, once it is ready, and its process id."""
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=(folder / "server.log").open("a"), text=True)
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=(folder / "server.log").open("a"), text=True
+    )
     try:
         assert process.stdout is not None
         address = process.stdout.readline().strip()
@@ -157,7 +165,9 @@ def resident_mb(pid: int) -> float:
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * 4096 / 1e6
 
 
-async def soak(address: str, pid: int, questions: list[str], clients: int, seconds: float) -> dict[str, Any]:
+async def soak(
+    address: str, pid: int, questions: list[str], clients: int, seconds: float
+) -> dict[str, Any]:
     """Ask for so long while a document is replaced again and again; memory is read every five seconds."""
     memory: list[float] = []
     replaced = 0
@@ -169,7 +179,9 @@ async def soak(address: str, pid: int, questions: list[str], clients: int, secon
                 memory.append(resident_mb(pid))
                 if len(memory) % 2 == 0:
                     text = f"# Notice\n\nThis is notice {replaced}.\n".encode()
-                    sent = await client.post("/v1/documents?replace=true", files={"file": ("notice.md", text)})
+                    sent = await client.post(
+                        "/v1/documents?replace=true", files={"file": ("notice.md", text)}
+                    )
                     replaced += sent.status_code == 202
                 await asyncio.sleep(5)
 
@@ -180,7 +192,10 @@ async def soak(address: str, pid: int, questions: list[str], clients: int, secon
     return figures(seen, clients, took) | {
         "seconds": round(took),
         "replaced": replaced,
-        "memory_mb": [round(statistics.median(part)) for part in (memory[quarter : 2 * quarter], memory[-quarter:])],
+        "memory_mb": [
+            round(statistics.median(part))
+            for part in (memory[quarter : 2 * quarter], memory[-quarter:])
+        ],
     }
 
 
@@ -195,7 +210,9 @@ def main() -> None:
     parser.add_argument("--peer", choices=["llamaindex"])
     options = parser.parse_args()
     counts = [int(count) for count in options.clients.split(",")]
-    questions = [row["question"] for _, row in jsonlines.read_rows(options.data / "questions.jsonl")]
+    questions = [
+        row["question"] for _, row in jsonlines.read_rows(options.data / "questions.jsonl")
+    ]
     rows = []
     with tempfile.TemporaryDirectory() as kept:
         folder = Path(kept)
@@ -211,19 +228,33 @@ def main() -> None:
                 with running(command, folder) as (address, pid):
                     asyncio.run(load(address, questions[:1], 1, 0, 1))  # warm
                     before = cpu_s(pid)
-                    seen, took = asyncio.run(load(address, questions, clients, 0, max(options.answers, clients)))
+                    seen, took = asyncio.run(
+                        load(address, questions, clients, 0, max(options.answers, clients))
+                    )
                     used = round((cpu_s(pid) - before) * 1000 / max(1, len(seen.total)), 1)
                     found[name] = figures(seen, clients, took) | {"cpu_ms_per_answer": used}
             rows.append(_joined(found))
             emit(rows[-1])
-    emit({"benchmark": "serving", "engine": options.engine, "levels": rows, **rows[-1], "machine": machine()})
+    emit(
+        {
+            "benchmark": "serving",
+            "engine": options.engine,
+            "levels": rows,
+            **rows[-1],
+            "machine": machine(),
+        }
+    )
 
 
 def _joined(found: dict[str, dict[str, Any]]) -> dict[str, Any]:
     row, peer = found["ours"], found.get("peer")
     if peer is None:
         return row
-    ratio = {"answers_per_s": round(row["answers_per_s"] / peer["answers_per_s"], 2)} if peer["answers_per_s"] else {}
+    ratio = (
+        {"answers_per_s": round(row["answers_per_s"] / peer["answers_per_s"], 2)}
+        if peer["answers_per_s"]
+        else {}
+    )
     if row["ttft_p50"] and peer["ttft_p50"]:
         ratio["ttft_p50"] = round(peer["ttft_p50"] / row["ttft_p50"], 2)
     return row | {"peer": {"name": "llamaindex", **peer}, "ratio": ratio}
@@ -245,9 +276,20 @@ def _ours(folder: Path, options: argparse.Namespace) -> list[str]:
 
 def _peer(documents: Path, folder: Path) -> list[str]:
     require_peers()
-    embedder, model = resolve("all-minilm-l6-v2", "embedder"), resolve("smollm2-135m-instruct", "language")
+    embedder, model = (
+        resolve("all-minilm-l6-v2", "embedder"),
+        resolve("smollm2-135m-instruct", "language"),
+    )
     script = str(Path(__file__).parent / "peers" / "llamaindex_serve.py")
-    return [str(PEERS), script, str(documents.resolve()), str(embedder.folder), str(model.weights), "4", "200"]
+    return [
+        str(PEERS),
+        script,
+        str(documents.resolve()),
+        str(embedder.folder),
+        str(model.weights),
+        "4",
+        "200",
+    ]
 
 
 if __name__ == "__main__":

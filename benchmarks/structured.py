@@ -26,7 +26,9 @@ from acclimate.types import Completion, Generation, Message
 from benchmarks.harness import emit, machine
 
 _NAMES = "name title city owner price count active tags date email notes items address contact status parent".split()
-_SUBJECTS = "a rental contract, a museum visit, a bicycle repair, a train journey, a school, a recipe".split(", ")
+_SUBJECTS = "a rental contract, a museum visit, a bicycle repair, a train journey, a school, a recipe".split(
+    ", "
+)
 
 
 def draw(rng: random.Random, depth: int) -> dict[str, Any]:
@@ -34,9 +36,16 @@ def draw(rng: random.Random, depth: int) -> dict[str, Any]:
     leaves: list[Callable[[], dict[str, Any]]] = [
         lambda: {"type": "string"},
         lambda: {"type": "string", "minLength": 1, "maxLength": rng.randint(5, 80)},
-        lambda: {"type": "string", "enum": rng.sample(["low", "middle", "high", "none", 'a "b"', "c\\d"], 3)},
+        lambda: {
+            "type": "string",
+            "enum": rng.sample(["low", "middle", "high", "none", 'a "b"', "c\\d"], 3),
+        },
         lambda: {"type": "string", "format": rng.choice(["date", "date-time", "email", "uuid"])},
-        lambda: {"type": "integer", "minimum": -rng.randint(0, 50), "maximum": rng.randint(1, 5000)},
+        lambda: {
+            "type": "integer",
+            "minimum": -rng.randint(0, 50),
+            "maximum": rng.randint(1, 5000),
+        },
         lambda: {"type": "number", "minimum": 0, "maximum": rng.choice([1, 9.5, 100])},
         lambda: {"type": ["integer", "null"]},
         lambda: {"type": "boolean"},
@@ -57,7 +66,12 @@ def members(rng: random.Random, depth: int) -> dict[str, Any]:
     names = rng.sample(_NAMES, rng.randint(2, 5))
     required = [name for name in names if rng.random() < 0.7]
     made = {name: draw(rng, depth - 1) for name in names}
-    return {"type": "object", "properties": made, "required": required, "additionalProperties": False}
+    return {
+        "type": "object",
+        "properties": made,
+        "required": required,
+        "additionalProperties": False,
+    }
 
 
 def schema(seed: int) -> dict[str, Any]:
@@ -118,7 +132,10 @@ def main() -> None:
             faults.append(f"{number}: {error}")
         ask = partial(free, messages)
         ask(Generation(max_tokens=max(1, held.tokens - before)))
-    per_token = [(one.seconds - one.reading) / max(1, one.tokens - options.limit) * 1000 for one in (held, free)]
+    per_token = [
+        (one.seconds - one.reading) / max(1, one.tokens - options.limit) * 1000
+        for one in (held, free)
+    ]
     overall = [one.seconds / one.tokens * 1000 for one in (held, free)]
     emit(
         {

@@ -67,7 +67,8 @@ def prepare(data: Path, steps: int) -> Prepared:
         text = (data / "documents" / row["document"]).read_text(encoding="utf-8")
         at = text.find(row["evidence"])
         passage = next(
-            (part for part in text.split("\n\n") if row["evidence"] in part), text[max(0, at - 200) : at + 600]
+            (part for part in text.split("\n\n") if row["evidence"] in part),
+            text[max(0, at - 200) : at + 600],
         )
         messages = template.render({"passages": f"[1]\n{passage}", "question": row["question"]})
         example = encode(Case(tuple(messages), f"{row['answers'][0]} [1]", row["id"]), chat)
@@ -83,7 +84,13 @@ def ours(prepared: Prepared, steps: int, folder: Path) -> None:
     from acclimate.tuning.trainer import Trainer, TrainSettings
 
     chosen = TrainSettings(
-        steps=steps, r=RANK, alpha=ALPHA, learning_rate=RATE, batch=1, checkpoint_minutes=1e9, warmup=0.0
+        steps=steps,
+        r=RANK,
+        alpha=ALPHA,
+        learning_rate=RATE,
+        batch=1,
+        checkpoint_minutes=1e9,
+        warmup=0.0,
     )
     trainer = Trainer(load_network(prepared.model), "smollm2-135m-instruct", folder, chosen)
     dev = [pack([example], MAX_TOKENS) for example in prepared.dev]
@@ -100,7 +107,11 @@ def ours(prepared: Prepared, steps: int, folder: Path) -> None:
         return packed
 
     def told(_: float, figures: dict[str, float]) -> None:
-        row = {"seconds": time.perf_counter() - started, "loss": figures["loss"], "computed": len(packed.tokens)}
+        row = {
+            "seconds": time.perf_counter() - started,
+            "loss": figures["loss"],
+            "computed": len(packed.tokens),
+        }
         emit(row | {"pairs": int(packed.mask().sum()), "answers": packed.answers})
         if trainer.step == steps:
             sys.stdin.readline()  # what comes now must not slow the other's last step
@@ -119,15 +130,24 @@ def trainer(prepared: Prepared, steps: int, folder: Path) -> None:
     from acclimate.tuning.loss import answer_loss
     from acclimate.tuning.packing import pack
 
-    network = transformers.AutoModelForCausalLM.from_pretrained(prepared.model.parent, gguf_file=prepared.model.name)
-    network.is_quantized, network.hf_quantizer = False, None  # its weights are float32 by now; the peer cannot tell
-    chosen = LoraConfig(r=RANK, lora_alpha=ALPHA, target_modules=list(TARGETS), task_type="CAUSAL_LM")
+    network = transformers.AutoModelForCausalLM.from_pretrained(
+        prepared.model.parent, gguf_file=prepared.model.name
+    )
+    network.is_quantized, network.hf_quantizer = (
+        False,
+        None,
+    )  # its weights are float32 by now; the peer cannot tell
+    chosen = LoraConfig(
+        r=RANK, lora_alpha=ALPHA, target_modules=list(TARGETS), task_type="CAUSAL_LM"
+    )
     model = get_peft_model(network, chosen)
 
     def dev_loss() -> float:
         packs = [pack([example], MAX_TOKENS) for example in prepared.dev]
         with torch.no_grad():
-            return sum(answer_loss(network, one).item() for one in packs) / sum(one.answers for one in packs)
+            return sum(answer_loss(network, one).item() for one in packs) / sum(
+                one.answers for one in packs
+            )
 
     def collate(examples: list[Any]) -> dict[str, Any]:
         longest = max(len(one.prompt) + len(one.answer) for one in examples)
@@ -159,7 +179,9 @@ def trainer(prepared: Prepared, steps: int, folder: Path) -> None:
     running = transformers.Trainer(
         model, arguments, data_collator=collate, train_dataset=prepared.train, callbacks=[Turns()]
     )
-    running._get_train_sampler = lambda *_: torch.utils.data.SequentialSampler(prepared.train)  # the same order
+    running._get_train_sampler = lambda *_: torch.utils.data.SequentialSampler(
+        prepared.train
+    )  # the same order
     print("ready", flush=True)
     running.train()
     emit({"dev_loss_before": before, "dev_loss": dev_loss(), "peak_mb": peak_mb()})
@@ -184,7 +206,15 @@ class Side:
     """One of the processes."""
 
     def __init__(self, name: str, options: argparse.Namespace) -> None:
-        command = [sys.executable, "-W", "ignore", "-m", "benchmarks.tuning", "--data", str(options.data)]
+        command = [
+            sys.executable,
+            "-W",
+            "ignore",
+            "-m",
+            "benchmarks.tuning",
+            "--data",
+            str(options.data),
+        ]
         command += ["--side", name, "--steps", str(options.steps)]
         self.process = subprocess.Popen(
             command,
@@ -248,7 +278,9 @@ def other_operations(pairs: float, answers: float) -> float:
 
 def main() -> None:
     """Read the options, run both sides, print the summary."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--peer", choices=["trainer"])
     parser.add_argument("--steps", type=int, default=24)
@@ -267,7 +299,13 @@ def main() -> None:
     peaks = []
     for step in range(options.steps):
         peaks.append(matrix_peak())
-        emit({"step": step, "seconds": [round(side.step(), 2) for side in sides], "peak_gflops": peaks[-1] / 1e9})
+        emit(
+            {
+                "step": step,
+                "seconds": [round(side.step(), 2) for side in sides],
+                "peak_gflops": peaks[-1] / 1e9,
+            }
+        )
     for side in sides:
         side.end()
     report(sides, useful, peaks)
@@ -278,7 +316,9 @@ def report(sides: list[Side], useful: list[int], peaks: list[float]) -> None:
     figures: list[dict[str, Any]] = [
         {
             "tokens_per_s": round(sum(useful[1:]) / sum(side.seconds[1:]), 1),
-            "tokens_per_s_best_step": round(max(u / s for u, s in zip(useful, side.seconds, strict=True)), 1),
+            "tokens_per_s_best_step": round(
+                max(u / s for u, s in zip(useful, side.seconds, strict=True)), 1
+            ),
             "dev_loss": round(side.summary["dev_loss"], 4),
             "dev_loss_before": round(side.summary["dev_loss_before"], 4),
             "peak_mb": round(side.summary["peak_mb"]),
@@ -286,7 +326,9 @@ def report(sides: list[Side], useful: list[int], peaks: list[float]) -> None:
         for side in sides
     ]
     ran = sum(sides[0].seconds[1:])
-    computed, pairs, answers = (sum(row[key] for row in sides[0].rows[1:]) for key in ("computed", "pairs", "answers"))
+    computed, pairs, answers = (
+        sum(row[key] for row in sides[0].rows[1:]) for key in ("computed", "pairs", "answers")
+    )
     linear, other = linear_operations(computed), other_operations(pairs, answers)
     figures[0] |= {
         "computed_tokens_per_s": round(computed / ran, 1),
@@ -298,7 +340,10 @@ def report(sides: list[Side], useful: list[int], peaks: list[float]) -> None:
     summary: dict[str, Any] = {"benchmark": "tuning", "steps": len(useful), **figures[0]}
     if len(sides) > 1:
         steps = zip(sides[0].seconds[1:], sides[1].seconds[1:], strict=True)
-        summary |= {"peer": figures[1], "ratio": round(figures[0]["tokens_per_s"] / figures[1]["tokens_per_s"], 2)}
+        summary |= {
+            "peer": figures[1],
+            "ratio": round(figures[0]["tokens_per_s"] / figures[1]["tokens_per_s"], 2),
+        }
         summary["ratio_median_step"] = round(median(peer / own for own, peer in steps), 2)
     emit(summary | {"machine": machine()})
 

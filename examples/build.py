@@ -24,7 +24,9 @@ def blocks(text: str) -> Iterator[Block]:
     """(kind, content) of a source: h1, h2, p, or table with its rows."""
     for part in text.strip().split("\n\n"):
         if part.startswith("|"):
-            rows = [[cell.strip() for cell in line.strip("| ").split("|")] for line in part.splitlines()]
+            rows = [
+                [cell.strip() for cell in line.strip("| ").split("|")] for line in part.splitlines()
+            ]
             yield "table", [row for row in rows if set("".join(row)) != {"-"}]
         elif part.startswith("#"):
             level = len(part) - len(part.lstrip("#"))
@@ -36,7 +38,9 @@ def blocks(text: str) -> Iterator[Block]:
 class _Page(FPDF):
     def header(self) -> None:
         self.set_font("helvetica", size=8)
-        self.cell(0, 8, f"{COMPANY} - internal and dealer documentation", new_x="LMARGIN", new_y="NEXT")
+        self.cell(
+            0, 8, f"{COMPANY} - internal and dealer documentation", new_x="LMARGIN", new_y="NEXT"
+        )
 
     def footer(self) -> None:
         self.set_y(-15)
@@ -61,7 +65,9 @@ def write_pdf(source: str, target: Path) -> None:
             sections += 1
             if sections > 1 and sections % 2 == 1:
                 pdf.add_page()
-        pdf.set_font("helvetica", style="B" if kind != "p" else "", size={"h1": 18, "h2": 14}.get(kind, 10))
+        pdf.set_font(
+            "helvetica", style="B" if kind != "p" else "", size={"h1": 18, "h2": 14}.get(kind, 10)
+        )
         pdf.multi_cell(0, 6 if kind == "p" else 10, content, new_x="LMARGIN", new_y="NEXT")
         pdf.ln(3)
     pdf.set_title(next(str(content) for kind, content in blocks(source) if kind == "h1"))
@@ -97,7 +103,11 @@ def write_html(source: str, target: Path) -> None:
                 "<tr>" + "".join(f"<{tag}>{html.escape(cell)}</{tag}>" for cell in row) + "</tr>"
                 for row, tag in zip(content, ["th"] + ["td"] * len(content), strict=False)
             )
-            body.append(f"<table>\n<thead>{head}</thead>\n<tbody>\n" + "\n".join(rows) + "\n</tbody></table>")
+            body.append(
+                f"<table>\n<thead>{head}</thead>\n<tbody>\n"
+                + "\n".join(rows)
+                + "\n</tbody></table>"
+            )
         else:
             body.append(f"<{kind}>{html.escape(content)}</{kind}>")
     target.write_text(

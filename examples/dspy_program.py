@@ -17,7 +17,9 @@ import os
 from pathlib import Path
 from typing import Any
 
-os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")  # else it asks the network for a list of prices
+os.environ.setdefault(
+    "LITELLM_LOCAL_MODEL_COST_MAP", "True"
+)  # else it asks the network for a list of prices
 import dspy
 from dspy.evaluate.metrics import EM, F1
 
@@ -27,12 +29,17 @@ REFUSAL = "Not in the documents."
 class Recipe(dspy.Adapter):
     """One input field is the question, one output field the answer."""
 
-    def format(self, signature: Any, demos: list[dict[str, Any]], inputs: dict[str, Any]) -> list[dict[str, str]]:
+    def format(
+        self, signature: Any, demos: list[dict[str, Any]], inputs: dict[str, Any]
+    ) -> list[dict[str, str]]:
         """Messages for the server."""
         (asked,), (answered,) = signature.input_fields, signature.output_fields
         told = []
         for demo in demos:
-            told += [{"role": "user", "content": demo[asked]}, {"role": "assistant", "content": demo[answered]}]
+            told += [
+                {"role": "user", "content": demo[asked]},
+                {"role": "assistant", "content": demo[answered]},
+            ]
         return [*told, {"role": "user", "content": inputs[asked]}]
 
     def parse(self, signature: Any, completion: str) -> dict[str, str]:
@@ -64,14 +71,18 @@ class FirstThatAnswers(dspy.Module):
     def forward(self, question: str) -> dspy.Prediction:
         """The first answer, else the refusal."""
         answers = (ask(question=question) for ask in self.asks)
-        return next((one for one in answers if one.answer != REFUSAL), dspy.Prediction(answer=REFUSAL))
+        return next(
+            (one for one in answers if one.answer != REFUSAL), dspy.Prediction(answer=REFUSAL)
+        )
 
 
 def read(file: Path, split: str) -> list[dspy.Example]:
     """The questions of a split; the answer to one that the documents do not answer is the refusal."""
     rows = [json.loads(line) for line in file.read_text(encoding="utf-8").split("\n") if line]
     return [
-        dspy.Example(question=row["question"], answers=row["answers"] or [REFUSAL]).with_inputs("question")
+        dspy.Example(question=row["question"], answers=row["answers"] or [REFUSAL]).with_inputs(
+            "question"
+        )
         for row in rows
         if row["split"] == split
     ]
@@ -89,7 +100,9 @@ def em(example: dspy.Example, prediction: dspy.Prediction, trace: object = None)
 
 def main() -> None:
     """Choose on dev, tell on test: each recipe alone, and both in turn."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--questions", type=Path, required=True)
     parser.add_argument("--server", default="http://127.0.0.1:8080/v1")
     parser.add_argument("--recipes", nargs="+", default=["rag", "extract"])
@@ -97,7 +110,13 @@ def main() -> None:
     parser.add_argument("--key", default="none", help="API key, where the server has keys")
     chosen = parser.parse_args()
     plain = {"acclimate": {"footnotes": False}}  # the answer alone, without its citations below it
-    options = {"api_base": chosen.server, "api_key": chosen.key, "extra_body": plain, "temperature": 0, "cache": False}
+    options = {
+        "api_base": chosen.server,
+        "api_key": chosen.key,
+        "extra_body": plain,
+        "temperature": 0,
+        "cache": False,
+    }
     models = [dspy.LM(f"openai/{name}", max_tokens=64, **options) for name in chosen.recipes]
     dspy.configure(adapter=Recipe(), lm=models[0])
     programs = {name: Ask(model) for name, model in zip(chosen.recipes, models, strict=True)}
@@ -108,14 +127,24 @@ def main() -> None:
     scores = {name: evaluate(program, dev).score for name, program in programs.items()}
     best = max(scores, key=lambda name: scores[name])
     tested = evaluate(programs[best], test)
-    exact = 100 * sum(em(example, prediction) for example, prediction, _ in tested.results) / len(test)
-    told = {"dev_f1": scores, "chosen": best, "n": len(test), "test_f1": tested.score, "test_em": round(exact, 1)}
+    exact = (
+        100 * sum(em(example, prediction) for example, prediction, _ in tested.results) / len(test)
+    )
+    told = {
+        "dev_f1": scores,
+        "chosen": best,
+        "n": len(test),
+        "test_f1": tested.score,
+        "test_em": round(exact, 1),
+    }
     print(json.dumps(told))
 
 
 def evaluate(program: dspy.Module, questions: list[dspy.Example]) -> Any:
     """DSPy's result, its score F1 in percent; one question at a time, as the server writes one answer at a time."""
-    return dspy.Evaluate(devset=questions, metric=f1, num_threads=1, display_progress=False)(program)
+    return dspy.Evaluate(devset=questions, metric=f1, num_threads=1, display_progress=False)(
+        program
+    )
 
 
 if __name__ == "__main__":

@@ -14,7 +14,10 @@ TARGET = Path(__file__).parents[1] / "docs" / "cli.md"
 
 def render() -> str:
     """The page's text."""
-    parts = ["# The command line", "Made by `scripts/docs` from the commands' own help; do not edit."]
+    parts = [
+        "# The command line",
+        "Made by `scripts/docs` from the commands' own help; do not edit.",
+    ]
     for name in COMMANDS:
         command = cli.get_command(click.Context(cli), name)
         assert command is not None  # noqa: S101 - COMMANDS is the list that get_command reads

@@ -25,11 +25,20 @@ def main(folder: Path) -> None:
     """Serve the example, and take every picture."""
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as made, sync_playwright() as playwright:
-        program = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))))
-        flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync"]
+        program = next(
+            filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome")))
+        )
+        flags = [
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-background-networking",
+            "--disable-sync",
+        ]
         browser = playwright.chromium.launch(executable_path=program, args=flags)
         with serve_project(_example(Path(made) / "halden")) as address:
-            threads = {question: _asked(browser, address, question) for question in (CITED, COMPARED)}
+            threads = {
+                question: _asked(browser, address, question) for question in (CITED, COMPARED)
+            }
             for width in SIZES:
                 for scheme in ("light", "dark"):
                     _pictures(browser, address, folder, width, scheme, threads)
@@ -41,7 +50,13 @@ def _example(folder: Path) -> Project:
     shutil.copytree(ROOT / "examples/halden", folder)
     file = folder / "questions.jsonl"
     lines = file.read_text(encoding="utf-8").splitlines()
-    for number, status in {0: "accepted", 1: "accepted", 2: "accepted", 4: "rejected", 5: "accepted"}.items():
+    for number, status in {
+        0: "accepted",
+        1: "accepted",
+        2: "accepted",
+        4: "rejected",
+        5: "accepted",
+    }.items():
         lines[number] = lines[number].replace('"split"', f'"status": "{status}", "split"')
     file.write_text("\n".join(lines) + "\n", encoding="utf-8")
     with Project.create(folder, Path("documents")) as project:
@@ -64,17 +79,26 @@ def _asked(browser: Browser, address: str, question: str) -> str:
     return kept
 
 
-def _pictures(browser: Browser, address: str, folder: Path, width: int, scheme: str, threads: dict[str, str]) -> None:
+def _pictures(
+    browser: Browser, address: str, folder: Path, width: int, scheme: str, threads: dict[str, str]
+) -> None:
     sharp = 2 if width < 800 else 1
     context = browser.new_context(
-        viewport=SIZES[width], color_scheme=scheme, device_scale_factor=sharp, reduced_motion="reduce"
+        viewport=SIZES[width],
+        color_scheme=scheme,
+        device_scale_factor=sharp,
+        reduced_motion="reduce",
     )
     page = context.new_page()
     page.goto(address)
     for name in _places(page, address, threads):
         page.mouse.move(0, 0)
         page.wait_for_timeout(300)
-        picture = Image.open(io.BytesIO(page.screenshot())).convert("RGB").quantize(256, dither=Image.Dither.NONE)
+        picture = (
+            Image.open(io.BytesIO(page.screenshot()))
+            .convert("RGB")
+            .quantize(256, dither=Image.Dither.NONE)
+        )
         picture.save(folder / f"{name}-{width}-{scheme}.png", optimize=True)
     context.close()
 

@@ -86,7 +86,9 @@ LEVELS = ("models", "torch", "browser", "servers", "slow")
 
 def pytest_addoption(parser):
     """`pytest --fast`, which `scripts/test fast` calls."""
-    parser.addoption("--fast", action="store_true", help=f"leave out tests marked {', '.join(LEVELS)}")
+    parser.addoption(
+        "--fast", action="store_true", help=f"leave out tests marked {', '.join(LEVELS)}"
+    )
 
 
 def pytest_configure(config):
@@ -136,12 +138,16 @@ def pytest_sessionfinish(session):
         reporter.write_line("error: a test without the marker torch imported PyTorch", red=True)
 
 
-@pytest.fixture(scope="module")  # a running browser has an event loop, which other tests may not find
+@pytest.fixture(
+    scope="module"
+)  # a running browser has an event loop, which other tests may not find
 def chromium():
     from playwright.sync_api import expect, sync_playwright
 
     expect.set_options(timeout=300_000)  # a state may be long in coming on a busy machine
-    program = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    program = next(
+        filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+    )
     if program is None:
         pytest.fail(
             "there is no Chromium for the tests of the web page: scripts/test installs it, or apt-get install chromium"

@@ -29,14 +29,27 @@ def write(folder: Path) -> None:
     (folder / "documents").mkdir()
     rows = []
     for at, (thing, split) in enumerate(zip(THINGS, SPLITS, strict=True)):
-        said = {head: text.format(thing=thing, n=100 + 10 * at + i) for i, (head, text) in enumerate(SECTIONS.items())}
+        said = {
+            head: text.format(thing=thing, n=100 + 10 * at + i)
+            for i, (head, text) in enumerate(SECTIONS.items())
+        }
         body = "\n\n".join(f"## {head}\n\n{text}" for head, text in said.items())
         (folder / "documents" / f"{thing}.md").write_text(f"# {thing.title()}\n\n{body}\n")
         for i, (word, head) in enumerate(WORDS.items()):
-            row = {"id": f"{thing}-{word}", "question": f"What is the {word} of the {thing}?", "split": split}
-            row |= {"answers": [str(100 + 10 * at + i)], "document": f"{thing}.md", "evidence": said[head]}
+            row = {
+                "id": f"{thing}-{word}",
+                "question": f"What is the {word} of the {thing}?",
+                "split": split,
+            }
+            row |= {
+                "answers": [str(100 + 10 * at + i)],
+                "document": f"{thing}.md",
+                "evidence": said[head],
+            }
             rows.append(row)
-    rows.append({"id": "none", "question": "Who?", "answers": ["x"], "document": None, "split": "train"})
+    rows.append(
+        {"id": "none", "question": "Who?", "answers": ["x"], "document": None, "split": "train"}
+    )
     (folder / "questions.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
 
 
@@ -44,7 +57,9 @@ def write(folder: Path) -> None:
 def steady(monkeypatch: pytest.MonkeyPatch, one_thread: None) -> None:
     """A step takes three seconds, on any machine."""
     ticks = itertools.count()
-    monkeypatch.setattr(encoder_trainer, "time", SimpleNamespace(monotonic=lambda: float(next(ticks))))
+    monkeypatch.setattr(
+        encoder_trainer, "time", SimpleNamespace(monotonic=lambda: float(next(ticks)))
+    )
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +88,11 @@ def test_a_reranker_learns_the_words_and_is_used(folder: Path) -> None:
     with Project.open(folder) as project:
         heard = []
         done = tune_retriever(
-            project, "reranker", minutes=0.6, take=True, on_step=lambda seconds, figures: heard.append(figures)
+            project,
+            "reranker",
+            minutes=0.6,
+            take=True,
+            on_step=lambda seconds, figures: heard.append(figures),
         )
         assert done.samples == 20
         assert done.skipped == 1
@@ -82,13 +101,17 @@ def test_a_reranker_learns_the_words_and_is_used(folder: Path) -> None:
         assert done.gain.interval.mean == pytest.approx(done.after.ndcg - done.before.ndcg)
         assert done.taken
     assert not list(folder.glob(".acclimate/encoders/*.training"))
-    size = sum(file.stat().st_size for file in (folder / ".acclimate" / "encoders" / "reranker").iterdir())
+    size = sum(
+        file.stat().st_size for file in (folder / ".acclimate" / "encoders" / "reranker").iterdir()
+    )
     assert size < 3_000_000
     with Project.open(folder) as project:
         assert project.settings.retrieval.rerank == ".acclimate/encoders/reranker"
         assert project.settings.retrieval.rerank_weight is None
         assert project.cross_encoder.weight == done.weight
-        with pytest.raises(SettingsError, match="'rag' uses reranker, which was trained on 20 of these"):
+        with pytest.raises(
+            SettingsError, match="'rag' uses reranker, which was trained on 20 of these"
+        ):
             project.compare(["rag"], split="train")
         ranks = []
         for question in (q for q in project.questions() if q.split == "dev"):
@@ -118,11 +141,16 @@ def test_an_embedder_learns_them_and_the_library_notices(folder: Path) -> None:
         project.ingest()
         assert project.retrieve("What is the zorp of the meter?", 1)[0].chunk.document == "meter.md"
         set_key(project.file, "retrieval", "rerank", ".acclimate/encoders/embedder")
-    with Project.open(folder) as project, pytest.raises(ModelError, match="tuned as embedder, not as reranker"):
+    with (
+        Project.open(folder) as project,
+        pytest.raises(ModelError, match="tuned as embedder, not as reranker"),
+    ):
         _ = project.cross_encoder
 
 
-def test_what_does_not_go_together_is_refused(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_does_not_go_together_is_refused(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     for arguments, said in (
         (["lora", "--target", "reranker"], "goes without RECIPE"),
         (["lora", "--take"], "belong to"),

@@ -11,7 +11,9 @@ from acclimate.workflows.compare import make_contestant
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     (tmp_path / "docs").mkdir()
-    (tmp_path / "docs" / "care.md").write_text("# Care\n\nThe oil is due in May. The pump is blue.\n")
+    (tmp_path / "docs" / "care.md").write_text(
+        "# Care\n\nThe oil is due in May. The pump is blue.\n"
+    )
     with Project.create(tmp_path, tmp_path / "docs") as project:
         project.ingest()
     engine = ScriptedEngine(lambda messages: "the moon [1]", name="scripted")
@@ -31,7 +33,9 @@ def test_the_extractor_reads_what_the_shipped_reader_reads(folder, monkeypatch):
     assert (answer.text, answer.abstained) == ("May", False)
     assert "the extractor gives" in answer.decision
     assert weighs(folder)
-    assert not any(weighs(folder, recipe) for recipe in ("zero-shot", "stuffing", "rag+cot", "extract"))
+    assert not any(
+        weighs(folder, recipe) for recipe in ("zero-shot", "stuffing", "rag+cot", "extract")
+    )
     schema = {"type": "object", "properties": {"month": {"type": "string"}}}
     assert weighs(folder, schema=schema), "JSON is filled from the plain answer"
     with monkeypatch.context() as changed:
@@ -48,6 +52,8 @@ def test_answers_of_one_reader_are_not_taken_for_those_of_two(folder, monkeypatc
     for value in ("auto", "none"):
         monkeypatch.setenv("ACCLIMATE_ANSWER__SECOND_READER", value)
         with Project.open(folder) as project:
-            keys += [make_contestant(project, find_recipe(recipe)).key for recipe in ("rag", "zero-shot")]
+            keys += [
+                make_contestant(project, find_recipe(recipe)).key for recipe in ("rag", "zero-shot")
+            ]
     assert keys[0] != keys[2]
     assert keys[1] == keys[3]  # which reads nothing

@@ -39,13 +39,17 @@ def test_functions_are_short():
 
 def test_one_file_spells_the_state_folder():
     """A docstring or a hint may name `.acclimate`; only the layout makes a path of it."""
-    spelled = [file for file in FILES if re.search(r'"\.acclimate"', file.read_text(encoding="utf-8"))]
+    spelled = [
+        file for file in FILES if re.search(r'"\.acclimate"', file.read_text(encoding="utf-8"))
+    ]
     assert spelled == [SOURCE / "workspace" / "layout.py"]
 
 
 def test_every_room_says_what_it_is_for():
     rooms = [file for file in FILES if file.name == "__init__.py"]
-    silent = [file for file in rooms if not ast.get_docstring(ast.parse(file.read_text(encoding="utf-8")))]
+    silent = [
+        file for file in rooms if not ast.get_docstring(ast.parse(file.read_text(encoding="utf-8")))
+    ]
     assert silent == []
 
 
@@ -62,11 +66,15 @@ def test_every_verb_of_a_project_is_documented():
 
 
 def test_a_missing_package_is_named_by_an_extra_that_exists():
-    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"][
+        "optional-dependencies"
+    ]
     named = set()
     for file in FILES:
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-            called = isinstance(node, ast.Call) and getattr(node.func, "id", "") == "MissingExtraError"
+            called = (
+                isinstance(node, ast.Call) and getattr(node.func, "id", "") == "MissingExtraError"
+            )
             given = [*node.args[1:], *(word.value for word in node.keywords)] if called else []
             named |= {one.value for one in given if isinstance(one, ast.Constant)}
     assert named

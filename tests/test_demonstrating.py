@@ -7,7 +7,11 @@ import pytest
 from acclimate.errors import SettingsError
 from acclimate.indexes.filters import Filter
 from acclimate.project import Project
-from acclimate.prompting.demonstrations import Demonstration, read_demonstrations, write_demonstrations
+from acclimate.prompting.demonstrations import (
+    Demonstration,
+    read_demonstrations,
+    write_demonstrations,
+)
 from acclimate.prompting.recipes import find_recipe
 from acclimate.workspace.answerer import open_answerer
 from acclimate.workspace.demonstrations import bootstrapped, chosen_file, demonstrate
@@ -26,11 +30,26 @@ def project(tmp_path_factory):
     (folder / "documents").mkdir()
     rows = []
     for name, (text, question, answer) in FACTS.items():
-        (folder / "documents" / f"{name}.md").write_text(f"# The {name}\n\n{text} It stands in the town of Moss.\n")
-        row = {"id": name, "question": question, "answers": [answer], "document": f"{name}.md", "evidence": text}
+        (folder / "documents" / f"{name}.md").write_text(
+            f"# The {name}\n\n{text} It stands in the town of Moss.\n"
+        )
+        row = {
+            "id": name,
+            "question": question,
+            "answers": [answer],
+            "document": f"{name}.md",
+            "evidence": text,
+        }
         rows.append(json.dumps(row | {"split": "test" if name == "tower" else "train"}))
-    wrong = {"id": "wrong", "question": "Where does the lake stand?", "answers": ["on Mars"], "document": "lake.md"}
-    rows.append(json.dumps(wrong | {"split": "train", "evidence": "It stands in the town of Moss."}))
+    wrong = {
+        "id": "wrong",
+        "question": "Where does the lake stand?",
+        "answers": ["on Mars"],
+        "document": "lake.md",
+    }
+    rows.append(
+        json.dumps(wrong | {"split": "train", "evidence": "It stands in the town of Moss."})
+    )
     (folder / "questions.jsonl").write_text("\n".join(rows))
     with Project.create(folder, folder / "documents") as opened:
         opened.ingest()
@@ -39,12 +58,17 @@ def project(tmp_path_factory):
 
 def shown(project, recipe, where=(), question="Who built the tower?"):
     filter_ = Filter.parse(where, None)
-    return {one.question: one for one in demonstrate(project, find_recipe(recipe), filter_, open_answerer)(question)}
+    return {
+        one.question: one
+        for one in demonstrate(project, find_recipe(recipe), filter_, open_answerer)(question)
+    }
 
 
 def test_fixed_examples_are_the_first_until_others_are_chosen(project):
     first = shown(project, "rag+few-shot-fixed")
-    assert list(first) == [FACTS[name][1] for name in ("museum", "bridge", "lake")] + ["Where does the lake stand?"]
+    assert list(first) == [FACTS[name][1] for name in ("museum", "bridge", "lake")] + [
+        "Where does the lake stand?"
+    ]
     assert first[FACTS["lake"][1]].answer == "40 metres [1]"
     assert "40 metres deep" in first[FACTS["lake"][1]].hits[0].chunk.text
     file = chosen_file(project, find_recipe("rag+few-shot-fixed"))
@@ -107,6 +131,11 @@ def test_recipes_tell_their_examples_apart():
     assert find_recipe("cot+few-shot-bootstrapped").few_shot
     assert find_recipe("rag+few-shot-fixed").plain.name == "rag"
     assert find_recipe("few-shot").plain.name == "zero-shot"
-    for wrong in ("few-shot+few-shot-fixed", "few-shot-fixed+cot", "auto+rag", "zero-shot-cot+few-shot-bootstrapped"):
+    for wrong in (
+        "few-shot+few-shot-fixed",
+        "few-shot-fixed+cot",
+        "auto+rag",
+        "zero-shot-cot+few-shot-bootstrapped",
+    ):
         with pytest.raises(SettingsError):
             find_recipe(wrong)

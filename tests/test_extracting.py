@@ -16,8 +16,15 @@ from acclimate.testing.rerank import check_cross_encoder
 from acclimate.types import Chunk, Generation, Hit, Span
 from acclimate.workspace.extractor import ExtractiveReader
 
-TEXTS = ["Oil is due in May. Filters in June.", "| Part | Due |\n| --- | --- |\n| Oil | May |", "Nothing."]
-HITS = [Hit(Chunk(str(n), f"{n}.md", 100, 100 + len(t), t), 1 / n, n) for n, t in enumerate(TEXTS, start=1)]
+TEXTS = [
+    "Oil is due in May. Filters in June.",
+    "| Part | Due |\n| --- | --- |\n| Oil | May |",
+    "Nothing.",
+]
+HITS = [
+    Hit(Chunk(str(n), f"{n}.md", 100, 100 + len(t), t), 1 / n, n)
+    for n, t in enumerate(TEXTS, start=1)
+]
 
 
 @dataclass
@@ -30,7 +37,9 @@ class Scripted:
     def mark(self, question: str, chunks: Sequence[Chunk]) -> list[Marked]:
         return self.marked
 
-    def weigh(self, question: str, chunks: Sequence[Chunk], answer: str) -> tuple[list[Marked], list[Marked]]:
+    def weigh(
+        self, question: str, chunks: Sequence[Chunk], answer: str
+    ) -> tuple[list[Marked], list[Marked]]:
         return self.marked, self.same if answer else []
 
 
@@ -55,8 +64,12 @@ def test_later_passages_must_be_surer() -> None:
     assert extracting(second, first, discount=0.9).mark("?", HITS).text == "Part"
 
 
-@pytest.mark.parametrize("marked", [[], [Marked(0, Span(0, 3), 0.19)], [Marked(1, Span(0, 2), 0.9)]])
-def test_it_abstains_where_nothing_is_sure_enough_or_no_word_is_marked(marked: list[Marked]) -> None:
+@pytest.mark.parametrize(
+    "marked", [[], [Marked(0, Span(0, 3), 0.19)], [Marked(1, Span(0, 2), 0.9)]]
+)
+def test_it_abstains_where_nothing_is_sure_enough_or_no_word_is_marked(
+    marked: list[Marked],
+) -> None:
     found = extracting(*marked).mark("?", HITS)
     assert (found.text, found.abstained, found.citations) == (REFUSAL, True, ())
 
@@ -75,7 +88,9 @@ MAY, JUNE = Span(14, 17), Span(30, 34)
         (0.35, None, REFUSAL, REFUSAL),
     ],
 )
-def test_the_surer_of_two_readers_answers(mine: float, others: float | None, said: str, answered: str) -> None:
+def test_the_surer_of_two_readers_answers(
+    mine: float, others: float | None, said: str, answered: str
+) -> None:
     same = [] if others is None else [Marked(0, JUNE, others)]
     model = resolve(said, HITS)
     found = extracting(Marked(0, MAY, mine), same=same).weigh("?", HITS, model)
@@ -85,7 +100,10 @@ def test_the_surer_of_two_readers_answers(mine: float, others: float | None, sai
     elif model.abstained:
         assert found.decision == f"the model abstained, the extractor gives {mine:.2f} to its place"
     else:
-        assert found.decision == f"the extractor gives {mine:.2f} to its own place and {others or 0:.2f} to the model's"
+        assert (
+            found.decision
+            == f"the extractor gives {mine:.2f} to its own place and {others or 0:.2f} to the model's"
+        )
     assert [citation.quote for citation in found.citations] == {
         "May": ["Oil is due in May."],
         "June": ["Filters in June."],
@@ -101,7 +119,9 @@ def test_what_stands_in_no_passage_is_kept_where_the_model_has_words_of_its_own(
 def test_a_models_answer_counts_by_the_best_rank_at_which_it_stands() -> None:
     said = resolve("May [2]", HITS)
     same = [Marked(1, Span(39, 42), 0.24), Marked(0, MAY, 0.2)]
-    assert extracting(Marked(0, JUNE, 0.9), same=same).weigh("?", HITS, said) is said  # 0.2, not half of 0.24
+    assert (
+        extracting(Marked(0, JUNE, 0.9), same=same).weigh("?", HITS, said) is said
+    )  # 0.2, not half of 0.24
     assert extracting(Marked(0, JUNE, 0.9), same=same[:1]).weigh("?", HITS, said).text == "June"
 
 
@@ -125,8 +145,12 @@ def test_windows_are_whole_sentences_and_tables_stay_whole() -> None:
     )
 
 
-def test_how_sure_it_is_of_a_place_is_the_mean_over_both_cuts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    text = " ".join(f"The pump of house {n} was built in {1900 + n} by people from the town." for n in range(14))
+def test_how_sure_it_is_of_a_place_is_the_mean_over_both_cuts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = " ".join(
+        f"The pump of house {n} was built in {1900 + n} by people from the town." for n in range(14)
+    )
     chunk, found = Chunk("1", "a.md", 0, len(text), text), {}
     (tmp_path / "documents").mkdir()
     with Project.create(tmp_path, Path("documents")) as project:
@@ -139,7 +163,9 @@ def test_how_sure_it_is_of_a_place_is_the_mean_over_both_cuts(tmp_path: Path, mo
     place = Span(text.index("1903"), text.index("1903") + 4)
     one, other = found[90,][place], found[130,][place]
     assert one != other
-    assert found[90, 130][place] == pytest.approx((one * other) ** 0.5, rel=0.05)  # batches round differently
+    assert found[90, 130][place] == pytest.approx(
+        (one * other) ** 0.5, rel=0.05
+    )  # batches round differently
     assert found[90,].keys() | found[130,].keys() == found[90, 130].keys()
 
 
@@ -158,14 +184,20 @@ def test_a_misspelt_reranker_is_told_which_there_is(tmp_path: Path) -> None:
     (tmp_path / "documents").mkdir()
     with Project.create(tmp_path, Path("documents")) as project:
         set_key(project.file, "retrieval", "rerank", "minilm-extracter")
-    with Project.open(tmp_path) as project, pytest.raises(ModelError, match="no model 'minilm-extracter'") as caught:
+    with (
+        Project.open(tmp_path) as project,
+        pytest.raises(ModelError, match="no model 'minilm-extracter'") as caught,
+    ):
         _ = project.cross_encoder
     assert "minilm-extractor" in caught.value.hint
 
 
 def test_the_extractor_ranks_passages_too(tmp_path: Path) -> None:
     (tmp_path / "documents").mkdir()
-    for name, text in (("oil", "The oil filter is changed every May."), ("pump", "The pump is painted a dark blue.")):
+    for name, text in (
+        ("oil", "The oil filter is changed every May."),
+        ("pump", "The pump is painted a dark blue."),
+    ):
         (tmp_path / "documents" / f"{name}.txt").write_text(text)
     with Project.create(tmp_path, Path("documents")) as project:
         project.ingest()
@@ -174,8 +206,13 @@ def test_the_extractor_ranks_passages_too(tmp_path: Path) -> None:
     with Project.open(tmp_path) as project:
         encoder = project.cross_encoder
         check_cross_encoder(encoder, tolerance=0.2)
-        assert (encoder.name, encoder.weight) == ("minilm-extractor", project.extractor.rerank_weight)
-        right, wrong = encoder.scores("Which colour has the pump?", ["It is dark blue.", "Bring a towel."])
+        assert (encoder.name, encoder.weight) == (
+            "minilm-extractor",
+            project.extractor.rerank_weight,
+        )
+        right, wrong = encoder.scores(
+            "Which colour has the pump?", ["It is dark blue.", "Bring a towel."]
+        )
         assert right > wrong
         again = project.retrieve("When does one change the filter of the oil?", 2)
         assert [hit.chunk.id for hit in again] == [hit.chunk.id for hit in found]

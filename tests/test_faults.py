@@ -32,7 +32,14 @@ class Place:
         self.chunker = make_chunker("structure", word_spans, no_embedder, Cut(20))
 
     def run(self, parse=parse, chunker=None, embedder=None, **options):
-        return ingest(self.root, self.library, parse, chunker or self.chunker, embedder or HashEmbedder(), **options)
+        return ingest(
+            self.root,
+            self.library,
+            parse,
+            chunker or self.chunker,
+            embedder or HashEmbedder(),
+            **options,
+        )
 
     def held(self):
         self.library.catch_up()
@@ -76,7 +83,16 @@ def test_a_folder_whose_name_is_not_utf8(place):
 
 
 @pytest.mark.parametrize(
-    "name", ["new\nline.txt", "tab\t.txt", "\x1b[31mred.txt", "\u202egnp.txt", "é" * 120 + ".txt", "-rf.txt", " .txt"]
+    "name",
+    [
+        "new\nline.txt",
+        "tab\t.txt",
+        "\x1b[31mred.txt",
+        "\u202egnp.txt",
+        "é" * 120 + ".txt",
+        "-rf.txt",
+        " .txt",
+    ],
 )
 def test_a_name_that_is_odd_but_whole_is_read(place, name):
     (place.root / name).write_text("An odd name.")
@@ -144,13 +160,17 @@ def test_a_file_that_goes_while_the_others_are_read(place):
         (place.root / "z.txt").unlink(missing_ok=True)
         return parse(file, path)
 
-    assert reasons(place.run(vanish)) == {"z.txt": "z.txt cannot be read: No such file or directory."}
+    assert reasons(place.run(vanish)) == {
+        "z.txt": "z.txt cannot be read: No such file or directory."
+    }
     assert place.held() == {"a.txt", "b.txt"}
     assert place.run().removed == 0
     assert place.held() == {"a.txt", "b.txt"}
 
 
-@pytest.mark.parametrize("error", [ValueError("odd"), KeyError(3), RecursionError(), MemoryError(), AssertionError()])
+@pytest.mark.parametrize(
+    "error", [ValueError("odd"), KeyError(3), RecursionError(), MemoryError(), AssertionError()]
+)
 def test_a_parser_that_raises_anything(place, error):
     def broken(file, path):
         if path == "b.txt":
@@ -176,7 +196,9 @@ class Picky:
 
 def test_a_chunker_that_fails_on_one_document(place):
     report = place.run(chunker=Picky(place.chunker, "honey"))
-    assert reasons(report) == {"b.txt": "b.txt cannot be cut into chunks: ZeroDivisionError: no words."}
+    assert reasons(report) == {
+        "b.txt": "b.txt cannot be cut into chunks: ZeroDivisionError: no words."
+    }
     assert place.held() == {"a.txt", "z.txt"}
     with pytest.raises(ZeroDivisionError):  # where it fails on all, no file is at fault
         place.run(chunker=Picky(place.chunker, ""), check_all=True)
@@ -227,12 +249,16 @@ def test_a_record_that_cannot_be_written_ends_the_ingest(place, monkeypatch):
 
 def test_broken_bytes_in_the_facts_about_a_document_are_replaced(place):
     (place.root / "s.json").write_text('{"key\\ud800": "before \\udc00 after"}')
-    (place.root / "m.eml").write_bytes(b"From: J\xf6rg <j@x.org>\nTo: a@x.org\nSubject: Caf\xe9\n\nOpen at nine.\n")
+    (place.root / "m.eml").write_bytes(
+        b"From: J\xf6rg <j@x.org>\nTo: a@x.org\nSubject: Caf\xe9\n\nOpen at nine.\n"
+    )
     assert reasons(place.run()) == {}
     assert place.held() == {*GOOD, "s.json", "m.eml"}
     for path in ("s.json", "m.eml"):
         document = place.library.record.document(path)
-        json.dumps([document.text, document.title, dict(document.metadata)], ensure_ascii=False).encode()
+        json.dumps(
+            [document.text, document.title, dict(document.metadata)], ensure_ascii=False
+        ).encode()
 
 
 def test_what_failed_is_noted_for_those_who_ask_later(place):

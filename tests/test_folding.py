@@ -26,7 +26,9 @@ def test_a_traced_text_is_the_folded_one_and_its_places_are_the_originals_in_ord
     assert traced.text == form(text)
     assert len(traced.starts) == len(traced.ends) == len(traced.text)
     assert list(traced.starts) == sorted(traced.starts)
-    assert all(0 <= start < end <= len(text) for start, end in zip(traced.starts, traced.ends, strict=True))
+    assert all(
+        0 <= start < end <= len(text) for start, end in zip(traced.starts, traced.ends, strict=True)
+    )
 
 
 @given(st.text("aäöüéßABCâñç ", max_size=20))

@@ -64,5 +64,7 @@ def test_this_processor_is_read():
 
 def test_it_is_told_without_pytorch():
     command = "import sys, acclimate.system.hardware as h; h.computes_bf16(); print('torch' in sys.modules)"
-    told = subprocess.run([sys.executable, "-c", command], capture_output=True, text=True, check=True)
+    told = subprocess.run(
+        [sys.executable, "-c", command], capture_output=True, text=True, check=True
+    )
     assert told.stdout == "False\n"

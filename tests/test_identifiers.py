@@ -10,7 +10,9 @@ def names(text):
     return {name for code in find_codes(alike(text)) for name in code.names}
 
 
-@pytest.mark.parametrize("text", ["AX200B", "AX-200-B", "ax 200 b", "AX/200/B", "AX_200.B", "ＡＸ‑200‑Ｂ"])
+@pytest.mark.parametrize(
+    "text", ["AX200B", "AX-200-B", "ax 200 b", "AX/200/B", "AX_200.B", "ＡＸ‑200‑Ｂ"]
+)
 def test_a_part_number_has_one_name(text):
     assert code_name(text) == "ax200b"
 
@@ -47,12 +49,16 @@ def test_codes_of_a_text_are_named(text, name):
     assert name in names(f"Take {text}, please.")
 
 
-@pytest.mark.parametrize(("text", "name"), [("3.2.1", "321"), ("1/2", "12"), ("v1.2.3", "v123"), ("C++", "c")])
+@pytest.mark.parametrize(
+    ("text", "name"), [("3.2.1", "321"), ("1/2", "12"), ("v1.2.3", "v123"), ("C++", "c")]
+)
 def test_another_code_has_another_name(text, name):
     assert name not in names(text)
 
 
-@pytest.mark.parametrize("text", ["handbook", "the valve", "a very long sentence of 12 words", "", "200"])
+@pytest.mark.parametrize(
+    "text", ["handbook", "the valve", "a very long sentence of 12 words", "", "200"]
+)
 def test_words_are_no_codes(text):
     assert code_name(text) == ""
 

@@ -45,19 +45,36 @@ RED, BLUE = picture("red"), picture("blue")
 def clip_folder(tmp_path_factory):
     """A CLIP of two layers of width 16, saved as Transformers saves it."""
     import torch
-    from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel, CLIPProcessor, CLIPTokenizerFast
+    from transformers import (
+        CLIPConfig,
+        CLIPImageProcessor,
+        CLIPModel,
+        CLIPProcessor,
+        CLIPTokenizerFast,
+    )
 
     folder = tmp_path_factory.mktemp("clip")
     words = [f"{letter}{end}" for letter in "abcdefghijklmnopqrstuvwxyz" for end in ("", "</w>")]
     vocab = {word: at for at, word in enumerate([*words, "<|startoftext|>", "<|endoftext|>"])}
     (folder / "vocab.json").write_text(json.dumps(vocab))
     (folder / "merges.txt").write_text("#version: 0.2\n")
-    tokenizer = CLIPTokenizerFast(str(folder / "vocab.json"), str(folder / "merges.txt"), model_max_length=16)
-    sizes = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
+    tokenizer = CLIPTokenizerFast(
+        str(folder / "vocab.json"), str(folder / "merges.txt"), model_max_length=16
+    )
+    sizes = {
+        "hidden_size": 16,
+        "intermediate_size": 32,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+    }
     ends = {"bos_token_id": vocab["<|startoftext|>"], "eos_token_id": vocab["<|endoftext|>"]}
     text = {**sizes, **ends, "vocab_size": len(vocab), "max_position_embeddings": 16}
     torch.manual_seed(0)
-    config = CLIPConfig(text_config=text, vision_config={**sizes, "image_size": 32, "patch_size": 8}, projection_dim=8)
+    config = CLIPConfig(
+        text_config=text,
+        vision_config={**sizes, "image_size": 32, "patch_size": 8},
+        projection_dim=8,
+    )
     CLIPModel(config).save_pretrained(folder)
     images = CLIPImageProcessor(size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32})
     CLIPProcessor(images, tokenizer).save_pretrained(folder)
@@ -166,7 +183,12 @@ def library(tmp_path, clip):
     def run():
         chunker = StructureChunker(word_spans, 50)
         return ingest(
-            root, opened, lambda file, path: parse(file, path, pictures=True), chunker, embedder, pictures=clip
+            root,
+            opened,
+            lambda file, path: parse(file, path, pictures=True),
+            chunker,
+            embedder,
+            pictures=clip,
         )
 
     assert run().failures == ()
@@ -186,7 +208,9 @@ def test_a_text_finds_the_picture_most_like_it(library, clip):
     assert matches[0].score == pytest.approx(float(np.max(vectors @ query)), abs=1e-4)
     assert table.search(query, 5, "another model") == []
     keys = np.array(opened.record.keys_of(["blue.png"]), np.int64)
-    assert [match.key for match in table.search(query, 5, clip.fingerprint, Among(keys))] == keys.tolist()
+    assert [
+        match.key for match in table.search(query, 5, clip.fingerprint, Among(keys))
+    ] == keys.tolist()
     (root / "blue.png").unlink()
     assert run().removed == 1
     assert table.count(clip.fingerprint) == 1

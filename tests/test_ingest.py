@@ -39,14 +39,23 @@ class Place:
 
     def run(self, **options):
         chunker = make_chunker("structure", word_spans, no_embedder, Cut(options.pop("size", 20)))
-        return ingest(self.root, self.library, parse, chunker, options.pop("embedder", self.embedder), **options)
+        return ingest(
+            self.root,
+            self.library,
+            parse,
+            chunker,
+            options.pop("embedder", self.embedder),
+            **options,
+        )
 
     def reopen(self):
         self.library.close()
         self.library = Library(self.folder)
 
     def words(self):
-        return {path: self.library.record.document(path).text for path in self.library.record.files()}
+        return {
+            path: self.library.record.document(path).text for path in self.library.record.files()
+        }
 
 
 @pytest.fixture
@@ -225,7 +234,10 @@ def test_scores_after_a_removal_are_those_of_a_new_library(place, tmp_path):
 def test_a_second_ingest_at_the_same_time_is_told_to_wait(place):
     from filelock import FileLock
 
-    with FileLock(place.folder / "ingest.lock"), pytest.raises(LibraryError, match="another ingest"):
+    with (
+        FileLock(place.folder / "ingest.lock"),
+        pytest.raises(LibraryError, match="another ingest"),
+    ):
         place.run()
 
 
@@ -275,10 +287,22 @@ def test_killed_at_any_moment_the_next_run_completes(tmp_path):
     rng = random.Random(7)
     for kill in range(6):
         for number in rng.sample(range(300), 120):
-            place.write(f"n{number}.txt", f"Version {kill} of note {number}.\n\n" + "Words and more words. " * 30)
-        command = [sys.executable, "-c", TELLING_INGEST, str(place.root), str(place.folder), str(Path(__file__).parent)]
+            place.write(
+                f"n{number}.txt",
+                f"Version {kill} of note {number}.\n\n" + "Words and more words. " * 30,
+            )
+        command = [
+            sys.executable,
+            "-c",
+            TELLING_INGEST,
+            str(place.root),
+            str(place.folder),
+            str(Path(__file__).parent),
+        ]
         with subprocess.Popen(command, stdout=subprocess.PIPE) as child:
-            for _ in range(1 + rng.randrange(5)):  # to the beginning, or into one of the first groups
+            for _ in range(
+                1 + rng.randrange(5)
+            ):  # to the beginning, or into one of the first groups
                 child.stdout.readline()
             child.send_signal(signal.SIGKILL)
             child.wait()
@@ -364,7 +388,9 @@ def test_chunks_of_another_unicode_form_are_embedded_again_and_no_others(place):
     with record.transaction():  # as an older version left it
         record._database.set_meta("embedded_form", "1")
         record._db.execute("UPDATE chunks SET hash = 'old' WHERE key = ?", (old,))
-        record._db.execute("UPDATE vectors SET vector = zeroblob(length(vector)) WHERE key = ?", (old,))
+        record._db.execute(
+            "UPDATE vectors SET vector = zeroblob(length(vector)) WHERE key = ?", (old,)
+        )
     report = place.run()
     assert (report.embedded, report.unchanged) == (1, 3)
     after = dict(record.vectors(record.keys(), record.embedder))

@@ -12,7 +12,11 @@ from acclimate.evaluation.halving import Trace, Trial
 from acclimate.evaluation.judge import Label, add_label, read_labels
 from acclimate.files import jsonlines
 from acclimate.project import Project
-from acclimate.prompting.demonstrations import Demonstration, read_demonstrations, write_demonstrations
+from acclimate.prompting.demonstrations import (
+    Demonstration,
+    read_demonstrations,
+    write_demonstrations,
+)
 from acclimate.questions.file import QuestionFile, read_questions
 from acclimate.questions.imports import read_foreign
 from acclimate.types import Question
@@ -23,7 +27,11 @@ HARD = st.text(st.one_of(st.sampled_from(f'{BREAKS}\ufeff\x00"\\ a'), st.charact
 WORDS = HARD.filter(str.strip)
 
 
-@given(st.lists(st.dictionaries(HARD, st.one_of(HARD, st.none(), st.integers(), st.lists(HARD))), max_size=4))
+@given(
+    st.lists(
+        st.dictionaries(HARD, st.one_of(HARD, st.none(), st.integers(), st.lists(HARD))), max_size=4
+    )
+)
 def test_what_is_written_is_read(tmp_path_factory, rows):
     file = tmp_path_factory.mktemp("rows") / "rows.jsonl"
     jsonlines.write(file, rows)
@@ -33,7 +41,9 @@ def test_what_is_written_is_read(tmp_path_factory, rows):
     assert jsonlines.read_rows(file)[-1] == (len(rows) + 1, {"last": BREAKS})
 
 
-@given(st.lists(st.tuples(WORDS, WORDS), min_size=1, max_size=4, unique_by=lambda pair: pair[0]), HARD)
+@given(
+    st.lists(st.tuples(WORDS, WORDS), min_size=1, max_size=4, unique_by=lambda pair: pair[0]), HARD
+)
 def test_whatever_question_is_added_the_set_can_be_read(tmp_path_factory, pairs, odd):
     folder = tmp_path_factory.mktemp("project")
     (folder / "acclimate.toml").write_text("", encoding="utf-8")
@@ -45,7 +55,9 @@ def test_whatever_question_is_added_the_set_can_be_read(tmp_path_factory, pairs,
         except SettingsError:  # empty, or in the set already
             assert not odd.strip() or odd in dict(pairs)
     held = {one.question: one.answers for one in read_questions(folder / "questions.jsonl")}
-    assert held == {question: (answer,) for question, answer in pairs} | ({odd: held[odd]} if odd in held else {})
+    assert held == {question: (answer,) for question, answer in pairs} | (
+        {odd: held[odd]} if odd in held else {}
+    )
     taken = read_foreign(folder / "questions.jsonl").rows
     assert [row["question"] for row in taken] == [question.strip() for question in held]
 
@@ -53,8 +65,12 @@ def test_whatever_question_is_added_the_set_can_be_read(tmp_path_factory, pairs,
 def test_the_command_adds_what_it_can_read_and_refuses_the_rest(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "acclimate.toml").write_text("")
-    raw = json.dumps({"id": "1", "question": "Old\u2028one?", "answers": ["a\x85b"]}, ensure_ascii=False)
-    (tmp_path / "questions.jsonl").write_text(raw, encoding="utf-8")  # as an editor leaves it: no line end
+    raw = json.dumps(
+        {"id": "1", "question": "Old\u2028one?", "answers": ["a\x85b"]}, ensure_ascii=False
+    )
+    (tmp_path / "questions.jsonl").write_text(
+        raw, encoding="utf-8"
+    )  # as an editor leaves it: no line end
     assert run(["questions", "add", f"What{BREAKS}now?", "--answer", f"x{BREAKS}y"]) == 0
     for refused in (["  ", "--answer", "x"], ["Q?", "--answer", " "]):
         assert run(["questions", "add", *refused]) == 2
@@ -73,7 +89,10 @@ def test_every_other_file_of_rows_keeps_them_too(tmp_path):
     text = f"a{BREAKS}b"
     for label in (Label("q", text, True), Label(text, "x", False)):
         add_label(tmp_path / "labels.jsonl", label)
-    assert read_labels(tmp_path / "labels.jsonl") == [Label("q", text, True), Label(text, "x", False)]
+    assert read_labels(tmp_path / "labels.jsonl") == [
+        Label("q", text, True),
+        Label(text, "x", False),
+    ]
     shown = [Demonstration(text, text), Demonstration("q", text, document=text)]
     write_demonstrations(tmp_path / "shown.jsonl", shown)
     assert read_demonstrations(tmp_path / "shown.jsonl") == shown

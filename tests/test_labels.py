@@ -21,7 +21,13 @@ QUESTIONS = [
         "document": "hr/pay.md",
         "evidence": f"{SECRET} euros",
     },
-    {"id": "2", "question": "What does a pump cost?", "answers": ["900"], "document": "open.md", "evidence": "900"},
+    {
+        "id": "2",
+        "question": "What does a pump cost?",
+        "answers": ["900"],
+        "document": "open.md",
+        "evidence": "900",
+    },
 ]
 
 
@@ -34,9 +40,15 @@ def engine():
 def project(request, tmp_path, monkeypatch, engine):
     documents = tmp_path / "documents"
     (documents / "hr").mkdir(parents=True)
-    (documents / "hr" / "pay.md").write_text(f"---\nstaffonly: yes\n---\n# Pay\n\nThe director earns {SECRET} euros.\n")
-    (documents / "open.md").write_text("# Prices\n\nA pump costs 900 euros. What the director earns is not said.\n")
-    lines = [json.dumps(question | {"answerable": True, "split": "train"}) for question in QUESTIONS]
+    (documents / "hr" / "pay.md").write_text(
+        f"---\nstaffonly: yes\n---\n# Pay\n\nThe director earns {SECRET} euros.\n"
+    )
+    (documents / "open.md").write_text(
+        "# Prices\n\nA pump costs 900 euros. What the director earns is not said.\n"
+    )
+    lines = [
+        json.dumps(question | {"answerable": True, "split": "train"}) for question in QUESTIONS
+    ]
     (tmp_path / "questions.jsonl").write_text("\n".join(lines))
     settings = f'[documents]\nlabels = ["hr/** = hr"]\n[retrieval]\nmethod = "{request.param}"\n'
     (tmp_path / "acclimate.toml").write_text(settings)
@@ -58,7 +70,10 @@ def test_only_who_has_the_label_sees_the_document(project, engine, recipe):
 
 
 def test_a_condition_narrows_what_a_label_leaves(project):
-    paths = {hit.chunk.document for hit in project.retrieve(QUESTION, where=Filter.parse(["path=hr/*"], ["hr"]))}
+    paths = {
+        hit.chunk.document
+        for hit in project.retrieve(QUESTION, where=Filter.parse(["path=hr/*"], ["hr"]))
+    }
     assert paths == {"hr/pay.md"}
     assert project.retrieve(QUESTION, where=Filter.parse(["path=hr/*"], [])) == []
 

@@ -29,8 +29,19 @@ def fast(tmp_path):
     def run(**files):
         for name, code in files.items():
             (tmp_path / f"{name}.py").write_text(code, encoding="utf-8")
-        command = [sys.executable, "-m", "pytest", "--fast", "-q", "-p", "no:cacheprovider", str(tmp_path)]
-        return subprocess.run(command, cwd=tmp_path, capture_output=True, encoding="utf-8", check=False)
+        command = [
+            sys.executable,
+            "-m",
+            "pytest",
+            "--fast",
+            "-q",
+            "-p",
+            "no:cacheprovider",
+            str(tmp_path),
+        ]
+        return subprocess.run(
+            command, cwd=tmp_path, capture_output=True, encoding="utf-8", check=False
+        )
 
     return run
 
@@ -40,7 +51,9 @@ def test_what_needs_more_is_left_out(fast):
     marked = "import pytest\n\n@pytest.mark.slow\ndef test_long():\n    assert False\n"
     plain = "def test_plain():\n    pass\n"
     # A file of the table is not even imported: it would import PyTorch.
-    done = fast(test_page=browser, test_long=marked, test_plain=plain, test_readme="raise RuntimeError\n")
+    done = fast(
+        test_page=browser, test_long=marked, test_plain=plain, test_readme="raise RuntimeError\n"
+    )
     assert done.returncode == 0, done.stdout
     assert "1 passed, 2 deselected" in done.stdout
 

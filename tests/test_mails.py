@@ -56,5 +56,7 @@ def test_the_mail_that_was_answered_is_older_too(tmp_path):
         shown = [hit.chunk.text for hit in project.retrieve("What does the Tern 6 cost?", 4)]
         assert shown[0].endswith("The Tern 6 costs 1,350 euro now.")
         assert not any("1,200" in text for text in shown)
-        free = [hit.chunk.document for hit in project.retrieve("Is shipping of the Tern 6 free?", 4)]
+        free = [
+            hit.chunk.document for hit in project.retrieve("Is shipping of the Tern 6 free?", 4)
+        ]
         assert "original.eml" in free

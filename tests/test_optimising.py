@@ -22,10 +22,20 @@ def project(tmp_path, monkeypatch):
     (tmp_path / "documents").mkdir()
     rows = []
     for n in NUMBERS:
-        (tmp_path / "documents" / f"house-{n}.md").write_text(f"# House {n}\n\nHouse {n} has {n + 7} rooms.\n")
+        (tmp_path / "documents" / f"house-{n}.md").write_text(
+            f"# House {n}\n\nHouse {n} has {n + 7} rooms.\n"
+        )
         split = "train" if n < 8 else "dev" if n < 24 else "test"
-        row = {"id": f"h{n}", "question": f"How many rooms has house {n}?", "answers": [f"{n + 7} rooms"]}
-        rows.append(json.dumps(row | {"document": f"house-{n}.md", "evidence": f"{n + 7} rooms", "split": split}))
+        row = {
+            "id": f"h{n}",
+            "question": f"How many rooms has house {n}?",
+            "answers": [f"{n + 7} rooms"],
+        }
+        rows.append(
+            json.dumps(
+                row | {"document": f"house-{n}.md", "evidence": f"{n + 7} rooms", "split": split}
+            )
+        )
     (tmp_path / "questions.jsonl").write_text("\n".join(rows))
 
     def script(messages):
@@ -90,7 +100,10 @@ def test_a_search_goes_on_where_it_was_stopped(project):
     with pytest.raises(KeyboardInterrupt):
         optimise_recipe(project, "rag", budget=Budget(calls=150), on_trial=stop)
     done = optimise_recipe(
-        project, "rag", budget=Budget(calls=150), on_trial=lambda trial, planned: calls.append(trial)
+        project,
+        "rag",
+        budget=Budget(calls=150),
+        on_trial=lambda trial, planned: calls.append(trial),
     )
     assert len({(one.candidate, one.item) for one in calls}) == len(calls) == done.found.calls
 
@@ -106,16 +119,22 @@ def test_a_gain_that_may_be_luck_is_not_taken_and_the_users_wording_is_a_variant
     assert "rag, no examples" not in names
     done = optimise_recipe(project, "rag", budget=Budget(calls=200))
     assert (done.taken, done.gain, done.use, done.written) == (False, None, "rag", ())
-    assert "recipe =" not in [line for line in project.file.read_text().splitlines() if not line.startswith("#")]
+    assert "recipe =" not in [
+        line for line in project.file.read_text().splitlines() if not line.startswith("#")
+    ]
 
 
 def test_nothing_is_lost_of_a_template_that_is_replaced(project):
     own = project.folder / "templates"
     own.mkdir()
     (own / "rag.txt").write_text("--- system\nplain\n--- user\n{{passages}}\n{{question}}")
-    (own / "rag.aaa.txt").write_text("--- system\nquoting well\n--- user\n{{passages}}\n{{question}}")
+    (own / "rag.aaa.txt").write_text(
+        "--- system\nquoting well\n--- user\n{{passages}}\n{{question}}"
+    )
     project.settings = project.settings.model_copy()
-    questions = [replace(one, split="other") if one.split == "train" else one for one in project.questions()]
+    questions = [
+        replace(one, split="other") if one.split == "train" else one for one in project.questions()
+    ]
     project.questions = lambda: questions
     done = optimise_recipe(project, "rag", budget=Budget(calls=200))
     assert done.taken

@@ -53,7 +53,9 @@ def sdist():
     if file is None:
         return planned(SdistBuilder(str(ROOT)))
     with tarfile.open(file) as opened:
-        return {member.name.partition("/")[2] for member in opened if member.isfile()} - {"PKG-INFO"}
+        return {member.name.partition("/")[2] for member in opened if member.isfile()} - {
+            "PKG-INFO"
+        }
 
 
 @pytest.fixture(scope="module")
@@ -105,7 +107,14 @@ def test_no_tests_and_no_benchmarks_are_installed(wheel):
 
 
 def test_the_sdist_holds_what_is_tested_and_built(sdist):
-    assert {"LICENSE", "README.md", "pyproject.toml", "constraints.txt", "tests/conftest.py", "scripts/test"} <= sdist
+    assert {
+        "LICENSE",
+        "README.md",
+        "pyproject.toml",
+        "constraints.txt",
+        "tests/conftest.py",
+        "scripts/test",
+    } <= sdist
     assert kept("src", "examples", "tests", "docs") <= sdist
     assert sdist <= kept(".")
 
@@ -124,7 +133,11 @@ def test_what_git_ignores_is_not_shipped(tmp_path):
         (tmp_path / name).write_text('__version__ = "1"\n', encoding="utf-8")
     wanted = {"acclimate/_version.py", "acclimate/examples/a/questions.jsonl"}
     assert planned(WheelBuilder(str(tmp_path))) == wanted
-    assert not [name for name in planned(SdistBuilder(str(tmp_path))) if ".acclimate" in name or "pycache" in name]
+    assert not [
+        name
+        for name in planned(SdistBuilder(str(tmp_path)))
+        if ".acclimate" in name or "pycache" in name
+    ]
 
 
 def test_metadata_names_licence_version_and_pythons(metadata):
@@ -144,12 +157,16 @@ def test_the_command_is_an_entry_point_that_runs():
     assert PROJECT["scripts"] == {"acclimate": "acclimate.__main__:main"}
     module, _, function = PROJECT["scripts"]["acclimate"].partition(":")
     code = f"import sys; from {module} import {function}; sys.argv = ['acclimate', '--version']; {function}()"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8", check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, encoding="utf-8", check=True
+    )
     assert acclimate.__version__ in done.stdout
 
 
 def test_every_dependency_is_pinned_in_the_constraints():
     lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
     pinned = {line.partition("==")[0].lower().replace("_", "-") for line in lines if "==" in line}
-    named = {re.match(r"[\w.-]+", one)[0].lower().replace("_", "-") for one in PROJECT["dependencies"]}
+    named = {
+        re.match(r"[\w.-]+", one)[0].lower().replace("_", "-") for one in PROJECT["dependencies"]
+    }
     assert named - pinned == set()

@@ -51,7 +51,16 @@ for module, names in {attributes!r}.items():
 WINDOWS = WITHOUT.format(
     modules=("fcntl", "resource", "pwd", "grp", "termios", "pty", "tty", "readline"),
     attributes={
-        "os": ("killpg", "setsid", "fork", "getuid", "sched_getaffinity", "sysconf", "getloadavg", "O_DIRECTORY"),
+        "os": (
+            "killpg",
+            "setsid",
+            "fork",
+            "getuid",
+            "sched_getaffinity",
+            "sysconf",
+            "getloadavg",
+            "O_DIRECTORY",
+        ),
         "signal": ("SIGHUP", "alarm", "pthread_sigmask", "setitimer", "SIG_BLOCK", "SIG_UNBLOCK"),
     },
     more="""
@@ -108,7 +117,15 @@ def test_every_module_of_the_core_imports(system):
     """Those of extras need packages that may not be here; they are ours in the same style."""
     modules = [
         ".".join(file.relative_to(SOURCE.parent).with_suffix("").parts)
-        for folder in ("cli", "documents", "workspace", "workflows", "indexes", "questions", "evaluation")
+        for folder in (
+            "cli",
+            "documents",
+            "workspace",
+            "workflows",
+            "indexes",
+            "questions",
+            "evaluation",
+        )
         for file in sorted((SOURCE / folder).glob("*.py"))
     ]
     code = f"""
@@ -126,14 +143,19 @@ print("all")
 
 def test_the_command_line_works(system):
     done = subprocess.run(
-        [sys.executable, "-m", "acclimate", "--help"], capture_output=True, encoding="utf-8", check=False
+        [sys.executable, "-m", "acclimate", "--help"],
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     assert "ingest" in done.stdout
 
 
 def test_a_file_is_parsed_in_the_sandbox(system, tmp_path):
-    (tmp_path / "note.md").write_text("# Pumps\n\nThe tank holds 300 litres – à peu près.\n", encoding="utf-8")
+    (tmp_path / "note.md").write_text(
+        "# Pumps\n\nThe tank holds 300 litres – à peu près.\n", encoding="utf-8"
+    )
     code = f"""
 from pathlib import Path
 from acclimate.documents.sandbox import Sandbox
@@ -205,7 +227,9 @@ def test_its_own_folder_may_be_written_and_cleared(system, tmp_path):
 def test_a_file_that_takes_too_long_is_ended(system, tmp_path):
     """The parser of a program that never ends, under the limit of our own side."""
     (tmp_path / "slow.md").write_text("x", encoding="utf-8")
-    (tmp_path / "endless.py").write_text("import sys\nfor line in sys.stdin:\n    while True: pass\n", encoding="utf-8")
+    (tmp_path / "endless.py").write_text(
+        "import sys\nfor line in sys.stdin:\n    while True: pass\n", encoding="utf-8"
+    )
     code = f"""
 from pathlib import Path
 from acclimate.documents import sandbox
@@ -229,7 +253,10 @@ def test_the_worker_ends_itself_when_nobody_waits(system):
     )
     asked = '{"file": "x", "path": "x", "seconds": 0.2, "pictures": false, "hidden": "skip"}\n'
     with subprocess.Popen(
-        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        [sys.executable, "-c", code],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
     ) as process:
         process.stdin.write(asked.encode())
         process.stdin.flush()  # and stays open: the end of the input would end it too
@@ -246,7 +273,10 @@ def test_doctor_tells_what_is_not_limited(system, tmp_path):
         check=False,
     )
     (line,) = [line for line in done.stdout.splitlines() if " sandbox " in line]
-    wanted = {"windows": "limits no memory and no file size while", "macos": "limits no memory while"}
+    wanted = {
+        "windows": "limits no memory and no file size while",
+        "macos": "limits no memory while",
+    }
     assert wanted[system] in line
     assert line.startswith("warning")
 
@@ -278,7 +308,10 @@ with Signals() as signals:
 sys.exit(signals.code)
 """
     with subprocess.Popen(
-        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8"
+        [sys.executable, "-c", code],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
     ) as process:
         assert process.stdout.readline() == "ready\n"
         process.send_signal(signal.SIGTERM)
@@ -357,8 +390,14 @@ def test_without_links_a_model_is_copied(tmp_path, monkeypatch):
             monkeypatch.setattr(os, name, refused)
         target = tmp_path / f"after-{name}"
         platforms.link_or_copy(source, target)
-        tries.append((target.read_bytes(), target.is_symlink(), target.stat().st_ino == source.stat().st_ino))
-    assert tries == [(b"weights", True, True), (b"weights", False, True), (b"weights", False, False)]
+        tries.append(
+            (target.read_bytes(), target.is_symlink(), target.stat().st_ino == source.stat().st_ino)
+        )
+    assert tries == [
+        (b"weights", True, True),
+        (b"weights", False, True),
+        (b"weights", False, False),
+    ]
 
 
 def test_nobody_else_may_listen_on_our_port_on_windows(monkeypatch):
@@ -422,10 +461,16 @@ def test_no_text_is_read_or_written_in_the_systems_own_encoding():
     loose = []
     for file in sorted(SOURCE.rglob("*.py")):
         for call in _calls(ast.parse(file.read_text(encoding="utf-8"))):
-            name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+            name = (
+                call.func.attr
+                if isinstance(call.func, ast.Attribute)
+                else getattr(call.func, "id", "")
+            )
             given = {one.arg for one in call.keywords}
             modes = [one.value for one in call.args if isinstance(one, ast.Constant)]
-            text = any(isinstance(mode, str) and mode in ("r", "w", "a", "x", "w+", "r+") for mode in modes)
+            text = any(
+                isinstance(mode, str) and mode in ("r", "w", "a", "x", "w+", "r+") for mode in modes
+            )
             opens = name in ("open", "fdopen", "NamedTemporaryFile", "TemporaryFile") and text
             whole = name == "write_text" or (name == "read_text" and not call.args)
             if (opens or whole) and "encoding" not in given:
@@ -433,12 +478,16 @@ def test_no_text_is_read_or_written_in_the_systems_own_encoding():
     assert loose == []
 
 
-@pytest.mark.parametrize("name", ["fcntl", "resource", "pwd", "grp", "termios", "killpg", "sched_getaffinity"])
+@pytest.mark.parametrize(
+    "name", ["fcntl", "resource", "pwd", "grp", "termios", "killpg", "sched_getaffinity"]
+)
 def test_one_file_knows_what_systems_lack(name):
     found = []
     for file in sorted(SOURCE.rglob("*.py")):
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-            imported = isinstance(node, ast.Import | ast.ImportFrom) and name in [one.name for one in node.names]
+            imported = isinstance(node, ast.Import | ast.ImportFrom) and name in [
+                one.name for one in node.names
+            ]
             if imported or (isinstance(node, ast.Attribute) and node.attr == name):
                 found.append(file.relative_to(SOURCE).as_posix())
     assert set(found) <= {"system/platforms.py"}

@@ -128,14 +128,21 @@ def test_other_machines_are_reached_through_it(client, proxy):
 
 
 def test_servers_of_https_are_asked_for_by_connect_and_a_refusal_names_the_proxy(proxy):
-    with pytest.raises(EngineError, match=r"418.* through the proxy http://127.0.0.1:\d+ \(HTTPS_PROXY\)"):
+    with pytest.raises(
+        EngineError, match=r"418.* through the proxy http://127.0.0.1:\d+ \(HTTPS_PROXY\)"
+    ):
         ask_engine("https://models.invalid")
     assert proxy.asked == ["models.invalid:443"]
 
 
 @pytest.mark.parametrize(
     ("client", "kind"),
-    [(ask_engine, EngineError), (embed, EngineError), (call_store, LibraryError), (ask_hub, ModelError)],
+    [
+        (ask_engine, EngineError),
+        (embed, EngineError),
+        (call_store, LibraryError),
+        (ask_hub, ModelError),
+    ],
 )
 def test_a_proxy_that_is_away_is_named_without_its_password(client, kind, monkeypatch):
     monkeypatch.setenv("HTTP_PROXY", "http://ann:secret@127.0.0.1:1")
@@ -146,10 +153,14 @@ def test_a_proxy_that_is_away_is_named_without_its_password(client, kind, monkey
 
 
 @CLIENTS
-@pytest.mark.parametrize("value", ["socks5://127.0.0.1:1080", "socks5h://ann:secret@127.0.0.1:1080"])
+@pytest.mark.parametrize(
+    "value", ["socks5://127.0.0.1:1080", "socks5h://ann:secret@127.0.0.1:1080"]
+)
 def test_a_socks_proxy_without_its_package_is_an_error_with_the_remedy(client, value, monkeypatch):
     monkeypatch.setenv("ALL_PROXY", value)
-    with pytest.raises(NetworkError, match=r"socks5h?://127\.0\.0\.1:1080 \(ALL_PROXY\) is a SOCKS proxy") as caught:
+    with pytest.raises(
+        NetworkError, match=r"socks5h?://127\.0\.0\.1:1080 \(ALL_PROXY\) is a SOCKS proxy"
+    ) as caught:
         client("http://models.invalid:8000")
     assert caught.value.hint == "pip install socksio, or unset ALL_PROXY"
 
@@ -168,7 +179,9 @@ def test_a_socks_proxy_stands_in_nobodys_way_who_does_not_need_it(server, proxy,
     assert "socks5://" in caught.value.hint
 
 
-@pytest.mark.parametrize("value", ["http://127.0.0.1:many", "http://", ":3128", "http://host:99999"])
+@pytest.mark.parametrize(
+    "value", ["http://127.0.0.1:many", "http://", ":3128", "http://host:99999"]
+)
 def test_a_proxy_that_is_no_address_is_named(value, monkeypatch):
     monkeypatch.setenv("https_proxy", value)
     with pytest.raises(NetworkError, match=r"\(https_proxy\) is no address"):
@@ -190,11 +203,28 @@ def test_no_proxy_and_small_letters_count(monkeypatch):
 @pytest.mark.parametrize(
     ("host", "here"),
     [
-        *((host, True) for host in ("localhost", "LOCALHOST.", "a.localhost", "127.0.0.1", "127.8.9.1", "0.0.0.0")),  # noqa: S104
+        *(
+            (host, True)
+            for host in (
+                "localhost",
+                "LOCALHOST.",
+                "a.localhost",
+                "127.0.0.1",
+                "127.8.9.1",
+                "0.0.0.0",  # noqa: S104
+            )
+        ),
         *((host, True) for host in ("::1", "[::1]", "::ffff:127.0.0.1", "::")),
         *(
             (host, False)
-            for host in ("", "localhost.example.org", "notlocalhost", "128.0.0.1", "10.0.0.1", "fe80::1%eth0")
+            for host in (
+                "",
+                "localhost.example.org",
+                "notlocalhost",
+                "128.0.0.1",
+                "10.0.0.1",
+                "fe80::1%eth0",
+            )
         ),
         ("127.0.0.1.example.org", False),
     ],
@@ -219,7 +249,9 @@ def test_the_commands_tell_it_without_a_traceback(monkeypatch, tmp_path, capsys)
     with Project.create(tmp_path, tmp_path / "docs") as made:
         settings = made.file.read_text(encoding="utf-8")
     engine = '[embedder]\nengine = "openai"\nbase_url = "http://models.invalid/v1"\n'
-    (tmp_path / "acclimate.toml").write_text(settings.replace("[embedder]\n", engine), encoding="utf-8")
+    (tmp_path / "acclimate.toml").write_text(
+        settings.replace("[embedder]\n", engine), encoding="utf-8"
+    )
     monkeypatch.setenv("ALL_PROXY", "socks5://127.0.0.1:1080")
     for command in (["ingest"], ["models", "fetch", "org/repo"]):
         assert run(command) == 1

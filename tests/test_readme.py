@@ -13,7 +13,12 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 def run(folder, *arguments):
     done = subprocess.run(
-        [sys.executable, *arguments], cwd=folder, capture_output=True, text=True, encoding="utf-8", check=False
+        [sys.executable, *arguments],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     return [line.rstrip() for line in done.stdout.strip().splitlines()]
@@ -45,13 +50,17 @@ def test_every_block_of_the_python_page_runs(tmp_path):
     printed = run(tmp_path, "-c", "\n".join(blocks))
     assert printed[0] == "39 74"
     assert "117 kg" in printed[1]
-    assert any("Fjell 12" in line for line in printed), "the question that pointed back was completed"
+    assert any("Fjell 12" in line for line in printed), (
+        "the question that pointed back was completed"
+    )
 
 
 def test_an_answer_and_a_comparison_show_themselves_in_a_notebook():
     citation = Citation(1, "a<b>.md", 0, 4, "<script>", page=2)
     timings, usage = Timings(0.0, 0.0, 0.0), Usage(1, 1)
-    answer = Answer("?", "<x>", "<x> [1]", False, (citation,), Prompt((), 0), usage, timings, "rag", "m")
+    answer = Answer(
+        "?", "<x>", "<x> [1]", False, (citation,), Prompt((), 0), usage, timings, "rag", "m"
+    )
     shown = answer._repr_html_()
     assert "&lt;x&gt; [1]" in shown
     assert "a&lt;b&gt;.md, page 2" in shown

@@ -72,7 +72,10 @@ class Bm25:
     def __call__(self, query: str, k: int) -> list[int]:
         words = " ".join(re.findall(r"\w+", query.lower()))
         parsed, _ = self._index.parse_query_lenient(words, ["text"])
-        return [self._searcher.doc(address)["key"][0] for _, address in self._searcher.search(parsed, k).hits]
+        return [
+            self._searcher.doc(address)["key"][0]
+            for _, address in self._searcher.search(parsed, k).hits
+        ]
 
 
 @dataclass(frozen=True)
@@ -114,10 +117,14 @@ class Data:
             shown = around(document.text, Span(at, at + len(row["evidence"])), rng)
             start = at + row["evidence"].index(answer) - shown.start
             text = document.text[shown.start : shown.end]
-            rights.append(Pair(question, document.title, text, True, Span(start, start + len(answer))))
+            rights.append(
+                Pair(question, document.title, text, True, Span(start, start + len(answer)))
+            )
             if rng.random() < WRONG:
                 found = [windows[i] for i in search(question, 8)]
-                lacking = [window for window in found if answer.casefold() not in window.text.casefold()]
+                lacking = [
+                    window for window in found if answer.casefold() not in window.text.casefold()
+                ]
                 if lacking:
                     # The best of them most often: that is what stands beside the right passage when it is asked.
                     chosen = lacking[min(int(rng.expovariate(0.6)), len(lacking) - 1)]
@@ -133,7 +140,11 @@ class Data:
         made: list[Pair] = []
         while len(made) < len(pairs) * MADE:
             made += make_pairs(rng)
-        mixed = pairs + made + [rng.choice(claims) for _ in range(int(len(pairs) * CLAIMS) if claims else 0)]
+        mixed = (
+            pairs
+            + made
+            + [rng.choice(claims) for _ in range(int(len(pairs) * CLAIMS) if claims else 0)]
+        )
         rng.shuffle(mixed)
         return mixed
 
@@ -161,7 +172,9 @@ def around(text: str, evidence: Span, rng: random.Random) -> Span:
     base = max(0, evidence.start - 1500)
     first, last = evidence.start, evidence.end
     left = [base + span.start for span in reversed(sentences(text[base : evidence.start]))]
-    right = [evidence.end + span.end for span in sentences(text[evidence.end : evidence.end + 1500])]
+    right = [
+        evidence.end + span.end for span in sentences(text[evidence.end : evidence.end + 1500])
+    ]
     while (left or right) and len(text[first:last].split()) < words:
         grown = (left[0], last) if left and (not right or rng.random() < 0.5) else (first, right[0])
         if len(text[slice(*grown)].split()) > 1.2 * words:
@@ -176,10 +189,15 @@ def make_pairs(rng: random.Random) -> list[Pair]:
     made = facts.make(rng)
     found = []
     for question, answer in rng.sample(made.pairs, min(3, len(made.pairs))):
-        places = [match.span() for match in re.finditer(rf"(?<![\w.,]){re.escape(answer)}(?!\w)", made.text)]
+        places = [
+            match.span()
+            for match in re.finditer(rf"(?<![\w.,]){re.escape(answer)}(?!\w)", made.text)
+        ]
         if len(places) == 1:
             found.append(Pair(question, made.title, made.text, True, Span(*places[0])))
-    return found + [Pair(question, made.title, made.text, False) for question in made.unanswerable[:1]]
+    return found + [
+        Pair(question, made.title, made.text, False) for question in made.unanswerable[:1]
+    ]
 
 
 def claim_pairs(folder: Path) -> list[Pair]:
@@ -218,12 +236,19 @@ class ExtractorTask:
             taken: list[Pair] = []
             while len(taken) < PAIRS * self._shares:
                 if self._at == len(self._pairs):
-                    self._pairs, self._at, self._drawn = self._passes(self._drawn), 0, self._drawn + 1
+                    self._pairs, self._at, self._drawn = (
+                        self._passes(self._drawn),
+                        0,
+                        self._drawn + 1,
+                    )
                 more = self._pairs[self._at : self._at + PAIRS * self._shares - len(taken)]
                 taken, self._at = taken + more, self._at + len(more)
             self._step += 1
         rows = [encode_pair(self._tokenizer, pair) for pair in taken[self._share :: self._shares]]
-        return [lambda batch=batch: (self._model.loss(batch), int(batch.mask.sum())) for batch in batches(rows, MICRO)]
+        return [
+            lambda batch=batch: (self._model.loss(batch), int(batch.mask.sum()))
+            for batch in batches(rows, MICRO)
+        ]
 
     def judge(self) -> dict[str, float]:
         return judge(self._model, [encode_pair(self._tokenizer, one) for one in self._dev])
@@ -275,9 +300,13 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=75)
     parser.add_argument("--rate", type=float, default=2.5e-4, help="peak learning rate")
     parser.add_argument("--dropout", type=float, default=0.0, help="of hidden states")
-    parser.add_argument("--layers", type=Path, help="folder of the BERT whose layers it begins with")
+    parser.add_argument(
+        "--layers", type=Path, help="folder of the BERT whose layers it begins with"
+    )
     parser.add_argument("--start", type=Path, help="extractor.safetensors to go on from")
-    parser.add_argument("--keep", type=float, default=0.0, help="share of the weights of --start in what is saved")
+    parser.add_argument(
+        "--keep", type=float, default=0.0, help="share of the weights of --start in what is saved"
+    )
     parser.add_argument("--seed", type=int, default=0, help="of the first pass's draw")
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--rank", type=int, default=-1, help=argparse.SUPPRESS)
@@ -289,7 +318,10 @@ def main() -> None:
     if options.rank < 0:
         (options.out / "meeting").unlink(missing_ok=True)
         command = [sys.executable, "-m", "training.extractor", *sys.argv[1:], "--rank"]
-        workers = [subprocess.Popen([*command, str(rank)], start_new_session=True) for rank in range(options.processes)]
+        workers = [
+            subprocess.Popen([*command, str(rank)], start_new_session=True)
+            for rank in range(options.processes)
+        ]
         sys.exit(max(worker.wait() for worker in workers))
     train(options)
 
@@ -298,7 +330,9 @@ def train(options: argparse.Namespace) -> None:
     """One process of the training."""
     torch.set_num_threads(max(1, len(os.sched_getaffinity(0)) // options.processes))
     meeting = f"file://{(options.out / 'meeting').resolve()}"
-    torch.distributed.init_process_group("gloo", init_method=meeting, rank=options.rank, world_size=options.processes)
+    torch.distributed.init_process_group(
+        "gloo", init_method=meeting, rank=options.rank, world_size=options.processes
+    )
     folder = resolve(EMBEDDER, "embedder").folder
     tokenizer = load_tokenizer(folder)
     torch.manual_seed(0)
@@ -314,7 +348,11 @@ def train(options: argparse.Namespace) -> None:
         )
     if options.start:
         model.put(read_trained(options.start, read_weights(folder / "model.safetensors")))
-    started = {name: value.detach().clone() for name, value in model.named_parameters()} if options.keep else {}
+    started = (
+        {name: value.detach().clone() for name, value in model.named_parameters()}
+        if options.keep
+        else {}
+    )
     data = Data(options.data, slice(0, -HELD_OUT - DEV))
     claims = claim_pairs(options.claims) if options.claims else []
     dev: list[Pair] = []
@@ -324,7 +362,9 @@ def train(options: argparse.Namespace) -> None:
         dev = rng.sample(rights, 300) + rng.sample(wrongs, 150)
     passes = lambda number: data.mixed(claims, options.seed + number)  # noqa: E731
     task = ExtractorTask(model, tokenizer, passes, dev, options.rank, options.processes)
-    settings = EncoderSettings(minutes=options.minutes, learning_rate=options.rate, checkpoint_minutes=20)
+    settings = EncoderSettings(
+        minutes=options.minutes, learning_rate=options.rate, checkpoint_minutes=20
+    )
     trainer = EncoderTrainer(model, options.out, settings, average=average, leads=options.rank == 0)
     trainer.run(task)
     if options.rank == 0:

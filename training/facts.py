@@ -10,10 +10,66 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
-MADE = ("Al", "Bor", "Cas", "Dun", "El", "Fen", "Gar", "Hol", "Ist", "Jor", "Kel", "Lun", "Mar", "Nor", "Os", "Pel")
-ENDS = ("a", "en", "ix", "or", "ton", "by", "ley", "mar", "ra", "vik", "stad", "um", "o", "is", "wick", "dale")
-PEOPLE = ("Ana Ruiz", "Ben Okafor", "Chen Wei", "Dora Klein", "Emil Berg", "Fatima Nasser", "George Hill", "Hana Sato")
-PLACES = ("Porto", "Leeds", "Graz", "Turku", "Lyon", "Gdansk", "Cork", "Aarhus", "Ghent", "Malmo", "Bergen", "Split")
+MADE = (
+    "Al",
+    "Bor",
+    "Cas",
+    "Dun",
+    "El",
+    "Fen",
+    "Gar",
+    "Hol",
+    "Ist",
+    "Jor",
+    "Kel",
+    "Lun",
+    "Mar",
+    "Nor",
+    "Os",
+    "Pel",
+)
+ENDS = (
+    "a",
+    "en",
+    "ix",
+    "or",
+    "ton",
+    "by",
+    "ley",
+    "mar",
+    "ra",
+    "vik",
+    "stad",
+    "um",
+    "o",
+    "is",
+    "wick",
+    "dale",
+)
+PEOPLE = (
+    "Ana Ruiz",
+    "Ben Okafor",
+    "Chen Wei",
+    "Dora Klein",
+    "Emil Berg",
+    "Fatima Nasser",
+    "George Hill",
+    "Hana Sato",
+)
+PLACES = (
+    "Porto",
+    "Leeds",
+    "Graz",
+    "Turku",
+    "Lyon",
+    "Gdansk",
+    "Cork",
+    "Aarhus",
+    "Ghent",
+    "Malmo",
+    "Bergen",
+    "Split",
+)
 MONTHS = ("January", "March", "April", "June", "July", "September", "October", "November")
 DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday")
 COLOURS = ("red", "blue", "green", "black", "white", "grey", "yellow")
@@ -47,7 +103,14 @@ def _unit(unit: str, make: Callable[[Rng], str] = _number) -> Callable[[Rng], st
 def _money(rng: Rng) -> str:
     amount = _number(rng)
     return rng.choice(
-        (f"{amount} EUR", f"${amount}", f"{amount} euros", f"{amount} SEK", f"£{amount}", f"{amount} USD")
+        (
+            f"{amount} EUR",
+            f"${amount}",
+            f"{amount} euros",
+            f"{amount} SEK",
+            f"£{amount}",
+            f"{amount} USD",
+        )
     )
 
 
@@ -62,13 +125,21 @@ def _of(values: tuple[str, ...]) -> Callable[[Rng], str]:
 # A property: its name in a table, ways to ask for it of a thing, and how to draw a value.
 Property = tuple[str, tuple[str, ...], Callable[[Rng], str]]
 THING: tuple[Property, ...] = (
-    ("Weight", ("How much does {} weigh?", "What is the weight of {}?", "How heavy is {}?"), _unit("kg", _decimal)),
+    (
+        "Weight",
+        ("How much does {} weigh?", "What is the weight of {}?", "How heavy is {}?"),
+        _unit("kg", _decimal),
+    ),
     ("Price", ("What does {} cost?", "How much is {}?", "What is the price of {}?"), _money),
     ("Power", ("What power does {} have?", "How much power does {} need?"), _unit("W")),
     ("Length", ("How long is {}?", "What is the length of {}?"), _unit("mm")),
     ("Capacity", ("What is the capacity of {}?", "How much does {} hold?"), _unit("litres")),
     ("Noise level", ("How loud is {}?", "What is the noise level of {}?"), _unit("dB", _decimal)),
-    ("Warranty", ("How long is the warranty of {}?", "For how long is {} under warranty?"), _unit("months")),
+    (
+        "Warranty",
+        ("How long is the warranty of {}?", "For how long is {} under warranty?"),
+        _unit("months"),
+    ),
     (
         "Delivery time",
         ("How long does delivery of {} take?", "What is the delivery time of {}?"),
@@ -77,8 +148,16 @@ THING: tuple[Property, ...] = (
     ("Colour", ("What colour is {}?", "In which colour does {} come?"), _of(COLOURS)),
     ("Made in", ("Where is {} made?", "In which town is {} made?"), _of(PLACES)),
     ("Efficiency", ("How efficient is {}?", "What is the efficiency of {}?"), _unit("%", _decimal)),
-    ("Maximum temperature", ("How hot may {} become?", "What is the highest temperature for {}?"), _unit("C")),
-    ("Battery life", ("How long does the battery of {} last?", "What is the battery life of {}?"), _unit("hours")),
+    (
+        "Maximum temperature",
+        ("How hot may {} become?", "What is the highest temperature for {}?"),
+        _unit("C"),
+    ),
+    (
+        "Battery life",
+        ("How long does the battery of {} last?", "What is the battery life of {}?"),
+        _unit("hours"),
+    ),
     ("Supplier", ("Who supplies {}?", "Which person supplies {}?"), _of(PEOPLE)),
     ("In stock", ("How many of {} are in stock?", "What stock is there of {}?"), _number),
 )
@@ -119,7 +198,11 @@ RULE: tuple[Property, ...] = (
         ("How often is {} due?", "How often does {} take place?"),
         _of(("every month", "once a year", "every 6 months", "weekly", "every 2 years")),
     ),
-    ("Form", ("Which form is used for {}?", "What form does {} need?"), lambda r: f"F-{r.randint(10, 99)}"),
+    (
+        "Form",
+        ("Which form is used for {}?", "What form does {} need?"),
+        lambda r: f"F-{r.randint(10, 99)}",
+    ),
     ("Fee", ("What is the fee for {}?", "What does {} cost?"), _money),
 )
 RULES = (
@@ -163,10 +246,14 @@ def _markdown(header: list[str], rows: list[list[str]]) -> str:
 
 
 def _article(name: str, kind: str) -> str:
-    return f"the {name}" if kind == "place" and name.endswith(("plant", "office", "store")) else name
+    return (
+        f"the {name}" if kind == "place" and name.endswith(("plant", "office", "store")) else name
+    )
 
 
-def _laid_out(rng: Rng, head: str, labels: list[str], names: list[str], values: list[list[str]]) -> str:
+def _laid_out(
+    rng: Rng, head: str, labels: list[str], names: list[str], values: list[list[str]]
+) -> str:
     """Things down, things across, or a list."""
     rows = [[name, *line] for name, line in zip(names, values, strict=True)]
     style = rng.random()
@@ -176,7 +263,8 @@ def _laid_out(rng: Rng, head: str, labels: list[str], names: list[str], values: 
         columns = [[label, *(line[at] for line in values)] for at, label in enumerate(labels)]
         return _markdown([rng.choice(("Property", "", head)), *names], columns)
     return "\n".join(
-        f"- {row[0]}: " + ", ".join(f"{label.lower()} {cell}" for label, cell in zip(labels, row[1:], strict=True))
+        f"- {row[0]}: "
+        + ", ".join(f"{label.lower()} {cell}" for label, cell in zip(labels, row[1:], strict=True))
         for row in rows
     )
 
@@ -224,12 +312,23 @@ def make_table(rng: Rng) -> Made:
     ]
     unanswerable += [rng.choice(chosen[0][1]).format(_article(name, kind)) for name in missing]
     title = (
-        rng.choice(("Overview", "Data sheet", "List", "Summary", "Table")) + " " + rng.choice(MADE) + rng.choice(ENDS)
+        rng.choice(("Overview", "Data sheet", "List", "Summary", "Table"))
+        + " "
+        + rng.choice(MADE)
+        + rng.choice(ENDS)
     )
     before = rng.choice(
-        ("", "", f"{title}\n\n", "The following holds from this year on.\n\n", f"Responsible: {rng.choice(PEOPLE)}\n\n")
+        (
+            "",
+            "",
+            f"{title}\n\n",
+            "The following holds from this year on.\n\n",
+            f"Responsible: {rng.choice(PEOPLE)}\n\n",
+        )
     )
-    after = rng.choice(("", "", "\n\nAll figures without tax.", "\n\nChanges are announced in time.", "\n\nNotes"))
+    after = rng.choice(
+        ("", "", "\n\nAll figures without tax.", "\n\nChanges are announced in time.", "\n\nNotes")
+    )
     return Made(title, before + text + after, tuple(_some(rng, pairs)), tuple(unanswerable))
 
 
@@ -242,20 +341,29 @@ def _prices(rng: Rng) -> Contrast:
     group = rng.choice(("students", "members", "children", "pensioners", "groups"))
     thing = rng.choice(("Tickets", "Tours", "Courses", "Day passes", "Workshops"))
     asked = [(f"What do {group} pay?", b), (f"What do {thing.lower()} cost normally?", a)]
-    return f"{thing} cost {a}, and {b} for {group}.", [*asked, (f"How much are {thing.lower()} for {group}?", b)]
+    return f"{thing} cost {a}, and {b} for {group}.", [
+        *asked,
+        (f"How much are {thing.lower()} for {group}?", b),
+    ]
 
 
 def _hours(rng: Rng, shop: str) -> Contrast:
     first, second = rng.randint(6, 11), rng.randint(15, 21)
     day = rng.choice(DAYS)
     hours, late = f"from {first} to {second}", f"from {first + 2} to {second - 3}"
-    asked = [(f"When is {shop} open on {day}?", late), (f"What are the usual opening hours of {shop}?", hours)]
+    asked = [
+        (f"When is {shop} open on {day}?", late),
+        (f"What are the usual opening hours of {shop}?", hours),
+    ]
     return f"{shop} is open {hours}, on {day} {late}.", asked
 
 
 def _terms(rng: Rng) -> Contrast:
     x, y = f"{rng.randint(10, 30)} days", f"{rng.randint(31, 90)} days"
-    asked = [("How long do companies have to pay?", y), ("Within what time do private customers pay?", x)]
+    asked = [
+        ("How long do companies have to pay?", y),
+        ("Within what time do private customers pay?", x),
+    ]
     return f"Private customers pay within {x}; companies have {y}.", asked
 
 
@@ -273,9 +381,14 @@ def _changes(rng: Rng) -> Contrast:
 
 def _rises(rng: Rng) -> Contrast:
     old, new = _money(rng), _money(rng)
-    part = rng.choice(("the licence", "the seal kit", "the yearly service", "the rack", "the adapter"))
+    part = rng.choice(
+        ("the licence", "the seal kit", "the yearly service", "the rack", "the adapter")
+    )
     asked = [(f"What does {part} cost now?", new), (f"What did {part} cost before?", old)]
-    return f"The price of {part} rises from {old} to {new}.", [*asked, (f"What is the new price of {part}?", new)]
+    return f"The price of {part} rises from {old} to {new}.", [
+        *asked,
+        (f"What is the new price of {part}?", new),
+    ]
 
 
 def _stores(rng: Rng) -> Contrast:
@@ -286,7 +399,10 @@ def _stores(rng: Rng) -> Contrast:
 
 def _deliveries(rng: Rng) -> Contrast:
     w1, w2 = f"{rng.randint(1, 5)} weeks", f"{rng.randint(6, 14)} weeks"
-    asked = [("How long does a special colour take?", w2), ("What is the delivery time of a standard model?", w1)]
+    asked = [
+        ("How long does a special colour take?", w2),
+        ("What is the delivery time of a standard model?", w1),
+    ]
     return f"Standard models are delivered in {w1}, special colours in {w2}.", asked
 
 
@@ -299,7 +415,9 @@ def make_contrasts(rng: Rng) -> Made:
     dropped = [item for item in drawn if item not in kept]
     text = rng.choice((" ", "\n\n", " ")).join(sentence for sentence, _ in kept)
     pairs = [pair for _, all_pairs in kept for pair in all_pairs]
-    unanswerable = [rng.choice(all_pairs)[0] for _, all_pairs in rng.sample(dropped, min(2, len(dropped)))]
+    unanswerable = [
+        rng.choice(all_pairs)[0] for _, all_pairs in rng.sample(dropped, min(2, len(dropped)))
+    ]
     return Made(f"Notes on {shop}", text, tuple(_some(rng, pairs)), tuple(unanswerable))
 
 

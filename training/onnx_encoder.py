@@ -20,18 +20,29 @@ def tensors_of(file: Path) -> dict[str, np.ndarray]:
     """The encoder's float tensors; matrices are [out, in]."""
     found: dict[str, np.ndarray] = {}
     for node in Core().read_model(file).get_ops():
-        if node.get_type_name() == "Constant" and node.get_friendly_name().startswith(("embeddings.", "encoder.")):
+        if node.get_type_name() == "Constant" and node.get_friendly_name().startswith(
+            ("embeddings.", "encoder.")
+        ):
             found[node.get_friendly_name()] = node.data.copy()
-        if node.get_type_name() == "MatMul" and node.input_value(1).get_node().get_type_name() == "Constant":
+        if (
+            node.get_type_name() == "MatMul"
+            and node.input_value(1).get_node().get_type_name() == "Constant"
+        ):
             weight = node.input_value(1).get_node().data
             name = node.get_friendly_name().strip("/").removesuffix("/MatMul").replace("/", ".")
-            found[f"{name}.weight"] = weight.copy() if node.get_attributes()["transpose_b"] else weight.T.copy()
-    return {name: value for name, value in found.items() if value.dtype == np.float32 and value.ndim}
+            found[f"{name}.weight"] = (
+                weight.copy() if node.get_attributes()["transpose_b"] else weight.T.copy()
+            )
+    return {
+        name: value for name, value in found.items() if value.dtype == np.float32 and value.ndim
+    }
 
 
 def main() -> None:
     """Read the folder, write the file."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("folder", type=Path)
     folder = parser.parse_args().folder
     save_file(tensors_of(folder / "onnx" / "model.onnx"), folder / "model.safetensors")

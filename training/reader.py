@@ -67,12 +67,18 @@ class ReaderData:
             title = re.sub(r"^\d+-|\.txt$", "", name).replace("-", " ")
             for start, end in _cut(text, rng):
                 self.of_article[name].append(len(self.chunks))
-                self.chunks.append(Chunk(str(len(self.chunks)), name, start, end, text[start:end], title))
+                self.chunks.append(
+                    Chunk(str(len(self.chunks)), name, start, end, text[start:end], title)
+                )
         self.asked: dict[int, list[Asked]] = defaultdict(list)
         for _, row in jsonlines.read_rows(folder / "questions.jsonl"):
             for index in self.of_article.get(row["document"], []):
                 answer = row["answers"][0].strip().rstrip(".,;:")
-                if answer and row["evidence"] in self.chunks[index].text and answer in row["evidence"]:
+                if (
+                    answer
+                    and row["evidence"] in self.chunks[index].text
+                    and answer in row["evidence"]
+                ):
                     self.asked[index].append(Asked(row["question"].strip(), answer, index))
                     break
         self.golds = sorted(self.asked)
@@ -91,7 +97,10 @@ class ReaderData:
         """BM25's best passages."""
         words = " ".join(re.findall(r"\w+", query.lower()))
         parsed, _ = self._index.parse_query_lenient(words, ["text"])
-        return [self._searcher.doc(address)["key"][0] for _, address in self._searcher.search(parsed, k).hits]
+        return [
+            self._searcher.doc(address)["key"][0]
+            for _, address in self._searcher.search(parsed, k).hits
+        ]
 
 
 def _cut(text: str, rng: random.Random) -> list[tuple[int, int]]:
@@ -137,16 +146,29 @@ class ReaderSampler:
     def _made(self, rng: random.Random) -> Packed:
         """A made-up passage among real ones or other made-up ones."""
         made = facts.make(rng)
-        others = [Chunk("", "", 0, 0, other.text, other.title) for other in map(facts.make, [rng] * rng.randint(0, 2))]
+        others = [
+            Chunk("", "", 0, 0, other.text, other.title)
+            for other in map(facts.make, [rng] * rng.randint(0, 2))
+        ]
         others += rng.sample(self._data.chunks, rng.randint(0, 2))
         place = rng.randint(0, len(others))
-        chunks = [*others[:place], Chunk("", "", 0, len(made.text), made.text, made.title), *others[place:]]
+        chunks = [
+            *others[:place],
+            Chunk("", "", 0, len(made.text), made.text, made.title),
+            *others[place:],
+        ]
         pairs = [(question, f"{answer} [{place + 1}]") for question, answer in made.pairs]
-        return self._pack(chunks, pairs + [(question, REFUSAL) for question in made.unanswerable], rng)
+        return self._pack(
+            chunks, pairs + [(question, REFUSAL) for question in made.unanswerable], rng
+        )
 
-    def _pack(self, chunks: list[Chunk], pairs: list[tuple[str, str]], rng: random.Random) -> Packed:
+    def _pack(
+        self, chunks: list[Chunk], pairs: list[tuple[str, str]], rng: random.Random
+    ) -> Packed:
         titled = rng.random() < 0.85
-        passages = render_passages(chunks if titled else [replace(chunk, title="") for chunk in chunks])
+        passages = render_passages(
+            chunks if titled else [replace(chunk, title="") for chunk in chunks]
+        )
         return pack(
             [
                 self.example(passages, question, answer)
@@ -164,7 +186,11 @@ class ReaderSampler:
     def _shown(self, gold: int, query: str, rng: random.Random) -> list[int]:
         count = rng.choice((0, 1, 2, 3, 3, 3, 3, 3, 4))
         found = [index for index in self._data.search(query, 12) if index != gold]
-        article = [index for index in self._data.of_article[self._data.chunks[gold].document] if index != gold]
+        article = [
+            index
+            for index in self._data.of_article[self._data.chunks[gold].document]
+            if index != gold
+        ]
         pool = found[: count + 2] + rng.sample(article, min(2, len(article)))
         others = rng.sample(sorted(set(pool)), min(count, len(set(pool))))
         # Retrieval puts the right passage first more often than not.
@@ -175,7 +201,12 @@ class ReaderSampler:
         """Questions of the same article whose passage is not shown and whose answer stands nowhere in what is."""
         text = " ".join(self._data.chunks[index].text for index in shown).casefold()
         article = self._data.of_article[self._data.chunks[gold].document]
-        others = [item for index in article if index not in shown for item in self._data.asked.get(index, [])]
+        others = [
+            item
+            for index in article
+            if index not in shown
+            for item in self._data.asked.get(index, [])
+        ]
         hard = [item.question for item in others if item.answer.casefold() not in text]
         return rng.sample(hard, min(len(hard), rng.choice((0, 1, 2, 2, 3))))
 
@@ -188,7 +219,9 @@ def train(sampler: Callable[[ReaderData, ChatFormat], Sampler], about: str | Non
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--minutes", type=float, default=60)
     parser.add_argument("--rate", type=float, default=1e-3, help="peak learning rate")
-    parser.add_argument("--seed", type=int, default=0, help="draws other sequences: change it for a further phase")
+    parser.add_argument(
+        "--seed", type=int, default=0, help="draws other sequences: change it for a further phase"
+    )
     parser.add_argument("--start", type=Path, help="an adapter to go on from, with a new schedule")
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")

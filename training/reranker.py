@@ -50,15 +50,21 @@ def article_samples(folder: Path, articles: slice, most: int) -> list[Sample]:
     for name in names:
         document = parse(folder / "documents" / name, name)
         spans = windows_of(document.text, rng.choice(WORDS))
-        passages[name] = [f"{document.title}\n{document.text[span.start : span.end]}" for span in spans]
+        passages[name] = [
+            f"{document.title}\n{document.text[span.start : span.end]}" for span in spans
+        ]
     every = [text for texts in passages.values() for text in texts]
     search, samples = Bm25(every), []
     rows = [row for _, row in jsonlines.read_rows(folder / "questions.jsonl")]
-    rows = [row for row in rows if row["document"] in passages and row["evidence"] and row["answers"]]
+    rows = [
+        row for row in rows if row["document"] in passages and row["evidence"] and row["answers"]
+    ]
     for row in rng.sample(rows, min(most, len(rows))):
         answers = tuple(row["answers"])
         right = [text for text in passages[row["document"]] if row["evidence"] in text]
-        wrong = [text for i in search(row["question"], DEPTH) if not holds(text := every[i], answers)]
+        wrong = [
+            text for i in search(row["question"], DEPTH) if not holds(text := every[i], answers)
+        ]
         if right and wrong:
             samples.append(Sample(row["question"].strip(), tuple(right), tuple(wrong), answers))
     return samples
@@ -81,10 +87,15 @@ def kept(file: Path, make: Callable[[], list[Sample]]) -> list[Sample]:
     if not file.exists():
         jsonlines.write(file, map(asdict, make()))
     rows = [row for _, row in jsonlines.read_rows(file)]
-    return [Sample(r["question"], tuple(r["right"]), tuple(r["wrong"]), tuple(r["answers"])) for r in rows]
+    return [
+        Sample(r["question"], tuple(r["right"]), tuple(r["wrong"]), tuple(r["answers"]))
+        for r in rows
+    ]
 
 
-def dev_ranking(samples: Sequence[Sample], task: Callable[[], CrossEncoderTask]) -> Callable[[], dict[str, float]]:
+def dev_ranking(
+    samples: Sequence[Sample], task: Callable[[], CrossEncoderTask]
+) -> Callable[[], dict[str, float]]:
     """Mean nDCG@10 of each dev question's right passages among BM25's wrong ones, by the network's scores alone."""
 
     def judge() -> dict[str, float]:
@@ -111,28 +122,41 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=1e-3, help="peak learning rate")
     parser.add_argument("--rank", type=int, default=32, help="of the LoRA")
     parser.add_argument("--questions", type=int, default=31_000, help="of squad-train, at most")
-    parser.add_argument("--weight", type=float, default=0.5, help="share that is written into the record")
+    parser.add_argument(
+        "--weight", type=float, default=0.5, help="share that is written into the record"
+    )
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     data, out = options.data, options.out
-    dev = kept(out / "dev.jsonl", lambda: article_samples(data, slice(-HELD_OUT - DEV, -HELD_OUT), DEV_QUESTIONS))
-    learnt = kept(out / "train.jsonl", lambda: article_samples(data, slice(0, -HELD_OUT - DEV), options.questions))
+    dev = kept(
+        out / "dev.jsonl",
+        lambda: article_samples(data, slice(-HELD_OUT - DEV, -HELD_OUT), DEV_QUESTIONS),
+    )
+    learnt = kept(
+        out / "train.jsonl",
+        lambda: article_samples(data, slice(0, -HELD_OUT - DEV), options.questions),
+    )
     if options.claims:
         learnt = learnt + CLAIMS * kept(out / "claims.jsonl", lambda: claim_samples(options.claims))
     logging.info("%d samples, %d dev", len(learnt), len(dev))
     base = resolve(EMBEDDER, "embedder")
-    network = attach_lora(load_encoder(base.folder, "reranker", UNDER), options.rank, 2 * options.rank)
+    network = attach_lora(
+        load_encoder(base.folder, "reranker", UNDER), options.rank, 2 * options.rank
+    )
     tokenizer = Tokenizer.from_file(str(base.folder / "tokenizer.json"))
     drawn = Drawn(learnt, RankSettings(batch=12, micro=4, wrong=4, among=DEPTH))
     task = CrossEncoderTask(network, tokenizer, MAX_TOKENS, drawn, dev_ranking(dev, lambda: task))
-    settings = EncoderSettings(minutes=options.minutes, learning_rate=options.rate, checkpoint_minutes=4)
+    settings = EncoderSettings(
+        minutes=options.minutes, learning_rate=options.rate, checkpoint_minutes=4
+    )
     trainer = EncoderTrainer(network, out, settings)
     trainer.run(task)
     trainer.load_best()
     save_lora(network, out / "reranker", "reranker", EMBEDDER)
     write_tuned(
-        out / "reranker", TunedEncoder("reranker", EMBEDDER, base.sha256, options.weight, UNDER, under_sha256(UNDER))
+        out / "reranker",
+        TunedEncoder("reranker", EMBEDDER, base.sha256, options.weight, UNDER, under_sha256(UNDER)),
     )
 
 

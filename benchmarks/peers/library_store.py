@@ -35,11 +35,20 @@ def lancedb_flat():
             yield pa.RecordBatch.from_arrays([keys, values], ["key", "vector"])
 
     schema = pa.schema([("key", pa.int64()), ("vector", pa.list_(pa.float32(), dimensions))])
-    lancedb.connect(folder / "lance").create_table("rows", batches(), schema=schema, mode="overwrite")
+    lancedb.connect(folder / "lance").create_table(
+        "rows", batches(), schema=schema, mode="overwrite"
+    )
 
     def opened():
         table = lancedb.connect(folder / "lance").open_table("rows")
-        return lambda q: table.search(q).distance_type("dot").select(["key"]).limit(TOP).to_arrow()["key"].to_pylist()
+        return lambda q: (
+            table.search(q)
+            .distance_type("dot")
+            .select(["key"])
+            .limit(TOP)
+            .to_arrow()["key"]
+            .to_pylist()
+        )
 
     return opened, "lancedb"
 
@@ -52,7 +61,12 @@ def llamaindex():
 
     made = SimpleVectorStore()
     for at, some in blocks():
-        made.add([TextNode(id_=str(at + 1 + n), text="", embedding=row.tolist()) for n, row in enumerate(some)])
+        made.add(
+            [
+                TextNode(id_=str(at + 1 + n), text="", embedding=row.tolist())
+                for n, row in enumerate(some)
+            ]
+        )
     made.persist(str(folder / "llamaindex.json"))
     del made
 
@@ -74,7 +88,9 @@ def usearch(exact):
     from usearch.index import search as scan
 
     if exact:
-        return (lambda: lambda q: (scan(rows, q, TOP, MetricKind.IP, exact=True).keys + 1).tolist()), "usearch"
+        return (
+            lambda: lambda q: (scan(rows, q, TOP, MetricKind.IP, exact=True).keys + 1).tolist()
+        ), "usearch"
     made = Index(ndim=dimensions, metric="ip", dtype="bf16")
     for at, some in blocks():
         made.add(np.arange(at + 1, at + 1 + len(some)), np.array(some))
@@ -99,7 +115,9 @@ def sqlite_vec():
 
     (folder / "vec.db").unlink(missing_ok=True)
     database = connect()
-    database.execute(f"CREATE VIRTUAL TABLE v USING vec0(vector float[{dimensions}] distance_metric=cosine)")
+    database.execute(
+        f"CREATE VIRTUAL TABLE v USING vec0(vector float[{dimensions}] distance_metric=cosine)"
+    )
     for at, some in blocks():
         values = [(at + 1 + n, row.tobytes()) for n, row in enumerate(some)]
         database.executemany("INSERT INTO v (rowid, vector) VALUES (?, ?)", values)
@@ -129,7 +147,9 @@ def qdrant_edge():
         UpdateOperation,
     )
 
-    config = EdgeConfig(vectors={"v": EdgeVectorParams(size=dimensions, distance=Distance.Dot, memory=Memory.Cold)})
+    config = EdgeConfig(
+        vectors={"v": EdgeVectorParams(size=dimensions, distance=Distance.Dot, memory=Memory.Cold)}
+    )
     made = EdgeShard.create(str(folder / "qdrant"), config)
     for at, some in blocks():
         points = [Point(at + 1 + n, {"v": row.tolist()}) for n, row in enumerate(some)]
@@ -141,7 +161,9 @@ def qdrant_edge():
         shard, exact = EdgeShard.load(str(folder / "qdrant")), SearchParams(exact=True)
 
         def search(query):
-            asked = QueryRequest(limit=TOP, query=Query.Nearest(query.tolist(), using="v"), params=exact)
+            asked = QueryRequest(
+                limit=TOP, query=Query.Nearest(query.tolist(), using="v"), params=exact
+            )
             return [point.id for point in shard.query(asked)]
 
         return search
@@ -159,4 +181,13 @@ STORES = {
 }
 found, package, figures = measure(STORES[store], queries, "vector")
 right = sum(len(set(one) & set(map(int, other))) for one, other in zip(found, best, strict=False))
-print(json.dumps({"chunks": count, **figures, "recall": right / (TOP * len(best)), "version": version(package)}))
+print(
+    json.dumps(
+        {
+            "chunks": count,
+            **figures,
+            "recall": right / (TOP * len(best)),
+            "version": version(package),
+        }
+    )
+)

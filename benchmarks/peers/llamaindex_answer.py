@@ -19,4 +19,6 @@ for line in sys.stdin:
             first = time.perf_counter() - started
         text += piece
     total = time.perf_counter() - started
-    print(json.dumps({"text": text.strip(), "first_s": first or total, "total_s": total}), flush=True)
+    print(
+        json.dumps({"text": text.strip(), "first_s": first or total, "total_s": total}), flush=True
+    )

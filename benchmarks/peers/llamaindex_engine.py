@@ -37,7 +37,9 @@ class LlamaCpp(CustomLLM):
         def pieces() -> CompletionResponseGen:
             text = ""
             messages = [{"role": "user", "content": prompt}]
-            for part in self._model.create_chat_completion(messages, max_tokens=128, temperature=0, stream=True):
+            for part in self._model.create_chat_completion(
+                messages, max_tokens=128, temperature=0, stream=True
+            ):
                 delta = part["choices"][0]["delta"].get("content") or ""
                 text += delta
                 yield CompletionResponse(text=text, delta=delta)

@@ -17,9 +17,9 @@ Settings.llm = None
 # The embedder's own tokenizer counts, as on our side; by default another model's would.
 Settings.tokenizer = AutoTokenizer.from_pretrained(model).tokenize
 loaded = SimpleDirectoryReader(documents, recursive=True).load_data()
-nodes = SentenceSplitter(chunk_size=int(tokens), chunk_overlap=0, include_metadata=False).get_nodes_from_documents(
-    loaded
-)
+nodes = SentenceSplitter(
+    chunk_size=int(tokens), chunk_overlap=0, include_metadata=False
+).get_nodes_from_documents(loaded)
 index = VectorStoreIndex(nodes)
 index.storage_context.persist(store)
 print(

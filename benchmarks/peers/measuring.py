@@ -30,5 +30,10 @@ def measure(
     p50, p95 = np.quantile(taken[WARM:], [0.5, 0.95]).round(2).tolist()
     # Not what getrusage says: that begins with the peak of the process that started this one.
     peak = re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())
-    figures = {"build_s": round(built, 1), "open_s": round(open_s, 3), f"{kind}_ms_p50": p50, f"{kind}_ms_p95": p95}
+    figures = {
+        "build_s": round(built, 1),
+        "open_s": round(open_s, 3),
+        f"{kind}_ms_p50": p50,
+        f"{kind}_ms_p95": p95,
+    }
     return found, package, figures | {"peak_mb": round(int(peak[1]) / 1000) if peak else 0}

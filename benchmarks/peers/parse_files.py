@@ -12,7 +12,9 @@ warnings.filterwarnings("ignore")
 
 def markdown(table):
     """Rows of a table as Markdown."""
-    return "\n".join("| " + " | ".join((cell or "").replace("\n", " ") for cell in row) + " |" for row in table)
+    return "\n".join(
+        "| " + " | ".join((cell or "").replace("\n", " ") for cell in row) + " |" for row in table
+    )
 
 
 def markitdown():
@@ -42,7 +44,8 @@ def pdfplumber():
     def parse(file):
         with library.open(file) as pdf:
             return "\n\n".join(
-                "\n\n".join([page.extract_text(), *map(markdown, page.extract_tables())]) for page in pdf.pages
+                "\n\n".join([page.extract_text(), *map(markdown, page.extract_tables())])
+                for page in pdf.pages
             )
 
     return parse
@@ -55,7 +58,9 @@ def pypdf():
 
 
 name = sys.argv[1]
-parse = {each.__name__: each for each in (markitdown, docling, kreuzberg, pdfplumber, pypdf)}[name]()
+parse = {each.__name__: each for each in (markitdown, docling, kreuzberg, pdfplumber, pypdf)}[
+    name
+]()
 for line in sys.stdin.read().splitlines():
     started = time.perf_counter()
     try:

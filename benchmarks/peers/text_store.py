@@ -30,7 +30,9 @@ def fts5():
     database = sqlite3.connect(folder / "fts5.db")
     database.execute("PRAGMA journal_mode = OFF")
     # Without content: the text itself is kept elsewhere, as in ours.
-    database.execute("CREATE VIRTUAL TABLE t USING fts5(text, content='', tokenize='porter unicode61')")
+    database.execute(
+        "CREATE VIRTUAL TABLE t USING fts5(text, content='', tokenize='porter unicode61')"
+    )
     database.executemany("INSERT INTO t (rowid, text) VALUES (?, ?)", texts())
     database.commit()
     database.close()
@@ -54,7 +56,9 @@ def bm25s():
     import Stemmer
 
     stemmer = Stemmer.Stemmer("english")
-    tokens = library.tokenize([text for _, text in texts()], stopwords="en", stemmer=stemmer, show_progress=False)
+    tokens = library.tokenize(
+        [text for _, text in texts()], stopwords="en", stemmer=stemmer, show_progress=False
+    )
     made = library.BM25()
     made.index(tokens, show_progress=False)
     made.save(folder / "bm25s")
@@ -63,7 +67,9 @@ def bm25s():
         index = library.BM25.load(folder / "bm25s", mmap=True)
 
         def search(question):
-            asked = library.tokenize([question], stopwords="en", stemmer=stemmer, show_progress=False)
+            asked = library.tokenize(
+                [question], stopwords="en", stemmer=stemmer, show_progress=False
+            )
             found, _ = index.retrieve(asked, k=TOP, show_progress=False)
             return (found[0] + 1).tolist()
 
@@ -74,7 +80,9 @@ def bm25s():
 
 found, package, figures = measure({"fts5": fts5, "bm25s": bm25s}[store], questions, "bm25")
 shared = [len(set(theirs) & set(ours)) / TOP for theirs, ours in zip(found, best, strict=True)]
-files = [file for file in folder.rglob("*") if file.is_file() and file.suffix not in (".txt", ".json")]
+files = [
+    file for file in folder.rglob("*") if file.is_file() and file.suffix not in (".txt", ".json")
+]
 files += (folder / "bm25s").rglob("*.json")
 print(
     json.dumps(

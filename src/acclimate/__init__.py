@@ -1,6 +1,7 @@
 """Adapt a general-purpose LLM to your documents, and measure which way of adapting works.
 
-`Project` is the front door. The public names are imported on first use, so that `import acclimate` stays under 0.15 s.
+`Project` is the front door. The public names are imported on first use, so that `import acclimate`
+stays under 0.15 s.
 """
 
 from __future__ import annotations
@@ -64,7 +65,8 @@ _PLACES = {
     "Question": "acclimate.types",
 }
 
-# The one thing that happens at import: whatever imports `openvino` for us has imported this package before.
+# The one thing that happens at import: whatever imports `openvino` for us has imported this package
+# before.
 keep_quiet()
 
 

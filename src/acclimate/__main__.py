@@ -3,7 +3,9 @@
 import signal
 
 if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # until the command line handles it: no traceback of an import
+    signal.signal(
+        signal.SIGINT, signal.SIG_DFL
+    )  # until the command line handles it: no traceback of an import
 
 from acclimate.cli.main import main
 

@@ -1,4 +1,5 @@
-"""From a question to a cited answer, in one story: retrieve, fit, prompt, generate, resolve citations.
+"""From a question to a cited answer, in one story: retrieve, fit, prompt, generate, resolve
+citations.
 
 This file knows neither stores nor models: it is given a retriever and an engine.
 """
@@ -28,7 +29,9 @@ from acclimate.text.identifiers import respelt
 from acclimate.types import Abstention, Answer, Generation, Hit, Message, Prompt, Timings, Usage
 
 if TYPE_CHECKING:
-    from acclimate.prompting.structured import Shape  # its packages take 0.1 s, and most answers need no schema
+    from acclimate.prompting.structured import (
+        Shape,
+    )  # its packages take 0.1 s, and most answers need no schema
 
 
 Mark = Callable[[str, Sequence[Hit]], Resolved]
@@ -45,14 +48,15 @@ _TOLD_SHARE = 4  # earlier turns may take one token of so many
 class Answerer:
     """Answers questions by one recipe.
 
-    `k` passages are asked for; where they do not fit the window less what the answer may take, `overflow` says what is
-    done (see `acclimate.prompting.budget`). `decision` says why this recipe. `demonstrate` gives the solved examples of
-    a few-shot recipe. With a `shape` the answer is JSON. `complete` makes a question that points back to earlier turns
-    stand on its own, for recipes that read; the turns themselves are shown where `tell` says so, and to recipes that
-    read nothing. `mark` answers in the place of the engine, which is then not asked; `weigh` has the last word on what
-    the engine wrote, which is then shown in one piece. `explain` says why where the search gives no passage.
-    `instructions` are the asker's own, beside the recipe's. Where there is a `fill`, it
-    answers in plain text, and the shape is filled from that.
+    `k` passages are asked for; where they do not fit the window less what the answer may take,
+    `overflow` says what is done (see `acclimate.prompting.budget`). `decision` says why this
+    recipe. `demonstrate` gives the solved examples of a few-shot recipe. With a `shape` the answer
+    is JSON. `complete` makes a question that points back to earlier turns stand on its own, for
+    recipes that read; the turns themselves are shown where `tell` says so, and to recipes that read
+    nothing. `mark` answers in the place of the engine, which is then not asked; `weigh` has the
+    last word on what the engine wrote, which is then shown in one piece. `explain` says why where
+    the search gives no passage. `instructions` are the asker's own, beside the recipe's. Where
+    there is a `fill`, it answers in plain text, and the shape is filled from that.
     """
 
     recipe: Recipe
@@ -73,11 +77,13 @@ class Answerer:
     instructions: str = ""
     fill: Fill | None = None
 
-    def answer(self, question: str, on_text: OnText | None = None, turns: Sequence[Turn] = ()) -> Answer:
+    def answer(
+        self, question: str, on_text: OnText | None = None, turns: Sequence[Turn] = ()
+    ) -> Answer:
         """Answer `question` after the earlier `turns` of a conversation, oldest first.
 
-        Pieces of the raw text go to `on_text` as they come, and end in the same `Answer`. Raises PromptTooLongError
-        where not one passage fits, and EngineError where the model fails.
+        Pieces of the raw text go to `on_text` as they come, and end in the same `Answer`. Raises
+        PromptTooLongError where not one passage fits, and EngineError where the model fails.
         """
         if self.shape is not None and self.fill is not None:
             return self.fill(self, question, on_text, turns)
@@ -93,7 +99,9 @@ class Answerer:
             return self._marked(question, asked, hits, clock, guard)
         hits, before = self._narrowed(asked, hits, turns)
         prompt = self.prompt(asked, hits, turns, narrowed=bool(before))
-        heard = guard if self.weigh is None else lambda _: guard("")  # shows nothing yet, and tells who stops listening
+        heard = (
+            guard if self.weigh is None else lambda _: guard("")
+        )  # shows nothing yet, and tells who stops listening
         written = self._write(prompt, heard) if hits or not before else _NOTHING
         resolved, data = self._resolve(written.text, prompt)
         raw = written.text
@@ -102,9 +110,13 @@ class Answerer:
             raw = resolved.marked
         resolved, data, shown = self._without_links(asked, raw, resolved, data)
         guard.finish(shown)
-        return self._assemble(question, asked, resolved, prompt, _together(written, before), clock, data)
+        return self._assemble(
+            question, asked, resolved, prompt, _together(written, before), clock, data
+        )
 
-    def _marked(self, question: str, asked: str, hits: Sequence[Hit], clock: _Clock, guard: LinkGuard) -> Answer:
+    def _marked(
+        self, question: str, asked: str, hits: Sequence[Hit], clock: _Clock, guard: LinkGuard
+    ) -> Answer:
         """The answer as it stands in a passage; the passages are all read, so none is dropped."""
         assert self.mark is not None  # noqa: S101 -- for the type checker
         found = self.mark(asked, hits)
@@ -114,10 +126,15 @@ class Answerer:
         return self._assemble(question, asked, resolved, Prompt((), 0, tuple(hits)), written, clock)
 
     def prompt(
-        self, question: str, hits: Sequence[Hit], turns: Sequence[Turn] = (), *, narrowed: bool = False
+        self,
+        question: str,
+        hits: Sequence[Hit],
+        turns: Sequence[Turn] = (),
+        *,
+        narrowed: bool = False,
     ) -> Prompt:
-        """The prompt for a question with these passages, as far as they fit, after earlier turns where they are
-        shown."""
+        """The prompt for a question with these passages, as far as they fit, after earlier turns
+        where they are shown."""
         limit = self.engine.context_tokens - self.reserved
         render = self._rendering(question, turns)
         prompt = fit(hits, render, self.engine.count, limit, self.overflow, question)
@@ -126,8 +143,8 @@ class Answerer:
     def _narrowed(
         self, question: str, hits: Sequence[Hit], turns: Sequence[Turn]
     ) -> tuple[Sequence[Hit], list[Written]]:
-        """For map-reduce, where not all passages fit: those that answers from parts of them cite, and what the model
-        wrote for it. The question is then asked over them."""
+        """For map-reduce, where not all passages fit: those that answers from parts of them cite,
+        and what the model wrote for it. The question is then asked over them."""
         limit, render = self.engine.context_tokens - self.reserved, self._rendering(question, turns)
         if self.overflow != "map-reduce" or self.engine.count(render(hits)) <= limit:
             return hits, []
@@ -140,7 +157,9 @@ class Answerer:
                 cited[f"{hit.chunk.id} {hit.chunk.start}"] = hit
         return list(cited.values()), written
 
-    def _rendering(self, question: str, turns: Sequence[Turn]) -> Callable[[Sequence[Hit]], tuple[Message, ...]]:
+    def _rendering(
+        self, question: str, turns: Sequence[Turn]
+    ) -> Callable[[Sequence[Hit]], tuple[Message, ...]]:
         limit = self.engine.context_tokens - self.reserved
         tell = not self.recipe.reads if self.tell is None else self.tell
         told = as_messages(turns, self.engine.count, limit // _TOLD_SHARE) if tell else ()
@@ -162,7 +181,9 @@ class Answerer:
 
         return resolve_json(text, prompt.passages)
 
-    def _without_links(self, question: str, raw: str, resolved: Resolved, data: Any) -> tuple[Resolved, Any, str]:
+    def _without_links(
+        self, question: str, raw: str, resolved: Resolved, data: Any
+    ) -> tuple[Resolved, Any, str]:
         """The answer, its value and the raw text, less the links that are not earned."""
         quotes = [citation.quote for citation in resolved.citations]
         if self.shape is not None:
@@ -170,7 +191,11 @@ class Answerer:
 
             data, removed = value_without_links(data, question, self.shape, quotes)
             raw = json.dumps(data, ensure_ascii=False) if removed else raw
-            return replace(resolved, text=raw if removed else resolved.text, links_removed=removed), data, raw
+            return (
+                replace(resolved, text=raw if removed else resolved.text, links_removed=removed),
+                data,
+                raw,
+            )
         if resolved.abstained:
             return resolved, data, raw
         text, removed = without_links(resolved.text, question, quotes)
@@ -182,22 +207,33 @@ class Answerer:
         if self.shape is not None:
             from acclimate.prompting.structured import write_json
 
-            written = write_json(prompt.messages, partial(ask, self.engine), self.generation, self.shape)
+            written = write_json(
+                prompt.messages, partial(ask, self.engine), self.generation, self.shape
+            )
             on_text(written.text)  # at once: what is wrong is not shown
             return written
         if self.recipe.reasoning == "none":
-            return write(self.recipe, prompt.messages, partial(ask, self.engine, on_text=on_text), self.generation)
+            return write(
+                self.recipe,
+                prompt.messages,
+                partial(ask, self.engine, on_text=on_text),
+                self.generation,
+            )
         written = write(self.recipe, prompt.messages, partial(ask, self.engine), self.generation)
         on_text(written.text)  # the reasoning is not the answer, so it is not streamed as one
         return written
 
-    def _render(self, question: str, told: tuple[Message, ...], hits: Sequence[Hit]) -> tuple[Message, ...]:
+    def _render(
+        self, question: str, told: tuple[Message, ...], hits: Sequence[Hit]
+    ) -> tuple[Message, ...]:
         messages = self._turns(question, hits)
         if told:
             first = next(place for place, message in enumerate(messages) if message.role == "user")
             messages = (*messages[:first], *told, *messages[first:])
         shown = self.demonstrate(question) if self.demonstrate else ()
-        return with_demonstrations(messages, [(self._turns(one.question, one.hits)[-1], one) for one in shown])
+        return with_demonstrations(
+            messages, [(self._turns(one.question, one.hits)[-1], one) for one in shown]
+        )
 
     def _turns(self, question: str, hits: Sequence[Hit]) -> tuple[Message, ...]:
         values = {"question": self._asked(question.strip())}
@@ -214,7 +250,9 @@ class Answerer:
 
         return ask_for(question, self.shape)
 
-    def _nothing_found(self, question: str, asked: str, clock: _Clock, on_text: OnText | None) -> Answer:
+    def _nothing_found(
+        self, question: str, asked: str, clock: _Clock, on_text: OnText | None
+    ) -> Answer:
         """Without a passage there is nothing to read, so the model is not asked."""
         why = self.explain()
         text = NO_DOCUMENTS.get(why, REFUSAL)

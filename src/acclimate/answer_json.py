@@ -1,5 +1,5 @@
-"""JSON from a reader that was taught plain answers: it answers first, as it was taught, and the schema is filled from
-that."""
+"""JSON from a reader that was taught plain answers: it answers first, as it was taught, and the
+schema is filled from that."""
 
 from __future__ import annotations
 
@@ -22,9 +22,11 @@ from acclimate.types import Answer, Completion
 _CHOICE_TOKENS = 32
 
 
-def answer_first(answerer: Answerer, question: str, on_text: OnText | None, turns: Sequence[Turn]) -> Answer:
-    """See `Answerer.answer`, for an answerer that `fills` its shape. Raises UnfilledError naming the field that no
-    answer fills."""
+def answer_first(
+    answerer: Answerer, question: str, on_text: OnText | None, turns: Sequence[Turn]
+) -> Answer:
+    """See `Answerer.answer`, for an answerer that `fills` its shape. Raises UnfilledError naming
+    the field that no answer fills."""
     shape = answerer.shape
     assert shape is not None  # noqa: S101 -- for the type checker
     plain = replace(answerer, shape=None, fill=None)
@@ -51,7 +53,11 @@ class _Filling:
         said = self._said
         if said.abstained:
             value = empty(self._schema)
-            return said if value is None or self._shape.fault(value) else replace(said, text=_text(value), data=value)
+            return (
+                said
+                if value is None or self._shape.fault(value)
+                else replace(said, text=_text(value), data=value)
+            )
         value = self._own()
         if value is None:
             value = fill(said.asked or said.question, said.text, self._schema, self._choose)
@@ -73,7 +79,8 @@ class _Filling:
             usage=replace(
                 said.usage,
                 prompt_tokens=said.usage.prompt_tokens + sum(one.prompt_tokens for one in calls),
-                completion_tokens=said.usage.completion_tokens + sum(one.completion_tokens for one in calls),
+                completion_tokens=said.usage.completion_tokens
+                + sum(one.completion_tokens for one in calls),
                 calls=said.usage.calls + sum(one.calls for one in calls),
             ),
         )
@@ -87,7 +94,8 @@ class _Filling:
         return value if isinstance(value, dict | list) and not self._shape.fault(value) else None
 
     def _choose(self, label: str, choices: Sequence[Any]) -> Any:
-        """One of the choices, held to them by the engine where it can be; None where what it wrote is none of them."""
+        """One of the choices, held to them by the engine where it can be; None where what it wrote
+        is none of them."""
         template = load_template("choice")
         values = {
             "question": self._said.asked or self._said.question,

@@ -1,4 +1,5 @@
-"""One tree of errors. Each says what happened with the values that disagree, and `hint` says what repairs it."""
+"""One tree of errors. Each says what happened with the values that disagree, and `hint` says what
+repairs it."""
 
 from __future__ import annotations
 
@@ -13,8 +14,9 @@ _BEGINNING = 4  # letters that tell a name by how it begins
 class AcclimateError(Exception):
     """Base of every error that Acclimate raises on purpose.
 
-    `hint` is the repair, a command where there is one; `retryable` says whether the same call may succeed later.
-    The command line prints message and hint on one line each and exits with `exit_code`.
+    `hint` is the repair, a command where there is one; `retryable` says whether the same call may
+    succeed later. The command line prints message and hint on one line each and exits with
+    `exit_code`.
     """
 
     exit_code = 1
@@ -32,7 +34,8 @@ class SettingsError(AcclimateError):
 
 
 class DataError(AcclimateError):
-    """Training data cannot be learnt from as it is; the message names the file and each line with its reason."""
+    """Training data cannot be learnt from as it is; the message names the file and each line with
+    its reason."""
 
 
 class ProjectError(AcclimateError):
@@ -56,7 +59,8 @@ class PromptTooLongError(EngineError):
 
 
 class UnfilledError(EngineError):
-    """A schema got no JSON; the message names the field, and holds the asker's own schema and answer at most."""
+    """A schema got no JSON; the message names the field, and holds the asker's own schema and
+    answer at most."""
 
 
 class NetworkError(AcclimateError):
@@ -82,7 +86,8 @@ class MissingExtraError(AcclimateError):
 
 
 def legible(text: str) -> str:
-    r"""Text on one line, for messages: controls, marks of direction and broken bytes (\xe9) of names are escaped."""
+    r"""Text on one line, for messages: controls, marks of direction and broken bytes (\xe9) of
+    names are escaped."""
     return "".join(one if _prints(one) else _escaped(one) for one in text)
 
 
@@ -101,14 +106,17 @@ def nearest(name: str, known: Iterable[str]) -> str:
     """The hint for a name that is not known: those that it resembles, else all of them."""
     names = list(dict.fromkeys(known))
     likeness = {one: _likeness(name.casefold(), one.casefold()) for one in names}
-    close = sorted((one for one in names if likeness[one] >= _ALIKE), key=lambda one: -likeness[one])[:3]
+    close = sorted(
+        (one for one in names if likeness[one] >= _ALIKE), key=lambda one: -likeness[one]
+    )[:3]
     if close:
         return f"Did you mean {' or '.join(repr(one) for one in close)}?"
     return f"Known: {', '.join(names)}." if names else ""
 
 
 def _likeness(name: str, known: str) -> float:
-    """How alike two names are, 0 to 1; to be like the beginning of a long one counts a little less."""
+    """How alike two names are, 0 to 1; to be like the beginning of a long one counts a little
+    less."""
     whole = SequenceMatcher(None, name, known).ratio()
     if len(name) < _BEGINNING:
         return whole

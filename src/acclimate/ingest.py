@@ -1,8 +1,9 @@
 """From a folder of files to a library, in one story: file → document → chunks → vectors → index.
 
-What is unchanged is skipped, by size and time, else by the hash of the bytes. A changed document takes the place of its
-old version in one transaction; a file that is gone leaves no trace; a file that cannot be read costs itself only and
-keeps its old version. A crash at any moment repeats a few files and never leaves half of one.
+What is unchanged is skipped, by size and time, else by the hash of the bytes. A changed document
+takes the place of its old version in one transaction; a file that is gone leaves no trace; a file
+that cannot be read costs itself only and keeps its old version. A crash at any moment repeats a few
+files and never leaves half of one.
 """
 
 from __future__ import annotations
@@ -22,8 +23,9 @@ from acclimate.documents.walk import Found, walk
 from acclimate.embeddings.base import Embedder, PictureEmbedder
 from acclimate.embeddings.chunks import embed_chunks
 from acclimate.errors import AcclimateError, DocumentError, LibraryError, ProjectError
+from acclimate.indexes.base import FileState
 from acclimate.indexes.library import Library
-from acclimate.indexes.record import FileState, Record
+from acclimate.indexes.record import Record
 from acclimate.indexes.same import NearCopy, near_copies
 from acclimate.indexes.versions import newer_of
 from acclimate.ingest_report import IngestReport, NoProgress, Progress, Tally
@@ -31,17 +33,21 @@ from acclimate.text.embedded import embedded_hash
 from acclimate.types import Chunk, Document, Element
 
 _AHEAD = 3  # files read ahead of the one that is stored, for each thread
-_GROUP = 512  # chunks embedded together: enough to sort by length well, few enough to lose little in a crash
+# chunks embedded together: enough to sort by length well, few enough to lose little in a crash
+_GROUP = 512
 
 # What every chunker and embedder can do: where it fails too, no document is at fault.
-_PROBE = Document("probe.txt", "A sentence.", (Element("paragraph", 0, 11),), media_type="text/plain")
+_PROBE = Document(
+    "probe.txt", "A sentence.", (Element("paragraph", 0, 11),), media_type="text/plain"
+)
 
 Parse = Callable[[Path, str], Document]
 
 
 @dataclass(frozen=True, slots=True)
 class _Read:
-    """A file as it was read: its document with chunks, or None where its content is as before, or why it failed."""
+    """A file as it was read: its document with chunks, or None where its content is as before, or
+    why it failed."""
 
     path: str
     state: FileState | None
@@ -50,7 +56,7 @@ class _Read:
     failure: str = ""
 
 
-def ingest(
+def ingest(  # noqa: PLR0913
     root: Path,
     library: Library,
     parse: Parse,
@@ -68,23 +74,27 @@ def ingest(
 ) -> IngestReport:
     """Bring `library` up to date with the files under `root`.
 
-    `parse` is called from `parallel` threads; `parser` names it: under another name, all is read again. `check_all`
-    hashes every file, even where size and time are as before; `allow_empty` accepts that no file is left.
-    `pictures` makes the vectors of the documents' pictures.
-    Raises ProjectError where the folder is missing or empty: an unmounted disk must not empty the library.
+    `parse` is called from `parallel` threads; `parser` names it: under another name, all is read
+    again. `check_all` hashes every file, even where size and time are as before; `allow_empty`
+    accepts that no file is left. `pictures` makes the vectors of the documents' pictures. Raises
+    ProjectError where the folder is missing or empty: an unmounted disk must not empty the library.
     """
     try:
         with FileLock(library.folder / "ingest.lock", timeout=0):
             found = walk(root, include, exclude)
             reader = _Reader(parse, chunker, parallel, parser)
-            return _ingest(root, found, library, reader, embedder, pictures, check_all, allow_empty, progress)
+            return _ingest(
+                root, found, library, reader, embedder, pictures, check_all, allow_empty, progress
+            )
     except Timeout as error:
         raise LibraryError(
-            f"another ingest of {library.folder} is running.", hint="Wait for it, then run again.", retryable=True
+            f"another ingest of {library.folder} is running.",
+            hint="Wait for it, then run again.",
+            retryable=True,
         ) from error
 
 
-def _ingest(
+def _ingest(  # noqa: PLR0913
     root: Path,
     found: Found,
     library: Library,
@@ -101,10 +111,15 @@ def _ingest(
     gone = sorted(path for path in known.keys() - files.keys() if not found.keeps(path))
     if not files and not allow_empty and (gone or not found.unread):
         raise ProjectError(
-            f"there is no document in {root}" + (f", but {len(known)} are in the library." if known else "."),
+            f"there is no document in {root}"
+            + (f", but {len(known)} are in the library." if known else "."),
             hint="Check [documents] path; to remove them all: acclimate ingest --allow-empty",
         )
-    due = {path: file for path, file in files.items() if not _untouched(file, known.get(path), reader.name, check_all)}
+    due = {
+        path: file
+        for path, file in files.items()
+        if not _untouched(file, known.get(path), reader.name, check_all)
+    }
     if due or gone:
         record.ingests.note(finished=False)
     embedded = _migrate(library, embedder, progress) + _renew(library, embedder, progress)
@@ -120,7 +135,9 @@ def _ingest(
         if gone:
             record.bump()
     library.catch_up()
-    copies = _near_copies(record, sorted(due.keys() - {failure.path for failure in tally.failures}), known)
+    copies = _near_copies(
+        record, sorted(due.keys() - {failure.path for failure in tally.failures}), known
+    )
     if due or gone:
         record.ingests.add_seconds(time.perf_counter() - started)
     failures = (*found.unread, *tally.failures)
@@ -142,10 +159,16 @@ def _ingest(
     )
 
 
-def _near_copies(record: Record, read: Sequence[str], known: Mapping[str, FileState]) -> tuple[NearCopy, ...]:
+def _near_copies(
+    record: Record, read: Sequence[str], known: Mapping[str, FileState]
+) -> tuple[NearCopy, ...]:
     """Near copies among all documents, where one of the two was added or changed now."""
     now = record.files()
-    fresh = [path for path in read if path in now and (path not in known or now[path].sha256 != known[path].sha256)]
+    fresh = [
+        path
+        for path in read
+        if path in now and (path not in known or now[path].sha256 != known[path].sha256)
+    ]
     if not fresh:
         return ()
     found = near_copies(record.copies.sketches(), fresh)
@@ -177,8 +200,11 @@ class _Reader:
 
     @property
     def name(self) -> str:
-        """Identifies parser, chunker and their settings: equal means that the same file gives the same chunks."""
-        return f"{self.parser}/{self.chunker.fingerprint}" if self.parser else self.chunker.fingerprint
+        """Identifies parser, chunker and their settings: equal means that the same file gives the
+        same chunks."""
+        return (
+            f"{self.parser}/{self.chunker.fingerprint}" if self.parser else self.chunker.fingerprint
+        )
 
     def read(self, due: dict[str, Path], known: dict[str, FileState]) -> Iterator[_Read]:
         """The files in order."""
@@ -195,11 +221,15 @@ class _Reader:
             pool.shutdown(wait=False, cancel_futures=True)
 
     def _read(self, path: str, file: Path, before: FileState | None) -> _Read:
-        """Whatever goes wrong with one file costs that file; what would go wrong with every file is raised."""
+        """Whatever goes wrong with one file costs that file; what would go wrong with every file is
+        raised."""
         state = None
         try:
             state = _state(file, path, self.name)
-            if before is not None and (before.sha256, before.chunker) == (state.sha256, state.chunker):
+            if before is not None and (before.sha256, before.chunker) == (
+                state.sha256,
+                state.chunker,
+            ):
                 return _Read(path, state)
             document = replace(self.parse(file, path), sha256=state.sha256)
         except DocumentError as error:
@@ -230,7 +260,11 @@ def _works(attempt: Callable[[], object]) -> bool:
 def _told(error: Exception) -> str:
     """An error in a message."""
     said = str(error).rstrip(".")
-    return said if said and isinstance(error, AcclimateError) else f"{type(error).__name__}: {said}".rstrip(": ")
+    return (
+        said
+        if said and isinstance(error, AcclimateError)
+        else f"{type(error).__name__}: {said}".rstrip(": ")
+    )
 
 
 def _groups(reads: Iterable[_Read], library: Library, tally: Tally) -> Iterator[list[_Read]]:
@@ -269,7 +303,8 @@ def _store(
     progress: Progress,
     tally: Tally,
 ) -> None:
-    """Put a group's documents into the record together, or each alone where one of them cannot be embedded."""
+    """Put a group's documents into the record together, or each alone where one of them cannot be
+    embedded."""
     try:
         _store_together(group, library, embedder, pictures, progress, tally)
     except (LibraryError, OSError):  # the record's, not a document's
@@ -298,9 +333,15 @@ def _store_together(
     kept = record.vectors_by_hash(embedder.fingerprint, list(due))
     new = {hashed: chunk for hashed, chunk in due.items() if hashed not in kept}
     kept |= dict(zip(new, embed_chunks(embedder, list(new.values()), progress.chunks), strict=True))
-    documents = [(read, read.document, read.state) for read in group if read.document and read.state]
+    documents = [
+        (read, read.document, read.state) for read in group if read.document and read.state
+    ]
     seen = [
-        (document, pictures.fingerprint, pictures.embed_pictures([picture.png for picture in document.pictures]))
+        (
+            document,
+            pictures.fingerprint,
+            pictures.embed_pictures([picture.png for picture in document.pictures]),
+        )
         for _, document, _ in documents
         if pictures is not None and document.pictures
     ]
@@ -316,7 +357,8 @@ def _store_together(
 
 
 def _renew(library: Library, embedder: Embedder, progress: Progress) -> int:
-    """Embed chunks again that an older version embedded in another Unicode form; how many. Interrupted, it goes on."""
+    """Embed chunks again that an older version embedded in another Unicode form; how many.
+    Interrupted, it goes on."""
     record, done = library.record, 0
     for outdated in record.renewal.outdated():
         vectors = embed_chunks(embedder, list(outdated.values()), progress.chunks)
@@ -333,7 +375,8 @@ def _renew(library: Library, embedder: Embedder, progress: Progress) -> int:
 def _migrate(library: Library, embedder: Embedder, progress: Progress) -> int:
     """Where the library's vectors are another embedder's, embed its chunks again; how many.
 
-    The new vectors grow beside the old, which are searched until the last one is there: interrupted, it goes on.
+    The new vectors grow beside the old, which are searched until the last one is there:
+    interrupted, it goes on.
     """
     record, done = library.record, 0
     if record.embedder == embedder.fingerprint:

@@ -50,11 +50,13 @@ class Count:
 
 @dataclass(frozen=True, slots=True)
 class IngestReport:
-    """What an ingest did, in documents; `chunks` are those in the library now, `embedded` those computed now.
+    """What an ingest did, in documents; `chunks` are those in the library now, `embedded` those
+    computed now.
 
-    Of the documents read now: `uncovered` counts characters, white space left out, that are in no chunk; `hidden`
-    counts what authors hid, by `[documents] hidden` left out or marked; `unread` counts what has no value to be read.
-    `near_copies` are documents with most of their text in common, of which at least one was read now.
+    Of the documents read now: `uncovered` counts characters, white space left out, that are in no
+    chunk; `hidden` counts what authors hid, by `[documents] hidden` left out or marked; `unread`
+    counts what has no value to be read. `near_copies` are documents with most of their text in
+    common, of which at least one was read now.
     """
 
     added: int

@@ -57,7 +57,9 @@ class Project(Workspace):
         """Bring the library up to date with the documents folder; see `acclimate.ingest.ingest`."""
         from acclimate.workflows.ingest import ingest_documents
 
-        return ingest_documents(self, check_all=check_all, allow_empty=allow_empty, progress=progress)
+        return ingest_documents(
+            self, check_all=check_all, allow_empty=allow_empty, progress=progress
+        )
 
     def retrieve(self, query: str, k: int | None = None, *, where: Filter = ALL) -> list[Hit]:
         """The best `k` chunks for a query (None: as `[retrieval]` says) among the documents that
@@ -139,13 +141,17 @@ class Project(Workspace):
 
         return add_question(self, question, answers, document, evidence)
 
-    def split_questions(self, shares: Mapping[str, float] | None = None, *, again: bool = False) -> list[Question]:
+    def split_questions(
+        self, shares: Mapping[str, float] | None = None, *, again: bool = False
+    ) -> list[Question]:
         """Put the questions about each document into train, dev or test, in these shares."""
         from acclimate.workflows.questions import SHARES, split_questions
 
         return split_questions(self, shares or SHARES, again=again)
 
-    def find_leaks(self, asked: Sequence[Question] | None = None, adapters: Sequence[Path] = ()) -> list[Leak]:
+    def find_leaks(
+        self, asked: Sequence[Question] | None = None, adapters: Sequence[Path] = ()
+    ) -> list[Leak]:
         """What `asked` (None: dev and test) tells of the questions that recipes learn from."""
         from acclimate.workflows.questions import find_leaks
 
@@ -159,13 +165,15 @@ class Project(Workspace):
 
         return project_coverage(self)
 
-    def plan_comparison(self, recipes: Sequence[str] = (), minutes: float | None = None) -> ComparisonPlan:
+    def plan_comparison(
+        self, recipes: Sequence[str] = (), minutes: float | None = None
+    ) -> ComparisonPlan:
         """Which recipes a comparison would run, and which adapters it needs that nobody trained."""
         from acclimate.workflows.compare_plan import plan_comparison
 
         return plan_comparison(self, recipes, minutes)
 
-    def compare(
+    def compare(  # noqa: PLR0913
         self,
         recipes: Sequence[str] = (),
         *,
@@ -220,7 +228,9 @@ class Project(Workspace):
         from acclimate.workflows.compare import save_comparison
         from acclimate.workflows.optimise_retrieval import search
 
-        found = search(self, recipe, metric=metric, minutes=minutes, progress=progress, on_trial=on_trial)
+        found = search(
+            self, recipe, metric=metric, minutes=minutes, progress=progress, on_trial=on_trial
+        )
         save_comparison(self.layout.comparisons, found.comparison, against)
         return found
 
@@ -267,8 +277,8 @@ class Project(Workspace):
         again: bool = False,
         on_step: OnStep | None = None,
     ) -> Tuned:
-        """Train the adapter of a recipe (`lora`, `lora+rag`) on the questions of the train split, or
-        on the pairs in a file; extra `tune`.
+        """Train the adapter of a recipe (`lora`, `lora+rag`) on the questions of the train split,
+        or on the pairs in a file; extra `tune`.
 
         It lands in `.acclimate/adapters` and is used by recipes that name it. `rate` is the peak
         learning rate (None: the method's); `teacher` is whose answers `distill` learns. The methods
@@ -327,7 +337,9 @@ class Project(Workspace):
             on_step=on_step,
         )
 
-    def export(self, recipe: str, form: str, target: Path, *, precision: Precision = "Q8_0") -> Exported:
+    def export(
+        self, recipe: str, form: str, target: Path, *, precision: Precision = "Q8_0"
+    ) -> Exported:
         """Write what the recipe's model learnt to `target` in another format, checked against what
         is served here."""
         from acclimate.workflows.export import export_recipe

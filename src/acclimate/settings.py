@@ -8,275 +8,28 @@ from __future__ import annotations
 import os
 import tomllib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings.exceptions import SettingsError as SourceError
 
 from acclimate.errors import SettingsError, nearest
-from acclimate.types import Language
+from acclimate.settings_sections import (
+    AnswerSettings,
+    ChunkingSettings,
+    DocumentsSettings,
+    EmbedderSettings,
+    ImagesSettings,
+    JudgeSettings,
+    ModelSettings,
+    RetrievalSettings,
+    ServeSettings,
+    StoreSettings,
+)
 
 FILE_NAME = "acclimate.toml"
-
-
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class DocumentsSettings(_Section):
-    """Which files are the documents."""
-
-    path: Path = Field(default=Path("documents"), description="folder of documents, relative to this file")
-    include: tuple[str, ...] = Field(default=("**/*",), description="glob patterns of files to read")
-    exclude: tuple[str, ...] = Field(default=(), description="glob patterns of files to leave out")
-    labels: tuple[str, ...] = Field(
-        default=(), description='access labels as "GLOB = LABEL"; `ask --label` sees what is open or has its label'
-    )
-    engine: Literal["acclimate", "docling", "docling-native", "dedoc"] = Field(
-        default="acclimate",
-        description="what parses the formats that it reads, our own readers the others: docling (extra docling; PDF by "
-        "its models), docling-native (PDF without models), dedoc",
-    )
-    engine_python: str = Field(
-        default="", description="interpreter of another environment that runs the engine; empty: this one"
-    )
-    hidden: Literal["skip", "mark"] = Field(
-        default="skip",
-        description="what authors hid (sheets, rows, columns, slides, text, comments, deletions): skip leaves it out, "
-        "mark keeps it, marked in prompt and citation; both count it",
-    )
-    workers: int = Field(default=0, ge=0, le=256, description="parsing processes; 0: as many as cores")
-    parse_seconds: float = Field(default=120.0, gt=0, description="longest time for one file, in seconds")
-    parse_memory_mb: int = Field(default=4096, ge=512, description="most memory for one file, in MB")
-    max_file_mb: int = Field(default=1000, ge=1, description="largest file, in MB")
-    max_characters: int = Field(default=50_000_000, ge=1000, description="longest text of one file, in characters")
-
-
-class ChunkingSettings(_Section):
-    """How documents are cut into passages."""
-
-    method: Literal[
-        "structure",
-        "sections",
-        "fixed",
-        "characters",
-        "sentence",
-        "recursive",
-        "regex",
-        "semantic",
-        "parent-child",
-        "langchain",
-    ] = Field(
-        default="structure",
-        description="structure: whole paragraphs under one heading, short sections joined; sections: a chunk for each "
-        "heading; fixed, characters: plain length; sentence; recursive; regex; semantic: where the subject changes; "
-        "parent-child: sentences to find, sections to read; langchain: its splitters",
-    )
-    max_tokens: int = Field(default=200, ge=16, le=8192, description="longest chunk, in tokens of the embedder")
-    overlap_tokens: int = Field(
-        default=0, ge=0, description="tokens repeated from the chunk before (fixed, characters, sentence, recursive)"
-    )
-    pattern: str = Field(default="^#+ ", description="regular expression at which regex begins a chunk")
-    characters: int = Field(default=800, ge=50, description="longest chunk of characters, in characters")
-    child_tokens: int = Field(default=60, ge=8, description="longest child of parent-child, in tokens")
-    percentile: float = Field(default=80.0, ge=0, le=100, description="share of changes that semantic does not cut at")
-    context: Literal["headings", "model"] = Field(
-        default="headings",
-        description="what a chunk is searched by beside its text: title and headings, or also a sentence that the "
-        "language model writes about it, one call a chunk",
-    )
-    splitter: str = Field(
-        default="RecursiveCharacterTextSplitter", description="class of langchain_text_splitters, for langchain"
-    )
-
-
-class EmbedderSettings(_Section):
-    """What turns text into vectors."""
-
-    engine: Literal["openvino", "openai", "sentence-transformers"] = Field(
-        default="openvino", description="openvino: on this CPU; openai: any /v1/embeddings server"
-    )
-    model: str = Field(
-        default="all-minilm-l6-v2",
-        description="catalogue name, hub id, server model, or path, also of what `acclimate tune --target embedder` "
-        "made",
-    )
-    dimensions: int | None = Field(
-        default=None,
-        ge=8,
-        description="keep so many of a vector's numbers, for models made for that (Matryoshka); unset: all",
-    )
-    base_url: str | None = Field(default=None, description="server address, for engine 'openai'")
-    api_key_env: str = Field(default="OPENAI_API_KEY", description="environment variable that holds the server's key")
-
-
-class ImagesSettings(_Section):
-    """Pictures in documents, searched by what they show."""
-
-    model: str = Field(
-        default="", description="image-text model of the CLIP family (extra images): path or hub id; empty: no pictures"
-    )
-    passages: int = Field(
-        default=1, ge=0, le=20, description="how many of the k passages may be found by their pictures, at their end"
-    )
-
-
-class StoreSettings(_Section):
-    """Where the indexes are."""
-
-    vectors: Literal["local", "hnsw", "postgres", "qdrant", "elasticsearch"] = Field(
-        default="local",
-        description="local: files beside the project, searched exactly; hnsw: with an approximate index beside "
-        "them (extra ann), for more than a million chunks; postgres: with pgvector, extra postgres; qdrant: a server; "
-        "elasticsearch: that or OpenSearch",
-    )
-    texts: Literal["local", "postgres", "qdrant", "elasticsearch"] = Field(
-        default="local", description="the same for text search; BM25 gives the same scores in every store"
-    )
-    url: str | None = Field(
-        default=None, description="server address, like postgresql://USER@HOST/DATABASE or http://HOST:6333"
-    )
-    api_key_env: str = Field(
-        default="ACCLIMATE_STORE_KEY", description="environment variable that holds the server's password or key"
-    )
-    prefix: str = Field(
-        default="acclimate", pattern=r"^[a-z][a-z0-9_]{0,30}$", description="begins every name of table or collection"
-    )
-
-
-class RetrievalSettings(_Section):
-    """How passages are found."""
-
-    method: Literal["hybrid", "dense", "text"] = Field(
-        default="hybrid", description="vectors (dense), BM25 (text), or both"
-    )
-    k: int = Field(default=4, ge=1, le=100, description="passages shown to the model")
-    language: Language = Field(
-        default="english",
-        description='whose word endings text search ignores; "none", and "cjk" for East Asian scripts',
-    )
-    candidates: int = Field(default=100, ge=1, le=10_000, description="chunks taken from each index before fusion")
-    fusion: Literal["convex", "rrf"] = Field(
-        default="convex", description="how hybrid joins its lists: by scores (convex) or by ranks (rrf)"
-    )
-    dense_weight: float = Field(
-        default=0.75, ge=0, le=1, description="share of the vector score in convex fusion, 0 to 1"
-    )
-    rewrite: Literal["none", "hyde", "multi-query", "decompose", "step-back"] = Field(
-        default="none", description="what else to search by, written by the language model; its lists are fused"
-    )
-    rerank: str = Field(
-        default="none",
-        description="cross-encoder that reads the best passages again: none; minilm-extractor, which ships; or the hub "
-        "id or folder of any BERT-like sequence classifier, or of one that `acclimate tune --target reranker` made",
-    )
-    rerank_candidates: int = Field(default=20, ge=1, le=1000, description="passages that the cross-encoder reads")
-    rerank_weight: float | None = Field(
-        default=None,
-        ge=0,
-        le=1,
-        description="the cross-encoder's share in their order, 0 to 1, the rest is the search's; unset: what was best "
-        "for the one that ships and for tuned ones, else 1",
-    )
-    diversity: float = Field(
-        default=0.0, ge=0, le=1, description="how much passages must differ (maximal marginal relevance), 0: not at all"
-    )
-    graph: Literal["none", "rules", "model"] = Field(
-        default="none",
-        description="knowledge graph of entities, whose neighbours are found too: by rules (fast), or read by the "
-        "language model, chunk by chunk; helps where an answer needs two documents",
-    )
-    graph_weight: float = Field(default=0.4, ge=0, le=1, description="share of the graph in a passage's score, 0 to 1")
-    neighbours: int = Field(
-        default=0, ge=0, le=20, description="chunks read on each side of a passage; passages that touch are joined"
-    )
-
-
-class ModelSettings(_Section):
-    """The language model."""
-
-    engine: Literal["auto", "openvino", "llamacpp", "openai", "transformers"] = Field(
-        default="auto",
-        description="auto: what is best for the model here; openvino: on this CPU, fastest for small models; llamacpp: "
-        "any GGUF file; openai: any OpenAI-compatible server; transformers: PyTorch",
-    )
-    name: str = Field(
-        default="smollm2-135m-instruct",
-        description="catalogue name, Hugging Face id, local .gguf or folder, or server model",
-    )
-    adapter: str = Field(
-        default="auto",
-        description="auto (the reader and question writer that ship for it), none, or a PEFT folder",
-    )
-    base_url: str | None = Field(default=None, description="server address, for engine 'openai'")
-    api_key_env: str = Field(default="OPENAI_API_KEY", description="environment variable that holds the server's key")
-    context_tokens: int | None = Field(default=None, ge=64, description="window in tokens; unset: the model's own")
-    max_tokens: int = Field(default=128, ge=1, description="longest answer, in tokens")
-    temperature: float = Field(default=0.0, ge=0, le=2, description="0 is greedy and repeatable")
-    seed: int | None = Field(default=None, description="makes sampling repeatable")
-    timeout_s: float = Field(default=120.0, gt=0, description="longest wait for a server, in seconds")
-    prompt_price: float | None = Field(default=None, ge=0, description="money for a million prompt tokens; unset: free")
-    answer_price: float | None = Field(default=None, ge=0, description="money for a million answer tokens; unset: free")
-
-
-class AnswerSettings(_Section):
-    """How questions are answered."""
-
-    recipe: str = Field(default="rag", description="recipe of `acclimate ask`; `acclimate ask --help` lists them")
-    shots: int = Field(default=4, ge=1, le=64, description="solved examples that few-shot shows")
-    overflow: Literal["drop-lowest", "compress", "map-reduce", "refuse"] = Field(
-        default="drop-lowest",
-        description="passages that exceed the context window: drop the lowest ranked; compress each to the sentences "
-        "nearest to the question; map-reduce: ask about parts of them, then about what those answers cite; refuse",
-    )
-    second_reader: Literal["auto", "none"] = Field(
-        default="auto",
-        description="auto: where the default model reads for `rag`, the extractor reads the same passages, and has the "
-        "last word where it is much surer; none: the model alone",
-    )
-    json_by: Literal["auto", "answer", "model"] = Field(
-        default="auto", description="JSON by a schema: filled from a plain answer, or by the model; auto: as it can"
-    )
-    memory: Literal["rule", "model", "none"] = Field(
-        default="rule",
-        description="how a question of a chat that points back is completed: by rule, or rewritten by the model, "
-        "which then sees the earlier turns too",
-    )
-
-
-class JudgeSettings(_Section):
-    """A language model that judges the answers of comparisons, beside the scores by words."""
-
-    name: str = Field(default="", description="model, as in [model]; empty: no judge")
-    engine: Literal["auto", "openvino", "llamacpp", "openai", "transformers"] = Field(
-        default="openai", description="as in [model]"
-    )
-    base_url: str | None = Field(default=None, description="server address, for engine 'openai'")
-    api_key_env: str = Field(default="OPENAI_API_KEY", description="environment variable that holds the server's key")
-
-
-class ServeSettings(_Section):
-    """The server, `acclimate serve`."""
-
-    host: str = Field(default="127.0.0.1", description="address to listen on; others than this machine need keys")
-    port: int = Field(default=8080, ge=0, le=65535, description="port to listen on; 0: any that is free")
-    hosts: tuple[str, ...] = Field(
-        default=(), description='names that browsers may reach it by, like "docs.example.org"; this machine always may'
-    )
-    origins: tuple[str, ...] = Field(
-        default=(), description='web pages elsewhere that may call it, like "https://chat.example.org"'
-    )
-    parallel: int = Field(
-        default=0, ge=0, le=256, description="answers written at once; 0: one on this CPU, 16 by a server"
-    )
-    queue: int = Field(default=64, ge=0, le=10_000, description="answers that may wait; more are told to come again")
-    requests_per_minute: int = Field(default=600, ge=1, description="requests of one key, in a minute")
-    max_upload_mb: int = Field(default=100, ge=1, description="largest upload, in MB")
-    receive_seconds: float = Field(default=20.0, gt=0, description="longest silence of a client that sends, in seconds")
-    tls_cert: Path | None = Field(default=None, description="certificate chain (PEM), relative to this file")
-    tls_key: Path | None = Field(default=None, description="its private key (PEM), relative to this file")
 
 
 class Settings(BaseSettings):
@@ -310,15 +63,19 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The environment before the file."""
         return env_settings, init_settings
 
 
 def load_settings(file: Path) -> Settings:
-    """Read `file`. Raises SettingsError naming the key that is wrong and, for an unknown key, the nearest known."""
+    """Read `file`. Raises SettingsError naming the key that is wrong and, for an unknown key, the
+    nearest known."""
     try:
         values = tomllib.loads(file.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{file} is not valid TOML: {error}.", hint='Strings need quotes: path = "docs"') from error
+        raise SettingsError(
+            f"{file} is not valid TOML: {error}.", hint='Strings need quotes: path = "docs"'
+        ) from error
     return make_settings(values, origin=str(file))
 
 
@@ -328,13 +85,17 @@ def make_settings(values: dict[str, Any], origin: str) -> Settings:
     try:
         return Settings(**values)
     except SourceError as error:
-        raise SettingsError(f"{error}.", hint="Write ACCLIMATE_SECTION__KEY=value, with two underscores.") from error
+        raise SettingsError(
+            f"{error}.", hint="Write ACCLIMATE_SECTION__KEY=value, with two underscores."
+        ) from error
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
         if first["type"] == "extra_forbidden":
             known = known_keys() if "." in key else Settings.model_fields
-            raise SettingsError(f"{origin}: unknown key '{key}'.", hint=nearest(key, known)) from error
+            raise SettingsError(
+                f"{origin}: unknown key '{key}'.", hint=nearest(key, known)
+            ) from error
         raise SettingsError(f"{origin}: '{key}' = {first['input']!r}: {first['msg']}.") from error
 
 
@@ -344,7 +105,9 @@ def _check_environment() -> None:
         section, _, key = name.removeprefix("ACCLIMATE_").lower().partition("__")
         if name.upper().startswith("ACCLIMATE_") and key and section not in Settings.model_fields:
             known = (f"ACCLIMATE_{one.upper().replace('.', '__')}" for one in known_keys())
-            raise SettingsError(f"the environment variable {name} sets no key.", hint=nearest(name, known))
+            raise SettingsError(
+                f"the environment variable {name} sets no key.", hint=nearest(name, known)
+            )
 
 
 def known_keys() -> dict[str, FieldInfo]:

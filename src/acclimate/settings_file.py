@@ -12,7 +12,8 @@ _SECTION = re.compile(r"\s*\[[\w.-]+\]\s*(?:#.*)?$")
 
 
 def render_settings(documents: Path) -> str:
-    """The text of a new `acclimate.toml`: the documents folder set, every other key as a comment with its default."""
+    """The text of a new `acclimate.toml`: the documents folder set, every other key as a comment
+    with its default."""
     lines = ["# Acclimate project. Every key is listed; the commented ones show their default."]
     for section, outer in Settings.model_fields.items():
         lines += ["", f"[{section}]  # {(type(outer.default).__doc__ or '').rstrip('.')}"]
@@ -31,13 +32,17 @@ def set_key(file: Path, section: str, key: str, value: object) -> None:
     """
     lines = file.read_text(encoding="utf-8").removesuffix("\n").split("\n")
     opens = [place for place, line in enumerate(lines) if _SECTION.match(line)]
-    begins = next((place for place in opens if lines[place].split("]")[0].strip(" [") == section), None)
+    begins = next(
+        (place for place in opens if lines[place].split("]")[0].strip(" [") == section), None
+    )
     if begins is None:
         lines += ["", f"[{section}]"]
         begins = len(lines) - 1
     ends = next((place for place in opens if place > begins), len(lines))
     known = re.compile(rf"\s*(#?)\s*{key}\s*=(?:[^#\"']|\"[^\"]*\"|'[^']*')*(#.*)?$")
-    found = [(match, place) for place in range(begins + 1, ends) if (match := known.match(lines[place]))]
+    found = [
+        (match, place) for place in range(begins + 1, ends) if (match := known.match(lines[place]))
+    ]
     written = f"{key} = {shown(value)}"
     if found:  # a line that sets the key before one that only shows its default
         match, place = min(found, key=lambda pair: pair[0][1])

@@ -1,7 +1,7 @@
 """The values that pass between domains: frozen, without behaviour beyond looking at themselves.
 
-Character offsets are Python string indices into `Document.text`; `end` is exclusive. Pages count from 1.
-Seconds are wall-clock. Nothing here imports anything outside the standard library.
+Character offsets are Python string indices into `Document.text`; `end` is exclusive. Pages count
+from 1. Seconds are wall-clock. Nothing here imports anything outside the standard library.
 """
 
 from __future__ import annotations
@@ -13,16 +13,28 @@ from html import escape
 from typing import Any, Literal
 
 ElementKind = Literal[
-    "title", "heading", "message", "paragraph", "list_item", "table", "code", "caption", "quote", "header", "footer"
+    "title",
+    "heading",
+    "message",
+    "paragraph",
+    "list_item",
+    "table",
+    "code",
+    "caption",
+    "quote",
+    "header",
+    "footer",
 ]
 QUOTED = "Quoted from"
-"""How the heading ("message") of an older message begins that a mail quotes: with its author and date."""
+"""How the heading ("message") of an older message begins that a mail quotes: with its author and
+date."""
 Role = Literal["system", "user", "assistant", "tool"]
 Language = Literal[
     "arabic", "cjk", "danish", "dutch", "english", "finnish", "french", "german", "greek", "hungarian", "italian",
     "none", "norwegian", "portuguese", "romanian", "russian", "spanish", "swedish", "tamil", "turkish",
 ]  # fmt: skip
-"""Whose endings words lose (Snowball's stemmers); "none" keeps them, "cjk" makes a word of each such character too."""
+"""Whose endings words lose (Snowball's stemmers); "none" keeps them, "cjk" makes a word of each
+such character too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +59,12 @@ class Box:
 class Element:
     """One structural part of a document.
 
-    A "message" is the heading of a message inside another, which begins a chunk of its own.
-    `level` is 1 to 6 for headings (nesting depth for list items, from 1) and 0 elsewhere; `page` is None where
-    the format has no pages; `box` is None where the parser knows no geometry. `metadata` may have `hidden`, what
-    kind of thing its author hid (it is kept only where that was asked for), and for a table of a spreadsheet `values`,
-    the numbers behind cells that show them in another form: a JSON object of cell address → number as it is stored.
+    A "message" is the heading of a message inside another, which begins a chunk of its own. `level`
+    is 1 to 6 for headings (nesting depth for list items, from 1) and 0 elsewhere; `page` is None
+    where the format has no pages; `box` is None where the parser knows no geometry. `metadata` may
+    have `hidden`, what kind of thing its author hid (it is kept only where that was asked for), and
+    for a table of a spreadsheet `values`, the numbers behind cells that show them in another form:
+    a JSON object of cell address → number as it is stored.
     """
 
     kind: ElementKind
@@ -65,7 +78,8 @@ class Element:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A picture in a document as a small PNG, and the text that stands for it: its caption, or what is nearest."""
+    """A picture in a document as a small PNG, and the text that stands for it: its caption, or what
+    is nearest."""
 
     start: int
     end: int
@@ -77,10 +91,11 @@ class Picture:
 class Document:
     """One parsed file.
 
-    `path` is POSIX, relative to the documents folder, and identifies the document in a library. `elements` are in
-    reading order and do not overlap. `page_starts[i]` is the offset where page i + 1 begins (empty: no pages).
-    `sha256` is of the file's bytes. `pictures` are there only where they were asked for, and are not kept. `hidden` and
-    `unread` count, by kind, what the file's author hid and what has no value to be read; neither is kept.
+    `path` is POSIX, relative to the documents folder, and identifies the document in a library.
+    `elements` are in reading order and do not overlap. `page_starts[i]` is the offset where page i
+    + 1 begins (empty: no pages). `sha256` is of the file's bytes. `pictures` are there only where
+    they were asked for, and are not kept. `hidden` and `unread` count, by kind, what the file's
+    author hid and what has no value to be read; neither is kept.
     """
 
     path: str
@@ -101,12 +116,20 @@ class Document:
 
 
 HIDDEN, PARTLY_HIDDEN = "hidden in the document", "partly hidden in the document"
-"""The last heading of a chunk whose text, all of it or a part, its author hid: shown with it in prompt and citation."""
+"""The last heading of a chunk whose text, all of it or a part, its author hid: shown with it in
+prompt and citation."""
 
 
-def mark_hidden(headings: tuple[str, ...], elements: Iterable[Element], span: Span) -> tuple[str, ...]:
-    """The headings of a span of a document with these elements, HIDDEN or PARTLY_HIDDEN last where it is that."""
-    found = {"hidden" in one.metadata for one in elements if one.start < span.end and one.end > span.start}
+def mark_hidden(
+    headings: tuple[str, ...], elements: Iterable[Element], span: Span
+) -> tuple[str, ...]:
+    """The headings of a span of a document with these elements, HIDDEN or PARTLY_HIDDEN last where
+    it is that."""
+    found = {
+        "hidden" in one.metadata
+        for one in elements
+        if one.start < span.end and one.end > span.start
+    }
     kept = tuple(one for one in headings if one not in (HIDDEN, PARTLY_HIDDEN))
     if True not in found:
         return kept
@@ -115,13 +138,15 @@ def mark_hidden(headings: tuple[str, ...], elements: Iterable[Element], span: Sp
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """A contiguous span of a document: `document.text[chunk.start:chunk.end] == chunk.text`, always.
+    """A contiguous span of a document: `document.text[chunk.start:chunk.end] == chunk.text`,
+    always.
 
     `id` is unique in a library and stable while the document's bytes and the chunking settings are.
-    `headings` is the path of headings above the span, outermost first; `title` is the document's. `header` is the
-    header row of the table that the span goes on with: shown to models and embedders, not part of the span. `parent` is
-    the larger span to read where this one is found. `breaks` are the offsets inside the span where a new page begins.
-    `context` says what the span is about: searched by, and not shown.
+    `headings` is the path of headings above the span, outermost first; `title` is the document's.
+    `header` is the header row of the table that the span goes on with: shown to models and
+    embedders, not part of the span. `parent` is the larger span to read where this one is found.
+    `breaks` are the offsets inside the span where a new page begins. `context` says what the span
+    is about: searched by, and not shown.
     """
 
     id: str
@@ -159,7 +184,8 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A chunk found for a query. `rank` counts from 1; a higher `score` is better, comparable in one list only.
+    """A chunk found for a query. `rank` counts from 1; a higher `score` is better, comparable in
+    one list only.
 
     `also` are the paths of other documents that hold the same passage, of those that may be seen.
     """
@@ -180,8 +206,8 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Turn(Message):
-    """A turn that says more to the chat template than text: `fields` is a JSON object with `tool_calls`, `name`,
-    `tool_call_id`, or on the first turn `tools`."""
+    """A turn that says more to the chat template than text: `fields` is a JSON object with
+    `tool_calls`, `name`, `tool_call_id`, or on the first turn `tools`."""
 
     fields: str = "{}"
 
@@ -190,9 +216,10 @@ class Turn(Message):
 class Generation:
     """How to generate.
 
-    `max_tokens` bounds the new tokens; `temperature` 0 is greedy; `top_p` in (0, 1]; `stop` strings end the text and
-    are not part of it; `seed` makes sampling repeatable where the engine can (None: no seed). `schema` is a JSON
-    Schema, as JSON text, that the engine holds the text to while it is written ("": free text).
+    `max_tokens` bounds the new tokens; `temperature` 0 is greedy; `top_p` in (0, 1]; `stop` strings
+    end the text and are not part of it; `seed` makes sampling repeatable where the engine can
+    (None: no seed). `schema` is a JSON Schema, as JSON text, that the engine holds the text to
+    while it is written ("": free text).
     """
 
     max_tokens: int = 256
@@ -205,9 +232,11 @@ class Generation:
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """The text a model wrote, its token counts, and why it ended: a stop token, `max_tokens`, or `on_text`.
+    """The text a model wrote, its token counts, and why it ended: a stop token, `max_tokens`, or
+    `on_text`.
 
-    `reasoning` is what it wrote before its answer, where that came apart; token counts are of all `calls`.
+    `reasoning` is what it wrote before its answer, where that came apart; token counts are of all
+    `calls`.
     """
 
     text: str
@@ -222,9 +251,10 @@ class Completion:
 class Prompt:
     """The messages sent to a model, after fitting to the token budget.
 
-    `passages` are the hits shown, in the order of their numbers [1], [2], …; `dropped` are the hits left out
-    because they did not fit; `tokens` is counted by the model's own tokenizer with its chat template. `overflow` is
-    what was done because not all fitted ("" where all did), and `cut` how many of the passages are shown in part.
+    `passages` are the hits shown, in the order of their numbers [1], [2], …; `dropped` are the hits
+    left out because they did not fit; `tokens` is counted by the model's own tokenizer with its
+    chat template. `overflow` is what was done because not all fitted ("" where all did), and `cut`
+    how many of the passages are shown in part.
     """
 
     messages: tuple[Message, ...]
@@ -239,7 +269,8 @@ class Prompt:
 class Usage:
     """Tokens of one answer over all its `calls` of the model.
 
-    How many passages were shown, dropped to fit, and cut to fit, and the policy by which ("" where all fitted).
+    How many passages were shown, dropped to fit, and cut to fit, and the policy by which ("" where
+    all fitted).
     """
 
     prompt_tokens: int
@@ -264,10 +295,10 @@ class Timings:
 class Citation:
     """A place in a document that an answer points to.
 
-    `number` is the passage's number in the prompt; `start` and `end` are offsets into the document's text, and
-    `quote` is exactly that text: the sentence that holds the answer's words where they stand there (`verbatim`), else
-    the one closest to them. `page` is None where the format has no pages. `also` are the paths of other documents that
-    hold the same passage.
+    `number` is the passage's number in the prompt; `start` and `end` are offsets into the
+    document's text, and `quote` is exactly that text: the sentence that holds the answer's words
+    where they stand there (`verbatim`), else the one closest to them. `page` is None where the
+    format has no pages. `also` are the paths of other documents that hold the same passage.
     """
 
     number: int
@@ -282,22 +313,25 @@ class Citation:
 
 
 Abstention = Literal["", "empty_library", "no_document_left", "nothing_found", "not_answered"]
-"""Why an answer abstains: the library holds no document; a filter or labels leave none; the search found no passage;
-or the model did not answer, from the passages that it was shown where its recipe reads. "": it does not abstain."""
+"""Why an answer abstains: the library holds no document; a filter or labels leave none; the search
+found no passage; or the model did not answer, from the passages that it was shown where its recipe
+reads. "": it does not abstain."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What came of one question.
 
-    `text` is the answer without citation marks; `marked` has them as the model wrote them, less those that point to no
-    passage shown; `reasoning` is what the model wrote before it. `abstained` is True where the documents do not hold
-    the answer. `template` is the prompt template's fingerprint. `finish` is "stop", "length" (cut at the token limit)
-    or "cancelled" (by the reader). `data` is the JSON value where a schema was given, and `text` the same as JSON text.
-    `asked` is the question as it was asked of the passages, where that is not what was typed: it pointed back to
-    earlier turns, or wrote a code in another way than they do ("" where nothing was changed). `decision` says why this
-    recipe was taken where `auto` chose it, and why the extractor had the last word. `links_removed` counts
-    links that were taken out of the text, see `acclimate.prompting.links`. `abstention` says why where `abstained`.
+    `text` is the answer without citation marks; `marked` has them as the model wrote them, less
+    those that point to no passage shown; `reasoning` is what the model wrote before it. `abstained`
+    is True where the documents do not hold the answer. `template` is the prompt template's
+    fingerprint. `finish` is "stop", "length" (cut at the token limit) or "cancelled" (by the
+    reader). `data` is the JSON value where a schema was given, and `text` the same as JSON text.
+    `asked` is the question as it was asked of the passages, where that is not what was typed: it
+    pointed back to earlier turns, or wrote a code in another way than they do ("" where nothing was
+    changed). `decision` says why this recipe was taken where `auto` chose it, and why the extractor
+    had the last word. `links_removed` counts links that were taken out of the text, see
+    `acclimate.prompting.links`. `abstention` says why where `abstained`.
     """
 
     question: str
@@ -334,9 +368,10 @@ class Answer:
 class Question:
     """A question with its reference answers and evidence, as in `questions.jsonl`.
 
-    `answers` is empty where unanswerable; `document` is the path under documents/, or None; `evidence` is exact
-    text of that document, or None; `kind` and `split` are empty where the set does not say. `documents` are all that an
-    answer needs, where that is more than one. `status` is what a reviewer said: "", "accepted" or "rejected".
+    `answers` is empty where unanswerable; `document` is the path under documents/, or None;
+    `evidence` is exact text of that document, or None; `kind` and `split` are empty where the set
+    does not say. `documents` are all that an answer needs, where that is more than one. `status` is
+    what a reviewer said: "", "accepted" or "rejected".
     """
 
     id: str

@@ -15,9 +15,9 @@ from acclimate.testing.embeddings import HashEmbedder
 from acclimate.types import Span
 
 KINDS = st.sampled_from(["heading", "paragraph", "list_item", "table", "code"])
-TEXTS = st.text(max_size=300) | st.lists(st.sampled_from(["one", "two.", "three!\n", "żółć", "🙂", "a,b"])).map(
-    " ".join
-)
+TEXTS = st.text(max_size=300) | st.lists(
+    st.sampled_from(["one", "two.", "three!\n", "żółć", "🙂", "a,b"])
+).map(" ".join)
 embed = HashEmbedder().embed_passages
 
 
@@ -37,38 +37,60 @@ def split(document, method="structure", **cut):
 @settings(deadline=None, max_examples=60)
 @given(st.lists(st.tuples(KINDS, TEXTS, st.integers(1, 6)), max_size=12), st.integers(1, 40))
 def test_any_document_keeps_the_contract(method, elements, limit):
-    cut = Cut(limit, overlap=limit // 3, pattern="t", characters=30, child_tokens=max(1, limit // 2))
+    cut = Cut(
+        limit, overlap=limit // 3, pattern="t", characters=30, child_tokens=max(1, limit // 2)
+    )
     chunker, document = make_chunker(method, word_spans, embed, cut), build(elements)
     check_chunks(chunker, document, word_spans, limit)
     assert uncovered(document, chunker.split(document)) == 0
 
 
 @settings(deadline=None, max_examples=60)
-@given(st.lists(st.lists(st.text(max_size=20), min_size=2, max_size=4), min_size=2, max_size=30), st.integers(8, 40))
+@given(
+    st.lists(st.lists(st.text(max_size=20), min_size=2, max_size=4), min_size=2, max_size=30),
+    st.integers(8, 40),
+)
 def test_any_table_keeps_the_contract(rows, limit):
     builder = TextBuilder()
     builder.add_table(rows)
     document = builder.build("t.md", "text/markdown")
-    check_chunks(make_chunker("structure", word_spans, embed, Cut(limit)), document, word_spans, limit)
+    check_chunks(
+        make_chunker("structure", word_spans, embed, Cut(limit)), document, word_spans, limit
+    )
 
 
 def test_sections_are_not_mixed_when_they_fill_a_chunk():
     document = build(
-        [("heading", "A", 1), ("paragraph", "one " * 9, 0), ("heading", "B", 1), ("paragraph", "two " * 9, 0)]
+        [
+            ("heading", "A", 1),
+            ("paragraph", "one " * 9, 0),
+            ("heading", "B", 1),
+            ("paragraph", "two " * 9, 0),
+        ]
     )
     assert [chunk.text.split()[0] for chunk in split(document, max_tokens=12)] == ["A", "B"]
 
 
 def test_small_sections_are_joined_unless_each_heading_begins_a_chunk():
-    document = build([("heading", "A", 1), ("paragraph", "one", 0), ("heading", "B", 1), ("paragraph", "two", 0)])
+    document = build(
+        [("heading", "A", 1), ("paragraph", "one", 0), ("heading", "B", 1), ("paragraph", "two", 0)]
+    )
     assert len(split(document, max_tokens=50)) == 1
-    assert [chunk.text for chunk in split(document, "sections", max_tokens=50)] == ["A\n\none", "B\n\ntwo"]
+    assert [chunk.text for chunk in split(document, "sections", max_tokens=50)] == [
+        "A\n\none",
+        "B\n\ntwo",
+    ]
 
 
 @pytest.mark.parametrize("method", ["structure", "sections"])
 def test_each_message_of_a_mail_begins_a_chunk_and_is_named_in_all_of_its_chunks(method):
     said = "Quoted from Bo, 2026-05-04 10:12"
-    mail = [("title", "Price", 1), ("paragraph", "new", 0), ("message", said, 2), ("paragraph", "old " * 15, 0)]
+    mail = [
+        ("title", "Price", 1),
+        ("paragraph", "new", 0),
+        ("message", said, 2),
+        ("paragraph", "old " * 15, 0),
+    ]
     first, second, *others = split(build(mail), method, max_tokens=12)
     assert first.text == "Price\n\nnew"
     assert second.text.startswith(said)
@@ -145,16 +167,24 @@ def test_a_pattern_begins_chunks():
 
 def test_semantic_cuts_where_the_subject_changes():
     cats = "The cat sat on the mat. The cat ate the fish on the mat. The mat is the cat's. "
-    tax = "Income tax is due in April. Tax on income is paid yearly. Income above a limit bears tax."
+    tax = (
+        "Income tax is due in April. Tax on income is paid yearly. Income above a limit bears tax."
+    )
     document = build([("paragraph", cats + tax, 0)])
     texts = [chunk.text for chunk in split(document, "semantic", max_tokens=500, percentile=80)]
     assert texts == [cats.strip(), tax]
 
 
 def test_children_name_their_parents():
-    document = build([("heading", "A", 1), ("paragraph", "One two three. Four five six. Seven eight nine.", 0)])
+    document = build(
+        [("heading", "A", 1), ("paragraph", "One two three. Four five six. Seven eight nine.", 0)]
+    )
     children = split(document, "parent-child", max_tokens=40, child_tokens=4)
-    assert [child.text for child in children[1:]] == ["One two three.", "Four five six.", "Seven eight nine."]
+    assert [child.text for child in children[1:]] == [
+        "One two three.",
+        "Four five six.",
+        "Seven eight nine.",
+    ]
     assert {child.parent for child in children} == {Span(0, len(document.text))}
 
 
@@ -162,7 +192,9 @@ def test_langchains_splitters_work_where_they_keep_the_text():
     words = " ".join(f"word{number}{'.' if number % 9 == 0 else ''}" for number in range(300))
     document = build([("heading", "# A", 1), ("paragraph", words, 0)])
     for splitter in ("RecursiveCharacterTextSplitter", "CharacterTextSplitter"):
-        chunker = make_chunker("langchain", word_spans, embed, Cut(30, overlap=5, splitter=splitter))
+        chunker = make_chunker(
+            "langchain", word_spans, embed, Cut(30, overlap=5, splitter=splitter)
+        )
         check_chunks(chunker, document, word_spans, 30)
     chunker._splitter.split_text = lambda text: [text.upper()]
     with pytest.raises(DocumentError, match="changed the text"):
@@ -180,7 +212,11 @@ def test_chunks_know_the_pages_inside_them():
         builder.add("paragraph", page)
     document = builder.build("d.pdf", "application/pdf")
     (chunk,) = split(document, max_tokens=50)
-    assert [chunk.page_at(document.text.index(word)) for word in ("one", "three", "six")] == [1, 2, 3]
+    assert [chunk.page_at(document.text.index(word)) for word in ("one", "three", "six")] == [
+        1,
+        2,
+        3,
+    ]
 
 
 @pytest.mark.parametrize("change", [{"max_tokens": 9}, {"tokenizer": "other"}, {"method": "fixed"}])

@@ -16,7 +16,13 @@ from acclimate.testing.embeddings import HashEmbedder
 from acclimate.testing.models import ScriptedEngine
 from acclimate.workspace.parsing import with_contexts
 
-TEXT = "# Plan\n\n" + "One two three four five six. " * 4 + "\n\n## Later\n\n" + "Seven eight nine ten. " * 6 + "\n"
+TEXT = (
+    "# Plan\n\n"
+    + "One two three four five six. " * 4
+    + "\n\n## Later\n\n"
+    + "Seven eight nine ten. " * 6
+    + "\n"
+)
 
 
 def test_each_chunk_of_several_gets_one_and_the_writer_is_in_the_fingerprint(tmp_path):
@@ -26,14 +32,20 @@ def test_each_chunk_of_several_gets_one_and_the_writer_is_in_the_fingerprint(tmp
         asked.append(messages[-1].content)
         return f"It is\nnumber {len(asked)}." + " more" * 100
 
-    plain, template = make_chunker("structure", word_spans, no_embedder, Cut(20)), load_template("context")
+    plain, template = (
+        make_chunker("structure", word_spans, no_embedder, Cut(20)),
+        load_template("context"),
+    )
     made = with_contexts(plain, template, "m", write)
     (tmp_path / "a.md").write_text(f"# The plan\n\n{TEXT}")
     document = parse(tmp_path / "a.md", "a.md")
     chunks = made.split(document)
     assert [chunk.text for chunk in chunks] == [chunk.text for chunk in plain.split(document)]
     assert len(asked) == len(chunks) > 1
-    assert all("The plan" in prompt and chunk.text in prompt for prompt, chunk in zip(asked, chunks, strict=True))
+    assert all(
+        "The plan" in prompt and chunk.text in prompt
+        for prompt, chunk in zip(asked, chunks, strict=True)
+    )
     assert chunks[1].context.startswith("It is number 2. more")
     assert all(len(chunk.context) <= 300 for chunk in chunks)
     other = with_contexts(plain, template, "other", write)
@@ -49,12 +61,16 @@ def test_a_project_finds_by_contexts_and_does_not_show_them(tmp_path):
     made = Project.create(tmp_path, docs)
     text = made.file.read_text().replace('# context = "headings"', 'context = "model"')
     made.file.write_text(
-        text.replace("# max_tokens = 200 ", "max_tokens = 20 ").replace('# method = "hybrid"', 'method = "text"')
+        text.replace("# max_tokens = 200 ", "max_tokens = 20 ").replace(
+            '# method = "hybrid"', 'method = "text"'
+        )
     )
     with Project(tmp_path, load_settings(made.file)) as project:
         project.__dict__["embedder"] = HashEmbedder()
         said = ScriptedEngine(
-            lambda messages: "About zebras." if "Seven eight" in messages[-1].content[-200:] else "About ants."
+            lambda messages: (
+                "About zebras." if "Seven eight" in messages[-1].content[-200:] else "About ants."
+            )
         )
         project._engines[None] = said
         project.ingest()

@@ -40,7 +40,9 @@ class Command:
         """Read on until it has printed this."""
         until = time.monotonic() + STATE_S
         while text not in self.said:
-            ready, _, _ = select.select([self._process.stdout], [], [], max(0.0, until - time.monotonic()))
+            ready, _, _ = select.select(
+                [self._process.stdout], [], [], max(0.0, until - time.monotonic())
+            )
             piece = os.read(self._process.stdout.fileno(), 1 << 16) if ready else b""
             assert piece, f"it never said {text!r}, but: {self.said}"
             self.said += piece.decode("utf-8", "replace")
@@ -163,15 +165,24 @@ class _Handler(BaseHTTPRequestHandler):
         self.server.stall(text)
         if self.path.endswith("/embeddings"):
             rows = HashEmbedder().embed_passages(body["input"])
-            data = [{"object": "embedding", "index": i, "embedding": row.tolist()} for i, row in enumerate(rows)]
+            data = [
+                {"object": "embedding", "index": i, "embedding": row.tolist()}
+                for i, row in enumerate(rows)
+            ]
             self._json({"object": "list", "model": "far", "data": data})
             return
         base = {"id": "1", "object": "chat.completion.chunk", "created": 1, "model": "far"}
-        said = {"index": 0, "delta": {"role": "assistant", "content": "Ada Holm [1]"}, "finish_reason": "stop"}
+        said = {
+            "index": 0,
+            "delta": {"role": "assistant", "content": "Ada Holm [1]"},
+            "finish_reason": "stop",
+        }
         self.send_response(200)
         self.send_header("Content-Type", "text/event-stream")
         self.end_headers()
-        self.wfile.write(f"data: {json.dumps(base | {'choices': [said]})}\n\ndata: [DONE]\n\n".encode())
+        self.wfile.write(
+            f"data: {json.dumps(base | {'choices': [said]})}\n\ndata: [DONE]\n\n".encode()
+        )
 
     def _json(self, value):
         content = json.dumps(value).encode()
@@ -195,7 +206,9 @@ class _Handler(BaseHTTPRequestHandler):
 def stalling_server():
     """A `Stalling` server while the context lasts."""
     server = Stalling()
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+    thread = threading.Thread(
+        target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True
+    )
     thread.start()
     try:
         yield server

@@ -15,7 +15,9 @@ from acclimate.system import hardware
 ROOT = Path(__file__).parents[2]
 ACCLIMATE = [sys.executable, "-m", "acclimate"]
 COMMAND_FILES = sorted(
-    path for path in (Path(__file__).parents[2] / "src" / "acclimate" / "cli").glob("*.py") if path.stem != "__init__"
+    path
+    for path in (Path(__file__).parents[2] / "src" / "acclimate" / "cli").glob("*.py")
+    if path.stem != "__init__"
 )
 
 
@@ -24,7 +26,9 @@ def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "docs").mkdir()
     (tmp_path / "nothing").mkdir()
-    (tmp_path / "docs" / "museum.md").write_text("# The museum\n\nIt opened in 1931. It was designed by Ada Holm.\n")
+    (tmp_path / "docs" / "museum.md").write_text(
+        "# The museum\n\nIt opened in 1931. It was designed by Ada Holm.\n"
+    )
     (tmp_path / "docs" / "prices.md").write_text(
         "# Prices\n\nA ticket costs 12 euros.\n\n# Hours\n\nOpen from 9 to 17.\n"
     )
@@ -38,7 +42,9 @@ def call(capsys, *arguments):
 
 
 def python(code):
-    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
+    return subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout.strip()
 
 
 def test_two_commands_to_a_cited_answer(folder, capsys):
@@ -62,7 +68,11 @@ def test_json_is_one_object_with_exact_places(folder, capsys):
     assert text[citation["start"] : citation["end"]] == citation["quote"]
     assert answer["usage"]["prompt_tokens"] == answer["prompt"]["tokens"]
     assert json.loads(call(capsys, "ingest", "--json")[1])["unchanged"] == 2
-    for command in (["doctor", "--json"], ["models", "list", "--json"], ["models", "verify", "--json"]):
+    for command in (
+        ["doctor", "--json"],
+        ["models", "list", "--json"],
+        ["models", "verify", "--json"],
+    ):
         code, out, _ = call(capsys, *command)
         assert code == 0
         assert json.loads(out)
@@ -70,7 +80,9 @@ def test_json_is_one_object_with_exact_places(folder, capsys):
 
 def test_the_prompt_can_be_seen_and_a_recipe_chosen(folder, capsys):
     call(capsys, "ingest", "docs")
-    _, _, err = call(capsys, "ask", "--show-prompt", "--recipe", "zero-shot", "Who designed the museum?")
+    _, _, err = call(
+        capsys, "ask", "--show-prompt", "--recipe", "zero-shot", "Who designed the museum?"
+    )
     assert "--- user\nQuestion: Who designed the museum?" in err
     assert "recipe zero-shot" in err
 
@@ -78,15 +90,23 @@ def test_the_prompt_can_be_seen_and_a_recipe_chosen(folder, capsys):
 def test_questions_come_through_pipes(folder):
     subprocess.run([*ACCLIMATE, "ingest", "docs"], check=True, capture_output=True)
     question = "Who designed the museum?"
-    done = subprocess.run([*ACCLIMATE, "ask"], input=question, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [*ACCLIMATE, "ask"], input=question, capture_output=True, text=True, check=True
+    )
     assert done.stdout.startswith("Ada Holm [")
     chat = subprocess.run(
-        [*ACCLIMATE, "chat"], input=f"{question}\nWhen did it open?\n\n", capture_output=True, text=True, check=True
+        [*ACCLIMATE, "chat"],
+        input=f"{question}\nWhen did it open?\n\n",
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert "Ada Holm [" in chat.stdout
     assert "1931 [" in chat.stdout
     assert "understood as: When did the museum open?" in chat.stderr
-    with subprocess.Popen([*ACCLIMATE, "ask", question], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as gone:
+    with subprocess.Popen(
+        [*ACCLIMATE, "ask", question], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as gone:
         gone.stdout.close()  # the reader of the pipe went away
         assert b"Traceback" not in gone.stderr.read()
 
@@ -140,7 +160,11 @@ def test_init_overwrites_nothing(folder, capsys):
 
 def test_a_server_that_is_down_is_named(folder, capsys, monkeypatch):
     call(capsys, "ingest", "docs")
-    for key, value in {"ENGINE": "openai", "BASE_URL": "http://127.0.0.1:9/v1", "TIMEOUT_S": "2"}.items():
+    for key, value in {
+        "ENGINE": "openai",
+        "BASE_URL": "http://127.0.0.1:9/v1",
+        "TIMEOUT_S": "2",
+    }.items():
         monkeypatch.setenv(f"ACCLIMATE_MODEL__{key}", value)
     code, _, err = call(capsys, "ask", "Who?")
     assert code == 1
@@ -177,12 +201,16 @@ def test_doctor_finds_and_repairs_damage(folder, capsys):
         ("sse4_2 avx", "", "failed", "has no AVX2"),
     ],
 )
-def test_doctor_tells_what_the_processor_computes(folder, capsys, monkeypatch, flags, limit, state, said):
+def test_doctor_tells_what_the_processor_computes(
+    folder, capsys, monkeypatch, flags, limit, state, said
+):
     for module in (hardware, doctor):
         monkeypatch.setattr(module, "cpu_flags", lambda: frozenset(flags.split()))
     monkeypatch.delenv("ATEN_CPU_CAPABILITY", raising=False)
     monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", limit)
-    (found,) = (one for one in json.loads(call(capsys, "doctor", "--json")[1]) if one["check"] == "cpu")
+    (found,) = (
+        one for one in json.loads(call(capsys, "doctor", "--json")[1]) if one["check"] == "cpu"
+    )
     assert found["state"] == state
     assert said in found["detail"]
 
@@ -195,14 +223,18 @@ def test_help_names_every_command_and_imports_little():
 
 
 def test_importing_the_package_is_light():
-    heavy = "[m for m in ('numpy', 'openvino', 'torch', 'transformers', 'click') if m in sys.modules]"
+    heavy = (
+        "[m for m in ('numpy', 'openvino', 'torch', 'transformers', 'click') if m in sys.modules]"
+    )
     assert python(f"import sys, acclimate; print({heavy})") == "[]"
 
 
 def test_asking_imports_no_pytorch(folder):
     subprocess.run([*ACCLIMATE, "ingest", "docs"], check=True, capture_output=True)
     heavy = "[m for m in ('torch', 'transformers', 'peft') if m in sys.modules]"
-    out = python(f"import sys; from acclimate.cli.main import run; run(['ask', 'Who designed it?']); print({heavy})")
+    out = python(
+        f"import sys; from acclimate.cli.main import run; run(['ask', 'Who designed it?']); print({heavy})"
+    )
     assert out.endswith("[]")
 
 
@@ -212,7 +244,11 @@ def test_the_cli_page_is_up_to_date():
 
 @pytest.mark.parametrize(
     ("pieces", "shown"),
-    [(["Ada", " Holm", " [", "1", "]"], "Ada Holm"), (["a [x] b"], "a [x] b"), (["one [1], two [2, 3]."], "one, two.")],
+    [
+        (["Ada", " Holm", " [", "1", "]"], "Ada Holm"),
+        (["a [x] b"], "a [x] b"),
+        (["one [1], two [2, 3]."], "one, two."),
+    ],
 )
 def test_marks_are_held_back_while_streaming(pieces, shown):
     written = []
@@ -222,11 +258,11 @@ def test_marks_are_held_back_while_streaming(pieces, shown):
     assert "".join(written) == shown
 
 
-@pytest.mark.parametrize("module", ["acclimate.project", *(f"acclimate.cli.{file.stem}" for file in COMMAND_FILES)])
+@pytest.mark.parametrize(
+    "module", ["acclimate.project", *(f"acclimate.cli.{file.stem}" for file in COMMAND_FILES)]
+)
 def test_no_command_needs_an_extra_to_start(module):
-    blocked = (
-        "import sys; sys.modules.update(dict.fromkeys(('torch', 'transformers', 'peft', 'sentence_transformers')))"
-    )
+    blocked = "import sys; sys.modules.update(dict.fromkeys(('torch', 'transformers', 'peft', 'sentence_transformers')))"
     code = f"{blocked}; import {module}"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

@@ -24,7 +24,9 @@ QUESTION = "Who built the ferry to 大阪 – “Ōsaka”?"
 
 def call(console, *arguments, stdin=b"", folder):
     """Its exit code, and what it printed, which must be of the console's encoding."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHONIO")}
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith("PYTHONIO")
+    }
     environment |= {name: value for name, value in CONSOLES[console].items() if value}
     done = subprocess.run(
         [sys.executable, "-m", "acclimate", *arguments],
@@ -48,7 +50,15 @@ def folder(tmp_path_factory):
     (folder / "docs").mkdir()
     (folder / "docs" / "ferry.md").write_text(DOCUMENT, encoding="utf-8")
     assert call("ascii", "ingest", "docs", folder=folder)[0] == 0
-    added = [QUESTION, "--answer", "Žižek & Søn", "--document", "ferry.md", "--evidence", "Žižek & Søn"]
+    added = [
+        QUESTION,
+        "--answer",
+        "Žižek & Søn",
+        "--document",
+        "ferry.md",
+        "--evidence",
+        "Žižek & Søn",
+    ]
     assert call("C", "questions", "add", *added, folder=folder)[0] == 0
     return folder
 
@@ -58,7 +68,9 @@ def test_answers_are_shown_as_far_as_the_console_can(folder, console):
     code, out, err = call(console, "ask", QUESTION, folder=folder)
     assert (code, "9:40" in out or "k & S" in out) == (0, True)
     assert "ferry.md, characters" in out
-    code, out, err = call(console, "ask", "--json", "--show-prompt", stdin=QUESTION.encode(), folder=folder)
+    code, out, err = call(
+        console, "ask", "--json", "--show-prompt", stdin=QUESTION.encode(), folder=folder
+    )
     assert code == 0
     assert "大阪" in json.loads(out)["prompt"]["messages"][-1]["content"]  # nothing is lost in JSON
     assert "--- user" in err
@@ -131,7 +143,11 @@ def test_a_folder_that_the_settings_cannot_name_is_refused(tmp_path):
         text=True,
         check=False,
     )
-    assert (done.returncode, "is not UTF-8" in done.stderr, "Traceback" in done.stderr) == (1, True, False)
+    assert (done.returncode, "is not UTF-8" in done.stderr, "Traceback" in done.stderr) == (
+        1,
+        True,
+        False,
+    )
     assert not (tmp_path / "acclimate.toml").exists()
 
 
@@ -167,5 +183,7 @@ def test_a_question_whose_bytes_are_no_text_is_answered(folder):
 
 def test_a_closed_output_is_no_fault(folder):
     closed = f"exec '{sys.executable}' -m acclimate doctor >&-"
-    done = subprocess.run(["sh", "-c", closed], cwd=folder, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        ["sh", "-c", closed], cwd=folder, capture_output=True, text=True, check=False
+    )
     assert (done.returncode, done.stderr) == (0, "")

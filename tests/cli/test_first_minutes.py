@@ -90,7 +90,11 @@ def test_answers_tell_why_there_is_none(folder, capsys):
 
 def findings(capsys):
     code, out, _ = call(capsys, "doctor", "--json")
-    return code, [(one["state"], one["detail"]) for one in json.loads(out) if one["check"] in ("library", "documents")]
+    return code, [
+        (one["state"], one["detail"])
+        for one in json.loads(out)
+        if one["check"] in ("library", "documents")
+    ]
 
 
 def test_doctor_sees_an_empty_and_a_half_library(folder, capsys):
@@ -107,11 +111,17 @@ def test_doctor_sees_an_empty_and_a_half_library(folder, capsys):
     assert (code, found[-1]) == (0, ("ok", "all 1 files in docs are in the library"))
     (folder / "docs" / "new.md").write_text("Later.")
     code, found = findings(capsys)
-    assert (code, found[-1]) == (0, ("warning", "1 of 2 files in docs are not in the library: new.md"))
+    assert (code, found[-1]) == (
+        0,
+        ("warning", "1 of 2 files in docs are not in the library: new.md"),
+    )
     (folder / "docs" / "new.md").unlink()
     (folder / "docs" / "pump.md").unlink()
     code, found = findings(capsys)
-    assert (code, found[-1]) == (0, ("warning", "1 documents in the library are no longer in docs: pump.md"))
+    assert (code, found[-1]) == (
+        0,
+        ("warning", "1 documents in the library are no longer in docs: pump.md"),
+    )
     shutil.rmtree(folder / "docs")
     code, found = findings(capsys)
     assert found[-1] == ("warning", f"the documents folder {folder / 'docs'} does not exist.")
@@ -134,11 +144,21 @@ def test_doctor_sees_an_empty_and_a_half_library(folder, capsys):
         (["ingst"], 2, "No such command 'ingst'", "'ingest'"),
     ],
 )
-def test_a_name_that_is_not_known_gets_the_nearest(folder, capsys, monkeypatch, arguments, code, error, repair):
+def test_a_name_that_is_not_known_gets_the_nearest(
+    folder, capsys, monkeypatch, arguments, code, error, repair
+):
     monkeypatch.setenv("GLIBC_TUNABLES", "")  # else `tune` starts the program again in our place
     ingested(folder, capsys)
-    row = {"id": "1", "question": "What does it weigh?", "answers": ["117 kg"], "answerable": True, "split": "test"}
-    (folder / "questions.jsonl").write_text(json.dumps(row | {"document": "pump.md", "evidence": None}) + "\n")
+    row = {
+        "id": "1",
+        "question": "What does it weigh?",
+        "answers": ["117 kg"],
+        "answerable": True,
+        "split": "test",
+    }
+    (folder / "questions.jsonl").write_text(
+        json.dumps(row | {"document": "pump.md", "evidence": None}) + "\n"
+    )
     got, _, err = call(capsys, *arguments)
     assert got == code
     assert error in err
@@ -194,7 +214,10 @@ def test_messages_name_paths_as_typed(folder, monkeypatch, text, shown):
 
 def test_init_says_what_comes_next(folder, capsys):
     code, _, err = call(capsys, "init", "papers")
-    assert (code, "put your files into papers, which does not exist yet, and run acclimate ingest" in err) == (0, True)
+    assert (
+        code,
+        "put your files into papers, which does not exist yet, and run acclimate ingest" in err,
+    ) == (0, True)
 
 
 def test_nearest():
@@ -205,7 +228,9 @@ def test_nearest():
 
 
 def answer(text, abstained=False):
-    return Answer("q", text, text, abstained, (), Prompt((), 0), Usage(0, 0), Timings(0, 0, 0), "rag", "m")
+    return Answer(
+        "q", text, text, abstained, (), Prompt((), 0), Usage(0, 0), Timings(0, 0, 0), "rag", "m"
+    )
 
 
 @pytest.mark.parametrize(
@@ -213,8 +238,16 @@ def answer(text, abstained=False):
     [
         (answer("14 days."), "right", ""),
         (answer("two weeks"), "right", ""),
-        (answer("16 days"), "wrong", ": the reference is “14 days” or “two weeks” (50% of the words agree)"),
-        (answer("Not in the documents.", True), "refused", ": the reference is “14 days” or “two weeks”"),
+        (
+            answer("16 days"),
+            "wrong",
+            ": the reference is “14 days” or “two weeks” (50% of the words agree)",
+        ),
+        (
+            answer("Not in the documents.", True),
+            "refused",
+            ": the reference is “14 days” or “two weeks”",
+        ),
     ],
 )
 def test_the_demo_tells_what_is_the_references(given, word, detail):
@@ -226,15 +259,33 @@ def test_the_demo_checks_each_answer_that_it_shows(folder, capsys, monkeypatch):
     example = folder / "example"
     (example / "documents").mkdir(parents=True)
     (example / "documents" / "pump.md").write_text(PUMP)
-    shared = {"answerable": True, "split": "test", "document": "pump.md", "evidence": "The pump Fjell 9 weighs 117 kg."}
-    asked = [("What does the pump Fjell 9 weigh?", "117 kg"), ("What does Fjell 9 weigh?", "200 kg")]
+    shared = {
+        "answerable": True,
+        "split": "test",
+        "document": "pump.md",
+        "evidence": "The pump Fjell 9 weighs 117 kg.",
+    }
+    asked = [
+        ("What does the pump Fjell 9 weigh?", "117 kg"),
+        ("What does Fjell 9 weigh?", "200 kg"),
+    ]
     rows = [{"id": q, "question": q, "answers": [a], **shared} for q, a in asked]
-    rows.append({"id": "train", "question": "Which pump is it?", "answers": ["Fjell 9"], **shared, "split": "train"})
+    rows.append(
+        {
+            "id": "train",
+            "question": "Which pump is it?",
+            "answers": ["Fjell 9"],
+            **shared,
+            "split": "train",
+        }
+    )
     (example / "questions.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     monkeypatch.setattr(try_, "_example", lambda: example)
     code, out, _ = call(capsys, "try", "--folder", "there")
     assert code == 0
-    first, second = (part.split("Checked: ")[1].splitlines()[0] for part in out.split("Question: ")[1:])
+    first, second = (
+        part.split("Checked: ")[1].splitlines()[0] for part in out.split("Question: ")[1:]
+    )
     assert first == "right"
     assert second.startswith("wrong: the reference is “200 kg”")
     assert "1 of these 2 answers are right" in out

@@ -13,13 +13,20 @@ from acclimate.types import Answer, Citation, Prompt, Timings, Usage
     ("also", "line"),
     [
         (("b.md",), "    also in: b.md"),
-        (tuple(f"{n}.md" for n in range(8)), "    also in: 0.md, 1.md, 2.md, 3.md, 4.md and 3 more"),
+        (
+            tuple(f"{n}.md" for n in range(8)),
+            "    also in: 0.md, 1.md, 2.md, 3.md, 4.md and 3 more",
+        ),
     ],
 )
 def test_the_other_documents_of_a_passage_stand_below_it(capsys, also, line):
     citation = Citation(1, "a.md", 0, 4, "text", verbatim=True, also=also)
     usage, timings = Usage(1, 1), Timings(0.0, 0.0, 0.0)
-    echo_sources(Answer("?", "text", "text [1]", False, (citation,), Prompt((), 0), usage, timings, "rag", "m"))
+    echo_sources(
+        Answer(
+            "?", "text", "text [1]", False, (citation,), Prompt((), 0), usage, timings, "rag", "m"
+        )
+    )
     assert line in capsys.readouterr().out.splitlines()
 
 
@@ -32,5 +39,7 @@ def test_an_ingest_tells_copies_and_which_is_newer(capsys):
     echo_report(IngestReport(14, 0, 0, 0, (), 14, 14, 14, 0, 1.0, copies))
     told = capsys.readouterr().err.splitlines()
     assert told[0] == "the same text: b.md and a.md"
-    assert told[1] == "near copies: v2.md and v1.md have about 87% in common, v2.md is the newer one"
+    assert (
+        told[1] == "near copies: v2.md and v1.md have about 87% in common, v2.md is the newer one"
+    )
     assert told[-1] == "and 2 more near copies: --json names them all"

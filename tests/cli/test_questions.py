@@ -32,7 +32,9 @@ def folder(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "docs").mkdir()
     (tmp_path / "docs" / "prices.md").write_text(PRICES)
-    (tmp_path / "docs" / "museum.md").write_text("# The museum\n\nIt opened in 1931. It was designed by Ada Holm.\n")
+    (tmp_path / "docs" / "museum.md").write_text(
+        "# The museum\n\nIt opened in 1931. It was designed by Ada Holm.\n"
+    )
     assert call(capsys, "ingest", "docs")[0] == 0
     return tmp_path
 
@@ -48,7 +50,17 @@ def rows(folder):
 
 
 def test_made_by_rule_with_places_then_reviewed(folder, capsys, monkeypatch):
-    made = ["questions", "make", "--writer", "rules", "--unchecked", "--kind", "table", "--count", "3"]
+    made = [
+        "questions",
+        "make",
+        "--writer",
+        "rules",
+        "--unchecked",
+        "--kind",
+        "table",
+        "--count",
+        "3",
+    ]
     code, out, err = call(capsys, *made)
     assert (code, out) == (0, "3 questions kept (3 table) of 3 drafts.\n")
     assert "table: What is the" in err
@@ -69,7 +81,9 @@ def test_made_by_rule_with_places_then_reviewed(folder, capsys, monkeypatch):
     assert [row["status"] for row in (first, second, third)] == ["accepted", "rejected", "accepted"]
     assert (third["question"], third["answers"]) == ("What is the price?", ["1", "2"])
     assert all(not row["status"] for row in others)
-    assert second["id"] not in {question.id for question in read_questions(folder / "questions.jsonl")}
+    assert second["id"] not in {
+        question.id for question in read_questions(folder / "questions.jsonl")
+    }
 
 
 def test_the_default_model_writes_with_the_adapter_that_ships(folder, capsys):
@@ -82,7 +96,9 @@ def test_the_default_model_writes_with_the_adapter_that_ships(folder, capsys):
         assert row["answers"][0] in row["evidence"]
 
 
-@pytest.mark.parametrize(("setting", "value"), [("ADAPTER", "none"), ("NAME", "another"), ("ENGINE", "openai")])
+@pytest.mark.parametrize(
+    ("setting", "value"), [("ADAPTER", "none"), ("NAME", "another"), ("ENGINE", "openai")]
+)
 def test_no_other_model_wears_that_adapter(folder, monkeypatch, setting, value):
     monkeypatch.setenv(f"ACCLIMATE_MODEL__{setting}", value)
     with Project.open(folder) as project:
@@ -90,10 +106,23 @@ def test_no_other_model_wears_that_adapter(folder, monkeypatch, setting, value):
 
 
 def test_imported_typed_split_and_shown(folder, capsys):
-    (folder / "mine.csv").write_text("question,answer,document\nWho designed the museum?,Ada Holm,museum.md\n")
+    (folder / "mine.csv").write_text(
+        "question,answer,document\nWho designed the museum?,Ada Holm,museum.md\n"
+    )
     assert call(capsys, "questions", "import", "mine.csv")[1] == "1 questions added.\n"
-    assert call(capsys, "questions", "import", "mine.csv")[1] == "0 questions added. 1 were in the set already.\n"
-    typed = ["questions", "add", "When did the museum open?", "--answer", "1931", "--document", "museum.md"]
+    assert (
+        call(capsys, "questions", "import", "mine.csv")[1]
+        == "0 questions added. 1 were in the set already.\n"
+    )
+    typed = [
+        "questions",
+        "add",
+        "When did the museum open?",
+        "--answer",
+        "1931",
+        "--document",
+        "museum.md",
+    ]
     assert call(capsys, *typed, "--evidence", "It opened in 1931.")[0] == 0
     assert call(capsys, *typed, "--evidence", "It opened in 2031.")[0] == 2
     assert "is in the set already" in call(capsys, *typed)[2]
@@ -112,7 +141,9 @@ def test_imported_typed_split_and_shown(folder, capsys):
 
 
 def test_what_an_adapter_learnt_is_not_asked_of_it(folder, capsys):
-    (folder / "q.jsonl").write_text(json.dumps({"question": "Who designed the museum?", "answer": "Ada Holm"}))
+    (folder / "q.jsonl").write_text(
+        json.dumps({"question": "Who designed the museum?", "answer": "Ada Holm"})
+    )
     call(capsys, "questions", "import", "q.jsonl")
     call(capsys, "questions", "split", "--shares", "0,0,1")
     with Project.open(folder) as project:

@@ -59,8 +59,13 @@ def contents(folder):
 
 def ingest(folder):
     (folder / "docs").mkdir()
-    (folder / "docs" / "pump.md").write_text("# Pump\n\nThe Fjell pump weighs 98 kg and is made in Oslo.\n")
-    rows = [{"id": i, "question": q, "answers": [a], "document": "pump.md", "split": "test"} for i, q, a in QUESTIONS]
+    (folder / "docs" / "pump.md").write_text(
+        "# Pump\n\nThe Fjell pump weighs 98 kg and is made in Oslo.\n"
+    )
+    rows = [
+        {"id": i, "question": q, "answers": [a], "document": "pump.md", "split": "test"}
+        for i, q, a in QUESTIONS
+    ]
     (folder / "questions.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     assert call(folder, "ingest", "docs")[0] == 0
 
@@ -90,7 +95,9 @@ def test_it_answers_and_changes_nothing(folder):
 
 def test_doctor_says_it_once(folder):
     code, out, _ = call(folder, "doctor", "--json")
-    said = [(one["state"], one["detail"]) for one in json.loads(out) if "read-only" in one["detail"]]
+    said = [
+        (one["state"], one["detail"]) for one in json.loads(out) if "read-only" in one["detail"]
+    ]
     assert (code, [state for state, _ in said]) == (0, ["warning"])
     assert str(folder / ".acclimate") in said[0][1]
 
@@ -115,10 +122,20 @@ def test_what_has_to_write_names_the_path(folder, arguments, path):
 
 def test_it_is_served_and_uploads_are_refused(folder):
     with start(
-        folder, "-m", "acclimate", "serve", "--port", "0", stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        folder,
+        "-m",
+        "acclimate",
+        "serve",
+        "--port",
+        "0",
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
     ) as server:
         address = server.stdout.readline().strip()
-        asked = {"model": "rag", "messages": [{"role": "user", "content": "How heavy is the pump?"}]}
+        asked = {
+            "model": "rag",
+            "messages": [{"role": "user", "content": "How heavy is the pump?"}],
+        }
         with httpx.Client(base_url=address, timeout=120, trust_env=False) as client:
             answer = client.post("/v1/chat/completions", json=asked)
             assert answer.json()["choices"][0]["message"]["content"].startswith("98 kg")
@@ -176,7 +193,9 @@ def test_an_older_format_is_told(tmp_path):
 
 def test_a_graph_is_read_only_too(tmp_path):
     (tmp_path / "docs").mkdir()
-    (tmp_path / "docs" / "a.md").write_text("# Fjell Works\n\nAda Holm leads Fjell Works in Oslo.\n")
+    (tmp_path / "docs" / "a.md").write_text(
+        "# Fjell Works\n\nAda Holm leads Fjell Works in Oslo.\n"
+    )
     settings = '[documents]\npath = "docs"\n[retrieval]\ngraph = "rules"\n'
     (tmp_path / "acclimate.toml").write_text(settings)
     assert call(tmp_path, "ingest")[0] == 0

@@ -25,14 +25,22 @@ def folder(tmp_path, monkeypatch, capsys):
     (tmp_path / "docs").mkdir()
     rows = []
     for number, word in enumerate(WORDS):
-        (tmp_path / "docs" / f"{word}.md").write_text(f"# {word}\n\nThe seat of {word} is {word}-town.\n")
+        (tmp_path / "docs" / f"{word}.md").write_text(
+            f"# {word}\n\nThe seat of {word} is {word}-town.\n"
+        )
         split = "dev" if number % 2 else "test"
         rows.append(
             {"id": word, "question": f"What is the seat of {word}?", "answers": [f"{word}-town"],
              "document": f"{word}.md", "evidence": f"The seat of {word} is {word}-town.", "split": split}
         )  # fmt: skip
     for n in range(6):  # ten questions at least are compared
-        rows.append({**rows[0], "id": f"more{n}", "question": f"Say, number {n}: what is the seat of amber?"})
+        rows.append(
+            {
+                **rows[0],
+                "id": f"more{n}",
+                "question": f"Say, number {n}: what is the seat of amber?",
+            }
+        )
     (tmp_path / "questions.jsonl").write_text("\n".join(map(json.dumps, rows)))
     assert run(["ingest", "docs"]) == 0
     engine = ScriptedEngine(say, name="scripted")
@@ -52,7 +60,9 @@ def test_the_choice_is_made_on_dev_and_tested_once(folder, capsys):
     assert by_name == {FOUND: 1.0, NOW: 0.0}
     assert "[retrieval]\nk = " in printed.err
     assert "chosen among" in result["notes"][0]
-    assert run(["compare", "--search", "--minutes", "5", "--json"]) == 0  # from the trace: no answer is given twice
+    assert (
+        run(["compare", "--search", "--minutes", "5", "--json"]) == 0
+    )  # from the trace: no answer is given twice
     assert json.loads(capsys.readouterr().out)["rows"] == result["rows"]
 
 

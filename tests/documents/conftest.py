@@ -38,7 +38,9 @@ def _pptx(path):
     data = CategoryChartData()
     data.categories = ["2024", "2025"]
     data.add_series("Sales", (3.5, 4.25))
-    second.shapes.add_chart(XL_CHART_TYPE.COLUMN_CLUSTERED, Inches(1), Inches(3), Inches(4), Inches(2), data)
+    second.shapes.add_chart(
+        XL_CHART_TYPE.COLUMN_CLUSTERED, Inches(1), Inches(3), Inches(4), Inches(2), data
+    )
     show.save(str(path))
     return path
 
@@ -75,10 +77,18 @@ def _odt(path):
 def _epub(path):
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("mimetype", "application/epub+zip")
-        archive.writestr("META-INF/container.xml", '<c><rootfiles><rootfile full-path="o/b.opf"/></rootfiles></c>')
+        archive.writestr(
+            "META-INF/container.xml",
+            '<c><rootfiles><rootfile full-path="o/b.opf"/></rootfiles></c>',
+        )
         spine = '<spine><itemref idref="two"/><itemref idref="one"/></spine>'
-        items = '<manifest><item id="one" href="1.xhtml"/><item id="two" href="2.xhtml"/></manifest>'
-        archive.writestr("o/b.opf", f"<package><metadata><title>A Book</title></metadata>{items}{spine}</package>")
+        items = (
+            '<manifest><item id="one" href="1.xhtml"/><item id="two" href="2.xhtml"/></manifest>'
+        )
+        archive.writestr(
+            "o/b.opf",
+            f"<package><metadata><title>A Book</title></metadata>{items}{spine}</package>",
+        )
         archive.writestr("o/1.xhtml", "<html><body><h1>Last</h1><p>The end.</p></body></html>")
         archive.writestr("o/2.xhtml", "<html><body><h1>First</h1><p>It began.</p></body></html>")
     return path
@@ -86,9 +96,15 @@ def _epub(path):
 
 def _eml(path):
     message = email.message.EmailMessage()
-    message["Subject"], message["From"], message["To"] = "Late delivery", "ada@example.org", "bo@example.org"
+    message["Subject"], message["From"], message["To"] = (
+        "Late delivery",
+        "ada@example.org",
+        "bo@example.org",
+    )
     message.set_content("Hello,\n\nthe pump comes on Friday.\n")
-    message.add_attachment(b"Article,Price\nPump,1200\n", maintype="text", subtype="csv", filename="prices.csv")
+    message.add_attachment(
+        b"Article,Price\nPump,1200\n", maintype="text", subtype="csv", filename="prices.csv"
+    )
     path.write_bytes(bytes(message))
     return path
 
@@ -103,7 +119,10 @@ def _text(content):
 
 def _tar(path):
     with tarfile.open(path, "w:gz") as tar:
-        for name, content in (("a/one.md", b"# One\n\nInside the archive.\n"), ("../../evil.txt", b"Still only text.")):
+        for name, content in (
+            ("a/one.md", b"# One\n\nInside the archive.\n"),
+            ("../../evil.txt", b"Still only text."),
+        ):
             info = tarfile.TarInfo(name)
             info.size = len(content)
             tar.addfile(info, io.BytesIO(content))
@@ -141,8 +160,12 @@ MAKERS = {
     "pdf": _scan,
     "tgz": _tar,
     "csv": _text("Name;Town\nAda;Graz\nBo;Porto\n"),
-    "json": _text(json.dumps([{"name": "Ada", "tags": ["a", "b"], "at": {"town": "Graz"}}, {"name": "Bo"}])),
+    "json": _text(
+        json.dumps([{"name": "Ada", "tags": ["a", "b"], "at": {"town": "Graz"}}, {"name": "Bo"}])
+    ),
     "jsonl": _text('{"name": "Ada"}\n{"name": "Bo"}\n'),
-    "rst": _text("Title\n=====\n\nSome *text*.\n\n.. raw:: html\n\n   <script>x</script>\n\n- one\n- two\n"),
+    "rst": _text(
+        "Title\n=====\n\nSome *text*.\n\n.. raw:: html\n\n   <script>x</script>\n\n- one\n- two\n"
+    ),
     "rtf": _text(r"{\rtf1\ansi The first line.\par The \b second\b0  line.\par}"),
 }

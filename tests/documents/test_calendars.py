@@ -15,14 +15,29 @@ def calendar(*lines, method="PUBLISH"):
 @pytest.mark.parametrize(
     ("lines", "said"),
     [
-        (("DTSTART:20260507T100000Z", "DTEND:20260507T113000Z"), "When: 2026-05-07 10:00 to 11:30 (UTC)"),
-        (("DTSTART:20260507T220000", "DTEND:20260508T020000"), "When: 2026-05-07 22:00 to 2026-05-08 02:00"),
+        (
+            ("DTSTART:20260507T100000Z", "DTEND:20260507T113000Z"),
+            "When: 2026-05-07 10:00 to 11:30 (UTC)",
+        ),
+        (
+            ("DTSTART:20260507T220000", "DTEND:20260508T020000"),
+            "When: 2026-05-07 22:00 to 2026-05-08 02:00",
+        ),
         (("DTSTART:20260507T100000", "DURATION:PT1H30M"), "When: 2026-05-07 10:00 to 11:30"),
         (("DTSTART;VALUE=DATE:20260507", "DTEND;VALUE=DATE:20260508"), "When: 2026-05-07"),
-        (("DTSTART;VALUE=DATE:20260507", "DTEND;VALUE=DATE:20260510"), "When: 2026-05-07 to 2026-05-09"),
-        (('DTSTART;TZID="Europe/Vienna":20260507T100000',), "When: 2026-05-07 10:00 (Europe/Vienna)"),
+        (
+            ("DTSTART;VALUE=DATE:20260507", "DTEND;VALUE=DATE:20260510"),
+            "When: 2026-05-07 to 2026-05-09",
+        ),
+        (
+            ('DTSTART;TZID="Europe/Vienna":20260507T100000',),
+            "When: 2026-05-07 10:00 (Europe/Vienna)",
+        ),
         (("DTSTART:soon",), "When: soon"),
-        (("RRULE:FREQ=WEEKLY;INTERVAL=2;BYDAY=MO,TH;COUNT=4",), "Repeats: every 2 weeks on Monday, Thursday, 4 times"),
+        (
+            ("RRULE:FREQ=WEEKLY;INTERVAL=2;BYDAY=MO,TH;COUNT=4",),
+            "Repeats: every 2 weeks on Monday, Thursday, 4 times",
+        ),
         (
             ("RRULE:FREQ=MONTHLY;BYDAY=2TU;UNTIL=20261231",),
             "Repeats: every month, until 2026-12-31 (FREQ=MONTHLY;BYDAY=2TU;UNTIL=20261231)",
@@ -33,7 +48,10 @@ def calendar(*lines, method="PUBLISH"):
             "Invited: Ada <ada@example.org>, <cy@example.org>",
         ),
         (("STATUS:CANCELLED",), "Status: cancelled"),
-        (("DESCRIPTION:Bring the\r\n  list\\, all\\nof it",), "Description: Bring the list, all of it"),
+        (
+            ("DESCRIPTION:Bring the\r\n  list\\, all\\nof it",),
+            "Description: Bring the list, all of it",
+        ),
     ],
 )
 def test_an_event_is_said_in_lines(lines, said):
@@ -41,7 +59,9 @@ def test_an_event_is_said_in_lines(lines, said):
 
 
 def test_a_cancelled_invitation_says_so():
-    assert calendar_events(calendar("SUMMARY:Talk", method="CANCEL")) == ["Event: Talk\nStatus: cancelled"]
+    assert calendar_events(calendar("SUMMARY:Talk", method="CANCEL")) == [
+        "Event: Talk\nStatus: cancelled"
+    ]
 
 
 def test_a_calendar_file_is_a_document(tmp_path):

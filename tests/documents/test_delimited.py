@@ -22,7 +22,9 @@ def shown(tmp_path, content, name="a.csv", encoding="utf-8"):
     file.write_bytes(content.encode(encoding))
     document = parse(file, name)
     assert all(element.start < element.end for element in document.elements)
-    return [(element.kind, document.text[element.start : element.end]) for element in document.elements]
+    return [
+        (element.kind, document.text[element.start : element.end]) for element in document.elements
+    ]
 
 
 def table(*rows):
@@ -30,7 +32,9 @@ def table(*rows):
     return "table", "\n".join([first, "|" + " --- |" * len(rows[0]), *others])
 
 
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "cp1252"])
+@pytest.mark.parametrize(
+    "encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "cp1252"]
+)
 @pytest.mark.parametrize("blank", ["", ";;;\n", "\n"])
 def test_a_preamble_is_text_and_the_header_is_found_below_it(tmp_path, encoding, blank):
     found = shown(tmp_path, BANK.format(blank=blank), encoding=encoding)
@@ -50,13 +54,22 @@ def test_the_first_line_may_name_the_delimiter(tmp_path, first):
     [
         ("a;1,5\nb;2,5\n", [("Column 1", "Column 2"), ("a", "1,5"), ("b", "2,5")]),
         ("x;1,5;2,5\n", [("Column 1", "Column 2", "Column 3"), ("x", "1,5", "2,5")]),
-        ("Time;Temp\n08:15:00;3\n09:15:00;4\n", [("Time", "Temp"), ("08:15:00", "3"), ("09:15:00", "4")]),
-        ("Code;Text\nA1;x, y, z\nB2;p, q, r\n", [("Code", "Text"), ("A1", "x, y, z"), ("B2", "p, q, r")]),
+        (
+            "Time;Temp\n08:15:00;3\n09:15:00;4\n",
+            [("Time", "Temp"), ("08:15:00", "3"), ("09:15:00", "4")],
+        ),
+        (
+            "Code;Text\nA1;x, y, z\nB2;p, q, r\n",
+            [("Code", "Text"), ("A1", "x, y, z"), ("B2", "p, q, r")],
+        ),
         ("Name|Town\nAda|Graz\n", [("Name", "Town"), ("Ada", "Graz")]),
         ("Name\tNote\nAda\ta, b\n", [("Name", "Note"), ("Ada", "a, b")]),
         ("1,2,3\na,b,c\na,b,c\n", [("1", "2", "3"), ("a", "b", "c"), ("a", "b", "c")]),
         ("Industry\nSales\nHealth/Care\n", [("Industry",), ("Sales",), ("Health/Care",)]),
-        ("Name,Note\nAda,one\u2028two\nBo,x\x85y\n", [("Name", "Note"), ("Ada", "one two"), ("Bo", "x y")]),
+        (
+            "Name,Note\nAda,one\u2028two\nBo,x\x85y\n",
+            [("Name", "Note"), ("Ada", "one two"), ("Bo", "x y")],
+        ),
         ("a,b\r\r\n1,2\r\r\n3,4\r\r\n", [("a", "b"), ("1", "2"), ("3", "4")]),
         ('a,b\n\n"1\n\n2",3\n\n4,5\n\n6,7\n', [("a", "b"), ("1 2", "3"), ("4", "5"), ("6", "7")]),
     ],
@@ -68,7 +81,11 @@ def test_delimiters_are_told_from_what_stands_in_cells(tmp_path, content, rows):
 def test_a_table_without_a_header_names_no_row_as_one(tmp_path):
     found = shown(tmp_path, "2026-08-03,Miller,12.5\n2026-08-04,Green,13.5\n")
     assert found == [
-        table(("Column 1", "Column 2", "Column 3"), ("2026-08-03", "Miller", "12.5"), ("2026-08-04", "Green", "13.5"))
+        table(
+            ("Column 1", "Column 2", "Column 3"),
+            ("2026-08-03", "Miller", "12.5"),
+            ("2026-08-04", "Green", "13.5"),
+        )
     ]
 
 
@@ -103,4 +120,8 @@ def test_rows_of_other_lengths_and_cells_of_any_length_are_read(tmp_path):
 
 def test_a_quotation_mark_that_is_never_closed_takes_no_other_row(tmp_path):
     found = shown(tmp_path, 'Item,Size,Price\nPipe,"5,12\nTube,6,13\nRod,7,14\n')
-    assert found == [table(("Item", "Size", "Price"), ("Pipe", '"5', "12"), ("Tube", "6", "13"), ("Rod", "7", "14"))]
+    assert found == [
+        table(
+            ("Item", "Size", "Price"), ("Pipe", '"5', "12"), ("Tube", "6", "13"), ("Rod", "7", "14")
+        )
+    ]

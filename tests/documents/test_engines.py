@@ -23,7 +23,11 @@ def test_our_own_readers_keep_the_contract(kind, tmp_path):
     [
         ("md", lambda document: {"elements": document.elements[::-1]}, "without overlap"),
         ("pdf", lambda document: {"page_starts": (0, 0)}, "on the page where it begins"),
-        ("html", lambda document: {"text": document.text.replace("AX-3", "AX\x003")}, "control characters"),
+        (
+            "html",
+            lambda document: {"text": document.text.replace("AX-3", "AX\x003")},
+            "control characters",
+        ),
         ("csv", lambda document: {"elements": ()}, "rows of cells"),
         ("docx", lambda document: {"path": "other"}, "path that was given"),
     ],
@@ -47,7 +51,9 @@ def test_a_missing_engine_says_what_installs_it(name):
     with pytest.raises(AcclimateError) as caught:
         require_engine(name)
     assert f"engine = '{name}'" in str(caught.value)
-    assert {"docling": "acclimate[docling]", "dedoc": "pip install dedoc"}[name] in caught.value.hint
+    assert {"docling": "acclimate[docling]", "dedoc": "pip install dedoc"}[
+        name
+    ] in caught.value.hint
 
 
 def test_an_engine_that_another_interpreter_has_not_costs_its_formats_only(tmp_path):
@@ -56,12 +62,16 @@ def test_an_engine_that_another_interpreter_has_not_costs_its_formats_only(tmp_p
     (site,) = (tmp_path / "other").glob("lib/python3*/site-packages")
     source = next(path for path in sys.modules["acclimate"].__path__)
     (site / "acclimate").symlink_to(source)
-    sandbox = EngineSandbox(Limits(seconds=60), 1, "docling", str(tmp_path / "other" / "bin" / "python"))
+    sandbox = EngineSandbox(
+        Limits(seconds=60), 1, "docling", str(tmp_path / "other" / "bin" / "python")
+    )
     try:
         for kind in ("md", "csv"):
             SAMPLES[kind](tmp_path / f"a.{kind}")
         (tmp_path / "a.json").write_text('{"name": "Ada"}')
-        document = sandbox(tmp_path / "a.json", "a.json")  # docling does not read JSON: our own reader does
+        document = sandbox(
+            tmp_path / "a.json", "a.json"
+        )  # docling does not read JSON: our own reader does
         check_document(document, "a.json")
         assert document.text == "name: Ada"
         with pytest.raises(DocumentError, match=r"a\.md needs a package .*docling"):

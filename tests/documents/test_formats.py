@@ -55,7 +55,9 @@ def sandbox():
 def test_a_format_is_read_with_its_structure(kind, made, sandbox):
     file = made(kind)
     document = sandbox(file, file.name)
-    found = [(element.kind, document.text[element.start : element.end]) for element in document.elements]
+    found = [
+        (element.kind, document.text[element.start : element.end]) for element in document.elements
+    ]
     at = -1
     for wanted in EXPECTED[kind]:
         assert wanted in found[at + 1 :], found

@@ -17,7 +17,7 @@ from acclimate.ingest import ingest
 from acclimate.ingest_report import Count, IngestReport
 from acclimate.prompting.passages import render_passages
 from acclimate.retrieval.documents import whole
-from acclimate.settings import DocumentsSettings
+from acclimate.settings_sections import DocumentsSettings
 from acclimate.testing.chunking import no_embedder, word_spans
 from acclimate.testing.embeddings import HashEmbedder
 from acclimate.types import HIDDEN, PARTLY_HIDDEN, Span
@@ -89,16 +89,25 @@ def test_the_setting_reaches_the_parser_and_its_name(tmp_path, mode, kept):
     names = {parser_name(DocumentsSettings(hidden=one), None) for one in ("skip", "mark")}
     assert len(names) == 2
     (tmp_path / "a.html").write_text(PAGE)
-    with closing(open_sandbox(DocumentsSettings(hidden=mode, workers=1), pictures=False)) as sandbox:
+    with closing(
+        open_sandbox(DocumentsSettings(hidden=mode, workers=1), pictures=False)
+    ) as sandbox:
         assert ("400" in sandbox(tmp_path / "a.html", "a.html").text) is kept
 
 
 def test_the_command_line_tells_what_is_hidden_document_by_document(capsys):
     counts = tuple(Count(f"{number:02}.xlsx", "row", number + 1) for number in range(12))
     unread = (Count("00.xlsx", "formula", 2),)
-    echo_report(IngestReport(12, 0, 0, 0, (), 12, 12, 12, 0, 1.0, (*counts, Count("00.xlsx", "sheet", 2)), unread))
+    echo_report(
+        IngestReport(
+            12, 0, 0, 0, (), 12, 12, 12, 0, 1.0, (*counts, Count("00.xlsx", "sheet", 2)), unread
+        )
+    )
     told = capsys.readouterr().err.splitlines()
-    assert told[:2] == ["hidden in the document: 00.xlsx: 1 row, 2 sheets", "hidden in the document: 01.xlsx: 2 rows"]
+    assert told[:2] == [
+        "hidden in the document: 00.xlsx: 1 row, 2 sheets",
+        "hidden in the document: 01.xlsx: 2 rows",
+    ]
     assert told[10:] == [
         "hidden in the document: 2 more documents (all of them: --json)",
         "without a value: 00.xlsx: 2 formulas",

@@ -15,7 +15,11 @@ OFFICE = "urn:oasis:names:tc:opendocument:xmlns:"
 
 
 def said(document, hidden=False):
-    return [document.text[one.start : one.end] for one in document.elements if ("hidden" in one.metadata) == hidden]
+    return [
+        document.text[one.start : one.end]
+        for one in document.elements
+        if ("hidden" in one.metadata) == hidden
+    ]
 
 
 @pytest.fixture
@@ -57,7 +61,10 @@ def test_hidden_runs_of_word_by_themselves_and_by_style(word):
     assert document.hidden == {"text": 2}
     marked = parse(word(fill), "a.docx", hidden="mark")
     assert said(marked) == said(document)
-    assert said(marked, hidden=True) == ["400 euro for friends, by style and below", "A note to ourselves."]
+    assert said(marked, hidden=True) == [
+        "400 euro for friends, by style and below",
+        "A note to ourselves.",
+    ]
 
 
 def test_letters_that_nobody_sees(word):
@@ -71,7 +78,9 @@ def test_letters_that_nobody_sees(word):
         run("White on white.")
         run("Tiny.", white=False).font.size = Pt(1)
         shaded = run("White on blue.")
-        shaded._r.get_or_add_rPr().append(parse_xml(f'<w:shd {nsdecls("w")} w:val="clear" w:fill="203040"/>'))
+        shaded._r.get_or_add_rPr().append(
+            parse_xml(f'<w:shd {nsdecls("w")} w:val="clear" w:fill="203040"/>')
+        )
         cell = opened.add_table(1, 2, style="Table Grid").rows[0].cells
         run("White in a styled table.", cell[0].paragraphs[0])
         run("beside", cell[1].paragraphs[0], white=False)
@@ -89,10 +98,10 @@ def test_deletions_moves_comments_and_hidden_rows_of_word(word):
     def fill(opened):
         paragraph = opened.add_paragraph("The price is ")
         for tag, text in (("del", "700"), ("ins", "900"), ("moveFrom", "650")):
-            inside = (
-                f"<w:r><w:{'delText' if tag == 'del' else 't'}>{text}</w:{'delText' if tag == 'del' else 't'}></w:r>"
+            inside = f"<w:r><w:{'delText' if tag == 'del' else 't'}>{text}</w:{'delText' if tag == 'del' else 't'}></w:r>"
+            paragraph._p.append(
+                parse_xml(f'<w:{tag} {nsdecls("w")} w:id="1" w:author="A">{inside}</w:{tag}>')
             )
-            paragraph._p.append(parse_xml(f'<w:{tag} {nsdecls("w")} w:id="1" w:author="A">{inside}</w:{tag}>'))
         opened.add_comment(paragraph.runs[0], text="Is that so?", author="B")
         table = opened.add_table(3, 2)
         for at, text in enumerate(("Pump", "Price", "Tern", "900", "Gull", "100")):
@@ -127,7 +136,12 @@ def box(text, left, top, hidden=False):
 def test_text_boxes_of_word_are_read_once_and_as_they_stand(word):
     def fill(opened):
         paragraph = opened.add_paragraph("Two plants.")
-        for text, left, top in (("75 tonnes", 2000, 400), ("East", 0, 0), ("West", 2000, 0), ("40 tonnes", 0, 400)):
+        for text, left, top in (
+            ("75 tonnes", 2000, 400),
+            ("East", 0, 0),
+            ("West", 2000, 0),
+            ("40 tonnes", 0, 400),
+        ):
             paragraph._p.append(parse_xml(box(text, left, top)))
         paragraph._p.append(parse_xml(box("Old: 12 tonnes", 0, 900, hidden=True)))
 
@@ -141,7 +155,12 @@ def odf(path, body, styles="", kind="text"):
         f'xmlns:{name}="{OFFICE}{where}:1.0"'
         for name, where in (
             *((name, name) for name in ("office", "table", "text", "style", "presentation")),
-            *(("draw", "drawing"), ("fo", "xsl-fo-compatible"), ("svg", "svg-compatible"), ("dc", "dc")),
+            *(
+                ("draw", "drawing"),
+                ("fo", "xsl-fo-compatible"),
+                ("svg", "svg-compatible"),
+                ("dc", "dc"),
+            ),
         )
     )
     content = (
@@ -202,7 +221,15 @@ def test_hidden_words_of_odt(tmp_path):
     marked = parse(file, "a.odt", hidden="mark")
     assert said(marked) == said(document)
     assert said(marked, hidden=True) == [
-        *("It cost 700.", "for friends 400", "Is that so?", "White on white.", "field 5", "Gone.", "Inside"),
+        *(
+            "It cost 700.",
+            "for friends 400",
+            "Is that so?",
+            "White on white.",
+            "field 5",
+            "Gone.",
+            "Inside",
+        ),
     ]
 
 
@@ -215,7 +242,9 @@ def test_slides_of_odp_as_they_stand_with_notes_and_without_hidden_ones(tmp_path
         '<style:style style:name="dp1" style:family="drawing-page">'
         '<style:drawing-page-properties presentation:visibility="hidden"/></style:style>'
     )
-    shown = frame("West 75", 12, 4.2) + f"<draw:g>{frame('East', 1, 3)}{frame('West', 12, 3)}</draw:g>"
+    shown = (
+        frame("West 75", 12, 4.2) + f"<draw:g>{frame('East', 1, 3)}{frame('West', 12, 3)}</draw:g>"
+    )
     shown += frame("East 40", 1, 4.2) + frame("Output", 1, 9, 'presentation:class="title"')
     notes = "<presentation:notes><draw:frame><draw:text-box><text:p>East stops.</text:p></draw:text-box></draw:frame>"
     body = f"<draw:page>{shown}{notes}</presentation:notes></draw:page>"

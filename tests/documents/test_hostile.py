@@ -37,11 +37,16 @@ def docx(xml):
 
 def png(width, height):
     def chunk(kind, data):
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        return (
+            struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        )
 
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     return (
-        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0" * 100)) + chunk(b"IEND", b"")
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", header)
+        + chunk(b"IDAT", zlib.compress(b"\0" * 100))
+        + chunk(b"IEND", b"")
     )
 
 
@@ -74,7 +79,9 @@ HOSTILE = {
     "many.zip": zipped(**{f"{n}.txt": "" for n in range(20_500)}),
     "nested.zip": nested(12),
     "gzip-bomb.gz": gzip.compress(b"\0" * 400_000_000, 9),
-    "xxe.docx": docx(f'<!DOCTYPE d [<!ENTITY x SYSTEM "file:///etc/passwd">]><w:d xmlns:w="{NS}"><w:p>&x;</w:p></w:d>'),
+    "xxe.docx": docx(
+        f'<!DOCTYPE d [<!ENTITY x SYSTEM "file:///etc/passwd">]><w:d xmlns:w="{NS}"><w:p>&x;</w:p></w:d>'
+    ),
     "laughs.docx": docx(f'<!DOCTYPE d [<!ENTITY l0 "ha">{LAUGHS}]><d>&l9;</d>'),
     "deep.docx": docx("<a>" * 100_000 + "</a>" * 100_000),
     "million-pages.pdf": pdf(1_000_000),
@@ -89,7 +96,8 @@ HOSTILE = {
     "repeated.html": b"<table>" + b"<tr>" + b"<td>x" * 2_000_000,
     "empty.docx": b"PK\x05\x06" + b"\0" * 18,
     "traversal.zip": zipped(**{"../../../../tmp/acclimate-evil.txt": "written outside"}),
-    "recursive.eml": b"Subject: a\nMIME-Version: 1.0\nContent-Type: message/rfc822\n\n" * 300 + b"Subject: x\n\nend",
+    "recursive.eml": b"Subject: a\nMIME-Version: 1.0\nContent-Type: message/rfc822\n\n" * 300
+    + b"Subject: x\n\nend",
 }
 
 
@@ -110,7 +118,9 @@ def test_a_hostile_file_costs_only_itself(name, tmp_path, sandbox):
     assert "root:" not in text
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 400_000  # kilobytes
     assert sandbox(good, "good.txt").text == "A harmless file."
-    assert sorted(path.name for path in tmp_path.rglob("*")) == sorted(["documents", name, "good.txt"])
+    assert sorted(path.name for path in tmp_path.rglob("*")) == sorted(
+        ["documents", name, "good.txt"]
+    )
 
 
 @pytest.mark.parametrize(
@@ -138,7 +148,9 @@ def test_a_parser_that_was_taken_over_gets_nowhere(module, attack, refused, tmp_
     file = tmp_path / "x.txt"
     file.write_text("x")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    seconds = 3 if refused == "took longer" else 300  # on a busy machine, starting takes longer than that
+    seconds = (
+        3 if refused == "took longer" else 300
+    )  # on a busy machine, starting takes longer than that
     sandbox = Sandbox(Limits(seconds=seconds, memory_mb=1500), workers=1)
     try:
         with pytest.raises(DocumentError, match=refused):

@@ -62,7 +62,9 @@ HIDDEN = [
 def page(tmp_path, body, head=""):
     file = tmp_path / "a.html"
     sheet = f"<style>{SHEET}</style>{head}"
-    file.write_text(f"<!doctype html><html><head><title>T</title>{sheet}</head><body><p>first</p>{body}</body></html>")
+    file.write_text(
+        f"<!doctype html><html><head><title>T</title>{sheet}</head><body><p>first</p>{body}</body></html>"
+    )
     return file
 
 

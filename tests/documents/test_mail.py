@@ -24,7 +24,9 @@ def read(tmp_path, content, kind="text/plain; charset=utf-8", encoding="utf-8", 
 
 def body(document):
     """The elements after title and header."""
-    shown = [(element.kind, document.text[element.start : element.end]) for element in document.elements]
+    shown = [
+        (element.kind, document.text[element.start : element.end]) for element in document.elements
+    ]
     assert shown[0] == ("title", "Re: Price")
     assert shown[1][1].startswith("From: Ada Lovelace <ada@example.org>\n")
     return shown[2:]
@@ -32,7 +34,9 @@ def body(document):
 
 def parts(*inner, kind="alternative"):
     """A multipart body of (type, content)."""
-    return "".join(f"--b\nContent-Type: {kind}\n\n{content}\n" for kind, content in inner) + "--b--\n"
+    return (
+        "".join(f"--b\nContent-Type: {kind}\n\n{content}\n" for kind, content in inner) + "--b--\n"
+    )
 
 
 BO = ("message", "Quoted from Bo, 2026-05-04 10:12")
@@ -90,7 +94,10 @@ def test_every_older_message_has_its_own_place(tmp_path):
         "It is 1,350 now.\n\nOn Mon, May 4, 2026 at 10:12 AM Bo wrote:\n> It costs 1,200.\n>\n"
         "> Am 03.05.2026 um 08:00 schrieb Ada Lovelace:\n>> It costs 1,100.\n"
     )
-    oldest = [("message", "Quoted from Ada Lovelace, 2026-05-03 08:00"), ("paragraph", "It costs 1,100.")]
+    oldest = [
+        ("message", "Quoted from Ada Lovelace, 2026-05-03 08:00"),
+        ("paragraph", "It costs 1,100."),
+    ]
     assert body(read(tmp_path, text)) == [NEW, BO, OLD, *oldest]
     below = (
         "On Mon, May 4, 2026 at 10:12 AM Bo wrote:\n> Ada Lovelace wrote:\n>> It costs 1,100.\n>\n> It "
@@ -122,7 +129,11 @@ def test_forwarded_messages_are_told_from_quoted_ones(tmp_path):
         "2026 at 10:12:00 CEST\n>\n> It costs 1,200.\n"
     )
     for text in (gmail, apple):
-        wanted = [("paragraph", "See below."), ("message", "Forwarded from Bo, 2026-05-04 10:12"), OLD]
+        wanted = [
+            ("paragraph", "See below."),
+            ("message", "Forwarded from Bo, 2026-05-04 10:12"),
+            OLD,
+        ]
         assert body(read(tmp_path, text)) == wanted
 
 
@@ -138,7 +149,10 @@ def test_forwarded_messages_are_told_from_quoted_ones(tmp_path):
 def test_signatures_and_legal_notes_stand_apart(tmp_path, text):
     found = body(read(tmp_path, text))
     assert found[0] == NEW
-    assert [one for one in found if one[0] == "message"] == [BO, ("message", "Signature of Ada Lovelace")]
+    assert [one for one in found if one[0] == "message"] == [
+        BO,
+        ("message", "Signature of Ada Lovelace"),
+    ]
     assert found[found.index(("message", "Signature of Ada Lovelace")) + 1] == (
         "paragraph",
         "Ada, Sales\n+43 316 1234567",
@@ -174,7 +188,9 @@ def test_of_alternatives_the_one_with_the_content_wins(tmp_path, stub):
     document = read(tmp_path, parts(("text/plain; charset=utf-8", stub), ("text/html", html)), kind)
     assert body(document) == [("paragraph", "The price is 1,350 euro.")]
     related = f"--c\nContent-Type: text/html\n\n{html}\n--c--\n"
-    document = read(tmp_path, parts(("text/plain", ""), ("multipart/related; boundary=c", related)), kind)
+    document = read(
+        tmp_path, parts(("text/plain", ""), ("multipart/related; boundary=c", related)), kind
+    )
     assert body(document) == [("paragraph", "The price is 1,350 euro.")]
 
 
@@ -197,7 +213,10 @@ def test_every_part_of_a_mixed_mail_is_read(tmp_path):
     )
     content = parts(
         ("text/plain", "Before."),
-        ('text/csv; name="=?utf-8?q?Pr=C3=A9is.csv?="\nContent-Disposition: attachment', "Item;Price\nPump;1200"),
+        (
+            'text/csv; name="=?utf-8?q?Pr=C3=A9is.csv?="\nContent-Disposition: attachment',
+            "Item;Price\nPump;1200",
+        ),
         ("text/plain", "After."),
         ("text/calendar; method=REQUEST", calendar),
         ("application/ms-tnef; name=winmail.dat\nContent-Transfer-Encoding: base64", "eJ8+Ig=="),
@@ -206,7 +225,10 @@ def test_every_part_of_a_mixed_mail_is_read(tmp_path):
     )
     found = body(read(tmp_path, content, "multipart/mixed; boundary=b"))
     assert found[:3] == [
-        ("paragraph", "Event: Talk, about prices\nWhen: 2026-05-07 10:00 to 11:30 (Europe/Vienna)\nWhere: Hall 3"),
+        (
+            "paragraph",
+            "Event: Talk, about prices\nWhen: 2026-05-07 10:00 to 11:30 (Europe/Vienna)\nWhere: Hall 3",
+        ),
         ("paragraph", "Before."),
         ("paragraph", "After."),
     ]
@@ -268,8 +290,16 @@ def test_headers_are_decoded_also_where_they_are_broken(raw, text):
 @pytest.mark.parametrize(
     ("line", "author", "date"),
     [
-        ("El lun, 4 may 2026 a las 10:12, Bo (<bo@example.org>) escribió:", "Bo", "2026-05-04 10:12"),
-        ("Il giorno lun 4 mag 2026 alle ore 10:12 Bo <bo@example.org> ha scritto:", "Bo", "2026-05-04 10:12"),
+        (
+            "El lun, 4 may 2026 a las 10:12, Bo (<bo@example.org>) escribió:",
+            "Bo",
+            "2026-05-04 10:12",
+        ),
+        (
+            "Il giorno lun 4 mag 2026 alle ore 10:12 Bo <bo@example.org> ha scritto:",
+            "Bo",
+            "2026-05-04 10:12",
+        ),
         ("Op ma 4 mei 2026 om 10:12 schreef Bo <bo@example.org>:", "Bo", "2026-05-04 10:12"),
         ("Den mån 4 maj 2026 kl 10:12 skrev Bo <bo@example.org>:", "Bo", "2026-05-04 10:12"),
         ("2026-05-04 10:12 GMT+02:00 Bo <bo@example.org>:", "Bo", "2026-05-04 10:12"),
@@ -296,7 +326,10 @@ def test_long_lines_cost_no_time(tmp_path):
 
 
 def test_a_report_of_delivery_and_an_encrypted_mail_say_what_they_are(tmp_path):
-    report = parts(("text/plain", "Not delivered."), ("message/delivery-status", "Status: 5.1.1\n\nAction: failed"))
+    report = parts(
+        ("text/plain", "Not delivered."),
+        ("message/delivery-status", "Status: 5.1.1\n\nAction: failed"),
+    )
     found = body(read(tmp_path, report, "multipart/report; boundary=b"))
     assert [text for _, text in found] == ["Not delivered.", "Status: 5.1.1", "Action: failed"]
     sealed = body(read(tmp_path, "AAAA", "application/pkcs7-mime; smime-type=enveloped-data"))

@@ -119,12 +119,17 @@ def test_text_goes_through_its_section():
     assert number_format("0;0;0;").show_text("below") == ""
 
 
-@given(st.text(alphabet='0#?.,%/E+-;@"\\_*[]hmsydAMP $€<>=1 G', max_size=30), st.floats(-1e12, 1e12))
+@given(
+    st.text(alphabet='0#?.,%/E+-;@"\\_*[]hmsydAMP $€<>=1 G', max_size=30), st.floats(-1e12, 1e12)
+)
 def test_no_format_breaks(code, number):
     assert isinstance(number_format(code).show(number), str)
     assert isinstance(number_format(code).show_text("x"), str)
 
 
-@given(st.sampled_from(sorted(set(BUILT_IN.values()))), st.floats(allow_nan=False, allow_infinity=False))
+@given(
+    st.sampled_from(sorted(set(BUILT_IN.values()))),
+    st.floats(allow_nan=False, allow_infinity=False),
+)
 def test_built_in_formats_show_every_number(code, number):
     assert number_format(code).show(number).strip()

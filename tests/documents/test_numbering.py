@@ -11,7 +11,9 @@ NAMESPACE = 'xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/ma
 LEVEL = '<w:lvl w:ilvl="{}"><w:start w:val="{}"/><w:numFmt w:val="{}"/><w:lvlText w:val="{}"/>{}</w:lvl>'
 
 
-def numbering(levels, numbers='<w:num w:numId="1"><w:abstractNumId w:val="0"/></w:num>', styles=None):
+def numbering(
+    levels, numbers='<w:num w:numId="1"><w:abstractNumId w:val="0"/></w:num>', styles=None
+):
     rows = "".join(LEVEL.format(*row, *[""] * (5 - len(row))) for row in levels)
     xml = f'<w:numbering {NAMESPACE}><w:abstractNum w:abstractNumId="0">{rows}</w:abstractNum>{numbers}</w:numbering>'
     made = safe_xml(f"<w:styles {NAMESPACE}>{styles}</w:styles>".encode()) if styles else None
@@ -19,7 +21,9 @@ def numbering(levels, numbers='<w:num w:numId="1"><w:abstractNumId w:val="0"/></
 
 
 def numbered(number, level=0):
-    return safe_xml(f'<w:numPr {NAMESPACE}><w:ilvl w:val="{level}"/><w:numId w:val="{number}"/></w:numPr>'.encode())
+    return safe_xml(
+        f'<w:numPr {NAMESPACE}><w:ilvl w:val="{level}"/><w:numId w:val="{number}"/></w:numPr>'.encode()
+    )
 
 
 @pytest.mark.parametrize(
@@ -43,7 +47,9 @@ def test_letters_go_on_after_z():
 
 
 def test_levels_count_under_their_parents():
-    marks = numbering([(0, 1, "decimal", "%1"), (1, 1, "decimal", "%1.%2"), (2, 1, "decimal", "%1.%2.%3")])
+    marks = numbering(
+        [(0, 1, "decimal", "%1"), (1, 1, "decimal", "%1.%2"), (2, 1, "decimal", "%1.%2.%3")]
+    )
     levels = [0, 1, 1, 2, 0, 2, 1]
     assert [marks.mark("", numbered(1, level))[0] for level in levels] == [
         *("1", "1.1", "1.2", "1.2.1", "2", "2.1.1", "2.2")
@@ -69,7 +75,11 @@ def test_a_style_numbers_its_paragraphs_and_those_based_on_it():
     )
     levels = [(0, 1, "decimal", "%1"), (1, 1, "decimal", "§ %2", '<w:pStyle w:val="Clause"/>')]
     marks = numbering(levels, styles=styles)
-    assert [marks.mark(style, None) for style in ("Clause", "Own", "Other")] == [("§ 1", 1), ("§ 2", 1), None]
+    assert [marks.mark(style, None) for style in ("Clause", "Own", "Other")] == [
+        ("§ 1", 1),
+        ("§ 2", 1),
+        None,
+    ]
     assert marks.mark("Clause", numbered(0)) is None  # taken off by hand
 
 
@@ -82,7 +92,9 @@ def test_numbers_stand_in_the_text_of_a_document(tmp_path):
     part = document.part.numbering_part.element
     part.insert(0, parse_xml(f'<w:abstractNum {nsdecls("w")} w:abstractNumId="77">'
                              f'{LEVEL.format(0, 4, "decimal", "%1", "")}</w:abstractNum>'))  # fmt: skip
-    part.append(parse_xml(f'<w:num {nsdecls("w")} w:numId="77"><w:abstractNumId w:val="77"/></w:num>'))
+    part.append(
+        parse_xml(f'<w:num {nsdecls("w")} w:numId="77"><w:abstractNumId w:val="77"/></w:num>')
+    )
     document.paragraphs[0]._p.get_or_add_pPr().append(
         parse_xml(f'<w:numPr {nsdecls("w")}><w:ilvl w:val="0"/><w:numId w:val="77"/></w:numPr>')
     )

@@ -33,7 +33,9 @@ def checked(document):
 
 
 def shown(document):
-    return [(element.kind, document.text[element.start : element.end]) for element in document.elements]
+    return [
+        (element.kind, document.text[element.start : element.end]) for element in document.elements
+    ]
 
 
 def make_pdf(tmp_path, pages, table=None):
@@ -61,7 +63,10 @@ def test_text_is_cut_at_blank_lines(tmp_path):
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
 def test_encodings(tmp_path, encoding):
-    assert parsed(tmp_path, "a.txt", "Zürich kostet 5 Fränkli".encode(encoding)).text == "Zürich kostet 5 Fränkli"
+    assert (
+        parsed(tmp_path, "a.txt", "Zürich kostet 5 Fränkli".encode(encoding)).text
+        == "Zürich kostet 5 Fränkli"
+    )
 
 
 def test_markdown_keeps_its_source_as_text(tmp_path):
@@ -69,7 +74,14 @@ def test_markdown_keeps_its_source_as_text(tmp_path):
     source = f"{front}# One\n\nText *x*.\n\n- a\n- b\n\n| A | B |\n|---|---|\n| 1 | 2 |\n\n```\ncode\n```\n"
     document = parsed(tmp_path, "a.md", source)
     assert (document.title, document.metadata["owner"]) == ("Rules", "Me")
-    assert [kind for kind, _ in shown(document)] == ["heading", "paragraph", "list_item", "list_item", "table", "code"]
+    assert [kind for kind, _ in shown(document)] == [
+        "heading",
+        "paragraph",
+        "list_item",
+        "list_item",
+        "table",
+        "code",
+    ]
     assert document.text in source
 
 
@@ -108,20 +120,28 @@ def test_docx_headings_lists_and_tables_in_order(tmp_path):
 
 
 def test_pdf_pages_headings_paragraphs_and_tables(tmp_path):
-    text = (
-        "A paragraph that is long enough to go over more than one line of the page, so that its lines must be joined."
-    )
+    text = "A paragraph that is long enough to go over more than one line of the page, so that its lines must be joined."
     rows = [["Model", "Price"], ["AX-2", "1,250"], ["AX-3", "1,480"]]
-    document = checked(parse(make_pdf(tmp_path, [[("Title", 20), (text, 11)], [("Second page.", 11)]], rows), "d.pdf"))
+    document = checked(
+        parse(
+            make_pdf(tmp_path, [[("Title", 20), (text, 11)], [("Second page.", 11)]], rows), "d.pdf"
+        )
+    )
     assert ("heading", "Title") in shown(document)
     assert ("paragraph", text) in shown(document)
-    assert ("table", "| Model | Price |\n| --- | --- |\n| AX-2 | 1,250 |\n| AX-3 | 1,480 |") in shown(document)
+    assert (
+        "table",
+        "| Model | Price |\n| --- | --- |\n| AX-2 | 1,250 |\n| AX-3 | 1,480 |",
+    ) in shown(document)
     assert document.page_at(document.text.index("A paragraph")) == 1
     assert document.page_at(document.text.index("Second page")) == 2
 
 
 def test_running_headers_stand_once_and_page_numbers_not_at_all(tmp_path):
-    pages = [[("Company manual", 9), (f"Content of part {'xyz'[n]}.", 11), (f"Page {n}", 9)] for n in range(3)]
+    pages = [
+        [("Company manual", 9), (f"Content of part {'xyz'[n]}.", 11), (f"Page {n}", 9)]
+        for n in range(3)
+    ]
     document = parse(make_pdf(tmp_path, pages), "d.pdf")
     assert [text for kind, text in shown(document) if kind == "header"] == ["Company manual"]
     assert "Content of part z." in document.text
@@ -130,7 +150,10 @@ def test_running_headers_stand_once_and_page_numbers_not_at_all(tmp_path):
 
 
 def test_fifty_pages_keep_their_numbers_and_lines_that_differ_only_in_figures(tmp_path):
-    pages = [[("Load tests", 9), (f"Load of beam: {n * n + 7} kN.", 11), (f"{n + 4} of 60", 9)] for n in range(50)]
+    pages = [
+        [("Load tests", 9), (f"Load of beam: {n * n + 7} kN.", 11), (f"{n + 4} of 60", 9)]
+        for n in range(50)
+    ]
     document = checked(parse(make_pdf(tmp_path, pages), "d.pdf"))
     for n in range(50):
         assert document.page_at(document.text.index(f"Load of beam: {n * n + 7} kN.")) == n + 1
@@ -182,7 +205,9 @@ def test_external_entities_are_not_read(tmp_path):
     file = tmp_path / "x.docx"
     docx.Document().save(str(file))
     with zipfile.ZipFile(file) as archive:
-        parts = {name: archive.read(name) for name in archive.namelist()} | {"word/document.xml": xml.encode()}
+        parts = {name: archive.read(name) for name in archive.namelist()} | {
+            "word/document.xml": xml.encode()
+        }
     with zipfile.ZipFile(file, "w") as archive:
         for name, content in parts.items():
             archive.writestr(name, content)
@@ -190,10 +215,21 @@ def test_external_entities_are_not_read(tmp_path):
         parse(file, "x.docx")
 
 
-@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.sampled_from([".txt", ".md", ".html", ".pdf", ".docx"]), st.binary(max_size=400), st.text(max_size=300))
+@settings(
+    deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    st.sampled_from([".txt", ".md", ".html", ".pdf", ".docx"]),
+    st.binary(max_size=400),
+    st.text(max_size=300),
+)
 def test_any_bytes_are_parsed_or_refused(tmp_path, suffix, content, text):
-    for body in (content, text.encode("utf-8", "surrogatepass"), b"%PDF-1.7\n" + content, b"PK\x03\x04" + content):
+    for body in (
+        content,
+        text.encode("utf-8", "surrogatepass"),
+        b"%PDF-1.7\n" + content,
+        b"PK\x03\x04" + content,
+    ):
         file = write(tmp_path, f"f{suffix}", body)
         with contextlib.suppress(DocumentError):
             checked(parse(file, file.name))
@@ -205,6 +241,8 @@ def test_a_slide_with_a_shape_of_no_known_type_is_read(tmp_path):
     shape = slide.shapes.add_shape(1, 0, 0, 100, 100)
     shape.text_frame.text = "Close the valve first."
     geometry = shape._element.spPr
-    geometry.remove(geometry.find("{http://schemas.openxmlformats.org/drawingml/2006/main}prstGeom"))
+    geometry.remove(
+        geometry.find("{http://schemas.openxmlformats.org/drawingml/2006/main}prstGeom")
+    )
     show.save(tmp_path / "a.pptx")
     assert parse(tmp_path / "a.pptx", "a.pptx").text == "Close the valve first."

@@ -28,9 +28,7 @@ def pdf(path, content, rotate=0):
         places.append(len(out))
         out += f"{number} 0 obj\n".encode() + body + b"\nendobj\n"
     table = "".join(f"{place:010} 00000 n \n" for place in places)
-    end = (
-        f"xref\n0 {len(objects) + 1}\n0000000000 65535 f \n{table}trailer << /Size {len(objects) + 1} /Root 1 0 R >>\n"
-    )
+    end = f"xref\n0 {len(objects) + 1}\n0000000000 65535 f \n{table}trailer << /Size {len(objects) + 1} /Root 1 0 R >>\n"
     path.write_bytes(out + f"{end}startxref\n{len(out)}\n%%EOF".encode())
     assert len(pypdfium2.PdfDocument(path)) == 1
     return path
@@ -41,9 +39,11 @@ def line(said, top=100, size=12, left=50, more="0 Tr 0 g"):
 
 
 SEEN = {
-    "white on a dark ground": "0.1 0.2 0.4 rg 40 190 300 30 re f\n" + line("quite secret", more="0 Tr 1 g"),
+    "white on a dark ground": "0.1 0.2 0.4 rg 40 190 300 30 re f\n"
+    + line("quite secret", more="0 Tr 1 g"),
     "outlines of white letters": line("quite secret", size=30, more="1 Tr 1 g 0 G"),
-    "a scan that was read": "q 300 0 0 200 40 60 cm /Im Do Q\n" + line("quite secret", more="3 Tr 0 g"),
+    "a scan that was read": "q 300 0 0 200 40 60 cm /Im Do Q\n"
+    + line("quite secret", more="3 Tr 0 g"),
     "a layer that is on": "/OC /On BDC\n" + line("quite secret") + "EMC\n",
     "small print": line("quite secret", size=3),
     "half on the page": line("quite secret", left=-20),
@@ -52,7 +52,8 @@ HIDDEN = {
     "white on white": line("quite secret", more="0 Tr 1 g"),
     "nearly white": line("quite secret", more="0 Tr 0.98 1 0.99 rg"),
     "invisible": line("quite secret", more="3 Tr 0 g"),
-    "invisible beside a picture": "q 50 0 0 50 300 20 cm /Im Do Q\n" + line("quite secret", more="3 Tr 0 g"),
+    "invisible beside a picture": "q 50 0 0 50 300 20 cm /Im Do Q\n"
+    + line("quite secret", more="3 Tr 0 g"),
     "a layer that is off": "/OC /Off BDC\n" + line("quite secret") + "EMC\n",
     "no size": line("quite secret", size=0.3),
     "left of the page": line("quite secret", left=-300),

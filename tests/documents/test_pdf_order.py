@@ -10,7 +10,12 @@ RIGHT = [(330, 150 + 14 * row, f"Right {row} of the west plant and more") for ro
 TITLE = [(50, 100, "Output of both plants in the last year, in tonnes a day, as reported")]
 FOOT = [(50, 780, "Acme, report of the year")]
 ROWS = [line for pair in zip(LEFT, RIGHT, strict=True) for line in pair]
-STEPS = [(50, 100, "Plant East"), (50, 150, "Output 40 tonnes"), (50, 300, "Plant West"), (50, 350, "Output 75 tonnes")]
+STEPS = [
+    (50, 100, "Plant East"),
+    (50, 150, "Output 40 tonnes"),
+    (50, 300, "Plant West"),
+    (50, 350, "Output 75 tonnes"),
+]
 
 
 def written(tmp_path, lines):
@@ -26,7 +31,13 @@ def written(tmp_path, lines):
 
 @pytest.mark.parametrize(
     "lines",
-    [TITLE + LEFT + RIGHT, TITLE + ROWS, RIGHT + LEFT + TITLE, LEFT + RIGHT + TITLE, TITLE + RIGHT + LEFT],
+    [
+        TITLE + LEFT + RIGHT,
+        TITLE + ROWS,
+        RIGHT + LEFT + TITLE,
+        LEFT + RIGHT + TITLE,
+        TITLE + RIGHT + LEFT,
+    ],
     ids=["as it stands", "line by line", "right first", "title last", "title, then right"],
 )
 def test_columns_are_read_one_after_the_other_whatever_was_written_first(tmp_path, lines):

@@ -36,7 +36,10 @@ def test_what_is_no_language_is_left_out():
 
 def _word(path):
     document = docx.Document()
-    document.core_properties.author, document.core_properties.language = CORE["author"], CORE["language"]
+    document.core_properties.author, document.core_properties.language = (
+        CORE["author"],
+        CORE["language"],
+    )
     document.sections[0].header.paragraphs[0].text = "Internal: draft of 2025"
     document.sections[0].footer.paragraphs[0].text = "7"
     document.add_paragraph("Text.")
@@ -88,9 +91,13 @@ def _rtf(path):
 def _epub(path):
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("mimetype", "application/epub+zip")
-        archive.writestr("META-INF/container.xml", '<c><rootfiles><rootfile full-path="b.opf"/></rootfiles></c>')
+        archive.writestr(
+            "META-INF/container.xml", '<c><rootfiles><rootfile full-path="b.opf"/></rootfiles></c>'
+        )
         said = "<title>B</title><creator>Ada Lovelace</creator><language>de-AT</language><date>2025-06-07</date>"
-        items = '<manifest><item id="a" href="a.xhtml"/></manifest><spine><itemref idref="a"/></spine>'
+        items = (
+            '<manifest><item id="a" href="a.xhtml"/></manifest><spine><itemref idref="a"/></spine>'
+        )
         archive.writestr("b.opf", f"<package><metadata>{said}</metadata>{items}</package>")
         archive.writestr("a.xhtml", "<html><body><p>Text.</p></body></html>")
 
@@ -110,7 +117,9 @@ def _odt(path):
         archive.writestr("content.xml", f"<o:document-content {names}>{body}</o:document-content>")
         dc = 'xmlns:dc="http://purl.org/dc/elements/1.1/"'
         said = "<dc:creator>Ada Lovelace</dc:creator><dc:language>de-AT</dc:language><dc:date>2025-06-07</dc:date>"
-        archive.writestr("meta.xml", f"<o:document-meta {names} {dc}><o:meta>{said}</o:meta></o:document-meta>")
+        archive.writestr(
+            "meta.xml", f"<o:document-meta {names} {dc}><o:meta>{said}</o:meta></o:document-meta>"
+        )
 
 
 MAKERS = {
@@ -124,7 +133,10 @@ MAKERS = {
     "epub": _epub,
     "odt": _odt,
 }
-SILENT = {"xlsx": {"language"}, "rtf": {"language"}}  # the format has no place for it, or the writer no way
+SILENT = {
+    "xlsx": {"language"},
+    "rtf": {"language"},
+}  # the format has no place for it, or the writer no way
 
 
 @pytest.mark.parametrize("kind", MAKERS)
@@ -144,7 +156,9 @@ def shown(kind, tmp_path):
     file = tmp_path / f"a.{kind}"
     MAKERS[kind](file)
     document = parse(file, file.name)
-    return [(element.kind, document.text[element.start : element.end]) for element in document.elements]
+    return [
+        (element.kind, document.text[element.start : element.end]) for element in document.elements
+    ]
 
 
 def test_captions_are_told_apart(tmp_path):
@@ -154,7 +168,10 @@ def test_captions_are_told_apart(tmp_path):
 
 
 def test_headers_are_kept_and_page_numbers_are_not(tmp_path):
-    assert shown("docx", tmp_path) == [("header", "Internal: draft of 2025"), ("paragraph", "Text.")]
+    assert shown("docx", tmp_path) == [
+        ("header", "Internal: draft of 2025"),
+        ("paragraph", "Text."),
+    ]
 
 
 def test_merged_cells_are_repeated(tmp_path):

@@ -41,7 +41,9 @@ def change(file, member, *pairs):
 
 def cells(document):
     """The cells of all its tables, without header marks."""
-    lines = [line for line in document.text.split("\n") if line.startswith("|") and "---" not in line]
+    lines = [
+        line for line in document.text.split("\n") if line.startswith("|") and "---" not in line
+    ]
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
 
 
@@ -78,7 +80,9 @@ def test_numbers_are_shown_as_their_format_says_and_the_number_behind_is_kept(bo
         sheet.write(9, 0, "broken")
         sheet.write_formula(9, 1, "=NA()", None, "#N/A")
         sheet.write(10, 0, "day")
-        sheet.write_datetime(10, 1, datetime.datetime(2024, 1, 5), opened.add_format({"num_format": 14}))
+        sheet.write_datetime(
+            10, 1, datetime.datetime(2024, 1, 5), opened.add_format({"num_format": 14})
+        )
 
     document = parse(book(fill), "a.xlsx")
     first = ["7.5%", "1,234.50 €", "(1,200)", "05.01.2024", "36:00"]
@@ -132,7 +136,9 @@ def test_a_formula_that_gives_an_empty_text_or_zero_has_a_value(book):
 def hiding(opened):
     """A sheet with a hidden row, a hidden column and one of no width, and two hidden sheets."""
     sheet = opened.add_worksheet("Prices")
-    for at, row in enumerate((("Pump", "Cost", "Price", "Key"), ("Tern", 11, 900, "k1"), ("Gull", 22, 500, "k2"))):
+    for at, row in enumerate(
+        (("Pump", "Cost", "Price", "Key"), ("Tern", 11, 900, "k1"), ("Gull", 22, 500, "k2"))
+    ):
         sheet.write_row(at, 0, row)
     sheet.write_row(3, 0, ("Old", 33, 700, "k3"))
     sheet.write_row(4, 0, ("Auk", 44, 300, "k4"))
@@ -149,7 +155,9 @@ def hiding(opened):
 
 def test_hidden_sheets_rows_and_columns_are_left_out_and_counted(book):
     document = parse(book(hiding), "a.xlsx")
-    assert tables(document) == [(["|Pump|Price|", "|", "|Tern|900|", "|Gull|500|", "|Auk|300|"], None)]
+    assert tables(document) == [
+        (["|Pump|Price|", "|", "|Tern|900|", "|Gull|500|", "|Auk|300|"], None)
+    ]
     assert "Draft" not in document.text
     assert document.hidden == {"sheet": 2, "row": 1, "column": 2}
 
@@ -161,7 +169,11 @@ def test_hidden_parts_are_kept_and_marked_where_that_is_wanted(book):
         (["|Pump|Cost|Price|Key|", "|", "|Old|33|700|k3|"], "row"),
         (["|Pump|Cost|Key|", "|", "|Tern|11|k1|", "|Gull|22|k2|", "|Auk|44|k4|"], "column"),
     ]
-    marked = [document.text[one.start : one.end] for one in document.elements if one.metadata.get("hidden") == "sheet"]
+    marked = [
+        document.text[one.start : one.end]
+        for one in document.elements
+        if one.metadata.get("hidden") == "sheet"
+    ]
     assert [text for text in marked if "|" not in text] == ["Draft", "Deep"]
     assert document.hidden == {"sheet": 2, "row": 1, "column": 2}
 
@@ -208,12 +220,17 @@ def test_a_title_merged_over_a_table_does_not_reach_the_next_one(book):
         sheet.write_row(0, 6, ("Colour", "Code"))
         sheet.write_row(1, 6, ("red", "R"))
 
-    assert [text[0] for text, _ in tables(parse(book(fill), "a.xlsx"))] == ["|Pump|Size|Price|Price|", "|Colour|Code|"]
+    assert [text[0] for text, _ in tables(parse(book(fill), "a.xlsx"))] == [
+        "|Pump|Size|Price|Price|",
+        "|Colour|Code|",
+    ]
 
 
 def ods(path, body, styles=""):
     """An OpenDocument spreadsheet of tables."""
-    names = " ".join(f'xmlns:{name}="{OFFICE}{name}:1.0"' for name in ("office", "table", "text", "style"))
+    names = " ".join(
+        f'xmlns:{name}="{OFFICE}{name}:1.0"' for name in ("office", "table", "text", "style")
+    )
     content = (
         f"<office:document-content {names}><office:automatic-styles>{styles}</office:automatic-styles>"
         f"<office:body><office:spreadsheet>{body}</office:spreadsheet></office:body></office:document-content>"
@@ -238,20 +255,37 @@ ODS = (
     '<table:table table:name="Terms"><table:table-column/>'
     '<table:table-column table:visibility="collapse"/><table:table-column table:number-columns-repeated="3"/>'
     + row(*map(cell, ("What", "Cost", "Shown", "Fee")))
-    + row(cell("rate"), cell("5"), cell("7.5 %", 'office:value="0.075"', "percentage"), "<table:table-cell/>")
-    + row(cell("price"), cell("6"), cell("1,234.50 €", 'office:value="1234.5"', "currency"), cell("TRUE"))
+    + row(
+        cell("rate"),
+        cell("5"),
+        cell("7.5 %", 'office:value="0.075"', "percentage"),
+        "<table:table-cell/>",
+    )
+    + row(
+        cell("price"),
+        cell("6"),
+        cell("1,234.50 €", 'office:value="1234.5"', "currency"),
+        cell("TRUE"),
+    )
     + row(cell("bare"), cell("7"), cell("", 'office:value="0.125"', "percentage"))
     + row(
         *(cell("fee"), cell("8")),
         '<table:table-cell table:formula="of:=[.C3]*2"/>',
     )
-    + row(*map(cell, ("old", "9", "secret", "x")), more='table:visibility="filter" table:number-rows-repeated="2"')
+    + row(
+        *map(cell, ("old", "9", "secret", "x")),
+        more='table:visibility="filter" table:number-rows-repeated="2"',
+    )
     + row(*map(cell, ("last", "1", "2", "3")))
     + '<table:table-row table:number-rows-repeated="1048000"><table:table-cell '
     'table:number-columns-repeated="16384"/></table:table-row></table:table>'
-    '<table:table table:name="Draft" table:style-name="ta2">' + row(cell("not agreed")) + "</table:table>"
+    '<table:table table:name="Draft" table:style-name="ta2">'
+    + row(cell("not agreed"))
+    + "</table:table>"
 )
-STYLES = '<style:style style:name="ta2"><style:table-properties table:display="false"/></style:style>'
+STYLES = (
+    '<style:style style:name="ta2"><style:table-properties table:display="false"/></style:style>'
+)
 
 
 def test_ods_shows_its_texts_and_hides_what_is_hidden(tmp_path):
@@ -265,8 +299,15 @@ def test_ods_shows_its_texts_and_hides_what_is_hidden(tmp_path):
         ["fee", "[formula without a stored value: =[.C3]*2]", ""],
         ["last", "2", "3"],
     ]
-    assert json.loads(document.elements[1].metadata["values"]) == {"C2": "0.075", "C3": "1234.5", "C4": "0.125"}
-    assert (document.hidden, document.unread) == ({"row": 2, "column": 1, "sheet": 1}, {"formula": 1})
+    assert json.loads(document.elements[1].metadata["values"]) == {
+        "C2": "0.075",
+        "C3": "1234.5",
+        "C4": "0.125",
+    }
+    assert (document.hidden, document.unread) == (
+        {"row": 2, "column": 1, "sheet": 1},
+        {"formula": 1},
+    )
     marked = parse(file, "a.ods", hidden="mark")
     assert marked.text.count("secret") == 2
     hidden = {one.metadata["hidden"] for one in marked.elements if "hidden" in one.metadata}
@@ -277,7 +318,11 @@ def test_a_sheet_with_entities_or_too_many_cells_is_refused(tmp_path, book):
     def one(opened):
         opened.add_worksheet("S").write(0, 0, 1)
 
-    body = '<table:table table:name="T">' + row(cell("x", 'table:number-columns-repeated="5000"')) + "</table:table>"
+    body = (
+        '<table:table table:name="T">'
+        + row(cell("x", 'table:number-columns-repeated="5000"'))
+        + "</table:table>"
+    )
     many = body.replace("<table:table-row ", '<table:table-row table:number-rows-repeated="5000" ')
     with pytest.raises(DocumentError, match="5,000,000 cells"):
         parse(ods(tmp_path / "many.ods", many), "many.ods")

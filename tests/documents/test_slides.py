@@ -13,13 +13,22 @@ from acclimate.types import Box
     ("name", "boxes"),
     [
         ("one below the other", [(0, 0, 9, 1), (0, 2, 9, 3), (0, 4, 9, 5)]),
-        ("two columns under a title", [(0, 0, 9, 1), (0, 2, 4, 3), (0, 3.1, 4, 8), (5, 2, 9, 4), (5, 4.2, 9, 8)]),
+        (
+            "two columns under a title",
+            [(0, 0, 9, 1), (0, 2, 4, 3), (0, 3.1, 4, 8), (5, 2, 9, 4), (5, 4.2, 9, 8)],
+        ),
         ("headings over columns", [(0, 2, 4, 2.5), (0, 2.6, 4, 6), (5, 2, 9, 2.5), (5, 2.6, 9, 6)]),
         ("labels before values", [(0, 0, 2, 1), (2.1, 0, 9, 1), (0, 2, 2, 3), (2.1, 2, 9, 3)]),
-        ("close labels before values", [(0, 0, 2, 1), (2.3, 0, 9, 1), (0, 1.1, 2, 2), (2.3, 1.1, 9, 2)]),
+        (
+            "close labels before values",
+            [(0, 0, 2, 1), (2.3, 0, 9, 1), (0, 1.1, 2, 2), (2.3, 1.1, 9, 2)],
+        ),
         ("columns, then a line under all", [(0, 0, 4, 5), (5, 0, 9, 5), (0, 6, 9, 7)]),
         ("a column that goes on lower", [(0, 0, 4, 2), (0, 2.2, 4, 9), (5, 0.5, 9, 5)]),
-        ("frames that touch and overlap a little", [(0, 0, 9, 1.05), (0, 1, 4.5, 3), (4.4, 1, 9, 3)]),
+        (
+            "frames that touch and overlap a little",
+            [(0, 0, 9, 1.05), (0, 1, 4.5, 3), (4.4, 1, 9, 3)],
+        ),
         ("frames across each other", [(0, 0, 6, 6), (3, 1, 9, 5), (2, 2, 8, 9)]),
         ("all at one place", [(1, 1, 2, 2), (1, 1, 2, 2), (1, 1, 2, 2)]),
     ],
@@ -100,7 +109,9 @@ def test_hidden_slides_and_shapes_are_left_out_or_marked(show):
     assert document.hidden == {"shape": 2, "slide": 1}
     assert document.page_at(document.text.index("The end.")) == 3
     marked = parse(file, "a.pptx", hidden="mark")
-    assert list(zip(said(marked), [one.metadata.get("hidden") for one in marked.elements], strict=True)) == [
+    assert list(
+        zip(said(marked), [one.metadata.get("hidden") for one in marked.elements], strict=True)
+    ) == [
         ("The pump costs 900 euro.", None),
         ("Old price: 700 euro.", "shape"),
         ("Beside the slide.", "shape"),

@@ -10,9 +10,26 @@ from safetensors.numpy import save_file
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
 HIDDEN, HEADS, LAYERS, WIDE, POSITIONS = 32, 4, 2, 64, 64
-WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "the", "cat", "sat", "on", "a", "mat", "notice", "period", "is", "thirty"]
+WORDS = [
+    "[PAD]",
+    "[UNK]",
+    "[CLS]",
+    "[SEP]",
+    "the",
+    "cat",
+    "sat",
+    "on",
+    "a",
+    "mat",
+    "notice",
+    "period",
+    "is",
+    "thirty",
+]
 WORDS += ["day", "##s", "##ing", "walk", ".", ",", "é", "猫"]
-LETTERS = [f"{mark}{letter}" for letter in "abcdefghijklmnopqrstuvwxyz0123456789" for mark in ("", "##")]
+LETTERS = [
+    f"{mark}{letter}" for letter in "abcdefghijklmnopqrstuvwxyz0123456789" for mark in ("", "##")
+]
 
 
 @dataclass(frozen=True)
@@ -25,7 +42,11 @@ class TinyModel:
 def save_tokenizer(folder: Path) -> int:
     vocabulary = list(dict.fromkeys([*WORDS, *LETTERS]))
     tokenizer = Tokenizer(
-        models.WordPiece({word: i for i, word in enumerate(vocabulary)}, unk_token="[UNK]", max_input_chars_per_word=50)
+        models.WordPiece(
+            {word: i for i, word in enumerate(vocabulary)},
+            unk_token="[UNK]",
+            max_input_chars_per_word=50,
+        )
     )
     tokenizer.normalizer = normalizers.BertNormalizer(strip_accents=False)
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
@@ -50,12 +71,24 @@ def make_weights(family: str, vocabulary: int) -> dict[str, np.ndarray]:
         layers = "transformer.layer"
     else:
         shapes["embeddings.token_type_embeddings.weight"] = (2, HIDDEN)
-        parts = ("attention.self.query", "attention.self.key", "attention.self.value", "attention.output.dense")
-        parts += ("attention.output.LayerNorm", "intermediate.dense", "output.dense", "output.LayerNorm")
+        parts = (
+            "attention.self.query",
+            "attention.self.key",
+            "attention.self.value",
+            "attention.output.dense",
+        )
+        parts += (
+            "attention.output.LayerNorm",
+            "intermediate.dense",
+            "output.dense",
+            "output.LayerNorm",
+        )
         layers = "encoder.layer"
     sizes = [(HIDDEN, HIDDEN)] * 4 + [(HIDDEN,), (WIDE, HIDDEN), (HIDDEN, WIDE), (HIDDEN,)]
     for layer in range(LAYERS):
-        shapes |= {f"{layers}.{layer}.{part}": size for part, size in zip(parts, sizes, strict=True)}
+        shapes |= {
+            f"{layers}.{layer}.{part}": size for part, size in zip(parts, sizes, strict=True)
+        }
     weights = {}
     for name, shape in shapes.items():
         values = rng.normal(0, 0.3, shape).astype(np.float32)
@@ -68,10 +101,19 @@ def make_weights(family: str, vocabulary: int) -> dict[str, np.ndarray]:
 
 
 def make_config(family: str) -> dict[str, object]:
-    common: dict[str, object] = {"model_type": family, "max_position_embeddings": POSITIONS, "pad_token_id": 0}
+    common: dict[str, object] = {
+        "model_type": family,
+        "max_position_embeddings": POSITIONS,
+        "pad_token_id": 0,
+    }
     if family == "distilbert":
         return common | {"dim": HIDDEN, "n_heads": HEADS, "n_layers": LAYERS, "activation": "gelu"}
-    sizes = {"hidden_size": HIDDEN, "num_attention_heads": HEADS, "num_hidden_layers": LAYERS, "layer_norm_eps": 1e-12}
+    sizes = {
+        "hidden_size": HIDDEN,
+        "num_attention_heads": HEADS,
+        "num_hidden_layers": LAYERS,
+        "layer_norm_eps": 1e-12,
+    }
     return common | sizes | {"hidden_act": "gelu"}
 
 
@@ -79,7 +121,9 @@ def make_model(folder: Path, family: str = "bert", prefix: str = "") -> TinyMode
     folder.mkdir(parents=True, exist_ok=True)
     weights = make_weights(family, save_tokenizer(folder))
     config = make_config(family)
-    save_file({prefix + name: array for name, array in weights.items()}, folder / "model.safetensors")
+    save_file(
+        {prefix + name: array for name, array in weights.items()}, folder / "model.safetensors"
+    )
     (folder / "config.json").write_text(json.dumps(config))
     return TinyModel(folder, weights, config)
 

@@ -25,15 +25,25 @@ def make_classifier(make_tiny, tmp_path: Path):
 
     def make(family: str = "bert", labels: int = 1) -> tuple[Path, torch.nn.Module]:
         tiny = make_tiny(tmp_path / family, family)
-        values = tiny.config | {"num_labels": labels, "vocab_size": 96, "intermediate_size": 64, "hidden_dim": 64}
-        types = {} if family == "distilbert" else {"type_vocab_size": 1 if family == "roberta" else 2}
+        values = tiny.config | {
+            "num_labels": labels,
+            "vocab_size": 96,
+            "intermediate_size": 64,
+            "hidden_dim": 64,
+        }
+        types = (
+            {} if family == "distilbert" else {"type_vocab_size": 1 if family == "roberta" else 2}
+        )
         values |= types
         torch.manual_seed(3)
         config = AutoConfig.for_model(values.pop("model_type"), **values)
         model = AutoModelForSequenceClassification.from_config(config).eval()
         for value in model.parameters():
             torch.nn.init.normal_(value, std=0.2) if value.ndim > 1 else None
-        save_file({k: v.contiguous() for k, v in model.state_dict().items()}, tiny.folder / "model.safetensors")
+        save_file(
+            {k: v.contiguous() for k, v in model.state_dict().items()},
+            tiny.folder / "model.safetensors",
+        )
         (tiny.folder / "config.json").write_text(json.dumps(config.to_dict()))
         return tiny.folder, model
 
@@ -72,7 +82,9 @@ def test_contract(make_classifier) -> None:
 def save_onnx(file: Path, outputs: int = 1) -> np.ndarray:
     """A bag of words with a weight for each token id."""
     table = np.random.default_rng(1).normal(size=(96, outputs)).astype(np.float32)
-    inputs = [helper.make_tensor_value_info(n, TensorProto.INT64, ["B", "S"]) for n in (IDS, MASK, TYPES)]
+    inputs = [
+        helper.make_tensor_value_info(n, TensorProto.INT64, ["B", "S"]) for n in (IDS, MASK, TYPES)
+    ]
     nodes = [
         helper.make_node("Gather", ["table", IDS], ["words"]),
         helper.make_node("Cast", [MASK], ["real"], to=TensorProto.FLOAT),
@@ -84,10 +96,15 @@ def save_onnx(file: Path, outputs: int = 1) -> np.ndarray:
         helper.make_node("ReduceSum", ["kept", "one"], ["logits"], keepdims=0),
     ]
     constants = [numpy_helper.from_array(table, "table")]
-    constants += [numpy_helper.from_array(np.array([at], np.int64), name) for name, at in (("last", 2), ("one", 1))]
+    constants += [
+        numpy_helper.from_array(np.array([at], np.int64), name)
+        for name, at in (("last", 2), ("one", 1))
+    ]
     logits = helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["B", outputs])
     graph = helper.make_graph(nodes, "bag", inputs, [logits], constants)
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), file)
+    onnx.save(
+        helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), file
+    )
     return table
 
 

@@ -31,7 +31,12 @@ def test_contract():
 
 @pytest.mark.parametrize(
     ("broken", "rule"),
-    [(Unnormalised, "length 1"), (Reordering, "any company"), (Overrunning, "within the text"), (Silent, "on_done")],
+    [
+        (Unnormalised, "length 1"),
+        (Reordering, "any company"),
+        (Overrunning, "within the text"),
+        (Silent, "on_done"),
+    ],
 )
 def test_the_contract_check_finds_what_is_broken(broken, rule):
     with pytest.raises(AssertionError, match=rule):
@@ -39,6 +44,10 @@ def test_the_contract_check_finds_what_is_broken(broken, rule):
 
 
 def test_texts_that_share_words_are_close():
-    cat, mat, money = HashEmbedder(256).embed_passages(["the cat sat on the mat", "a cat on a mat", "30 euros a month"])
+    cat, mat, money = HashEmbedder(256).embed_passages(
+        ["the cat sat on the mat", "a cat on a mat", "30 euros a month"]
+    )
     assert cat @ mat > cat @ money + 0.2
-    np.testing.assert_array_equal(HashEmbedder(256).embed_queries(["The CAT sat on the mat"])[0], cat)
+    np.testing.assert_array_equal(
+        HashEmbedder(256).embed_queries(["The CAT sat on the mat"])[0], cat
+    )

@@ -16,7 +16,10 @@ from acclimate.errors import ModelError
 from acclimate.testing.embeddings import check_embedder
 
 RNG = np.random.default_rng(3)
-WORDS, TYPES = RNG.normal(size=(150, 16)).astype(np.float32), RNG.normal(size=(2, 16)).astype(np.float32)
+WORDS, TYPES = (
+    RNG.normal(size=(150, 16)).astype(np.float32),
+    RNG.normal(size=(2, 16)).astype(np.float32),
+)
 MIX = RNG.normal(size=(16, 16)).astype(np.float32)
 TEXTS = ["the cat sat on a mat", "notice", "", "walking 猫 . " * 9]
 
@@ -33,15 +36,25 @@ def save_onnx(file: Path, *, types: bool = True, pooled: bool = False) -> None:
     nodes.append(helper.make_node("Tanh", ["y"], ["last_hidden_state"]))
     shape: list[str | int] = ["b", "s", 16]
     if pooled:
-        nodes.append(helper.make_node("ReduceMean", ["last_hidden_state"], ["pooled"], keepdims=0, axes=[1]))
+        nodes.append(
+            helper.make_node("ReduceMean", ["last_hidden_state"], ["pooled"], keepdims=0, axes=[1])
+        )
         shape = ["b", 16]
-    output = helper.make_tensor_value_info("pooled" if pooled else "last_hidden_state", TensorProto.FLOAT, shape)
+    output = helper.make_tensor_value_info(
+        "pooled" if pooled else "last_hidden_state", TensorProto.FLOAT, shape
+    )
     tables = [("words", WORDS), ("types", TYPES), ("mix", MIX)]
     graph = helper.make_graph(
-        nodes, "tiny", inputs, [output], [numpy_helper.from_array(array, name) for name, array in tables]
+        nodes,
+        "tiny",
+        inputs,
+        [output],
+        [numpy_helper.from_array(array, name) for name, array in tables],
     )
     file.parent.mkdir(parents=True, exist_ok=True)
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), file)
+    onnx.save(
+        helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), file
+    )
 
 
 def reference(folder: Path, text: str, pooling: str, types: bool) -> np.ndarray:
@@ -56,7 +69,9 @@ def reference(folder: Path, text: str, pooling: str, types: bool) -> np.ndarray:
 @pytest.fixture
 def folder(tiny, tmp_path: Path) -> Path:
     shutil.copy(tiny.folder / "tokenizer.json", tmp_path)
-    (tmp_path / "config.json").write_text(json.dumps({"model_type": "bert", "max_position_embeddings": 64}))
+    (tmp_path / "config.json").write_text(
+        json.dumps({"model_type": "bert", "max_position_embeddings": 64})
+    )
     return tmp_path
 
 

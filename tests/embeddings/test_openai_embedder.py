@@ -18,8 +18,15 @@ Reply = tuple[int, dict]
 
 def vectors_of(request: dict) -> dict:
     rows = 3.0 * HashEmbedder(request.get("dimensions", 64)).embed_passages(request["input"])
-    data = [{"object": "embedding", "index": i, "embedding": row.tolist()} for i, row in enumerate(rows)]
-    return {"object": "list", "model": request["model"], "data": data, "usage": {"prompt_tokens": 1, "total_tokens": 1}}
+    data = [
+        {"object": "embedding", "index": i, "embedding": row.tolist()} for i, row in enumerate(rows)
+    ]
+    return {
+        "object": "list",
+        "model": request["model"],
+        "data": data,
+        "usage": {"prompt_tokens": 1, "total_tokens": 1},
+    }
 
 
 class Server(ThreadingHTTPServer):
@@ -68,7 +75,9 @@ class Handler(BaseHTTPRequestHandler):
 @pytest.fixture
 def server():
     with Server() as running:
-        threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+        threading.Thread(
+            target=running.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True
+        ).start()
         yield running
         running.shutdown()
 
@@ -83,7 +92,9 @@ def test_contract(server):
 
 def test_order_batches_progress_and_prefixes(server):
     done: list[int] = []
-    model = embedder(server, batch_texts=4, passage_prefix="passage: ", query_prefix="query: ", dimensions=32)
+    model = embedder(
+        server, batch_texts=4, passage_prefix="passage: ", query_prefix="query: ", dimensions=32
+    )
     texts = [f"text number {n}" for n in range(10)]
     vectors = model.embed_passages(texts, done.append)
     expected = HashEmbedder(32).embed_passages([f"passage: {text}" for text in texts])
@@ -117,7 +128,8 @@ def test_passing_failures_are_retried(server):
 
 
 @pytest.mark.parametrize(
-    ("status", "repair"), [(401, "OPENAI_API_KEY"), (404, "base_url"), (400, "max_tokens"), (500, "log")]
+    ("status", "repair"),
+    [(401, "OPENAI_API_KEY"), (404, "base_url"), (400, "max_tokens"), (500, "log")],
 )
 def test_refusals_say_what_repairs_them(server, status, repair):
     server.replies = [(status, {"error": {"message": "because"}})]

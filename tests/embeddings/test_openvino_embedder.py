@@ -13,7 +13,14 @@ from acclimate.embeddings.spec import EmbedderSpec, read_spec
 from acclimate.errors import ModelError
 from acclimate.testing.embeddings import check_embedder
 
-TEXTS = ["the cat sat on a mat.", "notice period is thirty days", "a", "", "walking, walking é 猫 " * 6, "the cat"]
+TEXTS = [
+    "the cat sat on a mat.",
+    "notice period is thirty days",
+    "a",
+    "",
+    "walking, walking é 猫 " * 6,
+    "the cat",
+]
 SPEC = EmbedderSpec(max_tokens=48)
 
 _erf = np.vectorize(math.erf, otypes=[np.float64])
@@ -32,7 +39,11 @@ def reference(model, text, *, pooling="mean", offset=0):
     ids = tokenizer.encode(text).ids
     w = {name: array.astype(np.float64) for name, array in model.weights.items()}
     distil = model.config["model_type"] == "distilbert"
-    keys = ["dim", "n_heads", "n_layers"] if distil else ["hidden_size", "num_attention_heads", "num_hidden_layers"]
+    keys = (
+        ["dim", "n_heads", "n_layers"]
+        if distil
+        else ["hidden_size", "num_attention_heads", "num_hidden_layers"]
+    )
     hidden, heads, layers = (int(model.config[key]) for key in keys)
     x = w["embeddings.word_embeddings.weight"][ids]
     x = x + w["embeddings.position_embeddings.weight"][offset : offset + len(ids)]
@@ -48,8 +59,13 @@ def reference(model, text, *, pooling="mean", offset=0):
     ).split()
     for layer in range(layers):
         root = f"{'transformer' if distil else 'encoder'}.layer.{layer}."
-        q, k, v, o, n1, up, down, n2 = ((w[f"{root}{n}.weight"], w[f"{root}{n}.bias"]) for n in names)
-        heads_of = lambda p, x=x: (x @ p[0].T + p[1]).reshape(len(ids), heads, -1).transpose(1, 0, 2)  # noqa: E731
+        q, k, v, o, n1, up, down, n2 = (
+            (w[f"{root}{n}.weight"], w[f"{root}{n}.bias"]) for n in names
+        )
+
+        def heads_of(p, x=x):
+            return (x @ p[0].T + p[1]).reshape(len(ids), heads, -1).transpose(1, 0, 2)
+
         scores = heads_of(q) @ heads_of(k).transpose(0, 2, 1) / math.sqrt(hidden / heads)
         weights = np.exp(scores - scores.max(-1, keepdims=True))
         attended = (weights / weights.sum(-1, keepdims=True)) @ heads_of(v)
@@ -62,11 +78,16 @@ def reference(model, text, *, pooling="mean", offset=0):
 
 
 def embedder(folder: Path, **settings) -> OpenVINOEmbedder:
-    return OpenVINOEmbedder(folder, **({"spec": SPEC, "weights_sha256": "0" * 64, "precision": "f32"} | settings))
+    return OpenVINOEmbedder(
+        folder, **({"spec": SPEC, "weights_sha256": "0" * 64, "precision": "f32"} | settings)
+    )
 
 
 def worst_cosine(model, vectors, **options) -> float:
-    return min(float(row @ reference(model, text, **options)) for row, text in zip(vectors, TEXTS, strict=True))
+    return min(
+        float(row @ reference(model, text, **options))
+        for row, text in zip(vectors, TEXTS, strict=True)
+    )
 
 
 @pytest.mark.parametrize("pooling", ["mean", "cls"])
@@ -79,7 +100,12 @@ def test_equals_a_numpy_forward_pass(tiny, pooling, precision, least):
 
 @pytest.mark.parametrize(
     ("family", "prefix", "offset"),
-    [("bert", "bert.", 0), ("distilbert", "distilbert.", 0), ("roberta", "roberta.", 1), ("xlm-roberta", "", 1)],
+    [
+        ("bert", "bert.", 0),
+        ("distilbert", "distilbert.", 0),
+        ("roberta", "roberta.", 1),
+        ("xlm-roberta", "", 1),
+    ],
 )
 def test_families(make_tiny, tmp_path, family, prefix, offset):
     model = make_tiny(tmp_path, family, prefix)
@@ -120,10 +146,17 @@ def test_a_query_gets_its_turn_during_a_long_job(tiny):
 
 
 def test_prefixes_are_part_of_the_text(tiny):
-    prefixed = embedder(tiny.folder, spec=EmbedderSpec(max_tokens=48, query_prefix="walk: ", passage_prefix="notice "))
+    prefixed = embedder(
+        tiny.folder,
+        spec=EmbedderSpec(max_tokens=48, query_prefix="walk: ", passage_prefix="notice "),
+    )
     plain = embedder(tiny.folder)
-    np.testing.assert_allclose(prefixed.embed_queries(["cat"]), plain.embed_queries(["walk: cat"]), atol=1e-6)
-    np.testing.assert_allclose(prefixed.embed_passages(["cat"]), plain.embed_passages(["notice cat"]), atol=1e-6)
+    np.testing.assert_allclose(
+        prefixed.embed_queries(["cat"]), plain.embed_queries(["walk: cat"]), atol=1e-6
+    )
+    np.testing.assert_allclose(
+        prefixed.embed_passages(["cat"]), plain.embed_passages(["notice cat"]), atol=1e-6
+    )
 
 
 def test_of_a_text_over_the_limit_every_window_counts(tiny):
@@ -146,7 +179,12 @@ def test_texts_in_windows_are_counted_once_and_keep_their_order(tiny):
 
 
 def test_fingerprint_changes_with_what_changes_the_vectors(tiny):
-    specs = [SPEC, EmbedderSpec("cls", 48), EmbedderSpec("mean", 32), EmbedderSpec("mean", 48, query_prefix="q")]
+    specs = [
+        SPEC,
+        EmbedderSpec("cls", 48),
+        EmbedderSpec("mean", 32),
+        EmbedderSpec("mean", 48, query_prefix="q"),
+    ]
     prints = {embedder(tiny.folder, spec=spec).fingerprint for spec in specs}
     prints.add(embedder(tiny.folder, weights_sha256="1" * 64).fingerprint)
     assert len(prints) == 5
@@ -156,7 +194,9 @@ def test_fingerprint_changes_with_what_changes_the_vectors(tiny):
 def test_half_precision_weights_are_read(tiny, tmp_path):
     (tmp_path / "config.json").write_text(json.dumps(tiny.config))
     (tmp_path / "tokenizer.json").write_bytes((tiny.folder / "tokenizer.json").read_bytes())
-    save_file({n: a.astype(np.float16) for n, a in tiny.weights.items()}, tmp_path / "model.safetensors")
+    save_file(
+        {n: a.astype(np.float16) for n, a in tiny.weights.items()}, tmp_path / "model.safetensors"
+    )
     assert worst_cosine(tiny, embedder(tmp_path).embed_passages(TEXTS)) >= 0.99999
 
 
@@ -183,7 +223,9 @@ def test_damaged_files_are_named(make_tiny, tmp_path, name, damage):
     make_tiny(tmp_path)
     file = tmp_path / name
     whole = file.read_bytes()
-    file.unlink() if damage == "missing" else file.write_bytes(whole[: len(whole) // 2] if damage == "cut" else b"")
+    file.unlink() if damage == "missing" else file.write_bytes(
+        whole[: len(whole) // 2] if damage == "cut" else b""
+    )
     with pytest.raises(ModelError) as caught:
         embedder(tmp_path)
     assert caught.value.hint
@@ -199,8 +241,13 @@ def test_spec_is_read_from_the_sentence_transformers_layout(tiny, tmp_path):
     put("config.json", {"model_type": "roberta", "max_position_embeddings": 514, "pad_token_id": 1})
     assert read_spec(tmp_path).max_tokens == 512
     put("sentence_bert_config.json", {"max_seq_length": 256})
-    put("config_sentence_transformers.json", {"prompts": {"query": "query: ", "document": "passage: "}})
-    put("1_Pooling/config.json", {"pooling_mode_cls_token": True, "pooling_mode_mean_tokens": False})
+    put(
+        "config_sentence_transformers.json",
+        {"prompts": {"query": "query: ", "document": "passage: "}},
+    )
+    put(
+        "1_Pooling/config.json", {"pooling_mode_cls_token": True, "pooling_mode_mean_tokens": False}
+    )
     assert read_spec(tmp_path) == EmbedderSpec("cls", 256, "query: ", "passage: ")
     put("1_Pooling/config.json", {"pooling_mode_max_tokens": True})
     with pytest.raises(ModelError, match="pooling_mode_max_tokens"):

@@ -19,12 +19,21 @@ def folder(make_tiny, tmp_path_factory):
     files = {
         "modules.json": [
             {"idx": 0, "name": "0", "path": "", "type": "sentence_transformers.models.Transformer"},
-            {"idx": 1, "name": "1", "path": "1_Pooling", "type": "sentence_transformers.models.Pooling"},
+            {
+                "idx": 1,
+                "name": "1",
+                "path": "1_Pooling",
+                "type": "sentence_transformers.models.Pooling",
+            },
         ],
         "1_Pooling/config.json": {"word_embedding_dimension": 32, "pooling_mode_mean_tokens": True},
         "tokenizer_config.json": {"tokenizer_class": "BertTokenizerFast", "model_max_length": 64},
     }
-    config = tiny.config | {"intermediate_size": 64, "type_vocab_size": 2, "architectures": ["BertModel"]}
+    config = tiny.config | {
+        "intermediate_size": 64,
+        "type_vocab_size": 2,
+        "architectures": ["BertModel"],
+    }
     config["vocab_size"] = len(tiny.weights["embeddings.word_embeddings.weight"])
     for name, content in (files | {"config.json": config}).items():
         (tiny.folder / name).parent.mkdir(exist_ok=True)
@@ -40,7 +49,11 @@ def test_the_missing_extra_is_named(monkeypatch, tmp_path):
 
 
 def test_contract(folder):
-    check_embedder(lambda: SentenceTransformersEmbedder(folder, spec=SPEC, weights_sha256="0" * 64, device="cpu"))
+    check_embedder(
+        lambda: SentenceTransformersEmbedder(
+            folder, spec=SPEC, weights_sha256="0" * 64, device="cpu"
+        )
+    )
 
 
 def test_agrees_with_the_openvino_embedder(folder):

@@ -7,7 +7,14 @@ from safetensors.numpy import save_file
 
 from acclimate.embeddings.openvino import OpenVINOEmbedder
 from acclimate.embeddings.spec import EmbedderSpec
-from acclimate.embeddings.tuned import TunedEncoder, merge, read_tuned, require_base, tuned_sha256, write_tuned
+from acclimate.embeddings.tuned import (
+    TunedEncoder,
+    merge,
+    read_tuned,
+    require_base,
+    tuned_sha256,
+    write_tuned,
+)
 from acclimate.errors import HashMismatchError, ModelError
 
 QUERY = "encoder.layer.0.attention.self.query"
@@ -24,23 +31,38 @@ def save(folder: Path, tensors: dict[str, np.ndarray], r: int = 2, alpha: float 
 
 def lora(stem: str, size: int = 8) -> dict[str, np.ndarray]:
     a, b = RNG.normal(size=(2, size)), RNG.normal(size=(size, 2))
-    return {f"{stem}.lora_A.weight": a.astype(np.float16), f"{stem}.lora_B.weight": b.astype(np.float16)}
+    return {
+        f"{stem}.lora_A.weight": a.astype(np.float16),
+        f"{stem}.lora_B.weight": b.astype(np.float16),
+    }
 
 
-@pytest.mark.parametrize(("mine", "theirs"), [("", ""), ("bert.", ""), ("", "bert."), ("roberta.", "roberta.")])
-def test_the_product_is_added_whatever_the_family_calls_it(tmp_path: Path, mine: str, theirs: str) -> None:
-    base = {f"{theirs}{QUERY}.weight": RNG.normal(size=(8, 8)).astype(np.float32), "other": np.ones(3, np.float32)}
+@pytest.mark.parametrize(
+    ("mine", "theirs"), [("", ""), ("bert.", ""), ("", "bert."), ("roberta.", "roberta.")]
+)
+def test_the_product_is_added_whatever_the_family_calls_it(
+    tmp_path: Path, mine: str, theirs: str
+) -> None:
+    base = {
+        f"{theirs}{QUERY}.weight": RNG.normal(size=(8, 8)).astype(np.float32),
+        "other": np.ones(3, np.float32),
+    }
     tensors = lora(f"{mine}{QUERY}") | {"classifier.weight": np.ones((1, 8), np.float16)}
     merged = merge(base, save(tmp_path / "a", tensors))
     a, b = (tensors[f"{mine}{QUERY}.lora_{which}.weight"].astype(np.float32) for which in "AB")
-    assert merged[f"{theirs}{QUERY}.weight"] == pytest.approx(base[f"{theirs}{QUERY}.weight"] + 3 * b @ a, abs=1e-5)
+    assert merged[f"{theirs}{QUERY}.weight"] == pytest.approx(
+        base[f"{theirs}{QUERY}.weight"] + 3 * b @ a, abs=1e-5
+    )
     assert merged["classifier.weight"].tolist() == [[1.0] * 8]
     assert merged["other"] is base["other"]
 
 
 def test_what_was_trained_over_other_shipped_weights_is_refused(tmp_path: Path) -> None:
     folder = save(tmp_path / "a", lora(QUERY))
-    write_tuned(folder, TunedEncoder("reranker", "all-minilm-l6-v2", "53aa", 0.5, "minilm-extractor", "77bb"))
+    write_tuned(
+        folder,
+        TunedEncoder("reranker", "all-minilm-l6-v2", "53aa", 0.5, "minilm-extractor", "77bb"),
+    )
     with pytest.raises(HashMismatchError, match="another version"):
         merge({}, folder)
 
@@ -87,7 +109,9 @@ def test_shorter_vectors_are_the_first_components(tiny) -> None:
     ]
     long, cut = (one.embed_passages(["the cat sat", "thirty days"]) for one in made)
     assert made[1].dimensions == cut.shape[1] == 12
-    assert cut == pytest.approx(long[:, :12] / np.linalg.norm(long[:, :12], axis=1, keepdims=True), abs=1e-5)
+    assert cut == pytest.approx(
+        long[:, :12] / np.linalg.norm(long[:, :12], axis=1, keepdims=True), abs=1e-5
+    )
     assert made[0].fingerprint != made[1].fingerprint
     with pytest.raises(ModelError, match="40 dimensions are wanted of a model of 32"):
         OpenVINOEmbedder(tiny.folder, spec=whole.shortened(40), weights_sha256="x")

@@ -14,7 +14,15 @@ from acclimate.evaluation.abstention import Held, calibrate, curve
 from acclimate.evaluation.cache import AnswerCache
 from acclimate.evaluation.compare import Judges, Ring, Setting, Unheard, compare
 from acclimate.evaluation.comparison import load, save
-from acclimate.evaluation.judge import Judgement, Label, add_label, agreement, judge, kappa, read_labels
+from acclimate.evaluation.judge import (
+    Judgement,
+    Label,
+    add_label,
+    agreement,
+    judge,
+    kappa,
+    read_labels,
+)
 from acclimate.evaluation.report import render_html, render_markdown
 from acclimate.models.entailment import EntailmentModel
 from acclimate.testing.embeddings import HashEmbedder
@@ -37,7 +45,10 @@ def ring(tmp_path):
 
 def test_the_curve_drops_the_least_sure_first():
     held = [Held(0.9, 1.0, 0.0), Held(0.5, 0.0, 0.0), Held(0.5, 1.0, 0.0), Held(None, 1.0, 1.0)]
-    assert [(s.threshold, s.coverage, s.accuracy) for s in curve(held)] == [(0.5, 0.75, 2 / 3), (0.9, 0.25, 1.0)]
+    assert [(s.threshold, s.coverage, s.accuracy) for s in curve(held)] == [
+        (0.5, 0.75, 2 / 3),
+        (0.9, 0.25, 1.0),
+    ]
     assert curve([Held(None, 1.0, 1.0)]) == []
 
 
@@ -46,11 +57,15 @@ def test_a_threshold_is_worth_what_it_is_on_other_documents():
     sure = rng.random(400)
     telling = [Held(float(c), float(rng.random() < c), 0.5) for c in sure]
     found = calibrate(telling, list(range(400)))
-    assert 0.35 < found.threshold < 0.65  # below one half, an answer is right less often than silence pays
+    assert (
+        0.35 < found.threshold < 0.65
+    )  # below one half, an answer is right less often than silence pays
     assert found.after > found.before + 0.05
     noise = [Held(float(c), float(rng.random() < 0.5), 0.45) for c in sure]
     found = calibrate(noise, list(range(400)))
-    assert found.after < found.before + 0.03  # nothing to learn, so nothing is gained on other documents
+    assert (
+        found.after < found.before + 0.03
+    )  # nothing to learn, so nothing is gained on other documents
     assert calibrate(telling, [1] * 400) is None
     assert calibrate([Held(None, 1.0, 1.0)] * 3, [1, 2, 3]) is None
 
@@ -79,7 +94,14 @@ def test_the_interval_of_kappa_covers_the_truth_and_failures_are_counted(monkeyp
 
 
 @pytest.mark.parametrize(
-    ("said", "right"), [("yes", True), ("**No**, it is not.", False), ("Yes.", True), ("I think so", None), ("", None)]
+    ("said", "right"),
+    [
+        ("yes", True),
+        ("**No**, it is not.", False),
+        ("Yes.", True),
+        ("I think so", None),
+        ("", None),
+    ],
 )
 def test_a_judge_says_one_word_or_fails(said, right):
     word = judge(QUESTIONS[0], answer_with("x", 0.1), lambda messages: said)
@@ -110,10 +132,22 @@ def test_a_comparison_by_meaning_and_by_a_judge(ring, tmp_path):
         asked.append(messages)
         text = messages[0].content
         said = text.split("Given answer: ")[1].splitlines()[0]
-        return "no idea" if "23?" in text else "yes" if said in text.split("Given answer: ")[0] else "no"
+        return (
+            "no idea"
+            if "23?" in text
+            else "yes"
+            if said in text.split("Given answer: ")[0]
+            else "no"
+        )
 
-    labels = [Label("q1", "answer 1", True), Label("q2", "answer 2", True), Label("q3", "nonsense", False)]
-    judges = Judges(embed, lambda pairs: [float("evidence" in p) for p, _ in pairs], ask, "scripted", labels)
+    labels = [
+        Label("q1", "answer 1", True),
+        Label("q2", "answer 2", True),
+        Label("q3", "nonsense", False),
+    ]
+    judges = Judges(
+        embed, lambda pairs: [float("evidence" in p) for p, _ in pairs], ask, "scripted", labels
+    )
     contestants = [contestant("good", right), contestant("bad", wrong)]
     result = compare(ring, contestants, Setting("p", "test", "similarity"), judges=judges)
     good, bad = result.row("good"), result.row("bad")
@@ -122,14 +156,21 @@ def test_a_comparison_by_meaning_and_by_a_judge(ring, tmp_path):
     assert good.summary.entailed == 1.0
     assert 0 < good.summary.supported < 1
     assert good.judged > 0.8 > bad.judged
-    assert good.judge_errors == 1  # question 23, and it counts as wrong: 20 facts and 3 silences of 24
+    assert (
+        good.judge_errors == 1
+    )  # question 23, and it counts as wrong: 20 facts and 3 silences of 24
     assert good.judged <= 23 / 24
     assert (good.agreement.n, good.agreement.same) == (2, 1.0)
     assert good.curve[0].coverage == pytest.approx(20 / 24)
     save(result, tmp_path / "c.json")
     assert load(tmp_path / "c.json") == result
     page = render_html(result)
-    for words in ("Right, says the judge", "Cohen’s kappa", "When to stay silent", "Entailed by what it cites"):
+    for words in (
+        "Right, says the judge",
+        "Cohen’s kappa",
+        "When to stay silent",
+        "Entailed by what it cites",
+    ):
         assert words in page
     assert "nan" not in render_markdown(result).lower().split()
     before = len(asked)
@@ -151,10 +192,14 @@ def nli(tmp_path_factory):
 
     folder = tmp_path_factory.mktemp("nli")
     words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "the", "hall", "is", "old", "new", "museum"]
-    tokenizer = Tokenizer(models.WordLevel({word: place for place, word in enumerate(words)}, "[UNK]"))
+    tokenizer = Tokenizer(
+        models.WordLevel({word: place for place, word in enumerate(words)}, "[UNK]")
+    )
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
     tokenizer.post_processor = processors.TemplateProcessing(
-        single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+        single="[CLS] $A [SEP]",
+        pair="[CLS] $A [SEP] $B:1 [SEP]:1",
+        special_tokens=[("[CLS]", 2), ("[SEP]", 3)],
     )
     fast = PreTrainedTokenizerFast(
         tokenizer_object=tokenizer, pad_token="[PAD]", unk_token="[UNK]", model_max_length=32

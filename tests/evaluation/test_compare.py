@@ -29,15 +29,26 @@ def question(number, answerable=True):
     answers = (f"answer {number}",) if answerable else ()
     kind = "fact" if answerable else "unanswerable"
     return Question(
-        f"q{number}", f"What is {number}? {HOSTILE}", answers, f"{number // 2}.md", "evidence here", answerable, kind
+        f"q{number}",
+        f"What is {number}? {HOSTILE}",
+        answers,
+        f"{number // 2}.md",
+        "evidence here",
+        answerable,
+        kind,
     )
 
 
-QUESTIONS = [*(question(n) for n in range(20)), *(question(n, answerable=False) for n in range(20, 24))]
+QUESTIONS = [
+    *(question(n) for n in range(20)),
+    *(question(n, answerable=False) for n in range(20, 24)),
+]
 
 
 def answer_with(text, seconds, abstained=False):
-    chunk = Chunk("c", "0.md", 0, 60, "Some evidence here, and " + HOSTILE[:36], HOSTILE, (HOSTILE,), 2)
+    chunk = Chunk(
+        "c", "0.md", 0, 60, "Some evidence here, and " + HOSTILE[:36], HOSTILE, (HOSTILE,), 2
+    )
     citation = Citation(1, "0.md", 5, 18, "evidence here", 2, (HOSTILE,), True)
     return Answer(
         "?", text, f"{text} [1]", abstained, () if abstained else (citation,),
@@ -67,19 +78,29 @@ def ring(tmp_path):
 
 
 def test_the_better_recipe_wins_and_the_sentence_says_by_how_much(ring):
-    result = compare(ring, [contestant("bad", wrong), contestant("good", right)], Setting("p", "test"))
+    result = compare(
+        ring, [contestant("bad", wrong), contestant("good", right)], Setting("p", "test")
+    )
     assert [row.recipe for row in result.rows] == ["good", "bad"]
     assert result.verdict.recommended == "good"
     assert "better than bad: 100 points" in result.verdict.sentence
     assert value(result.row("good"), "f1") == 1.0
     assert value(result.row("good"), "abstention_f1") == 1.0
     assert result.row("good").by_kind == {"fact": (20, 1.0), "unanswerable": (4, 1.0)}
-    assert result.row("bad").summary.citation_recall == 1.0  # of the one question whose evidence is known
+    assert (
+        result.row("bad").summary.citation_recall == 1.0
+    )  # of the one question whose evidence is known
 
 
 def test_where_numbers_and_squad_s_match_differ_the_report_says_which_and_how(ring):
-    ring.questions = [replace(QUESTIONS[n], answers=(said,)) for n, said in enumerate(("12.5", "1,500 g", "kg"))]
-    texts = {ring.questions[0].question: "125", ring.questions[1].question: "1.5 kg", ring.questions[2].question: "kg"}
+    ring.questions = [
+        replace(QUESTIONS[n], answers=(said,)) for n, said in enumerate(("12.5", "1,500 g", "kg"))
+    ]
+    texts = {
+        ring.questions[0].question: "125",
+        ring.questions[1].question: "1.5 kg",
+        ring.questions[2].question: "kg",
+    }
     recipe = contestant("rag", lambda asked: answer_with(texts[asked.question], 0.1))
     result = compare(ring, [recipe], Setting("p", "test", metric="number_em"))
     assert (value(result.row("rag"), "em"), value(result.row("rag"), "number_em")) == (2 / 3, 2 / 3)
@@ -95,8 +116,12 @@ def test_where_numbers_and_squad_s_match_differ_the_report_says_which_and_how(ri
 
 
 def test_equal_recipes_have_no_measurable_difference_and_the_cheaper_is_taken(ring):
-    slow = contestant("slow", lambda asked: answer_with(asked.answers[0] if asked.answers else "x", 3.0))
-    fast = contestant("fast", lambda asked: answer_with(asked.answers[0] if asked.answers else "y", 0.2))
+    slow = contestant(
+        "slow", lambda asked: answer_with(asked.answers[0] if asked.answers else "x", 3.0)
+    )
+    fast = contestant(
+        "fast", lambda asked: answer_with(asked.answers[0] if asked.answers else "y", 0.2)
+    )
     result = compare(ring, [slow, fast], Setting("p", "test"))
     assert result.verdict.recommended == "fast"
     result = compare(ring, [slow, contestant("free", right), fast], Setting("p", "test"))
@@ -129,8 +154,12 @@ def test_answers_are_not_asked_for_twice(ring):
 
 def test_minutes_bound_the_questions_and_all_recipes_answer_the_same(ring, monkeypatch):
     monkeypatch.setattr(Ring, "_speed", lambda *_: 1.0)
-    result = compare(ring, [contestant("a", right), contestant("b", wrong)], Setting("p", "test"), minutes=0.5)
-    assert len(result.questions) == 15  # 2 probed already; 27 s of 30 pay for 13 more by two recipes
+    result = compare(
+        ring, [contestant("a", right), contestant("b", wrong)], Setting("p", "test"), minutes=0.5
+    )
+    assert (
+        len(result.questions) == 15
+    )  # 2 probed already; 27 s of 30 pay for 13 more by two recipes
     assert {o.question for o in result.outcomes if o.recipe == "a"} == {
         o.question for o in result.outcomes if o.recipe == "b"
     }
@@ -159,7 +188,9 @@ def test_gates(ring):
 
 
 def test_it_survives_the_disk_and_a_file_that_is_none_is_refused(ring, tmp_path):
-    result = compare(ring, [contestant("good", right), contestant("bad", wrong)], Setting("p", "test"))
+    result = compare(
+        ring, [contestant("good", right), contestant("bad", wrong)], Setting("p", "test")
+    )
     save(result, tmp_path / "c.json")
     assert load(tmp_path / "c.json") == result
     (tmp_path / "x.json").write_text("{}")
@@ -181,7 +212,9 @@ class Reader(html.parser.HTMLParser):
 
 
 def test_the_report_escapes_what_documents_say_and_asks_nobody(ring):
-    result = compare(ring, [contestant("good", right), contestant("bad", wrong)], Setting(HOSTILE, "test"))
+    result = compare(
+        ring, [contestant("good", right), contestant("bad", wrong)], Setting(HOSTILE, "test")
+    )
     page = render_html(result)
     reader = Reader()
     reader.feed(page)
@@ -190,7 +223,9 @@ def test_the_report_escapes_what_documents_say_and_asks_nobody(ring):
     assert not re.search(r"(?:https?:)?//\w", page.replace("http://www.w3.org", ""))
     assert HOSTILE in reader.text
     assert "49" not in re.findall(r"'(\d+)'", page)
-    assert re.search(r'<mark class="cited">evidence here</mark>|<mark class="both">evidence here</mark>', page)
+    assert re.search(
+        r'<mark class="cited">evidence here</mark>|<mark class="both">evidence here</mark>', page
+    )
     assert "default-src &#39;none&#39;" in page or "default-src 'none'" in page
     assert "100 points over bad" in render_markdown(result)
 
@@ -208,7 +243,9 @@ def report(tmp_path_factory):
     folder = tmp_path_factory.mktemp("report")
     with closing(AnswerCache(folder / "answers.db")) as cache:
         ring = Ring(QUESTIONS, {"q0": (5, 18)}, cache, Unheard())
-        result = compare(ring, [contestant("good", right), contestant(HOSTILE, wrong)], Setting(HOSTILE, "test"))
+        result = compare(
+            ring, [contestant("good", right), contestant(HOSTILE, wrong)], Setting(HOSTILE, "test")
+        )
     (folder / "report.html").write_text(render_html(result))
     return (folder / "report.html").as_uri()
 
@@ -218,14 +255,18 @@ def opened(chromium, report):
     contexts = []
 
     def go(width, scheme):
-        context = chromium.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme)
+        context = chromium.new_context(
+            viewport={"width": width, "height": 800}, color_scheme=scheme
+        )
         contexts.append(context)
         page = context.new_page()
         page.requests, page.faults = [], []
         page.on("request", lambda request: page.requests.append(request.url))
         page.on("pageerror", lambda error: page.faults.append(str(error)))
         page.on("dialog", lambda dialog: page.faults.append(dialog.message))
-        page.on("console", lambda line: page.faults.append(line.text) if line.type == "error" else None)
+        page.on(
+            "console", lambda line: page.faults.append(line.text) if line.type == "error" else None
+        )
         page.goto(report)
         return page
 
@@ -249,7 +290,9 @@ def test_it_is_whole_accessible_and_asks_nobody(opened, report, width, scheme):
 
 def test_an_earlier_comparison_is_shown_beside(ring):
     before = compare(ring, [contestant("good", wrong)], Setting("p", "test"))
-    after = compare(ring, [contestant("good2", right), contestant("good", wrong)], Setting("p", "test"))
+    after = compare(
+        ring, [contestant("good2", right), contestant("good", wrong)], Setting("p", "test")
+    )
     assert "Before" in render_html(after, before)
     assert "| before |" in render_markdown(after, before)
 

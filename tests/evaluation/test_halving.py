@@ -27,7 +27,11 @@ def test_the_best_wins_for_far_fewer_calls_than_asking_all():
     assert found.rounds[-1].items == len(ITEMS)
     for one in found.rounds:
         worst = min(one.means[name] for name in one.kept if name != "c0")
-        assert all(mean <= worst for name, mean in one.means.items() if name not in one.kept and name != "c0")
+        assert all(
+            mean <= worst
+            for name, mean in one.means.items()
+            if name not in one.kept and name != "c0"
+        )
 
 
 def test_the_baseline_stays_to_the_end_and_wins_ties():
@@ -66,7 +70,9 @@ def test_a_plan_keeps_the_budget(candidates, items, calls):
 
 def test_calls_bound_the_search():
     asked = []
-    found = halve(NAMES, ITEMS, lambda *pair: asked.append(pair) or noisy(*pair), Budget(calls=100), Trace())
+    found = halve(
+        NAMES, ITEMS, lambda *pair: asked.append(pair) or noisy(*pair), Budget(calls=100), Trace()
+    )
     assert len(asked) == len(set(asked)) == found.calls <= 100
 
 
@@ -108,7 +114,9 @@ def test_a_stopped_search_ends_as_it_would_have_and_repeats_nothing(tmp_path):
     with Trace(file) as trace:
         halve(NAMES, ITEMS, stopping, Budget(calls=200), trace)
     assert file.read_text().splitlines() == [json.dumps(row) for row in rows]
-    assert [tuple(row["kept"]) for row in rows if "kept" in row] == [one.kept for one in whole.rounds]
+    assert [tuple(row["kept"]) for row in rows if "kept" in row] == [
+        one.kept for one in whole.rounds
+    ]
 
 
 @pytest.mark.parametrize("names", [[], ["a"], ["a", "a"]])

@@ -6,7 +6,15 @@ from types import SimpleNamespace
 import pytest
 from rouge_score import rouge_scorer
 
-from acclimate.evaluation.metrics import exact_match, f1, groundedness, normalise, rouge_l, score, summarise
+from acclimate.evaluation.metrics import (
+    exact_match,
+    f1,
+    groundedness,
+    normalise,
+    rouge_l,
+    score,
+    summarise,
+)
 from acclimate.types import Chunk, Citation, Hit, Prompt, Question
 
 
@@ -57,7 +65,12 @@ def test_abstention():
         score(yes, answer("", abstained=True), None),
     ]
     found = summarise(scores)
-    assert (found.em, found.abstention_precision, found.abstention_recall, found.abstention_f1) == (0.5, 0.5, 0.5, 0.5)
+    assert (found.em, found.abstention_precision, found.abstention_recall, found.abstention_f1) == (
+        0.5,
+        0.5,
+        0.5,
+        0.5,
+    )
     with pytest.raises(ValueError, match="no scores"):
         summarise([])
 

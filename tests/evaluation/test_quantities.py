@@ -86,11 +86,18 @@ def test_what_are_two_numbers_does_not(one, other):
 
 
 def test_squad_s_match_is_wrong_about_both_kinds():
-    assert exact_match("12.5", ["125"]) == exact_match("−5", ["-5"]) + 1 == exact_match("-5", ["5"]) == 1
+    assert (
+        exact_match("12.5", ["125"])
+        == exact_match("−5", ["-5"]) + 1
+        == exact_match("-5", ["5"])
+        == 1
+    )
     assert exact_match("1.5 kg", ["1500 g"]) == 0
 
 
-@given(st.lists(st.sampled_from("the bridge a opened Moss quickly, fjord. (red)".split()), max_size=6))
+@given(
+    st.lists(st.sampled_from("the bridge a opened Moss quickly, fjord. (red)".split()), max_size=6)
+)
 def test_without_numbers_it_is_squad_s(words):
     text = " ".join(words)
     for reference in (text, "the bridge", "Moss fjord"):
@@ -98,11 +105,21 @@ def test_without_numbers_it_is_squad_s(words):
         assert number_f1(text, [reference], normalise) == f1(text, [reference])
 
 
-@given(st.decimals(allow_nan=False, allow_infinity=False, min_value=-(10**9), max_value=10**9, places=2))
+@given(
+    st.decimals(
+        allow_nan=False, allow_infinity=False, min_value=-(10**9), max_value=10**9, places=2
+    )
+)
 def test_a_number_is_itself_in_every_way_of_writing(number):
     english = f"{number:,}"
     german = english.translate(str.maketrans(",.", ".,"))
-    for written in (german, english.replace(",", " "), english.replace(",", "'"), f"{number}", f"{number}0"):
+    for written in (
+        german,
+        english.replace(",", " "),
+        english.replace(",", "'"),
+        f"{number}",
+        f"{number}0",
+    ):
         assert number_match(f"it is {written} kg", [f"It is {english} kg."], normalise)
     assert not number_match(f"{number}", [f"{-number}"], normalise) or number == 0
 

@@ -16,7 +16,9 @@ names = st.sampled_from([f"d{n}" for n in range(30)])
     st.dictionaries(names, st.integers(0, 3), min_size=1, max_size=12),
 )
 def test_metrics_are_trec_evals(ranked, relevant):
-    judge = pytrec_eval.RelevanceEvaluator({"q": relevant}, {"ndcg_cut.10", "recall.20", "recip_rank"})
+    judge = pytrec_eval.RelevanceEvaluator(
+        {"q": relevant}, {"ndcg_cut.10", "recall.20", "recip_rank"}
+    )
     run = {"q": {name: float(len(ranked) - place) for place, name in enumerate(ranked)}}
     expected = judge.evaluate(run)["q"]
     assert ndcg(ranked, relevant, 10) == pytest.approx(expected["ndcg_cut_10"])

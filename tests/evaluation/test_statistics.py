@@ -7,7 +7,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from acclimate.evaluation import statistics
-from acclimate.evaluation.statistics import difference, family_p, mean_interval, needed, permutation_p
+from acclimate.evaluation.statistics import (
+    difference,
+    family_p,
+    mean_interval,
+    needed,
+    permutation_p,
+)
 
 
 @pytest.fixture
@@ -66,9 +72,15 @@ def test_the_permutation_test_agrees_with_scipy(count):
     rng = np.random.default_rng(count)
     first, second = rng.random(count), rng.random(count)
     reference = scipy.stats.permutation_test(
-        (first, second), lambda a, b: np.mean(a - b), permutation_type="samples", n_resamples=20_000, rng=rng
+        (first, second),
+        lambda a, b: np.mean(a - b),
+        permutation_type="samples",
+        n_resamples=20_000,
+        rng=rng,
     )
-    assert permutation_p(first - second, list(range(count))) == pytest.approx(reference.pvalue, abs=0.02)
+    assert permutation_p(first - second, list(range(count))) == pytest.approx(
+        reference.pvalue, abs=0.02
+    )
 
 
 def test_the_interval_agrees_with_scipys_t_for_many_independent_scores():
@@ -79,7 +91,11 @@ def test_the_interval_agrees_with_scipys_t_for_many_independent_scores():
 
 
 @settings(max_examples=50, deadline=None)
-@given(st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1), st.integers(0, 5)), min_size=1, max_size=40))
+@given(
+    st.lists(
+        st.tuples(st.floats(0, 1), st.floats(0, 1), st.integers(0, 5)), min_size=1, max_size=40
+    )
+)
 def test_whatever_the_scores_the_figures_are_in_range_and_repeatable(rows):
     first, second, clusters = zip(*rows, strict=True)
     gap = difference(first, second, clusters)

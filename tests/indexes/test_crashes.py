@@ -17,7 +17,7 @@ import resource, sys
 from pathlib import Path
 from acclimate.errors import LibraryError
 from acclimate.indexes.library import Library
-from acclimate.indexes.record import FileState
+from acclimate.indexes.base import FileState
 from acclimate.text.embedded import embedded_hash
 from acclimate.testing.embeddings import HashEmbedder
 from acclimate.types import Chunk, Document
@@ -98,7 +98,9 @@ def test_kill_9_at_any_time_leaves_a_library_that_opens_whole(tmp_path, steps):
     with closing(Library(tmp_path)) as library:
         assert library.check() == []
         kept = [f"kept{turn} in kept{turn % 3}" for turn in (9, 10, 11)]
-        assert [text for text in found(library, "kept9 kept10 kept11") if "kept" in text] == sorted(kept)
+        assert [text for text in found(library, "kept9 kept10 kept11") if "kept" in text] == sorted(
+            kept
+        )
 
 
 def test_two_writers_and_a_reader(tmp_path):
@@ -113,11 +115,17 @@ def test_two_writers_and_a_reader(tmp_path):
         while one.poll() is None or two.poll() is None:
             assert len(reader.vectors.search(query, 3)) == 3
             try:
-                seen = found(reader, "shared")  # what a writer committed meanwhile shows, whole chunks of it
-            except LibraryError:  # a chunk went between search and record: as a server does, look again
+                seen = found(
+                    reader, "shared"
+                )  # what a writer committed meanwhile shows, whole chunks of it
+            except (
+                LibraryError
+            ):  # a chunk went between search and record: as a server does, look again
                 reader.catch_up()
                 continue
-            assert set(seen) <= {f"shared in {name}{n}" for name in ("first", "x", "y") for n in range(3)}
+            assert set(seen) <= {
+                f"shared in {name}{n}" for name in ("first", "x", "y") for n in range(3)
+            }
             assert len(set(seen)) == len(seen)
         assert (one.returncode, two.returncode) == (0, 0), (one.stderr.read(), two.stderr.read())
     with closing(Library(tmp_path)) as library:

@@ -41,7 +41,12 @@ def among(keys):
     ],
 )
 def test_conditions(where, holds):
-    values = {"path": ["handbook/a.pdf"], "type": ["pdf", "application/pdf"], "date": ["2025-06-30"], "pages": ["12"]}
+    values = {
+        "path": ["handbook/a.pdf"],
+        "type": ["pdf", "application/pdf"],
+        "date": ["2025-06-30"],
+        "pages": ["12"],
+    }
     assert Filter.parse([where]).meets(values) is holds
 
 
@@ -64,8 +69,16 @@ def test_labels_need_all_and_unlabelled_is_open():
 
 
 @settings(deadline=None, max_examples=40)
-@given(st.integers(0, 2**32), st.integers(1, 60), st.integers(1, 12), st.sampled_from([0, 10**9]), st.floats(0, 1))
-def test_vector_search_with_codes_and_filters_equals_brute_force(tmp_path_factory, seed, rows, k, codes_from, share):
+@given(
+    st.integers(0, 2**32),
+    st.integers(1, 60),
+    st.integers(1, 12),
+    st.sampled_from([0, 10**9]),
+    st.floats(0, 1),
+)
+def test_vector_search_with_codes_and_filters_equals_brute_force(
+    tmp_path_factory, seed, rows, k, codes_from, share
+):
     rng = np.random.default_rng(seed)
     vectors = rng.normal(size=(rows, 24)).astype(np.float32)
     vectors[rows // 2] = vectors[0]  # a tie
@@ -77,7 +90,9 @@ def test_vector_search_with_codes_and_filters_equals_brute_force(tmp_path_factor
         allowed = [key for key in range(1, rows + 1) if only is None or key in only.keys]
         best = sorted((-float(vectors[key - 1] @ query), key) for key in allowed)[:k]
         found = index.search(query, k, only)
-        assert [match.score for match in found] == pytest.approx([-score for score, _ in best], abs=1e-6)
+        assert [match.score for match in found] == pytest.approx(
+            [-score for score, _ in best], abs=1e-6
+        )
         assert {match.key for match in found} <= set(allowed)
     assert index.whole()
 
@@ -93,7 +108,9 @@ def test_bounds_of_codes_hold():
     assert float((most - least).max()) < 0.06  # else every row would be a candidate
 
 
-@pytest.mark.parametrize("share", [0.01, 0.2, 0.9])  # the first is looked up by key, the others deep in the ranking
+@pytest.mark.parametrize(
+    "share", [0.01, 0.2, 0.9]
+)  # the first is looked up by key, the others deep in the ranking
 def test_text_search_with_a_filter_is_the_filtered_ranking(tmp_path, share):
     rng = np.random.default_rng(5)
     index = TantivyTextIndex(tmp_path / "t")

@@ -30,7 +30,9 @@ def test_contract(tmp_path):
 
 
 def test_names_codes_phrases_and_what_stands_between_them():
-    chunk = chunk_of("It is bought from Bank of Norway AS, which made the NK-45 (Fjell 12).", 7, title="Supply")
+    chunk = chunk_of(
+        "It is bought from Bank of Norway AS, which made the NK-45 (Fjell 12).", 7, title="Supply"
+    )
     found = extract(chunk)
     shown = [mention.shown for mention in found.mentions if mention.certain]
     assert shown == ["Supply", "Bank of Norway AS", "NK-45", "Fjell 12"]
@@ -50,7 +52,9 @@ def test_spans_hold_what_is_shown(text, start):
         assert mention.name == name_of(mention.shown) != ""
 
 
-links = st.lists(st.tuples(st.integers(1, 6), st.sampled_from("abcd")), min_size=1, max_size=14, unique=True)
+links = st.lists(
+    st.tuples(st.integers(1, 6), st.sampled_from("abcd")), min_size=1, max_size=14, unique=True
+)
 
 
 @settings(deadline=None, max_examples=40)
@@ -96,7 +100,9 @@ def test_another_extractor_or_damage_builds_the_graph_again(tmp_path):
     for name in ("one", "two"):
         with closing(Library(tmp_path / ".acclimate", open_graph=opened(name))) as library:
             assert library.check() == []
-            assert [match.key for match in library.graph.search("norkomp", [], 3)] == library.record.keys()
+            assert [
+                match.key for match in library.graph.search("norkomp", [], 3)
+            ] == library.record.keys()
     (file,) = (tmp_path / ".acclimate").rglob("graph.db")
     file.write_bytes(b"\0" * 5000)
     with closing(Library(tmp_path / ".acclimate", open_graph=opened("two"))) as library:
@@ -117,7 +123,9 @@ def test_a_model_s_facts_stand_in_the_text_and_are_asked_for_once(tmp_path):
     template = load_template("triples")
     chunk = chunk_of("since then Halden gets compressors of norkomp.", 3)
     relations = read_facts(template, write, chunk).relations
-    assert [(relation.predicate, relation.start, relation.end) for relation in relations] == [("buys from", 14, 48)]
+    assert [(relation.predicate, relation.start, relation.end) for relation in relations] == [
+        ("buys from", 14, 48)
+    ]
     graph = open_graph(tmp_path, template, "m", write)
     for generation in (1, 2):
         graph.update(Change((), [generation], generation), [(generation, chunk)])
@@ -133,17 +141,25 @@ def test_a_model_s_facts_stand_in_the_text_and_are_asked_for_once(tmp_path):
 def test_a_project_finds_by_its_graph(tmp_path):
     docs = tmp_path / "docs"
     docs.mkdir()
-    (docs / "a.md").write_text("# Purchasing\n\nCompressors are bought under the agreement with Norkomp.\n")
+    (docs / "a.md").write_text(
+        "# Purchasing\n\nCompressors are bought under the agreement with Norkomp.\n"
+    )
     (docs / "b.md").write_text("# Contracts\n\nNorkomp delivers in nine weeks.\n")
     for number in range(8):
-        (docs / f"{number}.md").write_text(f"# Minutes {number}\n\nNothing was said about buying on day {number}.\n")
+        (docs / f"{number}.md").write_text(
+            f"# Minutes {number}\n\nNothing was said about buying on day {number}.\n"
+        )
     made = Project.create(tmp_path, docs)
     text = made.file.read_text()
     made.file.write_text(
-        text.replace('# graph = "none"', 'graph = "rules"').replace('# method = "hybrid"', 'method = "text"')
+        text.replace('# graph = "none"', 'graph = "rules"').replace(
+            '# method = "hybrid"', 'method = "text"'
+        )
     )
     with Project(tmp_path, load_settings(made.file)) as project:
         project.__dict__["embedder"] = HashEmbedder()
         project.ingest()
-        found = [hit.chunk.document for hit in project.retrieve("Under what are compressors bought?", 3)]
+        found = [
+            hit.chunk.document for hit in project.retrieve("Under what are compressors bought?", 3)
+        ]
     assert found[:2] == ["a.md", "b.md"]

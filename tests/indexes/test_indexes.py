@@ -8,10 +8,9 @@ import tantivy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from acclimate.indexes.base import Change
+from acclimate.indexes.base import Change, FileState
 from acclimate.indexes.hnsw import HNSWVectorIndex
 from acclimate.indexes.library import Library
-from acclimate.indexes.record import FileState
 from acclimate.indexes.text import TantivyTextIndex
 from acclimate.indexes.vector import ExactVectorIndex
 from acclimate.testing.states import wait_until
@@ -30,7 +29,9 @@ def chunk(text, title=""):
 
 @settings(deadline=None, max_examples=30)
 @given(
-    st.lists(st.tuples(st.sets(st.integers(1, 40)), st.sets(st.integers(1, 40))), min_size=1, max_size=5),
+    st.lists(
+        st.tuples(st.sets(st.integers(1, 40)), st.sets(st.integers(1, 40))), min_size=1, max_size=5
+    ),
     st.integers(1, 12),
 )
 def test_exact_search_equals_brute_force_after_any_changes(tmp_path_factory, changes, k):
@@ -40,7 +41,9 @@ def test_exact_search_equals_brute_force_after_any_changes(tmp_path_factory, cha
         ExactVectorIndex(folder).update(
             Change(sorted(removed), sorted(added), generation), iter(vectors_of(sorted(added)))
         )
-        held = {key: row for key, row in held.items() if key not in removed} | dict(vectors_of(added))
+        held = {key: row for key, row in held.items() if key not in removed} | dict(
+            vectors_of(added)
+        )
     index = ExactVectorIndex(folder)
     assert index.generation == len(changes)
     assert index.keys() == sorted(held)
@@ -87,7 +90,9 @@ def test_words_are_stemmed_and_titles_found(texts):
     assert texts.search("nothing matches here", 5) == []
 
 
-@pytest.mark.parametrize("query", ['text:"', "a AND (b", "NOT", "+ - && ||", "path:honey^9 OR *", "", "\x00", "🙂"])
+@pytest.mark.parametrize(
+    "query", ['text:"', "a AND (b", "NOT", "+ - && ||", "path:honey^9 OR *", "", "\x00", "🙂"]
+)
 def test_a_question_is_never_query_syntax(texts, query):
     texts.search(query, 5)
 

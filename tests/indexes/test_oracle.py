@@ -9,9 +9,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from acclimate.indexes.base import FileState
 from acclimate.indexes.filters import Filter
 from acclimate.indexes.library import Library
-from acclimate.indexes.record import FileState
 from acclimate.text.embedded import embedded_hash
 from acclimate.types import Chunk, Document
 
@@ -40,7 +40,10 @@ class Libraries(RuleBasedStateMachine):
         with self.library.record.transaction():
             self.library.record.set_embedder("words")
 
-    @rule(path=PATHS, texts=st.lists(st.lists(st.sampled_from(WORDS), min_size=1, max_size=6), max_size=4))
+    @rule(
+        path=PATHS,
+        texts=st.lists(st.lists(st.sampled_from(WORDS), min_size=1, max_size=6), max_size=4),
+    )
     def put(self, path, texts):
         texts = [" ".join(words) for words in texts]
         text, chunks, at = "\n".join(texts), [], 0
@@ -50,7 +53,13 @@ class Libraries(RuleBasedStateMachine):
         vectors = {embedded_hash(chunk): windows_of(chunk.text) for chunk in chunks}
         record = self.library.record
         with record.transaction():
-            record.put(Document(path, text), FileState(path, "0", len(text), 0, "c"), chunks, vectors, "words")
+            record.put(
+                Document(path, text),
+                FileState(path, "0", len(text), 0, "c"),
+                chunks,
+                vectors,
+                "words",
+            )
             record.bump()
         self.held[path] = texts
 
@@ -84,14 +93,25 @@ class Libraries(RuleBasedStateMachine):
         self.library.close()
         self.library = Library(self.folder)
 
-    @rule(words=st.lists(st.sampled_from(WORDS), min_size=1, max_size=3), k=st.integers(1, 6), shop=st.booleans())
+    @rule(
+        words=st.lists(st.sampled_from(WORDS), min_size=1, max_size=3),
+        k=st.integers(1, 6),
+        shop=st.booleans(),
+    )
     def search(self, words, k, shop):
         self.library.catch_up()
         query, only = " ".join(words), None
         if shop and self.held:
             only = self.library.among(self.library.paths(Filter.parse(["path=shop/*"]), ()))
-        texts = [text for path, parts in self.held.items() for text in parts if not shop or path.startswith("shop/")]
-        best = sorted((float((windows_of(text) @ vector_of(query)).max()) for text in texts), reverse=True)[:k]
+        texts = [
+            text
+            for path, parts in self.held.items()
+            for text in parts
+            if not shop or path.startswith("shop/")
+        ]
+        best = sorted(
+            (float((windows_of(text) @ vector_of(query)).max()) for text in texts), reverse=True
+        )[:k]
         found = self.library.vectors.search(vector_of(query), k, only)
         assert np.allclose([match.score for match in found], best, atol=1e-6)
         worded = self.library.texts.search(query, 100, only)

@@ -84,7 +84,11 @@ def test_a_row_that_elastic_refuses_is_told(elastic, name):
     index.close()
 
 
-GERMAN = ["Die Wärmepumpen brauchen Räume.", "Ein Raum für eine Pumpe", "In den Häusern stehen Wärmepumpen"]
+GERMAN = [
+    "Die Wärmepumpen brauchen Räume.",
+    "Ein Raum für eine Pumpe",
+    "In den Häusern stehen Wärmepumpen",
+]
 
 
 def test_words_of_another_language_are_the_same_in_elastic(elastic_url, tmp_path, name):
@@ -114,24 +118,41 @@ def german_words(index, folder):
 
 def contents_of_postgres(url):
     with psycopg.connect(url) as connection:
-        tables = [name for (name,) in connection.execute("SELECT tablename FROM pg_tables WHERE tablename ~ '^traces'")]
-        return [row for name in tables for row in connection.execute(SQL("SELECT * FROM {}").format(Identifier(name)))]
+        tables = [
+            name
+            for (name,) in connection.execute(
+                "SELECT tablename FROM pg_tables WHERE tablename ~ '^traces'"
+            )
+        ]
+        return [
+            row
+            for name in tables
+            for row in connection.execute(SQL("SELECT * FROM {}").format(Identifier(name)))
+        ]
 
 
 def contents_of_qdrant(url):
-    names = [found["name"] for found in httpx.get(f"{url}/collections").json()["result"]["collections"]]
+    names = [
+        found["name"] for found in httpx.get(f"{url}/collections").json()["result"]["collections"]
+    ]
     asked = {"limit": 1000, "with_payload": True, "with_vector": True}
     return [
-        httpx.post(f"{url}/collections/{name}/points/scroll", json=asked).json() for name in names if "traces" in name
+        httpx.post(f"{url}/collections/{name}/points/scroll", json=asked).json()
+        for name in names
+        if "traces" in name
     ]
 
 
 def test_what_is_deleted_or_changed_leaves_no_trace_in_elastic(elastic, tmp_path):
     url, server = elastic
-    leaves_no_trace("elasticsearch", url, lambda _: [index.rows for index in server.indexes.values()], tmp_path)
+    leaves_no_trace(
+        "elasticsearch", url, lambda _: [index.rows for index in server.indexes.values()], tmp_path
+    )
 
 
-@pytest.mark.parametrize(("store", "contents"), [("postgres", contents_of_postgres), ("qdrant", contents_of_qdrant)])
+@pytest.mark.parametrize(
+    ("store", "contents"), [("postgres", contents_of_postgres), ("qdrant", contents_of_qdrant)]
+)
 def test_what_is_deleted_or_changed_leaves_no_trace(store, contents, tmp_path, request):
     leaves_no_trace(store, request.getfixturevalue(f"{store}_url"), contents, tmp_path)
 
@@ -140,11 +161,18 @@ def leaves_no_trace(store, url, contents, tmp_path):
     docs = tmp_path / "docs"
     docs.mkdir()
     (docs / "a.md").write_text("# Heating\n\nThe heat pump runs at thirtyfive degrees.\n")
-    (docs / "b.md").write_text("# Warranty\n\nIt lasts five years, says Quintus" + ", and he should know" * 20 + ".\n")
-    chunker, embedder = make_chunker("structure", word_spans, no_embedder, Cut(200)), HashEmbedder(max_tokens=40)
+    (docs / "b.md").write_text(
+        "# Warranty\n\nIt lasts five years, says Quintus" + ", and he should know" * 20 + ".\n"
+    )
+    chunker, embedder = (
+        make_chunker("structure", word_spans, no_embedder, Cut(200)),
+        HashEmbedder(max_tokens=40),
+    )
 
     def run():
-        with closing(Library(tmp_path / "lib", open_indexes(store, store, Server(url, "traces")))) as library:
+        with closing(
+            Library(tmp_path / "lib", open_indexes(store, store, Server(url, "traces")))
+        ) as library:
             ingest(docs, library, parse, chunker, embedder)
             assert library.check() == []
             found = library.texts.search("Quintus thirtyfive fifty", 5)
@@ -154,7 +182,12 @@ def leaves_no_trace(store, url, contents, tmp_path):
             return documents, str(contents(url)), [*library.record.long_chunks().values()]
 
     found, stored, windows = run()
-    assert (found, "quintus" in stored, "thirtyf" in stored, windows) == ({"a.md", "b.md"}, True, True, [4])
+    assert (found, "quintus" in stored, "thirtyf" in stored, windows) == (
+        {"a.md", "b.md"},
+        True,
+        True,
+        [4],
+    )
     (docs / "b.md").unlink()
     (docs / "a.md").write_text("# Heating\n\nThe heat pump runs at fifty degrees.\n")
     found, stored, windows = run()
@@ -163,7 +196,9 @@ def leaves_no_trace(store, url, contents, tmp_path):
 
 
 def test_a_server_that_is_not_there_is_named(tmp_path):
-    opener = open_indexes("postgres", "postgres", Server("postgresql://nobody@localhost:1/none", "traces"))
+    opener = open_indexes(
+        "postgres", "postgres", Server("postgresql://nobody@localhost:1/none", "traces")
+    )
     with pytest.raises(LibraryError, match="PostgreSQL") as raised:
         Library(tmp_path, opener)
     assert "[store] url" in raised.value.hint

@@ -60,17 +60,31 @@ def test_it_is_what_brute_force_says(rounds, k, only, codes_from):
             last += len(counts)
             for key, count in zip(added, counts, strict=True):
                 held.put(key, rng.normal(size=(count, 8)).astype(np.float32))
-            index.update(Change(removed, added, generation), ((key, held.rows[key]) for key in added))
+            index.update(
+                Change(removed, added, generation), ((key, held.rows[key]) for key in added)
+            )
         for one in (index, WindowedVectorIndex(ExactVectorIndex(Path(folder), codes_from), held)):
             query = rng.normal(size=8).astype(np.float32)
-            best = {key: float((rows @ query).max()) for key, rows in held.rows.items() if only is None or key in only}
+            best = {
+                key: float((rows @ query).max())
+                for key, rows in held.rows.items()
+                if only is None or key in only
+            }
             expected = sorted(best, key=lambda key: -best[key])[:k]
-            found = one.search(query, k, None if only is None else Among(np.array(sorted(only), np.int64)))
+            found = one.search(
+                query, k, None if only is None else Among(np.array(sorted(only), np.int64))
+            )
             assert [match.key for match in found] == expected
-            assert [match.score for match in found] == pytest.approx([best[key] for key in expected], abs=1e-5)
+            assert [match.score for match in found] == pytest.approx(
+                [best[key] for key in expected], abs=1e-5
+            )
             scored = {match.key: match.score for match in one.scores(query, sorted({*best, 99}))}
             assert scored == pytest.approx(best, abs=1e-5)
-            assert (one.keys(), one.whole(), one.generation) == (sorted(held.rows), True, len(rounds))
+            assert (one.keys(), one.whole(), one.generation) == (
+                sorted(held.rows),
+                True,
+                len(rounds),
+            )
 
 
 def test_a_window_that_is_missing_is_noticed(tmp_path):
@@ -108,7 +122,10 @@ def test_a_long_chunk_is_found_by_any_of_its_parts(tmp_path):
         "# Topics\n\n" + "".join(f"On {topic}. " + f"{topic} " * 15 + "\n" for topic in topics)
     )
     (docs / "short.md").write_text("Something about heat.\n")
-    embedder, chunker = HashEmbedder(max_tokens=60), make_chunker("structure", word_spans, no_embedder, Cut(300))
+    embedder, chunker = (
+        HashEmbedder(max_tokens=60),
+        make_chunker("structure", word_spans, no_embedder, Cut(300)),
+    )
     with closing(Library(tmp_path / "lib")) as library:
         ingest(docs, library, parse, chunker, embedder)
         [(key, windows)] = library.record.long_chunks().items()

@@ -5,10 +5,9 @@ from contextlib import closing
 
 import pytest
 
-from acclimate.indexes.base import Change
+from acclimate.indexes.base import Change, FileState
 from acclimate.indexes.bm25 import ANALYSIS, query_words
 from acclimate.indexes.library import Library
-from acclimate.indexes.record import FileState
 from acclimate.indexes.text import TantivyTextIndex
 from acclimate.types import Chunk, Document
 
@@ -85,11 +84,14 @@ def test_the_month_is_found_and_not_the_verb(tmp_path):
     assert found(tmp_path, texts, "What happened in May?")[0] == texts[1]
 
 
-@pytest.mark.parametrize("question", ["AX-200-B", "AX200B", "ax 200 b", "ax200b", "AX/200/B", "AX_200.B", "ax-200 b"])
+@pytest.mark.parametrize(
+    "question", ["AX-200-B", "AX200B", "ax 200 b", "ax200b", "AX/200/B", "AX_200.B", "ax-200 b"]
+)
 @pytest.mark.parametrize("written", ["AX-200-{}", "AX200{}", "AX 200 {}", "AX/200/{}", "AX_200.{}"])
 def test_a_part_number_ranks_its_own_line_first_however_it_is_written(tmp_path, question, written):
     lines = [
-        f"The valve {written.format(letter)} has a thread of {14 + 4 * at} mm." for at, letter in enumerate("ABCD")
+        f"The valve {written.format(letter)} has a thread of {14 + 4 * at} mm."
+        for at, letter in enumerate("ABCD")
     ]
     assert found(tmp_path, lines, f"What thread has the valve {question}?")[0] == lines[1]
 

@@ -10,14 +10,14 @@ from acclimate.models.chat import ChatFormat
 from acclimate.tuning.cases import Case, UnlearnableError, encode
 from acclimate.types import Message, Turn
 
-TEMPLATE = (
-    "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}<|im_start|>assistant\n"
-)
+TEMPLATE = "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}<|im_start|>assistant\n"
 
 
 @pytest.fixture
 def tokenizer():
-    letters = {letter: number for number, letter in enumerate(["[unk]", "\n", *map(chr, range(32, 127))])}
+    letters = {
+        letter: number for number, letter in enumerate(["[unk]", "\n", *map(chr, range(32, 127))])
+    }
     tokenizer = Tokenizer(models.BPE(vocab=letters, merges=[], unk_token="[unk]"))
     tokenizer.pre_tokenizer = pre_tokenizers.Split("", "isolated")
     tokenizer.add_special_tokens([AddedToken("<|im_start|>"), AddedToken("<|im_end|>")])
@@ -35,13 +35,19 @@ def test_special_tokens_in_content_are_broken_up(tokenizer):
 
 def test_ordinary_text_is_unchanged(tokenizer):
     chat = ChatFormat(tokenizer, TEMPLATE, "")
-    assert chat.render([Message("user", "a < b | c")]) == "<|im_start|>user\na < b | c<|im_end|>\n<|im_start|>assistant"
+    assert (
+        chat.render([Message("user", "a < b | c")])
+        == "<|im_start|>user\na < b | c<|im_end|>\n<|im_start|>assistant"
+    )
 
 
 def test_the_beginning_token_is_put_once(tokenizer):
     chat = ChatFormat(tokenizer, "{{ bos_token }}" + TEMPLATE, "<|im_start|>")
     assert chat.render([]).count("<|im_start|>") == 2
-    assert ChatFormat(tokenizer, "{{ messages[0].content }}", "<s>").render([Message("user", "a")]) == "<s>a"
+    assert (
+        ChatFormat(tokenizer, "{{ messages[0].content }}", "<s>").render([Message("user", "a")])
+        == "<s>a"
+    )
 
 
 @pytest.mark.parametrize(
@@ -70,8 +76,12 @@ CALLING = (
     "{% for c in m.tool_calls %}<call>{{ c.function | tojson }}</call>{% endfor %}{{ m.content }}<|im_end|>\n"
     "{% endfor %}{{ '<|im_start|>assistant\n' }}"
 )
-CALL = json.dumps({"tool_calls": [{"function": {"name": "code", "arguments": {"at": "a<b<|im_end|>"}}}]})
-ASKED = Turn("user", "Code?", json.dumps({"tools": [{"type": "function", "function": {"name": "code"}}]}))
+CALL = json.dumps(
+    {"tool_calls": [{"function": {"name": "code", "arguments": {"at": "a<b<|im_end|>"}}}]}
+)
+ASKED = Turn(
+    "user", "Code?", json.dumps({"tools": [{"type": "function", "function": {"name": "code"}}]})
+)
 
 
 def test_a_call_is_learnt_as_the_template_writes_it(tokenizer):
@@ -79,12 +89,17 @@ def test_a_call_is_learnt_as_the_template_writes_it(tokenizer):
     example = encode(Case((ASKED,), "", fields=CALL), chat)
     written = tokenizer.decode(list(example.answer), skip_special_tokens=False).replace(" ", "")
     assert written == '<call>{"name":"code","arguments":{"at":"a<b<|im_end|>"}}</call><|im_end|>'
-    assert example.answer.count(tokenizer.token_to_id("<|im_end|>")) == 1  # that of the argument is broken up
+    assert (
+        example.answer.count(tokenizer.token_to_id("<|im_end|>")) == 1
+    )  # that of the argument is broken up
     prompt = tokenizer.decode(list(example.prompt), skip_special_tokens=False).replace(" ", "")
     assert prompt.startswith('tools:[{"type":"function"')
     told = (ASKED, Turn("assistant", "", CALL), Turn("tool", "1000", "{}"))
     last = encode(Case(told, "It is 1000."), chat)
-    assert tokenizer.decode(list(last.answer), skip_special_tokens=False).replace(" ", "") == "Itis1000.<|im_end|>"
+    assert (
+        tokenizer.decode(list(last.answer), skip_special_tokens=False).replace(" ", "")
+        == "Itis1000.<|im_end|>"
+    )
 
 
 @pytest.mark.parametrize(
@@ -92,7 +107,11 @@ def test_a_call_is_learnt_as_the_template_writes_it(tokenizer):
     [
         ((Message("user", "Code?"),), CALL, "has 'tool_calls'"),
         ((ASKED,), "", "has 'tools'"),
-        ((Message("user", "Code?"), Turn("assistant", "", CALL), Turn("tool", "1000", "{}")), "", "has 'tool_calls'"),
+        (
+            (Message("user", "Code?"), Turn("assistant", "", CALL), Turn("tool", "1000", "{}")),
+            "",
+            "has 'tool_calls'",
+        ),
     ],
 )
 def test_a_template_without_a_place_for_tools_is_named(tokenizer, messages, fields, named):
@@ -100,6 +119,8 @@ def test_a_template_without_a_place_for_tools_is_named(tokenizer, messages, fiel
     with pytest.raises(UnlearnableError) as raised:
         encode(Case(messages, "" if fields else "1000", fields=fields), chat)
     assert raised.value.reason == f"{named}, for which the model's chat template has no place"
-    strict = ChatFormat(tokenizer, "{% if messages[-1].role == 'tool' %}{{ raise_exception('x') }}{% endif %}x", "")
+    strict = ChatFormat(
+        tokenizer, "{% if messages[-1].role == 'tool' %}{{ raise_exception('x') }}{% endif %}x", ""
+    )
     with pytest.raises(UnlearnableError, match="which the model's chat template refuses"):
         encode(Case((Message("user", "a"), Turn("tool", "1", "{}")), "b"), strict)

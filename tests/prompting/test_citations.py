@@ -29,7 +29,11 @@ def test_a_mark_becomes_the_sentence_that_holds_the_words():
     resolved = resolve("within 14 days [1]", HITS)
     assert (resolved.text, resolved.marked) == ("within 14 days", "within 14 days [1]")
     (citation,) = resolved.citations
-    assert (citation.document, citation.quote, citation.page) == ("doc1.md", "Refunds are paid within 14 days.", 1)
+    assert (citation.document, citation.quote, citation.page) == (
+        "doc1.md",
+        "Refunds are paid within 14 days.",
+        1,
+    )
     assert citation.verbatim
     assert citation.start == OFFSET
 
@@ -67,7 +71,11 @@ def test_part_of_a_word_is_no_proof():
 
 def test_marks_beyond_the_passages_are_removed():
     resolved = resolve("blue cheese [7][0]", HITS)
-    assert (resolved.citations, resolved.marked, resolved.text) == ((), "blue cheese", "blue cheese")
+    assert (resolved.citations, resolved.marked, resolved.text) == (
+        (),
+        "blue cheese",
+        "blue cheese",
+    )
 
 
 def test_several_claims_keep_their_own_marks():
@@ -76,7 +84,9 @@ def test_several_claims_keep_their_own_marks():
     assert [citation.number for citation in resolved.citations] == [1, 3]
 
 
-@pytest.mark.parametrize("raw", [REFUSAL, "not in the documents", "Not in the documents. [2]", "", " \n", "[1]"])
+@pytest.mark.parametrize(
+    "raw", [REFUSAL, "not in the documents", "Not in the documents. [2]", "", " \n", "[1]"]
+)
 def test_refusals_abstain_without_citations(raw):
     resolved = resolve(raw, HITS)
     assert (resolved.abstained, resolved.citations, resolved.text) == (True, (), REFUSAL)

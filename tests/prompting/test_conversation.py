@@ -70,7 +70,10 @@ def test_a_model_completes_where_asked_and_the_rule_where_it_says_nothing():
     assert "User: What does a Fjell 9 weigh?\nAssistant: 117 kg\n\n" in heard[0]
     assert rewrite("How loud is it?", []) == "How loud is it?"
     assert len(heard) == 1
-    assert condense(load_template("condense"), lambda *_: " \n")("How loud is it?", [WEIGHT]) == "How loud is Fjell 9?"
+    assert (
+        condense(load_template("condense"), lambda *_: " \n")("How loud is it?", [WEIGHT])
+        == "How loud is Fjell 9?"
+    )
 
 
 def test_the_newest_turns_are_shown_as_far_as_they_fit():

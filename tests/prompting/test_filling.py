@@ -5,11 +5,22 @@ import pytest
 from acclimate.errors import SettingsError, UnfilledError
 from acclimate.prompting.filling import empty, fill
 from acclimate.prompting.structured import read_shape
-from acclimate.prompting.values import Quantity, read_choice, read_date, read_items, read_quantity, read_truth
+from acclimate.prompting.values import (
+    Quantity,
+    read_choice,
+    read_date,
+    read_items,
+    read_quantity,
+    read_truth,
+)
 
 TEXT = {"type": "string"}
 NUMBER = {"type": "number"}
-QUANTITY = {"type": "object", "properties": {"value": NUMBER, "unit": TEXT}, "required": ["value", "unit"]}
+QUANTITY = {
+    "type": "object",
+    "properties": {"value": NUMBER, "unit": TEXT},
+    "required": ["value", "unit"],
+}
 
 
 def of(_optional=(), **members):
@@ -37,17 +48,37 @@ def filled(schema, answer, question="What does it weigh?", chosen=None):
             {"items": ["oil", "water", "1,050 g of salt"]},
         ),
         ({"type": "array", "items": NUMBER}, "5 years, 10 years and 3 years", [5, 10, 3]),
-        (of(result=of(text=TEXT, unit={"enum": ["kg", "g"]})), "117 kg", {"result": {"text": "117 kg", "unit": "kg"}}),
-        (of(weight=TEXT, product={"type": ["string", "null"]}), "117 kg", {"weight": "117 kg", "product": None}),
+        (
+            of(result=of(text=TEXT, unit={"enum": ["kg", "g"]})),
+            "117 kg",
+            {"result": {"text": "117 kg", "unit": "kg"}},
+        ),
+        (
+            of(weight=TEXT, product={"type": ["string", "null"]}),
+            "117 kg",
+            {"weight": "117 kg", "product": None},
+        ),
         (of(("product",), weight=TEXT, product=TEXT), "117 kg", {"weight": "117 kg"}),
         (of(weight={"anyOf": [NUMBER, {"type": "null"}]}), "117 kg", {"weight": 117}),
         (of(weight={"anyOf": [NUMBER, {"type": "null"}]}), "heavy", {"weight": None}),
-        (of(kind={"const": "weight"}, weight=TEXT), "117 kg", {"kind": "weight", "weight": "117 kg"}),
+        (
+            of(kind={"const": "weight"}, weight=TEXT),
+            "117 kg",
+            {"kind": "weight", "weight": "117 kg"},
+        ),
         (of(heavy={"type": "boolean"}), "Yes, very", {"heavy": True}),
         (of(on={"type": "string", "format": "date"}), "on 4 January 2027", {"on": "2027-01-04"}),
-        (of(mail={"type": "string", "format": "email"}), "Write to a.b@example.org.", {"mail": "a.b@example.org"}),
+        (
+            of(mail={"type": "string", "format": "email"}),
+            "Write to a.b@example.org.",
+            {"mail": "a.b@example.org"},
+        ),
         ({"$ref": "#/$defs/w", "$defs": {"w": of(weight=TEXT)}}, "117 kg", {"weight": "117 kg"}),
-        ({"allOf": [of(weight=TEXT), of(answer={"const": 1})]}, "117 kg", {"weight": "117 kg", "answer": 1}),
+        (
+            {"allOf": [of(weight=TEXT), of(answer={"const": 1})]},
+            "117 kg",
+            {"weight": "117 kg", "answer": 1},
+        ),
         ({"type": "object", "additionalProperties": True}, "117 kg", {"answer": "117 kg"}),
         (
             of(pumps={"type": "array", "items": of(name=TEXT, weight=NUMBER, unit=TEXT)}),
@@ -74,8 +105,13 @@ def test_the_field_that_is_asked_for_gets_the_answer():
 
 def test_a_choice_that_the_answer_does_not_name_is_asked_for_only_where_it_must_be_there():
     kinds = {"enum": ["light", "heavy"]}
-    assert filled(of(weight=TEXT, kind=kinds), "117 kg", chosen="heavy") == {"weight": "117 kg", "kind": "heavy"}
-    assert filled(of(("kind",), weight=TEXT, kind=kinds), "117 kg", chosen="heavy") == {"weight": "117 kg"}
+    assert filled(of(weight=TEXT, kind=kinds), "117 kg", chosen="heavy") == {
+        "weight": "117 kg",
+        "kind": "heavy",
+    }
+    assert filled(of(("kind",), weight=TEXT, kind=kinds), "117 kg", chosen="heavy") == {
+        "weight": "117 kg"
+    }
     assert filled(of(weight=TEXT, kind=kinds), "heavy", chosen="light")["kind"] == "heavy"
 
 
@@ -125,7 +161,8 @@ def test_numbers_and_units(text, number, unit):
 def test_other_values():
     assert read_quantity("none") is None
     assert [
-        read_date(text) for text in ("2027-01-04", "January 4, 2027", "the 4th of Jan 2027", "31 February 2027")
+        read_date(text)
+        for text in ("2027-01-04", "January 4, 2027", "the 4th of Jan 2027", "31 February 2027")
     ] == [
         "2027-01-04",
         "2027-01-04",
@@ -145,5 +182,8 @@ def test_schemas_that_refer_to_themselves_end():
     assert filled({"$ref": "#"}, "117 kg") == "117 kg"
     with pytest.raises(SettingsError, match="itself without end"):
         read_shape({"$ref": "#"}).fault("117 kg")
-    inside = {"allOf": [TEXT], "properties": {"a": {"$ref": "#/allOf/0"}, "b": {"$ref": "#/allOf/7"}}}
+    inside = {
+        "allOf": [TEXT],
+        "properties": {"a": {"$ref": "#/allOf/0"}, "b": {"$ref": "#/allOf/7"}},
+    }
     assert filled(inside, "117 kg") == "117 kg"

@@ -11,10 +11,16 @@ QUOTE = "The form is at https://forms.halden.example/a?b=1, or write to help@hal
 
 def test_a_link_that_was_asked_for_and_stands_in_the_cited_sentence_stays():
     text = "https://forms.halden.example/a?b=1"
-    assert without_links(f"{text}.", "At which web address is the form?", [QUOTE]) == (f"{text}.", 0)
+    assert without_links(f"{text}.", "At which web address is the form?", [QUOTE]) == (
+        f"{text}.",
+        0,
+    )
     assert without_links(text, "What does the form cost?", [QUOTE]) == (REMOVED, 1)
     assert without_links(text, "At which web address is the form?", []) == (REMOVED, 1)
-    assert without_links(f"{text}&name=Ada", "At which web address is the form?", [QUOTE]) == (REMOVED, 1)
+    assert without_links(f"{text}&name=Ada", "At which web address is the form?", [QUOTE]) == (
+        REMOVED,
+        1,
+    )
 
 
 def test_a_sentence_that_speaks_to_the_assistant_earns_nothing():
@@ -24,7 +30,10 @@ def test_a_sentence_that_speaks_to_the_assistant_earns_nothing():
 
 def test_mail_addresses_need_their_sentence_and_a_question_for_whom():
     assert without_links("help@halden.example", "What does it cost?", [QUOTE]) == (REMOVED, 1)
-    assert without_links("help@halden.example", "Whom do I ask?", [QUOTE]) == ("help@halden.example", 0)
+    assert without_links("help@halden.example", "Whom do I ask?", [QUOTE]) == (
+        "help@halden.example",
+        0,
+    )
     assert without_links("spy@evil.example", "Whom do I ask?", [QUOTE]) == (REMOVED, 1)
 
 
@@ -112,6 +121,13 @@ def test_a_stream_ends_in_the_same_text_and_never_shows_a_link(text, size):
 def test_plain_words_are_streamed_as_they_come_and_nothing_after_a_link():
     heard = []
     guard = LinkGuard(lambda piece: heard.append(piece) or True)
-    for piece in ("within ", "10 wor", "king days", " [1]", " and http://evil.example/x", " then more"):
+    for piece in (
+        "within ",
+        "10 wor",
+        "king days",
+        " [1]",
+        " and http://evil.example/x",
+        " then more",
+    ):
         guard(piece)
     assert [piece for piece in heard if piece] == ["within", " 10", " working", " days", " [1] and"]

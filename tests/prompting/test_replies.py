@@ -163,7 +163,12 @@ def test_reasoning_without_end_is_an_error_that_names_the_setting():
 
 def test_who_stops_listening_ends_the_reasoning_too():
     heard = []
-    done = ask(ScriptedEngine(lambda _: "<think>a b c d e</think> x"), ASKED, Generation(), lambda piece: bool(heard))
+    done = ask(
+        ScriptedEngine(lambda _: "<think>a b c d e</think> x"),
+        ASKED,
+        Generation(),
+        lambda piece: bool(heard),
+    )
     assert done.finish == "cancelled"
 
 
@@ -188,13 +193,17 @@ def test_text_without_json_is_left_as_it_is():
 
 
 def test_streams_cost_no_more_than_what_is_new():
-    engine = ScriptedEngine(lambda _: f"<think>{'hm and so on. ' * 20_000}</think>{'so it goes on, ' * 20_000}", 10**7)
+    engine = ScriptedEngine(
+        lambda _: f"<think>{'hm and so on. ' * 20_000}</think>{'so it goes on, ' * 20_000}", 10**7
+    )
     engine.prefill = ""
     heard, started = Heard(), time.process_time()
     done = ask(engine, ASKED, Generation(max_tokens=10**6), heard)
     assert heard.text.strip() == done.text.strip()
     assert len(heard.pieces) > 20_000
-    assert time.process_time() - started < 60  # again and again from its beginning it would be an hour
+    assert (
+        time.process_time() - started < 60
+    )  # again and again from its beginning it would be an hour
 
 
 def test_a_long_first_piece_is_sent_at_once():

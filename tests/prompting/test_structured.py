@@ -40,7 +40,8 @@ class Refund(BaseModel):
 class Fixed:
     def retrieve(self, query, k):
         return [
-            Hit(Chunk(f"c{n}", f"{n}.md", 10, 10 + len(t), t, f"Title {n}"), 1.0, n) for n, t in enumerate(TEXTS, 1)
+            Hit(Chunk(f"c{n}", f"{n}.md", 10, 10 + len(t), t, f"Title {n}"), 1.0, n)
+            for n, t in enumerate(TEXTS, 1)
         ][:k]
 
 
@@ -49,7 +50,15 @@ def answerer(*texts, schema=SCHEMA, recipe="rag"):
     chosen = find_recipe(recipe)
     engine = ScriptedEngine(lambda _: next(said))
     shape = read_shape(schema)
-    return Answerer(chosen, load_template(chosen.template), engine, Fixed(), Generation(max_tokens=20), 3, shape=shape)
+    return Answerer(
+        chosen,
+        load_template(chosen.template),
+        engine,
+        Fixed(),
+        Generation(max_tokens=20),
+        3,
+        shape=shape,
+    )
 
 
 def test_the_value_is_given_and_its_words_are_cited():
@@ -70,7 +79,9 @@ def test_what_is_wrong_is_sent_back_once():
     assert answer.usage.calls == 2
     assert "$.days: '14' is not of type 'integer'" in subject.engine.prompts[1][-1].content
     assert subject.engine.prompts[1][-2].content == '{"days": "14", "city": "Aarhus"}'
-    assert answer.usage.prompt_tokens == sum(subject.engine.count(prompt) for prompt in subject.engine.prompts)
+    assert answer.usage.prompt_tokens == sum(
+        subject.engine.count(prompt) for prompt in subject.engine.prompts
+    )
 
 
 def test_a_second_fault_is_an_error_with_a_remedy():
@@ -88,7 +99,9 @@ def test_json_cut_at_the_limit_names_the_limit():
 
 
 def test_a_pydantic_model_checks_with_its_own_validators():
-    subject = answerer('{"days": 3, "city": "Aarhus"}', '{"days": 14, "city": "Aarhus"}', schema=Refund)
+    subject = answerer(
+        '{"days": 3, "city": "Aarhus"}', '{"days": 14, "city": "Aarhus"}', schema=Refund
+    )
     answer = subject.answer("How long?")
     assert Refund.model_validate(answer.data).days == 14
     assert "days are 14" in subject.engine.prompts[1][-1].content
@@ -140,7 +153,10 @@ class TestAnswerFirst:
         return replace(answerer(*said, schema=schema), fill=answer_first, **options)
 
     def test_the_value_and_its_citation_are_those_of_the_plain_answer(self):
-        schema = {"type": "object", "properties": {"days": {"type": "integer"}, "unit": {"type": "string"}}}
+        schema = {
+            "type": "object",
+            "properties": {"days": {"type": "integer"}, "unit": {"type": "string"}},
+        }
         subject, heard = self.subject(["14 days [1]"], schema), Heard()
         answer = subject.answer("How many days?", heard)
         assert answer.data == {"days": 14, "unit": "days"}
@@ -150,7 +166,11 @@ class TestAnswerFirst:
         assert "schema" not in subject.engine.prompts[0][-1].content.casefold()
 
     def test_the_second_reader_has_its_word(self):
-        schema = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
+        schema = {
+            "type": "object",
+            "properties": {"city": {"type": "string"}},
+            "required": ["city"],
+        }
         weigh = lambda question, hits, said: mark_answer(Span(17, 23), 2, hits)  # noqa: E731
         answer = self.subject(["Oslo [1]"], schema, weigh=weigh).answer("Where?")
         assert (answer.data, answer.citations[0].document) == ({"city": "Aarhus"}, "2.md")
@@ -169,7 +189,11 @@ class TestAnswerFirst:
     def test_a_refusal_is_null_where_that_may_stand(self):
         days = {"type": "object", "properties": {"days": {"type": ["integer", "null"]}}}
         answer = self.subject([REFUSAL], days).answer("How long?")
-        assert (answer.abstained, answer.data, answer.text) == (True, {"days": None}, '{"days": null}')
+        assert (answer.abstained, answer.data, answer.text) == (
+            True,
+            {"days": None},
+            '{"days": null}',
+        )
         answer = self.subject([REFUSAL], SCHEMA).answer("How long?")
         assert (answer.abstained, answer.data, answer.text) == (True, None, REFUSAL)
 

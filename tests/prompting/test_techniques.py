@@ -20,7 +20,15 @@ class Fixed:
 def answerer(recipe, script, **options):
     chosen = find_recipe(recipe)
     engine = ScriptedEngine(script, context_tokens=4000)
-    return Answerer(chosen, load_template(chosen.template), engine, Fixed(), Generation(max_tokens=20), 3, **options)
+    return Answerer(
+        chosen,
+        load_template(chosen.template),
+        engine,
+        Fixed(),
+        Generation(max_tokens=20),
+        3,
+        **options,
+    )
 
 
 @pytest.mark.parametrize(
@@ -57,7 +65,9 @@ def test_two_stages_send_the_reasoning_back_and_count_both_calls():
 
 
 def test_a_vote_takes_the_majority_whatever_its_case_and_marks():
-    texts = iter(["Answer: 12", "Answer: 98 kg [1]", "Answer: 98 KG.", "x\nAnswer: 13", "Answer: 98 kg"])
+    texts = iter(
+        ["Answer: 12", "Answer: 98 kg [1]", "Answer: 98 KG.", "x\nAnswer: 13", "Answer: 98 kg"]
+    )
     subject = answerer("self-consistency", lambda _: next(texts))
     answer = subject.answer("How heavy?")
     assert answer.text == "98 kg"

@@ -10,12 +10,18 @@ from acclimate.prompting.templates import load_template, parse_template
 def test_turns_are_rendered_with_the_values_given():
     template = parse_template("t", "# why\n--- system\nBe brief.\n--- user\n{{a}} and {{b}}\n")
     messages = template.render({"a": "1", "b": "2"})
-    assert [(message.role, message.content) for message in messages] == [("system", "Be brief."), ("user", "1 and 2")]
+    assert [(message.role, message.content) for message in messages] == [
+        ("system", "Be brief."),
+        ("user", "1 and 2"),
+    ]
 
 
 def test_a_value_is_never_read_as_a_template():
     template = parse_template("t", "--- user\n{{passages}} {{question}}")
-    assert template.render({"passages": "{{question}} \\1", "question": "Q"})[0].content == "{{question}} \\1 Q"
+    assert (
+        template.render({"passages": "{{question}} \\1", "question": "Q"})[0].content
+        == "{{question}} \\1 Q"
+    )
 
 
 @pytest.mark.parametrize("values", [{}, {"a": "1", "b": "2"}, {"b": "1"}])
@@ -26,7 +32,11 @@ def test_missing_or_extra_values_are_refused(values):
 
 @pytest.mark.parametrize(
     ("text", "part"),
-    [("hello\n--- user\nx", "line 1"), ("--- robot\nx", "'robot'"), ("# only a comment\n", "no turn")],
+    [
+        ("hello\n--- user\nx", "line 1"),
+        ("--- robot\nx", "'robot'"),
+        ("# only a comment\n", "no turn"),
+    ],
 )
 def test_a_malformed_template_names_its_line(text, part):
     with pytest.raises(SettingsError, match=part):
@@ -51,7 +61,17 @@ def test_parts_compose_in_any_order():
 
 @pytest.mark.parametrize(
     "name",
-    ["", "rag+", "rag+rag", "rag+stuffing", "cot+zero-shot-cot", "rag+zero-shot-cot", "cot+few-shot", "a+b", "Rag"],
+    [
+        "",
+        "rag+",
+        "rag+rag",
+        "rag+stuffing",
+        "cot+zero-shot-cot",
+        "rag+zero-shot-cot",
+        "cot+few-shot",
+        "a+b",
+        "Rag",
+    ],
 )
 def test_parts_that_contradict_each_other_are_refused(name):
     with pytest.raises(SettingsError, match="recipe"):

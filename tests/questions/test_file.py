@@ -43,7 +43,8 @@ def test_rejected_questions_are_not_asked_and_unknown_keys_stay(tmp_path):
 def test_what_several_write_at_once_is_all_there(tmp_path):
     file = tmp_path / "questions.jsonl"
     writers = [
-        threading.Thread(target=lambda n=n: QuestionFile(file, tmp_path / "lock").append([row(n)])) for n in range(12)
+        threading.Thread(target=lambda n=n: QuestionFile(file, tmp_path / "lock").append([row(n)]))
+        for n in range(12)
     ]
     for thread in writers:
         thread.start()

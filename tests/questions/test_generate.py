@@ -10,7 +10,11 @@ from acclimate.questions.coverage import coverage
 from acclimate.questions.filters import Filter
 from acclimate.questions.generate import Material, linked, make, spread
 from acclimate.questions.tables import bridge_candidates, table_candidates, table_facts
-from acclimate.questions.unanswerable import told_together, unanswerable_from_questions, unanswerable_from_tables
+from acclimate.questions.unanswerable import (
+    told_together,
+    unanswerable_from_questions,
+    unanswerable_from_tables,
+)
 from acclimate.questions.writer import Draft
 from acclimate.testing.embeddings import HashEmbedder
 from acclimate.types import Chunk, Hit, Question, Span
@@ -48,7 +52,8 @@ def library(tmp_path_factory):
         (folder / name).write_text(text)
         documents[name] = MarkdownParser().parse(folder / name, name)
     chunks = {
-        name: [Chunk(f"{name}-0", name, 0, len(doc.text), doc.text, doc.title)] for name, doc in documents.items()
+        name: [Chunk(f"{name}-0", name, 0, len(doc.text), doc.text, doc.title)]
+        for name, doc in documents.items()
     }
     return documents, chunks
 
@@ -56,7 +61,9 @@ def library(tmp_path_factory):
 @pytest.fixture(scope="module")
 def facts(library):
     documents, chunks = library
-    return [fact for name, document in documents.items() for fact in table_facts(document, chunks[name])]
+    return [
+        fact for name, document in documents.items() for fact in table_facts(document, chunks[name])
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -83,13 +90,17 @@ def test_two_documents_are_bridged_by_a_value_that_is_unique(facts):
     made = {one.question: one for one in bridge_candidates(facts)}
     one = made["What is the price of the product whose weight is 117 kg?"]
     assert (one.answer, one.documents) == ("78,500", ("prices.md", "series.md"))
-    assert not any("51 dB" in one.answer and "98 kg" in one.question for one in made.values())  # one document each
+    assert not any(
+        "51 dB" in one.answer and "98 kg" in one.question for one in made.values()
+    )  # one document each
 
 
 def test_what_is_not_there_is_looked_up(facts, retrieve, library):
     made = [one.question for one in unanswerable_from_tables(facts, retrieve)]
     assert "What is the weight of Snow cover in “Snow cover”?" not in made
-    assert any("Snow cover" in text and ("weight" in text or "sound power" in text) for text in made)
+    assert any(
+        "Snow cover" in text and ("weight" in text or "sound power" in text) for text in made
+    )
     assert not any("Aura" in text for text in made)  # all that is asked of others is told of them
     assert told_together("Aura 9", "what is its weight", retrieve)
     assert not told_together("Aura 9", "who opened the door", retrieve)
@@ -110,7 +121,11 @@ def candidate(question, answer, chunk, kind="single-fact"):
         ("Who opened the factory in Moss?", "Per Hagen", "answer not in the passage"),
         ("Who opened the factory in Moss", "Ada Holm", "not a question"),
         ("Who opened it?", "Ada Holm", "not a question"),
-        ("Who is named in the passage as its opener?", "Ada Holm", "understood only with the passage"),
+        (
+            "Who is named in the passage as its opener?",
+            "Ada Holm",
+            "understood only with the passage",
+        ),
         ("When did they open it there?", "1987", "understood only with the passage"),
         ("Was it Ada Holm who opened the Moss factory?", "Ada Holm", "answer in the question"),
         ("Who opened the factory in Moss?", "", "no answer"),
@@ -136,7 +151,12 @@ def test_a_good_draft_gets_its_sentence_as_evidence_and_does_not_pass_twice(libr
     text = documents["factory.md"].text[passed.evidence.start : passed.evidence.end]
     assert text == "The factory stands in Moss and was opened in 1987 by Ada Holm."
     assert check.check(good) is None
-    assert check.check(candidate("How many heat pumps does the factory make?", "40", chunks["factory.md"][0])) is None
+    assert (
+        check.check(
+            candidate("How many heat pumps does the factory make?", "40", chunks["factory.md"][0])
+        )
+        is None
+    )
     assert check.reasons == Counter({"asked already": 1, "reader disagrees": 1})
     check = Filter(embed, lambda query, k: [])
     assert check.check(good) is None
@@ -172,24 +192,34 @@ def test_all_kinds_come_together_and_each_is_kept_at_once(library, facts, retrie
     assert made.kept == {"single-fact": 1, "table": 3, "two-document": 1, "unanswerable": 2}
     assert [one.kind for one in kept][-2:] == ["unanswerable"] * 2
     assert all(one.evidence for one in kept if one.answer)
-    by_rule = make(material, {"single-fact": 1, "table": 2}, None, retrieve, Filter(embed), lambda one: None)
+    by_rule = make(
+        material, {"single-fact": 1, "table": 2}, None, retrieve, Filter(embed), lambda one: None
+    )
     assert by_rule.kept == {"table": 2}
 
 
 def test_documents_and_sections_take_turns():
     words = "word " * 30
     chunks = [
-        Chunk(f"{name}{n}", f"{name}.md", n, n + 1, words, "", (f"part {n % 2}",)) for name in "ab" for n in range(4)
+        Chunk(f"{name}{n}", f"{name}.md", n, n + 1, words, "", (f"part {n % 2}",))
+        for name in "ab"
+        for n in range(4)
     ]
     asked = [Question("1", "Q?", ("x",), "a.md")]
     order = list(spread([*chunks, Chunk("short", "c.md", 0, 1, "too short")], asked))
     assert [chunk.document for chunk in order[:4]] == ["b.md", "a.md", "b.md", "a.md"]
-    assert {chunk.headings for chunk in order[:4] if chunk.document == "a.md"} == {("part 0",), ("part 1",)}
+    assert {chunk.headings for chunk in order[:4] if chunk.document == "a.md"} == {
+        ("part 0",),
+        ("part 1",),
+    }
 
 
 def test_passages_are_linked_by_rare_terms(library):
     _, chunks = library
-    pairs = [{chunk.document for chunk in pair} for pair in linked([chunk for (chunk,) in chunks.values()])]
+    pairs = [
+        {chunk.document for chunk in pair}
+        for pair in linked([chunk for (chunk,) in chunks.values()])
+    ]
     assert {"series.md", "prices.md"} in pairs
 
 
@@ -203,7 +233,10 @@ def test_coverage_names_what_nobody_asks_about(library):
     found = coverage([chunk for (chunk,) in chunks.values()], asked)
     assert found.asked_about == 1
     assert found.lost == ("2", "3")
-    assert [row.document for row in found.documents if not row.questions] == ["prices.md", "series.md"]
+    assert [row.document for row in found.documents if not row.questions] == [
+        "prices.md",
+        "series.md",
+    ]
     assert found.documents[-1].covered == 1
 
 

@@ -38,7 +38,12 @@ def answers(tmp_path, name, content, rules=None):
 def test_csv_with_other_names_and_a_semicolon(tmp_path):
     text = '\ufeffQuery;Answers;Source;Answerable\n"What; now?";a | b;x.md;\nNo?;;;no\n'
     rows = read_foreign(write(tmp_path, "q.csv", text)).rows
-    assert rows[0] == {"question": "What; now?", "answers": ["a", "b"], "document": "x.md", "answerable": True}
+    assert rows[0] == {
+        "question": "What; now?",
+        "answers": ["a", "b"],
+        "document": "x.md",
+        "answerable": True,
+    }
     assert rows[1] == {"question": "No?", "answers": [], "answerable": False}
 
 
@@ -50,7 +55,12 @@ def test_csv_with_other_names_and_a_semicolon(tmp_path):
         ("answer", "left | right", ["left | right"], "holds ' | ', kept whole"),
         ("answers", "left | right", ["left", "right"], "separated by ' | '"),
         ("answers", "8 to 16; 8-16", ["8 to 16", "8-16"], "separated by '; '"),
-        ("answer", "8 to 16; closed on Sunday", ["8 to 16; closed on Sunday"], "holds '; ', kept whole"),
+        (
+            "answer",
+            "8 to 16; closed on Sunday",
+            ["8 to 16; closed on Sunday"],
+            "holds '; ', kept whole",
+        ),
         ("answer", '["8 to 16", "8-16"]', ["8 to 16", "8-16"], "a list in a cell"),
         ("ground_truths", "['8 to 16', '8-16']", ["8 to 16", "8-16"], "a list in a cell"),
         ("answer", "[3]", ["[3]"], ""),
@@ -67,12 +77,16 @@ def test_a_cell_is_cut_only_where_it_says_so_and_that_is_told(tmp_path, column, 
 
 def test_the_user_says_what_separates_answers_and_what_columns_are(tmp_path):
     text = "question,answer,expected\nWhen?,wrong,a/b\n"
-    with pytest.raises(SettingsError, match="'answer' and 'expected' could each be the answers") as raised:
+    with pytest.raises(
+        SettingsError, match="'answer' and 'expected' could each be the answers"
+    ) as raised:
         read_foreign(write(tmp_path, "q.csv", text))
     assert "--column answers=answer" in raised.value.hint
     rules = Rules({"answers": "expected"}, separator="/")
     assert answers(tmp_path, "q.csv", text, rules)[0] == [["a", "b"]]
-    assert answers(tmp_path, "q.csv", "question,answers\nW?,a | b\n", Rules(separator=""))[0] == [["a | b"]]
+    assert answers(tmp_path, "q.csv", "question,answers\nW?,a | b\n", Rules(separator=""))[0] == [
+        ["a | b"]
+    ]
     with pytest.raises(SettingsError, match="no column 'Solution'"):
         read_foreign(tmp_path / "q.csv", rules=Rules({"answers": "Solution"}))
 
@@ -86,28 +100,49 @@ def test_the_user_says_what_separates_answers_and_what_columns_are(tmp_path):
             "user_input,retrieved_contexts,reference_contexts,response,reference\n"
             "When?,['x'],\"['The desk is open from 8.', 'b']\",wrong,\"['8 to 16', '8-16']\"\n",
         ),
-        ("old-ragas.json", [{"question": "When?", "answer": "no", "contexts": ["x"], "ground_truths": BOTH}]),
+        (
+            "old-ragas.json",
+            [{"question": "When?", "answer": "no", "contexts": ["x"], "ground_truths": BOTH}],
+        ),
         ("deepeval.json", [{"input": "When?", "actualOutput": "no", "expectedOutput": BOTH}]),
         ("deepeval-set.json", {"goldens": [{"input": "When?", "expected_output": BOTH}]}),
         ("langsmith.jsonl", {"inputs": {"question": "When?"}, "outputs": {"answer": BOTH}}),
         (
             "langsmith.json",
-            [{"inputs": {"question": "When?"}, "outputs": {"answer": "no"}, "reference_outputs": {"a": BOTH}}],
+            [
+                {
+                    "inputs": {"question": "When?"},
+                    "outputs": {"answer": "no"},
+                    "reference_outputs": {"a": BOTH},
+                }
+            ],
         ),
         (
             "openai.jsonl",
-            {"input": [{"role": "system", "content": "S"}, {"role": "user", "content": "When?"}], "ideal": BOTH},
+            {
+                "input": [{"role": "system", "content": "S"}, {"role": "user", "content": "When?"}],
+                "ideal": BOTH,
+            },
         ),
         ("openai-item.jsonl", {"item": {"question": "When?", "expected": BOTH}}),
-        ("kiln.json", [{"input": "When?", "output": {"output": "no"}, "repaired_output": {"output": BOTH}}]),
+        (
+            "kiln.json",
+            [{"input": "When?", "output": {"output": "no"}, "repaired_output": {"output": BOTH}}],
+        ),
         ("promptfoo.csv", 'question,__expected\nWhen?,"contains-any: 8 to 16, 8-16"\n'),
         (
             "promptfoo.yaml",
             "prompts: [p]\ntests:\n- vars:\n    question: When?\n  assert:\n  - type: icontains-any\n"
             "    value: [8 to 16, 8-16]\n  - type: latency\n    threshold: 5\n",
         ),
-        ("promptfoo.json", [{"vars": {"city": "When?"}, "assert": [{"type": "contains-any", "value": BOTH}]}]),
-        ("trivia.jsonl", {"question": "When?", "answer": {"value": "8 to 16", "aliases": ["8-16", "8 to 16"]}}),
+        (
+            "promptfoo.json",
+            [{"vars": {"city": "When?"}, "assert": [{"type": "contains-any", "value": BOTH}]}],
+        ),
+        (
+            "trivia.jsonl",
+            {"question": "When?", "answer": {"value": "8 to 16", "aliases": ["8-16", "8 to 16"]}},
+        ),
         ("squad.jsonl", {"question": "When?", "answers": {"text": BOTH, "answer_start": [1, 1]}}),
     ],
 )
@@ -131,10 +166,22 @@ def test_the_fields_of_other_programs_are_known(tmp_path, name, content):
         ("b.csv", "question,answer\nWho?,Ada,9\n", "line 2 has 3 cells under 2 columns"),
         ("c.csv", 'question,answer\nWho?,Ada\nWhy?,"x\n', "line 3: not CSV"),
         ("d.csv", "title,text\nx,y\n", "no key is a question: title, text"),
-        ("e.csv", "question,answer,answerable\nWho?,Ada,perhaps\n", "'perhaps' in 'answerable' is neither yes nor no"),
+        (
+            "e.csv",
+            "question,answer,answerable\nWho?,Ada,perhaps\n",
+            "'perhaps' in 'answerable' is neither yes nor no",
+        ),
         ("f.csv", "question,answer,split\nWho?,Ada,blind\n", "line 2: there is no split 'blind'"),
-        ("g.jsonl", '{"question": "Q?", "answer": "a"}\n{"question": "Q?", "answer": "a"', "line 2 is not JSON"),
-        ("h.jsonl", '{"question": "Q?", "question": "R?", "answer": "a"}', "has the key 'question' twice"),
+        (
+            "g.jsonl",
+            '{"question": "Q?", "answer": "a"}\n{"question": "Q?", "answer": "a"',
+            "line 2 is not JSON",
+        ),
+        (
+            "h.jsonl",
+            '{"question": "Q?", "question": "R?", "answer": "a"}',
+            "has the key 'question' twice",
+        ),
         (
             "i.jsonl",
             '{"question": "Q?", "answer": {"x": 1, "y": 2}}',
@@ -179,7 +226,9 @@ def test_excel_s_bytes_long_cells_and_its_separator_line(tmp_path):
         read_foreign(file)
     assert "iconv -f WINDOWS-1252" in raised.value.hint
     long = "x" * 200_000
-    rows = read_foreign(write(tmp_path, "q.csv", f"\ufeffsep=;\r\nquestion;answer;context\r\nWho?;Ada;{long}\r\n")).rows
+    rows = read_foreign(
+        write(tmp_path, "q.csv", f"\ufeffsep=;\r\nquestion;answer;context\r\nWho?;Ada;{long}\r\n")
+    ).rows
     assert rows == ({"question": "Who?", "answers": ["Ada"], "evidence": long, "answerable": True},)
 
 
@@ -195,30 +244,53 @@ def test_rows_without_an_answer_are_unanswerable_only_where_that_is_said(tmp_pat
 
 
 def test_json_lines_and_lists(tmp_path):
-    rows = [{"question": "Who\u2028is it?", "answer": "Ada", "id": 7}, {"question": "Why?", "answer": ["x", "y"]}]
-    write(tmp_path, "q.jsonl", "\ufeff" + "\r\n\n".join(json.dumps(row, ensure_ascii=False) for row in rows))
+    rows = [
+        {"question": "Who\u2028is it?", "answer": "Ada", "id": 7},
+        {"question": "Why?", "answer": ["x", "y"]},
+    ]
+    write(
+        tmp_path,
+        "q.jsonl",
+        "\ufeff" + "\r\n\n".join(json.dumps(row, ensure_ascii=False) for row in rows),
+    )
     write(tmp_path, "q.json", rows)
     assert read_foreign(tmp_path / "q.jsonl").rows == read_foreign(tmp_path / "q.json").rows
-    assert [row["answers"] for row in read_foreign(tmp_path / "q.json").rows] == [["Ada"], ["x", "y"]]
+    assert [row["answers"] for row in read_foreign(tmp_path / "q.json").rows] == [
+        ["Ada"],
+        ["x", "y"],
+    ]
 
 
 def test_squad_two(tmp_path, save, saved):
     context = "The hall is old. Ada Holm built it in 1931."
     asked = [
-        {"id": "a", "question": "Who built it?", "answers": [{"text": "Ada Holm", "answer_start": 17}] * 2},
+        {
+            "id": "a",
+            "question": "Who built it?",
+            "answers": [{"text": "Ada Holm", "answer_start": 17}] * 2,
+        },
         {"id": "b", "question": "Who sold it?", "answers": [], "is_impossible": True},
     ]
-    data = {"version": "v2.0", "data": [{"title": "Hall", "paragraphs": [{"context": context, "qas": asked}]}]}
+    data = {
+        "version": "v2.0",
+        "data": [{"title": "Hall", "paragraphs": [{"context": context, "qas": asked}]}],
+    }
     (tmp_path / "s.json").write_text(json.dumps(data))
     known, unknown = read_foreign(tmp_path / "s.json", save).rows
     assert saved == {"Hall": context}
     assert (known["answers"], known["evidence"]) == (["Ada Holm"], "Ada Holm built it in 1931.")
-    assert (unknown["answerable"], unknown["kind"], unknown["document"]) == (False, "unanswerable", "Hall.md")
+    assert (unknown["answerable"], unknown["kind"], unknown["document"]) == (
+        False,
+        "unanswerable",
+        "Hall.md",
+    )
 
 
 def test_beir(tmp_path, save):
     (tmp_path / "corpus.jsonl").write_text('{"_id": "d1", "title": "T", "text": "Some text."}\n')
-    (tmp_path / "queries.jsonl").write_text('{"_id": "1", "text": "a claim"}\n{"_id": "2", "text": "unjudged"}\n')
+    (tmp_path / "queries.jsonl").write_text(
+        '{"_id": "1", "text": "a claim"}\n{"_id": "2", "text": "unjudged"}\n'
+    )
     (tmp_path / "qrels").mkdir()
     (tmp_path / "qrels" / "test.tsv").write_text("query-id\tcorpus-id\tscore\n1\td1\t1\n2\td1\t0\n")
     (row,) = read_foreign(tmp_path, save).rows
@@ -235,5 +307,7 @@ def test_what_is_no_set_is_refused_with_the_forms_that_are(tmp_path, text):
 def test_a_fault_in_squad_names_article_and_question(tmp_path):
     asked = {"id": "a", "question": "Who?", "answers": [{"text": "Eva", "answer_start": 0}]}
     data = {"data": [{"title": "Hall", "paragraphs": [{"context": "Ada Holm.", "qas": [asked]}]}]}
-    with pytest.raises(SettingsError, match=r"article 1 \('Hall'\), question a: the answer 'Eva' does not stand"):
+    with pytest.raises(
+        SettingsError, match=r"article 1 \('Hall'\), question a: the answer 'Eva' does not stand"
+    ):
         read_foreign(write(tmp_path, "s.json", data))

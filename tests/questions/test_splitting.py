@@ -23,7 +23,9 @@ def ask(number, document=None, text=None, answers=("x",), split="", documents=()
     )  # fmt: skip
 
 
-documents = st.lists(st.sampled_from([f"{n}.md" for n in range(12)]), min_size=1, max_size=2, unique=True)
+documents = st.lists(
+    st.sampled_from([f"{n}.md" for n in range(12)]), min_size=1, max_size=2, unique=True
+)
 
 
 @settings(max_examples=60, deadline=None)
@@ -73,7 +75,9 @@ def test_leaks_of_every_form():
     assert {("11", "same question"), ("12", "same document"), ("13", "same question")} <= found
     assert not {second for second, _ in found} & {"15", "16"}
     (near,) = [
-        leak for leak in leaks(learnt, asked, lambda texts: embed(["same"] * len(texts))) if leak.second.id == "14"
+        leak
+        for leak in leaks(learnt, asked, lambda texts: embed(["same"] * len(texts)))
+        if leak.second.id == "14"
     ]
     assert (near.kind, near.first.id) == ("near duplicate", "3")
     assert near.similarity == pytest.approx(1.0)

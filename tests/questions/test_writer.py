@@ -1,6 +1,13 @@
 """Drafts from a model's free text."""
 
-from acclimate.questions.writer import KINDS, Draft, EngineWriter, TrainedWriter, read_drafts, told_pairs
+from acclimate.questions.writer import (
+    KINDS,
+    Draft,
+    EngineWriter,
+    TrainedWriter,
+    read_drafts,
+    told_pairs,
+)
 from acclimate.types import Chunk
 
 TEXT = """Here are two questions:
@@ -39,7 +46,11 @@ def test_a_writer_shows_the_passages_and_keeps_to_the_number_asked_for():
 
 
 def test_a_trained_writer_reads_what_it_learns_to_write_and_drops_what_was_cut_short():
-    pairs = [("Who designed the museum?", "Ada Holm"), ("When did it open?", "1931"), ("Where is it?", "Bodo")]
+    pairs = [
+        ("Who designed the museum?", "Ada Holm"),
+        ("When did it open?", "1931"),
+        ("Where is it?", "Bodo"),
+    ]
     chunk = Chunk("c", "a.md", 0, 9, "The text.", "Title", ("Part",))
     told = told_pairs(pairs)
     for written, most, kept in (

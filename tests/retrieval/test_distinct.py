@@ -20,7 +20,9 @@ from acclimate.retrieval.versions import NewestFirstRetriever
 from acclimate.testing.embeddings import HashEmbedder
 from acclimate.types import Chunk, Document, Element, Hit
 
-NOTE = "When the fuse of the sauna heater blows, ask the desk to change the fuse of the sauna heater."
+NOTE = (
+    "When the fuse of the sauna heater blows, ask the desk to change the fuse of the sauna heater."
+)
 WIRING = "The sauna is protected by box F7."
 POLICY = (
     "A private buyer may send goods back within {} days of delivery. The buyer pays the return freight. Goods must be "
@@ -29,7 +31,11 @@ POLICY = (
 
 
 def hit(text, document, rank=1, title="", headings=(), header=""):
-    return Hit(Chunk(document, document, 0, len(text), text, title, headings, header=header), 1 / rank, rank)
+    return Hit(
+        Chunk(document, document, 0, len(text), text, title, headings, header=header),
+        1 / rank,
+        rank,
+    )
 
 
 class Listed:
@@ -72,9 +78,9 @@ def parse(file, path):
 
 def test_copies_take_one_place_and_are_named(library):
     opened, _ = library
-    found = DistinctRetriever(TextRetriever(opened.texts, opened.fetch), opened.record.copies.holding).retrieve(
-        "sauna fuse", 2
-    )
+    found = DistinctRetriever(
+        TextRetriever(opened.texts, opened.fetch), opened.record.copies.holding
+    ).retrieve("sauna fuse", 2)
     assert [one.chunk.text for one in found] == [NOTE, WIRING]
     assert [one.rank for one in found] == [1, 2]
     others = {"desk/note 4.txt", "desk/note 5.txt", *(f"note {number}.txt" for number in range(4))}
@@ -88,9 +94,16 @@ def test_a_document_that_may_not_be_seen_is_not_named(library):
     among = opened.among(seen)
     text = TextRetriever(opened.texts, opened.fetch, among)
     found = DistinctRetriever(text, opened.record.copies.holding, among).retrieve("sauna fuse", 2)
-    assert {found[0].chunk.document, *found[0].also} == {f"note {number}.txt" for number in range(4)}
-    nobody = DistinctRetriever(Listed(found), opened.record.copies.holding, Among(np.array([], np.int64)))
-    assert all(set(one.also) <= set(before.also) for one, before in zip(nobody.retrieve("x", 2), found, strict=True))
+    assert {found[0].chunk.document, *found[0].also} == {
+        f"note {number}.txt" for number in range(4)
+    }
+    nobody = DistinctRetriever(
+        Listed(found), opened.record.copies.holding, Among(np.array([], np.int64))
+    )
+    assert all(
+        set(one.also) <= set(before.also)
+        for one, before in zip(nobody.retrieve("x", 2), found, strict=True)
+    )
 
 
 def test_it_looks_deeper_only_where_copies_crowd():
@@ -121,19 +134,27 @@ def test_whole_documents_that_are_equal_are_shown_once(library):
     found = whole.retrieve("x", 1)
     assert [one.chunk.text for one in found] == [NOTE, WIRING]
     assert len(found[0].also) == 5
-    assert whole.fitting(230) == sum(len(f"[1] {one.chunk.title}\n{one.chunk.text}\n\n") for one in found)
+    assert whole.fitting(230) == sum(
+        len(f"[1] {one.chunk.title}\n{one.chunk.text}\n\n") for one in found
+    )
 
 
 def test_an_ingest_tells_copies_and_versions_of_what_is_new(library, tmp_path):
     opened, report = library
-    assert {(copy.other, copy.share, copy.newer) for copy in report.near_copies} == {("desk/note 4.txt", 1.0, "")}
+    assert {(copy.other, copy.share, copy.newer) for copy in report.near_copies} == {
+        ("desk/note 4.txt", 1.0, "")
+    }
     assert len(report.near_copies) == 5
     documents = tmp_path / "documents"
     (documents / "returns-2023.txt").write_text(POLICY.format(14))
     assert read(documents, opened).near_copies == ()
     (documents / "returns-2024.txt").write_text(POLICY.format(30))
     (copy,) = read(documents, opened).near_copies
-    assert (copy.path, copy.other, copy.newer) == ("returns-2024.txt", "returns-2023.txt", "returns-2024.txt")
+    assert (copy.path, copy.other, copy.newer) == (
+        "returns-2024.txt",
+        "returns-2023.txt",
+        "returns-2024.txt",
+    )
     assert 0.5 <= copy.share < 1
     assert read(documents, opened).near_copies == ()
 
@@ -221,7 +242,9 @@ def test_a_contract_with_another_customer_is_no_version():
 )
 def test_the_newer_version_takes_the_better_place(question, paths, order):
     texts = [POLICY.format(14), POLICY.format(30)]
-    hits = [hit(text, path, rank) for rank, (text, path) in enumerate(zip(texts, paths, strict=True), 1)]
+    hits = [
+        hit(text, path, rank) for rank, (text, path) in enumerate(zip(texts, paths, strict=True), 1)
+    ]
     sketches = {path: sketch_of(text) for path, text in zip(paths, texts, strict=True)}
     retriever = NewestFirstRetriever(
         Listed(hits), lambda wanted: sketches, lambda wanted: {path: dated(path) for path in wanted}

@@ -13,14 +13,18 @@ from acclimate.retrieval.search import DenseRetriever, HybridRetriever, TextRetr
 from acclimate.testing.embeddings import HashEmbedder
 from acclimate.types import Chunk
 
-cosines = st.dictionaries(st.integers(0, 20), st.integers(-100, 100).map(lambda n: n / 100), max_size=10)
+cosines = st.dictionaries(
+    st.integers(0, 20), st.integers(-100, 100).map(lambda n: n / 100), max_size=10
+)
 words = st.dictionaries(st.integers(0, 20), st.floats(0, 50), max_size=10)
 
 
 def test_hand_computed():
     fused = convex({1: 0.9, 2: 0.5}, {2: 12.0, 4: 3.0}, 0.75)
     assert [match.key for match in fused] == [2, 1, 4]
-    assert [match.score for match in fused] == pytest.approx([0.75 * 1.5 / 1.9 + 0.25, 0.75, 0.25 * 3 / 12])
+    assert [match.score for match in fused] == pytest.approx(
+        [0.75 * 1.5 / 1.9 + 0.25, 0.75, 0.25 * 3 / 12]
+    )
 
 
 @given(cosines, words, st.floats(0, 1))
@@ -40,7 +44,10 @@ def test_one_empty_side_keeps_the_order_of_the_other(dense):
 
 def test_hybrid_scores_its_candidates_by_both_indexes(tmp_path):
     texts = [
-        f"{a} {b} {c}" for a in ("red", "blue", "green") for b in ("fox", "hen", "cow") for c in ("runs", "sleeps")
+        f"{a} {b} {c}"
+        for a in ("red", "blue", "green")
+        for b in ("fox", "hen", "cow")
+        for c in ("runs", "sleeps")
     ]
     chunks = [Chunk(str(n), "d", 0, len(text), text) for n, text in enumerate(texts)]
     embedder, change = HashEmbedder(), Change((), range(len(chunks)), 1)

@@ -7,7 +7,11 @@ from acclimate.types import Chunk, Hit, Question, Span
 
 TEXT = "The pump weighs 98 kg. It is made in Oslo. Its colour is red."
 RIGHT = Chunk("p0", "pump.md", 0, 22, TEXT[:22])
-CHUNKS = [RIGHT, Chunk("p1", "pump.md", 23, 42, TEXT[23:42]), Chunk("p2", "pump.md", 43, len(TEXT), TEXT[43:])]
+CHUNKS = [
+    RIGHT,
+    Chunk("p1", "pump.md", 23, 42, TEXT[23:42]),
+    Chunk("p2", "pump.md", 43, len(TEXT), TEXT[43:]),
+]
 OTHERS = [
     Chunk("f0", "fan.md", 0, 26, "The fan weighs 7 kilograms."),
     Chunk("f1", "fan.md", 30, 60, "With the pump it weighs 98\nKG."),
@@ -26,7 +30,9 @@ class Found:
 
 
 def test_nothing_that_may_be_right_counts_as_wrong() -> None:
-    question = Question("q", "How heavy is the pump?", ("98 kg",), "pump.md", "weighs 98 kg", documents=("shop.md",))
+    question = Question(
+        "q", "How heavy is the pump?", ("98 kg",), "pump.md", "weighs 98 kg", documents=("shop.md",)
+    )
     mined = mine(question, Span(9, 21), CHUNKS, Found([*OTHERS, *CHUNKS]))
     assert mined is not None
     assert [chunk.id for chunk in mined.right] == ["p0"]
@@ -36,7 +42,9 @@ def test_nothing_that_may_be_right_counts_as_wrong() -> None:
 
 
 def test_evidence_that_no_chunk_holds_half_of_is_left_out() -> None:
-    assert mine(Question("q", "?", ("x",), "pump.md"), Span(100, 120), CHUNKS, Found(OTHERS)) is None
+    assert (
+        mine(Question("q", "?", ("x",), "pump.md"), Span(100, 120), CHUNKS, Found(OTHERS)) is None
+    )
 
 
 @pytest.mark.parametrize(

@@ -54,7 +54,9 @@ def test_mmr_equals_the_definition(rows, scores, k, diversity):
     assert len(found) == len(set(found)) == min(k, 6)
     expected = slow_mmr(np.array(scores, float), vectors, k, diversity)
     if found != expected:  # only where two gains are equal up to rounding
-        at = next(n for n, pair in enumerate(zip(found, expected, strict=True)) if pair[0] != pair[1])
+        at = next(
+            n for n, pair in enumerate(zip(found, expected, strict=True)) if pair[0] != pair[1]
+        )
         before = found[:at]
         gains = [
             (1 - diversity) * (scores[row] - min(scores)) / (max(scores) - min(scores) or 1)
@@ -67,7 +69,9 @@ def test_mmr_equals_the_definition(rows, scores, k, diversity):
 @given(st.lists(st.integers(0, 9), min_size=1, max_size=8))
 def test_without_diversity_the_order_is_that_of_the_scores(scores):
     vectors = np.ones((len(scores), 1))
-    assert mmr(np.array(scores, float), vectors, 9, 0.0) == sorted(range(len(scores)), key=lambda n: -scores[n])
+    assert mmr(np.array(scores, float), vectors, 9, 0.0) == sorted(
+        range(len(scores)), key=lambda n: -scores[n]
+    )
 
 
 runs = st.lists(st.tuples(st.sampled_from("ab"), st.integers(0, 12), st.integers(0, 3)), max_size=8)
@@ -75,23 +79,41 @@ runs = st.lists(st.tuples(st.sampled_from("ab"), st.integers(0, 12), st.integers
 
 @given(runs)
 def test_joined_runs_hold_the_same_chunks_and_do_not_touch(drawn):
-    made = [Run(document, first, first + more, rank) for rank, (document, first, more) in enumerate(drawn, 1)]
+    made = [
+        Run(document, first, first + more, rank)
+        for rank, (document, first, more) in enumerate(drawn, 1)
+    ]
     joined = join(made)
-    cells = lambda some: {(run.document, at) for run in some for at in range(run.first, run.last + 1)}  # noqa: E731
+
+    def cells(some):
+        return {(run.document, at) for run in some for at in range(run.first, run.last + 1)}
+
     assert cells(joined) == cells(made)
     assert [run.rank for run in joined] == sorted(run.rank for run in joined)
     for one in joined:
         assert all(
-            one is other or one.document != other.document or one.last + 1 < other.first or other.last + 1 < one.first
+            one is other
+            or one.document != other.document
+            or one.last + 1 < other.first
+            or other.last + 1 < one.first
             for other in joined
         )
-        inside = [run.rank for run in made if run.document == one.document and one.first <= run.first <= one.last]
+        inside = [
+            run.rank
+            for run in made
+            if run.document == one.document and one.first <= run.first <= one.last
+        ]
         assert one.rank == min(inside)
 
 
 def test_texts_are_read_from_lists_of_any_kind():
     written = "1. How long?\n- What is it?\n\n(3) how LONG?\nQuestion 4: Why?\nMore?"
-    assert read_texts("How long is it?", written, 3) == ["How long is it?", "How long?", "What is it?", "Why?"]
+    assert read_texts("How long is it?", written, 3) == [
+        "How long is it?",
+        "How long?",
+        "What is it?",
+        "Why?",
+    ]
     assert read_texts("q", "A passage\nof two lines.", 0) == ["q", "A passage of two lines."]
     assert read_texts("q", "", 2) == ["q"]
 
@@ -100,11 +122,16 @@ def test_texts_are_read_from_lists_of_any_kind():
 def make(tmp_path, monkeypatch):
     documents = tmp_path / "documents"
     documents.mkdir()
-    parts = [f"## Part {n}\n\nPart {n} tells of {word}.\n" for n, word in enumerate("ants bees cats dogs".split())]
+    parts = [
+        f"## Part {n}\n\nPart {n} tells of {word}.\n"
+        for n, word in enumerate("ants bees cats dogs".split())
+    ]
     (documents / "animals.md").write_text("# Animals\n\n" + "\n".join(parts))
     (documents / "plants.md").write_text("# Plants\n\nBees visit flowers.\n")
     engine = ScriptedEngine(
-        lambda messages: "1. tells of dogs\n2. flowers" if "Question" in messages[-1].content else ""
+        lambda messages: (
+            "1. tells of dogs\n2. flowers" if "Question" in messages[-1].content else ""
+        )
     )
     monkeypatch.setattr(Project, "embedder", HashEmbedder())
     monkeypatch.setattr(Project, "engine", lambda *_: engine)
@@ -123,7 +150,11 @@ def test_neighbours_are_exact_spans(make):
     with make("neighbours = 1\n") as project:
         hits = project.retrieve("tells of bees", 1)
         text = project.library.record.document("animals.md").text
-        assert {word for word in ("ants", "bees", "cats") if word in hits[0].chunk.text} == {"ants", "bees", "cats"}
+        assert {word for word in ("ants", "bees", "cats") if word in hits[0].chunk.text} == {
+            "ants",
+            "bees",
+            "cats",
+        }
         assert all(text[hit.chunk.start : hit.chunk.end] == hit.chunk.text for hit in hits)
         assert len(project.retrieve("tells of ants bees cats dogs", 4)) <= 2
 

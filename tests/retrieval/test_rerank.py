@@ -6,7 +6,14 @@ from acclimate.retrieval.rerank import RerankingRetriever
 from acclimate.testing.rerank import OverlapCrossEncoder, check_cross_encoder
 from acclimate.types import Chunk, Hit
 
-TEXTS = ["about lunch", "the pump needs oil", "the pump", "oil for the pump every year", "nothing", "pump oil"]
+TEXTS = [
+    "about lunch",
+    "the pump needs oil",
+    "the pump",
+    "oil for the pump every year",
+    "nothing",
+    "pump oil",
+]
 
 
 @dataclass
@@ -19,7 +26,9 @@ class Found:
         self.asked = k
         if not query.strip():
             return []
-        hits = [Hit(Chunk(str(n), "d", 0, len(t), t), 1 - n / 10, n + 1) for n, t in enumerate(TEXTS)]
+        hits = [
+            Hit(Chunk(str(n), "d", 0, len(t), t), 1 - n / 10, n + 1) for n, t in enumerate(TEXTS)
+        ]
         return hits[:k]
 
 
@@ -45,7 +54,9 @@ def test_only_the_candidates_are_read_and_the_rest_follows() -> None:
 
 def test_more_is_searched_than_is_wanted() -> None:
     found = Found()
-    assert ids(RerankingRetriever(found, OverlapCrossEncoder(), 5).retrieve("every year", 1)) == ["3"]
+    assert ids(RerankingRetriever(found, OverlapCrossEncoder(), 5).retrieve("every year", 1)) == [
+        "3"
+    ]
     assert found.asked == 5
 
 

@@ -22,8 +22,18 @@ FILES = {
     "hr/pay.md": f"# Pay\n\nThe director earns {SECRET} euros a month.\n",
 }
 QUESTIONS = [
-    {"id": "1", "question": "What does the director earn?", "answers": [SECRET], "document": "hr/pay.md"},
-    {"id": "2", "question": "What does a filter cost?", "answers": ["12 euros"], "document": "prices.md"},
+    {
+        "id": "1",
+        "question": "What does the director earn?",
+        "answers": [SECRET],
+        "document": "hr/pay.md",
+    },
+    {
+        "id": "2",
+        "question": "What does a filter cost?",
+        "answers": ["12 euros"],
+        "document": "prices.md",
+    },
     {
         "id": "3",
         "question": "What does the director of the firm that makes the Fjell 9 earn?",
@@ -116,6 +126,8 @@ def add_key(tmp_path):
     """Makes a key and gives the header that carries it."""
 
     def add(name, *scopes, labels=()):
-        return {"Authorization": f"Bearer {keys_of(tmp_path).add(name, scopes or ('ask',), labels)}"}
+        return {
+            "Authorization": f"Bearer {keys_of(tmp_path).add(name, scopes or ('ask',), labels)}"
+        }
 
     return add

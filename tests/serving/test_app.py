@@ -47,7 +47,9 @@ def test_upload_ask_open_the_citation_replace_and_delete(client):
     assert text["text"] == citation["quote"] == "The valve Skog opens at 117 kg of load."
 
     assert upload(client, "valve.md", b"# Other").status_code == 409
-    sent = upload(client, "valve.md", b"# Valves\n\nIt opens at 12 euros.\n", params={"replace": True})
+    sent = upload(
+        client, "valve.md", b"# Valves\n\nIt opens at 12 euros.\n", params={"replace": True}
+    )
     assert wait(client, sent.json()["job"])["report"]["changed"] == 1
     gone = client.delete(f"/v1/documents/{row['id']}")
     assert wait(client, gone.json()["job"])["report"]["removed"] == 1
@@ -60,7 +62,9 @@ def test_a_file_that_cannot_be_read_is_told_with_its_reason(client):
     sent = upload(client, "broken.pdf", b"%PDF-1.7 not one")
     row = wait(client, sent.json()["job"])
     assert row["failures"][0]["path"] == "broken.pdf"
-    (listed,) = [row for row in client.get("/v1/documents").json()["data"] if row["path"] == "broken.pdf"]
+    (listed,) = [
+        row for row in client.get("/v1/documents").json()["data"] if row["path"] == "broken.pdf"
+    ]
     assert listed["status"] == "failed"
     assert listed["reason"]
     assert client.delete(f"/v1/documents/{listed['id']}").status_code == 202
@@ -78,7 +82,9 @@ def test_pages_of_a_pdf_are_pictures_with_boxes(client):
     number = sent.json()["data"][0]["id"]
     text = client.get(f"/v1/documents/{number}/text").json()["text"]
     start = text.index("117 kg")
-    shown = client.get(f"/v1/documents/{number}/pages/1", params={"start": start, "end": start + 6}).json()
+    shown = client.get(
+        f"/v1/documents/{number}/pages/1", params={"start": start, "end": start + 6}
+    ).json()
     assert shown["png"].startswith("iVBORw0KGgo")
     ((left, top, right, bottom),) = shown["boxes"]
     assert 0 < left < right < shown["width"]
@@ -102,12 +108,20 @@ def test_documents_come_in_pages_and_as_files_to_save(client):
 
 def test_a_review_is_kept_and_nobody_overwrites_another(client, tmp_path):
     first = client.get("/v1/questions").json()["data"][1]
-    body = {"version": first["version"], "question": "What is the price?", "answers": ["12 euros"], "answerable": True}
+    body = {
+        "version": first["version"],
+        "question": "What is the price?",
+        "answers": ["12 euros"],
+        "answerable": True,
+    }
     kept = client.put("/v1/questions/2", json=body | {"status": "accepted"})
     assert kept.status_code == 200
     assert client.put("/v1/questions/2", json=body).json()["error"]["code"] == "changed"
     assert client.put("/v1/questions/9", json=body).status_code == 404
-    assert client.put("/v1/questions/2", json=body | {"answers": [" "]}).json()["error"]["param"] == "answers"
+    assert (
+        client.put("/v1/questions/2", json=body | {"answers": [" "]}).json()["error"]["param"]
+        == "answers"
+    )
     lines = [json.loads(line) for line in (tmp_path / "questions.jsonl").read_text().splitlines()]
     assert lines[1]["question"] == "What is the price?"
     assert lines[1]["split"] == "test"
@@ -118,7 +132,11 @@ def test_a_report_opens_by_a_link_that_is_cut_off_from_the_page(client, tmp_path
     folder = tmp_path / ".acclimate" / "comparisons"
     folder.mkdir()
     (folder / "one.html").write_text("<h1>Report</h1>")
-    kept = {"created": "2026-01-01", "verdict": {"sentence": "Take rag."}, "rows": [{"recipe": "rag"}]}
+    kept = {
+        "created": "2026-01-01",
+        "verdict": {"sentence": "Take rag."},
+        "rows": [{"recipe": "rag"}],
+    }
     (folder / "one.json").write_text(json.dumps(kept))
     (row,) = client.get("/v1/comparisons").json()["data"]
     assert (row["sentence"], row["recipes"]) == ("Take rag.", ["rag"])
@@ -133,7 +151,10 @@ def test_metrics_count_without_text_of_callers(client):
     client.post("/v1/chat/completions", json=asked("What does Fjell 9 weigh?"))
     client.get("/v1/nothing/like/this")
     text = client.get("/metrics").text
-    assert 'acclimate_requests_total{method="POST",route="/v1/chat/completions",status="200"} 1.0' in text
+    assert (
+        'acclimate_requests_total{method="POST",route="/v1/chat/completions",status="200"} 1.0'
+        in text
+    )
     assert 'acclimate_answers_total{abstained="false",recipe="rag"} 1.0' in text
     assert "acclimate_answers_waiting 0.0" in text
     assert "nothing" not in text
@@ -146,7 +167,13 @@ def test_metrics_count_without_text_of_callers(client):
         ("PATCH", "/v1/models", {}, 405, "method_not_allowed"),
         ("POST", "/v1/search", {"json": {"query": "x", "k": 0}}, 400, "invalid_request"),
         ("POST", "/v1/search", {"content": b"{"}, 400, "invalid_request"),
-        ("POST", "/v1/search", {"json": {"query": "x", "where": ["colour=red"]}}, 400, "invalid_request"),
+        (
+            "POST",
+            "/v1/search",
+            {"json": {"query": "x", "where": ["colour=red"]}},
+            400,
+            "invalid_request",
+        ),
         ("POST", "/v1/documents", {"json": {}}, 400, "no_file"),
         ("GET", "/v1/jobs/none", {}, 404, "job_not_found"),
     ],
@@ -162,7 +189,10 @@ def test_errors_have_openais_form(client, method, path, options, status, code):
 
 def test_a_project_without_documents_says_so_and_takes_its_first(serve):
     client = serve(empty=True)
-    assert client.post("/v1/chat/completions", json=asked("Anything?")).json()["error"]["code"] == "not_ingested"
+    assert (
+        client.post("/v1/chat/completions", json=asked("Anything?")).json()["error"]["code"]
+        == "not_ingested"
+    )
     assert client.get("/v1/documents").json()["total"] == 0
     sent = upload(client, "pump.md", b"# Pumps\n\nThe pump weighs 117 kg.\n")
     assert wait(client, sent.json()["job"])["state"] == "done"
@@ -178,11 +208,18 @@ def test_answers_and_searches_tell_why_they_are_empty(serve, make_project, add_k
     client = serve(make_project(empty=True))
 
     def why(**fields):
-        answer = client.post("/v1/chat/completions", json=asked("What does Fjell 9 weigh?", **fields)).json()
+        answer = client.post(
+            "/v1/chat/completions", json=asked("What does Fjell 9 weigh?", **fields)
+        ).json()
         query = {"query": "Fjell 9", "where": fields.get("acclimate", {}).get("where", [])}
         search = client.post("/v1/search", json=query).json()
         told = answer["acclimate"]
-        return told["abstained"], told["abstention"], search["nothing"], answer["choices"][0]["message"]["content"]
+        return (
+            told["abstained"],
+            told["abstention"],
+            search["nothing"],
+            answer["choices"][0]["message"]["content"],
+        )
 
     assert why() == (True, "empty_library", "empty_library", "The library holds no documents.")
     sent = upload(client, "pump.md", b"# Pumps\n\nThe pump Fjell 9 weighs 117 kg.\n")
@@ -203,7 +240,11 @@ class Slow(ScriptedEngine):
 
     def __init__(self):
         super().__init__(lambda _: " ".join(["word"] * 200), context_tokens=4096)
-        self.go, self.began, self.cancelled = threading.Event(), threading.Semaphore(0), threading.Event()
+        self.go, self.began, self.cancelled = (
+            threading.Event(),
+            threading.Semaphore(0),
+            threading.Event(),
+        )
 
     def generate(self, messages, options, on_text=None):
         def held(piece):
@@ -224,7 +265,9 @@ class TestQueue:
 
     def test_a_full_queue_says_when_to_come_again(self, serve, engine):
         client = serve(serve={"queue": 0})
-        running = threading.Thread(target=lambda: client.post("/v1/chat/completions", json=asked("Fjell?")))
+        running = threading.Thread(
+            target=lambda: client.post("/v1/chat/completions", json=asked("Fjell?"))
+        )
         running.start()
         assert engine.began.acquire(timeout=STATE_S)
         refused = client.post("/v1/chat/completions", json=asked("Fjell?"))
@@ -259,7 +302,9 @@ class TestQueue:
             )
             thread.start()
             assert engine.began.acquire(timeout=STATE_S)
-            ending = threading.Thread(target=lambda: (wait_until(lambda: closed(address), "the end"), engine.go.set()))
+            ending = threading.Thread(
+                target=lambda: (wait_until(lambda: closed(address), "the end"), engine.go.set())
+            )
             ending.start()
         ending.join()
         thread.join()
@@ -288,7 +333,9 @@ def test_answers_while_the_library_changes_are_whole(client):
     for asker in askers:
         asker.start()
     for number in range(4):
-        sent = upload(client, "more.md", f"# More\n\nNumber {number}.".encode(), params={"replace": True})
+        sent = upload(
+            client, "more.md", f"# More\n\nNumber {number}.".encode(), params={"replace": True}
+        )
         assert wait(client, sent.json()["job"])["state"] == "done"
     stop.set()
     for asker in askers:

@@ -28,7 +28,9 @@ ROUTE = re.compile(r"\{(\w+)\}")
 
 @pytest.fixture(scope="module")
 def engine():
-    return ScriptedEngine(lambda messages: f"{messages[-1].content} <script>alert(1)</script>", context_tokens=4096)
+    return ScriptedEngine(
+        lambda messages: f"{messages[-1].content} <script>alert(1)</script>", context_tokens=4096
+    )
 
 
 @pytest.fixture(scope="module")
@@ -37,13 +39,22 @@ def site(tmp_path_factory, ingested, open_project, engine):
     folder = tmp_path_factory.mktemp("site") / "project"
     shutil.copytree(ingested, folder)
     keys = keys_of(folder)
-    wanted = {"ask": (["ask"], []), "manage": (["ask", "manage"], []), "hr": (["ask", "manage"], ["hr"])}
-    headers = {name: {"Authorization": f"Bearer {keys.add(name, *chosen)}"} for name, chosen in wanted.items()}
+    wanted = {
+        "ask": (["ask"], []),
+        "manage": (["ask", "manage"], []),
+        "hr": (["ask", "manage"], ["hr"]),
+    }
+    headers = {
+        name: {"Authorization": f"Bearer {keys.add(name, *chosen)}"}
+        for name, chosen in wanted.items()
+    }
     chosen = {"max_upload_mb": 1, "requests_per_minute": 100_000}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Project, "_load_engine", lambda *_: engine)
         with serve_project(open_project(folder, serve=chosen)) as url:
-            yield SimpleNamespace(url=url, port=int(url.rpartition(":")[2]), folder=folder, **headers)
+            yield SimpleNamespace(
+                url=url, port=int(url.rpartition(":")[2]), folder=folder, **headers
+            )
 
 
 @pytest.fixture
@@ -69,15 +80,29 @@ def routes(http):
 class TestWhoMayCall:
     @pytest.mark.parametrize(
         "host",
-        ["evil.example", "127.0.0.1.evil.example", "localhost.evil.example", "127.0.0.1@evil.example", "[::1", "", "0"],
+        [
+            "evil.example",
+            "127.0.0.1.evil.example",
+            "localhost.evil.example",
+            "127.0.0.1@evil.example",
+            "[::1",
+            "",
+            "0",
+        ],
     )
     def test_dns_rebinding(self, http, site, host):
-        for method, path in [("GET", "/"), ("GET", "/healthz"), ("GET", "/v1/models"), ("DELETE", "/v1/documents/1")]:
+        for method, path in [
+            ("GET", "/"),
+            ("GET", "/healthz"),
+            ("GET", "/v1/models"),
+            ("DELETE", "/v1/documents/1"),
+        ]:
             response = http.request(method, path, headers={"Host": host, **site.manage})
             assert response.status_code == 421, (method, path)
 
     @pytest.mark.parametrize(
-        "origin", ["https://evil.example", "null", "http://localhost.evil.example", "http://127.0.0.1:1"]
+        "origin",
+        ["https://evil.example", "null", "http://localhost.evil.example", "http://127.0.0.1:1"],
     )
     def test_pages_of_other_sites(self, http, site, origin):
         for method, path in routes(http):
@@ -98,7 +123,10 @@ class TestWhoMayCall:
         ):
             assert client.post("/v1/documents", files=file, headers=headers).status_code == 403
             plain = headers | {"Content-Type": "text/plain"}
-            assert client.post("/v1/chat/completions", json=asked("x"), headers=plain).status_code == 403
+            assert (
+                client.post("/v1/chat/completions", json=asked("x"), headers=plain).status_code
+                == 403
+            )
             assert client.get("/v1/documents", headers=headers).status_code == 403
         assert client.get("/v1/documents").json()["total"] == count
 
@@ -116,10 +144,22 @@ class TestWhoMayCall:
             ("GET", "/v1/documents/1/text"), ("GET", "/v1/documents/1/file"), ("GET", "/v1/documents/1/pages/1"),
             ("GET", "/healthz"), ("GET", "/readyz"), ("GET", "/reports/1"),
         }  # fmt: skip
-        found = {(m, p) for m, p in routes(http) if http.request(m, p, headers=site.ask).status_code != 403}
+        found = {
+            (m, p)
+            for m, p in routes(http)
+            if http.request(m, p, headers=site.ask).status_code != 403
+        }
         assert found == allowed
-        assert http.request("GET", "/v1//documents/../questions", headers=site.ask).status_code == 403
-        for path in ("/v1/DOCUMENTS", "/V1/documents", "//v1/jobs", "/v1/jobs/", "/v1/%64ocuments/..%2fjobs"):
+        assert (
+            http.request("GET", "/v1//documents/../questions", headers=site.ask).status_code == 403
+        )
+        for path in (
+            "/v1/DOCUMENTS",
+            "/V1/documents",
+            "//v1/jobs",
+            "/v1/jobs/",
+            "/v1/%64ocuments/..%2fjobs",
+        ):
             assert http.post(path, headers=site.ask).status_code in (403, 404), path
 
     def test_keys_count_only_where_they_belong(self, http, site):
@@ -138,7 +178,10 @@ class TestWhoMayCall:
     def test_guessing_keys_is_slowed_down_and_locks_nobody_out(self, serve, add_key):
         key = add_key("app")
         client = serve()
-        answers = [client.get("/v1/models", headers={"Authorization": f"Bearer acc_{n}"}) for n in range(15)]
+        answers = [
+            client.get("/v1/models", headers={"Authorization": f"Bearer acc_{n}"})
+            for n in range(15)
+        ]
         assert [answer.status_code for answer in answers] == [401] * 10 + [429] * 5
         assert int(answers[-1].headers["retry-after"]) > 0
         assert client.get("/v1/models", headers=key).status_code == 200
@@ -185,7 +228,9 @@ class TestWhoMayCall:
 class TestLabels:
     def test_no_way_shows_a_document_to_a_key_without_its_label(self, http, site, engine):
         (pay,) = [
-            row for row in http.get("/v1/documents", headers=site.hr).json()["data"] if row["path"] == "hr/pay.md"
+            row
+            for row in http.get("/v1/documents", headers=site.hr).json()["data"]
+            if row["path"] == "hr/pay.md"
         ]
         assert SECRET in http.get(f"/v1/documents/{pay['id']}/text", headers=site.hr).text
         for key in (site.ask, site.manage):
@@ -194,12 +239,18 @@ class TestLabels:
                 assert http.get(f"/v1/documents/{pay['id']}{end}", headers=key).status_code == 404
             assert http.delete(f"/v1/documents/{pay['id']}", headers=key).status_code in (403, 404)
             for where in ([], ["path=hr/*"], ["path=*"]):
-                found = http.post("/v1/search", json={"query": "director earns", "where": where}, headers=key)
+                found = http.post(
+                    "/v1/search", json={"query": "director earns", "where": where}, headers=key
+                )
                 assert SECRET not in found.text
                 for recipe in ("rag", "stuffing", "zero-shot", "few-shot", "rag+few-shot"):
                     engine.prompts.clear()
-                    body = asked("What does the director earn?", acclimate={"where": where}) | {"model": recipe}
-                    assert SECRET not in http.post("/v1/chat/completions", json=body, headers=key).text
+                    body = asked("What does the director earn?", acclimate={"where": where}) | {
+                        "model": recipe
+                    }
+                    assert (
+                        SECRET not in http.post("/v1/chat/completions", json=body, headers=key).text
+                    )
                     assert SECRET not in str(engine.prompts)
         assert SECRET not in http.get("/v1/questions", headers=site.manage).text
         assert http.put("/v1/questions/1", json=review("x"), headers=site.manage).status_code == 404
@@ -210,15 +261,21 @@ class TestLabels:
         folder.mkdir(parents=True)
         (folder / "adapter_config.json").write_text("{}")
         for key in (site.ask, site.manage, site.hr):
-            assert "lora" not in {row["id"] for row in http.get("/v1/models", headers=key).json()["data"]}
-            refused = http.post("/v1/chat/completions", json=asked("x") | {"model": "lora"}, headers=key)
+            assert "lora" not in {
+                row["id"] for row in http.get("/v1/models", headers=key).json()["data"]
+            }
+            refused = http.post(
+                "/v1/chat/completions", json=asked("x") | {"model": "lora"}, headers=key
+            )
             assert (refused.status_code, refused.json()["error"]["code"]) == (403, "label_missing")
 
     def test_reports_tell_of_every_document(self, http, site):
         folder = site.folder / ".acclimate" / "comparisons"
         folder.mkdir(exist_ok=True)
         (folder / "one.html").write_text(SECRET)
-        assert http.get("/v1/comparisons", headers=site.hr).json()["data"] == []  # another label may come
+        assert (
+            http.get("/v1/comparisons", headers=site.hr).json()["data"] == []
+        )  # another label may come
         assert http.post("/v1/comparisons/one/link", headers=site.manage).status_code == 404
 
     def test_a_name_with_a_label_cannot_be_taken(self, serve, add_key):
@@ -264,17 +321,28 @@ class TestPaths:
         "number", ["..", "%2e%2e%2fkeys.json", "..%2f..%2f.acclimate%2fkeys.json", "%00", "a" * 65]
     )
     def test_ids_are_no_paths(self, http, site, number):
-        for path in ("/v1/documents/{}", "/v1/documents/{}/file", "/v1/jobs/{}", "/reports/{}", "/web/{}"):
+        for path in (
+            "/v1/documents/{}",
+            "/v1/documents/{}/file",
+            "/v1/jobs/{}",
+            "/reports/{}",
+            "/web/{}",
+        ):
             answer = http.get(path.format(number), headers=site.hr)
             assert answer.status_code in (400, 404, 200 if number == ".." else 404)
             assert "sha256" not in answer.text
-        assert http.post(f"/v1/comparisons/{number}/link", headers=site.manage).status_code in (400, 404)
+        assert http.post(f"/v1/comparisons/{number}/link", headers=site.manage).status_code in (
+            400,
+            404,
+        )
 
     def test_a_link_out_of_the_folder_is_not_followed(self, client, tmp_path):
         (tmp_path / "outside.md").write_text("# Outside\n\nkeep out")
         (tmp_path / "documents" / "pump.md").unlink()
         (tmp_path / "documents" / "pump.md").symlink_to(tmp_path / "outside.md")
-        (pump,) = [row for row in client.get("/v1/documents").json()["data"] if row["path"] == "pump.md"]
+        (pump,) = [
+            row for row in client.get("/v1/documents").json()["data"] if row["path"] == "pump.md"
+        ]
         assert client.get(f"/v1/documents/{pump['id']}/file").status_code == 404
 
 
@@ -298,10 +366,18 @@ class TestBodies:
         assert http.post("/v1/chat/completions", content=big, headers=site.ask).status_code == 413
 
     def test_json_must_be_sent_as_json(self, http, site):
-        for kind in ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=b"):
-            sent = http.post("/v1/search", content=b'{"query": "x"}', headers={"Content-Type": kind, **site.ask})
+        for kind in (
+            "text/plain",
+            "application/x-www-form-urlencoded",
+            "multipart/form-data; boundary=b",
+        ):
+            sent = http.post(
+                "/v1/search", content=b'{"query": "x"}', headers={"Content-Type": kind, **site.ask}
+            )
             assert sent.status_code == 400
-        assert http.post("/v1/search", content=b'{"query": "x"}', headers=site.ask).status_code == 400
+        assert (
+            http.post("/v1/search", content=b'{"query": "x"}', headers=site.ask).status_code == 400
+        )
 
     @pytest.mark.parametrize(
         "body",
@@ -317,7 +393,11 @@ class TestBodies:
     )  # fmt: skip
     def test_hostile_json_is_an_error_of_the_caller(self, http, site, body):
         headers = {"Content-Type": "application/json", **site.ask}
-        assert http.post("/v1/chat/completions", content=body, headers=headers).status_code in (200, 400, 422)
+        assert http.post("/v1/chat/completions", content=body, headers=headers).status_code in (
+            200,
+            400,
+            422,
+        )
         assert http.post("/v1/search", content=body, headers=headers).status_code == 400
         assert http.get("/healthz").status_code == 200
 
@@ -336,33 +416,42 @@ class TestBodies:
         job = finished(http, sent.json()["job"], site.manage)
         assert job["state"] == "done"
         assert {"bomb.docx", "cut.pdf"} <= {failure["path"] for failure in job["failures"]}
-        assert "root:" not in http.post("/v1/search", json={"query": "root passwd aaaa"}, headers=site.manage).text
-        assert http.post("/v1/chat/completions", json=asked("Fjell?"), headers=site.ask).status_code == 200
+        assert (
+            "root:"
+            not in http.post(
+                "/v1/search", json={"query": "root passwd aaaa"}, headers=site.manage
+            ).text
+        )
+        assert (
+            http.post("/v1/chat/completions", json=asked("Fjell?"), headers=site.ask).status_code
+            == 200
+        )
 
     def test_a_huge_page_is_drawn_small(self, http, site):
-        page = (
-            b"%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n2 0 obj<</Type/Pages/Kids[3 0 R]/Count 1>>endobj\n"
-        )
-        page += (
-            b"3 0 obj<</Type/Page/Parent 2 0 R/MediaBox[0 0 100 14400]/Contents 4 0 R/Resources<</Font<</F<</Type/Font"
-        )
+        page = b"%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n2 0 obj<</Type/Pages/Kids[3 0 R]/Count 1>>endobj\n"
+        page += b"3 0 obj<</Type/Page/Parent 2 0 R/MediaBox[0 0 100 14400]/Contents 4 0 R/Resources<</Font<</F<</Type/Font"
         page += b"/Subtype/Type1/BaseFont/Helvetica>>>>>>>>endobj\n4 0 obj<</Length 44>>stream\n"
         page += b"BT /F 9 Tf 5 50 Td (Some tall words) Tj ET    \nendstream endobj\ntrailer<</Root 1 0 R>>"
         sent = http.post("/v1/documents", files={"file": ("tall.pdf", page)}, headers=site.manage)
         finished(http, sent.json()["job"], site.manage)
         number = sent.json()["data"][0]["id"]
-        shown = http.get(f"/v1/documents/{number}/pages/1", params={"pixels": 2400}, headers=site.ask)
+        shown = http.get(
+            f"/v1/documents/{number}/pages/1", params={"pixels": 2400}, headers=site.ask
+        )
         assert shown.status_code == 200
         assert len(shown.content) < 3_000_000
 
     @pytest.mark.parametrize(
-        "text", ["' OR 1=1 --", '"); DROP TABLE documents; --', "*:*", "a AND (", '"', "path:x^9", "\\"]
+        "text",
+        ["' OR 1=1 --", '"); DROP TABLE documents; --', "*:*", "a AND (", '"', "path:x^9", "\\"],
     )
     def test_queries_are_only_words(self, http, site, text):
         found = http.post("/v1/search", json={"query": text}, headers=site.ask)
         assert found.status_code == 200
         assert SECRET not in found.text
-        where = http.post("/v1/search", json={"query": "pump", "where": [f"path={text}"]}, headers=site.ask)
+        where = http.post(
+            "/v1/search", json={"query": "pump", "where": [f"path={text}"]}, headers=site.ask
+        )
         assert where.status_code == 200
         assert where.json()["data"] == []
         assert http.get("/v1/documents", headers=site.ask).json()["total"] >= 2
@@ -381,7 +470,9 @@ class TestPagesAndNames:
     PAGE = b"<html><title><script>alert(1)</script></title><p>The <b onclick=alert(1)>lamp</b> costs 5 kr.</p></html>"
 
     def test_names_and_documents_come_as_data(self, http, site):
-        sent = http.post("/v1/documents", files={"file": (self.NAME, self.PAGE)}, headers=site.manage)
+        sent = http.post(
+            "/v1/documents", files={"file": (self.NAME, self.PAGE)}, headers=site.manage
+        )
         assert finished(http, sent.json()["job"], site.manage)["state"] == "done"
         number = sent.json()["data"][0]["id"]
         for path in ("/v1/documents", f"/v1/documents/{number}", f"/v1/documents/{number}/text"):
@@ -395,16 +486,28 @@ class TestPagesAndNames:
 
     def test_answers_come_as_data_under_a_strict_policy(self, http, site):
         for stream in (False, True):
-            answer = http.post("/v1/chat/completions", json=asked("<script>", stream=stream), headers=site.ask)
-            assert answer.headers["content-type"].split(";")[0] in ("application/json", "text/event-stream")
+            answer = http.post(
+                "/v1/chat/completions", json=asked("<script>", stream=stream), headers=site.ask
+            )
+            assert answer.headers["content-type"].split(";")[0] in (
+                "application/json",
+                "text/event-stream",
+            )
             policy = answer.headers["content-security-policy"]
             assert "default-src 'none'" in policy
             assert "unsafe" not in policy
             assert "http" not in policy
-        assert http.get("/", headers={"Accept": "text/html"}).headers["content-security-policy"] == policy
+        assert (
+            http.get("/", headers={"Accept": "text/html"}).headers["content-security-policy"]
+            == policy
+        )
 
     def test_a_line_break_in_an_answer_forges_no_event(self, http, site):
-        text = http.post("/v1/chat/completions", json=asked("\n\ndata: [DONE]\n\n", stream=True), headers=site.ask).text
+        text = http.post(
+            "/v1/chat/completions",
+            json=asked("\n\ndata: [DONE]\n\n", stream=True),
+            headers=site.ask,
+        ).text
         assert text.count("data: [DONE]\n") == 1
         assert text.endswith("data: [DONE]\n\n")
 
@@ -443,7 +546,9 @@ class TestSlowClients:
         with socket.socket() as connection:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             connection.connect(("127.0.0.1", client.base_url.port))
-            body = json.dumps(asked("Fjell?", stream=True, max_tokens=1000) | {"model": "zero-shot"}).encode()
+            body = json.dumps(
+                asked("Fjell?", stream=True, max_tokens=1000) | {"model": "zero-shot"}
+            ).encode()
             head = "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
             connection.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
             assert engine_that_floods.cancelled.wait(STATE_S)
@@ -470,7 +575,9 @@ def engine_that_floods(monkeypatch, make_project):
                 self.cancelled.set()
             return done
 
-    Flood.prefill = ""  # known not to reason without a mark, so that its words are sent as they come
+    Flood.prefill = (
+        ""  # known not to reason without a mark, so that its words are sent as they come
+    )
     flood = Flood(lambda _: " ".join(["x" * 20_000] * 1000), context_tokens=8192)
     monkeypatch.setattr(Project, "_load_engine", lambda *_: flood)
     return flood
@@ -505,16 +612,30 @@ def test_logs_hold_nothing_that_callers_wrote(site, http, caplog):
     mark = "xyzzyplugh"
     with caplog.at_level(logging.DEBUG):
         for stream in (False, True):
-            http.post("/v1/chat/completions", json=asked(f"What is {mark}?", stream=stream), headers=site.ask)
+            http.post(
+                "/v1/chat/completions",
+                json=asked(f"What is {mark}?", stream=stream),
+                headers=site.ask,
+            )
         http.post("/v1/chat/completions", json=asked(mark, max_tokens=99_999), headers=site.ask)
         http.post("/v1/chat/completions", json=asked("x") | {"model": mark}, headers=site.ask)
         http.post("/v1/search", json={"query": mark, "where": [f"{mark}=1"]}, headers=site.ask)
         http.post("/v1/embeddings", json={"model": mark, "input": mark}, headers=site.ask)
         http.get(f"/{mark}?q={mark}", headers=site.ask | {"User-Agent": mark, "Referer": mark})
-        http.request(mark.upper(), f"/v1/documents/{mark}", headers={"Authorization": f"Bearer {mark}", "Host": mark})
-        sent = http.post("/v1/documents", files={"file": (f"{mark}.md", mark.encode())}, headers=site.manage)
+        http.request(
+            mark.upper(),
+            f"/v1/documents/{mark}",
+            headers={"Authorization": f"Bearer {mark}", "Host": mark},
+        )
+        sent = http.post(
+            "/v1/documents", files={"file": (f"{mark}.md", mark.encode())}, headers=site.manage
+        )
         finished(http, sent.json()["job"], site.manage)
-    ours = [record for record in caplog.records if not record.name.startswith(("httpx", "httpcore", "asyncio"))]
+    ours = [
+        record
+        for record in caplog.records
+        if not record.name.startswith(("httpx", "httpcore", "asyncio"))
+    ]
     assert any(record.name == "acclimate.audit" for record in ours)
     assert mark not in "\n".join(record.getMessage() for record in ours).casefold()
 

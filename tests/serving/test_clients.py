@@ -50,7 +50,9 @@ class TestOpenAI:
         assert answer.choices[0].message.content == TEXT
         assert answer.choices[0].finish_reason == "stop"
         assert answer.usage.prompt_tokens == engine.count(engine.prompts[-1])
-        assert answer.usage.total_tokens == answer.usage.prompt_tokens + answer.usage.completion_tokens
+        assert (
+            answer.usage.total_tokens == answer.usage.prompt_tokens + answer.usage.completion_tokens
+        )
         (citation,) = answer.acclimate["citations"]
         assert citation["quote"] == "The pump Fjell 9 weighs 117 kg."
 
@@ -101,12 +103,18 @@ class TestOpenAI:
     def test_a_refusal_by_a_schema_is_one_in_its_form(self, client):
         who = [{"role": "user", "content": "What does Fjell 9 weigh?"}]
         own = {"acclimate": {"where": ["path=no-such/*"]}}
-        answer = client.chat.completions.parse(model="rag", messages=who, response_format=Weight, extra_body=own)
+        answer = client.chat.completions.parse(
+            model="rag", messages=who, response_format=Weight, extra_body=own
+        )
         assert answer.choices[0].message.parsed is None
         assert answer.choices[0].message.refusal == "Not in the documents."
 
     def test_a_question_may_point_back(self, client, engine):
-        later = [*QUESTION, {"role": "assistant", "content": TEXT}, {"role": "user", "content": "When was it tested?"}]
+        later = [
+            *QUESTION,
+            {"role": "assistant", "content": TEXT},
+            {"role": "user", "content": "When was it tested?"},
+        ]
         client.chat.completions.create(model="rag", messages=later)
         prompt = engine.prompts[-1][-1].content
         assert "When was it tested?" not in prompt  # it stands on its own now
@@ -136,20 +144,44 @@ class TestOpenAI:
         image = {"role": "user", "content": [{"type": "image_url", "image_url": {"url": "data:,"}}]}
         long = "word " * 300
         for call, kind, code in (
-            (lambda: ask(model="no-such", messages=QUESTION), openai.NotFoundError, "model_not_found"),
+            (
+                lambda: ask(model="no-such", messages=QUESTION),
+                openai.NotFoundError,
+                "model_not_found",
+            ),
             (lambda: ask(model="lora", messages=QUESTION), openai.NotFoundError, "model_not_found"),
-            (lambda: ask(model="rag", messages=QUESTION, tools=[tool]), openai.BadRequestError, "unsupported"),
-            (lambda: ask(model="rag", messages=QUESTION, n=2), openai.BadRequestError, "unsupported"),
+            (
+                lambda: ask(model="rag", messages=QUESTION, tools=[tool]),
+                openai.BadRequestError,
+                "unsupported",
+            ),
+            (
+                lambda: ask(model="rag", messages=QUESTION, n=2),
+                openai.BadRequestError,
+                "unsupported",
+            ),
             (lambda: ask(model="rag", messages=[image]), openai.BadRequestError, "unsupported"),
             (lambda: ask(model="rag", messages=[]), openai.BadRequestError, "invalid_request"),
-            (lambda: ask(model="rag", messages=QUESTION, temperature=9), openai.BadRequestError, "invalid_request"),
+            (
+                lambda: ask(model="rag", messages=QUESTION, temperature=9),
+                openai.BadRequestError,
+                "invalid_request",
+            ),
             (
                 lambda: ask(model="rag", messages=[{"role": "user", "content": "word " * 5000}]),
                 openai.BadRequestError,
                 "context_length_exceeded",
             ),
-            (lambda: client.embeddings.create(model="other", input="x"), openai.NotFoundError, "model_not_found"),
-            (lambda: client.embeddings.create(model=EMBEDDER, input=[[1]]), openai.BadRequestError, "unsupported"),
+            (
+                lambda: client.embeddings.create(model="other", input="x"),
+                openai.NotFoundError,
+                "model_not_found",
+            ),
+            (
+                lambda: client.embeddings.create(model=EMBEDDER, input=[[1]]),
+                openai.BadRequestError,
+                "unsupported",
+            ),
             (
                 lambda: client.embeddings.create(model=EMBEDDER, input=long),
                 openai.BadRequestError,
@@ -184,10 +216,14 @@ class TestJSON:
         return ScriptedEngine(lambda _: '{"kg": 117}', context_tokens=4096)
 
     def test_answers_are_parsed_by_a_schema(self, client):
-        answer = client.chat.completions.parse(model="rag", messages=QUESTION, response_format=Weight)
+        answer = client.chat.completions.parse(
+            model="rag", messages=QUESTION, response_format=Weight
+        )
         assert answer.choices[0].message.parsed == Weight(kg=117)
         wanted = {"type": "json_object"}
-        answer = client.chat.completions.create(model="rag", messages=QUESTION, response_format=wanted)
+        answer = client.chat.completions.create(
+            model="rag", messages=QUESTION, response_format=wanted
+        )
         assert json.loads(answer.choices[0].message.content) == {"kg": 117}
 
     def test_langchain_gets_structured_output(self, url, key):
@@ -196,7 +232,9 @@ class TestJSON:
 
 
 def test_openais_javascript_client(url, key):
-    node = shutil.which("node", path=str(Path(shutil.sys.executable).parent)) or shutil.which("node")
+    node = shutil.which("node", path=str(Path(shutil.sys.executable).parent)) or shutil.which(
+        "node"
+    )
     if node is None or not (JS / "node_modules" / "openai").is_dir():
         pytest.skip("scripts/test installs node and the client")
     command = [node, str(JS / "client.mjs"), url, key, EMBEDDER]
@@ -220,10 +258,21 @@ def test_llamaindex(url, key):
     python = ROOT / ".venv-peers" / "bin" / "python"
     if not python.exists():
         pytest.skip("scripts/bench --setup makes the peers' environment")
-    command = [str(python), str(ROOT / "benchmarks" / "peers" / "llamaindex_client.py"), url.removesuffix("/v1"), key]
-    done = subprocess.run([*command, EMBEDDER], capture_output=True, text=True, check=False, timeout=STATE_S)
+    command = [
+        str(python),
+        str(ROOT / "benchmarks" / "peers" / "llamaindex_client.py"),
+        url.removesuffix("/v1"),
+        key,
+    ]
+    done = subprocess.run(
+        [*command, EMBEDDER], capture_output=True, text=True, check=False, timeout=STATE_S
+    )
     assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout.splitlines()[-1]) == {"whole": TEXT, "streamed": TEXT, "dimensions": [64, 64]}
+    assert json.loads(done.stdout.splitlines()[-1]) == {
+        "whole": TEXT,
+        "streamed": TEXT,
+        "dimensions": [64, 64],
+    }
 
 
 def test_langchain(url, key):
@@ -233,7 +282,9 @@ def test_langchain(url, key):
     assert whole.usage_metadata["output_tokens"] == 3
     pieces = list(chat.stream(QUESTION[0]["content"]))
     assert "".join(piece.content for piece in pieces) == TEXT
-    embedder = OpenAIEmbeddings(base_url=url, api_key=key, model=EMBEDDER, check_embedding_ctx_length=False)
+    embedder = OpenAIEmbeddings(
+        base_url=url, api_key=key, model=EMBEDDER, check_embedding_ctx_length=False
+    )
     assert [len(vector) for vector in embedder.embed_documents(["one", "two"])] == [64, 64]
     assert len(embedder.embed_query("one")) == 64
 
@@ -257,7 +308,9 @@ def test_what_open_webui_sends(url, key):
         "metadata": None,
         "user": {"name": "Ann", "role": "user"},
     }
-    with httpx.Client(base_url=url, headers={"Authorization": f"Bearer {key}"}, timeout=STATE_S) as client:
+    with httpx.Client(
+        base_url=url, headers={"Authorization": f"Bearer {key}"}, timeout=STATE_S
+    ) as client:
         listed = client.get("/models").json()
         assert listed["object"] == "list"
         assert {"id", "object", "created", "owned_by"} <= listed["data"][0].keys()
@@ -266,4 +319,6 @@ def test_what_open_webui_sends(url, key):
             lines = [line for line in response.iter_lines() if line]
     assert lines[-1] == "data: [DONE]"
     chunks = [json.loads(line.removeprefix("data: ")) for line in lines[:-1]]
-    assert "".join(c["choices"][0]["delta"].get("content", "") for c in chunks if c["choices"]) == TEXT
+    assert (
+        "".join(c["choices"][0]["delta"].get("content", "") for c in chunks if c["choices"]) == TEXT
+    )

@@ -35,11 +35,41 @@ BODIES = {
         "top_p": 1.0,
         "user": "",
     },
-    "llama.cpp": {"max_tokens": -1, "n_predict": -1, "seed": -1, "cache_prompt": True, "top_k": 40, "min_p": 0.05},
-    "LangChain": {"stream": False, "temperature": 0.0, "n": 1, "parallel_tool_calls": None, "stop": None},
-    "LiteLLM": {"stream": False, "max_tokens": 0, "seed": 4294967296123, "extra_body": {}, "stream_options": None},
-    "LibreChat": {"user": "66f", "temperature": 1, "top_p": 1, "presence_penalty": 0, "frequency_penalty": 0},
-    "Continue": {"max_tokens": 4096, "stop": ["<|im_end|>", "", None], "tools": [], "tool_choice": "auto"},
+    "llama.cpp": {
+        "max_tokens": -1,
+        "n_predict": -1,
+        "seed": -1,
+        "cache_prompt": True,
+        "top_k": 40,
+        "min_p": 0.05,
+    },
+    "LangChain": {
+        "stream": False,
+        "temperature": 0.0,
+        "n": 1,
+        "parallel_tool_calls": None,
+        "stop": None,
+    },
+    "LiteLLM": {
+        "stream": False,
+        "max_tokens": 0,
+        "seed": 4294967296123,
+        "extra_body": {},
+        "stream_options": None,
+    },
+    "LibreChat": {
+        "user": "66f",
+        "temperature": 1,
+        "top_p": 1,
+        "presence_penalty": 0,
+        "frequency_penalty": 0,
+    },
+    "Continue": {
+        "max_tokens": 4096,
+        "stop": ["<|im_end|>", "", None],
+        "tools": [],
+        "tool_choice": "auto",
+    },
     "greedy": {"top_p": 0, "temperature": 1, "seed": 0},
     "tools that may not be called": {"tools": [{"type": "function"}], "tool_choice": "none"},
     "text": {"response_format": {"type": "text"}, "logprobs": False, "top_logprobs": None},
@@ -53,7 +83,10 @@ def engine():
 
 
 def ask(client, body=None, messages=None, model="rag"):
-    return client.post("/v1/chat/completions", json={"model": model, "messages": messages or [USER], **(body or {})})
+    return client.post(
+        "/v1/chat/completions",
+        json={"model": model, "messages": messages or [USER], **(body or {})},
+    )
 
 
 def content(response):
@@ -76,7 +109,10 @@ def test_fields_that_say_nothing_are_no_obstacle(client, body):
 
 
 def test_a_model_may_be_left_out(client):
-    assert content(client.post("/v1/chat/completions", json={"model": None, "messages": [USER]})) == TEXT
+    assert (
+        content(client.post("/v1/chat/completions", json={"model": None, "messages": [USER]}))
+        == TEXT
+    )
 
 
 class Noting(ScriptedEngine):
@@ -137,7 +173,10 @@ class TestMessages:
         [
             [{"type": "text", "text": ASKED}],
             [ASKED],
-            [{"type": "text", "text": "What does"}, {"type": "text", "text": "Fjell 9 weigh?", "cache_control": {}}],
+            [
+                {"type": "text", "text": "What does"},
+                {"type": "text", "text": "Fjell 9 weigh?", "cache_control": {}},
+            ],
             [{"type": "input_text", "text": ASKED}, {"type": "text", "text": None}],
         ],
     )
@@ -156,7 +195,11 @@ class TestMessages:
         assert "notices" not in ask(client).json()["acclimate"]
 
     def test_answers_of_tools_and_calls_without_text_are_no_obstacle(self, client):
-        called = {"role": "assistant", "content": None, "tool_calls": [{"id": "1", "type": "function"}]}
+        called = {
+            "role": "assistant",
+            "content": None,
+            "tool_calls": [{"id": "1", "type": "function"}],
+        }
         result = {"role": "tool", "tool_call_id": "1", "content": "12 kg"}
         response = ask(client, messages=[{"role": "user", "content": "Hm"}, called, result, USER])
         assert "Fjell 9" in response.json()["acclimate"]["citations"][0]["quote"]
@@ -181,7 +224,9 @@ class TestMessages:
         response = ask(client, messages=[{"role": "user", "content": "word " * 100_000}])
         assert response.json()["error"]["code"] == "context_length_exceeded"
 
-    @pytest.mark.parametrize("messages", [[{"role": "system", "content": "Hi"}], [{"role": "user", "content": " "}]])
+    @pytest.mark.parametrize(
+        "messages", [[{"role": "system", "content": "Hi"}], [{"role": "user", "content": " "}]]
+    )
     def test_nobody_asks(self, client, messages):
         assert "user message" in refused(ask(client, messages=messages), "messages")
 
@@ -198,7 +243,11 @@ class TestInstructions:
         assert not any("sailor" in message.content for message in others)
 
     def test_several_stay_in_their_order(self, client, engine):
-        said = [{"role": "system", "content": "One."}, USER, {"role": "developer", "content": "Two."}]
+        said = [
+            {"role": "system", "content": "One."},
+            USER,
+            {"role": "developer", "content": "Two."},
+        ]
         ask(client, messages=said)
         assert engine.prompts[-1][0].content.endswith("\n\nOne.\n\nTwo.")
 
@@ -209,7 +258,9 @@ class TestInstructions:
         assert engine.prompts[-1] == plain
 
     def test_where_no_model_reads_them_they_are_refused(self, client):
-        response = ask(client, messages=[{"role": "system", "content": "Be brief."}, USER], model="extract")
+        response = ask(
+            client, messages=[{"role": "system", "content": "Be brief."}, USER], model="extract"
+        )
         assert "instructions" in refused(response, "messages")
 
 
@@ -224,13 +275,19 @@ class TestReasoning:
         assert content(response) == TEXT
         assert response.json()["acclimate"]["reasoning"] == "The filter? No, [2] is wrong."
         for _ in range(2):  # of an unknown model, and of one that is known
-            lines = [line[6:] for line in ask(client, {"stream": True}).text.splitlines() if line.startswith("data: {")]
+            lines = [
+                line[6:]
+                for line in ask(client, {"stream": True}).text.splitlines()
+                if line.startswith("data: {")
+            ]
             deltas = [choice["delta"] for line in lines for choice in json.loads(line)["choices"]]
             assert "".join(delta.get("content") or "" for delta in deltas) == TEXT
 
 
 class TestAddresses:
-    @pytest.mark.parametrize("path", ["/v1/models", "/v1/models/", "//v1/models", "/v1/models/rag", "/v1/models/rag/"])
+    @pytest.mark.parametrize(
+        "path", ["/v1/models", "/v1/models/", "//v1/models", "/v1/models/rag", "/v1/models/rag/"]
+    )
     def test_slashes_do_not_matter(self, client, path):
         response = client.get(str(client.base_url).rstrip("/") + path)
         assert response.status_code == 200
@@ -255,10 +312,20 @@ class TestAddresses:
 
 class TestEmbeddings:
     def test_null_fields_and_base64(self, client):
-        body = {"input": ["a pump"], "model": None, "encoding_format": None, "dimensions": None, "user": None}
+        body = {
+            "input": ["a pump"],
+            "model": None,
+            "encoding_format": None,
+            "dimensions": None,
+            "user": None,
+        }
         plain = client.post("/v1/embeddings", json=body).json()["data"][0]["embedding"]
-        packed = client.post("/v1/embeddings/", json=body | {"encoding_format": "base64"}).json()["data"][0]
-        assert struct.unpack(f"<{len(plain)}f", base64.b64decode(packed["embedding"])) == pytest.approx(plain)
+        packed = client.post("/v1/embeddings/", json=body | {"encoding_format": "base64"}).json()[
+            "data"
+        ][0]
+        assert struct.unpack(
+            f"<{len(plain)}f", base64.b64decode(packed["embedding"])
+        ) == pytest.approx(plain)
 
     @pytest.mark.parametrize("tokens", [[1, 2], [[1, 2]], [[1], "text"], ["text", None]])
     def test_token_numbers_are_refused_with_the_remedy(self, client, tokens):
@@ -266,4 +333,6 @@ class TestEmbeddings:
         assert "check_embedding_ctx_length" in refused(response, "input")
 
     def test_nothing_is_refused_as_such(self, client):
-        assert "empty" in refused(client.post("/v1/embeddings", json={"model": EMBEDDER, "input": []}), "input")
+        assert "empty" in refused(
+            client.post("/v1/embeddings", json={"model": EMBEDDER, "input": []}), "input"
+        )

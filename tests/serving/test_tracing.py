@@ -22,7 +22,10 @@ def spans(monkeypatch):
 
 def test_an_answer_is_a_span_in_its_callers_trace(client, spans, engine):
     body = asked("What does Fjell 9 weigh?", max_tokens=40, temperature=0)
-    assert client.post("/v1/chat/completions", json=body, headers={"traceparent": PARENT}).status_code == 200
+    assert (
+        client.post("/v1/chat/completions", json=body, headers={"traceparent": PARENT}).status_code
+        == 200
+    )
     retrieve, chat = spans.get_finished_spans()
     assert (chat.name, chat.kind) == ("chat rag", trace.SpanKind.SERVER)
     assert f"{chat.context.trace_id:032x}" == PARENT.split("-")[1]

@@ -9,7 +9,12 @@ from acclimate.models.merge import _copy_fields
 
 WIDTH, INNER, BLOCKS, HEADS, KEYS = 64, 96, 2, 4, 2
 VOCABULARY = 1000  # converting all words takes seconds
-SIZES = {"block_count": BLOCKS, "embedding_length": WIDTH, "feed_forward_length": INNER, "context_length": 512}
+SIZES = {
+    "block_count": BLOCKS,
+    "embedding_length": WIDTH,
+    "feed_forward_length": INNER,
+    "context_length": 512,
+}
 SIZES |= {"vocab_size": VOCABULARY, "attention.head_count": HEADS, "attention.head_count_kv": KEYS}
 
 
@@ -17,11 +22,21 @@ def write_tiny(target, source, family):
     """Random weights of 8 bits; the embeddings are wide, so that answers are not ties."""
     reader, rng = gguf.GGUFReader(source), np.random.default_rng(1)
     writer = gguf.GGUFWriter(target, arch="")
-    words = {name: reader.fields[f"tokenizer.ggml.{name}"].contents() for name in ("tokens", "token_type", "merges")}
-    kept = {name: reader.fields[f"llama.{name}"].contents() for name in ("attention.layer_norm_rms_epsilon",)}
+    words = {
+        name: reader.fields[f"tokenizer.ggml.{name}"].contents()
+        for name in ("tokens", "token_type", "merges")
+    }
+    kept = {
+        name: reader.fields[f"llama.{name}"].contents()
+        for name in ("attention.layer_norm_rms_epsilon",)
+    }
     theta = reader.fields["llama.rope.freq_base"].contents()
     for name in [*reader.fields]:
-        if name.startswith("llama.") or name.removeprefix("tokenizer.ggml.") in words or name == "general.architecture":
+        if (
+            name.startswith("llama.")
+            or name.removeprefix("tokenizer.ggml.") in words
+            or name == "general.architecture"
+        ):
             reader.fields.pop(name)
     _copy_fields(reader, writer)
     writer.add_string("general.architecture", family)
@@ -29,13 +44,21 @@ def write_tiny(target, source, family):
     writer.add_array("tokenizer.ggml.tokens", tokens)
     writer.add_array("tokenizer.ggml.token_type", words["token_type"][:VOCABULARY])
     known = set(tokens)
-    writer.add_array("tokenizer.ggml.merges", [one for one in words["merges"] if one.replace(" ", "") in known])
+    writer.add_array(
+        "tokenizer.ggml.merges", [one for one in words["merges"] if one.replace(" ", "") in known]
+    )
     head = 128 if family == "qwen3" else WIDTH // HEADS  # Transformers takes no other for Qwen3
-    heads = {"rope.dimension_count": head, "attention.key_length": head, "attention.value_length": head}
+    heads = {
+        "rope.dimension_count": head,
+        "attention.key_length": head,
+        "attention.value_length": head,
+    }
     for name, value in (SIZES | heads).items():
         writer.add_uint32(f"{family}.{name}", value)
     writer.add_float32(f"{family}.rope.freq_base", theta)
-    writer.add_float32(f"{family}.attention.layer_norm_rms_epsilon", kept["attention.layer_norm_rms_epsilon"])
+    writer.add_float32(
+        f"{family}.attention.layer_norm_rms_epsilon", kept["attention.layer_norm_rms_epsilon"]
+    )
 
     def add(name, *shape, scale=0.15, start=0.0):
         values = (start + rng.normal(0, scale, shape)).astype(np.float32)
@@ -58,9 +81,17 @@ def write_tiny(target, source, family):
             for norm in ("attn_q_norm", "attn_k_norm"):
                 add(f"{at}.{norm}.weight", head, start=1.0)
         add(f"{at}.attn_output.weight", WIDTH, wide)
-        for name, shape in (("ffn_gate", (INNER, WIDTH)), ("ffn_up", (INNER, WIDTH)), ("ffn_down", (WIDTH, INNER))):
+        for name, shape in (
+            ("ffn_gate", (INNER, WIDTH)),
+            ("ffn_up", (INNER, WIDTH)),
+            ("ffn_down", (WIDTH, INNER)),
+        ):
             add(f"{at}.{name}.weight", *shape)
-    for write in (writer.write_header_to_file, writer.write_kv_data_to_file, writer.write_tensors_to_file):
+    for write in (
+        writer.write_header_to_file,
+        writer.write_kv_data_to_file,
+        writer.write_tensors_to_file,
+    ):
         write()
     writer.close()
 

@@ -13,8 +13,14 @@ HEADS, GROUPS, WIDTH = 6, 2, 8
 
 def tensors(length, virtual, dtype, seed=0):
     torch.manual_seed(seed)
-    shapes = [(length, HEADS, WIDTH), (virtual + length, GROUPS, WIDTH), (virtual + length, GROUPS, WIDTH)]
-    q, k, v = (torch.randn(shape, dtype=torch.float64).to(dtype).requires_grad_() for shape in shapes)
+    shapes = [
+        (length, HEADS, WIDTH),
+        (virtual + length, GROUPS, WIDTH),
+        (virtual + length, GROUPS, WIDTH),
+    ]
+    q, k, v = (
+        torch.randn(shape, dtype=torch.float64).to(dtype).requires_grad_() for shape in shapes
+    )
     return q, k, v, torch.randn(length, HEADS * WIDTH, dtype=torch.float64).to(dtype)
 
 
@@ -28,7 +34,9 @@ def both(given_tensors, spans):
 
 def spans_of(shared, lengths):
     ends = [shared + sum(lengths[: at + 1]) for at in range(len(lengths))]
-    return Spans(shared, tuple((end - length, end) for end, length in zip(ends, lengths, strict=True)))
+    return Spans(
+        shared, tuple((end - length, end) for end, length in zip(ends, lengths, strict=True))
+    )
 
 
 @settings(max_examples=40, deadline=None)
@@ -53,7 +61,10 @@ def test_products_are_the_kernels(shared, lengths, virtual, rows, kept):
 def test_bfloat16_is_as_near_to_float32_as_the_kernels_is():
     spans = spans_of(40, [30, 17, 50])
     q, k, v, by_y = tensors(137, 0, torch.bfloat16)
-    q, k = (4 * q).detach().requires_grad_(), (4 * k).detach().requires_grad_()  # large scores, sharp attention
+    q, k = (
+        (4 * q).detach().requires_grad_(),
+        (4 * k).detach().requires_grad_(),
+    )  # large scores, sharp attention
     wide = [one.detach().float().requires_grad_() for one in (q, k, v)]
     exact = fused(*wide, spans)
     exact = [exact.detach(), *torch.autograd.grad(exact, wide, by_y.float())]

@@ -19,7 +19,9 @@ from acclimate.workflows.tune_data import make_cases
 
 TEXTS = ("The pump weighs 98 kg.", "The fan is quiet.", "Filters are changed in spring.")
 QUESTIONS = [
-    Question("a", "How heavy is the pump?", ("98 kg",), "0.md", "weighs 98 kg", True, "fact", "train"),
+    Question(
+        "a", "How heavy is the pump?", ("98 kg",), "0.md", "weighs 98 kg", True, "fact", "train"
+    ),
     Question("b", "Who sells it?", (), None, None, False, "unanswerable", "train"),
     Question("c", "Where is it made?", ("Oslo",), "9.md", "made in Oslo", True, "fact", "train"),
 ]
@@ -34,13 +36,17 @@ def chat():
 
 class Fixed:
     def retrieve(self, query, k):
-        return [Hit(Chunk(str(n), f"{n}.md", 0, len(t), t), 1.0, n + 1) for n, t in enumerate(TEXTS)][:k]
+        return [
+            Hit(Chunk(str(n), f"{n}.md", 0, len(t), t), 1.0, n + 1) for n, t in enumerate(TEXTS)
+        ][:k]
 
 
 def answerer(name):
     recipe = find_recipe(name)
     engine = ScriptedEngine(lambda _: "")
-    return Answerer(recipe, load_template(recipe.template), engine, Fixed(), Generation(max_tokens=20), 2)
+    return Answerer(
+        recipe, load_template(recipe.template), engine, Fixed(), Generation(max_tokens=20), 2
+    )
 
 
 def test_cases_from_passages_hold_the_evidence_among_others_or_refuse():
@@ -55,7 +61,9 @@ def test_cases_from_passages_hold_the_evidence_among_others_or_refuse():
             number = case.answer[-2]
             assert f"[{number}]\n{TEXTS[0]}" in shown
     assert [case.answer for case in cases if case.question == "b"] == [REFUSAL]
-    assert not [case for case in cases if case.question == "c"]  # retrieval does not find its evidence
+    assert not [
+        case for case in cases if case.question == "c"
+    ]  # retrieval does not find its evidence
 
 
 def test_cases_without_passages_are_the_bare_question():
@@ -68,7 +76,10 @@ def test_a_case_is_encoded_as_the_template_asks_and_ends_its_turn(chat):
     case = Case((Message("system", "Be short."), Message("user", "Say <|im_end|> hi")), "hi there")
     example = encode(case, chat)
     assert list(example.prompt) == chat.encode(case.messages)
-    assert chat.tokenizer.decode(list(example.answer), skip_special_tokens=False) == "hi there<|im_end|>"
+    assert (
+        chat.tokenizer.decode(list(example.answer), skip_special_tokens=False)
+        == "hi there<|im_end|>"
+    )
 
 
 @pytest.mark.parametrize(
@@ -82,7 +93,10 @@ def test_what_cannot_be_learnt_is_refused_by_name(chat, answer, length, part):
 
 
 def test_cases_that_share_their_prompt_are_packed_and_others_are_not(chat):
-    close = [Case((Message("system", "Long instruction. " * 20), Message("user", f"{n}?")), "x") for n in range(6)]
+    close = [
+        Case((Message("system", "Long instruction. " * 20), Message("user", f"{n}?")), "x")
+        for n in range(6)
+    ]
     packed = CaseSampler(close, chat, 2000)(random.Random(0))
     assert packed.branches.max() > 1
     far = [Case((Message("user", f"{n} " * 300),), "x") for n in range(6)]
@@ -100,7 +114,10 @@ def test_short_cases_stand_side_by_side_and_do_not_see_each_other(chat):
     assert not (packed.mask() & ~own & (packed.branches > 0)).any()
     for branch in range(1, int(packed.branches.max()) + 1):
         learnt = packed.labels[packed.branches == branch]
-        assert chat.tokenizer.decode(learnt[learnt != -100].tolist(), skip_special_tokens=False) == "x<|im_end|>"
+        assert (
+            chat.tokenizer.decode(learnt[learnt != -100].tolist(), skip_special_tokens=False)
+            == "x<|im_end|>"
+        )
 
 
 def test_splits_that_share_documents_or_questions_are_refused():
@@ -110,7 +127,11 @@ def test_splits_that_share_documents_or_questions_are_refused():
     twin = Question("t", "Who sells it ?", (), None, None, False, "", "test")
     with pytest.raises(SettingsError, match=r"'b'.*'t'"):
         require_apart(QUESTIONS, [twin])
-    both = Question("t", "Which is heavier?", ("the pump",), "8.md", split="test", documents=("8.md", "0.md"))
-    with pytest.raises(SettingsError, match=r"'a' \(train\) and 't' \(test\) are about the same document, 0.md"):
+    both = Question(
+        "t", "Which is heavier?", ("the pump",), "8.md", split="test", documents=("8.md", "0.md")
+    )
+    with pytest.raises(
+        SettingsError, match=r"'a' \(train\) and 't' \(test\) are about the same document, 0.md"
+    ):
         require_apart(QUESTIONS, [both])
     require_apart(QUESTIONS, [Question("t", "Something else?", ("x",), "5.md", split="test")])

@@ -17,7 +17,9 @@ from acclimate.tuning.encoders.pairs import IGNORED, Pair, batches, collate, enc
 from acclimate.tuning.encoders.trainer import EncoderSettings, EncoderTrainer
 from acclimate.types import Chunk, Span
 
-LETTERS = [f"{mark}{letter}" for letter in "abcdefghijklmnopqrstuvwxyz0123456789." for mark in ("", "##")]
+LETTERS = [
+    f"{mark}{letter}" for letter in "abcdefghijklmnopqrstuvwxyz0123456789." for mark in ("", "##")
+]
 TEXT = "the pump runs. oil is due in may. filters are due in june."
 
 
@@ -31,14 +33,20 @@ def folder(tmp_path: Path) -> Path:
 
     words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", *TEXT.replace(".", " .").split(), "when"]
     vocabulary = list(dict.fromkeys([*words, *LETTERS]))
-    tokenizer = Tokenizer(models.WordPiece({word: at for at, word in enumerate(vocabulary)}, unk_token="[UNK]"))
+    tokenizer = Tokenizer(
+        models.WordPiece({word: at for at, word in enumerate(vocabulary)}, unk_token="[UNK]")
+    )
     tokenizer.normalizer = normalizers.BertNormalizer()
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     tokenizer.post_processor = processors.BertProcessing(("[SEP]", 3), ("[CLS]", 2))
     tokenizer.save(str(tmp_path / "tokenizer.json"))
     torch.manual_seed(1)
     config = BertConfig(
-        vocab_size=len(vocabulary), hidden_size=32, num_attention_heads=4, num_hidden_layers=3, intermediate_size=64
+        vocab_size=len(vocabulary),
+        hidden_size=32,
+        num_attention_heads=4,
+        num_hidden_layers=3,
+        intermediate_size=64,
     )
     model = BertModel(config, add_pooling_layer=False)
     save_file(model.state_dict(), tmp_path / "model.safetensors")
@@ -56,7 +64,9 @@ def pairs() -> list[Pair]:
     at = TEXT.index("may")
     return [
         Pair("when is oil due", "care", TEXT, True, Span(at, at + 3)),
-        Pair("when are filters due", "", TEXT, True, Span(TEXT.index("june"), TEXT.index("june") + 4)),
+        Pair(
+            "when are filters due", "", TEXT, True, Span(TEXT.index("june"), TEXT.index("june") + 4)
+        ),
         Pair("who runs", "care", TEXT, False),
         Pair("oil is due", "", TEXT, True, None, reads=False),
     ]
@@ -70,7 +80,9 @@ def test_labels_are_the_answers_tokens(folder: Path) -> None:
     assert (rows[2].start, rows[2].end, rows[2].relevant) == (0, 0, 0.0)
     assert (rows[3].start, rows[3].end, rows[3].relevant) == (IGNORED, IGNORED, 1.0)
     cut = encode_pair(tokenizer_of(folder, 12), pairs()[1])
-    assert (cut.start, len(cut.ids)) == (IGNORED, 12), "an answer that was cut off is not taken for none"
+    assert (cut.start, len(cut.ids)) == (IGNORED, 12), (
+        "an answer that was cut off is not taken for none"
+    )
     batch = collate(rows)
     assert batch.mask.sum(1).tolist() == [len(row.ids) for row in rows]
     assert sum(len(one.ids) for one in batches(rows, 3)) == 4
@@ -96,7 +108,9 @@ def test_training_goes_on_from_what_was_saved(folder: Path) -> None:
     second.put(read_trained(folder / "extractor.safetensors", base))
     batch = collate([encode_pair(tokenizer_of(folder), pair) for pair in pairs()])
     with torch.no_grad():
-        assert not torch.equal(first.train()(batch)[0], first(batch)[0]), "hidden states are dropped while it trains"
+        assert not torch.equal(first.train()(batch)[0], first(batch)[0]), (
+            "hidden states are dropped while it trains"
+        )
         first.eval()
         second.eval()
         assert torch.allclose(first(batch)[0], second(batch)[0], atol=0.02), "but for eight bits"
@@ -111,10 +125,15 @@ def test_what_openvino_reads_is_what_was_trained(folder: Path) -> None:
             if value.requires_grad and value.ndim == 2 and value.shape[0] > 2:
                 value.add_(torch.randn_like(value) * 0.05)
                 scale = value.abs().amax(1, keepdim=True) / 127
-                value.copy_((value / scale).round() * scale)  # on the grid, so that nothing is lost but in this step
+                value.copy_(
+                    (value / scale).round() * scale
+                )  # on the grid, so that nothing is lost but in this step
                 assert name
     save_trained(model, folder / "extractor.safetensors")
-    base = {n: v.numpy() for n, v in BertModel.from_pretrained(folder, add_pooling_layer=False).state_dict().items()}
+    base = {
+        n: v.numpy()
+        for n, v in BertModel.from_pretrained(folder, add_pooling_layer=False).state_dict().items()
+    }
     base = {n: v for n, v in base.items() if v.dtype == np.float32}
     weights = read_trained(folder / "extractor.safetensors", base)
     config = json.loads((folder / "config.json").read_text())
@@ -129,7 +148,11 @@ def test_what_openvino_reads_is_what_was_trained(folder: Path) -> None:
         assert output.rows[0][0] == pytest.approx(relevance.item(), abs=1e-4)
         seen = torch.isfinite(spans[0, :, 0]).numpy()
         assert output.rows[1][seen] == pytest.approx(spans[0].numpy()[seen], abs=1e-4)
-    assert not [name for name in weights if name.startswith("embeddings") and weights[name] is not base[name]]
+    assert not [
+        name
+        for name in weights
+        if name.startswith("embeddings") and weights[name] is not base[name]
+    ]
 
 
 class Repeated:
@@ -142,7 +165,10 @@ class Repeated:
     def losses(self, step: int):
         assert self._model.encoder.training
         chosen = self._rows[step % 2 :]
-        return [lambda batch=batch: (self._model.loss(batch), int(batch.mask.sum())) for batch in batches(chosen, 2)]
+        return [
+            lambda batch=batch: (self._model.loss(batch), int(batch.mask.sum()))
+            for batch in batches(chosen, 2)
+        ]
 
     def judge(self) -> dict[str, float]:
         assert not self._model.encoder.training
@@ -179,7 +205,9 @@ def test_it_learns_and_goes_on_where_it_stopped(folder: Path, tmp_path: Path, cl
     whole = run(folder, tmp_path / "whole", 1.5)
     run(folder, tmp_path / "cut", 1.5, stop=20)
     resumed = run(folder, tmp_path / "cut", 1.5)
-    for (name, one), (_, other) in zip(whole.named_parameters(), resumed.named_parameters(), strict=True):
+    for (name, one), (_, other) in zip(
+        whole.named_parameters(), resumed.named_parameters(), strict=True
+    ):
         assert torch.equal(one, other), name
     log = [json.loads(line) for line in (tmp_path / "whole" / "log.jsonl").read_text().splitlines()]
     losses = [row["dev_loss"] for row in log if "dev_loss" in row]
@@ -190,12 +218,17 @@ def test_a_trained_extractor_marks(folder: Path, tmp_path: Path, clock: None) ->
     model = run(folder, tmp_path / "run", 3.0)
     save_trained(model, tmp_path / "extractor.safetensors")
     config = json.loads((folder / "config.json").read_text())
-    extractor = Extractor(config, read_trained(tmp_path / "extractor.safetensors", {}), folder / "tokenizer.json")
+    extractor = Extractor(
+        config, read_trained(tmp_path / "extractor.safetensors", {}), folder / "tokenizer.json"
+    )
     chunks = [Chunk("1", "d", 0, len(TEXT), TEXT, "care")]
     marked = extractor.mark("when is oil due", chunks)
     assert TEXT[marked[0].span.start : marked[0].span.end] == "may"
     assert 0.5 < marked[0].confidence <= 1
-    assert extractor.weigh("when is oil due", chunks, "May") == (marked, marked)  # the same place, in any case
+    assert extractor.weigh("when is oil due", chunks, "May") == (
+        marked,
+        marked,
+    )  # the same place, in any case
     best, other = extractor.weigh("when is oil due", chunks, TEXT.split()[0])
     assert best == marked
     assert other[0].confidence < 0.1 * marked[0].confidence

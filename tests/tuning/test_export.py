@@ -43,8 +43,20 @@ def tune(tiny_file, tmp_path_factory):
 
 
 CASES = [(form, "lora") for form in FORMS]
-CASES += [("gguf-lora", "rslora"), ("gguf-lora", "pissa"), ("gguf", "dora"), ("gguf", "ia3"), ("gguf", "full")]
-CASES += [("peft", "adapter"), ("peft", "prefix"), ("peft", "p-tuning"), ("peft", "bitfit"), ("openvino", "adapter")]
+CASES += [
+    ("gguf-lora", "rslora"),
+    ("gguf-lora", "pissa"),
+    ("gguf", "dora"),
+    ("gguf", "ia3"),
+    ("gguf", "full"),
+]
+CASES += [
+    ("peft", "adapter"),
+    ("peft", "prefix"),
+    ("peft", "p-tuning"),
+    ("peft", "bitfit"),
+    ("openvino", "adapter"),
+]
 CASES += [("gguf", "bitfit"), ("merged", "full"), ("merged", "layernorm")]
 
 
@@ -62,7 +74,9 @@ def test_an_export_computes_what_is_served(tune, tmp_path, form, name):
 
 def test_merged_weights_may_have_16_bits(tune, tmp_path):
     found = {
-        precision: export(dataclasses.replace(tune(), precision=precision), "gguf", tmp_path / precision, PROMPTS)
+        precision: export(
+            dataclasses.replace(tune(), precision=precision), "gguf", tmp_path / precision, PROMPTS
+        )
         for precision in ("Q8_0", "F16")
     }
     assert found["F16"].size_mb > 1.3 * found["Q8_0"].size_mb
@@ -75,14 +89,18 @@ def rescaled(source, target, factor):
     writer = gguf.GGUFWriter(part, arch="")
     _copy_fields(reader, writer)
     for tensor in reader.tensors:
-        writer.add_tensor(tensor.name, tensor.data * (factor if tensor.name.endswith("lora_b") else 1))
+        writer.add_tensor(
+            tensor.name, tensor.data * (factor if tensor.name.endswith("lora_b") else 1)
+        )
     finish(writer)
     part.replace(target)
 
 
 @pytest.mark.parametrize("factor", [0.0, 0.5, 2.0])
 def test_a_wrong_scale_or_no_effect_is_refused(tune, tmp_path, monkeypatch, factor):
-    wrong = dataclasses.replace(FORMS["gguf-lora"], write=lambda source, target: rescaled(source, target, factor))
+    wrong = dataclasses.replace(
+        FORMS["gguf-lora"], write=lambda source, target: rescaled(source, target, factor)
+    )
     monkeypatch.setitem(FORMS, "gguf-lora", wrong)
     with pytest.raises(EngineError, match="differs from what is served"):
         export(tune(), "gguf-lora", tmp_path / "out.gguf", PROMPTS)
@@ -90,7 +108,9 @@ def test_a_wrong_scale_or_no_effect_is_refused(tune, tmp_path, monkeypatch, fact
 
 
 def test_a_file_that_ends_llamacpp_is_an_error(tune, tmp_path, monkeypatch):
-    broken = dataclasses.replace(FORMS["gguf-lora"], write=lambda _, target: target.write_bytes(b"GGUF"))
+    broken = dataclasses.replace(
+        FORMS["gguf-lora"], write=lambda _, target: target.write_bytes(b"GGUF")
+    )
     monkeypatch.setitem(FORMS, "gguf-lora", broken)
     with pytest.raises(EngineError, match=r"llama\.cpp ended"):
         export(tune(), "gguf-lora", tmp_path / "out.gguf", PROMPTS)
@@ -107,16 +127,25 @@ def copied(source, folder, change):
 
 
 def test_an_adapter_without_effect_cannot_be_checked(tune, tmp_path):
-    source = copied(tune(), tmp_path / "x", lambda all_: {n: t * 0 if "lora_B" in n else t for n, t in all_.items()})
+    source = copied(
+        tune(),
+        tmp_path / "x",
+        lambda all_: {n: t * 0 if "lora_B" in n else t for n, t in all_.items()},
+    )
     with pytest.raises(EngineError, match="too little to check"):
         export(source, "gguf", tmp_path / "out", PROMPTS)
 
 
 @pytest.mark.parametrize("form", ["peft", "gguf-lora", "openvino"])
 def test_an_adapter_that_lacks_a_layer_is_refused(tune, tmp_path, form):
-    source = copied(tune(), tmp_path / "x", lambda all_: {n: t for n, t in all_.items() if "1.mlp.up_proj" not in n})
+    source = copied(
+        tune(),
+        tmp_path / "x",
+        lambda all_: {n: t for n, t in all_.items() if "1.mlp.up_proj" not in n},
+    )
     with pytest.raises(
-        ModelError, match=r"lacks 1 of the 14 layers.*blk\.1\.ffn_up|fit the model: 2 tensors are missing"
+        ModelError,
+        match=r"lacks 1 of the 14 layers.*blk\.1\.ffn_up|fit the model: 2 tensors are missing",
     ):
         export(source, form, tmp_path / "out", PROMPTS)
 

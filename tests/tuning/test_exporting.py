@@ -23,15 +23,22 @@ def project(tmp_path, tiny_file, monkeypatch):
     shutil.copyfile(tiny_file(), folder / "tiny.gguf")
     text = file.read_text(encoding="utf-8")
     assert '# name = "smollm2-135m-instruct"' in text
-    file.write_text(text.replace('# name = "smollm2-135m-instruct"', 'name = "tiny.gguf"'), encoding="utf-8")
+    file.write_text(
+        text.replace('# name = "smollm2-135m-instruct"', 'name = "tiny.gguf"'), encoding="utf-8"
+    )
     torch.manual_seed(0)
     attached = attach(load_network(tiny_file(), torch.float32), METHODS["lora"], 4, 8.0)
     with torch.no_grad():
         for parameter in attached.parameters:
             parameter.add_(0.1 * torch.randn_like(parameter))
     attached.save(folder / ".acclimate" / "adapters" / "lora", "tiny")
-    rows = [{"id": str(n), "question": f"Red or green {n}?", "answers": ["red"], "split": "dev"} for n in range(2)]
-    (folder / "questions.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    rows = [
+        {"id": str(n), "question": f"Red or green {n}?", "answers": ["red"], "split": "dev"}
+        for n in range(2)
+    ]
+    (folder / "questions.jsonl").write_text(
+        "".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8"
+    )
     monkeypatch.chdir(folder)
     return folder
 

@@ -26,11 +26,19 @@ from acclimate.tuning.methods import METHODS, make_plan
 from acclimate.tuning.network import hidden_states
 from acclimate.tuning.packing import Example, pack
 
-EXAMPLES = [Example((1, 2, 3, 4), (5, 6)), Example((1, 2, 7), (8, 9, 10)), Example((1, 2, 7, 5), (8,))]
+EXAMPLES = [
+    Example((1, 2, 3, 4), (5, 6)),
+    Example((1, 2, 7), (8, 9, 10)),
+    Example((1, 2, 7, 5), (8,)),
+]
 PACKED = pack(EXAMPLES, 99)
 SIZES = {"vocab_size": 64, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2}
 SIZES |= {"num_attention_heads": 4, "num_key_value_heads": 2}
-FAMILIES = [(LlamaConfig, LlamaForCausalLM), (Qwen2Config, Qwen2ForCausalLM), (Qwen3Config, Qwen3ForCausalLM)]
+FAMILIES = [
+    (LlamaConfig, LlamaForCausalLM),
+    (Qwen2Config, Qwen2ForCausalLM),
+    (Qwen3Config, Qwen3ForCausalLM),
+]
 NAMES = sorted(METHODS)
 GGUF_NAMES = {
     "self_attn.q_proj": "attn_q",
@@ -83,7 +91,9 @@ def test_peft_loads_what_every_method_saves(tmp_path, name):
         assert (ours - reference_logits(tiny(), branch)).abs().max() > 0.01  # it does something
     again = attach(tiny(), METHODS[name], 4, 8.0)
     again.load(tmp_path)
-    torch.testing.assert_close(last_logits(again, 1), last_logits(attached, 1), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(
+        last_logits(again, 1), last_logits(attached, 1), rtol=1e-4, atol=1e-5
+    )
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if METHODS[name].served == "merged"])
@@ -104,7 +114,9 @@ def test_merged_weights_are_those_of_peft(tmp_path, name):
         weight, bias = f"blk.1.{gguf_name}.weight", f"blk.1.{gguf_name}.bias"
         if weight in changes.weights:
             got = changes.weights[weight](order(gguf_name, before.weight.detach().numpy()))
-            np.testing.assert_allclose(got, order(gguf_name, after.weight.detach().numpy()), rtol=1e-4, atol=1e-5)
+            np.testing.assert_allclose(
+                got, order(gguf_name, after.weight.detach().numpy()), rtol=1e-4, atol=1e-5
+            )
             seen += 1
         if bias in changes.biases:
             np.testing.assert_allclose(changes.biases[bias], after.bias.detach().numpy(), rtol=1e-5)
@@ -116,7 +128,9 @@ def test_merged_weights_are_those_of_peft(tmp_path, name):
 def test_every_method_starts_as_its_base_and_learns(name):
     attached = attach(tiny(), METHODS[name], 4, 8.0)
     if METHODS[name].unit != "virtual tokens":
-        torch.testing.assert_close(last_logits(attached, 0), reference_logits(tiny(), 0), rtol=1e-3, atol=1e-4)
+        torch.testing.assert_close(
+            last_logits(attached, 0), reference_logits(tiny(), 0), rtol=1e-3, atol=1e-4
+        )
     optimizer = torch.optim.Adam(attached.parameters, lr=0.05)
     losses = []
     for _ in range(8):
@@ -129,7 +143,10 @@ def test_every_method_starts_as_its_base_and_learns(name):
 
 
 def test_only_what_the_method_names_is_trained():
-    counts = {name: sum(p.numel() for p in attach(tiny(), METHODS[name], 4, 8.0).parameters) for name in NAMES}
+    counts = {
+        name: sum(p.numel() for p in attach(tiny(), METHODS[name], 4, 8.0).parameters)
+        for name in NAMES
+    }
     per_rank = 2 * sum((32 + 32, 32 + 16, 32 + 16, 32 + 32, 32 + 48, 32 + 48, 48 + 32))
     assert counts["lora"] == counts["pissa"] == 4 * per_rank
     assert counts["dora"] == 4 * per_rank + 2 * (32 + 16 + 16 + 32 + 48 + 48 + 32)
@@ -162,9 +179,13 @@ def test_its_gradients_are_those_of_transformers(family):
     for example in EXAMPLES:
         ids = torch.tensor([[*example.prompt, *example.answer]])
         logits = theirs(input_ids=ids).logits[0, len(example.prompt) - 1 : -1]
-        torch.nn.functional.cross_entropy(logits, torch.tensor(example.answer), reduction="sum").backward()
+        torch.nn.functional.cross_entropy(
+            logits, torch.tensor(example.answer), reduction="sum"
+        ).backward()
     for (name, one), other in zip(ours.named_parameters(), theirs.parameters(), strict=True):
-        torch.testing.assert_close(one.grad, other.grad, rtol=1e-3, atol=1e-4, msg=lambda text, name=name: name + text)
+        torch.testing.assert_close(
+            one.grad, other.grad, rtol=1e-3, atol=1e-4, msg=lambda text, name=name: name + text
+        )
 
 
 @settings(deadline=None, max_examples=20)
@@ -193,7 +214,9 @@ def test_bottleneck_adapters_are_their_formula():
         y = layer.base_layer(x)
         down, up = layer.bottleneck_down["default"], layer.bottleneck_up["default"]
         inner = torch.clamp((x if beside else y) @ down.weight.T + down.bias, min=0)
-        torch.testing.assert_close(layer(x), y + (4 if beside else 1) * (inner @ up.weight.T + up.bias))
+        torch.testing.assert_close(
+            layer(x), y + (4 if beside else 1) * (inner @ up.weight.T + up.bias)
+        )
 
 
 def test_dora_keeps_the_norm_apart_from_the_direction():
@@ -209,7 +232,9 @@ def test_an_adapter_can_stand_on_another(tmp_path):
     lower.save(tmp_path, "tiny")
     network = tiny()
     merge_adapter(network, tmp_path)
-    torch.testing.assert_close(reference_logits(network, 0), last_logits(lower, 0), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(
+        reference_logits(network, 0), last_logits(lower, 0), rtol=1e-4, atol=1e-5
+    )
 
 
 def test_what_does_not_fit_is_refused_with_the_reason(tmp_path):
@@ -222,7 +247,9 @@ def test_what_does_not_fit_is_refused_with_the_reason(tmp_path):
     with pytest.raises(ModelError, match="BOTTLENECK"):
         read_changes(tmp_path, Heads(4, 2, permuted=True).order)
     with pytest.raises(ModelError, match="does not fit the model: 1 tensors"):
-        require_keys(tmp_path, {*_keys(tmp_path), "base_model.model.model.layers.9.mlp.bottleneck_up.bias"})
+        require_keys(
+            tmp_path, {*_keys(tmp_path), "base_model.model.model.layers.9.mlp.bottleneck_up.bias"}
+        )
     with pytest.raises(ModelError, match="tensors differ"):
         attach(tiny(), METHODS["adapter-pfeiffer"], 4, 8.0).load(tmp_path)
     with pytest.raises(ModelError, match="tensors differ"):
@@ -256,7 +283,9 @@ def test_virtual_tokens_begin_as_the_words_that_they_are_given(name):
     attached.start_from([7, 3, 9])  # repeated where there are too few
     with torch.no_grad():
         ours = hidden_states(attached.network, pack([example], 99), attached.virtual())
-        theirs = hidden_states(tiny(), pack([Example((7, 3, 9, 7, *example.prompt), example.answer)], 99))[4:]
+        theirs = hidden_states(
+            tiny(), pack([Example((7, 3, 9, 7, *example.prompt), example.answer)], 99)
+        )[4:]
     torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
 
 

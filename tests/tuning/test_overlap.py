@@ -10,7 +10,14 @@ from acclimate.types import Message, Question
 
 TEST = [
     Question(
-        "t1", "What does a Fjell 9 weigh?", ("117 kg",), "fjell.md", "The Fjell 9 weighs 117 kg.", True, "", "test"
+        "t1",
+        "What does a Fjell 9 weigh?",
+        ("117 kg",),
+        "fjell.md",
+        "The Fjell 9 weighs 117 kg.",
+        True,
+        "",
+        "test",
     ),
     Question("t2", "Who paints the boats?", (), None, None, False, "", "test"),
 ]
@@ -37,18 +44,27 @@ def asked(text, answer="x", document=None, evidence=None):
     ("found", "reason"),
     [
         (pair("what does the Fjell 9 weigh", "no idea"), "asks the test question 't1'"),
-        (pair("Context: …\nQuestion: What does a Fjell 9 weigh?\nAnswer:", "x"), "asks the test question 't1'"),
+        (
+            pair("Context: …\nQuestion: What does a Fjell 9 weigh?\nAnswer:", "x"),
+            "asks the test question 't1'",
+        ),
         (pair("How heavy is it?", "It is 117 kg, I think."), "asks nearly the test question 't1'"),
         (
             pair("Tell me of it.", "Well: the Fjell 9 weighs 117 kg!"),
             "gives evidence and answer of the test question 't1'",
         ),
-        (asked("How much?", "117 kg", "b.md", "The Fjell 9 weighs 117 kg."), "gives evidence and answer"),
+        (
+            asked("How much?", "117 kg", "b.md", "The Fjell 9 weighs 117 kg."),
+            "gives evidence and answer",
+        ),
         (
             asked("How much?", "117 kg", "b.md", "It weighs 117 kg."),
             "gives nearly evidence and answer of the test question 't1'",
         ),
-        (asked("Is it green?", "no", "fjell.md"), "is about the document of the test question 't1'"),
+        (
+            asked("Is it green?", "no", "fjell.md"),
+            "is about the document of the test question 't1'",
+        ),
         (pair("Who paints the boats", "Ann"), "asks the test question 't2'"),
     ],
 )
@@ -62,7 +78,9 @@ def test_a_pair_that_tells_of_the_test_split_is_found(found, reason):
     "other",
     [
         pair("How heavy is the Fjell 6?", "98 kg"),  # near in meaning, another answer
-        pair("How long is it?", "Its 117 kg make it slow."),  # the answer without question or evidence
+        pair(
+            "How long is it?", "Its 117 kg make it slow."
+        ),  # the answer without question or evidence
         pair("Say it.", "The Fjell 9 weighs a lot."),
         asked("Is it green?", "no", "other.md"),
         asked("How much?", "98 kg", "b.md", "It weighs 98 kg."),

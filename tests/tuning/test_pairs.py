@@ -19,7 +19,11 @@ def write(folder, content, name="pairs.jsonl"):
     if isinstance(content, bytes):
         file.write_bytes(content)
     else:
-        rows = content if isinstance(content, str) else "".join(json.dumps(row) + "\n" for row in content)
+        rows = (
+            content
+            if isinstance(content, str)
+            else "".join(json.dumps(row) + "\n" for row in content)
+        )
         file.write_text(rows, encoding="utf-8", newline="")
     return file
 
@@ -42,30 +46,76 @@ def told(found):
             [("system", "Be kind."), ("user", "Hi")],
             "Yes",
         ),
-        ("alpaca", {"instruction": "Add", "input": "1 2", "output": "3"}, [("user", "Add\n\n1 2")], "3"),
+        (
+            "alpaca",
+            {"instruction": "Add", "input": "1 2", "output": "3"},
+            [("user", "Add\n\n1 2")],
+            "3",
+        ),
         ("alpaca", {"Instruction": "Sing", "input": "", "output": "La"}, [("user", "Sing")], "La"),
-        ("question", {"question": "Where?", "answers": ["Oslo", "In Oslo"]}, [("user", "Where?")], "Oslo"),
+        (
+            "question",
+            {"question": "Where?", "answers": ["Oslo", "In Oslo"]},
+            [("user", "Where?")],
+            "Oslo",
+        ),
         ("question", {"question": "Where?", "answer": "Oslo"}, [("user", "Where?")], "Oslo"),
-        ("question", {"question": "Why?", "answers": [], "answerable": False}, [("user", "Why?")], REFUSAL),
+        (
+            "question",
+            {"question": "Why?", "answers": [], "answerable": False},
+            [("user", "Why?")],
+            REFUSAL,
+        ),
         ("chat", {"messages": CHAT}, [("user", "One?")], "1"),
         ("prompt", {"prompt": CHAT[:1], "completion": CHAT[1:]}, [("user", "One?")], "1"),
-        ("prompt", {"prompt": [{"role": "system", "content": "S"}, *CHAT[:1]], "completion": "1"}, SPOKEN, "1"),
-        ("dolly", {"instruction": "Add", "context": "1 2", "response": "3"}, [("user", "Add\n\n1 2")], "3"),
-        ("dolly", {"instruction": "Sing", "context": "", "response": "La"}, [("user", "Sing")], "La"),
+        (
+            "prompt",
+            {"prompt": [{"role": "system", "content": "S"}, *CHAT[:1]], "completion": "1"},
+            SPOKEN,
+            "1",
+        ),
+        (
+            "dolly",
+            {"instruction": "Add", "context": "1 2", "response": "3"},
+            [("user", "Add\n\n1 2")],
+            "3",
+        ),
+        (
+            "dolly",
+            {"instruction": "Sing", "context": "", "response": "La"},
+            [("user", "Sing")],
+            "La",
+        ),
         ("input", {"input": "One?", "output": "1"}, [("user", "One?")], "1"),
         ("preference", {"prompt": "One?", "chosen": "1", "rejected": "2"}, [("user", "One?")], "1"),
-        ("preference", {"prompt": CHAT[:1], "chosen": CHAT[1:], "rejected": CHAT[1:] * 2}, [("user", "One?")], "1"),
+        (
+            "preference",
+            {"prompt": CHAT[:1], "chosen": CHAT[1:], "rejected": CHAT[1:] * 2},
+            [("user", "One?")],
+            "1",
+        ),
         ("preference", {"chosen": CHAT, "rejected": CHAT[:1]}, [("user", "One?")], "1"),
         ("sharegpt", {"conversations": CHAT}, [("user", "One?")], "1"),
         (
             "chat",
-            {"messages": [turn | {"name": None, "tool_calls": [], "weight": None} for turn in CHAT], "tools": []},
+            {
+                "messages": [
+                    turn | {"name": None, "tool_calls": [], "weight": None} for turn in CHAT
+                ],
+                "tools": [],
+            },
             [("user", "One?")],
             "1",
         ),
         (
             "sharegpt",
-            {"system": "S", "conversations": [{"from": "human", "value": "One?"}, {"from": "gpt", "value": "1"}]},
+            {
+                "system": "S",
+                "conversations": [
+                    {"from": "human", "value": "One?"},
+                    {"from": "gpt", "value": "1"},
+                ],
+            },
             [("system", "S"), ("user", "One?")],
             "1",
         ),
@@ -73,7 +123,12 @@ def told(found):
 )
 def test_each_form_is_told_by_its_keys(tmp_path, form, row, messages, answer):
     found = read(tmp_path, [row])
-    assert (found.format, found.layout, found.problems, found.unused) == (form, "JSON Lines", (), ())
+    assert (found.format, found.layout, found.problems, found.unused) == (
+        form,
+        "JSON Lines",
+        (),
+        (),
+    )
     (pair,) = found.pairs
     assert pair.messages == tuple(Message(role, text) for role, text in messages)
     assert pair.answer == answer
@@ -105,7 +160,10 @@ def test_what_of_a_row_is_not_learnt_is_counted(tmp_path):
     found = read(tmp_path, [{"prompt": "a", "chosen": "b", "rejected": "c"}] * 2)
     assert (len(found.pairs), sum(found.passed.values())) == (2, 2)
     assert "the chosen ones are learnt" in next(iter(found.passed))
-    kto = [{"prompt": "a", "completion": "b", "label": True}, {"prompt": "a", "completion": "bad", "label": False}]
+    kto = [
+        {"prompt": "a", "completion": "b", "label": True},
+        {"prompt": "a", "completion": "bad", "label": False},
+    ]
     found = read(tmp_path, kto)
     assert [pair.answer for pair in found.pairs] == ["b"]
     assert found.passed == {"labelled false, so not for learning": 1}
@@ -116,8 +174,14 @@ def test_what_of_a_row_is_not_learnt_is_counted(tmp_path):
 @pytest.mark.parametrize(
     ("row", "reason"),
     [
-        ({"chosen": "\n\nHuman: a\n\nAssistant: b", "rejected": "x"}, "has no 'prompt' for its 'chosen' answer"),
-        ({"prompt": "a", "chosen": "b", "rejected": "b"}, "has the same text as 'chosen' and as 'rejected'"),
+        (
+            {"chosen": "\n\nHuman: a\n\nAssistant: b", "rejected": "x"},
+            "has no 'prompt' for its 'chosen' answer",
+        ),
+        (
+            {"prompt": "a", "chosen": "b", "rejected": "b"},
+            "has the same text as 'chosen' and as 'rejected'",
+        ),
         ({"chosen": CHAT[:1], "rejected": CHAT}, "has no answer in 'chosen'"),
     ],
 )
@@ -126,13 +190,20 @@ def test_a_preference_without_an_answer_to_learn_is_refused(tmp_path, row, reaso
 
 
 def test_calls_of_tools_are_learnt_with_their_results_before_them(tmp_path):
-    call = {"id": "c1", "type": "function", "function": {"name": "code", "arguments": '{"locker": 1}'}}
+    call = {
+        "id": "c1",
+        "type": "function",
+        "function": {"name": "code", "arguments": '{"locker": 1}'},
+    }
     turns = [CHAT[0], {"role": "assistant", "content": None, "tool_calls": [call]}]
     turns += [{"role": "tool", "tool_call_id": "c1", "content": "1000"}, CHAT[1]]
     tools = [{"type": "function", "function": {"name": "code"}}]
     found = read(tmp_path, [{"messages": turns, "tools": tools}])
     first, second = found.pairs
-    assert (first.answer, json.loads(first.fields)["tool_calls"][0]["function"]["arguments"]) == ("", {"locker": 1})
+    assert (first.answer, json.loads(first.fields)["tool_calls"][0]["function"]["arguments"]) == (
+        "",
+        {"locker": 1},
+    )
     assert json.loads(first.messages[0].fields) == {"tools": tools}
     assert [message.role for message in second.messages] == ["user", "assistant", "tool"]
     assert (second.answer, second.fields) == ("1", "")
@@ -151,7 +222,10 @@ def test_csv_has_a_header_and_cells_over_several_lines(tmp_path, mark):
         ("line 2", "a\nb", 'say "hi"'),
         ("line 4", "c", "d"),
     ]
-    assert told(found) == [("line 6", "has an empty answer"), ("line 7", "has 3 cells under 2 columns")]
+    assert told(found) == [
+        ("line 6", "has an empty answer"),
+        ("line 7", "has 3 cells under 2 columns"),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -198,10 +272,19 @@ def test_a_row_that_cannot_be_learnt_is_named(tmp_path, row, reason):
         ([*CHAT, {"role": "system", "content": "x"}], "has 'system' after 'assistant' (turn 3)"),
         ([*CHAT, CHAT[0]], "ends with a turn of 'user'"),
         ([CHAT[0], {"role": "assistant", "content": ""}], "has an empty answer"),
-        ([CHAT[0], CHAT[1] | {"weight": 0}], "has weight 0 for every answer, so all of it is masked"),
+        (
+            [CHAT[0], CHAT[1] | {"weight": 0}],
+            "has weight 0 for every answer, so all of it is masked",
+        ),
         ([CHAT[0], CHAT[1] | {"weight": 0.5}], "has the weight 0.5 in turn 2"),
-        ([CHAT[0], {"role": "assistant", "tool_calls": [1], "content": "x"}], "has 'tool_calls' in turn 2"),
-        ([{"role": "user", "content": [{"type": "image_url"}]}, CHAT[1]], "has other parts than text in turn 1"),
+        (
+            [CHAT[0], {"role": "assistant", "tool_calls": [1], "content": "x"}],
+            "has 'tool_calls' in turn 2",
+        ),
+        (
+            [{"role": "user", "content": [{"type": "image_url"}]}, CHAT[1]],
+            "has other parts than text in turn 1",
+        ),
     ],
 )
 def test_a_conversation_that_cannot_be_learnt_is_named(tmp_path, turns, reason):
@@ -215,7 +298,12 @@ def test_a_conversation_that_cannot_be_learnt_is_named(tmp_path, turns, reason):
     ("content", "name", "part", "hint"),
     [
         (b"", "a.jsonl", "is empty", ""),
-        (b'{"prompt": "a", "completion": "b"}\n{"prompt": "caf\xe9"}', "a.jsonl", "line 2: the byte 0xe9", "iconv"),
+        (
+            b'{"prompt": "a", "completion": "b"}\n{"prompt": "caf\xe9"}',
+            "a.jsonl",
+            "line 2: the byte 0xe9",
+            "iconv",
+        ),
         ("\ufeffprompt".encode("utf-16"), "a.csv", "is UTF-16", "iconv -f UTF-16"),
         (b'{"a": "\0"}', "a.jsonl", "line 1: a zero byte", ""),
         (b'{\n"data": [1]\n}\n', "a.json", "one object over several lines", "questions import"),
@@ -226,7 +314,12 @@ def test_a_conversation_that_cannot_be_learnt_is_named(tmp_path, turns, reason):
         (b"prompt,completion;x\nx\n", "a.csv", "commas and semicolons could", ""),
         (b"prompt,Prompt,completion\n", "a.csv", "'prompt' comes twice", ""),
         (b'prompt,completion\n"a"b,c\n', "a.csv", "line 2: not CSV", "twice"),
-        (b'{"text": "a"}', "a.jsonl", "its keys (text) are of no known format", "prompt (prompt, completion)"),
+        (
+            b'{"text": "a"}',
+            "a.jsonl",
+            "its keys (text) are of no known format",
+            "prompt (prompt, completion)",
+        ),
         (
             b'{"prompt": "a", "completion": "b"}\n{"messages": []}',
             "a.jsonl",
@@ -255,14 +348,18 @@ def test_a_format_that_is_asked_for_is_taken_and_other_rows_are_refused(tmp_path
 
 def test_rows_of_the_test_split_and_rejected_ones_are_counted(tmp_path):
     base = {"question": "Q?", "answers": ["a"], "context": "c"}
-    found = read(tmp_path, [base | {"split": "test"}, base | {"status": "rejected"}, base | {"split": "dev"}])
+    found = read(
+        tmp_path, [base | {"split": "test"}, base | {"status": "rejected"}, base | {"split": "dev"}]
+    )
     assert found.passed == {"of its split 'test'": 1, "rejected by a reviewer": 1}
     assert [pair.split for pair in found.pairs] == ["dev"]
     assert found.unused == ("context",)
 
 
 def test_what_is_watched_is_held_out_whole_and_always_alike(tmp_path):
-    twice = [{"messages": [{"role": "user", "content": f"{n}?"}, CHAT[1], *CHAT]} for n in range(100)]
+    twice = [
+        {"messages": [{"role": "user", "content": f"{n}?"}, CHAT[1], *CHAT]} for n in range(100)
+    ]
     pairs = read(tmp_path, twice).pairs
     learnt, watched, how = hold_out(pairs)
     assert (len(learnt), len(watched), how) == (190, 10, "held out")
@@ -271,5 +368,8 @@ def test_what_is_watched_is_held_out_whole_and_always_alike(tmp_path):
     few, same, how = hold_out(pairs[:6])
     assert few == same
     assert "too few" in how
-    marked = read(tmp_path, [{"prompt": "a", "completion": "b"}, {"prompt": "c", "completion": "d", "split": "dev"}])
+    marked = read(
+        tmp_path,
+        [{"prompt": "a", "completion": "b"}, {"prompt": "c", "completion": "d", "split": "dev"}],
+    )
     assert [[pair.answer for pair in side] for side in hold_out(marked.pairs)[:2]] == [["b"], ["d"]]

@@ -21,14 +21,21 @@ IDS = [int(token) for token in np.random.default_rng(0).integers(20, 990, 96)]
 SERVED = sorted(name for name, method in METHODS.items() if method.served != "transformers")
 # The other families differ by biases and norms of query and key, and an output matrix of its own.
 CASES = [("llama", name) for name in SERVED]
-CASES += [(family, name) for family in ("qwen2", "qwen3") for name in ("lora", "full", "bitfit", "ia3", "adapter")]
+CASES += [
+    (family, name)
+    for family in ("qwen2", "qwen3")
+    for name in ("lora", "full", "bitfit", "ia3", "adapter")
+]
 PRECISE = {"INFERENCE_PRECISION_HINT": "f32", "DYNAMIC_QUANTIZATION_GROUP_SIZE": "0"}
 OURS = {}  # the properties of the engine, that is OpenVINO's own
 
 
 @pytest.fixture(scope="module")
 def networks(tiny_file):
-    return {family: load_network(tiny_file(family), torch.float32) for family in ("llama", "qwen2", "qwen3")}
+    return {
+        family: load_network(tiny_file(family), torch.float32)
+        for family in ("llama", "qwen2", "qwen3")
+    }
 
 
 def trained_logits(network):
@@ -46,7 +53,9 @@ def served_logits(folder, properties):
 
 def difference(logits, expected):
     """As a share of the spread of the expected logits [n, v] around each place's mean."""
-    return np.linalg.norm(logits - expected) / np.linalg.norm(expected - expected.mean(1, keepdims=True))
+    return np.linalg.norm(logits - expected) / np.linalg.norm(
+        expected - expected.mean(1, keepdims=True)
+    )
 
 
 @pytest.mark.parametrize(("family", "name"), CASES)

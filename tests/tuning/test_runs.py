@@ -72,9 +72,20 @@ def goes_on_exactly(folder):
 
 
 def test_two_processes_train_what_one_would(tmp_path):
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--master-port=29517"]
+    launcher = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--nproc-per-node=2",
+        "--master-port=29517",
+    ]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    subprocess.run([*launcher, SCRIPT, tmp_path / "two", "4", "0"], check=True, env=environment, capture_output=True)
+    subprocess.run(
+        [*launcher, SCRIPT, tmp_path / "two", "4", "0"],
+        check=True,
+        env=environment,
+        capture_output=True,
+    )
     train(tmp_path / "one", 4)
     assert steps_done(tmp_path / "two") == [1, 2, 3, 4]
     one, two = (load_file(tmp_path / name / "checkpoint.safetensors") for name in ("one", "two"))

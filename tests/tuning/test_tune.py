@@ -30,7 +30,14 @@ DOCUMENTS = {
 }
 QUESTIONS = [
     ("a", "How heavy is the pump?", "98 kg", "pump.md", "weighs 98 kg", "train"),
-    ("b", "How fast does the fan turn?", "900 times a minute", "fan.md", "900 times a minute", "dev"),
+    (
+        "b",
+        "How fast does the fan turn?",
+        "900 times a minute",
+        "fan.md",
+        "900 times a minute",
+        "dev",
+    ),
     ("c", "When does the shop open?", "nine", "shop.md", "opens at nine", "test"),
 ]
 
@@ -57,7 +64,9 @@ def test_a_recipe_without_its_adapter_names_the_command(project):
 
 def test_a_short_run_makes_an_adapter_that_is_served(project):
     heard = []
-    tuned = project.tune("lora+rag", minutes=0.02, on_step=lambda seconds, figures: heard.append(figures))
+    tuned = project.tune(
+        "lora+rag", minutes=0.02, on_step=lambda seconds, figures: heard.append(figures)
+    )
     assert heard
     assert tuned.trained.loss_after <= tuned.trained.loss_before
     assert tuned.same >= tuned.checked / 2 > 0
@@ -77,7 +86,10 @@ CHATS = [
     [{"role": "system", "content": "Talk like a sailor."}, *turns]
     for turns in (
         [{"role": "user", "content": "Say hello"}, {"role": "assistant", "content": "Ahoy!"}],
-        [{"role": "user", "content": "Say goodbye"}, {"role": "assistant", "content": "Fair winds!"}],
+        [
+            {"role": "user", "content": "Say goodbye"},
+            {"role": "assistant", "content": "Fair winds!"},
+        ],
     )
 ]
 
@@ -101,10 +113,15 @@ def test_pairs_are_learnt_and_asked_as_they_stand(project):
     assert tuned.trained.loss_after < tuned.trained.loss_before
     assert (tuned.data.format, tuned.data.cases, tuned.data.checked_against) == ("chat", 2, 1)
     prompt = project.answerer("rslora").prompt("Say hello", ()).messages
-    assert [(one.role, one.content) for one in prompt] == [("system", "Talk like a sailor."), ("user", "Say hello")]
+    assert [(one.role, one.content) for one in prompt] == [
+        ("system", "Talk like a sailor."),
+        ("user", "Say hello"),
+    ]
     folder = project.folder / ".acclimate" / "adapters" / "rslora"
     assert json.loads((folder / "data.json").read_text())["sha256"] == tuned.data.sha256
-    learnt = [json.loads(line)["question"] for line in (folder / "learnt.jsonl").read_text().splitlines()]
+    learnt = [
+        json.loads(line)["question"] for line in (folder / "learnt.jsonl").read_text().splitlines()
+    ]
     assert learnt == ["Say hello", "Say goodbye"]
 
 
@@ -114,7 +131,9 @@ def test_an_engine_that_leaves_the_adapter_out_is_refused(project, monkeypatch):
     before = project.folder / ".acclimate" / "adapters" / "rslora"
     held = before.is_dir() and (before / "adapter_model.safetensors").read_bytes()
     monkeypatch.setattr(
-        Project, "_load_engine", lambda self, _: load_engine(self.settings.model, None, self.local_model)
+        Project,
+        "_load_engine",
+        lambda self, _: load_engine(self.settings.model, None, self.local_model),
     )
     source = PairSource(pairs(project, [{"messages": chat} for chat in CHATS]))
     with pytest.raises(EngineError, match="2 of 2 questions otherwise where it is served"):
@@ -145,7 +164,11 @@ def test_rows_that_cannot_be_learnt_stop_a_run_before_it_begins(project):
     source = PairSource(file, leave_out=True)
     lessons = prepare(project, "lora", TuneOptions(source=source)).lessons
     require_learnable(lessons, source)
-    assert (lessons.data.cases, len(lessons.data.problems), sum(lessons.data.reasons().values())) == (1, 3, 3)
+    assert (
+        lessons.data.cases,
+        len(lessons.data.problems),
+        sum(lessons.data.reasons().values()),
+    ) == (1, 3, 3)
 
 
 def test_passages_need_to_know_which_one_holds_the_answer(project):
@@ -197,7 +220,9 @@ def test_an_inspection_trains_nothing_and_shows_the_mask(project):
     assert "Ahoy" not in masked
     assert shown.packing.tokens < shown.packing.alone
     assert (shown.plan.size, shown.window) == (8, 8192)
-    assert shown.whole.most == max(a + b for a, b in ((shown.prompt.p50, shown.answer.p95), (shown.prompt.most, 3)))
+    assert shown.whole.most == max(
+        a + b for a, b in ((shown.prompt.p50, shown.answer.p95), (shown.prompt.most, 3))
+    )
     assert shown.outlook.tokens_per_s > 0 < seen.passes
 
 
@@ -228,7 +253,9 @@ def test_an_inspection_prints_the_data_before_any_network_is_loaded(project, cap
 def test_an_inspection_of_the_train_split_tells_what_becomes_of_it(project, capsys):
     echo_inspection(inspect_tuning(project, "lora+rag", TuneOptions()))
     printed = capsys.readouterr().out
-    assert "questions.jsonl, split train (JSON Lines, format 'question'), 1 rows, 4 cases" in printed
+    assert (
+        "questions.jsonl, split train (JSON Lines, format 'question'), 1 rows, 4 cases" in printed
+    )
     assert "in the template 'rag', as the recipe asks" in printed
     assert "⟦98 kg [" in printed
     assert "rank 16, alpha" in printed
@@ -241,7 +268,10 @@ def test_what_cannot_be_tuned_is_refused(project, name):
 
 
 def test_one_run_at_a_time(project):
-    with alone(project.folder / ".acclimate" / "adapters" / "lora"), pytest.raises(EngineError, match="another run"):
+    with (
+        alone(project.folder / ".acclimate" / "adapters" / "lora"),
+        pytest.raises(EngineError, match="another run"),
+    ):
         project.tune("lora", minutes=0.01)
 
 

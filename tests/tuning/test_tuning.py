@@ -19,7 +19,11 @@ TOKENS = st.lists(st.integers(1, 60), min_size=1, max_size=6).map(tuple)
 def tiny(seed=0, depth=2):
     torch.manual_seed(seed)
     config = LlamaConfig(
-        vocab_size=64, hidden_size=32, intermediate_size=48, num_hidden_layers=depth, num_attention_heads=4
+        vocab_size=64,
+        hidden_size=32,
+        intermediate_size=48,
+        num_hidden_layers=depth,
+        num_attention_heads=4,
     )
     return LlamaForCausalLM(config).eval()
 
@@ -30,7 +34,9 @@ def unpacked_loss(model, examples):
     for example in examples:
         logits = model(input_ids=torch.tensor([[*example.prompt, *example.answer]])).logits[0]
         wanted = torch.tensor(example.answer)
-        total += torch.nn.functional.cross_entropy(logits[len(example.prompt) - 1 : -1], wanted, reduction="sum").item()
+        total += torch.nn.functional.cross_entropy(
+            logits[len(example.prompt) - 1 : -1], wanted, reduction="sum"
+        ).item()
         count += len(example.answer)
     return total / count
 
@@ -57,7 +63,11 @@ def test_the_shared_beginning_is_put_once_and_only_answers_are_learnt():
 
 @pytest.mark.parametrize(
     ("examples", "limit", "part"),
-    [([], 9, "empty"), ([Example((1,), ())], 9, "empty"), ([Example((1, 2, 3), (4, 5))], 4, "5 tokens; 4 are allowed")],
+    [
+        ([], 9, "empty"),
+        ([Example((1,), ())], 9, "empty"),
+        ([Example((1, 2, 3), (4, 5))], 4, "5 tokens; 4 are allowed"),
+    ],
 )
 def test_bad_examples_are_refused(examples, limit, part):
     with pytest.raises(SettingsError, match=part):
@@ -84,7 +94,10 @@ def test_peft_loads_what_we_save(tmp_path):
     attach(model, 4, 8)
     for _, layer in layers(model):
         torch.nn.init.normal_(layer.lora_B, std=0.1)
-        layer.lora_A.data, layer.lora_B.data = layer.lora_A.bfloat16().float(), layer.lora_B.bfloat16().float()
+        layer.lora_A.data, layer.lora_B.data = (
+            layer.lora_A.bfloat16().float(),
+            layer.lora_B.bfloat16().float(),
+        )
     save_adapter(model, tmp_path, "tiny")
     loaded = PeftModel.from_pretrained(tiny(), str(tmp_path)).eval()
     torch.testing.assert_close(loaded(ids).logits, model(ids).logits, rtol=1e-4, atol=1e-4)
@@ -118,7 +131,9 @@ def train(folder, monkeypatch, stop_after=99):
         drawn.append(1)
         if len(drawn) > stop_after:
             raise Stopped
-        return pack([Example(tuple(rng.choices(range(60), k=5)), tuple(rng.choices(range(60), k=3)))], 99)
+        return pack(
+            [Example(tuple(rng.choices(range(60), k=5)), tuple(rng.choices(range(60), k=3)))], 99
+        )
 
     dev = [pack([Example((1, 2), (3,))], 99)]
     try:

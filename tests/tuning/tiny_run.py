@@ -28,7 +28,9 @@ def train(folder, steps, held=0):
             told.append("held")
             print("held", flush=True)
             sys.stdin.readline()
-        return pack([Example(tuple(rng.choices(range(60), k=5)), tuple(rng.choices(range(60), k=3)))], 99)
+        return pack(
+            [Example(tuple(rng.choices(range(60), k=5)), tuple(rng.choices(range(60), k=3)))], 99
+        )
 
     trainer.run(sample, [pack([Example((1, 2), (3,))], 99)])
     return trainer

@@ -10,7 +10,12 @@ import os
 import sys
 
 _CONNECTIONS = {"socket.connect": 1, "socket.bind": 1, "socket.sendto": 1, "socket.sendmsg": 1}
-_LOOKUPS = {"socket.getaddrinfo": 0, "socket.gethostbyname": 0, "socket.gethostbyaddr": 0, "socket.getnameinfo": 0}
+_LOOKUPS = {
+    "socket.getaddrinfo": 0,
+    "socket.gethostbyname": 0,
+    "socket.gethostbyaddr": 0,
+    "socket.getnameinfo": 0,
+}
 # The places that an event changes, and where the folder stands that they are relative to.
 _CHANGES = {
     "os.mkdir": ((0,), 2),
@@ -71,7 +76,9 @@ def _watch():
             places, folder = _CHANGES[event]
             for at in places:
                 place = outside(arguments[at], arguments[folder] if folder is not None else None)
-                if place is not None and not (event == "os.mkdir" and os.path.isdir(place)):  # which changes nothing
+                if place is not None and not (
+                    event == "os.mkdir" and os.path.isdir(place)
+                ):  # which changes nothing
                     note(event, place)
 
     sys.addaudithook(hear)

@@ -38,7 +38,13 @@ UNSET = (
     "XDG_CONFIG_HOME",
     "GLIBC_TUNABLES",
 )
-UNSET += ("ACCLIMATE_OFFLINE", "HF_HUB_OFFLINE", "DO_NOT_TRACK", "HF_HUB_DISABLE_TELEMETRY", "TRANSFORMERS_OFFLINE")
+UNSET += (
+    "ACCLIMATE_OFFLINE",
+    "HF_HUB_OFFLINE",
+    "DO_NOT_TRACK",
+    "HF_HUB_DISABLE_TELEMETRY",
+    "TRANSFORMERS_OFFLINE",
+)
 CALLS = "connect,bind,sendto,sendmsg,sendmmsg,openat,open,creat,mkdir,mkdirat,rename,renameat,renameat2,link,linkat"
 CALLS += ",symlink,symlinkat"
 LOOPBACK = re.compile(r'inet_addr\("127\.|"::1"|"::ffff:127\.')
@@ -51,7 +57,9 @@ class Watch:
 
     def __init__(self, root, offline):
         self.root = root.resolve()
-        self.project, self.temporary, self.home = (self.root / name for name in ("project", "tmp", "home"))
+        self.project, self.temporary, self.home = (
+            self.root / name for name in ("project", "tmp", "home")
+        )
         for folder in (self.project / "docs", self.temporary, self.home / ".cache"):
             folder.mkdir(parents=True)
         self.cache = self.home / ".cache" / "acclimate"
@@ -75,7 +83,17 @@ class Watch:
         if not (strace := shutil.which("strace")):
             return [sys.executable, *command]
         out = ["-o", str(self.root / "calls"), "-A", "-f", "-qq", "-s", "300", "--seccomp-bpf"]
-        return [strace, *out, "-e", f"trace={CALLS}", "-e", "signal=none", "--", sys.executable, *command]
+        return [
+            strace,
+            *out,
+            "-e",
+            f"trace={CALLS}",
+            "-e",
+            "signal=none",
+            "--",
+            sys.executable,
+            *command,
+        ]
 
     def run(self, *command, stdin="", codes=(0,)):
         done = subprocess.run(
@@ -103,30 +121,42 @@ class Watch:
     def seen(self):
         """What strace saw; [] where there is none."""
         calls = self.root / "calls"
-        lines = calls.read_text(encoding="utf-8", errors="replace").splitlines() if calls.exists() else []
+        lines = (
+            calls.read_text(encoding="utf-8", errors="replace").splitlines()
+            if calls.exists()
+            else []
+        )
         return [line for line in lines if self._foreign(line)]
 
     def _foreign(self, line):
         call = line.partition(" ")[2].lstrip()
         if call.startswith(("connect", "bind", "send")):
-            here = LOCAL.search(call) or (LOOPBACK.search(call) and "htons(53)" not in call)  # a resolver asks on
+            here = LOCAL.search(call) or (
+                LOOPBACK.search(call) and "htons(53)" not in call
+            )  # a resolver asks on
             return "sa_family=" in call and not here
         if not WRITES.search(call) or " = -1 " in call or "O_TMPFILE" in call:
             return False
-        places = [place for place in re.findall(r'"((?:[^"\\]|\\.)*)"', call) if place.startswith("/")]
+        places = [
+            place for place in re.findall(r'"((?:[^"\\]|\\.)*)"', call) if place.startswith("/")
+        ]
         return any(not self._may_write(place) for place in places[-1:])
 
     def _may_write(self, place):
         full = os.path.join(os.path.realpath(os.path.dirname(place)), os.path.basename(place))
-        inside = any(Path(one).is_relative_to(root) for root in self.may_write for one in (place, full))
+        inside = any(
+            Path(one).is_relative_to(root) for root in self.may_write for one in (place, full)
+        )
         return inside or place.startswith(("/dev/", "/proc/")) or place == str(self.notes)
 
     def require_quiet(self):
         assert self.heard() == []
         assert self.seen() == []
-        assert [path for path in self.home.rglob("*") if path != self.cache and path.parent != self.cache] == [
-            self.home / ".cache"
-        ]
+        assert [
+            path
+            for path in self.home.rglob("*")
+            if path != self.cache and path.parent != self.cache
+        ] == [self.home / ".cache"]
 
 
 @pytest.fixture(params=[False, True], ids=["online", "offline"])
@@ -135,7 +165,10 @@ def watch(request, tmp_path):
 
 
 def write_documents(folder):
-    texts = {"pump": "The Fjell pump weighs 98 kg and is made in Oslo.", "fan": "The fan turns 900 times a minute."}
+    texts = {
+        "pump": "The Fjell pump weighs 98 kg and is made in Oslo.",
+        "fan": "The fan turns 900 times a minute.",
+    }
     for name, text in (texts | {"shop": "The shop opens at nine."}).items():
         (folder / "docs" / f"{name}.md").write_text(f"# The {name}\n\n{text}\n", encoding="utf-8")
     (folder / "docs" / "prices.csv").write_text("part,price\npump,120\nfan,40\n", encoding="utf-8")
@@ -194,7 +227,10 @@ ELSEWHERE = {("tune",), ("export",), ("serve",)}
 
 
 def test_every_command_is_run_here():
-    run = {words[:2] if words[0] in ("questions", "keys", "models") else words[:1] for words, _ in STEPS}
+    run = {
+        words[:2] if words[0] in ("questions", "keys", "models") else words[:1]
+        for words, _ in STEPS
+    }
     assert run | ELSEWHERE == set(names(cli))
 
 
@@ -203,7 +239,9 @@ def test_commands_ask_and_write_nothing_elsewhere(watch):
     (watch.project / "questions.csv").write_text(QUESTIONS, encoding="utf-8")
     for arguments, stdin in STEPS:
         # So short a search asks a few questions, and then says that it was too short.
-        watch.acclimate(*arguments, stdin=stdin, codes=(0, 2) if arguments[0] == "optimise" else (0,))
+        watch.acclimate(
+            *arguments, stdin=stdin, codes=(0, 2) if arguments[0] == "optimise" else (0,)
+        )
     watch.require_quiet()
 
 
@@ -234,7 +272,9 @@ def test_the_watch_sees_what_it_is_there_for(tmp_path):
         watch.require_quiet()
 
 
-@pytest.mark.skipif(not shutil.which("strace"), reason="there is no strace to see what compiled code does")
+@pytest.mark.skipif(
+    not shutil.which("strace"), reason="there is no strace to see what compiled code does"
+)
 def test_strace_sees_what_compiled_code_does(tmp_path):
     watch = Watch(tmp_path, offline=False)
     watch.run("-c", COMPILED)
@@ -303,9 +343,14 @@ def test_serving_asks_and_writes_nothing_elsewhere(watch):
     ) as server:
         address = server.stdout.readline().strip()
         with httpx.Client(base_url=address, timeout=300, trust_env=False) as client:
-            asked = {"model": "rag", "messages": [{"role": "user", "content": "How heavy is the pump?"}]}
+            asked = {
+                "model": "rag",
+                "messages": [{"role": "user", "content": "How heavy is the pump?"}],
+            }
             assert client.post("/v1/chat/completions", json=asked).is_success
-            assert client.post("/v1/documents", files={"file": ("new.md", b"# New\n\nText.\n")}).is_success
+            assert client.post(
+                "/v1/documents", files={"file": ("new.md", b"# New\n\nText.\n")}
+            ).is_success
             assert client.get("/").is_success
         os.kill(_child(server.pid), signal.SIGTERM)
         assert server.wait(120) == 0
@@ -328,7 +373,9 @@ def test_tuning_and_exports_ask_and_write_nothing_elsewhere(watch):
     settings = watch.project / "acclimate.toml"
     text = settings.read_text(encoding="utf-8")
     assert '# name = "smollm2-135m-instruct"' in text
-    settings.write_text(text.replace('# name = "smollm2-135m-instruct"', 'name = "tiny.gguf"'), encoding="utf-8")
+    settings.write_text(
+        text.replace('# name = "smollm2-135m-instruct"', 'name = "tiny.gguf"'), encoding="utf-8"
+    )
     watch.acclimate("ingest")
     watch.acclimate("questions", "import", "questions.csv")
     watch.acclimate("tune", "--methods")

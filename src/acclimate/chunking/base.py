@@ -19,7 +19,9 @@ class Chunker(Protocol):
 
     @property
     def fingerprint(self) -> str:
-        """Identifies method and settings: equal means that the same document gives the same chunks."""
+        """Identifies method and settings: equal means that the same document gives the same
+        chunks."""
 
     def split(self, document: Document) -> list[Chunk]:
-        """Chunks of `document`, none empty or blank, none over the token limit; [] for a blank document."""
+        """Chunks of `document`, none empty or blank, none over the token limit; [] for a blank
+        document."""

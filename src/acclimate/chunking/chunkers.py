@@ -19,8 +19,8 @@ from acclimate.errors import SettingsError
 class Cut:
     """How to cut: lengths in tokens unless said otherwise; `tokenizer` names what counts them.
 
-    `pattern` is for regex, `characters` for characters, `child_tokens` for parent-child, `percentile` for semantic,
-    `splitter` for langchain.
+    `pattern` is for regex, `characters` for characters, `child_tokens` for parent-child,
+    `percentile` for semantic, `splitter` for langchain.
     """
 
     max_tokens: int
@@ -36,14 +36,24 @@ class Cut:
 Make = Callable[[TokenSpans, Embed, Cut], Chunker]
 CHUNKERS: dict[str, Make] = {
     "structure": lambda tokens, _, cut: StructureChunker(tokens, cut.max_tokens, cut.tokenizer),
-    "sections": lambda tokens, _, cut: StructureChunker(tokens, cut.max_tokens, cut.tokenizer, join=False),
-    "fixed": lambda tokens, _, cut: FixedChunker(tokens, cut.max_tokens, cut.overlap, cut.tokenizer),
+    "sections": lambda tokens, _, cut: StructureChunker(
+        tokens, cut.max_tokens, cut.tokenizer, join=False
+    ),
+    "fixed": lambda tokens, _, cut: FixedChunker(
+        tokens, cut.max_tokens, cut.overlap, cut.tokenizer
+    ),
     "characters": lambda tokens, _, cut: CharacterChunker(
         tokens, cut.max_tokens, cut.characters, 4 * cut.overlap, cut.tokenizer
     ),
-    "sentence": lambda tokens, _, cut: SentenceChunker(tokens, cut.max_tokens, cut.overlap, cut.tokenizer),
-    "recursive": lambda tokens, _, cut: RecursiveChunker(tokens, cut.max_tokens, cut.overlap, cut.tokenizer),
-    "regex": lambda tokens, _, cut: RegexChunker(tokens, cut.max_tokens, cut.pattern, cut.tokenizer),
+    "sentence": lambda tokens, _, cut: SentenceChunker(
+        tokens, cut.max_tokens, cut.overlap, cut.tokenizer
+    ),
+    "recursive": lambda tokens, _, cut: RecursiveChunker(
+        tokens, cut.max_tokens, cut.overlap, cut.tokenizer
+    ),
+    "regex": lambda tokens, _, cut: RegexChunker(
+        tokens, cut.max_tokens, cut.pattern, cut.tokenizer
+    ),
     "semantic": lambda tokens, embed, cut: SemanticChunker(
         tokens, embed, cut.max_tokens, cut.percentile, cut.tokenizer
     ),
@@ -59,5 +69,7 @@ CHUNKERS: dict[str, Make] = {
 def make_chunker(method: str, tokens: TokenSpans, embed: Embed, cut: Cut) -> Chunker:
     """The chunker `method`, a key of CHUNKERS; `embed` is used by semantic only."""
     if method not in CHUNKERS:
-        raise SettingsError(f"[chunking] method = {method!r} is unknown.", hint=f"One of {', '.join(CHUNKERS)}.")
+        raise SettingsError(
+            f"[chunking] method = {method!r} is unknown.", hint=f"One of {', '.join(CHUNKERS)}."
+        )
     return CHUNKERS[method](tokens, embed, cut)

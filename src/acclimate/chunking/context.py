@@ -1,4 +1,5 @@
-"""A sentence about each chunk, written by a language model, so that it is found by what only its document says.
+"""A sentence about each chunk, written by a language model, so that it is found by what only its
+document says.
 
 Source: Anthropic, "Introducing Contextual Retrieval", 2024.
 """
@@ -36,7 +37,10 @@ class ContextChunker:
         if len(chunks) < 2:
             return chunks
         beginning = document.text[:BEGINNING]
-        return [replace(chunk, context=self._context(document.title, beginning, chunk)) for chunk in chunks]
+        return [
+            replace(chunk, context=self._context(document.title, beginning, chunk))
+            for chunk in chunks
+        ]
 
     def _context(self, title: str, beginning: str, chunk: Chunk) -> str:
         return " ".join(self._describe(title, beginning, chunk.shown).split())[:_MOST]

@@ -1,4 +1,5 @@
-"""Counting tokens of a text's spans, and cutting spans where it hurts least: what every chunker needs."""
+"""Counting tokens of a text's spans, and cutting spans where it hurts least: what every chunker
+needs."""
 
 from __future__ import annotations
 
@@ -77,7 +78,9 @@ def heading_paths(document: Document) -> Iterator[tuple[Span, tuple[str, ...], i
             path = [(level, text) for level, text in path if level < opens]
         yield span, mark_hidden(tuple(text for _, text in path), (element,), span), opens
         if opens:
-            path.append((opens, " ".join(document.text[span.start : span.end].strip("# \n").split())[:100]))
+            path.append(
+                (opens, " ".join(document.text[span.start : span.end].strip("# \n").split())[:100])
+            )
 
 
 class Counter:
@@ -93,14 +96,17 @@ class Counter:
         return bisect_left(self._starts, span.end) - bisect_left(self._starts, span.start)
 
     def within(self, span: Span, limit: int) -> Iterator[Span]:
-        """`span` whole where it has at most `limit` tokens, else cut at sentence ends, then words, then characters."""
+        """`span` whole where it has at most `limit` tokens, else cut at sentence ends, then words,
+        then characters."""
         left = [span]  # a stack, as a text of a million words must not nest a million calls
         while left:
             span = strip(self._text, left.pop())
             if span.start == span.end:
                 continue
             middle = (span.start + span.end) // 2
-            if middle == span.start or self.fits(span, limit):  # a single character always counts as fitting
+            if middle == span.start or self.fits(
+                span, limit
+            ):  # a single character always counts as fitting
                 yield span
                 continue
             cuts = (self._last_cut(span, pattern, limit) for pattern in (SENTENCE_END, _WORD_GAP))
@@ -109,14 +115,16 @@ class Counter:
             left += [Span(cut, span.end), Span(span.start, cut)]
 
     def fits(self, span: Span, limit: int) -> bool:
-        """By the text's own tokens, and near the limit by tokenising the span alone: a cut can make more of them."""
+        """By the text's own tokens, and near the limit by tokenising the span alone: a cut can make
+        more of them."""
         count = self.count(span)
         if count > limit:
             return False
         return count < 0.8 * limit or len(self._tokens(self._text[span.start : span.end])) <= limit
 
     def packed(self, pieces: Iterator[Span], limit: int, overlap: int = 0) -> Iterator[Span]:
-        """Neighbouring pieces joined up to `limit`; a new span repeats whole pieces of at most `overlap` tokens."""
+        """Neighbouring pieces joined up to `limit`; a new span repeats whole pieces of at most
+        `overlap` tokens."""
         group: list[Span] = []
         for piece in pieces:
             for part in self.within(piece, limit):

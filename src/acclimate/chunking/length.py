@@ -8,10 +8,17 @@ from acclimate.types import Chunk, Document, Span
 
 
 class FixedChunker:
-    """Windows of `max_tokens` tokens, each beginning `overlap` tokens before the end of the last."""
+    """Windows of `max_tokens` tokens, each beginning `overlap` tokens before the end of the
+    last."""
 
-    def __init__(self, tokens: TokenSpans, max_tokens: int, overlap: int = 0, tokenizer: str = "") -> None:
-        self._tokens, self._max_tokens, self._overlap = tokens, max_tokens, min(overlap, max_tokens - 1)
+    def __init__(
+        self, tokens: TokenSpans, max_tokens: int, overlap: int = 0, tokenizer: str = ""
+    ) -> None:
+        self._tokens, self._max_tokens, self._overlap = (
+            tokens,
+            max_tokens,
+            min(overlap, max_tokens - 1),
+        )
         self._fingerprint = f"fixed/1/{max_tokens}/{self._overlap}/{tokenizer}"
 
     @property
@@ -41,7 +48,12 @@ class CharacterChunker:
     """
 
     def __init__(
-        self, tokens: TokenSpans, max_tokens: int, characters: int, overlap: int = 0, tokenizer: str = ""
+        self,
+        tokens: TokenSpans,
+        max_tokens: int,
+        characters: int,
+        overlap: int = 0,
+        tokenizer: str = "",
     ) -> None:
         self._tokens, self._max_tokens = tokens, max_tokens
         self._characters, self._overlap = characters, min(overlap, characters - 1)

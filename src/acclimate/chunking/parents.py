@@ -9,7 +9,8 @@ from acclimate.types import Chunk, Document, Span
 
 
 class ParentChunker:
-    """Cuts the chunks of `parents` into whole sentences of up to `child_tokens`; each names its parent's span."""
+    """Cuts the chunks of `parents` into whole sentences of up to `child_tokens`; each names its
+    parent's span."""
 
     def __init__(self, parents: Chunker, tokens: TokenSpans, child_tokens: int) -> None:
         self._parents, self._tokens, self._child_tokens = parents, tokens, child_tokens
@@ -24,7 +25,11 @@ class ParentChunker:
         """See `Chunker`."""
         counter = Counter(self._tokens, document.text)
         return [
-            make_chunk(document, child, parent.headings, parent.header, Span(parent.start, parent.end))
+            make_chunk(
+                document, child, parent.headings, parent.header, Span(parent.start, parent.end)
+            )
             for parent in self._parents.split(document)
-            for child in counter.packed(sentences(document.text, Span(parent.start, parent.end)), self._child_tokens)
+            for child in counter.packed(
+                sentences(document.text, Span(parent.start, parent.end)), self._child_tokens
+            )
         ]

@@ -21,12 +21,16 @@ class RegexChunker:
     Raises SettingsError for a pattern that is no regular expression.
     """
 
-    def __init__(self, tokens: TokenSpans, max_tokens: int, pattern: str, tokenizer: str = "") -> None:
+    def __init__(
+        self, tokens: TokenSpans, max_tokens: int, pattern: str, tokenizer: str = ""
+    ) -> None:
         self._tokens, self._max_tokens = tokens, max_tokens
         try:
             self._pattern = re.compile(pattern, re.MULTILINE)
         except re.error as error:
-            raise SettingsError(f"[chunking] pattern = {pattern!r} is no regular expression: {error}.") from error
+            raise SettingsError(
+                f"[chunking] pattern = {pattern!r} is no regular expression: {error}."
+            ) from error
         digest = hashlib.sha256(pattern.encode()).hexdigest()[:12]
         self._fingerprint = f"regex/1/{max_tokens}/{digest}/{tokenizer}"
 
@@ -39,14 +43,24 @@ class RegexChunker:
         """See `Chunker`."""
         counter = Counter(self._tokens, document.text)
         starts = sorted({0, *(match.start() for match in self._pattern.finditer(document.text))})
-        spans = [Span(start, end) for start, end in zip(starts, [*starts[1:], len(document.text)], strict=True)]
-        return [make_chunk(document, piece) for span in spans for piece in counter.within(span, self._max_tokens)]
+        spans = [
+            Span(start, end)
+            for start, end in zip(starts, [*starts[1:], len(document.text)], strict=True)
+        ]
+        return [
+            make_chunk(document, piece)
+            for span in spans
+            for piece in counter.within(span, self._max_tokens)
+        ]
 
 
 class RecursiveChunker:
-    """Cuts at blank lines, then lines, sentences, clauses and words, and joins the pieces again up to `max_tokens`."""
+    """Cuts at blank lines, then lines, sentences, clauses and words, and joins the pieces again up
+    to `max_tokens`."""
 
-    def __init__(self, tokens: TokenSpans, max_tokens: int, overlap: int = 0, tokenizer: str = "") -> None:
+    def __init__(
+        self, tokens: TokenSpans, max_tokens: int, overlap: int = 0, tokenizer: str = ""
+    ) -> None:
         self._tokens, self._max_tokens, self._overlap = tokens, max_tokens, overlap
         self._fingerprint = f"recursive/1/{max_tokens}/{overlap}/{tokenizer}"
 
@@ -59,9 +73,14 @@ class RecursiveChunker:
         """See `Chunker`."""
         counter = Counter(self._tokens, document.text)
         pieces = self._pieces(document.text, Span(0, len(document.text)), SEPARATORS, counter)
-        return [make_chunk(document, span) for span in counter.packed(pieces, self._max_tokens, self._overlap)]
+        return [
+            make_chunk(document, span)
+            for span in counter.packed(pieces, self._max_tokens, self._overlap)
+        ]
 
-    def _pieces(self, text: str, span: Span, separators: Sequence[str], counter: Counter) -> Iterator[Span]:
+    def _pieces(
+        self, text: str, span: Span, separators: Sequence[str], counter: Counter
+    ) -> Iterator[Span]:
         if not separators or counter.fits(span, self._max_tokens):
             yield span
             return

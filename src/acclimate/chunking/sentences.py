@@ -25,9 +25,12 @@ def sentences(text: str, span: Span) -> Iterator[Span]:
 
 
 class SentenceChunker:
-    """Whole sentences up to `max_tokens`, across paragraphs; up to `overlap` tokens of sentences are repeated."""
+    """Whole sentences up to `max_tokens`, across paragraphs; up to `overlap` tokens of sentences
+    are repeated."""
 
-    def __init__(self, tokens: TokenSpans, max_tokens: int, overlap: int = 0, tokenizer: str = "") -> None:
+    def __init__(
+        self, tokens: TokenSpans, max_tokens: int, overlap: int = 0, tokenizer: str = ""
+    ) -> None:
         self._tokens, self._max_tokens, self._overlap = tokens, max_tokens, overlap
         self._fingerprint = f"sentence/1/{max_tokens}/{overlap}/{tokenizer}"
 
@@ -40,21 +43,35 @@ class SentenceChunker:
         """See `Chunker`."""
         counter = Counter(self._tokens, document.text)
         found = sentences(document.text, Span(0, len(document.text)))
-        return [make_chunk(document, span) for span in counter.packed(found, self._max_tokens, self._overlap)]
+        return [
+            make_chunk(document, span)
+            for span in counter.packed(found, self._max_tokens, self._overlap)
+        ]
 
 
 class SemanticChunker:
-    """Sentences of one section as long as each resembles the last few; a drop in similarity begins a new chunk.
+    """Sentences of one section as long as each resembles the last few; a drop in similarity begins
+    a new chunk.
 
-    A cut is made where the cosine distance between the sentences before and after is among the highest of the document:
-    above `percentile`. `embed` gives vectors of unit length. Source of the idea: Greg Kamradt, "5 Levels of Text
-    Splitting", 2024.
+    A cut is made where the cosine distance between the sentences before and after is among the
+    highest of the document: above `percentile`. `embed` gives vectors of unit length. Source of the
+    idea: Greg Kamradt, "5 Levels of Text Splitting", 2024.
     """
 
     def __init__(
-        self, tokens: TokenSpans, embed: Embed, max_tokens: int, percentile: float = 80.0, tokenizer: str = ""
+        self,
+        tokens: TokenSpans,
+        embed: Embed,
+        max_tokens: int,
+        percentile: float = 80.0,
+        tokenizer: str = "",
     ) -> None:
-        self._tokens, self._embed, self._max_tokens, self._percentile = tokens, embed, max_tokens, percentile
+        self._tokens, self._embed, self._max_tokens, self._percentile = (
+            tokens,
+            embed,
+            max_tokens,
+            percentile,
+        )
         self._fingerprint = f"semantic/1/{max_tokens}/{percentile:g}/{tokenizer}"
 
     @property
@@ -85,11 +102,16 @@ class SemanticChunker:
         """For each pair of neighbours, whether to cut between them."""
         if len(pieces) < 2:
             return [False] * len(pieces)
-        vectors = np.asarray(self._embed([text[piece.start : piece.end] for piece in pieces]), dtype=np.float32)
+        vectors = np.asarray(
+            self._embed([text[piece.start : piece.end] for piece in pieces]), dtype=np.float32
+        )
         # Each side is the mean of up to three sentences: one short sentence says little.
         distances = []
         for at in range(1, len(pieces)):
-            before, after = vectors[max(0, at - 3) : at].mean(axis=0), vectors[at : at + 3].mean(axis=0)
+            before, after = (
+                vectors[max(0, at - 3) : at].mean(axis=0),
+                vectors[at : at + 3].mean(axis=0),
+            )
             norm = float(np.linalg.norm(before) * np.linalg.norm(after)) or 1.0
             distances.append(1.0 - float(before @ after) / norm)
         limit = float(np.percentile(distances, self._percentile))

@@ -1,4 +1,5 @@
-"""Chunks that follow a document's structure: whole paragraphs, items and tables under one heading."""
+"""Chunks that follow a document's structure: whole paragraphs, items and tables under one
+heading."""
 
 from __future__ import annotations
 
@@ -10,7 +11,8 @@ from acclimate.chunking.base import TokenSpans
 from acclimate.chunking.cuts import Counter, heading_paths, make_chunk
 from acclimate.types import HIDDEN, Chunk, Document, Span
 
-# A section that fills less than this share of a chunk is joined with the next: very short chunks rank badly.
+# A section that fills less than this share of a chunk is joined with the next: very short chunks
+# rank badly.
 _SMALL_SECTION = 0.5
 _TABLE_HEAD = re.compile(r"\|[^\n]*\n\|[\s:|-]+(?=\n)")
 _HEAD_SHARE = 0.4  # of the limit: a longer header is not repeated
@@ -20,7 +22,8 @@ _HEAD_SHARE = 0.4  # of the limit: a longer header is not repeated
 class _Unit:
     """A span that is not cut further, with the headings above it.
 
-    `opens` is the level of a heading, else 0; `header` is the header row of the table that the span continues.
+    `opens` is the level of a heading, else 0; `header` is the header row of the table that the span
+    continues.
     """
 
     span: Span
@@ -30,13 +33,17 @@ class _Unit:
 
 
 class StructureChunker:
-    """Joins elements up to `max_tokens`; a longer one is cut at row or sentence ends, then words, then characters.
+    """Joins elements up to `max_tokens`; a longer one is cut at row or sentence ends, then words,
+    then characters.
 
-    A chunk that goes on with a table carries its header row in `Chunk.header`. `join` lets short sections share one;
-    without it every heading begins one. `tokens` gives the token spans of a text; `tokenizer` names it.
+    A chunk that goes on with a table carries its header row in `Chunk.header`. `join` lets short
+    sections share one; without it every heading begins one. `tokens` gives the token spans of a
+    text; `tokenizer` names it.
     """
 
-    def __init__(self, tokens: TokenSpans, max_tokens: int, tokenizer: str = "", *, join: bool = True) -> None:
+    def __init__(
+        self, tokens: TokenSpans, max_tokens: int, tokenizer: str = "", *, join: bool = True
+    ) -> None:
         self._tokens, self._max_tokens, self._join = tokens, max_tokens, join
         self._fingerprint = f"{'structure' if join else 'sections'}/2/{max_tokens}/{tokenizer}"
 
@@ -69,7 +76,10 @@ class StructureChunker:
             return False
         if not unit.opens or all(member.opens for member in group):
             return True
-        return self._join and counter.count(Span(start, group[-1].span.end)) < _SMALL_SECTION * self._max_tokens
+        return (
+            self._join
+            and counter.count(Span(start, group[-1].span.end)) < _SMALL_SECTION * self._max_tokens
+        )
 
     def _close(self, document: Document, group: Sequence[_Unit], counter: Counter) -> list[Chunk]:
         if not group:
@@ -81,7 +91,9 @@ class StructureChunker:
     def _units(self, document: Document, counter: Counter) -> Iterator[_Unit]:
         for span, headings, opens in heading_paths(document):
             head = _TABLE_HEAD.match(document.text, span.start, span.end)
-            header = head[0] if head is not None and not counter.fits(span, self._max_tokens) else ""
+            header = (
+                head[0] if head is not None and not counter.fits(span, self._max_tokens) else ""
+            )
             if len(self._tokens(header)) > _HEAD_SHARE * self._max_tokens:
                 header = ""
             for number, piece in enumerate(counter.within(span, self._limit(header))):

@@ -34,9 +34,18 @@ _PARTS = "\n".join(f"  {name:<17} {meaning}" for name, meaning in (PARTS | _NAME
 @click.argument("question", required=False)
 @recipe_option
 @click.option(
-    "--where", "where", multiple=True, metavar="KEY=VALUE", help="Only documents like path=handbook/* or date>=2025."
+    "--where",
+    "where",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Only documents like path=handbook/* or date>=2025.",
 )
-@click.option("--label", "labels", multiple=True, help="Only documents that are open to all or have this label.")
+@click.option(
+    "--label",
+    "labels",
+    multiple=True,
+    help="Only documents that are open to all or have this label.",
+)
 @click.option(
     "--schema",
     "schema_file",
@@ -44,7 +53,11 @@ _PARTS = "\n".join(f"  {name:<17} {meaning}" for name, meaning in (PARTS | _NAME
     help="Answer in JSON by the JSON Schema in this file.",
 )
 @click.option("--show-prompt", is_flag=True, help="Print the prompt as sent, to stderr.")
-@click.option("--show-reasoning", is_flag=True, help="Print what the model wrote before its answer, to stderr.")
+@click.option(
+    "--show-reasoning",
+    is_flag=True,
+    help="Print what the model wrote before its answer, to stderr.",
+)
 @json_option
 @project_option
 def command(
@@ -86,7 +99,9 @@ def command(
     else:
         echo_sources(answer)
     if not as_json:
-        click.echo(" · ".join(f"{name} {value}" for name, value in summary(answer).items()), err=True)
+        click.echo(
+            " · ".join(f"{name} {value}" for name, value in summary(answer).items()), err=True
+        )
 
 
 def _read_schema(file: Path) -> dict[str, Any]:

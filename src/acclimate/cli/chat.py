@@ -7,7 +7,13 @@ from pathlib import Path
 
 import click
 
-from acclimate.cli.output import AnswerStream, echo_sources, project_option, recipe_option, write_stdout
+from acclimate.cli.output import (
+    AnswerStream,
+    echo_sources,
+    project_option,
+    recipe_option,
+    write_stdout,
+)
 from acclimate.cli.progress import download_bar
 from acclimate.errors import AcclimateError
 from acclimate.project import Project
@@ -30,7 +36,9 @@ def command(recipe: str | None, folder: Path) -> None:
                 turns = []
                 continue
             try:
-                answer = project.answer(question, recipe=recipe, turns=turns, on_text=AnswerStream(write_stdout))
+                answer = project.answer(
+                    question, recipe=recipe, turns=turns, on_text=AnswerStream(write_stdout)
+                )
             except AcclimateError as error:
                 if not error.retryable:
                     raise
@@ -43,7 +51,8 @@ def command(recipe: str | None, folder: Path) -> None:
 
 
 def _read_question() -> str:
-    """The next question; empty at the end. The prompt goes to stderr, and only where a person types."""
+    """The next question; empty at the end. The prompt goes to stderr, and only where a person
+    types."""
     if sys.stdin.isatty():
         click.echo("> ", nl=False, err=True)
     return sys.stdin.readline().strip()

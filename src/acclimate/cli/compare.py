@@ -28,18 +28,30 @@ SEARCH_MINUTES = 10.0
 
 @click.command(epilog=f"Worth comparing: {', '.join(USUAL)}.")
 @click.argument("recipes", nargs=-1)
-@click.option("--split", default="test", show_default=True, help="Questions of this split; '' for all.")
-@click.option("--metric", type=click.Choice(METRICS), default="f1", show_default=True, help="What decides.")
+@click.option(
+    "--split", default="test", show_default=True, help="Questions of this split; '' for all."
+)
+@click.option(
+    "--metric", type=click.Choice(METRICS), default="f1", show_default=True, help="What decides."
+)
 @click.option("--limit", type=click.IntRange(min=1), help="At most so many questions.")
 @click.option(
     "--minutes",
     type=click.FloatRange(min=0, min_open=True),
     help="As many questions as fit this time; without RECIPES, as many of the usual recipes too.",
 )
-@click.option("--search", is_flag=True, help="Choose retrieval and prompt on dev first, then test the choice once.")
-@click.option("--gate", "gates", multiple=True, help="Fail with exit code 100 unless this holds: rag.f1>=0.6")
 @click.option(
-    "--against", type=click.Path(path_type=Path), help="Compare with an earlier comparison; LAST for the latest."
+    "--search",
+    is_flag=True,
+    help="Choose retrieval and prompt on dev first, then test the choice once.",
+)
+@click.option(
+    "--gate", "gates", multiple=True, help="Fail with exit code 100 unless this holds: rag.f1>=0.6"
+)
+@click.option(
+    "--against",
+    type=click.Path(path_type=Path),
+    help="Compare with an earlier comparison; LAST for the latest.",
 )
 @click.option(
     "--nli",
@@ -61,10 +73,12 @@ def command(
     as_json: bool,
     folder: Path,
 ) -> int:
-    """Answer the project's questions by each of RECIPES, and say which one works and how sure that is.
+    """Answer the project's questions by each of RECIPES, and say which one works and how sure that
+    is.
 
-    Answers are kept one by one: stopped at any moment, the same command goes on from there, and a recipe that has not
-    changed is not run again. The report is one HTML file in .acclimate/comparisons.
+    Answers are kept one by one: stopped at any moment, the same command goes on from there, and a
+    recipe that has not changed is not run again. The report is one HTML file in
+    .acclimate/comparisons.
     """
     conditions = [parse_gate(gate) for gate in gates]
     with download_bar() as on_bytes, Project.open(folder, on_bytes) as project:
@@ -127,7 +141,9 @@ def _run_search(
     against: Comparison | None,
 ) -> Comparison:
     if len(recipes) > 1:
-        raise SettingsError("--search begins with one recipe.", hint="acclimate compare --search rag")
+        raise SettingsError(
+            "--search begins with one recipe.", hint="acclimate compare --search rag"
+        )
     with CompareBar() as bar:
         searched = project.search(
             recipes[0] if recipes else "rag",
@@ -139,8 +155,17 @@ def _run_search(
         )
     for one in searched.found.rounds:
         best = max(one.means, key=lambda name: one.means[name])
-        click.echo(f"{len(one.means)} choices on {one.items} questions: {best} {100 * one.means[best]:.0f}", err=True)
-    click.echo(f"For acclimate.toml:\n{searched.toml}" if searched.toml else "The settings stay as they are.", err=True)
+        click.echo(
+            f"{len(one.means)} choices on {one.items} questions: {best} "
+            f"{100 * one.means[best]:.0f}",
+            err=True,
+        )
+    click.echo(
+        f"For acclimate.toml:\n{searched.toml}"
+        if searched.toml
+        else "The settings stay as they are.",
+        err=True,
+    )
     return searched.comparison
 
 

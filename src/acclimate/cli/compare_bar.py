@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
 
 from acclimate.evaluation.compare import Estimate
 from acclimate.evaluation.halving import Trial
@@ -14,8 +21,15 @@ class CompareBar:
 
     def __init__(self) -> None:
         self._console = Console(stderr=True)
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        self._bar = Progress(*columns, console=self._console, transient=True, disable=not self._console.is_terminal)
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+        )
+        self._bar = Progress(
+            *columns, console=self._console, transient=True, disable=not self._console.is_terminal
+        )
         self._tasks: dict[str, TaskID] = {}
 
     def __enter__(self) -> CompareBar:
@@ -36,7 +50,8 @@ class CompareBar:
         cost = f", cost {estimate.cost:.2f}" if estimate.cost is not None else ""
         seconds = sum(estimate.seconds.values())
         self._console.print(
-            f"{estimate.questions} questions × {len(estimate.answers)} recipes: {answers} answers to give, "
+            f"{estimate.questions} questions × {len(estimate.answers)} recipes: {answers} answers "
+            f"to give, "
             f"about {seconds / 60:.1f} minutes and {tokens:,.0f} tokens{cost}.",
             highlight=False,
             soft_wrap=True,

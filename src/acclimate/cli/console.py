@@ -1,4 +1,5 @@
-"""Consoles that are not UTF-8: what they cannot show is replaced, and what comes from them is read all the same."""
+"""Consoles that are not UTF-8: what they cannot show is replaced, and what comes from them is read
+all the same."""
 
 from __future__ import annotations
 
@@ -29,9 +30,11 @@ _PLAIN = {
 
 
 def use_utf8_names() -> None:
-    """Start this program again where Python would not read the names of files as UTF-8, which nearly all are.
+    """Start this program again where Python would not read the names of files as UTF-8, which
+    nearly all are.
 
-    That is the locale C without Python's own remedy, and locales like de_DE.ISO-8859-1. The console's encoding stays.
+    That is the locale C without Python's own remedy, and locales like de_DE.ISO-8859-1. The
+    console's encoding stays.
     """
     if sys.getfilesystemencoding() != "utf-8" and os.environ.get("PYTHONUTF8") != "1":
         console = getattr(sys.stdout, "encoding", None) or "utf-8"
@@ -40,15 +43,20 @@ def use_utf8_names() -> None:
 
 
 def settle_streams() -> None:
-    """Let standard output and error take any text, and standard input any bytes, whatever the locale is."""
+    """Let standard output and error take any text, and standard input any bytes, whatever the
+    locale is."""
     codecs.register_error(_REPLACE, _replaced)
     codecs.register(_find_ascii)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             # click takes a stream of the encoding "ascii" for set wrongly, and writes UTF-8 to it.
-            stream.reconfigure(encoding=_ASCII if _is_ascii(stream.encoding) else stream.encoding, errors=_REPLACE)
+            stream.reconfigure(
+                encoding=_ASCII if _is_ascii(stream.encoding) else stream.encoding, errors=_REPLACE
+            )
     if isinstance(sys.stdin, io.TextIOWrapper):
-        encoding = "utf-8" if _is_ascii(sys.stdin.encoding) else sys.stdin.encoding  # which holds all of ASCII
+        encoding = (
+            "utf-8" if _is_ascii(sys.stdin.encoding) else sys.stdin.encoding
+        )  # which holds all of ASCII
         sys.stdin.reconfigure(encoding=encoding, errors="replace")
 
 
@@ -62,7 +70,8 @@ def can_show(text: str) -> bool:
 
 
 def repair(text: str) -> str:
-    """Text from the command line that is not UTF-8: read as the locale's, and what is not that either is replaced."""
+    """Text from the command line that is not UTF-8: read as the locale's, and what is not that
+    either is replaced."""
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -109,4 +118,6 @@ def _find_ascii(name: str) -> codecs.CodecInfo | None:
 def _replaced(error: UnicodeError) -> tuple[str, int]:
     if not isinstance(error, UnicodeEncodeError):
         raise error
-    return "".join(_PLAIN.get(sign, "?") for sign in error.object[error.start : error.end]), error.end
+    return "".join(
+        _PLAIN.get(sign, "?") for sign in error.object[error.start : error.end]
+    ), error.end

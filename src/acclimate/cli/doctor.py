@@ -20,7 +20,7 @@ from acclimate.indexes.library import Library
 from acclimate.models.catalogue import CATALOGUE
 from acclimate.models.store import cache_folder, locate
 from acclimate.project import Project
-from acclimate.settings import EmbedderSettings, ModelSettings
+from acclimate.settings_sections import EmbedderSettings, ModelSettings
 from acclimate.system.hardware import computes_bf16, cpu_flags
 from acclimate.system.platforms import free_memory_gb, missing_limits
 
@@ -31,7 +31,8 @@ _NEEDED_GB = {"memory": 4.0, "disk": 2.0}
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One check: `state` is ok, warning (slower or not set up yet) or failed; `repair` is a command or advice."""
+    """One check: `state` is ok, warning (slower or not set up yet) or failed; `repair` is a command
+    or advice."""
 
     check: str
     state: Literal["ok", "warning", "failed"]
@@ -44,7 +45,8 @@ class Finding:
 @json_option
 @project_option
 def command(repair: bool, as_json: bool, folder: Path) -> int:
-    """Check machine, models and library, and print the repair. Exit code 1 where something failed."""
+    """Check machine, models and library, and print the repair. Exit code 1 where something
+    failed."""
     findings = [*_machine(), *_models(), *_library(folder, repair)]
     if as_json:
         echo_json(findings)
@@ -62,7 +64,9 @@ def _machine() -> Iterator[Finding]:
     if computes_bf16():
         yield Finding("cpu", "ok", "computes bfloat16")
     elif not flags:
-        yield Finding("cpu", "ok", f"is {platform.machine()}; what it computes is not told by this system")
+        yield Finding(
+            "cpu", "ok", f"is {platform.machine()}; what it computes is not told by this system"
+        )
     elif computes_bf16(environment={}):
         yield Finding(
             "cpu",
@@ -72,11 +76,16 @@ def _machine() -> Iterator[Finding]:
         )
     elif "avx2" in flags or "asimd" in flags:
         yield Finding(
-            "cpu", "warning", "has no bfloat16: embedding, answering and tuning take two to four times as long"
+            "cpu",
+            "warning",
+            "has no bfloat16: embedding, answering and tuning take two to four times as long",
         )
     else:
         yield Finding(
-            "cpu", "failed", "has no AVX2, which OpenVINO needs", "Use [model] and [embedder] engine 'openai'."
+            "cpu",
+            "failed",
+            "has no AVX2, which OpenVINO needs",
+            "Use [model] and [embedder] engine 'openai'.",
         )
     yield _room("memory", free_memory_gb(), "Close other programs, or use a smaller model.")
     yield _limits()
@@ -84,9 +93,15 @@ def _machine() -> Iterator[Finding]:
         cache_folder().mkdir(parents=True, exist_ok=True)
     except OSError as error:
         repair = "Set ACCLIMATE_CACHE to a folder that can be written."
-        yield Finding("disk", "failed", f"{cache_folder()} cannot be made: {error.strerror}", repair)
+        yield Finding(
+            "disk", "failed", f"{cache_folder()} cannot be made: {error.strerror}", repair
+        )
         return
-    yield _room("disk", shutil.disk_usage(cache_folder()).free / 1e9, "Free space, or move the cache: ACCLIMATE_CACHE.")
+    yield _room(
+        "disk",
+        shutil.disk_usage(cache_folder()).free / 1e9,
+        "Free space, or move the cache: ACCLIMATE_CACHE.",
+    )
 
 
 def _limits() -> Finding:
@@ -94,7 +109,12 @@ def _limits() -> Finding:
     if not missing:
         return Finding("sandbox", "ok", "limits what a file may take while it is parsed")
     detail = f"this system limits no {' and no '.join(missing)} while a file is parsed"
-    return Finding("sandbox", "warning", detail, "Ingest files of people that you trust only: docs/security.md.")
+    return Finding(
+        "sandbox",
+        "warning",
+        detail,
+        "Ingest files of people that you trust only: docs/security.md.",
+    )
 
 
 def _room(what: str, free: float | None, repair: str) -> Finding:
@@ -115,7 +135,9 @@ def _models() -> Iterator[Finding]:
         if here:
             yield Finding("model", "ok", f"{name} at {here.weights}")
         elif name in _DEFAULTS:
-            yield Finding("model", "warning", f"{name} is not here yet", f"acclimate models fetch {name}")
+            yield Finding(
+                "model", "warning", f"{name} is not here yet", f"acclimate models fetch {name}"
+            )
 
 
 def _library(folder: Path, repair: bool) -> Iterator[Finding]:
@@ -135,7 +157,11 @@ def _library(folder: Path, repair: bool) -> Iterator[Finding]:
 
 def _check_documents(project: Project) -> Iterator[Finding]:
     """Whether the library holds what is in the documents folder."""
-    record, chosen, place = project.library.record, project.settings.documents, project.documents_shown
+    record, chosen, place = (
+        project.library.record,
+        project.settings.documents,
+        project.documents_shown,
+    )
     held = record.files()
     try:
         found = walk(project.documents, chosen.include, chosen.exclude)
@@ -150,18 +176,29 @@ def _check_documents(project: Project) -> Iterator[Finding]:
         yield Finding("documents", "failed", detail, "Put files there, and run: acclimate ingest")
     elif missing := sorted(found.files.keys() - held.keys()):
         detail = f"{len(missing)} of {len(found.files)} files in {place} are not in the library: {_some(missing)}"
-        yield Finding("documents", "warning", detail, "acclimate ingest reads them, or tells why it cannot")
+        yield Finding(
+            "documents", "warning", detail, "acclimate ingest reads them, or tells why it cannot"
+        )
     elif gone := sorted(path for path in held.keys() - found.files.keys() if not found.keeps(path)):
         detail = f"{len(gone)} documents in the library are no longer in {place}: {_some(gone)}"
         yield Finding("documents", "warning", detail, "acclimate ingest removes them")
     else:
-        yield Finding("documents", "ok", f"all {len(found.files)} files in {place} are in the library")
+        yield Finding(
+            "documents", "ok", f"all {len(found.files)} files in {place} are in the library"
+        )
     for reason in record.ingests.failures[:_SHOWN]:
         yield Finding(
-            "documents", "warning", f"not read: {reason}", "Mend the file, or leave it out: [documents] exclude"
+            "documents",
+            "warning",
+            f"not read: {reason}",
+            "Mend the file, or leave it out: [documents] exclude",
         )
     if len(record.ingests.failures) > _SHOWN:
-        yield Finding("documents", "warning", f"and {len(record.ingests.failures) - _SHOWN} more that were not read")
+        yield Finding(
+            "documents",
+            "warning",
+            f"and {len(record.ingests.failures) - _SHOWN} more that were not read",
+        )
 
 
 def _some(paths: Sequence[str]) -> str:
@@ -175,10 +212,20 @@ def _check_library(library: Library, repair: bool) -> Iterator[Finding]:
         library.repair()
     problems = library.check()
     for problem in problems:
-        yield Finding("library", "failed", problem, "acclimate doctor --repair, or acclimate ingest --check-all")
+        yield Finding(
+            "library",
+            "failed",
+            problem,
+            "acclimate doctor --repair, or acclimate ingest --check-all",
+        )
     if library.record.read_only:
         detail = f"{library.folder} is read-only here: it answers, but nothing new can be ingested, tuned or compared"
-        yield Finding("library", "warning", detail, "Run those commands where it can be written, or copy the project.")
+        yield Finding(
+            "library",
+            "warning",
+            detail,
+            "Run those commands where it can be written, or copy the project.",
+        )
     if not problems:
         documents, chunks = len(library.record.files()), len(library.record.keys())
         detail = f"{documents} documents, {chunks} chunks; record and indexes are equal"

@@ -27,8 +27,11 @@ from acclimate.tuning.export.export import FORMS, Exported
 )
 @json_option
 @project_option
-def command(recipe: str, out: Path, form: str, precision: Precision, as_json: bool, folder: Path) -> None:
-    """Write what RECIPE wears (`lora`, `lora+rag`; `rag` is the reader that ships) to OUT, for other programs.
+def command(
+    recipe: str, out: Path, form: str, precision: Precision, as_json: bool, folder: Path
+) -> None:
+    """Write what RECIPE wears (`lora`, `lora+rag`; `rag` is the reader that ships) to OUT, for
+    other programs.
 
     \b
     peft       PEFT safetensors, for PeftModel.from_pretrained (extra tune)
@@ -37,8 +40,8 @@ def command(recipe: str, out: Path, form: str, precision: Precision, as_json: bo
     openvino   what is served, as OpenVINO IR, for openvino-genai
     merged     the merged model in bfloat16, for Transformers and vLLM (extra tune)
 
-    Before it is kept, it is loaded again and answers up to four of your questions. Where its answers or
-    log-probabilities are not those of what is served, it is refused.
+    Before it is kept, it is loaded again and answers up to four of your questions. Where its
+    answers or log-probabilities are not those of what is served, it is refused.
     """
     with download_bar() as on_bytes, Project.open(folder, on_bytes) as project:
         exported = project.export(recipe, form, out, precision=precision)
@@ -53,6 +56,8 @@ def echo_exported(exported: Exported) -> None:
     parity = exported.parity
     click.echo(f"{exported.path} ({exported.size_mb:.1f} MB)")
     click.echo(
-        f"{parity.runtime}: {parity.same} of {parity.answers} answers as served; log-probabilities differ by "
-        f"{parity.difference:.3f} on average, {exported.adapter} changes them by {parity.effect:.2f}."
+        f"{parity.runtime}: {parity.same} of {parity.answers} answers as served; "
+        f"log-probabilities differ by "
+        f"{parity.difference:.3f} on average, {exported.adapter} changes them by "
+        f"{parity.effect:.2f}."
     )

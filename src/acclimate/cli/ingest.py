@@ -15,7 +15,8 @@ from acclimate.files.places import as_typed
 from acclimate.indexes.same import NearCopy
 from acclimate.ingest_report import Count, IngestReport
 from acclimate.project import Project
-from acclimate.settings import FILE_NAME, DocumentsSettings
+from acclimate.settings import FILE_NAME
+from acclimate.settings_sections import DocumentsSettings
 
 _SHOWN = 10  # documents of which the counts are printed
 
@@ -24,15 +25,21 @@ _MOST_COPIES = 10  # told one by one
 
 @click.command()
 @click.argument("documents", type=UserPath(path_type=Path, file_okay=False), required=False)
-@click.option("--check-all", is_flag=True, help="Read every file, even where size and time are as before.")
-@click.option("--allow-empty", is_flag=True, help="Accept that no document is left, and empty the library.")
+@click.option(
+    "--check-all", is_flag=True, help="Read every file, even where size and time are as before."
+)
+@click.option(
+    "--allow-empty", is_flag=True, help="Accept that no document is left, and empty the library."
+)
 @json_option
 @project_option
-def command(documents: Path | None, check_all: bool, allow_empty: bool, as_json: bool, folder: Path) -> int:
+def command(
+    documents: Path | None, check_all: bool, allow_empty: bool, as_json: bool, folder: Path
+) -> int:
     """Read the documents and bring the library up to date; only what changed is worked on.
 
-    In a folder without a project, `acclimate ingest FOLDER` makes one for that FOLDER. Exit code 1 where files could
-    not be read and no document is in the library.
+    In a folder without a project, `acclimate ingest FOLDER` makes one for that FOLDER. Exit code 1
+    where files could not be read and no document is in the library.
     """
     if documents is not None and not (folder / FILE_NAME).exists():
         _require_documents(documents, allow_empty)
@@ -49,7 +56,9 @@ def command(documents: Path | None, check_all: bool, allow_empty: bool, as_json:
     return int(bool(report.failures) and not report.documents)
 
 
-def run_ingest(project: Project, *, check_all: bool = False, allow_empty: bool = False) -> IngestReport:
+def run_ingest(
+    project: Project, *, check_all: bool = False, allow_empty: bool = False
+) -> IngestReport:
     """Ingest with a progress bar on stderr."""
     _ = project.embedder  # fetched before the bar begins
     with IngestBar() as bars:
@@ -68,14 +77,18 @@ def echo_report(report: IngestReport) -> None:
         click.echo(f"and {more} more near copies: --json names them all", err=True)
     parts = [f"{report.added} added", f"{report.changed} changed", f"{report.removed} removed"]
     parts += [f"{report.unchanged} unchanged", f"{len(report.failures)} not read"]
-    click.echo(f"{report.documents} documents in {report.chunks} chunks ({', '.join(parts)}) in {report.seconds:.1f} s")
+    click.echo(
+        f"{report.documents} documents in {report.chunks} chunks ({', '.join(parts)}) in "
+        f"{report.seconds:.1f} s"
+    )
     if not report.documents:
         why = "none of the files could be read" if report.failures else "there are no files"
         click.echo(f"The library holds no documents: {why}.", err=True)
 
 
 def _require_documents(documents: Path, allow_empty: bool) -> None:
-    """Raises ProjectError for a folder that is not there or holds nothing, before a project is made for it."""
+    """Raises ProjectError for a folder that is not there or holds nothing, before a project is made
+    for it."""
     chosen = DocumentsSettings()
     hint = "Give the folder of your documents: acclimate ingest FOLDER"
     if not documents.is_dir():
@@ -89,11 +102,15 @@ def _echo_counts(what: str, counts: Sequence[Count]) -> None:
     """One line for each document, on stderr."""
     by_path: dict[str, list[str]] = {}
     for count in counts:
-        by_path.setdefault(count.path, []).append(f"{count.count} {count.kind}{'s' if count.count > 1 else ''}")
+        by_path.setdefault(count.path, []).append(
+            f"{count.count} {count.kind}{'s' if count.count > 1 else ''}"
+        )
     for path, parts in list(by_path.items())[:_SHOWN]:
         click.echo(f"{what}: {path}: {', '.join(parts)}", err=True)
     if len(by_path) > _SHOWN:
-        click.echo(f"{what}: {len(by_path) - _SHOWN} more documents (all of them: --json)", err=True)
+        click.echo(
+            f"{what}: {len(by_path) - _SHOWN} more documents (all of them: --json)", err=True
+        )
 
 
 def near_copy(copy: NearCopy) -> str:
@@ -109,5 +126,6 @@ def _require_same(folder: Path, documents: Path) -> None:
         if documents.resolve() != project.documents.resolve():
             raise click.UsageError(
                 f"this project's documents are {project.documents_shown}, not {documents}. "
-                f"Change [documents] path in {as_typed(str(project.file))}, or use another folder: --project DIR"
+                f"Change [documents] path in {as_typed(str(project.file))}, or use another "
+                f"folder: --project DIR"
             )

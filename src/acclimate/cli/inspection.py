@@ -20,7 +20,11 @@ _BRANCHES = 3  # of the cases in the example's sequence
 
 def describe(data: Data) -> str:
     """Where the cases come from, in one line."""
-    read = f"{data.source} ({data.layout}, format '{data.format}')" if data.layout else f"{data.source} ({data.format})"
+    read = (
+        f"{data.source} ({data.layout}, format '{data.format}')"
+        if data.layout
+        else f"{data.source} ({data.format})"
+    )
     told = [f"data: {read}, {data.rows} rows, {data.cases} cases"]
     told.append(f"{data.dev} watched ({data.watched})")
     told += [f"left out: {count} ({reason})" for reason, count in data.left_out.items()]
@@ -37,7 +41,8 @@ def describe(data: Data) -> str:
 
 
 class InspectionShow:
-    """Prints an inspection as it goes on: the data at once, then what is found, and on stderr what takes long.
+    """Prints an inspection as it goes on: the data at once, then what is found, and on stderr what
+    takes long.
 
     With `quiet` (for --json) all of that goes to stderr.
     """
@@ -59,7 +64,9 @@ class InspectionShow:
     def checked(self, inspection: Inspection) -> None:
         """The data against model and test questions."""
         data = inspection.data
-        self._echo(f"{inspection.recipe}: {inspection.method} on {inspection.model}. Nothing is trained.")
+        self._echo(
+            f"{inspection.recipe}: {inspection.method} on {inspection.model}. Nothing is trained."
+        )
         self._echo(f"  {describe(data)}")
         self._echo(f"  prompts: {data.prompts or 'none, raw text'}")
         self._problems(data)
@@ -80,7 +87,10 @@ def first_words(data: Data) -> str:
     """What the data is by itself, in one line."""
     if data.format == "raw text":
         return f"data: {data.source} ({data.format})"
-    told = [f"data: {data.source} ({data.layout}, format '{data.format}'), {data.rows} rows, {data.cases} to learn"]
+    told = [
+        f"data: {data.source} ({data.layout}, format '{data.format}'), {data.rows} rows, "
+        f"{data.cases} to learn"
+    ]
     told += [f"left out: {count} ({reason})" for reason, count in data.left_out.items()]
     told += [f"rows that cannot be learnt: {len(data.problems)}"] if data.problems else []
     told += [f"keys not read: {', '.join(data.unused)}"] if data.unused else []
@@ -95,7 +105,8 @@ def echo_inspection(inspection: Inspection) -> None:
 
 
 def echo_outcome(inspection: Inspection) -> None:
-    """What the model says to the data; learnt tokens stand between ⟦ and ⟧, and are green where there are colours."""
+    """What the model says to the data; learnt tokens stand between ⟦ and ⟧, and are green where
+    there are colours."""
     if inspection.preview is None:
         click.echo("Nothing is left to learn.")
         return
@@ -105,7 +116,11 @@ def echo_outcome(inspection: Inspection) -> None:
 
 def _echo_preview(preview: Preview) -> None:
     click.secho("Tokens", bold=True)
-    for name, lengths in (("prompt", preview.prompt), ("answer", preview.answer), ("both", preview.whole)):
+    for name, lengths in (
+        ("prompt", preview.prompt),
+        ("answer", preview.answer),
+        ("both", preview.whole),
+    ):
         click.echo(f"  {name:7}{_lengths(lengths)}")
     click.echo(f"  window {preview.window}; nothing is cut")
     click.secho("The first sequence, learnt tokens between ⟦ and ⟧", bold=True)
@@ -113,8 +128,10 @@ def _echo_preview(preview: Preview) -> None:
     packing = preview.packing
     click.secho("Packing", bold=True)
     click.echo(
-        f"  {packing.cases:g} cases in a sequence of {packing.tokens:g} tokens, none of them padding; one by one they "
-        f"would be {packing.alone:g} (×{packing.alone / packing.tokens:.2f}); {packing.learnt_share:.1%} are learnt"
+        f"  {packing.cases:g} cases in a sequence of {packing.tokens:g} tokens, none of them "
+        f"padding; one by one they "
+        f"would be {packing.alone:g} (×{packing.alone / packing.tokens:.2f}); "
+        f"{packing.learnt_share:.1%} are learnt"
     )
 
 
@@ -124,10 +141,16 @@ def _echo_outlook(inspection: Inspection, preview: Preview) -> None:
         click.echo(f"  {reason}")
     outlook = preview.outlook
     click.secho("What it takes", bold=True)
-    memory = "" if inspection.peak_mb is None else f"; about {inspection.peak_mb / 1000:.1f} GB of memory"
+    memory = (
+        ""
+        if inspection.peak_mb is None
+        else f"; about {inspection.peak_mb / 1000:.1f} GB of memory"
+    )
     click.echo(
-        f"  {outlook.parameters / 1e6:.2f} M parameters trained; {outlook.tokens_per_s:.0f} tokens/s (measured); "
-        f"a pass over all cases takes {outlook.minutes_a_pass:.1f} minutes, {inspection.minutes:g} minutes are "
+        f"  {outlook.parameters / 1e6:.2f} M parameters trained; {outlook.tokens_per_s:.0f} "
+        f"tokens/s (measured); "
+        f"a pass over all cases takes {outlook.minutes_a_pass:.1f} minutes, "
+        f"{inspection.minutes:g} minutes are "
         f"{inspection.passes:.1f} passes{memory}"
     )
 
@@ -140,7 +163,9 @@ def _echo_pieces(pieces: Sequence[Piece]) -> None:
     several, before = any(piece.branch > 1 for piece in pieces), -1
     for piece in pieces:
         if piece.branch > _BRANCHES:
-            click.echo(f"  … {max(one.branch for one in pieces) - _BRANCHES} more cases in this sequence")
+            click.echo(
+                f"  … {max(one.branch for one in pieces) - _BRANCHES} more cases in this sequence"
+            )
             break
         if several and piece.branch != before:
             name = f"case {piece.branch}" if piece.branch else "shared beginning"

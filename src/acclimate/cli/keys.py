@@ -26,14 +26,22 @@ def command() -> None:
     multiple=True,
     default=("ask",),
     show_default=True,
-    help="; ".join(f"{scope}: {meaning}" for scope, meaning in SCOPES.items()) + ". May be repeated.",
+    help="; ".join(f"{scope}: {meaning}" for scope, meaning in SCOPES.items())
+    + ". May be repeated.",
 )
-@click.option("--label", "labels", multiple=True, help="Access label that it sees beside open documents; '*': all.")
+@click.option(
+    "--label",
+    "labels",
+    multiple=True,
+    help="Access label that it sees beside open documents; '*': all.",
+)
 @project_option
 def add_key(name: str, scopes: tuple[str, ...], labels: tuple[str, ...], folder: Path) -> None:
     """Make a key and print it, this once: only its hash is kept."""
     click.echo(_keys(folder).add(name, scopes, labels))
-    click.echo("Keep it now; it cannot be shown again. It counts at once, without a restart.", err=True)
+    click.echo(
+        "Keep it now; it cannot be shown again. It counts at once, without a restart.", err=True
+    )
 
 
 @command.command("list")
@@ -43,7 +51,12 @@ def list_keys(as_json: bool, folder: Path) -> None:
     """The keys by name, without the keys themselves."""
     keys = _keys(folder).all()
     if as_json:
-        echo_json([{name: value for name, value in asdict(key).items() if name != "sha256"} for key in keys])
+        echo_json(
+            [
+                {name: value for name, value in asdict(key).items() if name != "sha256"}
+                for key in keys
+            ]
+        )
         return
     for key in keys:
         labels = f"  labels {', '.join(key.labels)}" if key.labels else ""

@@ -1,7 +1,7 @@
 """`acclimate`: the command line. Each command is one file, imported only when it is used.
 
-Data goes to stdout, progress and messages to stderr. Exit codes: 0 done, 1 failed, 2 wrong usage, 100 a gate did not
-hold, 128 plus its number for a signal (130 interrupted, 143 told to end).
+Data goes to stdout, progress and messages to stderr. Exit codes: 0 done, 1 failed, 2 wrong usage,
+100 a gate did not hold, 128 plus its number for a signal (130 interrupted, 143 told to end).
 """
 
 from __future__ import annotations
@@ -109,7 +109,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def run(arguments: Sequence[str] | None = None, signals: Signals | None = None) -> int:
-    """Run the command line; its exit code. Errors of ours become two lines on stderr, never a traceback."""
+    """Run the command line; its exit code. Errors of ours become two lines on stderr, never a
+    traceback."""
     given = sys.argv[1:] if arguments is None else list(arguments)
     if signals is not None:
         signals.kept = what_is_kept(given)
@@ -149,14 +150,18 @@ def _failed(error: BaseException) -> int:
             error.show()
             return error.exit_code
         case BrokenPipeError():
-            # The reader of a pipe went away (`acclimate ask … | head`); closing stdout again at exit would complain.
+            # The reader of a pipe went away (`acclimate ask … | head`); closing stdout again at
+            # exit would complain.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 1
         case OSError():
             place = legible(os.fsdecode(error.filename)) if error.filename else ""
             click.echo(f"error: {error.strerror or error}: {place}".rstrip(": "), err=True)
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                click.echo("repair: Free disk space and run the same command again; nothing is lost.", err=True)
+                click.echo(
+                    "repair: Free disk space and run the same command again; nothing is lost.",
+                    err=True,
+                )
             elif error.errno in (errno.EROFS, errno.EACCES, errno.EPERM) and error.filename:
                 hint = "Give yourself the right to it, or copy the project to where you have it."
                 click.echo(f"repair: {hint}", err=True)

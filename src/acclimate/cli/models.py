@@ -45,25 +45,37 @@ def list_models(as_json: bool) -> None:
     if as_json:
         echo_json(rows)
         return
-    click.echo(_LINE.format("model", "class", "disk", "memory", "window", "languages", "licence", ""))
+    click.echo(
+        _LINE.format("model", "class", "disk", "memory", "window", "languages", "licence", "")
+    )
     for row in rows:
         disk, memory = f"{row['megabytes']:,} MB", f"{row['memory_mb']:,} MB"
         here = "here" if row["here"] else "not here"
         kind, window = row["size_class"] or row["kind"], f"{row['window']:,}"
-        click.echo(_LINE.format(row["name"], kind, disk, memory, window, row["languages"], row["licence"], here))
+        click.echo(
+            _LINE.format(
+                row["name"], kind, disk, memory, window, row["languages"], row["licence"], here
+            )
+        )
         click.echo(f"    {row['summary']}")
 
 
 @command.command("fetch")
 @click.argument("names", nargs=-1, required=True)
-@click.option("--kind", type=_KIND, default="language", help="What a hub id is (the catalogue knows its own).")
+@click.option(
+    "--kind", type=_KIND, default="language", help="What a hub id is (the catalogue knows its own)."
+)
 @click.option("--again", is_flag=True, help="Fetch even what is here.")
 def fetch_models(names: tuple[str, ...], kind: str, again: bool) -> None:
     """Fetch models by catalogue name or hub id ('org/repo' or 'org/repo:file.gguf')."""
     for name in names:
         known = CATALOGUE[name].kind if name in CATALOGUE else cast("Kind", kind)
         with download_bar() as on_bytes:
-            model = fetch(name, known, on_bytes, again=True) if again else resolve(name, known, on_bytes)
+            model = (
+                fetch(name, known, on_bytes, again=True)
+                if again
+                else resolve(name, known, on_bytes)
+            )
         click.echo(f"{name}: {model.weights}", err=True)
 
 

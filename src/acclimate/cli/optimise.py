@@ -20,10 +20,16 @@ _MINUTES = 10.0  # where neither calls nor minutes are given
 
 @click.command()
 @click.argument("recipe", required=False)
-@click.option("--split", default="dev", show_default=True, help="Questions to choose by; test is refused.")
-@click.option("--metric", type=click.Choice(METRICS), default="f1", show_default=True, help="What decides.")
+@click.option(
+    "--split", default="dev", show_default=True, help="Questions to choose by; test is refused."
+)
+@click.option(
+    "--metric", type=click.Choice(METRICS), default="f1", show_default=True, help="What decides."
+)
 @click.option("--calls", type=click.IntRange(min=1), help="At most so many answers.")
-@click.option("--minutes", type=click.FloatRange(min=0, min_open=True), help="As long as this (default: 10).")
+@click.option(
+    "--minutes", type=click.FloatRange(min=0, min_open=True), help="As long as this (default: 10)."
+)
 @click.option("--take", is_flag=True, help="Write the winner even where its gain may be luck.")
 @json_option
 @project_option
@@ -37,16 +43,20 @@ def command(
     as_json: bool,
     folder: Path,
 ) -> None:
-    """Choose instruction and examples for RECIPE (default: from acclimate.toml) by their score on the dev questions.
+    """Choose instruction and examples for RECIPE (default: from acclimate.toml) by their score on
+    the dev questions.
 
-    Candidates are the wordings templates/NAME.*.txt, yours and those that ship, times examples: none, the nearest, and
-    sets that the model solved by itself. The better part of them goes on to more questions, until one is left. The
-    winner is written into templates/ and acclimate.toml where its gain is measurable. Stopped, it goes on where it was.
+    Candidates are the wordings templates/NAME.*.txt, yours and those that ship, times examples:
+    none, the nearest, and sets that the model solved by itself. The better part of them goes on to
+    more questions, until one is left. The winner is written into templates/ and acclimate.toml
+    where its gain is measurable. Stopped, it goes on where it was.
     """
     budget = Budget(calls, minutes if calls or minutes else _MINUTES)
     with download_bar() as on_bytes, Project.open(folder, on_bytes) as project, SearchBar() as bar:
         name = recipe or project.settings.answer.recipe
-        found = project.optimise(name, split=split, metric=metric, budget=budget, take=take, on_trial=bar.tried)
+        found = project.optimise(
+            name, split=split, metric=metric, budget=budget, take=take, on_trial=bar.tried
+        )
     if as_json:
         echo_json(found)
     else:
@@ -59,7 +69,10 @@ def echo_optimised(done: Optimised) -> None:
         click.echo(f"Round {one.number}: {len(one.means)} candidates, {one.items} questions")
         for name, mean in sorted(one.means.items(), key=lambda pair: -pair[1])[:5]:
             click.echo(f"  {100 * mean:5.1f}  {name}")
-    click.echo(f"{done.found.calls} answers, {done.found.seconds / 60:.1f} minutes of answering. Trace: {done.trace}")
+    click.echo(
+        f"{done.found.calls} answers, {done.found.seconds / 60:.1f} minutes of answering. Trace: "
+        f"{done.trace}"
+    )
     for note in done.notes:
         click.echo(f"Note: {note}", err=True)
     if done.gain is None:
@@ -68,13 +81,19 @@ def echo_optimised(done: Optimised) -> None:
     low, high = 100 * done.gain.interval.low, 100 * done.gain.interval.high
     click.echo(
         f"Best: {done.found.winner}, {done.metric.upper()} {100 * done.gain.interval.mean:+.1f} "
-        f"({low:+.1f} to {high:+.1f}, p = {done.gain.p:.2f}) against '{BASELINE}', on the dev questions that chose it."
+        f"({low:+.1f} to {high:+.1f}, p = {done.gain.p:.2f}) against '{BASELINE}', on the dev "
+        f"questions that chose it."
     )
     if done.taken:
         click.echo(f"Written: {', '.join(str(file) for file in done.written)}.")
-        click.echo(f"Judge it on the test questions: acclimate compare {done.recipe} {done.use}", err=True)
+        click.echo(
+            f"Judge it on the test questions: acclimate compare {done.recipe} {done.use}", err=True
+        )
     else:
-        click.echo(f"Not written: such a gain may be luck (p is not below {SURE:g}). --take writes it all the same.")
+        click.echo(
+            f"Not written: such a gain may be luck (p is not below {SURE:g}). --take writes it "
+            f"all the same."
+        )
 
 
 class SearchBar:
@@ -83,7 +102,9 @@ class SearchBar:
     def __init__(self) -> None:
         console = Console(stderr=True)
         columns = (TextColumn("Answers"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        self._bar = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+        self._bar = Progress(
+            *columns, console=console, transient=True, disable=not console.is_terminal
+        )
         self._task = self._bar.add_task("answers", total=None)
 
     def __enter__(self) -> SearchBar:

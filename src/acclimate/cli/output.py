@@ -19,11 +19,14 @@ from acclimate.types import Answer, Usage
 
 
 class UserPath(click.Path):
-    """A path in which "~" is the user's home, also where the shell leaves it, as in --project=~/x."""
+    """A path in which "~" is the user's home, also where the shell leaves it, as in
+    --project=~/x."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """See `click.Path`."""
-        return super().convert(os.path.expanduser(value) if isinstance(value, str) else value, param, ctx)  # noqa: PTH111
+        if isinstance(value, str):
+            value = os.path.expanduser(value)  # noqa: PTH111 -- Path's own raises for a user who does not exist
+        return super().convert(value, param, ctx)
 
 
 project_option = click.option(
@@ -40,7 +43,9 @@ recipe_option = click.option(
     callback=lambda _context, _option, name: name and find_recipe(name).name,
     help="How to answer, like rag or lora+rag (default: from acclimate.toml).",
 )
-json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")
+json_option = click.option(
+    "--json", "as_json", is_flag=True, help="Print one JSON object instead of text."
+)
 
 
 def echo_json(value: object) -> None:
@@ -49,13 +54,16 @@ def echo_json(value: object) -> None:
 
 
 def echo_json_text(text: str) -> None:
-    """Print what is JSON already; in ASCII where the console has not all its characters, so that nothing is lost."""
+    """Print what is JSON already; in ASCII where the console has not all its characters, so that
+    nothing is lost."""
     click.echo(text if can_show(text) else json.dumps(json.loads(text)))
 
 
 def _plain(value: object) -> object:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+        return {
+            field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)
+        }
     if isinstance(value, dict):
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
@@ -81,8 +89,8 @@ def write_stdout(text: str) -> None:
 
 
 def echo_sources(answer: Answer) -> None:
-    """End a streamed answer: its checked marks, then where each points, one place a line with its words below; for an
-    abstention, why, on stderr."""
+    """End a streamed answer: its checked marks, then where each points, one place a line with its
+    words below; for an abstention, why, on stderr."""
     marks = "".join(f" [{citation.number}]" for citation in answer.citations)
     click.echo(f"{marks}\n" if marks else "")
     for citation in answer.citations:

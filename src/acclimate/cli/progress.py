@@ -24,8 +24,15 @@ from acclimate.models.store import OnBytes
 def download_bar() -> Iterator[OnBytes]:
     """A bar, shown only while something is downloaded."""
     console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+    )
+    with Progress(
+        *columns, console=console, transient=True, disable=not console.is_terminal
+    ) as progress:
         tasks: dict[str, TaskID] = {}
 
         def on_bytes(name: str, done: int, total: int) -> None:
@@ -50,7 +57,11 @@ class IngestBar:
             TextColumn("files · {task.fields[rate]} {task.fields[page]}"),
         )
         self._bar = Progress(
-            *columns, TimeRemainingColumn(), console=console, transient=True, disable=not console.is_terminal
+            *columns,
+            TimeRemainingColumn(),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
         )
         self._task = self._bar.add_task("files", total=None, rate="", page="")
         self._embedded = 0
@@ -63,12 +74,17 @@ class IngestBar:
         self._bar.stop()
 
     def files(self, done: int, total: int) -> None:
+        """See `Progress`."""
         self._bar.update(self._task, completed=done, total=total)
 
     def chunks(self, embedded: int) -> None:
+        """See `Progress`."""
         self._embedded += embedded
         elapsed = self._bar.tasks[0].elapsed or 0.0
         self._bar.update(self._task, rate=f"{self._embedded / max(elapsed, 0.1):.0f} chunks/s")
 
     def page(self, path: str, done: int, total: int) -> None:
-        self._bar.update(self._task, page=f"· {path} page {done} of {total}" if done < total else "")
+        """See `Progress`."""
+        self._bar.update(
+            self._task, page=f"· {path} page {done} of {total}" if done < total else ""
+        )

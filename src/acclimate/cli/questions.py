@@ -7,11 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import click
-from rich.console import Console
-from rich.table import Table
 
 from acclimate.cli.output import echo_json, json_option, project_option
 from acclimate.cli.progress import download_bar
+from acclimate.cli.question_output import echo_leaks, echo_question, echo_tally
 from acclimate.errors import SettingsError
 from acclimate.evaluation.judge import Label, add_label, read_labels
 from acclimate.project import Project
@@ -21,7 +20,6 @@ from acclimate.questions.forms import FIELDS
 from acclimate.questions.imports import Rules
 from acclimate.questions.splitting import SPLITS, Leak
 from acclimate.questions.writer import KINDS, Kind
-from acclimate.types import Question
 from acclimate.workflows.questions import SHARES, WRITERS, mix, tally
 
 _BAR = " | "
@@ -34,26 +32,47 @@ def command() -> None:
 
 
 @command.command()
-@click.option("--count", type=click.IntRange(min=1), default=60, show_default=True, help="New questions, of all kinds.")
-@click.option("--kind", "kinds", type=click.Choice(KINDS), multiple=True, help="Only this kind; may be repeated.")
+@click.option(
+    "--count",
+    type=click.IntRange(min=1),
+    default=60,
+    show_default=True,
+    help="New questions, of all kinds.",
+)
+@click.option(
+    "--kind",
+    "kinds",
+    type=click.Choice(KINDS),
+    multiple=True,
+    help="Only this kind; may be repeated.",
+)
 @click.option(
     "--writer",
     type=click.Choice(list(WRITERS)),
     default=next(iter(WRITERS)),
     show_default=True,
-    help="Who writes; rules need no model, and ask for table cells, two documents, and what is not there.",
+    help="Who writes; rules need no model, and ask for table cells, two documents, and what is "
+    "not there.",
 )
-@click.option("--unchecked", is_flag=True, help="Do not ask the reader whether it finds each answer (faster).")
+@click.option(
+    "--unchecked", is_flag=True, help="Do not ask the reader whether it finds each answer (faster)."
+)
 @json_option
 @project_option
-def make(count: int, kinds: Sequence[Kind], writer: str, unchecked: bool, as_json: bool, folder: Path) -> None:
-    """Write questions from the documents, check each against its passage, and split them by document.
+def make(
+    count: int, kinds: Sequence[Kind], writer: str, unchecked: bool, as_json: bool, folder: Path
+) -> None:
+    """Write questions from the documents, check each against its passage, and split them by
+    document.
 
-    Each is kept as soon as it passes: stopped, run it again for more. Review them before you trust them.
+    Each is kept as soon as it passes: stopped, run it again for more. Review them before you trust
+    them.
     """
     wanted = mix(count, kinds or KINDS)
     with download_bar() as on_bytes, Project.open(folder, on_bytes) as project:
-        made = project.make_questions(wanted, writer=writer, checked=not unchecked, progress=_echo_kept)
+        made = project.make_questions(
+            wanted, writer=writer, checked=not unchecked, progress=_echo_kept
+        )
     if as_json:
         return echo_json(made)
     kept = ", ".join(f"{number} {kind}" for kind, number in sorted(made.kept.items())) or "none"
@@ -61,27 +80,49 @@ def make(count: int, kinds: Sequence[Kind], writer: str, unchecked: bool, as_jso
     for reason, number in sorted(made.reasons.items(), key=lambda item: -item[1]):
         click.echo(f"  left out: {reason}: {number}", err=True)
     if short := [kind for kind, number in wanted.items() if made.kept[kind] < number]:
-        click.echo(f"Fewer than asked for: {', '.join(short)}. Try more documents or another writer.", err=True)
+        click.echo(
+            f"Fewer than asked for: {', '.join(short)}. Try more documents or another writer.",
+            err=True,
+        )
     click.echo("Next: acclimate questions review", err=True)
     return None
 
 
 @command.command("import")
 @click.argument("path", type=click.Path(path_type=Path, exists=True))
-@click.option("--column", "columns", multiple=True, metavar="FIELD=NAME", help="What a column is: answers=Solution.")
-@click.option("--separator", help="What separates answers in one cell; '' for nothing. Else by the column's name.")
-@click.option("--unanswerable", is_flag=True, help="The documents do not answer the questions without an answer.")
+@click.option(
+    "--column",
+    "columns",
+    multiple=True,
+    metavar="FIELD=NAME",
+    help="What a column is: answers=Solution.",
+)
+@click.option(
+    "--separator",
+    help="What separates answers in one cell; '' for nothing. Else by the column's name.",
+)
+@click.option(
+    "--unanswerable",
+    is_flag=True,
+    help="The documents do not answer the questions without an answer.",
+)
 @json_option
 @project_option
 def import_(
-    path: Path, columns: Sequence[str], separator: str | None, unanswerable: bool, as_json: bool, folder: Path
+    path: Path,
+    columns: Sequence[str],
+    separator: str | None,
+    unanswerable: bool,
+    as_json: bool,
+    folder: Path,
 ) -> None:
-    """Add the questions in PATH: CSV, TSV, JSON Lines or JSON with question and answer, and what you have of document,
-    evidence, kind, split and answerable; sets of ragas, DeepEval, LangSmith, promptfoo, OpenAI evals and Kiln; SQuAD
-    1.1 or 2.0 JSON; a BEIR folder.
+    """Add the questions in PATH: CSV, TSV, JSON Lines or JSON with question and answer, and what
+    you have of document, evidence, kind, split and answerable; sets of ragas, DeepEval, LangSmith,
+    promptfoo, OpenAI evals and Kiln; SQuAD 1.1 or 2.0 JSON; a BEIR folder.
 
-    Several answers: a list, columns answer1, answer2, or a column `answers` with " | " or "; " between them. The texts
-    of SQuAD and BEIR become documents of the project; run `acclimate ingest` afterwards.
+    Several answers: a list, columns answer1, answer2, or a column `answers` with " | " or "; "
+    between them. The texts of SQuAD and BEIR become documents of the project; run `acclimate
+    ingest` afterwards.
     """
     rules = Rules(dict(map(_column, columns)), separator, unanswerable)
     with Project.open(folder) as project:
@@ -91,18 +132,28 @@ def import_(
         return echo_json({"added": len(done.rows), "known": done.known, "read": done.told})
     for line in done.told:
         click.echo(f"Read as {line}" if line is done.told[0] else f"  {line}", err=True)
-    click.echo(f"{len(done.rows)} questions added." + (f" {done.known} were in the set already." if done.known else ""))
+    click.echo(
+        f"{len(done.rows)} questions added."
+        + (f" {done.known} were in the set already." if done.known else "")
+    )
     click.echo(f"Next: {'acclimate ingest; ' if texts else ''}acclimate questions split", err=True)
     return None
 
 
 @command.command()
 @click.argument("question")
-@click.option("--answer", "answers", multiple=True, help="A right answer; may be repeated. None: not in the documents.")
+@click.option(
+    "--answer",
+    "answers",
+    multiple=True,
+    help="A right answer; may be repeated. None: not in the documents.",
+)
 @click.option("--document", help="Path of the document that holds it, below the documents folder.")
 @click.option("--evidence", help="The words that prove it, copied exactly from that document.")
 @project_option
-def add(question: str, answers: Sequence[str], document: str | None, evidence: str | None, folder: Path) -> None:
+def add(
+    question: str, answers: Sequence[str], document: str | None, evidence: str | None, folder: Path
+) -> None:
     """Add one typed QUESTION."""
     with Project.open(folder) as project:
         row = project.add_question(question, answers, document=document, evidence=evidence)
@@ -113,7 +164,8 @@ def add(question: str, answers: Sequence[str], document: str | None, evidence: s
 @click.option("--all", "everything", is_flag=True, help="Also those that were reviewed before.")
 @project_option
 def review(everything: bool, folder: Path) -> None:
-    """Go through the questions one by one: accept, reject, or correct them. Every decision is kept at once.
+    """Go through the questions one by one: accept, reject, or correct them. Every decision is kept
+    at once.
 
     Rejected questions stay in the file and are never asked.
     """
@@ -121,56 +173,89 @@ def review(everything: bool, folder: Path) -> None:
         file = project.question_file
         due = [row for row in file.rows() if everything or not row.get("status")]
         for number, row in enumerate(due, start=1):
-            _echo_question(project, row, f"{number} of {len(due)}")
+            echo_question(project, row, f"{number} of {len(due)}")
             choice = click.prompt(
-                "[a]ccept, [r]eject, [e]dit, [s]kip, [q]uit", type=click.Choice(list("aresq")), show_choices=False
+                "[a]ccept, [r]eject, [e]dit, [s]kip, [q]uit",
+                type=click.Choice(list("aresq")),
+                show_choices=False,
             )
             if choice == "q":
                 break
             if choice != "s":
                 change = _edited(row) if choice == "e" else {}
-                file.update({str(row["id"]): {**change, "status": "rejected" if choice == "r" else "accepted"}})
+                file.update(
+                    {
+                        str(row["id"]): {
+                            **change,
+                            "status": "rejected" if choice == "r" else "accepted",
+                        }
+                    }
+                )
         left = sum(not row.get("status") for row in file.rows())
     click.echo(f"{left} questions are left to review." if left else "All questions are reviewed.")
 
 
 @command.command()
-@click.option("--count", type=click.IntRange(min=1), default=30, show_default=True, help="At most so many answers.")
+@click.option(
+    "--count",
+    type=click.IntRange(min=1),
+    default=30,
+    show_default=True,
+    help="At most so many answers.",
+)
 @project_option
 def label(count: int, folder: Path) -> None:
-    """Say of answers of the latest comparison whether they are right, without knowing whose they are.
+    """Say of answers of the latest comparison whether they are right, without knowing whose they
+    are.
 
-    The labels go to labels.jsonl; a comparison with a judge ([judge] in acclimate.toml) shows how far it agrees.
+    The labels go to labels.jsonl; a comparison with a judge ([judge] in acclimate.toml) shows how
+    far it agrees.
     """
     with Project.open(folder) as project:
         comparison = project.latest_comparison()
         questions = {question.id: question for question in comparison.questions}
         known = {(one.question, one.answer) for one in read_labels(project.layout.labels)}
-        shown = {(one.question, one.answer.text) for one in comparison.outcomes if one.answer} - known
-        due = sorted(shown, key=lambda pair: hashlib.sha256("".join(pair).encode()).digest())[:count]
+        shown = {
+            (one.question, one.answer.text) for one in comparison.outcomes if one.answer
+        } - known
+        due = sorted(shown, key=lambda pair: hashlib.sha256("".join(pair).encode()).digest())[
+            :count
+        ]
         for number, (name, text) in enumerate(due, start=1):
-            click.echo(f"\n{click.style(f'{number} of {len(due)}', dim=True)}  {questions[name].question}")
-            click.echo(f"Reference: {' / '.join(questions[name].answers) or 'the documents do not say'}")
+            click.echo(
+                f"\n{click.style(f'{number} of {len(due)}', dim=True)}  {questions[name].question}"
+            )
+            click.echo(
+                f"Reference: {' / '.join(questions[name].answers) or 'the documents do not say'}"
+            )
             click.secho(f"Answer: {text}", bold=True)
             choice = click.prompt(
-                "Right? [y]es, [n]o, [s]kip, [q]uit", type=click.Choice(list("ynsq")), show_choices=False
+                "Right? [y]es, [n]o, [s]kip, [q]uit",
+                type=click.Choice(list("ynsq")),
+                show_choices=False,
             )
             if choice == "q":
                 break
             if choice != "s":
                 add_label(project.layout.labels, Label(name, text, choice == "y"))
-        click.echo(f"{len(read_labels(project.layout.labels))} labels in {project.layout.labels.name}.")
+        click.echo(
+            f"{len(read_labels(project.layout.labels))} labels in {project.layout.labels.name}."
+        )
 
 
 @command.command()
 @click.option(
-    "--shares", default=",".join(f"{share:g}" for share in SHARES.values()), show_default=True, help="Train, dev, test."
+    "--shares",
+    default=",".join(f"{share:g}" for share in SHARES.values()),
+    show_default=True,
+    help="Train, dev, test.",
 )
 @click.option("--again", is_flag=True, help="Also those that have a split. Tune again afterwards.")
 @json_option
 @project_option
 def split(shares: str, again: bool, as_json: bool, folder: Path) -> int:
-    """Put the questions about each document into train, dev or test, and look for leaks between them.
+    """Put the questions about each document into train, dev or test, and look for leaks between
+    them.
 
     Exit code 1 where a question of dev or test repeats what is learnt.
     """
@@ -178,15 +263,17 @@ def split(shares: str, again: bool, as_json: bool, folder: Path) -> int:
         numbers = [float(part) for part in shares.split(",")]
         wanted = dict(zip(SPLITS, numbers, strict=True))
     except ValueError as error:
-        raise SettingsError(f"'{shares}' are no shares.", hint="Write three numbers like 50,15,35.") from error
+        raise SettingsError(
+            f"'{shares}' are no shares.", hint="Write three numbers like 50,15,35."
+        ) from error
     with download_bar() as on_bytes, Project.open(folder, on_bytes) as project:
         questions = project.split_questions(wanted, again=again)
         found = project.find_leaks()
     if as_json:
         echo_json({"splits": tally(questions), "leaks": [_plain(leak) for leak in found]})
     else:
-        _echo_tally(questions)
-        _echo_leaks(found)
+        echo_tally(questions)
+        echo_leaks(found)
     return 1 if found else 0
 
 
@@ -194,15 +281,20 @@ def split(shares: str, again: bool, as_json: bool, folder: Path) -> int:
 @json_option
 @project_option
 def show(as_json: bool, folder: Path) -> None:
-    """Numbers by split and kind, documents and sections without a question, and leaks into dev and test."""
+    """Numbers by split and kind, documents and sections without a question, and leaks into dev and
+    test."""
     with download_bar() as on_bytes, Project.open(folder, on_bytes) as project:
         questions, covered = project.questions(), project.coverage()
         found = project.find_leaks(adapters=sorted(project.layout.adapters.glob("*")))
         rejected = len(project.question_file.rows()) - len(questions)
     if as_json:
-        shown = {"splits": tally(questions), "rejected": rejected, "leaks": [_plain(leak) for leak in found]}
+        shown = {
+            "splits": tally(questions),
+            "rejected": rejected,
+            "leaks": [_plain(leak) for leak in found],
+        }
         return echo_json(shown | {"documents": covered.documents, "lost": covered.lost})
-    _echo_tally(questions)
+    echo_tally(questions)
     reviewed = sum(question.status == "accepted" for question in questions)
     click.echo(f"{reviewed} reviewed, {rejected} rejected.\n")
     sections = sum(row.sections for row in covered.documents)
@@ -212,67 +304,50 @@ def show(as_json: bool, folder: Path) -> None:
     bare = [row for row in covered.documents if not row.questions]
     for row in bare[:_SHOWN]:
         click.echo(f"  no question: {row.document}")
-    for row in [row for row in covered.documents if row.questions and row.bare][: _SHOWN - len(bare[:_SHOWN])]:
+    for row in [row for row in covered.documents if row.questions and row.bare][
+        : _SHOWN - len(bare[:_SHOWN])
+    ]:
         click.echo(f"  {row.document}: nothing about “{row.bare[0].rpartition(' › ')[2]}”")
     if covered.lost:
         click.echo(f"Document or evidence is gone: {', '.join(covered.lost[:_SHOWN])}")
-    _echo_leaks(found)
+    echo_leaks(found)
     return None
 
 
 def _column(option: str) -> tuple[str, str]:
     what, equals, name = option.partition("=")
     if not equals or not name.strip() or what.strip() not in FIELDS:
-        raise SettingsError(f"'{option}' says of no column what it is.", hint=f"FIELD=NAME with {', '.join(FIELDS)}.")
+        raise SettingsError(
+            f"'{option}' says of no column what it is.",
+            hint=f"FIELD=NAME with {', '.join(FIELDS)}.",
+        )
     return what.strip(), name.strip()
 
 
 def _echo_kept(row: Row) -> None:
-    click.echo(f"{row['kind']}: {row['question']} — {' / '.join(row['answers']) or 'not in the documents'}", err=True)
-
-
-def _echo_question(project: Project, row: Row, place: str) -> None:
-    click.echo(f"\n{click.style(place, dim=True)}  {row['id']} · {row.get('kind') or 'other'}")
-    click.secho(str(row["question"]), bold=True)
-    click.echo(f"Answer: {' / '.join(row['answers']) if row.get('answerable', True) else 'not in the documents'}")
-    if row.get("document"):
-        click.echo(click.style(str(row["document"]), dim=True))
-    if evidence := row.get("evidence"):
-        document = project.library.record.document(row["document"]) if row.get("document") else None
-        at = document.text.find(evidence) if document else -1
-        before = document.text[max(0, at - 200) : at] if document and at >= 0 else ""
-        after = document.text[at + len(evidence) : at + len(evidence) + 200] if document and at >= 0 else ""
-        click.echo(before + click.style(str(evidence), fg="green", underline=True) + after)
+    click.echo(
+        f"{row['kind']}: {row['question']} — "
+        f"{' / '.join(row['answers']) or 'not in the documents'}",
+        err=True,
+    )
 
 
 def _edited(row: Row) -> Row:
     text = click.prompt("Question", default=row["question"])
     said = click.prompt(
-        f"Answers, separated by '{_BAR}' (empty: not in the documents)", default=_BAR.join(row["answers"])
+        f"Answers, separated by '{_BAR}' (empty: not in the documents)",
+        default=_BAR.join(row["answers"]),
     )
-    answers = list(read_texts(said, separator=_BAR).values)  # a bar without spaces belongs to the answer
+    answers = list(
+        read_texts(said, separator=_BAR).values
+    )  # a bar without spaces belongs to the answer
     return {"question": text, "answers": answers, "answerable": bool(answers)}
 
 
-def _echo_tally(questions: Sequence[Question]) -> None:
-    counts = tally(questions)
-    kinds = list(dict.fromkeys(kind for row in counts.values() for kind in row))
-    table = Table(box=None, pad_edge=False)
-    for name in ("split", *kinds, "all"):
-        table.add_column(name, justify="left" if name == "split" else "right")
-    for name, row in counts.items():
-        table.add_row(name or "none yet", *(str(row[kind] or "–") for kind in kinds), str(sum(row.values())))
-    Console().print(table)
-
-
-def _echo_leaks(found: Sequence[Leak]) -> None:
-    for leak in found[:_SHOWN]:
-        click.echo(f"leak ({leak.kind}): {leak.second.id} ({leak.second.split}) and {leak.first.id}", err=True)
-    if found:
-        click.echo(f"{len(found)} leaks. Repair: acclimate questions split --again, or reject one of each.", err=True)
-    else:
-        click.echo("No leaks: nothing that is learnt is asked again.")
-
-
 def _plain(leak: Leak) -> dict[str, object]:
-    return {"learnt": leak.first.id, "asked": leak.second.id, "kind": leak.kind, "similarity": leak.similarity}
+    return {
+        "learnt": leak.first.id,
+        "asked": leak.second.id,
+        "kind": leak.kind,
+        "similarity": leak.similarity,
+    }

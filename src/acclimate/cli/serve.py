@@ -21,9 +21,17 @@ _AUDIT_BYTES, _AUDIT_FILES = 10_000_000, 5
 
 
 @click.command()
-@click.option("--host", help="Address to listen on (default: 127.0.0.1, this machine only); others need keys.")
-@click.option("--port", type=click.IntRange(0, 65535), help="Port to listen on (default: 8080); 0: any that is free.")
-@click.option("--tls-cert", type=click.Path(path_type=Path), help="Certificate chain (PEM), for https.")
+@click.option(
+    "--host", help="Address to listen on (default: 127.0.0.1, this machine only); others need keys."
+)
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    help="Port to listen on (default: 8080); 0: any that is free.",
+)
+@click.option(
+    "--tls-cert", type=click.Path(path_type=Path), help="Certificate chain (PEM), for https."
+)
 @click.option("--tls-key", type=click.Path(path_type=Path), help="Its private key (PEM).")
 @project_option
 @click.pass_obj
@@ -35,13 +43,21 @@ def command(
     tls_key: Path | None,
     folder: Path,
 ) -> None:
-    """Serve the project: an OpenAI-compatible API at /v1 and a web page. Ctrl-C finishes what is being answered."""
+    """Serve the project: an OpenAI-compatible API at /v1 and a web page. Ctrl-C finishes what is
+    being answered."""
     try:
         from acclimate.serving.server import FINISH_S, Server  # an extra
     except ModuleNotFoundError as error:
         raise MissingExtraError("acclimate serve", "serve") from error
-    here = {"tls_cert": tls_cert.resolve() if tls_cert else None, "tls_key": tls_key.resolve() if tls_key else None}
-    chosen = {key: value for key, value in {"host": host, "port": port, **here}.items() if value is not None}
+    here = {
+        "tls_cert": tls_cert.resolve() if tls_cert else None,
+        "tls_key": tls_key.resolve() if tls_key else None,
+    }
+    chosen = {
+        key: value
+        for key, value in {"host": host, "port": port, **here}.items()
+        if value is not None
+    }
     with download_bar() as on_bytes, Project.open(folder, on_bytes) as found:
         project = _with(found, chosen)
         _keep_audit(project.layout.audit_log)
@@ -64,10 +80,15 @@ def _keep_audit(file: Path) -> None:
     logger.propagate = False
     folder = file.parent
     if folder.exists() and not (can_write(folder) and (can_write(file) or not file.exists())):
-        click.echo(f"{file} cannot be written: no request is logged, and uploads and ingests are refused.", err=True)
+        click.echo(
+            f"{file} cannot be written: no request is logged, and uploads and ingests are refused.",
+            err=True,
+        )
         return
     folder.mkdir(parents=True, exist_ok=True)
-    handler = RotatingFileHandler(file, maxBytes=_AUDIT_BYTES, backupCount=_AUDIT_FILES, encoding="utf-8", delay=True)
+    handler = RotatingFileHandler(
+        file, maxBytes=_AUDIT_BYTES, backupCount=_AUDIT_FILES, encoding="utf-8", delay=True
+    )
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)

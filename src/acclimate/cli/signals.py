@@ -1,7 +1,8 @@
 """Signals that end a command: the first in an orderly way, the second at once.
 
-The main thread may be inside C++ when a signal comes, where Python's own handlers must wait. So the number also goes
-down a socket to a thread that waits for nothing else: it ends the process where the main thread does not get to it.
+The main thread may be inside C++ when a signal comes, where Python's own handlers must wait. So the
+number also goes down a socket to a thread that waits for nothing else: it ends the process where
+the main thread does not get to it.
 """
 
 from __future__ import annotations
@@ -29,15 +30,19 @@ _WORDS = {
     "SIGHUP": "The terminal is gone",  # not on Windows
     "SIGBREAK": "Interrupted",  # Windows only
 }
-_NAMES = {int(getattr(signal, name)): words for name, words in _WORDS.items() if hasattr(signal, name)}
+_NAMES = {
+    int(getattr(signal, name)): words for name, words in _WORDS.items() if hasattr(signal, name)
+}
 _OVER = 0  # down the socket: nothing is left to watch
 
 
 class Signals:
-    """Handles SIGINT, SIGTERM and SIGHUP for a whole program, except those that were ignored before.
+    """Handles SIGINT, SIGTERM and SIGHUP for a whole program, except those that were ignored
+    before.
 
-    The first raises `Interrupted` in the main thread; where that does not end it within `patience` seconds, and at the
-    second signal, the process ends with 128 plus the signal's number. `kept` tells the user what is kept by then.
+    The first raises `Interrupted` in the main thread; where that does not end it within `patience`
+    seconds, and at the second signal, the process ends with 128 plus the signal's number. `kept`
+    tells the user what is kept by then.
     """
 
     def __init__(self) -> None:
@@ -64,10 +69,15 @@ class Signals:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         for number in self._handled:
-            signal.signal(number, signal.SIG_DFL)  # what is left of the program ends without a traceback
+            signal.signal(
+                number, signal.SIG_DFL
+            )  # what is left of the program ends without a traceback
         signal.set_wakeup_fd(-1)
         self._write.send(b"\0")
         self._thread.join()
@@ -85,14 +95,16 @@ class Signals:
         return 128 + (self.number or signal.SIGINT)
 
     def report(self) -> None:
-        """Say what came and what is kept; called in the main thread, once it has left everything."""
+        """Say what came and what is kept; called in the main thread, once it has left
+        everything."""
         self._reported = True
         self._say(f"{self.told}. {self.kept}".rstrip())
 
     def finish(self, code: int) -> None:
         """End the program with `code` where a signal has ended it and threads are left.
 
-        One that loads a model is left in C++, which aborts where the interpreter goes away under it.
+        One that loads a model is left in C++, which aborts where the interpreter goes away under
+        it.
         """
         if not self.number or not self._left():
             return
@@ -146,7 +158,8 @@ class Signals:
             os.write(sys.stderr.fileno(), f"{show}{line}\n".encode())
 
     def _end(self, code: int) -> None:
-        """End the process here and now, from any thread; only what was registered is cleared away."""
+        """End the process here and now, from any thread; only what was registered is cleared
+        away."""
         ending.clear_away()
         for stream in (sys.stdout, sys.stderr):
             with suppress(OSError, ValueError, AttributeError):
@@ -155,21 +168,27 @@ class Signals:
 
 
 def _keep_own_streams() -> None:
-    """Give Python's streams descriptors of their own: while a model loads, 1 and 2 are turned away for C++'s notes."""
+    """Give Python's streams descriptors of their own: while a model loads, 1 and 2 are turned away
+    for C++'s notes."""
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         with suppress(OSError, ValueError, AttributeError):
             stream.flush()
             own = os.dup(stream.fileno())
-            # Windows would write a file or a pipe in a code page that lacks half of what is printed.
+            # Windows would write a file or a pipe in a code page that lacks half of what is
+            # printed.
             encoding = stream.encoding if stream.isatty() or sys.platform != "win32" else "utf-8"
             kept = os.fdopen(own, "w", encoding=encoding, errors=stream.errors)
-            kept.reconfigure(line_buffering=stream.line_buffering, write_through=stream.write_through)
+            kept.reconfigure(
+                line_buffering=stream.line_buffering, write_through=stream.write_through
+            )
             setattr(sys, name, kept)
 
 
 def _unraisable(found: sys.UnraisableHookArgs) -> None:
-    if not isinstance(found.exc_value, ending.Interrupted):  # it came in a finaliser: the watching thread sees to it
+    if not isinstance(
+        found.exc_value, ending.Interrupted
+    ):  # it came in a finaliser: the watching thread sees to it
         sys.__unraisablehook__(found)
 
 

@@ -31,13 +31,18 @@ QUESTIONS = 3
     help="Where to put the example project.",
 )
 def command(folder: Path) -> None:
-    """Run the main job on the example documents: ingest, ask three questions, compare recipes, leave a report."""
+    """Run the main job on the example documents: ingest, ask three questions, compare recipes,
+    leave a report."""
     project_folder = _copy_example(folder)
     with download_bar() as on_bytes, Project.open(project_folder, on_bytes) as project:
         echo_report(run_ingest(project))
         click.echo("Preparing the model (once: 20 seconds) …", err=True)
         project.warm()
-        asked = [question for question in project.questions() if question.split == "test" and question.answerable]
+        asked = [
+            question
+            for question in project.questions()
+            if question.split == "test" and question.answerable
+        ]
         shown = asked[:: max(1, len(asked) // QUESTIONS)][:QUESTIONS]
         right = 0
         for question in shown:
@@ -48,8 +53,13 @@ def command(folder: Path) -> None:
             word, detail = checked(question, answer)
             click.echo(f"{click.style('Checked:', bold=True)} {word}{detail}")
             right += word == "right"
-        click.echo(f"\n{right} of these {len(shown)} answers are right: all their words are the reference's.")
-        click.echo(f"\nNow {' and '.join(DEFAULT)} on all {_count(project)} test questions …", err=True)
+        click.echo(
+            f"\n{right} of these {len(shown)} answers are right: all their words are the "
+            f"reference's."
+        )
+        click.echo(
+            f"\nNow {' and '.join(DEFAULT)} on all {_count(project)} test questions …", err=True
+        )
         comparison = run_compare(project, DEFAULT, "test", "f1", None, None)
         click.echo()
         echo_comparison(comparison)
@@ -58,7 +68,8 @@ def command(folder: Path) -> None:
 
 
 def checked(question: Question, answer: Answer) -> tuple[str, str]:
-    """Whether an answer is the reference's, in a word, and what to add: the reference where they differ."""
+    """Whether an answer is the reference's, in a word, and what to add: the reference where they
+    differ."""
     reference = " or ".join(f"“{one}”" for one in question.answers)
     if answer.abstained:
         return "refused", f": the reference is {reference}"
@@ -73,7 +84,8 @@ def _count(project: Project) -> int:
 
 
 def _copy_example(folder: Path) -> Path:
-    """The example project under `folder`; what an earlier run left there stays and is brought up to date."""
+    """The example project under `folder`; what an earlier run left there stays and is brought up to
+    date."""
     example = _example()
     folder.mkdir(parents=True, exist_ok=True)
     shutil.copytree(example / "documents", folder / "documents", dirs_exist_ok=True)
@@ -89,4 +101,6 @@ def _example() -> Path:
     for root in (package / "examples", package.parents[1] / "examples"):
         for questions in sorted(root.glob("*/questions.jsonl")):
             return questions.parent
-    raise ProjectError("the example documents are not installed.", hint="pip install --force-reinstall acclimate")
+    raise ProjectError(
+        "the example documents are not installed.", hint="pip install --force-reinstall acclimate"
+    )

@@ -35,28 +35,58 @@ _SERVED = {
 @click.command()
 @click.argument("recipe", required=False)
 @click.option("--methods", is_flag=True, help="List the methods and end.")
-@click.option("--minutes", type=click.FloatRange(min=0, min_open=True), default=5.0, show_default=True)
 @click.option(
-    "--rate", type=click.FloatRange(min=0, min_open=True), help="Peak learning rate (default: by the method)."
+    "--minutes", type=click.FloatRange(min=0, min_open=True), default=5.0, show_default=True
+)
+@click.option(
+    "--rate",
+    type=click.FloatRange(min=0, min_open=True),
+    help="Peak learning rate (default: by the method).",
 )
 @click.option(
     "--target",
     type=click.Choice(TARGETS),
-    help="Instead of RECIPE: train what finds passages, or what reads them again ([retrieval] rerank).",
+    help="Instead of RECIPE: train what finds passages, or what reads them again ([retrieval] "
+    "rerank).",
 )
-@click.option("--matryoshka", is_flag=True, help="An embedder whose vectors may be cut ([embedder] dimensions).")
-@click.option("--take", is_flag=True, help="With --target: name it in acclimate.toml where it is better on dev.")
-@click.option("--teacher", help="Model whose answers `distill` learns: a name as in [model], or a server's.")
-@click.option("--teacher-url", help="Address of the teacher's OpenAI-compatible server (default: it runs here).")
+@click.option(
+    "--matryoshka",
+    is_flag=True,
+    help="An embedder whose vectors may be cut ([embedder] dimensions).",
+)
+@click.option(
+    "--take",
+    is_flag=True,
+    help="With --target: name it in acclimate.toml where it is better on dev.",
+)
+@click.option(
+    "--teacher", help="Model whose answers `distill` learns: a name as in [model], or a server's."
+)
+@click.option(
+    "--teacher-url",
+    help="Address of the teacher's OpenAI-compatible server (default: it runs here).",
+)
 @click.option(
     "--data",
     type=click.Path(path_type=Path, dir_okay=False, exists=True),
-    help="Learn these pairs instead of the train split: JSON Lines, a JSON list, or CSV with a header.",
+    help="Learn these pairs instead of the train split: JSON Lines, a JSON list, or CSV with a "
+    "header.",
 )
-@click.option("--format", "form", type=click.Choice(list(FORMATS)), help="Form of the pairs (default: by their keys).")
-@click.option("--leave-out", is_flag=True, help="Train without the rows that are refused; they are counted.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(list(FORMATS)),
+    help="Form of the pairs (default: by their keys).",
+)
+@click.option(
+    "--leave-out", is_flag=True, help="Train without the rows that are refused; they are counted."
+)
 @click.option("--again", is_flag=True, help="Begin anew where a run was stopped.")
-@click.option("--inspect", is_flag=True, help="Train nothing: show what would be learnt, how, and what it would take.")
+@click.option(
+    "--inspect",
+    is_flag=True,
+    help="Train nothing: show what would be learnt, how, and what it would take.",
+)
 @json_option
 @project_option
 def command(
@@ -77,8 +107,9 @@ def command(
     as_json: bool,
     folder: Path,
 ) -> None:
-    """Train the adapter that RECIPE wears, on the questions of the train split: METHOD from questions alone, METHOD+rag
-    from the passages that retrieval finds, like `lora`, `lora+rag` or `adapter+rag`. Or on your own pairs: --data FILE.
+    """Train the adapter that RECIPE wears, on the questions of the train split: METHOD from
+    questions alone, METHOD+rag from the passages that retrieval finds, like `lora`, `lora+rag` or
+    `adapter+rag`. Or on your own pairs: --data FILE.
 
     \b
     Forms of --data, told by their keys:
@@ -91,10 +122,12 @@ def command(
       chat        messages: [{role, content [, weight, tool_calls]}] [, tools]
       sharegpt    conversations: [{from, value} or {role, content}]
 
-    The dev split's loss decides which state is kept. Stopped at any moment, the same command goes on from there.
+    The dev split's loss decides which state is kept. Stopped at any moment, the same command goes
+    on from there.
 
-    With --target it trains the retriever instead: questions against the passage with their evidence and the wrong ones
-    that the search finds beside it. nDCG@10 on the dev split decides which state is kept.
+    With --target it trains the retriever instead: questions against the passage with their evidence
+    and the wrong ones that the search finds beside it. nDCG@10 on the dev split decides which state
+    is kept.
     """
     if methods:
         echo_methods(as_json)
@@ -176,7 +209,8 @@ def echo_methods(as_json: bool) -> None:
     for method in METHODS.values():
         size = f"{method.size} {method.unit}" if method.size else method.unit
         click.echo(
-            f"{method.name:{wide}}  {method.title} ({method.source}); {_SERVED[method.served]}; {size}".rstrip("; ")
+            f"{method.name:{wide}}  {method.title} ({method.source}); {_SERVED[method.served]}; "
+            f"{size}".rstrip("; ")
         )
 
 
@@ -184,9 +218,12 @@ def echo_tuned(tuned: Tuned, *, err: bool = False) -> None:
     """What a run did; to stderr where it is not what was asked for."""
     trained = tuned.trained
     click.echo(
-        f"{tuned.recipe}: {trained.cases} cases, {trained.steps} steps in {trained.seconds / 60:.1f} minutes, "
-        f"{trained.parameters / 1e6:.1f} M parameters; dev loss {trained.loss_before:.3f} to {trained.loss_after:.3f}; "
-        f"{tuned.same} of {tuned.checked} answers the same where it is served ({tuned.engine}), within rounding.",
+        f"{tuned.recipe}: {trained.cases} cases, {trained.steps} steps in "
+        f"{trained.seconds / 60:.1f} minutes, "
+        f"{trained.parameters / 1e6:.1f} M parameters; dev loss {trained.loss_before:.3f} to "
+        f"{trained.loss_after:.3f}; "
+        f"{tuned.same} of {tuned.checked} answers the same where it is served ({tuned.engine}), "
+        f"within rounding.",
         err=err,
     )
     click.echo(f"  {describe(tuned.data)}", err=err)
@@ -200,7 +237,9 @@ def echo_tuned(tuned: Tuned, *, err: bool = False) -> None:
     )
     click.echo(f"{trained.folder}", err=err)
     if trained.loss_after >= trained.loss_before:
-        click.echo("Training lowered the dev loss at no time: the adapter is as it began.", err=True)
+        click.echo(
+            "Training lowered the dev loss at no time: the adapter is as it began.", err=True
+        )
 
 
 class TuneBar:
@@ -209,7 +248,9 @@ class TuneBar:
     def __init__(self, minutes: float) -> None:
         console = Console(stderr=True)
         columns = (TextColumn("Training"), BarColumn(), TextColumn("{task.fields[figures]}"))
-        self._bar = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+        self._bar = Progress(
+            *columns, console=console, transient=True, disable=not console.is_terminal
+        )
         self._task = self._bar.add_task("training", total=minutes * 60, figures="")
 
     def __enter__(self) -> TuneBar:
@@ -217,7 +258,10 @@ class TuneBar:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self._bar.stop()
 

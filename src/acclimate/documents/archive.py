@@ -1,4 +1,5 @@
-"""Archives (ZIP, TAR, gzip and their like): the files inside, one after the other, each under its name."""
+"""Archives (ZIP, TAR, gzip and their like): the files inside, one after the other, each under its
+name."""
 
 from __future__ import annotations
 
@@ -23,7 +24,8 @@ _FREE = 1_000_000
 
 
 class ArchiveParser:
-    """Reads an archive as one document; `inside` parses its files. Names are shown, never used as paths."""
+    """Reads an archive as one document; `inside` parses its files. Names are shown, never used as
+    paths."""
 
     def __init__(self, inside: ParseInside) -> None:
         self._inside = inside
@@ -33,7 +35,11 @@ class ArchiveParser:
         builder = TextBuilder()
         count = 0
         for name, content in _members(file, path):
-            if any(part.startswith((".", "__MACOSX")) for part in name.split("/") if part not in ("", ".", "..")):
+            if any(
+                part.startswith((".", "__MACOSX"))
+                for part in name.split("/")
+                if part not in ("", ".", "..")
+            ):
                 continue
             count += 1
             add_inside(name, content, self._inside, builder)
@@ -80,7 +86,11 @@ def _unpack(file: Path, head: bytes, path: str) -> bytes:
         with packed:
             content: bytes = packed.read(limit + 1)
     except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
-        raise DocumentError(f"{path} is a damaged archive ({error}).", hint="Copy it again.") from error
+        raise DocumentError(
+            f"{path} is a damaged archive ({error}).", hint="Copy it again."
+        ) from error
     if len(content) > limit:
-        raise DocumentError(f"{path} unpacks to more than {limit:,} bytes, too much for its size: a bomb?")
+        raise DocumentError(
+            f"{path} unpacks to more than {limit:,} bytes, too much for its size: a bomb?"
+        )
     return content

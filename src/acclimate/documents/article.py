@@ -1,9 +1,10 @@
-"""Which part of a web page is its article: menus, banners, teasers of other pages, comments and footers are not.
+"""Which part of a web page is its article: menus, banners, teasers of other pages, comments and
+footers are not.
 
-A block goes by its tag, its role, the words of its class and id, the heading above its links, and how much of its
-text is links; it never goes where it holds the article, or where nothing would be left without it. Link density and
-the protection of what holds most of the text follow Kohlschütter, Fankhauser and Nejdl, "Boilerplate Detection using
-Shallow Text Features", 2010.
+A block goes by its tag, its role, the words of its class and id, the heading above its links, and
+how much of its text is links; it never goes where it holds the article, or where nothing would be
+left without it. Link density and the protection of what holds most of the text follow Kohlschütter,
+Fankhauser and Nejdl, "Boilerplate Detection using Shallow Text Features", 2010.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 from acclimate.documents.builder import one_line
 
-# Characters outside links and headings: with fewer, the rest is no article, and its surroundings are looked at.
+# Characters outside links and headings: with fewer, the rest is no article, and its surroundings
+# are looked at.
 _LEAST = 40
 _LEAST_MARKED = 20  # the same where the page itself marks its article
 _LITTLE = 60  # characters outside links, of a page that has hardly more than a menu
@@ -26,14 +28,18 @@ _MENU = 0.8
 _SHORT_LINK = 20  # characters of a menu's entry, on average
 _TEASER = 300  # characters for each link, up to which a block points to other pages
 _SMALL_MAIN = 0.2  # of the page's text outside links; a marked article with less is not the article
-_BLOCKS = frozenset("div section aside nav ul ol dl table td header footer form p details dialog figure center".split())
+_BLOCKS = frozenset(
+    "div section aside nav ul ol dl table td header footer form p details dialog figure "
+    "center".split()
+)
 _BLOCKS |= frozenset("article blockquote fieldset menu".split())
 _HEADINGS = frozenset("h1 h2 h3 h4 h5 h6".split())
 _NEVER = frozenset("html body main h1 h2 h3 h4 h5 h6 pre code li tr tbody thead tfoot".split())
 
-# Words of class and id, of English, German and French pages, with "-" for whatever parts them. What the first name is
-# no part of an article, what the second name is none where it is short or points elsewhere, what the third name is none
-# where it points elsewhere, and the last where it is mostly links.
+# Words of class and id, of English, German and French pages, with "-" for whatever parts them. What
+# the first name is no part of an article, what the second name is none where it is short or points
+# elsewhere, what the third name is none where it points elsewhere, and the last where it is mostly
+# links.
 _SURE = (
     r"breadcrumbs?|brotkrumen?|brotkruemel|fil-d?-?ariane|skip-?(?:links?|nav|to-content)|sprungmarken?|"
     r"(?:share|sharing|social)-?(?:buttons?|icons?|tools?|media|sharing|share)|addthis|sharethis|shariff|"
@@ -64,11 +70,11 @@ _LINKING = (
     r"nav|navi|navigation|navbar|(?:main|top|sub|site|side|haupt|meta|foot)-?(?:nav|navi|navigation|menu|menue|menü)|"
     r"menu|menue|menü|menu-principal|toolbar|tags|widget|toc"
 )
-_FRAME = (
-    r"(?:-?(?:box|list|liste|block|section|container|wrapper|area|module|grid|content|links|bereich|leiste|bar|inner))?"
-)
+_FRAME = r"(?:-?(?:box|list|liste|block|section|container|wrapper|area|module|grid|content|links|bereich|leiste|bar|inner))?"
 _BANNER = re.compile(r"cookies?|consent|gdpr|dsgvo|rgpd|privacy|datenschutz|cmp")
-_BANNER_SAYS = re.compile(r"\bcookies?\b|\btracking\b|\btracker\b|\beinwilligung|\bconsent", re.IGNORECASE)
+_BANNER_SAYS = re.compile(
+    r"\bcookies?\b|\btracking\b|\btracker\b|\beinwilligung|\bconsent", re.IGNORECASE
+)
 _MOST_BANNER = 2000  # characters
 _SHORT_TEXT = 200  # characters
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
@@ -80,12 +86,15 @@ def _words(one: str) -> re.Pattern[str]:
 
 _SURE_WORD, _SHORT_WORD, _FOOT_WORD = map(_words, (_SURE, _SHORT, _FOOT))
 _POINTING_WORD, _LINKING_WORD = map(_words, (_POINTING, _LINKING))
-_ROLES_SURE = frozenset(("navigation", "search", "dialog", "alertdialog", "menu", "menubar", "toolbar", "tablist"))
+_ROLES_SURE = frozenset(
+    ("navigation", "search", "dialog", "alertdialog", "menu", "menubar", "toolbar", "tablist")
+)
 _ROLES_LIKELY = frozenset(("banner", "contentinfo", "complementary"))
 _TEASER_HEADING = re.compile(
     r"(?:related(?: (?:posts?|articles?|content|links|stories|news|topics|pages))?|"
     r"you (?:may|might) (?:also )?(?:like|enjoy)|"
-    r"(?:more|other|latest|recent|popular|trending) (?:stories|articles|news|posts)|most read|read (?:more|next|also)|"
+    r"(?:more|other|latest|recent|popular|trending) (?:stories|articles|news|posts)|most "
+    r"read|read (?:more|next|also)|"
     r"recommended(?: for you)?|more from .{1,40}|what to read next|"
     r"verwandte (?:artikel|themen|beiträge|inhalte)|ähnliche (?:artikel|beiträge|themen)|"
     r"weitere (?:artikel|meldungen|beiträge|nachrichten)|mehr zum thema|"
@@ -99,7 +108,8 @@ _TEASER_HEADING = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Article:
-    """Where the article stands, and how many characters of the page, white space left out, are not in it."""
+    """Where the article stands, and how many characters of the page, white space left out, are not
+    in it."""
 
     roots: tuple[LexborNode, ...]
     left_out: int
@@ -107,7 +117,8 @@ class Article:
 
 @dataclass(slots=True)
 class _Size:
-    """Characters of a node's text, white space left out: all, those in links, those in headings; and its links."""
+    """Characters of a node's text, white space left out: all, those in links, those in headings;
+    and its links."""
 
     text: int = 0
     linked: int = 0
@@ -158,7 +169,8 @@ class _Page:
 
 
 def find_article(parsed: LexborHTMLParser) -> Article:
-    """The article of a page, from which what surrounds it is removed. Scripts and hidden nodes must be gone before."""
+    """The article of a page, from which what surrounds it is removed. Scripts and hidden nodes must
+    be gone before."""
     body = parsed.body
     if body is None:
         return Article((), 0)
@@ -180,10 +192,13 @@ def find_article(parsed: LexborHTMLParser) -> Article:
 
 
 def _protected(page: _Page, whole: _Size) -> set[int]:
-    """Nodes that stay: those that hold the marked article, the page's only top heading, or most of its text."""
+    """Nodes that stay: those that hold the marked article, the page's only top heading, or most of
+    its text."""
     kept: set[int] = set()
     headings = [node for node in page.nodes if node.tag == "h1"]
-    anchors = [node for node in page.nodes if _is_main(node)] or [node for node in page.nodes if node.tag == "article"]
+    anchors = [node for node in page.nodes if _is_main(node)] or [
+        node for node in page.nodes if node.tag == "article"
+    ]
     for node in [*headings[: len(headings) == 1], *(anchors if len(anchors) == 1 else [])]:
         above: LexborNode | None = node
         while above is not None and above.mem_id not in kept:
@@ -230,7 +245,9 @@ def _give_back(gone: Sequence[LexborNode], left: _Size, page: _Page) -> list[Lex
     """What still goes where nothing else is left: banners, and lists of links beside other text."""
     sure = {node.mem_id for node in gone if _by_name(node, _Size(), points=False)}
     back = {node.mem_id for node in gone if page.size(node).density < _LINKS} - sure
-    if left.text < _LEAST and not any(page.size(node).plain for node in gone if node.mem_id in back):
+    if left.text < _LEAST and not any(
+        page.size(node).plain for node in gone if node.mem_id in back
+    ):
         return [node for node in gone if node.mem_id in sure]
     return [node for node in gone if node.mem_id not in back]
 
@@ -262,20 +279,27 @@ def _surrounds(node: LexborNode, page: _Page, keep: set[int]) -> bool:
     if not size.text or (tag not in _BLOCKS and "-" not in tag):
         return False
     points = bool(size.links) and size.text / size.links < _TEASER
-    if _by_name(node, size, points) or (points and _announces(node.css_first("h2, h3, h4, h5, h6, strong"))):
+    if _by_name(node, size, points) or (
+        points and _announces(node.css_first("h2, h3, h4, h5, h6, strong"))
+    ):
         return True
     if tag in ("aside", "footer") or role in _ROLES_LIKELY:
         return points or (tag != "aside" and not _inside_article(node))
     if tag == "header":
         return size.plain < _LITTLE and not _inside_article(node)
     menu = size.links >= 4 and size.density >= _MENU and size.linked / size.links < _SHORT_LINK
-    return menu and page.size(page.body).plain > max(size.text, _LITTLE) and not _inside_article(node)
+    return (
+        menu and page.size(page.body).plain > max(size.text, _LITTLE) and not _inside_article(node)
+    )
 
 
 def _is_form(node: LexborNode, size: _Size) -> bool:
     if node.tag != "form":
         return False
-    return size.text < _LITTLE or node.css_first("input[type=password], input[type=search]") is not None
+    return (
+        size.text < _LITTLE
+        or node.css_first("input[type=password], input[type=search]") is not None
+    )
 
 
 def _by_name(node: LexborNode, size: _Size, points: bool) -> bool:
@@ -285,14 +309,22 @@ def _by_name(node: LexborNode, size: _Size, points: bool) -> bool:
     def named(words: re.Pattern[str], among: set[str]) -> bool:
         return any(words.fullmatch(name) for name in among)
 
-    if named(_SURE_WORD, names | tails) or (named(_SHORT_WORD, names) and (points or size.text < _SHORT_TEXT)):
+    if named(_SURE_WORD, names | tails) or (
+        named(_SHORT_WORD, names) and (points or size.text < _SHORT_TEXT)
+    ):
         return True
     if points and (named(_FOOT_WORD, names) or named(_POINTING_WORD, names | tails)):
         return True
     if size.density >= _LINKS and named(_LINKING_WORD, names | tails):
         return True
-    banner = size.text < _MOST_BANNER and any(_BANNER.fullmatch(part) for name in names for part in name.split("-"))
-    return banner and not _inside_article(node) and _BANNER_SAYS.search(node.text(separator=" ")) is not None
+    banner = size.text < _MOST_BANNER and any(
+        _BANNER.fullmatch(part) for name in names for part in name.split("-")
+    )
+    return (
+        banner
+        and not _inside_article(node)
+        and _BANNER_SAYS.search(node.text(separator=" ")) is not None
+    )
 
 
 def _names(node: LexborNode) -> set[str]:

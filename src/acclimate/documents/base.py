@@ -21,7 +21,8 @@ class Parser(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class PageImage:
-    """A page: PNG bytes, its size in PDF points, and the boxes of the words that were looked for, line by line."""
+    """A page: PNG bytes, its size in PDF points, and the boxes of the words that were looked for,
+    line by line."""
 
     png: bytes
     width: float

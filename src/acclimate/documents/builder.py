@@ -38,7 +38,8 @@ class TextBuilder:
 
     @contextmanager
     def hidden(self, kind: str) -> Iterator[None]:
-        """What is added while the block runs is marked as hidden by its author; `kind` "" marks nothing."""
+        """What is added while the block runs is marked as hidden by its author; `kind` "" marks
+        nothing."""
         self._hidden.append(kind)
         try:
             yield
@@ -69,24 +70,36 @@ class TextBuilder:
         page = len(self._page_starts) or None
         hidden = next(filter(None, reversed(self._hidden)), "")
         known = {**(metadata or {}), **({"hidden": hidden} if hidden else {})}
-        self._elements.append(Element(kind, self._length, self._length + len(text), level, page, box, known))
+        self._elements.append(
+            Element(kind, self._length, self._length + len(text), level, page, box, known)
+        )
         self._parts.append(text)
         self._length += len(text)
 
     def add_table(
-        self, rows: Sequence[Sequence[str]], box: Box | None = None, metadata: Mapping[str, str] | None = None
+        self,
+        rows: Sequence[Sequence[str]],
+        box: Box | None = None,
+        metadata: Mapping[str, str] | None = None,
     ) -> None:
-        """Append a table as Markdown; the first row is its header. Empty rows and tables are left out."""
+        """Append a table as Markdown; the first row is its header. Empty rows and tables are left
+        out."""
         rows = [[one_line(cell).replace("|", "\\|") for cell in row] for row in rows]
         rows = [row for row in rows if any(row)]
         if not rows:
             return
         width = max(len(row) for row in rows)
         lines = ["| " + " | ".join([*row, *[""] * (width - len(row))]) + " |" for row in rows]
-        self.add("table", "\n".join([lines[0], "|" + " --- |" * width, *lines[1:]]), box=box, metadata=metadata)
+        self.add(
+            "table",
+            "\n".join([lines[0], "|" + " --- |" * width, *lines[1:]]),
+            box=box,
+            metadata=metadata,
+        )
 
     def add_picture(self, content: bytes, box: Box | None = None) -> None:
-        """Keep a picture that stands here, or at `box` on this page, where pictures are wanted and it is worth it."""
+        """Keep a picture that stands here, or at `box` on this page, where pictures are wanted and
+        it is worth it."""
         if not pictures.wanted() or len(self._pictures) >= pictures.MOST:
             return
         small = pictures.make_small(content)
@@ -94,31 +107,56 @@ class TextBuilder:
             self._pictures.append((len(self._elements), len(self._page_starts) or None, box, small))
 
     def add_document(self, document: Document, name: str) -> None:
-        """Append another document, under its name as a heading; its headings stand one level lower."""
+        """Append another document, under its name as a heading; its headings stand one level
+        lower."""
         self.add("heading", name, 1)
         for element in document.elements:
-            level = min(6, element.level + 1) if element.kind in ("heading", "message") else element.level
+            level = (
+                min(6, element.level + 1)
+                if element.kind in ("heading", "message")
+                else element.level
+            )
             kind: ElementKind = "heading" if element.kind == "title" else element.kind
             text = document.text[element.start : element.end]
-            self.add(kind, text, max(level, 2) if kind == "heading" else level, metadata=element.metadata)
-        self._pictures += [(len(self._elements), None, None, picture.png) for picture in document.pictures]
+            self.add(
+                kind, text, max(level, 2) if kind == "heading" else level, metadata=element.metadata
+            )
+        self._pictures += [
+            (len(self._elements), None, None, picture.png) for picture in document.pictures
+        ]
 
-    def build(self, path: str, media_type: str, title: str = "", metadata: Mapping[str, str] | None = None) -> Document:
-        """The document; where `title` is empty, its first heading of level 1, or its first heading, is the title."""
+    def build(
+        self, path: str, media_type: str, title: str = "", metadata: Mapping[str, str] | None = None
+    ) -> Document:
+        """The document; where `title` is empty, its first heading of level 1, or its first heading,
+        is the title."""
         if self._pictures and not self._elements:
             self.add("caption", f"[picture: {title or path}]")
         text = "".join(self._parts)
-        document = finish(path, text, self._elements, media_type, title, metadata or {}, self._page_starts)
-        return replace(document, pictures=tuple(self._place(*picture) for picture in self._pictures))
+        document = finish(
+            path, text, self._elements, media_type, title, metadata or {}, self._page_starts
+        )
+        return replace(
+            document, pictures=tuple(self._place(*picture) for picture in self._pictures)
+        )
 
     def _place(self, at: int, page: int | None, box: Box | None, png: bytes) -> Picture:
-        """A picture with the element that stands for it: the caption after it, or what is nearest."""
-        near = [element for element in self._elements if box and element.page == page and element.box]
+        """A picture with the element that stands for it: the caption after it, or what is
+        nearest."""
+        near = [
+            element for element in self._elements if box and element.page == page and element.box
+        ]
         if box is not None and near:
-            found = min(near, key=lambda element: _gap(box, element.box) - 40 * (element.kind == "caption"))
+            found = min(
+                near, key=lambda element: _gap(box, element.box) - 40 * (element.kind == "caption")
+            )
         else:
             after = self._elements[at] if at < len(self._elements) else None
-            found = after if after is not None and (after.kind == "caption" or at == 0) else self._elements[at - 1]
+            found = (
+                after
+                if after is not None and (after.kind == "caption" or at == 0)
+                else self._elements[at - 1]
+            )
         return Picture(found.start, found.end, page, png)
 
 
@@ -136,7 +174,8 @@ def finish(
     metadata: Mapping[str, str],
     page_starts: Sequence[int] = (),
 ) -> Document:
-    """A document from its parts; where no title is given, that of its highest heading, else its file's name."""
+    """A document from its parts; where no title is given, that of its highest heading, else its
+    file's name."""
     headings = [element for element in elements if element.kind in ("title", "heading")]
     best = min(headings, key=lambda element: (element.level, element.start), default=None)
     if not title and best is not None:

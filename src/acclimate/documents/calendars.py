@@ -57,7 +57,9 @@ def calendar_events(text: str) -> list[str]:
             found.append(_event(lines, method))
             inside = ""
         elif inside:
-            parameters = {one[1].upper(): one[2] or one[3] or "" for one in _PARAMETER.finditer(match[2])}
+            parameters = {
+                one[1].upper(): one[2] or one[3] or "" for one in _PARAMETER.finditer(match[2])
+            }
             lines.append((name, (parameters, _ESCAPE.sub(_unescaped, value))))
     return [event for event in found if event]
 
@@ -84,7 +86,9 @@ def _event(lines: list[tuple[str, Line]], method: str) -> str:
         "Invited": ", ".join(guests[:_MOST_GUESTS]) + more,
         "Description": values.get("DESCRIPTION", ({}, ""))[1],
     }
-    return "\n".join(f"{name}: {' '.join(value.split())}" for name, value in said.items() if value.strip())
+    return "\n".join(
+        f"{name}: {' '.join(value.split())}" for name, value in said.items() if value.strip()
+    )
 
 
 def _when(values: dict[str, Line]) -> str:
@@ -109,7 +113,11 @@ def _when(values: dict[str, Line]) -> str:
 
 def _moment(line: Line) -> tuple[str, datetime | None]:
     """A date or time as text and as a value; the text as it is where it is neither."""
-    for form, shown in (("%Y%m%dT%H%M%S", "%Y-%m-%d %H:%M"), ("%Y%m%dT%H%M", "%Y-%m-%d %H:%M"), ("%Y%m%d", "%Y-%m-%d")):
+    for form, shown in (
+        ("%Y%m%dT%H%M%S", "%Y-%m-%d %H:%M"),
+        ("%Y%m%dT%H%M", "%Y-%m-%d %H:%M"),
+        ("%Y%m%d", "%Y-%m-%d"),
+    ):
         try:
             value = datetime.strptime(line[1].rstrip("Z"), form)
         except ValueError:
@@ -125,16 +133,23 @@ def _zone(line: Line) -> str:
 
 def _duration(text: str) -> timedelta:
     match = _DURATION.fullmatch(text)
-    weeks, days, hours, minutes = (int(part or 0) for part in match.groups()) if match else (0, 0, 0, 0)
+    weeks, days, hours, minutes = (
+        (int(part or 0) for part in match.groups()) if match else (0, 0, 0, 0)
+    )
     return timedelta(
-        weeks=min(weeks, 5000), days=min(days, 30_000), hours=min(hours, 10_000), minutes=min(minutes, 10**6)
+        weeks=min(weeks, 5000),
+        days=min(days, 30_000),
+        hours=min(hours, 10_000),
+        minutes=min(minutes, 10**6),
     )
 
 
 def _repeats(rule: str) -> str:
     """A rule of repetition in words; as it is where it says more."""
     parts = dict(part.split("=", 1) for part in rule.upper().split(";") if "=" in part)
-    unit = {"DAILY": "day", "WEEKLY": "week", "MONTHLY": "month", "YEARLY": "year"}.get(parts.pop("FREQ", ""))
+    unit = {"DAILY": "day", "WEEKLY": "week", "MONTHLY": "month", "YEARLY": "year"}.get(
+        parts.pop("FREQ", "")
+    )
     if unit is None:
         return rule
     every = parts.pop("INTERVAL", "1")

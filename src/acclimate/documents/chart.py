@@ -12,17 +12,26 @@ _MAX_ROWS = 2000
 
 
 def add_chart(root: etree._Element, builder: TextBuilder) -> None:
-    """Add a chart's title as a caption and its series as columns of a table, whatever kind of chart it is."""
+    """Add a chart's title as a caption and its series as columns of a table, whatever kind of chart
+    it is."""
     chart = next((node for node in root.iter() if local_name(node) == "chart"), root)
     title = next((node for node in chart if local_name(node) == "title"), None)
     if title is not None:
-        builder.add("caption", one_line("".join(leaf.text or "" for leaf in title.iter() if local_name(leaf) in "tv")))
+        builder.add(
+            "caption",
+            one_line("".join(leaf.text or "" for leaf in title.iter() if local_name(leaf) in "tv")),
+        )
     series = [node for node in chart.iter() if local_name(node) == "ser"]
     names = [" ".join(_values(one, "tx")) for one in series]
-    labels = max((_values(one, part) for one in series for part in ("cat", "xVal")), key=len, default=[])
+    labels = max(
+        (_values(one, part) for one in series for part in ("cat", "xVal")), key=len, default=[]
+    )
     columns = [_values(one, "val") or _values(one, "yVal") for one in series]
     height = min(max(map(len, [labels, *columns]), default=0), _MAX_ROWS)
-    rows = [[column[at] if at < len(column) else "" for column in [labels, *columns]] for at in range(height)]
+    rows = [
+        [column[at] if at < len(column) else "" for column in [labels, *columns]]
+        for at in range(height)
+    ]
     if rows:
         builder.add_table([["", *names], *rows])
 
@@ -33,7 +42,9 @@ def _values(series: etree._Element, part: str) -> list[str]:
     for node in series:
         if local_name(node) != part:
             continue
-        code = next((leaf.text or "" for leaf in node.iter() if local_name(leaf) == "formatCode"), None)
+        code = next(
+            (leaf.text or "" for leaf in node.iter() if local_name(leaf) == "formatCode"), None
+        )
         found += [_show(leaf.text or "", code) for leaf in node.iter() if local_name(leaf) == "v"]
     return found
 

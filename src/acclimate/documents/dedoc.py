@@ -1,7 +1,8 @@
 """dedoc as a parser: its lines and tables as our document.
 
-Its packages ask for NumPy 1, so that it runs in an environment of its own (`[documents] engine_python`). Its readers of
-PDF start other programs (Java, poppler), which a parsing process may not: PDFs stay with our own reader.
+Its packages ask for NumPy 1, so that it runs in an environment of its own (`[documents]
+engine_python`). Its readers of PDF start other programs (Java, poppler), which a parsing process
+may not: PDFs stay with our own reader.
 """
 
 from __future__ import annotations
@@ -23,7 +24,10 @@ from acclimate.types import Document
 
 _READERS = (DocxReader, PptxReader, ExcelReader, HtmlReader, CSVReader, EmailReader)
 _MARK = re.compile(r"^(?:[•·▪◦‣–-]|(\d+[.)]))\s+")
-_ASKED = {"with_attachments": "false", "handle_invisible_table": "true"}  # tables without a border are tables
+_ASKED = {
+    "with_attachments": "false",
+    "handle_invisible_table": "true",
+}  # tables without a border are tables
 _HIDDEN = ("root", "page_id")
 
 
@@ -32,11 +36,20 @@ class DedocParser:
 
     def parse(self, file: Path, path: str) -> Document:
         """See `Parser`."""
-        reader = next((made for kind in _READERS if (made := kind()).can_read(str(file), parameters=_ASKED)), None)
+        reader = next(
+            (made for kind in _READERS if (made := kind()).can_read(str(file), parameters=_ASKED)),
+            None,
+        )
         if reader is None:
-            raise DocumentError(f"{path}: dedoc has no reader for it.", hint="[documents] engine = 'acclimate'")
+            raise DocumentError(
+                f"{path}: dedoc has no reader for it.", hint="[documents] engine = 'acclimate'"
+            )
         try:
-            asked = _ASKED | ({"delimiter": delimiter(read_text(file)[0])} if isinstance(reader, CSVReader) else {})
+            asked = _ASKED | (
+                {"delimiter": delimiter(read_text(file)[0])}
+                if isinstance(reader, CSVReader)
+                else {}
+            )
             found = reader.read(str(file), parameters=asked)
         except (DedocError, zipfile.BadZipFile) as error:
             raise DocumentError(f"{path} is damaged, or dedoc cannot read it: {error}") from error
@@ -56,10 +69,15 @@ class DedocParser:
 
 
 def _parts(found: Any) -> Iterator[tuple[int, Any]]:
-    """Lines, and tables as rows of texts, with their pages from 0; a table stands where a line names it, else last."""
+    """Lines, and tables as rows of texts, with their pages from 0; a table stands where a line
+    names it, else last."""
     tables = {str(table.metadata.uid): table for table in found.tables}
     for line in found.lines:
-        named = [str(note.value) for note in line.annotations if note.name == "table" and str(note.value) in tables]
+        named = [
+            str(note.value)
+            for note in line.annotations
+            if note.name == "table" and str(note.value) in tables
+        ]
         yield line.metadata.page_id or 0, line
         for name in named:
             table = tables.pop(name)
@@ -83,7 +101,11 @@ def _add_line(line: Any, builder: TextBuilder) -> None:
     elif kind in ("list_item", "bullet_list_item"):
         mark = _MARK.match(text)
         bare = text[mark.end() :] if mark else text
-        builder.add("list_item", f"{mark[1] if mark and mark[1] else '-'} {bare}", max(1, (level.level_1 or 2) // 2))
+        builder.add(
+            "list_item",
+            f"{mark[1] if mark and mark[1] else '-'} {bare}",
+            max(1, (level.level_1 or 2) // 2),
+        )
     elif kind == "footer":
         builder.add("footer", text)
     else:

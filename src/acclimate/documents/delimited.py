@@ -23,7 +23,8 @@ _LINE_ENDS = re.compile(r"\r*\n|\r")
 
 
 class DelimitedParser:
-    """Reads tables with commas, semicolons, tabs or bars, and the lines of text before, between and after them."""
+    """Reads tables with commas, semicolons, tabs or bars, and the lines of text before, between and
+    after them."""
 
     def parse(self, file: Path, path: str) -> Document:
         """See `Parser`."""
@@ -41,14 +42,17 @@ class DelimitedParser:
 def delimiter(text: str) -> str:
     """The delimiter that cuts most lines into the same number of cells, more than one.
 
-    A comma between two digits counts only where nothing else cuts the lines: it may be a decimal one.
+    A comma between two digits counts only where nothing else cuts the lines: it may be a decimal
+    one.
     """
     sample = "\n".join(text.split("\n", _SAMPLE)[:_SAMPLE])
     for lines in (_INSIDE_NUMBER.sub(".", sample), sample):
         best, found = (0, 0), ""
         for candidate in _DELIMITERS:
             counts = Counter(len(row) for row in read_rows(lines, candidate) if any(row))
-            area = max((times * (width - 1) for width, times in counts.items() if times > 1), default=0)
+            area = max(
+                (times * (width - 1) for width, times in counts.items() if times > 1), default=0
+            )
             if not area and counts.total() == 1:
                 area = max(counts) - 1
             lines_cut = counts.total() - counts[1] if area else 0

@@ -1,7 +1,8 @@
 """docling as a parser (extra `docling`): its document, with places, as ours.
 
-PDFs go through docling's layout and table models, which it must have already (`docling-tools models download`), or,
-by `NativeDoclingParser`, without any model: then lines of text with their boxes, no headings and no tables.
+PDFs go through docling's layout and table models, which it must have already (`docling-tools models
+download`), or, by `NativeDoclingParser`, without any model: then lines of text with their boxes, no
+headings and no tables.
 """
 
 from __future__ import annotations
@@ -23,7 +24,13 @@ from docling.datamodel.pipeline_options import NativePdfPipelineOptions
 from docling.document_converter import DocumentConverter, PdfFormatOption
 from docling.exceptions import ConversionError
 from docling.pipeline.native_pdf_pipeline import NativePdfPipeline
-from docling_core.types.doc.document import ContentLayer, ListItem, SectionHeaderItem, TableItem, TextItem
+from docling_core.types.doc.document import (
+    ContentLayer,
+    ListItem,
+    SectionHeaderItem,
+    TableItem,
+    TextItem,
+)
 
 _KINDS: dict[str, ElementKind] = {
     "title": "title",
@@ -64,13 +71,16 @@ class NativeDoclingParser(DoclingParser):
 
     @cached_property
     def _converter(self) -> DocumentConverter:
-        options = NativePdfPipelineOptions(generate_page_images=False, generate_picture_images=False, parser_threads=1)
+        options = NativePdfPipelineOptions(
+            generate_page_images=False, generate_picture_images=False, parser_threads=1
+        )
         pdf = PdfFormatOption(pipeline_cls=NativePdfPipeline, pipeline_options=options)
         return DocumentConverter(format_options={InputFormat.PDF: pdf})
 
 
 def as_document(found: Any, path: str) -> Document:
-    """A DoclingDocument as ours: kinds, heading levels, pages, and boxes where its unit is the point (PDF)."""
+    """A DoclingDocument as ours: kinds, heading levels, pages, and boxes where its unit is the
+    point (PDF)."""
     builder = TextBuilder()
     pages = 0
     depths: dict[str, int] = {}
@@ -85,10 +95,19 @@ def as_document(found: Any, path: str) -> Document:
             builder.add_table([[cell.text for cell in row] for row in item.data.grid], box)
         elif isinstance(item, ListItem):
             level = 1 + depth - depths.setdefault(_parent(item), depth)
-            builder.add("list_item", f"{item.marker if item.enumerated else '-'} {item.text}", max(1, level), box)
+            builder.add(
+                "list_item",
+                f"{item.marker if item.enumerated else '-'} {item.text}",
+                max(1, level),
+                box,
+            )
         elif isinstance(item, TextItem):
             kind = _KINDS.get(str(item.label.value), "paragraph")
-            level = min(6, item.level + 1) if isinstance(item, SectionHeaderItem) else int(kind in ("title", "heading"))
+            level = (
+                min(6, item.level + 1)
+                if isinstance(item, SectionHeaderItem)
+                else int(kind in ("title", "heading"))
+            )
             builder.add(kind, item.text, level, box)
     for _ in range(pages, len(found.pages)):
         builder.start_page()

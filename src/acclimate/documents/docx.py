@@ -1,7 +1,8 @@
-"""Word documents, read from their XML: headings, numbers, lists, tables, text boxes, formulas as text, notes last.
+"""Word documents, read from their XML: headings, numbers, lists, tables, text boxes, formulas as
+text, notes last.
 
-Tags are compared without their namespace, so that strict and transitional files are one; python-docx reads only the
-latter, and neither text boxes nor content controls.
+Tags are compared without their namespace, so that strict and transitional files are one;
+python-docx reads only the latter, and neither text boxes nor content controls.
 """
 
 from __future__ import annotations
@@ -37,8 +38,16 @@ class DocxParser:
         with open_zip(file, path) as archive:
             names = set(archive.namelist())
             body = parse_xml(read_member(archive, "word/document.xml"))
-            styles = parse_xml(read_member(archive, "word/styles.xml")) if "word/styles.xml" in names else None
-            numbers = parse_xml(read_member(archive, "word/numbering.xml")) if "word/numbering.xml" in names else None
+            styles = (
+                parse_xml(read_member(archive, "word/styles.xml"))
+                if "word/styles.xml" in names
+                else None
+            )
+            numbers = (
+                parse_xml(read_member(archive, "word/numbering.xml"))
+                if "word/numbering.xml" in names
+                else None
+            )
             title, metadata = office_properties(archive)
             margins = [
                 (kind, parse_xml(read_member(archive, name)))
@@ -47,7 +56,9 @@ class DocxParser:
                 if re.fullmatch(rf"word/{kind}\d*\.xml", name)
             ]
             links = _links(archive)
-            charts = {key: parse_xml(content) for key, (kind, content) in links.items() if kind == "chart"}
+            charts = {
+                key: parse_xml(content) for key, (kind, content) in links.items() if kind == "chart"
+            }
             images = {key: content for key, (kind, content) in links.items() if kind == "image"}
             notes = [
                 (name, parse_xml(read_member(archive, name)))
@@ -59,7 +70,9 @@ class DocxParser:
             metadata = {**properties(language=_language(styles)), **metadata}
         words = Words(styles, painted=any(local_name(node) == "background" for node in body))
         _add_margins([root for kind, root in margins if kind == "header"], "header", builder, words)
-        _Reader(builder, _style_names(styles), Numbering(numbers, styles), charts, images, words).walk(body, 0)
+        _Reader(
+            builder, _style_names(styles), Numbering(numbers, styles), charts, images, words
+        ).walk(body, 0)
         _add_margins([root for kind, root in margins if kind == "footer"], "footer", builder, words)
         for name, part in notes:
             for note in part:
@@ -98,10 +111,12 @@ class _Reader:
             elif name not in GONE and depth < _MAX_DEPTH:
                 self.walk(node, depth + 1)
 
-    def _paragraph(self, node: etree._Element, depth: int) -> None:
+    def _paragraph(self, node: etree._Element, depth: int) -> None:  # noqa: C901
         text = self._words.text(node)
         properties = next((child for child in node if local_name(child) == "pPr"), None)
-        values = {local_name(child): child for child in properties} if properties is not None else {}
+        values = (
+            {local_name(child): child for child in properties} if properties is not None else {}
+        )
         style_id = (attribute(values["pStyle"], "val") or "") if "pStyle" in values else ""
         style, level = self._styles.get(style_id, (style_id, 0))
         outline = attribute(values["outlineLvl"], "val") if "outlineLvl" in values else None
@@ -111,11 +126,15 @@ class _Reader:
             level = int(outline) + 1
         mark, deep = self._numbering.mark(style_id, values.get("numPr")) or ("", 0)
         if level:
-            self._builder.add("heading", f"{mark} {text}" if mark.strip("-") and text else text, min(6, level))
+            self._builder.add(
+                "heading", f"{mark} {text}" if mark.strip("-") and text else text, min(6, level)
+            )
         elif style.casefold() == "title":
             self._builder.add("title", text, 1)
         elif mark or style.casefold().startswith("list"):
-            self._builder.add("list_item", f"{'  ' * deep}{mark or '-'} {text}" if text else "", deep + 1)
+            self._builder.add(
+                "list_item", f"{'  ' * deep}{mark or '-'} {text}" if text else "", deep + 1
+            )
         else:
             self._builder.add("caption" if style.casefold() == "caption" else "paragraph", text)
         add_hidden(self._words, self._builder)
@@ -132,7 +151,8 @@ class _Reader:
 
 
 def _style_names(styles: etree._Element | None) -> dict[str, tuple[str, int]]:
-    """Style id → its name and outline level (0: none), its own or that of the style that it is based on."""
+    """Style id → its name and outline level (0: none), its own or that of the style that it is
+    based on."""
     found: dict[str, tuple[str, int, str]] = {}
     for style in styles if styles is not None else ():
         values = {local_name(child): child for child in style.iter()}
@@ -168,9 +188,19 @@ def _table(table: etree._Element, words: Words) -> list[list[str]]:
     styled = any(local_name(node) == "tblStyle" for part in table[:2] for node in part)
     for row in _rows(table):
         cells: list[str] = []
-        hidden = any(is_set(node) for part in row if local_name(part) == "trPr" for node in part.iterfind("{*}hidden"))
+        hidden = any(
+            is_set(node)
+            for part in row
+            if local_name(part) == "trPr"
+            for node in part.iterfind("{*}hidden")
+        )
         for cell in _cells(row):
-            values = {local_name(node): node for part in cell if local_name(part) == "tcPr" for node in part}
+            values = {
+                local_name(node): node
+                for part in cell
+                if local_name(part) == "tcPr"
+                for node in part
+            }
             span = (attribute(values["gridSpan"], "val") or "") if "gridSpan" in values else "1"
             goes_on = "vMerge" in values and attribute(values["vMerge"], "val") != "restart"
             if goes_on and rows and len(cells) < len(rows[-1]):
@@ -196,7 +226,8 @@ def _cells(row: etree._Element) -> Iterator[etree._Element]:
 
 
 def _links(archive: ZipFile) -> dict[str, tuple[str, bytes]]:
-    """Charts, and pictures where they are wanted, by the name under which the text refers to them: kind and bytes."""
+    """Charts, and pictures where they are wanted, by the name under which the text refers to them:
+    kind and bytes."""
     names = set(archive.namelist())
     if "word/_rels/document.xml.rels" not in names:
         return {}
@@ -213,7 +244,9 @@ def _language(styles: etree._Element) -> str:
     defaults = next((node for node in styles if local_name(node) == "docDefaults"), None)
     if defaults is None:
         return ""
-    return next((attribute(node, "val") or "" for node in defaults.iter() if local_name(node) == "lang"), "")
+    return next(
+        (attribute(node, "val") or "" for node in defaults.iter() if local_name(node) == "lang"), ""
+    )
 
 
 def add_hidden(words: Words, builder: TextBuilder) -> None:
@@ -224,9 +257,14 @@ def add_hidden(words: Words, builder: TextBuilder) -> None:
                 builder.add("paragraph", text)
 
 
-def _add_margins(roots: list[etree._Element], kind: ElementKind, builder: TextBuilder, words: Words) -> None:
+def _add_margins(
+    roots: list[etree._Element], kind: ElementKind, builder: TextBuilder, words: Words
+) -> None:
     """Running headers or footers, each once, without page numbers alone."""
-    texts = [one_line(" ".join(words.text(node) for node in root.iter() if local_name(node) == "p")) for root in roots]
+    texts = [
+        one_line(" ".join(words.text(node) for node in root.iter() if local_name(node) == "p"))
+        for root in roots
+    ]
     add_hidden(words, builder)
     for text in dict.fromkeys(texts):
         if sum(letter.isalpha() for letter in text) > _PAGE_WORD:

@@ -1,4 +1,5 @@
-"""The words of a Word document: those that are shown, and apart from them what is hidden or was deleted."""
+"""The words of a Word document: those that are shown, and apart from them what is hidden or was
+deleted."""
 
 from __future__ import annotations
 
@@ -14,7 +15,9 @@ from acclimate.documents.reading_order import reading_order
 from acclimate.documents.safe import attribute, local_name
 from acclimate.types import Box
 
-GONE = frozenset(("del", "moveFrom", "rPr", "pPr", "instrText", "fallback", "Fallback", "delText", "chart"))
+GONE = frozenset(
+    ("del", "moveFrom", "rPr", "pPr", "instrText", "fallback", "Fallback", "delText", "chart")
+)
 _DELETED = ("del", "moveFrom")
 _MATH = frozenset(("f", "sSup", "sSub", "sSubSup", "rad", "oMath"))
 _MAX_DEPTH = 60
@@ -23,7 +26,8 @@ _TINY = 2  # half points: letters that nobody can read
 
 @dataclass(frozen=True, slots=True)
 class _Look:
-    """What a style or a run says of its letters, None where nothing. `shaded`: on a ground of another colour."""
+    """What a style or a run says of its letters, None where nothing. `shaded`: on a ground of
+    another colour."""
 
     hidden: bool | None = None
     white: bool | None = None
@@ -32,11 +36,16 @@ class _Look:
 
     def over(self, below: _Look) -> _Look:
         """This look, and what it does not say by `below`."""
-        said = {one.name: value for one in fields(self) if (value := getattr(self, one.name)) is not None}
+        said = {
+            one.name: value
+            for one in fields(self)
+            if (value := getattr(self, one.name)) is not None
+        }
         return replace(below, **said)
 
     def veils(self, painted: bool) -> bool:
-        """Whether nobody sees such letters; `painted`: the page, cell or box under them may be of another colour."""
+        """Whether nobody sees such letters; `painted`: the page, cell or box under them may be of
+        another colour."""
         unseen = bool(self.white) and not self.shaded and not painted
         return bool(self.hidden) or unseen or (self.size is not None and self.size <= _TINY)
 
@@ -45,7 +54,8 @@ _SHOWN = _Look()
 
 
 class Words:
-    """Reads the words of paragraphs by the styles of their document; `painted`: its pages have a colour."""
+    """Reads the words of paragraphs by the styles of their document; `painted`: its pages have a
+    colour."""
 
     def __init__(self, styles: etree._Element | None, painted: bool = False) -> None:
         self._looks = _style_looks(styles)
@@ -89,7 +99,7 @@ class Words:
         finally:
             self._painted = before
 
-    def _pieces(
+    def _pieces(  # noqa: C901
         self, node: etree._Element, look: _Look, hidden: Kind | None, depth: int
     ) -> Iterator[tuple[str, Kind | None]]:
         """Pieces of text, each with the reason why it is not shown, None where it is."""
@@ -155,7 +165,9 @@ def _look(properties: etree._Element) -> _Look:
     ground = [values[name] for name in ("shd", "highlight") if name in values]
     return _Look(
         hidden=is_set(values["vanish"]) if "vanish" in values else None,
-        white=(attribute(values["color"], "val") or "").upper() == "FFFFFF" if "color" in values else None,
+        white=(attribute(values["color"], "val") or "").upper() == "FFFFFF"
+        if "color" in values
+        else None,
         size=int(size) if size.isdigit() else None,
         shaded=any(map(_is_shade, ground)) if ground else None,
     )
@@ -163,12 +175,15 @@ def _look(properties: etree._Element) -> _Look:
 
 def _is_shade(node: etree._Element) -> bool:
     """Whether a shading or a highlight is of another colour than white."""
-    colour = attribute(node, "fill") or (attribute(node, "val") if local_name(node) == "highlight" else "")
+    colour = attribute(node, "fill") or (
+        attribute(node, "val") if local_name(node) == "highlight" else ""
+    )
     return (colour or "").casefold() not in ("", "auto", "none", "white", "ffffff")
 
 
 def _style_looks(styles: etree._Element | None) -> dict[str, _Look]:
-    """Style id → its look, with what it takes from the style that it is based on; "" is that of the document."""
+    """Style id → its look, with what it takes from the style that it is based on; "" is that of the
+    document."""
     own: dict[str, tuple[_Look, str]] = {}
     default = ""
     for style in styles if styles is not None else ():
@@ -176,7 +191,11 @@ def _style_looks(styles: etree._Element | None) -> dict[str, _Look]:
             continue
         runs, paragraphs = style.find("{*}rPr"), style.find("{*}pPr")
         look = _look(runs) if runs is not None else _SHOWN
-        if paragraphs is not None and (shade := paragraphs.find("{*}shd")) is not None and _is_shade(shade):
+        if (
+            paragraphs is not None
+            and (shade := paragraphs.find("{*}shd")) is not None
+            and _is_shade(shade)
+        ):
             look = replace(look, shaded=True)
         key = attribute(style, "styleId") or ""
         own[key] = (look, _named(style, "basedOn"))
@@ -204,7 +223,9 @@ def text_boxes(paragraph: etree._Element) -> list[tuple[etree._Element, bool]]:
     return [(found[at][0], found[at][2]) for at in order]
 
 
-def _boxes(node: etree._Element, place: Box | None, hidden: bool) -> Iterator[tuple[etree._Element, Box | None, bool]]:
+def _boxes(
+    node: etree._Element, place: Box | None, hidden: bool
+) -> Iterator[tuple[etree._Element, Box | None, bool]]:
     for child in node:
         name = local_name(child)
         if name == "txbxContent":
@@ -213,7 +234,10 @@ def _boxes(node: etree._Element, place: Box | None, hidden: bool) -> Iterator[tu
             own, hides = place, hidden
             if name in ("anchor", "inline"):
                 shown = child.find("{*}docPr")
-                own, hides = _anchor(child), hidden or (shown is not None and shown.get("hidden") in ("1", "true"))
+                own, hides = (
+                    _anchor(child),
+                    hidden or (shown is not None and shown.get("hidden") in ("1", "true")),
+                )
             elif name == "wsp":
                 own = _within(child, place)
             elif name in ("shape", "rect", "roundrect"):  # of VML
@@ -222,12 +246,15 @@ def _boxes(node: etree._Element, place: Box | None, hidden: bool) -> Iterator[tu
 
 
 def _anchor(node: etree._Element) -> Box | None:
-    """Where a drawing stands from where its paragraph does; None where only the program that shows it knows."""
+    """Where a drawing stands from where its paragraph does; None where only the program that shows
+    it knows."""
     offsets = [node.findtext(f"{{*}}position{axis}/{{*}}posOffset") or "" for axis in "HV"]
     extent = node.find("{*}extent")
     try:
         left, top = map(int, offsets)
-        width, height = (int(extent.get(name) or "") for name in ("cx", "cy")) if extent is not None else (0, 0)
+        width, height = (
+            (int(extent.get(name) or "") for name in ("cx", "cy")) if extent is not None else (0, 0)
+        )
     except ValueError:
         return None
     return Box(left, top, left + width, top + height)
@@ -244,4 +271,6 @@ def _within(shape: etree._Element, place: Box | None) -> Box | None:
         return place
     left, top = (int(offset.get(name) or 0) for name in "xy")
     width, height = (int(extent.get(name) or 0) for name in ("cx", "cy"))
-    return Box(place.left + left, place.top + top, place.left + left + width, place.top + top + height)
+    return Box(
+        place.left + left, place.top + top, place.left + left + width, place.top + top + height
+    )

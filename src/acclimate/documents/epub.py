@@ -33,7 +33,9 @@ class EpubParser:
             hrefs = {str(node.get("id")): str(node.get("href")) for node in _all(book, "item")}
             for reference in _all(book, "itemref"):
                 href = hrefs.get(str(reference.get("idref")), "")
-                member = posixpath.normpath(posixpath.join(posixpath.dirname(package), unquote(href)))
+                member = posixpath.normpath(
+                    posixpath.join(posixpath.dirname(package), unquote(href))
+                )
                 if member in names:
                     add_html(decode(read_member(archive, member), member)[0], builder)
         said = {
@@ -41,9 +43,15 @@ class EpubParser:
             for name in ("creator", "date", "language")
         }
         titles = [one_line(node.text or "") for node in _all(book, "title")]
-        metadata = properties(said["creator"], said["date"].split(", ")[0], said["language"].split(", ")[0])
+        metadata = properties(
+            said["creator"], said["date"].split(", ")[0], said["language"].split(", ")[0]
+        )
         return builder.build(path, "", titles[0] if titles else "", metadata)
 
 
 def _all(root: etree._Element, name: str) -> list[etree._Element]:
-    return [node for node in root.iter() if isinstance(node.tag, str) and etree.QName(node).localname == name]
+    return [
+        node
+        for node in root.iter()
+        if isinstance(node.tag, str) and etree.QName(node).localname == name
+    ]

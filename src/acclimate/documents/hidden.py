@@ -11,13 +11,25 @@ from typing import Literal
 
 Hidden = Literal["skip", "mark"]
 Kind = Literal[
-    "sheet", "row", "column", "slide", "shape", "text", "comment", "deletion", "field", "element", "layer", "cell"
+    "sheet",
+    "row",
+    "column",
+    "slide",
+    "shape",
+    "text",
+    "comment",
+    "deletion",
+    "field",
+    "element",
+    "layer",
+    "cell",
 ]
 
 
 @dataclass(slots=True)
 class Census:
-    """What was found in one file: things that its author hid, and things without a value to be read, by kind."""
+    """What was found in one file: things that its author hid, and things without a value to be
+    read, by kind."""
 
     mode: Hidden = "skip"
     hidden: Counter[str] = field(default_factory=Counter)

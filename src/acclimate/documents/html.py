@@ -1,4 +1,5 @@
-"""HTML: what a reader sees of a page's article, without scripts, and without the menus and footers around it."""
+"""HTML: what a reader sees of a page's article, without scripts, and without the menus and footers
+around it."""
 
 from __future__ import annotations
 
@@ -26,10 +27,19 @@ _LEAVES: dict[str, ElementKind] = {
     "pre": "code",
 }
 _HEADINGS = {f"h{level}": level for level in range(1, 7)}
-INLINE = frozenset("a abbr b bdi bdo br cite code data del dfn em font i img ins kbd label mark".split())
+INLINE = frozenset(
+    "a abbr b bdi bdo br cite code data del dfn em font i img ins kbd label mark".split()
+)
 INLINE |= frozenset("q s samp small span strong sub sup time u var wbr -text".split())
 _AUTHOR = ("author", "article:author", "dc.creator", "citation_author")
-_DATE = ("article:modified_time", "dcterms.modified", "article:published_time", "dc.date", "dcterms.date", "date")
+_DATE = (
+    "article:modified_time",
+    "dcterms.modified",
+    "article:published_time",
+    "dc.date",
+    "dcterms.date",
+    "date",
+)
 _MAX_DEPTH = 200
 _MAX_SPAN = 50  # a cell may claim any number
 
@@ -64,8 +74,8 @@ def html_properties(text: str) -> dict[str, str]:
 def add_page(text: str, builder: TextBuilder) -> tuple[str, int]:
     """Add the article of a web page to `builder`.
 
-    Gives its first heading, else its title, and the number of characters, white space left out, of the menus and the
-    like that surround it.
+    Gives its first heading, else its title, and the number of characters, white space left out, of
+    the menus and the like that surround it.
     """
     page, hidden = _without_scripts(text)
     article = find_article(page)
@@ -104,7 +114,8 @@ def _title(page: LexborHTMLParser) -> str:
 
 
 def _walk(node: LexborNode, builder: TextBuilder, depth: int, mark: str = "") -> None:
-    """Add the blocks under `node`; text between blocks becomes paragraphs. `mark`: of the item that comes first."""
+    """Add the blocks under `node`; text between blocks becomes paragraphs. `mark`: of the item that
+    comes first."""
     run: list[str] = []
 
     def end_run() -> None:
@@ -169,13 +180,18 @@ def _table(node: LexborNode, builder: TextBuilder) -> None:
 
 def is_layout(table: LexborNode) -> bool:
     """Whether a table only places what is in it: other tables, or blocks in one column."""
-    if len(table.css("table")) > 1 or table.attributes.get("role") == "presentation":  # one is itself
+    if (
+        len(table.css("table")) > 1 or table.attributes.get("role") == "presentation"
+    ):  # one is itself
         return True
-    return not table.css("td + td, th + td, th + th, td + th") and bool(table.css("p, ul, ol, div, h1, h2, h3, h4"))
+    return not table.css("td + td, th + td, th + th, td + th") and bool(
+        table.css("p, ul, ol, div, h1, h2, h3, h4")
+    )
 
 
 def table_rows(table: LexborNode) -> list[list[str]]:
-    """Rows of one length; a cell over several rows or columns is repeated in each, as a reader would say it."""
+    """Rows of one length; a cell over several rows or columns is repeated in each, as a reader
+    would say it."""
     rows: list[list[str]] = []
     below: dict[int, tuple[str, int]] = {}  # column → text and how many more rows it reaches into
     for node in table.css("tr"):

@@ -1,7 +1,8 @@
-"""What a page of HTML holds and does not show: by the attribute `hidden`, by style, in white on white.
+"""What a page of HTML holds and does not show: by the attribute `hidden`, by style, in white on
+white.
 
-`aria-hidden` is not among it: it hides decoration, and text that is shown, from screen readers only. Nor is what a
-click opens: tabs, and blocks that a control names.
+`aria-hidden` is not among it: it hides decoration, and text that is shown, from screen readers
+only. Nor is what a click opens: tabs, and blocks that a control names.
 """
 
 from __future__ import annotations
@@ -23,22 +24,29 @@ _SPECIFIC = re.compile(r"(#[\w-]+)|([.\[][^\s.#\[\]>+~]+\]?)|((?<![\w.#-])[a-zA-
 _ZERO = re.compile(r"0*\.?0+(?:px|pt|em|rem|%)?")
 _FAR = re.compile(r"-\d{3,}(?:\.\d+)?(?:px|pt)|-\d{2,}(?:\.\d+)?r?em")
 _WHITE = re.compile(
-    r"#fff(?:fff)?(?:ff)?|white|rgba?\(\s*255\s*[, ]\s*255\s*[, ]\s*255\b.*\)|hsla?\(.*100%.*\)", re.IGNORECASE
+    r"#fff(?:fff)?(?:ff)?|white|rgba?\(\s*255\s*[, ]\s*255\s*[, ]\s*255\b.*\)|hsla?\(.*100%.*\)",
+    re.IGNORECASE,
 )
 _BARE = ("", "transparent", "none", "inherit", "initial", "unset")
 _LOOKED_AT = frozenset(
-    "display visibility opacity font-size color background background-color background-image mso-hide text-indent left "
+    "display visibility opacity font-size color background background-color background-image "
+    "mso-hide text-indent left "
     "top max-height height max-width width overflow position".split()
 )
-_CONTROLS = "[aria-controls], [data-target], [data-bs-target], [data-toggle], a[href^='#'], label[for]"
-_OPENED = re.compile(r"\b(?:tab-?pane|tab-?panel|tab-?content|accordion|collapse|collapsible)", re.IGNORECASE)
+_CONTROLS = (
+    "[aria-controls], [data-target], [data-bs-target], [data-toggle], a[href^='#'], label[for]"
+)
+_OPENED = re.compile(
+    r"\b(?:tab-?pane|tab-?panel|tab-?content|accordion|collapse|collapsible)", re.IGNORECASE
+)
 _MOST_RULES = 4000
 _MOST_STYLE = 1_000_000  # characters
 
 
 @dataclass(slots=True)
 class _Looks:
-    """Declarations that hold for each node, by its id: property → value with its weight in the cascade."""
+    """Declarations that hold for each node, by its id: property → value with its weight in the
+    cascade."""
 
     by_node: dict[int, dict[str, tuple[tuple[int, int, int], str]]] = field(default_factory=dict)
 
@@ -82,8 +90,15 @@ def _hidden_nodes(page: LexborHTMLParser) -> Iterator[LexborNode]:
         if node.tag in ("html", "body", "head") or _is_opened(node, opened):
             continue
         declared = looks.of(node)
-        attribute = node.mem_id in marked and (node.attributes.get("hidden") or "").casefold() != "until-found"
-        if (attribute and "display" not in declared) or _hides(declared) or _is_white(node, looks, linked):
+        attribute = (
+            node.mem_id in marked
+            and (node.attributes.get("hidden") or "").casefold() != "until-found"
+        )
+        if (
+            (attribute and "display" not in declared)
+            or _hides(declared)
+            or _is_white(node, looks, linked)
+        ):
             hidden.add(node.mem_id)
     for node in candidates.values():
         if node.mem_id in hidden and not any(above.mem_id in hidden for above in _above(node)):
@@ -93,7 +108,10 @@ def _hidden_nodes(page: LexborHTMLParser) -> Iterator[LexborNode]:
 def _hides(declared: dict[str, str]) -> bool:
     """Whether declarations leave nothing to be seen."""
     said = {name: value.casefold() for name, value in declared.items()}
-    small = any(_ZERO.fullmatch(said.get(name, "")) for name in ("max-height", "height", "max-width", "width"))
+    small = any(
+        _ZERO.fullmatch(said.get(name, ""))
+        for name in ("max-height", "height", "max-width", "width")
+    )
     placed = said.get("position") in ("absolute", "fixed")
     away = placed and any(_FAR.match(said.get(side, "")) for side in ("left", "top"))
     return (
@@ -111,7 +129,8 @@ def _hides(declared: dict[str, str]) -> bool:
 def _is_white(node: LexborNode, looks: _Looks, linked: bool) -> bool:
     """Whether a node's letters have the colour of the page, as far as the page itself says.
 
-    A style sheet in a file of its own may give any ground: then only a ground that is said to be white counts.
+    A style sheet in a file of its own may give any ground: then only a ground that is said to be
+    white counts.
     """
     own = looks.of(node)
     colour = own.get("color", "")
@@ -120,7 +139,10 @@ def _is_white(node: LexborNode, looks: _Looks, linked: bool) -> bool:
     said = False
     for above in (node, *_above(node)):
         declared = looks.of(above)
-        grounds = [declared.get(name, "") for name in ("background", "background-color", "background-image")]
+        grounds = [
+            declared.get(name, "")
+            for name in ("background", "background-color", "background-image")
+        ]
         grounds.append(above.attributes.get("bgcolor") or "")
         for ground in grounds:
             if _WHITE.fullmatch(ground):
@@ -142,7 +164,9 @@ def _above(node: LexborNode) -> Iterator[LexborNode]:
 def _looks(page: LexborHTMLParser) -> _Looks:
     """What the page's own style sheets and style attributes say of its nodes."""
     looks = _Looks()
-    sheet = " ".join(node.text() for node in page.css("style") if _is_for_screens(node))[:_MOST_STYLE]
+    sheet = " ".join(node.text() for node in page.css("style") if _is_for_screens(node))[
+        :_MOST_STYLE
+    ]
     for number, (selector, declared) in enumerate(_rules(sheet)):
         if number >= _MOST_RULES:
             break
@@ -165,10 +189,12 @@ def _is_for_screens(node: LexborNode) -> bool:
 
 
 def _rules(sheet: str) -> Iterator[tuple[str, list[tuple[str, str, bool]]]]:
-    """Each selector of a style sheet with the declarations that matter here; rules for print, narrow screens and states
-    of the mouse are left out."""
+    """Each selector of a style sheet with the declarations that matter here; rules for print,
+    narrow screens and states of the mouse are left out."""
     sheet = _COMMENT.sub(" ", sheet)
-    if not any(name in sheet for name in ("none", "hidden", "fff", "white", "255", ":0", ": 0", "-")):
+    if not any(
+        name in sheet for name in ("none", "hidden", "fff", "white", "255", ":0", ": 0", "-")
+    ):
         return
     for selectors, body in _RULE.findall(_flat(sheet)):
         declared = _declarations(body)
@@ -200,7 +226,10 @@ def _flat(sheet: str) -> str:
 
 def _declarations(body: str) -> list[tuple[str, str, bool]]:
     """Property, value, and whether it is important, of those that matter here."""
-    found = ((match[1].casefold(), match[2].strip(), bool(match[3])) for match in _DECLARATION.finditer(body))
+    found = (
+        (match[1].casefold(), match[2].strip(), bool(match[3]))
+        for match in _DECLARATION.finditer(body)
+    )
     return [one for one in found if one[0] in _LOOKED_AT]
 
 
@@ -208,7 +237,11 @@ def _weight(selector: str) -> int:
     """How specific a selector is: names, classes and tags."""
     names = classes = tags = 0
     for match in _SPECIFIC.finditer(selector):
-        names, classes, tags = names + bool(match[1]), classes + bool(match[2]), tags + bool(match[3])
+        names, classes, tags = (
+            names + bool(match[1]),
+            classes + bool(match[2]),
+            tags + bool(match[3]),
+        )
     return names * 10_000 + classes * 100 + tags
 
 
@@ -225,4 +258,8 @@ def _is_opened(node: LexborNode, opened: set[str]) -> bool:
     """Whether a click shows a node."""
     given = node.attributes
     role, classes = given.get("role") or "", given.get("class") or ""
-    return (given.get("id") or "") in opened - {""} or role == "tabpanel" or bool(_OPENED.search(classes))
+    return (
+        (given.get("id") or "") in opened - {""}
+        or role == "tabpanel"
+        or bool(_OPENED.search(classes))
+    )

@@ -22,7 +22,9 @@ class ImageParser:
         page = read_image(file, path) if ocr.available() or not wanted() else None
         if page is not None and page.words:
             whole = Box(0.0, 0.0, page.width, page.height)
-            return assemble([page_parts(page)], path, {"title": title}, [[(whole, file.read_bytes())]])
+            return assemble(
+                [page_parts(page)], path, {"title": title}, [[(whole, file.read_bytes())]]
+            )
         builder = TextBuilder()
         builder.add_picture(file.read_bytes())
         document = builder.build(path, "", title)

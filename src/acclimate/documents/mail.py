@@ -29,9 +29,15 @@ _HEADERS = ("From", "To", "Cc", "Date")
 _MAX_ATTACHMENTS = 200
 _MAX_NESTING = 4
 _REPLY = re.compile(
-    r"(?:(?:re|aw|antw|sv|vs|rv|r|ref|fwd?|wg|tr|i|enc|doorst|vl|odp|pd)\s?(?:\[\d+\])?\s?[:：]\s*)+", re.I
+    r"(?:(?:re|aw|antw|sv|vs|rv|r|ref|fwd?|wg|tr|i|enc|doorst|vl|odp|pd)\s?(?:\[\d+\])?\s?[:：]\s*)+",
+    re.I,
 )
-_SUFFIXES = {"text/html": ".html", "text/csv": ".csv", "text/calendar": ".ics", "application/pdf": ".pdf"}
+_SUFFIXES = {
+    "text/html": ".html",
+    "text/csv": ".csv",
+    "text/calendar": ".ics",
+    "application/pdf": ".pdf",
+}
 
 
 class EmlParser:
@@ -63,18 +69,26 @@ class MsgParser:
         plain, html = plain_blocks(message.body or ""), html_blocks(message.html_body or "")
         add_thread(choose(plain, html), author_of(sender), builder)
         if not plain and not html:
-            builder.add("footer", "[not read: the message has no text, or only in RTF: save it as EML]")
+            builder.add(
+                "footer", "[not read: the message has no text, or only in RTF: save it as EML]"
+            )
         for part in list(message.attachments)[:_MAX_ATTACHMENTS]:
             if part.file_bytes is not None:
                 add_inside(part.file_name or "attachment", part.file_bytes, self._inside, builder)
             else:
-                builder.add("footer", f"[not read: {part.file_name or 'an attachment'} is linked or embedded]")
+                builder.add(
+                    "footer",
+                    f"[not read: {part.file_name or 'an attachment'} is linked or embedded]",
+                )
         _tell_left_out(len(message.attachments), builder)
-        return builder.build(path, "", message.subject, properties(sender, sent) | _thread_of(message.subject))
+        return builder.build(
+            path, "", message.subject, properties(sender, sent) | _thread_of(message.subject)
+        )
 
 
 def add_inside(name: str, content: bytes, inside: ParseInside, builder: TextBuilder) -> None:
-    """Append a file that another file holds; where it cannot be read, the reason stands in its place."""
+    """Append a file that another file holds; where it cannot be read, the reason stands in its
+    place."""
     safe = Path(name.replace("\\", "/")).name or "file"
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / f"content{Path(safe).suffix[:10]}"
@@ -119,7 +133,9 @@ def _thread_of(subject: str) -> dict[str, str]:
     return {"thread": thread} if thread else {}
 
 
-def _add_attached(parts: Sequence[Message], inside: ParseInside, builder: TextBuilder, nesting: int) -> None:
+def _add_attached(
+    parts: Sequence[Message], inside: ParseInside, builder: TextBuilder, nesting: int
+) -> None:
     for number, part in enumerate(parts[:_MAX_ATTACHMENTS], start=1):
         content = part.get_payload(decode=True)
         name = part_name(part)
@@ -134,13 +150,17 @@ def _add_attached(parts: Sequence[Message], inside: ParseInside, builder: TextBu
                 builder.add_document(_message_document(inner, name, inside, nesting + 1), name)
         elif isinstance(content, bytes) and content:
             kind = part.get_content_type()
-            add_inside(name or f"attachment {number}{_SUFFIXES.get(kind, '')}", content, inside, builder)
+            add_inside(
+                name or f"attachment {number}{_SUFFIXES.get(kind, '')}", content, inside, builder
+            )
     _tell_left_out(len(parts), builder)
 
 
 def _tell_left_out(attachments: int, builder: TextBuilder) -> None:
     if attachments > _MAX_ATTACHMENTS:
-        builder.add("footer", f"[not read: {attachments - _MAX_ATTACHMENTS} of {attachments} attachments]")
+        builder.add(
+            "footer", f"[not read: {attachments - _MAX_ATTACHMENTS} of {attachments} attachments]"
+        )
 
 
 def _add_head(subject: str, said: dict[str, str], builder: TextBuilder) -> None:

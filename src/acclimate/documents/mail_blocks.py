@@ -17,8 +17,9 @@ _RUNAWAY = 100  # marks of quoting, beyond which a line means none
 class Block:
     """A paragraph, item, heading or table; its lines are those of the mail.
 
-    `depth` counts the messages in which it is quoted: 0 for what the sender wrote now. `rows` are those of a table.
-    `signed`: the mail marks it as a signature. `said`: whose words begin with it, where it is shown as a quotation.
+    `depth` counts the messages in which it is quoted: 0 for what the sender wrote now. `rows` are
+    those of a table. `signed`: the mail marks it as a signature. `said`: whose words begin with it,
+    where it is shown as a quotation.
     """
 
     text: str
@@ -31,7 +32,8 @@ class Block:
 
 
 def plain_blocks(text: str, *, flowed: bool = False, delete_space: bool = False) -> list[Block]:
-    """The paragraphs of plain text; with `flowed`, lines that were broken for the way are joined (RFC 3676)."""
+    """The paragraphs of plain text; with `flowed`, lines that were broken for the way are joined
+    (RFC 3676)."""
     lines = list(_quoted_lines(text))
     if flowed:
         lines = _joined(lines, delete_space)
@@ -61,7 +63,8 @@ def _quoted_lines(text: str) -> Iterator[tuple[int, str]]:
 
 
 def _joined(lines: list[tuple[int, str]], delete_space: bool) -> list[tuple[int, str]]:
-    """Lines that end in a space joined with the next of their depth; one space before a line is of the format."""
+    """Lines that end in a space joined with the next of their depth; one space before a line is of
+    the format."""
     found: list[tuple[int, str]] = []
     parts: list[str] = []
     before: int | None = None  # the depth of a line that goes on

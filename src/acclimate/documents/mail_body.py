@@ -12,17 +12,31 @@ from acclimate.documents.mail_blocks import Block, plain_blocks
 from acclimate.documents.mail_html import html_blocks
 from acclimate.documents.mail_text import header_text, part_text
 
-_TEXT = ("text/plain", "text/html", "text/calendar", "text/enriched", "text/richtext", "text/rfc822-headers")
-_SIGNATURES = ("application/pgp-signature", "application/pkcs7-signature", "application/x-pkcs7-signature")
+_TEXT = (
+    "text/plain",
+    "text/html",
+    "text/calendar",
+    "text/enriched",
+    "text/richtext",
+    "text/rfc822-headers",
+)
+_SIGNATURES = (
+    "application/pgp-signature",
+    "application/pkcs7-signature",
+    "application/x-pkcs7-signature",
+)
 _ENOUGH = 0.6  # of the words of the longer alternative: less is a stub, or was cut
 _STUB = re.compile(
     r"view (?:this|the|it)\b.{0,30}\b(?:online|in (?:your|a) (?:web )?browser)|"
-    r"(?:html|rich)[- ](?:capable|compatible|enabled)? ?(?:e-?mail|mail)? ?(?:reader|client|viewer|program)|"
-    r"(?:support|display|show|view)s? (?:of )?(?:this )?html|html (?:e-?mails?|messages?) (?:are|is) not|"
+    r"(?:html|rich)[- ](?:capable|compatible|enabled)? ?(?:e-?mail|mail)? "
+    r"?(?:reader|client|viewer|program)|"
+    r"(?:support|display|show|view)s? (?:of )?(?:this )?html|html (?:e-?mails?|messages?) "
+    r"(?:are|is) not|"
     r"needs an? html|multi-?part message in mime|im browser (?:an|öffnen|ansehen|anzeigen|lesen)|"
     r"kein(?:e)? html|html-?(?:e-?mail|nachricht|ansicht|darstellung)|dans (?:votre|un) navigateur|"
     r"ne (?:supporte|gère|prend) pas .{0,30}html|version html|"
-    r"(?:can ?not|can't|unable to) (?:be )?(?:display|show|read|see|view)\w* (?:this|the) (?:e-?mail|message)|"
+    r"(?:can ?not|can't|unable to) (?:be )?(?:display|show|read|see|view)\w* (?:this|the) "
+    r"(?:e-?mail|message)|"
     r"(?:nicht|pas) (?:richtig |correctement )?(?:angezeigt|affiché)",
     re.IGNORECASE,
 )
@@ -35,7 +49,8 @@ _MAX_DEPTH = 20  # of parts in parts
 
 @dataclass(slots=True)
 class Body:
-    """A mail's body, the events of its calendar parts, its attached parts, and the reasons why parts are not read."""
+    """A mail's body, the events of its calendar parts, its attached parts, and the reasons why
+    parts are not read."""
 
     blocks: list[Block] = field(default_factory=list)
     events: dict[str, None] = field(default_factory=dict)
@@ -51,7 +66,8 @@ def find_body(message: Message) -> Body:
 
 
 def choose(plain: Sequence[Block], html: Sequence[Block]) -> Sequence[Block]:
-    """Of the same mail in plain text and in HTML, the one with the content; where both have it, HTML for its tables."""
+    """Of the same mail in plain text and in HTML, the one with the content; where both have it,
+    HTML for its tables."""
     in_plain, in_html = _words(plain), _words(html)
     if in_plain < _ENOUGH * in_html or not in_plain:
         return html
@@ -127,10 +143,14 @@ def _take(part: Message, kind: str, body: Body) -> None:
     elif kind in _SIGNATURES:
         return  # it proves who signed, and says nothing
     elif kind == "application/ms-tnef" or part_name(part).casefold() == "winmail.dat":
-        body.unread.append("winmail.dat, Outlook's own wrapping (TNEF): save it as MSG or EML, or unwrap it")
+        body.unread.append(
+            "winmail.dat, Outlook's own wrapping (TNEF): save it as MSG or EML, or unwrap it"
+        )
     elif kind in ("application/pkcs7-mime", "application/x-pkcs7-mime"):
         signed = str(part.get_param("smime-type", "")) == "signed-data"
-        body.unread.append(f"the message is {'wrapped in its signature' if signed else 'encrypted'} (S/MIME)")
+        body.unread.append(
+            f"the message is {'wrapped in its signature' if signed else 'encrypted'} (S/MIME)"
+        )
     elif kind in ("message/external-body", "message/partial"):
         body.unread.append(f"a part that is not in this file ({kind})")
     elif kind != "text/x-amp-html":
@@ -140,10 +160,13 @@ def _take(part: Message, kind: str, body: Body) -> None:
 def _text_blocks(part: Message, kind: str) -> list[Block]:
     text = part_text(part)
     if kind == "text/html" or (
-        kind == "text/plain" and text.lstrip()[:100].casefold().startswith(("<html", "<!doctype html"))
+        kind == "text/plain"
+        and text.lstrip()[:100].casefold().startswith(("<html", "<!doctype html"))
     ):
         return html_blocks(text)
     if kind in ("text/enriched", "text/richtext"):
         return plain_blocks(_TAGS.sub("", text))
     flowed = str(part.get_param("format", "")).casefold() == "flowed"
-    return plain_blocks(text, flowed=flowed, delete_space=str(part.get_param("delsp", "")).casefold() == "yes")
+    return plain_blocks(
+        text, flowed=flowed, delete_space=str(part.get_param("delsp", "")).casefold() == "yes"
+    )

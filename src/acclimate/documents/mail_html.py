@@ -1,4 +1,5 @@
-"""The body of a mail in HTML as blocks: whatever the program that wrote it, what is quoted and what is a signature."""
+"""The body of a mail in HTML as blocks: whatever the program that wrote it, what is quoted and what
+is a signature."""
 
 from __future__ import annotations
 
@@ -14,9 +15,12 @@ from acclimate.documents.html_hidden import take_hidden
 from acclimate.documents.mail_blocks import Block
 from acclimate.types import ElementKind
 
-_NO_TEXT = "head, script, style, noscript, template, svg, iframe, object, select, textarea, button, title"
+_NO_TEXT = (
+    "head, script, style, noscript, template, svg, iframe, object, select, textarea, button, title"
+)
 _SIGNATURE = re.compile(
-    r"(?:gmail|moz|ms-outlook-mobile|protonmail|x)?[-_]?signature(?:[-_](?:block|prefix))?", re.IGNORECASE
+    r"(?:gmail|moz|ms-outlook-mobile|protonmail|x)?[-_]?signature(?:[-_](?:block|prefix))?",
+    re.IGNORECASE,
 )
 _INDENT = re.compile(r"border(?:-left)?\s*:\s*(?:none|0)", re.IGNORECASE)
 _HEADERS_TABLE = "moz-email-headers-table"
@@ -26,7 +30,8 @@ _BREAKS = re.compile(r" ?\n ?")
 
 
 def html_blocks(html: str) -> list[Block]:
-    """The blocks of a mail's HTML; a line break is the end of a line, two are the end of a paragraph."""
+    """The blocks of a mail's HTML; a line break is the end of a line, two are the end of a
+    paragraph."""
     page = LexborHTMLParser(html)
     # Counted, and left out even where hidden text is wanted: in a mail it is the line that an inbox
     # shows, or what follows the reader.
@@ -41,7 +46,8 @@ def html_blocks(html: str) -> list[Block]:
 
 
 def _with_signatures(blocks: list[Block]) -> list[Block]:
-    """Blocks, those after a line of two hyphens as a signature, up to where another depth begins."""
+    """Blocks, those after a line of two hyphens as a signature, up to where another depth
+    begins."""
     found: list[Block] = []
     signed_at: int | None = None
     for block in blocks:
@@ -60,8 +66,11 @@ class _Blocks:
     def __init__(self) -> None:
         self.blocks: list[Block] = []
 
-    def walk(self, node: LexborNode, nesting: int, depth: int, signed: bool, mark: str = "") -> None:
-        """Add what is under `node`, quoted `depth` times; `mark` is of the list item that comes first."""
+    def walk(
+        self, node: LexborNode, nesting: int, depth: int, signed: bool, mark: str = ""
+    ) -> None:
+        """Add what is under `node`, quoted `depth` times; `mark` is of the list item that comes
+        first."""
         run: list[str] = []
 
         def end_run() -> None:
@@ -85,7 +94,9 @@ class _Blocks:
             child = child.next
         end_run()
 
-    def _block(self, node: LexborNode, tag: str, nesting: int, depth: int, signed: bool, mark: str) -> None:
+    def _block(
+        self, node: LexborNode, tag: str, nesting: int, depth: int, signed: bool, mark: str
+    ) -> None:
         signed = signed or any(_SIGNATURE.fullmatch(name) for name in _names(node))
         if tag == "blockquote" and not _is_indent(node):
             depth += 1
@@ -123,7 +134,11 @@ def _names(node: LexborNode) -> list[str]:
 
 def _is_indent(node: LexborNode) -> bool:
     """Whether a quotation is only what an editor makes of moving text to the right."""
-    if node.attributes.get("type") == "cite" or node.attributes.get("cite") or node.attributes.get("class"):
+    if (
+        node.attributes.get("type") == "cite"
+        or node.attributes.get("cite")
+        or node.attributes.get("class")
+    ):
         return False
     return _INDENT.search(node.attributes.get("style") or "") is not None
 

@@ -11,7 +11,8 @@ from acclimate.documents.builder import one_line
 
 _FROM = "From|Von|De|Da|Van|Fra|Från|Från|Od|Feladó|Lähettäjä|Expéditeur|Remitente|Mittente|Absender|От|发件人|差出人"
 _SENT = (
-    "Sent|Date|Gesendet|Datum|Envoyé|Envoyée|Enviado|Enviada|Enviado el|Inviato|Data|Fecha|Verzonden|Sendt|Dato|"
+    "Sent|Date|Gesendet|Datum|Envoyé|Envoyée|Enviado|Enviada|Enviado "
+    "el|Inviato|Data|Fecha|Verzonden|Sendt|Dato|"
     "Skickat|Wysłano|Odesláno|Lähetetty|Sent at|Date d'envoi|Дата|Отправлено|发送时间|日期|送信日時"
 )
 _OTHERS = (
@@ -19,28 +20,35 @@ _OTHERS = (
     "Subject|Betreff|Objet|Asunto|Assunto|Oggetto|Onderwerp|Emne|Ämne|Temat|Předmět|Aihe|Тема|主题|件名|"
     "Priority|Importance|Wichtigkeit|Attachments|Anlagen|Organisation|Organization"
 )
-_FIELD = re.compile(rf"[*_ \t]*({_FROM}|{_SENT}|{_OTHERS})[*_ \t]*[ \u00a0]?[:：][*_]*[ \t\u00a0]*(.*)", re.IGNORECASE)
+_FIELD = re.compile(
+    rf"[*_ \t]*({_FROM}|{_SENT}|{_OTHERS})[*_ \t]*[ \u00a0]?[:：][*_]*[ \t\u00a0]*(.*)",
+    re.IGNORECASE,
+)
 _IS_FROM = re.compile(_FROM, re.IGNORECASE)
 _IS_SENT = re.compile(_SENT, re.IGNORECASE)
 _IS_OF_MAIL = re.compile(
-    "Sent|Gesendet|Envoyée?|Enviad[oa](?: el)?|Inviato|Verzonden|Sendt|Skickat|Wysłano|Odesláno|Отправлено|发送时间|"
+    "Sent|Gesendet|Envoyée?|Enviad[oa](?: "
+    "el)?|Inviato|Verzonden|Sendt|Skickat|Wysłano|Odesláno|Отправлено|发送时间|"
     "送信日時|Subject|Betreff|Objet|Asunto|Assunto|Oggetto|Onderwerp|Emne|Ämne|Temat|Předmět|Aihe|Тема|主题|件名",
     re.IGNORECASE,
 )
-_MESSAGE_WORD = (
-    "message|nachricht|mail|messaggio|mensaje|mensagem|bericht|besked|melding|meddelande|wiadomo|forward|viesti"
-)
+_MESSAGE_WORD = "message|nachricht|mail|messaggio|mensaje|mensagem|bericht|besked|melding|meddelande|wiadomo|forward|viesti"
 _RULE = re.compile(
     rf"[ \t]*(?:[-_=*]{{5,}}|-{{2,}}[^-\n]{{0,40}}(?:{_MESSAGE_WORD})[^-\n]{{0,40}}-{{2,}}|"
-    r"(?:Begin forwarded message|Anfang der weitergeleiteten (?:Nachricht|E-Mail)|Inizio messaggio inoltrato|"
-    r"Début du message (?:réexpédié|transféré)|Inicio del mensaje reenviado|Doorgestuurd bericht)\s?:?)[ \t]*$",
+    r"(?:Begin forwarded message|Anfang der weitergeleiteten (?:Nachricht|E-Mail)|Inizio "
+    r"messaggio inoltrato|"
+    r"Début du message (?:réexpédié|transféré)|Inicio del mensaje reenviado|Doorgestuurd "
+    r"bericht)\s?:?)[ \t]*$",
     re.IGNORECASE,
 )
-_FORWARDED = re.compile(r"forward|weitergeleitet|transféré|réexpédié|reenviado|inoltrato|doorgestuurd", re.IGNORECASE)
+_FORWARDED = re.compile(
+    r"forward|weitergeleitet|transféré|réexpédié|reenviado|inoltrato|doorgestuurd", re.IGNORECASE
+)
 _WROTE = re.compile(
     r"(?:(?:On|Am|Le|El|Il|Op|Em|Den|W dniu|Dne|Dnia|Le)\s(?P<a>(?=.*\d).{5,250}?)\s?"
     r"(?:wrote|schrieb(?: (?P<b>.{2,120}?))?|a écrit|écrivait|escribió|ha scritto|escreveu|"
-    r"schreef(?: (?P<c>.{2,120}?))?|skrev(?: (?P<d>.{2,120}?))?|napisała?(?:\(a\))?|napsala?|kirjoitti)"
+    r"schreef(?: (?P<c>.{2,120}?))?|skrev(?: "
+    r"(?P<d>.{2,120}?))?|napisała?(?:\(a\))?|napsala?|kirjoitti)"
     r"|(?P<e>[^\n.!?]{2,120}?)\s(?:wrote|schrieb|a écrit)(?P<f>\s(?:on|am|le)\s.{5,60})?"
     r"|(?P<g>\d{4}-\d\d-\d\d[^\n]{0,30}\s[^\n]{2,120}?<[^>\n]+@[^>\n]+>)"
     r")\s?[:：]",
@@ -98,7 +106,8 @@ def is_fields(text: str) -> bool:
 
 
 def find_header(text: str) -> Mark | None:
-    """The header of another message in the lines of a text, as a program puts it before what it quotes."""
+    """The header of another message in the lines of a text, as a program puts it before what it
+    quotes."""
     lines = text.split("\n")
     for start, line in enumerate(lines):
         if not (match := _FIELD.match(line)):
@@ -112,7 +121,14 @@ def find_header(text: str) -> Mark | None:
             else:
                 gap += 1  # a long list of addresses goes on over lines
         author = next((value for name, value in fields if _IS_FROM.fullmatch(name)), None)
-        sent = next((value for name, value in fields if _IS_SENT.fullmatch(name) and any(map(str.isdigit, value))), "")
+        sent = next(
+            (
+                value
+                for name, value in fields
+                if _IS_SENT.fullmatch(name) and any(map(str.isdigit, value))
+            ),
+            "",
+        )
         if author is None or len(fields) < 2:
             continue
         first = start
@@ -128,7 +144,8 @@ def find_header(text: str) -> Mark | None:
 
 
 def find_wrote(text: str, *, quoted_next: bool) -> Mark | None:
-    """The line "On … Ada wrote:" at the end of a text; without a quotation after it, it must hold a date."""
+    """The line "On … Ada wrote:" at the end of a text; without a quotation after it, it must hold a
+    date."""
     lines = text.split("\n")
     for start in range(len(lines) - 1, max(-1, len(lines) - 4), -1):
         joined = " ".join(line.strip() for line in lines[start:])
@@ -164,7 +181,8 @@ def author_of(text: str) -> str:
 
 
 def date_of(text: str) -> str:
-    """A date, with its time where it has one, as 2026-05-04 10:12; as it is where its order cannot be told."""
+    """A date, with its time where it has one, as 2026-05-04 10:12; as it is where its order cannot
+    be told."""
     text = one_line(re.sub(r"[*_]", " ", text))
     if not text:
         return ""
@@ -211,5 +229,7 @@ def _after_date(text: str) -> str:
     time = _TIME.search(text, end)
     rest = text[time.end() if time is not None else end :]
     return re.sub(
-        r"^\s*(?:[+-]\d{4}\b|\([A-Z]{2,5}\)|\b(?:UTC|GMT|CEST|CET)\b(?:[+-]\d\d:?\d\d)?|Uhr\b|,|\s)*", "", rest
+        r"^\s*(?:[+-]\d{4}\b|\([A-Z]{2,5}\)|\b(?:UTC|GMT|CEST|CET)\b(?:[+-]\d\d:?\d\d)?|Uhr\b|,|\s)*",
+        "",
+        rest,
     )

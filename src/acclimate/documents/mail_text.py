@@ -12,8 +12,19 @@ from acclimate.documents.builder import clean, one_line
 
 _WORD = re.compile(r"=\?([^?\s]+)\?([bBqQ])\?([^?]*)\?=")
 _BETWEEN_WORDS = re.compile(r"(\?=)[ \t\r\n]+(?==\?)")
-_ALIASES = {"unicode-1-1-utf-7": "utf-7", "unicode": "utf-8", "iso-8859-8-i": "iso-8859-8", "ks_c_5601-1987": "cp949"}
-_ALIASES |= {"iso-8859-1": "cp1252", "latin-1": "cp1252", "latin1": "cp1252", "us-ascii": "ascii", "gb2312": "gb18030"}
+_ALIASES = {
+    "unicode-1-1-utf-7": "utf-7",
+    "unicode": "utf-8",
+    "iso-8859-8-i": "iso-8859-8",
+    "ks_c_5601-1987": "cp949",
+}
+_ALIASES |= {
+    "iso-8859-1": "cp1252",
+    "latin-1": "cp1252",
+    "latin1": "cp1252",
+    "us-ascii": "ascii",
+    "gb2312": "gb18030",
+}
 _QUOTED = re.compile(rb"=(?:[0-9A-F]{2}|\r?\n)")
 _BASE64 = re.compile(rb"(?:[A-Za-z0-9+/]{60,76}\r?\n)+[A-Za-z0-9+/]+={0,2}\s*")
 _META = re.compile(rb"<meta[^>]{0,200}charset\s*=\s*[\"']?([\w.:-]+)", re.IGNORECASE)
@@ -28,7 +39,8 @@ def headers(message: Message) -> dict[str, str]:
 
 
 def header_text(value: str) -> str:
-    """A header's text (RFC 2047): also with encoded words that are cut, or raw bytes in no named encoding."""
+    """A header's text (RFC 2047): also with encoded words that are cut, or raw bytes in no named
+    encoding."""
     raw = value.encode("utf-8", "surrogateescape")
     text = _decode(raw, "utf-8")
     text = _BETWEEN_WORDS.sub(r"\1", text)
@@ -61,7 +73,10 @@ def part_text(part: Message) -> str:
     """The text of a part, by its charset where that is right, else by what its bytes allow."""
     payload = part.get_payload(decode=True)
     content = payload if isinstance(payload, bytes) else b""
-    if str(part.get("Content-Transfer-Encoding", "")).strip().casefold() not in ("base64", "quoted-printable"):
+    if str(part.get("Content-Transfer-Encoding", "")).strip().casefold() not in (
+        "base64",
+        "quoted-printable",
+    ):
         content = _undo_transfer(content)
     charset = str(part.get_param("charset", "") or "")
     if not charset and part.get_content_type() == "text/html":
@@ -72,7 +87,11 @@ def part_text(part: Message) -> str:
 
 def _undo_transfer(content: bytes) -> bytes:
     """The content of a part whose header does not tell how it is encoded for transfer."""
-    if len(_QUOTED.findall(content)) > 2 and re.search(rb"=\r?\n", content) and re.search(rb"=[0-9A-F]{2}", content):
+    if (
+        len(_QUOTED.findall(content)) > 2
+        and re.search(rb"=\r?\n", content)
+        and re.search(rb"=[0-9A-F]{2}", content)
+    ):
         return quopri.decodestring(content)
     if len(content) > 120 and _BASE64.fullmatch(content):
         try:

@@ -1,4 +1,5 @@
-"""Markdown: the text stays the source, so that spans are exact; the structure comes from its block tokens."""
+"""Markdown: the text stays the source, so that spans are exact; the structure comes from its block
+tokens."""
 
 from __future__ import annotations
 
@@ -40,7 +41,9 @@ class MarkdownParser:
             language = said.get("language") or said.get("lang", "")
             metadata |= said | properties(author, said.get("date", ""), language)
             text = text[match.end() :]
-        return finish(path, text, _elements(text), "text/markdown", metadata.get("title", ""), metadata)
+        return finish(
+            path, text, _elements(text), "text/markdown", metadata.get("title", ""), metadata
+        )
 
 
 def _elements(text: str) -> list[Element]:
@@ -52,7 +55,9 @@ def _elements(text: str) -> list[Element]:
         if kind is None or token.map is None:
             continue
         start, end = starts[token.map[0]], starts[min(token.map[1], len(starts) - 1)]
-        if found and start < found[-1].end:  # inside an element already taken: a paragraph of a list item
+        if (
+            found and start < found[-1].end
+        ):  # inside an element already taken: a paragraph of a list item
             continue
         element = _element(kind, text, start, end, token)
         if element is not None:
@@ -62,9 +67,17 @@ def _elements(text: str) -> list[Element]:
 
 def _element(kind: ElementKind, text: str, start: int, end: int, token: Token) -> Element | None:
     body = text[start:end]
-    if token.type == "html_block" and not one_line(re.sub(r"<!--.*?-->|<[^>]*>", "", body, flags=re.DOTALL)):
+    if token.type == "html_block" and not one_line(
+        re.sub(r"<!--.*?-->|<[^>]*>", "", body, flags=re.DOTALL)
+    ):
         return None
     start += len(body) - len(body.lstrip())
     end -= len(body) - len(body.rstrip())
-    level = int(token.tag[1]) if kind == "heading" else token.level // 2 + 1 if kind == "list_item" else 0
+    level = (
+        int(token.tag[1])
+        if kind == "heading"
+        else token.level // 2 + 1
+        if kind == "list_item"
+        else 0
+    )
     return Element(kind, start, end, level) if start < end else None

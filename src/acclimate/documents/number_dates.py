@@ -34,7 +34,8 @@ def is_moment(tokens: Sequence[Part]) -> bool:
 
 
 def show_moment(tokens: Sequence[Part], days: float, from_1904: bool) -> str | None:
-    """Days since the beginning of 1900, or of 1904, in a format; None for what no date or duration stands for."""
+    """Days since the beginning of 1900, or of 1904, in a format; None for what no date or duration
+    stands for."""
     if abs(days) >= _MOST_DAYS:
         return None
     if any(token.kind == "elapsed" for token in tokens):
@@ -42,7 +43,9 @@ def show_moment(tokens: Sequence[Part], days: float, from_1904: bool) -> str | N
     days += _FROM_1904 if from_1904 else 0
     if not 0 <= days < _MOST_DAYS:
         return None
-    decimals = max((len(token.text.partition(".")[2]) for token in tokens if token.kind == "moment"), default=0)
+    decimals = max(
+        (len(token.text.partition(".")[2]) for token in tokens if token.kind == "moment"), default=0
+    )
     moment = _moment(days, decimals)
     twelve = any(token.kind == "half" for token in tokens)
     out = []
@@ -86,7 +89,9 @@ def _part(text: str, moment: datetime, twelve: bool, minute: bool, days: float) 
             return f"{moment.minute:0{min(length, 2)}}"
         case "m":
             name = _MONTHS[moment.month - 1]
-            return {1: f"{moment.month}", 2: f"{moment.month:02}", 3: name[:3], 5: name[0]}.get(length, name)
+            return {1: f"{moment.month}", 2: f"{moment.month:02}", 3: name[:3], 5: name[0]}.get(
+                length, name
+            )
         case "d":
             leap = int(days) == _LEAP
             day, name = 29 if leap else moment.day, _DAYS[moment.weekday()]
@@ -104,7 +109,9 @@ def _part(text: str, moment: datetime, twelve: bool, minute: bool, days: float) 
 
 def _show_elapsed(tokens: Sequence[Part], days: float) -> str:
     """A duration: the part in brackets takes all, the parts after it what is left."""
-    decimals = max((len(token.text.partition(".")[2]) for token in tokens if token.kind == "moment"), default=0)
+    decimals = max(
+        (len(token.text.partition(".")[2]) for token in tokens if token.kind == "moment"), default=0
+    )
     total = round(abs(days) * 86400, decimals)
     whole = int(total)
     units = {"h": whole // 3600, "m": whole // 60, "s": whole}

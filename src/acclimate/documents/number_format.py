@@ -1,6 +1,8 @@
-"""Numbers as a spreadsheet's number format shows them: the codes of ECMA-376, part 1, §18.8.30 and §18.8.31.
+"""Numbers as a spreadsheet's number format shows them: the codes of ECMA-376, part 1, §18.8.30 and
+§18.8.31.
 
-Separators are "." and ",", names of months and days English: a format does not say in which language it was looked at.
+Separators are "." and ",", names of months and days English: a format does not say in which
+language it was looked at.
 """
 
 from __future__ import annotations
@@ -31,10 +33,19 @@ _ROUNDED = Decimal("1e20")  # what is larger has no decimal places to round
 _MOST = 200  # characters of a format: Excel takes up to 255 of it
 _WHOLE = 1e15  # from here on a double does not tell each integer
 
-# The built-in formats that every program knows by number. Where they are those of the user's country, as dates (14, 22)
-# and money are, a form stands here that reads the same everywhere.
+# The built-in formats that every program knows by number. Where they are those of the user's
+# country, as dates (14, 22) and money are, a form stands here that reads the same everywhere.
 BUILT_IN = {
-    **{0: "General", 1: "0", 2: "0.00", 3: "#,##0", 4: "#,##0.00", 9: "0%", 10: "0.00%", 11: "0.00E+00"},
+    **{
+        0: "General",
+        1: "0",
+        2: "0.00",
+        3: "#,##0",
+        4: "#,##0.00",
+        9: "0%",
+        10: "0.00%",
+        11: "0.00E+00",
+    },
     **{12: "# ?/?", 13: "# ??/??", 14: "yyyy-mm-dd", 15: "d-mmm-yy", 16: "d-mmm", 17: "mmm-yy"},
     **{18: "h:mm AM/PM", 19: "h:mm:ss AM/PM", 20: "h:mm", 21: "h:mm:ss", 22: "yyyy-mm-dd h:mm"},
     **dict.fromkeys((5, 6), "#,##0;-#,##0"),
@@ -52,8 +63,8 @@ BUILT_IN = {
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A piece of a format: `kind` "text" is shown as it is, "moment" and "elapsed" are parts of dates and durations,
-    "half" is AM or PM, "place" a digit, others what they are called."""
+    """A piece of a format: `kind` "text" is shown as it is, "moment" and "elapsed" are parts of
+    dates and durations, "half" is AM or PM, "place" a digit, others what they are called."""
 
     kind: str
     text: str
@@ -91,7 +102,9 @@ class _Section:
 
     def takes(self, number: float) -> bool:
         """Whether its own condition lets it show a number."""
-        return self.condition is None or bool(_COMPARE[self.condition[0]](number, self.condition[1]))
+        return self.condition is None or bool(
+            _COMPARE[self.condition[0]](number, self.condition[1])
+        )
 
     @property
     def negative_only(self) -> bool:
@@ -121,7 +134,9 @@ class NumberFormat:
             return sign + section.plain.show(value)
         if section.general:
             said = general(abs(number))
-            return sign + "".join(said if token.kind in ("general", "@") else token.text for token in tokens)
+            return sign + "".join(
+                said if token.kind in ("general", "@") else token.text for token in tokens
+            )
         if not any(token.kind == "place" for token in tokens):
             return sign * bool(tokens) + "".join(token.text for token in tokens)
         return sign + _show_digits(tokens, value)
@@ -140,8 +155,15 @@ class NumberFormat:
             sections = sections[: max(1, len(self._sections) - 1)]
         if any(section.condition for section in sections):
             found = next((section for section in sections if section.takes(number)), None)
-            second = found is not None and len(sections) > 1 and found is sections[1] and not found.condition
-            return found, found is not None and (found.negative_only or (second and sections[0].takes(0.0)))
+            second = (
+                found is not None
+                and len(sections) > 1
+                and found is sections[1]
+                and not found.condition
+            )
+            return found, found is not None and (
+                found.negative_only or (second and sections[0].takes(0.0))
+            )
         if len(sections) == 1:
             return sections[0], False
         if number < 0:
@@ -156,8 +178,8 @@ def number_format(code: str) -> NumberFormat:
 
 
 def general(number: float) -> str:
-    """A number in the format General: up to 11 characters, as Excel shows it, but whole numbers with all their digits,
-    as article numbers are."""
+    """A number in the format General: up to 11 characters, as Excel shows it, but whole numbers
+    with all their digits, as article numbers are."""
     if number.is_integer() and abs(number) < _WHOLE:
         return str(int(number))
     rounded = Decimal(f"{number:.10g}")
@@ -175,7 +197,8 @@ def general(number: float) -> str:
 
 
 def split_sections(code: str) -> list[str]:
-    """A code's sections, which semicolons separate outside quotes, brackets and after no backslash."""
+    """A code's sections, which semicolons separate outside quotes, brackets and after no
+    backslash."""
     sections = [""]
     for match in re.finditer(r'"[^"]*"?|\\.|[_*].|\[[^\]]*\]|.', code, re.DOTALL):
         if match[0] == ";":
@@ -185,7 +208,7 @@ def split_sections(code: str) -> list[str]:
     return sections[:4]
 
 
-def _section(code: str) -> _Section:
+def _section(code: str) -> _Section:  # noqa: C901
     tokens: list[Token] = []
     condition = None
     for match in _TOKEN.finditer(code):
@@ -202,7 +225,11 @@ def _section(code: str) -> _Section:
             elif _ELAPSED.fullmatch(text):
                 tokens.append(Token("elapsed", text.lower()))
         elif kind == "other":
-            tokens.append(Token({"@": "@", ".": "point", ",": "comma", "%": "percent"}.get(text, "text"), text))
+            tokens.append(
+                Token(
+                    {"@": "@", ".": "point", ",": "comma", "%": "percent"}.get(text, "text"), text
+                )
+            )
             if text in _PLACES:
                 tokens[-1] = Token("place", text)
         elif kind != "fill":
@@ -219,7 +246,9 @@ def _plain(tokens: Sequence[Token]) -> _Plain | None:
     inner = "".join(token.text for token in tokens[places[0] : places[-1] + 1])
     outer = [*tokens[: places[0]], *tokens[places[-1] + 1 :]]
     match = _USUAL.fullmatch(inner)
-    if match is None or any(token.kind not in ("text", "percent") or token.text == "/" for token in outer):
+    if match is None or any(
+        token.kind not in ("text", "percent") or token.text == "/" for token in outer
+    ):
         return None
     return _Plain(
         before="".join(token.text for token in tokens[: places[0]]),
@@ -256,9 +285,15 @@ def _fill(tokens: Sequence[Token], value: Decimal, grouped: bool = False) -> str
     """The tokens with the digits of `value`, rounded to their decimal places, in them."""
     point = next((at for at, token in enumerate(tokens) if token.kind == "point"), len(tokens))
     decimals = [token.text for token in tokens[point:] if token.kind == "place"]
-    rounded = value.quantize(Decimal(1).scaleb(-len(decimals)), ROUND_HALF_UP) if value < _ROUNDED else value
+    rounded = (
+        value.quantize(Decimal(1).scaleb(-len(decimals)), ROUND_HALF_UP)
+        if value < _ROUNDED
+        else value
+    )
     whole, _, rest = f"{rounded:f}".partition(".")
-    return _fill_whole(tokens[:point], whole.lstrip("0"), grouped) + _fill_rest(tokens[point:], rest)
+    return _fill_whole(tokens[:point], whole.lstrip("0"), grouped) + _fill_rest(
+        tokens[point:], rest
+    )
 
 
 def _fill_whole(tokens: Sequence[Token], digits: str, grouped: bool) -> str:
@@ -311,7 +346,8 @@ def _show_exponent(tokens: Sequence[Token], value: Decimal) -> str:
 
 
 def _near(exact: Fraction, most: int) -> tuple[int, int]:
-    """The last convergent of the continued fraction with a denominator of at most `most`, which is what Excel shows."""
+    """The last convergent of the continued fraction with a denominator of at most `most`, which is
+    what Excel shows."""
     before, last, rest = (0, 1), (1, 0), exact
     while True:
         whole = rest.numerator // rest.denominator
@@ -330,7 +366,9 @@ def _show_fraction(tokens: Sequence[Token], slash: int, value: Decimal) -> str:
     while top and tokens[top - 1].kind == "place":
         top -= 1
     whole_places = any(token.kind == "place" for token in tokens[:top])
-    below = [token.text for token in tokens[slash + 1 :] if token.kind == "place" or token.text.isdigit()]
+    below = [
+        token.text for token in tokens[slash + 1 :] if token.kind == "place" or token.text.isdigit()
+    ]
     fixed = "".join(below).strip("#?")
     exact = Fraction(value)
     whole = int(exact) if whole_places else 0

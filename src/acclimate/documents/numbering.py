@@ -1,6 +1,7 @@
 """Numbers that Word computes and does not store: of list items and headings, from numbering.xml.
 
-ECMA-376, part 1, §17.9. Lists that share an abstract list count on together, unless one starts anew.
+ECMA-376, part 1, §17.9. Lists that share an abstract list count on together, unless one starts
+anew.
 """
 
 from __future__ import annotations
@@ -39,13 +40,19 @@ class Numbering:
 
     def __init__(self, numbering: etree._Element | None, styles: etree._Element | None) -> None:
         self._lists: dict[str, _List] = {}
-        self._numbers: dict[str, tuple[str, dict[int, int]]] = {}  # number → its list, and levels that start anew
+        self._numbers: dict[
+            str, tuple[str, dict[int, int]]
+        ] = {}  # number → its list, and levels that start anew
         links: dict[str, str] = {}
         for node in numbering if numbering is not None else ():
             key = attribute(node, "abstractNumId") or ""
             if local_name(node) == "abstractNum":
                 self._lists[key] = _read_list(node)
-                links |= {attribute(child, "val") or "": key for child in node if local_name(child) == "styleLink"}
+                links |= {
+                    attribute(child, "val") or "": key
+                    for child in node
+                    if local_name(child) == "styleLink"
+                }
             elif local_name(node) == "num":
                 self._numbers[attribute(node, "numId") or ""] = _read_number(node)
         for number, (key, anew) in self._numbers.items():
@@ -54,7 +61,8 @@ class Numbering:
         self._styles = _style_numbers(styles, self._level_of_style)
 
     def mark(self, style: str, own: etree._Element | None) -> tuple[str, int] | None:
-        """The label of the next paragraph, "-" for a bullet, and its level from 0; None where it has none.
+        """The label of the next paragraph, "-" for a bullet, and its level from 0; None where it
+        has none.
 
         `own` is its `numPr`, which counts more than its style's.
         """
@@ -71,9 +79,14 @@ class Numbering:
     def _step(self, found: _List, level: int, anew: dict[int, int]) -> str:
         own = found.levels.get(level, _Level(form="bullet"))
         # An override counts once: the first time that its list comes.
-        found.at[level] = anew.pop(level) if level in anew else found.at.get(level, own.start - 1) + 1
+        found.at[level] = (
+            anew.pop(level) if level in anew else found.at.get(level, own.start - 1) + 1
+        )
         # A level that was passed over counts as begun, as in Word: after 2.1.1 comes 2.2.
-        found.at = {deep: found.at.get(deep, found.levels.get(deep, _Level()).start) for deep in range(level + 1)}
+        found.at = {
+            deep: found.at.get(deep, found.levels.get(deep, _Level()).start)
+            for deep in range(level + 1)
+        }
         if own.form == "bullet" or (own.form == "none" and not _PLACE.sub("", own.text)):
             return "-"
 
@@ -89,7 +102,11 @@ class Numbering:
 
 
 def _read_list(node: etree._Element) -> _List:
-    found = _List(link=next((attribute(one, "val") or "" for one in node if local_name(one) == "numStyleLink"), ""))
+    found = _List(
+        link=next(
+            (attribute(one, "val") or "" for one in node if local_name(one) == "numStyleLink"), ""
+        )
+    )
     for level in node:
         if local_name(level) == "lvl":
             given = _values(level)
@@ -105,13 +122,19 @@ def _read_list(node: etree._Element) -> _List:
 def _read_number(node: etree._Element) -> tuple[str, dict[int, int]]:
     key, anew = _values(node).get("abstractNumId", ""), {}
     for override in node:
-        start = _values(override).get("startOverride") if local_name(override) == "lvlOverride" else None
+        start = (
+            _values(override).get("startOverride")
+            if local_name(override) == "lvlOverride"
+            else None
+        )
         if start is not None:
             anew[_count(attribute(override, "ilvl"), 0)] = _count(start, 1)
     return key, anew
 
 
-def _style_numbers(styles: etree._Element | None, level_of: Callable[[str, str], int]) -> dict[str, tuple[str, int]]:
+def _style_numbers(
+    styles: etree._Element | None, level_of: Callable[[str, str], int]
+) -> dict[str, tuple[str, int]]:
     """Style id → number and level, its own or those of the style that it is based on."""
     own: dict[str, tuple[str, int]] = {}
     based: dict[str, str] = {}
@@ -135,7 +158,11 @@ def _style_numbers(styles: etree._Element | None, level_of: Callable[[str, str],
 
 
 def _values(node: etree._Element) -> dict[str, str]:
-    return {local_name(child): attribute(child, "val") or "" for child in node if isinstance(child.tag, str)}
+    return {
+        local_name(child): attribute(child, "val") or ""
+        for child in node
+        if isinstance(child.tag, str)
+    }
 
 
 def _count(text: str | None, otherwise: int) -> int:
@@ -160,7 +187,16 @@ def written(number: int, form: str) -> str:
 
 def _roman(number: int) -> str:
     steps = (
-        *((1000, "m"), (900, "cm"), (500, "d"), (400, "cd"), (100, "c"), (90, "xc"), (50, "l"), (40, "xl")),
+        *(
+            (1000, "m"),
+            (900, "cm"),
+            (500, "d"),
+            (400, "cd"),
+            (100, "c"),
+            (90, "xc"),
+            (50, "l"),
+            (40, "xl"),
+        ),
         *((10, "x"), (9, "ix"), (5, "v"), (4, "iv"), (1, "i")),
     )
     written = ""

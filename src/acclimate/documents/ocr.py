@@ -40,7 +40,9 @@ def read_scan(document: pdfium.PdfDocument, number: int) -> Page:
 def read_image(file: Path, path: str) -> Page:
     """The words on a picture. Raises DocumentError where it is too large or damaged."""
     if not available():
-        raise MissingExtraError(f"{path} is a picture; to read its text, OCR is needed.", extra="ocr")
+        raise MissingExtraError(
+            f"{path} is a picture; to read its text, OCR is needed.", extra="ocr"
+        )
     from PIL import Image, UnidentifiedImageError
 
     try:
@@ -48,13 +50,22 @@ def read_image(file: Path, path: str) -> Page:
             if opened.width * opened.height > MAX_PIXELS:
                 size = f"{opened.width} × {opened.height}"
                 raise DocumentError(
-                    f"{path} declares {size} pixels; {MAX_PIXELS:,} are allowed.", hint="Scale it down."
+                    f"{path} declares {size} pixels; {MAX_PIXELS:,} are allowed.",
+                    hint="Scale it down.",
                 )
             flat = Image.new("RGB", opened.size, "white")
             picture = opened.convert("RGBA")
             flat.paste(picture, mask=picture)
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise DocumentError(f"{path} is a damaged picture ({error}).", hint="Save it again as PNG.") from error
+    except (
+        UnidentifiedImageError,
+        OSError,
+        ValueError,
+        SyntaxError,
+        Image.DecompressionBombError,
+    ) as error:
+        raise DocumentError(
+            f"{path} is a damaged picture ({error}).", hint="Save it again as PNG."
+        ) from error
     if max(flat.size) > _MAX_SIDE:
         flat.thumbnail((_MAX_SIDE, _MAX_SIDE))
     return _read(np.asarray(flat), 1.0, float(flat.width), float(flat.height))
@@ -65,7 +76,13 @@ def _engine() -> Any:
     from rapidocr import EngineType, RapidOCR
 
     engines = {f"{part}.engine_type": EngineType.OPENVINO for part in ("Det", "Cls", "Rec")}
-    return RapidOCR(params={**engines, "Global.log_level": "error", "EngineConfig.openvino.inference_num_threads": 1})
+    return RapidOCR(
+        params={
+            **engines,
+            "Global.log_level": "error",
+            "EngineConfig.openvino.inference_num_threads": 1,
+        }
+    )
 
 
 def _read(picture: np.ndarray[Any, Any], scale: float, width: float, height: float) -> Page:
@@ -73,7 +90,8 @@ def _read(picture: np.ndarray[Any, Any], scale: float, width: float, height: flo
     found = _engine()(np.ascontiguousarray(picture[..., ::-1]))
     words: list[Word] = []
     for corners, text, score in zip(
-        *(value if value is not None else () for value in (found.boxes, found.txts, found.scores)), strict=True
+        *(value if value is not None else () for value in (found.boxes, found.txts, found.scores)),
+        strict=True,
     ):
         if score < _MIN_SCORE or not clean(text).strip():
             continue
@@ -83,6 +101,14 @@ def _read(picture: np.ndarray[Any, Any], scale: float, width: float, height: flo
         at = 0
         for part in text.split():
             at = text.index(part, at)
-            words.append(Word(part, left + at * letter, left + (at + len(part)) * letter, bottom, 0.9 * (bottom - top)))
+            words.append(
+                Word(
+                    part,
+                    left + at * letter,
+                    left + (at + len(part)) * letter,
+                    bottom,
+                    0.9 * (bottom - top),
+                )
+            )
             at += len(part)
     return Page(tuple(words), (), (), width, height)

@@ -31,21 +31,34 @@ class OdfParser:
         """See `Parser`."""
         with open_zip(file, path) as archive:
             root = parse_xml(read_member(archive, "content.xml"))
-            more = [parse_xml(read_member(archive, "styles.xml"))] if "styles.xml" in archive.namelist() else []
+            more = (
+                [parse_xml(read_member(archive, "styles.xml"))]
+                if "styles.xml" in archive.namelist()
+                else []
+            )
             title, metadata = office_properties(archive)
         body = next((node for node in root if local_name(node) == "body"), None)
         if body is None:
             raise DocumentError(f"{path} has no body.", hint="Save it again.")
         builder = TextBuilder()
-        _Reader(builder, Lists(list_styles(*more, root)), OdfWords(*more, root), _hidden_pages(root)).walk(body, 0)
+        _Reader(
+            builder, Lists(list_styles(*more, root)), OdfWords(*more, root), _hidden_pages(root)
+        ).walk(body, 0)
         return builder.build(path, "", title, metadata)
 
 
 class _Reader:
-    def __init__(self, builder: TextBuilder, lists: Lists, words: OdfWords, hidden_pages: set[str]) -> None:
-        self._builder, self._lists, self._words, self._hidden_pages = builder, lists, words, hidden_pages
+    def __init__(
+        self, builder: TextBuilder, lists: Lists, words: OdfWords, hidden_pages: set[str]
+    ) -> None:
+        self._builder, self._lists, self._words, self._hidden_pages = (
+            builder,
+            lists,
+            words,
+            hidden_pages,
+        )
 
-    def walk(self, nodes: Iterable[etree._Element], depth: int) -> None:
+    def walk(self, nodes: Iterable[etree._Element], depth: int) -> None:  # noqa: C901
         """Add what these nodes hold."""
         for node in nodes:
             name = local_name(node)
@@ -58,7 +71,9 @@ class _Reader:
             elif name == "page":
                 with self._words.on_a_ground():
                     self._page(node, depth)
-            elif name == "section" and (attribute(node, "display") == "none" or attribute(node, "is-hidden") == "true"):
+            elif name == "section" and (
+                attribute(node, "display") == "none" or attribute(node, "is-hidden") == "true"
+            ):
                 self._unless_hidden("text", node, depth)
             elif name == "h":
                 self._builder.add("heading", self._words.text(node), _level(node))
@@ -142,7 +157,8 @@ def _hidden_pages(root: etree._Element) -> set[str]:
         attribute(style, "name") or ""
         for style in root.iter("{*}style")
         for part in style
-        if local_name(part) == "drawing-page-properties" and attribute(part, "visibility") == "hidden"
+        if local_name(part) == "drawing-page-properties"
+        and attribute(part, "visibility") == "hidden"
     }
 
 
@@ -157,8 +173,12 @@ def _shapes(node: etree._Element, depth: int) -> Iterator[etree._Element]:
 
 def _box(shape: etree._Element) -> Box | None:
     """Where a shape stands on its slide, in points; None where nothing says so."""
-    left, top, width, height = (_length(attribute(shape, name) or "") for name in ("x", "y", "width", "height"))
-    moved = re.search(r"translate\s*\(\s*(\S+?)[\s,]+(\S+?)\s*\)", attribute(shape, "transform") or "")
+    left, top, width, height = (
+        _length(attribute(shape, name) or "") for name in ("x", "y", "width", "height")
+    )
+    moved = re.search(
+        r"translate\s*\(\s*(\S+?)[\s,]+(\S+?)\s*\)", attribute(shape, "transform") or ""
+    )
     if moved is not None and left is None:
         left, top = _length(moved[1]), _length(moved[2])
     if left is None or top is None:
@@ -173,7 +193,9 @@ def _length(text: str) -> float | None:
 
 
 def _level(node: etree._Element) -> int:
-    value = next((value for key, value in node.attrib.items() if str(key).endswith("outline-level")), "1")
+    value = next(
+        (value for key, value in node.attrib.items() if str(key).endswith("outline-level")), "1"
+    )
     return min(6, max(1, int(value))) if str(value).isdigit() else 1
 
 
@@ -186,7 +208,9 @@ def _rows(table: etree._Element, words: OdfWords) -> list[list[str]]:
         for cell in row:
             if local_name(cell) not in ("table-cell", "covered-table-cell"):
                 continue
-            text = " ".join(words.text(part) for part in cell.iter() if local_name(part) in ("p", "h"))
+            text = " ".join(
+                words.text(part) for part in cell.iter() if local_name(part) in ("p", "h")
+            )
             place = len(rows), len(cells)
             for down in range(_number(cell, "rows-spanned", _MAX_SPANNED)):
                 for right in range(_number(cell, "columns-spanned", _MAX_SPANNED)):

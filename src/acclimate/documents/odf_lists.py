@@ -12,7 +12,13 @@ from lxml import etree
 from acclimate.documents.numbering import written
 from acclimate.documents.safe import attribute, local_name
 
-_FORMS = {"1": "decimal", "a": "lowerLetter", "A": "upperLetter", "i": "lowerRoman", "I": "upperRoman"}
+_FORMS = {
+    "1": "decimal",
+    "a": "lowerLetter",
+    "A": "upperLetter",
+    "i": "lowerRoman",
+    "I": "upperRoman",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +53,10 @@ class Lists:
     def begin(self, node: etree._Element) -> None:
         """A list begins."""
         style = attribute(node, "style-name") or (self._open[-1].style if self._open else "")
-        goes_on = attribute(node, "continue-numbering") == "true" or attribute(node, "continue-list") is not None
+        goes_on = (
+            attribute(node, "continue-numbering") == "true"
+            or attribute(node, "continue-list") is not None
+        )
         count = self._last.count if goes_on and self._last is not None and not self._open else None
         self._open.append(_Open(style, count))
 
@@ -68,7 +77,8 @@ class Lists:
         own.mark = f"{level.prefix}{'.'.join(chain[-level.shown :])}{level.suffix}".strip() or "-"
 
     def take_mark(self) -> str:
-        """What stands before this paragraph: an item's mark before its first, nothing before its others."""
+        """What stands before this paragraph: an item's mark before its first, nothing before its
+        others."""
         mark, self._open[-1].mark = self._open[-1].mark, ""
         return mark
 

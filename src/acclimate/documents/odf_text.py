@@ -15,7 +15,9 @@ from acclimate.documents.builder import one_line
 from acclimate.documents.hidden import Kind
 from acclimate.documents.safe import attribute, local_name
 
-SKIPPED = frozenset(("sequence-decls", "tracked-changes", "annotation", "annotation-end", "forms", "notes"))
+SKIPPED = frozenset(
+    ("sequence-decls", "tracked-changes", "annotation", "annotation-end", "forms", "notes")
+)
 _FAMILIES = {"span": "text", "p": "paragraph", "h": "paragraph", "a": "text"}
 
 
@@ -28,7 +30,8 @@ class _Style:
 
 
 class OdfWords:
-    """Reads the words of paragraphs by the styles of their document, which the roots of its files hold."""
+    """Reads the words of paragraphs by the styles of their document, which the roots of its files
+    hold."""
 
     def __init__(self, *roots: etree._Element) -> None:
         self._styles: dict[tuple[str, str], _Style] = {}
@@ -68,7 +71,8 @@ class OdfWords:
         return one_line("".join(parts))
 
     def _collect(self, node: etree._Element, ground: str, parts: list[str]) -> None:
-        """Add what a node shows to `parts`; `ground` is the colour under it, "" for that of the page."""
+        """Add what a node shows to `parts`; `ground` is the colour under it, "" for that of the
+        page."""
         family = _FAMILIES.get(local_name(node), "")
         if family:
             veiled, ground = self._veils(family, attribute(node, "style-name") or "", ground)
@@ -84,7 +88,9 @@ class OdfWords:
                 texts = (paragraph_text(part) for part in child.iter("{*}p"))
                 self._hidden.append(("comment", " ".join(texts)))
             elif name == "hidden-text" and _is_hidden(child):
-                self._hidden.append(("field", attribute(child, "string-value") or paragraph_text(child)))
+                self._hidden.append(
+                    ("field", attribute(child, "string-value") or paragraph_text(child))
+                )
             elif name and name not in ("frame", "custom-shape", *SKIPPED):
                 self._collect(child, ground, parts)
             parts.append(child.tail or "")

@@ -1,4 +1,5 @@
-"""OpenDocument spreadsheets read from their XML, which holds the text that each cell shows beside its value.
+"""OpenDocument spreadsheets read from their XML, which holds the text that each cell shows beside
+its value.
 
 OpenDocument 1.3, part 3, §9.1 and §19.
 """
@@ -79,9 +80,14 @@ def _read_row(node: etree._Element, opened: _Open) -> None:
             for at in range(column, min(column + repeated, _MAX_COLUMNS)):
                 cells[at] = shown
                 values |= {at: behind} if behind else {}
-            down, across = _number(cell, "number-rows-spanned"), _number(cell, "number-columns-spanned")
+            down, across = (
+                _number(cell, "number-rows-spanned"),
+                _number(cell, "number-columns-spanned"),
+            )
             if down > 1 or across > 1:
-                sheet.merged.append(Area(opened.row, column, opened.row + down - 1, column + across - 1))
+                sheet.merged.append(
+                    Area(opened.row, column, opened.row + down - 1, column + across - 1)
+                )
         column += repeated
     if cells:
         opened.cells += times * len(cells)
@@ -108,7 +114,12 @@ def _read_cell(cell: etree._Element, sheet: Sheet) -> tuple[str, str]:
     texts = [paragraph_text(part) for part in cell if part.tag.rpartition("}")[2] in ("p", "h")]
     shown = " ".join(filter(None, texts))
     kind = cell.get(f"{_OFFICE}value-type") or ""
-    value = cell.get(f"{_OFFICE}value") or cell.get(f"{_OFFICE}date-value") or cell.get(f"{_OFFICE}time-value") or ""
+    value = (
+        cell.get(f"{_OFFICE}value")
+        or cell.get(f"{_OFFICE}date-value")
+        or cell.get(f"{_OFFICE}time-value")
+        or ""
+    )
     if not shown and not value and cell.get(f"{_OFFICE}boolean-value") is None:
         formula = cell.get(f"{_TABLE}formula")
         if formula is None or kind == "string":
@@ -131,5 +142,11 @@ def _show(cell: etree._Element, kind: str, value: str) -> str:
     except (InvalidOperation, ValueError, OverflowError):
         return value
     if kind == "time":  # a duration of ISO 8601: PT12H30M00S
-        return value.removeprefix("PT").replace("H", ":").replace("M", ":").removesuffix("S").partition(".")[0]
+        return (
+            value.removeprefix("PT")
+            .replace("H", ":")
+            .replace("M", ":")
+            .removesuffix("S")
+            .partition(".")[0]
+        )
     return value.replace("T", " ")

@@ -78,7 +78,8 @@ _MAGIC = (
 )
 _HEAD_BYTES = 4096
 _MAIL = re.compile(
-    rb"(?:(?:From|To|Subject|Date|Received|Return-Path|Delivered-To|MIME-Version|Message-ID):[^\n]*\n){2}", re.I
+    rb"(?:(?:From|To|Subject|Date|Received|Return-Path|Delivered-To|MIME-Version|Message-ID):[^\n]*\n){2}",
+    re.I,
 )
 _LONE = re.compile("[\ud800-\udfff]")
 _MAX_NESTING = 4
@@ -89,8 +90,9 @@ class OtherFormatError(DocumentError):
     """A file is of a format that is left to our own readers."""
 
 
-def detect(file: Path) -> str:
-    """Media type of a file, a key of PARSERS. Raises DocumentError for content that no parser reads."""
+def detect(file: Path) -> str:  # noqa: C901
+    """Media type of a file, a key of PARSERS. Raises DocumentError for content that no parser
+    reads."""
     with file.open("rb") as opened:
         head = opened.read(_HEAD_BYTES)
     suffix = file.suffix.casefold()
@@ -110,7 +112,10 @@ def detect(file: Path) -> str:
     if head.startswith((b"\xff\xfe", b"\xfe\xff")) or unmarked_utf16(head):
         return _SUFFIXES.get(suffix, "text/plain")
     if b"\x00" in head:
-        raise DocumentError(f"{file.name} is a binary file of no known kind.", hint="Leave it out: [documents] exclude")
+        raise DocumentError(
+            f"{file.name} is a binary file of no known kind.",
+            hint="Leave it out: [documents] exclude",
+        )
     if suffix in _SUFFIXES:
         return _SUFFIXES[suffix]
     start = head.lstrip(b"\xef\xbb\xbf \t\r\n")
@@ -127,11 +132,12 @@ def parse(
     pictures: bool = False,
     hidden: Hidden = "skip",
 ) -> Document:
-    """Parse `file` as the document `path`, with `engine`, a key of ENGINES, or our own readers ("").
+    """Parse `file` as the document `path`, with `engine`, a key of ENGINES, or our own readers
+    ("").
 
-    With `pictures`, our own readers of PDF, DOCX, PPTX and image files collect those too. `hidden` is what they do with
-    what the file's author hid: leave it out, or mark it.
-    Raises DocumentError naming the file and the reason, OtherFormatError for a format that the engine does not read.
+    With `pictures`, our own readers of PDF, DOCX, PPTX and image files collect those too. `hidden`
+    is what they do with what the file's author hid: leave it out, or mark it. Raises DocumentError
+    naming the file and the reason, OtherFormatError for a format that the engine does not read.
     """
     try:
         media_type = detect(file)
@@ -140,9 +146,13 @@ def parse(
         parser = engine_parser(engine) if engine else _parser(media_type, path, on_page)
         with collecting(pictures), census(hidden) as found:
             document = _encodable(parser.parse(file, path))
-        return replace(document, media_type=media_type, hidden=dict(found.hidden), unread=dict(found.unread))
+        return replace(
+            document, media_type=media_type, hidden=dict(found.hidden), unread=dict(found.unread)
+        )
     except ImportError as error:
-        raise DocumentError(f"{path} needs a package that its parsing process has not: {error}.") from error
+        raise DocumentError(
+            f"{path} needs a package that its parsing process has not: {error}."
+        ) from error
     except DocumentError as error:
         if path in str(error):
             raise
@@ -154,18 +164,25 @@ def parse(
             f"{path} cannot be read: {error.strerror or error}.", hint="Check its permissions."
         ) from error
     except MemoryError as error:
-        raise DocumentError(f"{path} needs more memory than is allowed.", hint="[documents] parse_memory_mb") from error
-    except Exception as error:  # a hostile or broken file may fail anywhere; it costs that file only
+        raise DocumentError(
+            f"{path} needs more memory than is allowed.", hint="[documents] parse_memory_mb"
+        ) from error
+    except (
+        Exception
+    ) as error:  # a hostile or broken file may fail anywhere; it costs that file only
         raise DocumentError(f"{path} is damaged: {type(error).__name__}: {error}.") from error
 
 
 def _encodable(document: Document) -> Document:
-    """The document without lone halves of surrogate pairs, which JSON and broken names bring: no UTF-8 can hold them.
-    Each becomes one replacement character, so that all places stay."""
+    """The document without lone halves of surrogate pairs, which JSON and broken names bring: no
+    UTF-8 can hold them. Each becomes one replacement character, so that all places stay."""
     parts = document.text, document.title, *document.metadata.keys(), *document.metadata.values()
     if not any(_LONE.search(part) for part in parts):
         return document
-    metadata = {_LONE.sub("\ufffd", key): _LONE.sub("\ufffd", value) for key, value in document.metadata.items()}
+    metadata = {
+        _LONE.sub("\ufffd", key): _LONE.sub("\ufffd", value)
+        for key, value in document.metadata.items()
+    }
     text, title = _LONE.sub("\ufffd", document.text), _LONE.sub("\ufffd", document.title)
     return replace(document, text=text, title=title, metadata=metadata)
 
@@ -178,7 +195,9 @@ def _parser(media_type: str, path: str, on_page: OnPage | None) -> Parser:
     if media_type not in _HOLDS_OTHERS:
         return cast("Parser", made())
     if _nesting.get() >= _MAX_NESTING:
-        raise DocumentError(f"{path} is nested more than {_MAX_NESTING} deep.", hint="Unpack it yourself.")
+        raise DocumentError(
+            f"{path} is nested more than {_MAX_NESTING} deep.", hint="Unpack it yourself."
+        )
     return cast("Parser", made(_inside))
 
 
@@ -195,10 +214,14 @@ def _detect_zip(file: Path) -> str:
         with zipfile.ZipFile(file) as opened:
             names = set(opened.namelist())
             mimetype = (
-                opened.open("mimetype").read(200).decode("ascii", "replace").strip() if "mimetype" in names else ""
+                opened.open("mimetype").read(200).decode("ascii", "replace").strip()
+                if "mimetype" in names
+                else ""
             )
     except (zipfile.BadZipFile, OSError, RuntimeError, NotImplementedError) as error:
-        raise DocumentError(f"{file.name} is a damaged zip archive.", hint="Save or copy it again.") from error
+        raise DocumentError(
+            f"{file.name} is a damaged zip archive.", hint="Save or copy it again."
+        ) from error
     if mimetype in PARSERS:
         return mimetype
     for part, kind in (
@@ -226,4 +249,7 @@ def _detect_ole(file: Path) -> str:
         return "application/vnd.ms-excel"
     if "EncryptedPackage" in streams:
         raise DocumentError(f"{file.name} is encrypted.", hint="Save it again without a password.")
-    raise DocumentError(f"{file.name} is in an Office format from before 2007.", hint="Save it as DOCX, PPTX or PDF.")
+    raise DocumentError(
+        f"{file.name} is in an Office format from before 2007.",
+        hint="Save it as DOCX, PPTX or PDF.",
+    )

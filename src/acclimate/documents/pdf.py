@@ -1,4 +1,5 @@
-"""PDF: text by page in the order in which it was written, paragraphs by line gaps, tables by rules and alignment."""
+"""PDF: text by page in the order in which it was written, paragraphs by line gaps, tables by rules
+and alignment."""
 
 from __future__ import annotations
 
@@ -17,7 +18,15 @@ from acclimate.documents import ocr
 from acclimate.documents.builder import TextBuilder, clean, one_line
 from acclimate.documents.hidden import keep
 from acclimate.documents.pdf_order import in_reading_order
-from acclimate.documents.pdf_page import Line, Page, Word, leftwards, make_line, make_lines, read_page
+from acclimate.documents.pdf_page import (
+    Line,
+    Page,
+    Word,
+    leftwards,
+    make_line,
+    make_lines,
+    read_page,
+)
 from acclimate.documents.pdf_pictures import page_pictures
 from acclimate.documents.pdf_tables import Table, aligned_table, ruled_tables
 from acclimate.documents.pictures import wanted
@@ -30,12 +39,16 @@ _HEADING_RATIO = 1.15  # a heading's letters are that much taller than the body'
 _HEADING_LENGTH = 120  # characters
 _LABEL = 80  # characters of a row that has a label only
 _LOOK = 12  # lines within which a table's first rows must come
-_REPEATED_ON = 2  # pages at least, and half of them: then a first or last line is a running header or footer
+_REPEATED_ON = (
+    2  # pages at least, and half of them: then a first or last line is a running header or footer
+)
 _NUMBER = re.compile(r"\d+")
 _HYPHEN = re.compile(r"(?<=[a-zäöüéè])-\n(?=[a-zäöüéè])")
 _CAPTION = re.compile(r"(?:Figure|Fig\.|Table|Exhibit|Chart)\s+\d+[.:|]", re.IGNORECASE)
 _MAX_PAGES = 20_000
-_SPEAKING = re.compile(r"[^\W\d_]{3}.* |^[^\W\d_]{4,}$")  # a title, not the name of a file or a number
+_SPEAKING = re.compile(
+    r"[^\W\d_]{3}.* |^[^\W\d_]{4,}$"
+)  # a title, not the name of a file or a number
 _BULLET = re.compile(r"[•●▪‣◦–·]\s+|[-*]\s+(?=\S)")
 
 Part = Line | Table
@@ -43,7 +56,8 @@ OnPage = Callable[[int, int], None]
 
 
 class PdfParser:
-    """Reads PDFs with PDFium, pages without text by OCR; `on_page` hears how many pages are read, and of how many."""
+    """Reads PDFs with PDFium, pages without text by OCR; `on_page` hears how many pages are read,
+    and of how many."""
 
     def __init__(self, on_page: OnPage | None = None) -> None:
         self._on_page = on_page
@@ -54,7 +68,8 @@ class PdfParser:
         try:
             if len(document) > _MAX_PAGES:
                 raise DocumentError(
-                    f"{path} has {len(document):,} pages; {_MAX_PAGES:,} are allowed.", hint="Split it."
+                    f"{path} has {len(document):,} pages; {_MAX_PAGES:,} are allowed.",
+                    hint="Split it.",
                 )
             pages: list[list[Part]] = []
             shown: list[list[tuple[Box, bytes]]] = []
@@ -72,8 +87,14 @@ class PdfParser:
         finally:
             document.close()
         if not any(pages) and not any(shown):
-            hint = "Is it empty?" if ocr.available() else "Read them by OCR: pip install 'acclimate[ocr]'."
-            raise DocumentError(f"{path} has no text on its {len(pages)} pages: they are pictures.", hint=hint)
+            hint = (
+                "Is it empty?"
+                if ocr.available()
+                else "Read them by OCR: pip install 'acclimate[ocr]'."
+            )
+            raise DocumentError(
+                f"{path} has no text on its {len(pages)} pages: they are pictures.", hint=hint
+            )
         return assemble(pages, path, metadata, shown, hidden)
 
 
@@ -83,15 +104,25 @@ def _open(file: Path, path: str) -> pdfium.PdfDocument:
     except pdfium.PdfiumError as error:
         if "password" not in str(error).casefold():
             raise DocumentError(f"{path} is damaged ({error}).", hint="Save it again.") from error
-        wrong = "does not open with the password in" if PASSWORD in os.environ else "is encrypted: put its password in"
-        raise DocumentError(f"{path} {wrong} {PASSWORD}.", hint="Or save it again without a password.") from error
+        wrong = (
+            "does not open with the password in"
+            if PASSWORD in os.environ
+            else "is encrypted: put its password in"
+        )
+        raise DocumentError(
+            f"{path} {wrong} {PASSWORD}.", hint="Or save it again without a password."
+        ) from error
 
 
 def _metadata(document: pdfium.PdfDocument) -> dict[str, str]:
     """What the PDF says about itself; the program that wrote it is left out."""
-    said = {key.casefold(): value for key, value in document.get_metadata_dict(skip_empty=True).items()}
+    said = {
+        key.casefold(): value for key, value in document.get_metadata_dict(skip_empty=True).items()
+    }
     date = said.get("moddate") or said.get("creationdate", "")
-    kept = {key: one_line(clean(said[key])) for key in ("title", "subject", "keywords") if said.get(key)}
+    kept = {
+        key: one_line(clean(said[key])) for key in ("title", "subject", "keywords") if said.get(key)
+    }
     return kept | properties(said.get("author", ""), date, _language(document))
 
 
@@ -100,7 +131,9 @@ def _language(document: pdfium.PdfDocument) -> str:
     if length <= 2:
         return ""
     buffer = ctypes.create_string_buffer(min(length, 200))
-    raw.FPDFCatalog_GetLanguage(document.raw, ctypes.cast(buffer, ctypes.POINTER(raw.FPDF_WCHAR)), len(buffer))
+    raw.FPDFCatalog_GetLanguage(
+        document.raw, ctypes.cast(buffer, ctypes.POINTER(raw.FPDF_WCHAR)), len(buffer)
+    )
     return buffer.raw.decode("utf-16-le", "ignore").split("\0")[0]
 
 
@@ -126,7 +159,8 @@ def page_parts(page: Page) -> list[Part]:
 
 
 def _in_order(lines: list[Line], page: Page) -> list[Part]:
-    """Lines as written, but by columns where the writing went across them; aligned lines become tables."""
+    """Lines as written, but by columns where the writing went across them; aligned lines become
+    tables."""
     parts: list[Part] = []
     for run in _runs(lines):
         table = aligned_table(run) if len(run) > 1 else None
@@ -135,8 +169,14 @@ def _in_order(lines: list[Line], page: Page) -> list[Part]:
         elif len(run) > 1:  # columns of prose, written line by line
             middle = page.width / 2
             for side in (True, False):
-                cells = [[cell for cell in line.cells if (cell.left < middle) == side] for line in run]
-                parts += [make_line([word for cell in row for word in cell.words], gap=9.0) for row in cells if row]
+                cells = [
+                    [cell for cell in line.cells if (cell.left < middle) == side] for line in run
+                ]
+                parts += [
+                    make_line([word for cell in row for word in cell.words], gap=9.0)
+                    for row in cells
+                    if row
+                ]
         else:
             parts += run
     return parts
@@ -152,7 +192,8 @@ def _runs(lines: Sequence[Line]) -> Iterator[Sequence[Line]]:
 
 
 def _table_end(lines: Sequence[Line], start: int) -> int:
-    """Where the table that may begin at `start` ends: lines of several cells, labels and pieces of headings.
+    """Where the table that may begin at `start` ends: lines of several cells, labels and pieces of
+    headings.
 
     A label is a short line of one cell at the left; pieces of column headings stand further right.
     """
@@ -164,7 +205,11 @@ def _table_end(lines: Sequence[Line], start: int) -> int:
     for at in range(start, len(lines)):
         line = lines[at]
         step = line.base - lines[at - 1].base if at > start else 0.0
-        if not -4.0 * line.size < step < (3.4 if several else 2.4) * max(line.size, lines[at - 1].size):
+        if (
+            not -4.0 * line.size
+            < step
+            < (3.4 if several else 2.4) * max(line.size, lines[at - 1].size)
+        ):
             break
         if len(line.cells) > 1:
             end, several, labels = at + 1, several + 1, 0
@@ -183,12 +228,16 @@ def assemble(
     pictures: Sequence[Sequence[tuple[Box, bytes]]] = (),
     hidden: Sequence[Sequence[str]] = (),
 ) -> Document:
-    """The document of pages in reading order, with the pictures on each page, and the lines that nobody sees."""
+    """The document of pages in reading order, with the pictures on each page, and the lines that
+    nobody sees."""
     running = _running_lines(pages)
-    # By letters, not lines: a page of short table rows must not make its paragraphs look like headings.
+    # By letters, not lines: a page of short table rows must not make its paragraphs look like
+    # headings.
     lines = [part for parts in pages for part in parts if isinstance(part, Line)]
     body = median([line.size for line in lines for _ in line.text] or [10.0])
-    bold = sum(len(line.text) for line in lines if line.bold) > 0.3 * sum(len(line.text) for line in lines)
+    bold = sum(len(line.text) for line in lines if line.bold) > 0.3 * sum(
+        len(line.text) for line in lines
+    )
     builder = TextBuilder()
     told: set[str] = set()
     for number, parts in enumerate(pages):
@@ -220,11 +269,14 @@ def assemble(
         for place, content in pictures[number] if pictures else ():
             builder.add_picture(content, place)
     title = metadata.get("title", "")
-    return builder.build(path, "application/pdf", title if _SPEAKING.search(title) else "", metadata)
+    return builder.build(
+        path, "application/pdf", title if _SPEAKING.search(title) else "", metadata
+    )
 
 
 def _add_block(block: Sequence[Line], body: float, bold: bool, builder: TextBuilder) -> None:
-    """Add lines as a heading, caption, item or paragraph; `body` is the text's letter height, `bold` its weight."""
+    """Add lines as a heading, caption, item or paragraph; `body` is the text's letter height,
+    `bold` its weight."""
     if not block:
         return
     text = one_line(_HYPHEN.sub("", "\n".join(line.text for line in block)))
@@ -238,7 +290,13 @@ def _add_block(block: Sequence[Line], body: float, bold: bool, builder: TextBuil
     short = len(text) <= _HEADING_LENGTH and any(letter.isalpha() for letter in text)
     if short and size > body * _HEADING_RATIO:
         builder.add("heading", text, 1 if size > body * 1.6 else 2 if size > body * 1.3 else 3, box)
-    elif short and not bold and all(line.bold for line in block) and size > 0.9 * body and text[-1] not in ".,;:)":
+    elif (
+        short
+        and not bold
+        and all(line.bold for line in block)
+        and size > 0.9 * body
+        and text[-1] not in ".,;:)"
+    ):
         builder.add("heading", text, 4, box)
     elif _CAPTION.match(text):
         builder.add("caption", text, box=box)
@@ -253,7 +311,11 @@ def _continues(block: Sequence[Line], line: Line) -> bool:
     last = block[-1]
     size = max(last.size, line.size)
     step = line.base - last.base
-    if abs(line.size - last.size) > 0.12 * size or line.bold != last.bold or _BULLET.match(line.text):
+    if (
+        abs(line.size - last.size) > 0.12 * size
+        or line.bold != last.bold
+        or _BULLET.match(line.text)
+    ):
         return False
     if len(block) > 1:  # a gap wider than the paragraph's own ends it
         return 0 < step < 1.3 * max(block[-1].base - block[-2].base, 0.9 * size)
@@ -267,10 +329,17 @@ def _says_more(pattern: str) -> bool:
 
 def _running_lines(pages: Sequence[Sequence[Part]]) -> list[set[int]]:
     """Places, page by page, of first and last lines that come again on most pages."""
-    edges = [{at: _alike(part, number) for at, part in _edges(page)} for number, page in enumerate(pages)]
-    seen = Counter(key for lines in edges for key in {key for keys in lines.values() for key in keys})
+    edges = [
+        {at: _alike(part, number) for at, part in _edges(page)} for number, page in enumerate(pages)
+    ]
+    seen = Counter(
+        key for lines in edges for key in {key for keys in lines.values() for key in keys}
+    )
     wanted = max(_REPEATED_ON, len(pages) // 2)
-    return [{at for at, keys in lines.items() if any(seen[key] >= wanted for key in keys)} for lines in edges]
+    return [
+        {at for at, keys in lines.items() if any(seen[key] >= wanted for key in keys)}
+        for lines in edges
+    ]
 
 
 def _edges(page: Sequence[Part]) -> Iterator[tuple[int, Line]]:
@@ -280,12 +349,16 @@ def _edges(page: Sequence[Part]) -> Iterator[tuple[int, Line]]:
 
 
 def _alike(line: Line, page: int) -> set[tuple[str, int]]:
-    """What a running line shares with its like: all its text, or at one height all but a number that counts the pages.
+    """What a running line shares with its like: all its text, or at one height all but a number
+    that counts the pages.
 
     Other numbers are content: "Load: 41 kg" on one page says nothing of "Load: 43 kg" on the next.
     """
     counted = {
-        (f"{line.text[: number.start()]}{int(number[0]) - page}#{line.text[number.end() :]}", round(line.base))
+        (
+            f"{line.text[: number.start()]}{int(number[0]) - page}#{line.text[number.end() :]}",
+            round(line.base),
+        )
         for number in _NUMBER.finditer(line.text)
         if len(number[0]) < 7
     }

@@ -1,7 +1,8 @@
-"""Words of a PDF page that nobody sees: invisible, white on white, on a layer that is off, tiny, or beside the page.
+"""Words of a PDF page that nobody sees: invisible, white on white, on a layer that is off, tiny, or
+beside the page.
 
-Colours and layers only raise a doubt: whether a word is seen is then looked up in a picture of the page. Invisible
-words over a picture are those of a scan that was read, and stay.
+Colours and layers only raise a doubt: whether a word is seen is then looked up in a picture of the
+page. Invisible words over a picture are those of a scan that was read, and stay.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ _LAYER = [ord("O"), ord("C"), 0]
 
 @dataclass(frozen=True, slots=True)
 class Doubtful:
-    """A word that may not be seen: its place among the words, its box from the page's top left, and why."""
+    """A word that may not be seen: its place among the words, its box from the page's top left, and
+    why."""
 
     at: int
     box: Box
@@ -76,7 +78,10 @@ def _on_layer(item: raw.FPDF_PAGEOBJECT) -> bool:
     for number in range(raw.FPDFPageObj_CountMarks(item)):
         name = (raw.FPDF_WCHAR * _NAME)()
         mark = raw.FPDFPageObj_GetMark(item, number)
-        if raw.FPDFPageObjMark_GetName(mark, name, ctypes.sizeof(name), length) and list(name[:3]) == _LAYER:
+        if (
+            raw.FPDFPageObjMark_GetName(mark, name, ctypes.sizeof(name), length)
+            and list(name[:3]) == _LAYER
+        ):
             return True
     return False
 
@@ -95,14 +100,17 @@ def unseen(
 ) -> set[int]:
     """Places among the words of those that are not seen.
 
-    `turn` turns the page's coordinates into those of the boxes, which are `turns` quarter turns clockwise away.
+    `turn` turns the page's coordinates into those of the boxes, which are `turns` quarter turns
+    clockwise away.
     """
     hidden = set()
     invisible = [one for one in doubtful if one.doubt == "invisible"]
     if invisible:
         pictures = page.get_objects(filter=[raw.FPDF_PAGEOBJ_IMAGE], max_depth=3)
         places = [Box(*turn(*picture.get_bounds())) for picture in pictures]
-        hidden |= {one.at for one in invisible if not any(_covers(place, one.box) for place in places)}
+        hidden |= {
+            one.at for one in invisible if not any(_covers(place, one.box) for place in places)
+        }
     others = [one for one in doubtful if one.doubt != "invisible"]
     return hidden | _unseen_in_picture(page, others, turns) if others else hidden
 
@@ -117,7 +125,9 @@ def _unseen_in_picture(page: pdfium.PdfPage, doubtful: Sequence[Doubtful], turns
     width, height = page.get_size()
     scale = min(_SCALE, (_MOST_PIXELS / max(1.0, width * height)) ** 0.5)
     picture = page.render(scale=scale, grayscale=True, may_draw_forms=False).to_numpy()
-    picture = np.rot90(picture.reshape(picture.shape[0], picture.shape[1]), page.get_rotation() // 90 - turns)
+    picture = np.rot90(
+        picture.reshape(picture.shape[0], picture.shape[1]), page.get_rotation() // 90 - turns
+    )
     hidden = set()
     for one in doubtful:
         rows = slice(max(0, int(one.box.top * scale)), max(0, int(one.box.bottom * scale) + 1))

@@ -1,4 +1,5 @@
-"""What stands on a page of a PDF: words with their places, ruled lines, and the lines of text that words form.
+"""What stands on a page of a PDF: words with their places, ruled lines, and the lines of text that
+words form.
 
 All lengths are in points (1/72 inch); vertical positions count from the top of the page.
 """
@@ -27,7 +28,8 @@ _FEW = 20  # words; a page with fewer is not judged by their length
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """Letters without a gap. `size` is the height of the font's letters, `base` the line that they stand on."""
+    """Letters without a gap. `size` is the height of the font's letters, `base` the line that they
+    stand on."""
 
     text: str
     left: float
@@ -48,7 +50,8 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A page's words in the order in which they were written, those that nobody sees apart, and its ruled lines."""
+    """A page's words in the order in which they were written, those that nobody sees apart, and its
+    ruled lines."""
 
     words: tuple[Word, ...]
     across: tuple[Rule, ...]
@@ -134,8 +137,20 @@ def read_page(document: pdfium.PdfDocument, number: int) -> Page:
         words, hidden = _seen(page, _read_words(textpage.raw, view), view)
         if len(words) > _FEW and sum(len(word.text) == 1 for word in words) > 0.6 * len(words):
             words = _regroup(words)
-        pictures = not words and next(page.get_objects(filter=[raw.FPDF_PAGEOBJ_IMAGE], max_depth=3), None) is not None
-        return Page(tuple(words), tuple(across), tuple(down), view.width, view.height, pictures, tuple(hidden))
+        pictures = (
+            not words
+            and next(page.get_objects(filter=[raw.FPDF_PAGEOBJ_IMAGE], max_depth=3), None)
+            is not None
+        )
+        return Page(
+            tuple(words),
+            tuple(across),
+            tuple(down),
+            view.width,
+            view.height,
+            pictures,
+            tuple(hidden),
+        )
     finally:
         textpage.close()
         page.close()
@@ -143,7 +158,8 @@ def read_page(document: pdfium.PdfDocument, number: int) -> Page:
 
 @dataclass(frozen=True, slots=True)
 class _View:
-    """A page as it is read: `turns` quarter turns clockwise from how its coordinates are written."""
+    """A page as it is read: `turns` quarter turns clockwise from how its coordinates are
+    written."""
 
     min_x: float
     min_y: float
@@ -171,23 +187,30 @@ class _View:
             case _:
                 return x - self.min_x, self.max_y - y
 
-    def box(self, left: float, bottom: float, right: float, top: float) -> tuple[float, float, float, float]:
+    def box(
+        self, left: float, bottom: float, right: float, top: float
+    ) -> tuple[float, float, float, float]:
         """Left, top, right and bottom, as read."""
         (x1, y1), (x2, y2) = self.point(left, bottom), self.point(right, top)
         return min(x1, x2), min(y1, y2), max(x1, x2), max(y1, y2)
 
 
 def _turns(page: pdfium.PdfPage, handle: raw.FPDF_TEXTPAGE) -> int:
-    """The page's own rotation, or that of its letters where most of them stand upright on their side."""
+    """The page's own rotation, or that of its letters where most of them stand upright on their
+    side."""
     turns = page.get_rotation() // 90
     count = raw.FPDFText_CountChars(handle)
     sampled = range(0, count, max(1, count // 40))
-    angles = [-round(math.degrees(raw.FPDFText_GetCharAngle(handle, index)) / 90) % 4 for index in sampled]
+    angles = [
+        -round(math.degrees(raw.FPDFText_GetCharAngle(handle, index)) / 90) % 4 for index in sampled
+    ]
     usual = max(set(angles), key=angles.count, default=0)
     return usual if turns == 0 and angles.count(usual) > 0.8 * len(angles) else turns
 
 
-def _seen(page: pdfium.PdfPage, read: list[tuple[Word, Doubt]], view: _View) -> tuple[list[Word], list[Word]]:
+def _seen(
+    page: pdfium.PdfPage, read: list[tuple[Word, Doubt]], view: _View
+) -> tuple[list[Word], list[Word]]:
     """The words that are seen, and those that are not."""
     off: set[int] = set()
     doubtful: list[Doubtful] = []
@@ -271,7 +294,8 @@ def _regroup(letters: Sequence[Word]) -> list[Word]:
 
 
 def _as_read(words: Sequence[Word]) -> Sequence[Word]:
-    """Words of scripts written leftwards from the right, runs of other words among them as they stand."""
+    """Words of scripts written leftwards from the right, runs of other words among them as they
+    stand."""
     back = [_leftwards(ord(word.text[0])) for word in words]
     if len(words) < 2 or sum(back) <= len(words) / 2:
         return words
@@ -319,7 +343,11 @@ def _merge(rules: Sequence[Rule]) -> list[Rule]:
     merged: list[Rule] = []
     for rule in sorted(rules, key=lambda rule: (round(rule.at), rule.start)):
         last = merged[-1] if merged else None
-        if last is not None and abs(last.at - rule.at) < 1.5 and last.start - 2 <= rule.start <= last.end + 2:
+        if (
+            last is not None
+            and abs(last.at - rule.at) < 1.5
+            and last.start - 2 <= rule.start <= last.end + 2
+        ):
             merged[-1] = Rule(last.at, last.start, max(last.end, rule.end))
         else:
             merged.append(rule)
@@ -338,7 +366,8 @@ def make_lines(words: Sequence[Word]) -> list[Line]:
 
 
 def make_line(words: Sequence[Word], gap: float = 1.0) -> Line:
-    """A line of words from left to right; a gap wider than `gap` letter heights begins another cell."""
+    """A line of words from left to right; a gap wider than `gap` letter heights begins another
+    cell."""
     cells: list[list[Word]] = [[words[0]]]
     for word in words[1:]:
         last = cells[-1][-1]
@@ -353,6 +382,14 @@ def _follows(last: Word, word: Word) -> bool:
     size = max(last.size, word.size)
     step = abs(word.base - last.base)
     # A superscript stands higher, but close and small.
-    raised = step < 0.6 * size and word.left - last.right < 0.3 * size and min(last.size, word.size) < 0.85 * size
-    backwards = _leftwards(ord(word.text[0])) and _leftwards(ord(last.text[0])) and word.right < last.left + 0.5 * size
+    raised = (
+        step < 0.6 * size
+        and word.left - last.right < 0.3 * size
+        and min(last.size, word.size) < 0.85 * size
+    )
+    backwards = (
+        _leftwards(ord(word.text[0]))
+        and _leftwards(ord(last.text[0]))
+        and word.right < last.left + 0.5 * size
+    )
     return (word.left > last.right - 0.5 * size or backwards) and (step < 0.25 * size or raised)

@@ -14,7 +14,8 @@ _MAX_PIXELS = 40_000_000
 
 
 def page_pictures(document: pdfium.PdfDocument, number: int) -> list[tuple[Box, bytes]]:
-    """Place and PNG of each picture on page `number` (from 0); what PDFium cannot decode is left out."""
+    """Place and PNG of each picture on page `number` (from 0); what PDFium cannot decode is left
+    out."""
     page = document[number]
     found: list[tuple[Box, bytes]] = []
     try:

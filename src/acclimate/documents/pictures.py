@@ -1,4 +1,5 @@
-"""Pictures in documents, made small; collected only where pictures are searched (`[images] model`)."""
+"""Pictures in documents, made small; collected only where pictures are searched (`[images]
+model`)."""
 
 from __future__ import annotations
 
@@ -30,7 +31,8 @@ def collecting(yes: bool) -> Iterator[None]:
 
 
 def make_small(content: bytes) -> bytes | None:
-    """A picture as PNG of at most 336 pixels a side; None for what is damaged, tiny, huge or made of lines (EMF)."""
+    """A picture as PNG of at most 336 pixels a side; None for what is damaged, tiny, huge or made
+    of lines (EMF)."""
     from PIL import Image, UnidentifiedImageError
 
     try:

@@ -1,4 +1,5 @@
-"""PowerPoint: each slide is a page: its title as a heading, the rest in the order of reading, its notes last."""
+"""PowerPoint: each slide is a page: its title as a heading, the rest in the order of reading, its
+notes last."""
 
 from __future__ import annotations
 
@@ -53,7 +54,9 @@ def _add_slide(slide: Any, page: Box, builder: TextBuilder) -> None:
     first: list[_Placed] = []
     placed: list[_Placed] = []
     for one in _placed(slide.shapes, _Frame(), False, 0):
-        (first if title is not None and one.shape.shape_id == title.shape_id else placed).append(one)
+        (first if title is not None and one.shape.shape_id == title.shape_id else placed).append(
+            one
+        )
     order = reading_order([one.box or page for one in placed])
     for one in [*first, *(placed[at] for at in order)]:
         hidden: Kind | None = "shape" if one.hidden or _outside(one.box, page) else None
@@ -87,13 +90,22 @@ class _Frame:
     def inside(self, group: GroupShape) -> _Frame:
         """The frame of what a group holds."""
         box, transform = self.box(group), group.element.grpSpPr.find("{*}xfrm")
-        child = {} if transform is None else {part.tag.rpartition("}")[2]: part.attrib for part in transform}
+        child = (
+            {}
+            if transform is None
+            else {part.tag.rpartition("}")[2]: part.attrib for part in transform}
+        )
         if box is None or "chOff" not in child or "chExt" not in child:
             return self
         across, down = (int(child["chExt"][name]) for name in ("cx", "cy"))
         wide = (box.right - box.left) / across if across else self.wide
         high = (box.bottom - box.top) / down if down else self.high
-        return _Frame(box.left - wide * int(child["chOff"]["x"]), box.top - high * int(child["chOff"]["y"]), wide, high)
+        return _Frame(
+            box.left - wide * int(child["chOff"]["x"]),
+            box.top - high * int(child["chOff"]["y"]),
+            wide,
+            high,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,10 +118,15 @@ class _Placed:
 def _placed(shapes: Any, frame: _Frame, hidden: bool, depth: int) -> Iterator[_Placed]:
     """Shapes with their places on the slide, those of groups one by one."""
     for shape in shapes:
-        hides = hidden or shape.element.xpath("string(./*/*[local-name()='cNvPr']/@hidden)") in ("1", "true")
+        hides = hidden or shape.element.xpath("string(./*/*[local-name()='cNvPr']/@hidden)") in (
+            "1",
+            "true",
+        )
         if isinstance(shape, GroupShape) and depth < _MAX_DEPTH:
             yield from _placed(shape.shapes, frame.inside(shape), hides, depth + 1)
-        elif _says(shape) or isinstance(shape, Picture):  # an empty frame must not keep columns together
+        elif _says(shape) or isinstance(
+            shape, Picture
+        ):  # an empty frame must not keep columns together
             yield _Placed(shape, frame.box(shape), hides)
 
 
@@ -117,7 +134,12 @@ def _outside(box: Box | None, page: Box) -> bool:
     """Whether nothing of a shape is on the slide."""
     if box is None or page.right == 0:
         return False
-    return box.right <= page.left or box.left >= page.right or box.bottom <= page.top or box.top >= page.bottom
+    return (
+        box.right <= page.left
+        or box.left >= page.right
+        or box.bottom <= page.top
+        or box.top >= page.bottom
+    )
 
 
 def _says(shape: Any) -> bool:
@@ -128,7 +150,9 @@ def _says(shape: Any) -> bool:
 
 
 def _add(shape: Any, builder: TextBuilder) -> None:
-    if isinstance(shape, Picture) and wanted():  # not its shape_type, which raises for shapes that it does not know
+    if (
+        isinstance(shape, Picture) and wanted()
+    ):  # not its shape_type, which raises for shapes that it does not know
         with contextlib.suppress(ValueError, KeyError, AttributeError):  # linked, not embedded
             builder.add_picture(shape.image.blob)
     if getattr(shape, "has_table", False):
@@ -136,10 +160,16 @@ def _add(shape: Any, builder: TextBuilder) -> None:
     elif getattr(shape, "has_chart", False):
         add_chart(shape.chart._chartSpace, builder)
     elif shape.has_text_frame:
-        paragraphs = [paragraph for paragraph in shape.text_frame.paragraphs if paragraph.text.strip()]
+        paragraphs = [
+            paragraph for paragraph in shape.text_frame.paragraphs if paragraph.text.strip()
+        ]
         for paragraph in paragraphs:
             if len(paragraphs) > 1:
-                builder.add("list_item", f"{'  ' * paragraph.level}- {paragraph.text.strip()}", paragraph.level + 1)
+                builder.add(
+                    "list_item",
+                    f"{'  ' * paragraph.level}- {paragraph.text.strip()}",
+                    paragraph.level + 1,
+                )
             else:
                 builder.add("paragraph", paragraph.text)
 

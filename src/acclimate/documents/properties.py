@@ -1,4 +1,5 @@
-"""What files say about themselves, under the same keys for every format: author, date and language."""
+"""What files say about themselves, under the same keys for every format: author, date and
+language."""
 
 from __future__ import annotations
 
@@ -12,15 +13,17 @@ from lxml import etree
 from acclimate.documents.builder import clean, one_line
 from acclimate.documents.safe import parse_xml, read_member
 
-_PDF_DATE = re.compile(r"(?:D:)?(\d{4})(\d\d)?(\d\d)?(?:(\d\d)(\d\d)(\d\d)?)?(?:Z(?:00'00'?)?|([+-]\d\d)'?(\d\d)?'?)?")
+_PDF_DATE = re.compile(
+    r"(?:D:)?(\d{4})(\d\d)?(\d\d)?(?:(\d\d)(\d\d)(\d\d)?)?(?:Z(?:00'00'?)?|([+-]\d\d)'?(\d\d)?'?)?"
+)
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(?:[-_][A-Za-z0-9]{1,8})*")
 
 
 def properties(author: str = "", date: str = "", language: str = "") -> dict[str, str]:
     """The metadata of a document; what a file does not say is left out.
 
-    The date, of the last change where the format knows it, is ISO 8601 where it was a date that can be told; the
-    language is a BCP 47 tag.
+    The date, of the last change where the format knows it, is ISO 8601 where it was a date that can
+    be told; the language is a BCP 47 tag.
     """
     tag = one_line(language).replace("_", "-")
     found = {
@@ -32,24 +35,32 @@ def properties(author: str = "", date: str = "", language: str = "") -> dict[str
 
 
 def iso_date(text: str) -> str:
-    """A date of PDF (ISO 32000, 7.9.4), mail (RFC 5322) or XML as ISO 8601; any other text as it is."""
+    """A date of PDF (ISO 32000, 7.9.4), mail (RFC 5322) or XML as ISO 8601; any other text as it
+    is."""
     text = one_line(clean(text))
     if match := _PDF_DATE.fullmatch(text):
         year, month, day, hour, minute, second, east, more = match.groups()
         date = "-".join(part for part in (year, month, day) if part)
         if not hour:
             return date
-        return f"{date}T{hour}:{minute}:{second or '00'}" + (f"{east}:{more or '00'}" if east else "")
+        return f"{date}T{hour}:{minute}:{second or '00'}" + (
+            f"{east}:{more or '00'}" if east else ""
+        )
     for read in (datetime.fromisoformat, parsedate_to_datetime):
         try:
-            return text if len(text) <= len("2026-01-31") and text[:4].isdigit() else read(text).isoformat()
+            return (
+                text
+                if len(text) <= len("2026-01-31") and text[:4].isdigit()
+                else read(text).isoformat()
+            )
         except (ValueError, OverflowError):
             continue
     return text
 
 
 def office_properties(archive: ZipFile) -> tuple[str, dict[str, str]]:
-    """Title and metadata of a file of Office Open XML or OpenDocument; empty where it says nothing."""
+    """Title and metadata of a file of Office Open XML or OpenDocument; empty where it says
+    nothing."""
     names = archive.namelist()
     member = next((name for name in ("docProps/core.xml", "meta.xml") if name in names), None)
     if member is None:

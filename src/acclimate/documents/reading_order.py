@@ -1,4 +1,5 @@
-"""The order in which a reader takes what stands on a slide: bands from the top, columns within them from the left."""
+"""The order in which a reader takes what stands on a slide: bands from the top, columns within them
+from the left."""
 
 from __future__ import annotations
 
@@ -8,7 +9,9 @@ from typing import Literal
 
 from acclimate.types import Box
 
-_OVERLAP = 0.15  # of the lesser of two sizes: boxes that overlap by no more still stand beside each other
+_OVERLAP = (
+    0.15  # of the lesser of two sizes: boxes that overlap by no more still stand beside each other
+)
 _CLOSE = 1.5  # gaps of which one is not larger than the other by more tell nothing
 _HEAD = 0.7  # of the height of what stands below: a row of lower boxes is one of headings
 _LABEL = 0.6  # of the width of what stands beside it: a column of narrower boxes is one of labels
@@ -20,9 +23,10 @@ Axis = Literal["across", "down"]
 def reading_order(boxes: Sequence[Box]) -> list[int]:
     """Places in `boxes` in the order of reading; boxes at one place stay in their order.
 
-    A recursive cut (Nagy and Seth, "Hierarchical representation of optically scanned documents", 1984): a band that
-    nothing crosses is read before the next; bands that share their columns are read column by column, unless the
-    columns stand closer together than the bands, as the cells of a table do.
+    A recursive cut (Nagy and Seth, "Hierarchical representation of optically scanned documents",
+    1984): a band that nothing crosses is read before the next; bands that share their columns are
+    read column by column, unless the columns stand closer together than the bands, as the cells of
+    a table do.
     """
     return _order(list(range(len(boxes))), boxes, 0)
 
@@ -41,7 +45,9 @@ def _order(items: list[int], boxes: Sequence[Box], depth: int) -> list[int]:
     while at < len(bands):
         end, columns = at + 1, _split(bands[at], boxes, "across")
         while end < len(bands) and len(columns) > 1:
-            together = _split([item for band in bands[at : end + 1] for item in band], boxes, "across")
+            together = _split(
+                [item for band in bands[at : end + 1] for item in band], boxes, "across"
+            )
             if len(together) < 2:
                 break
             end, columns = end + 1, together
@@ -55,8 +61,11 @@ def _order(items: list[int], boxes: Sequence[Box], depth: int) -> list[int]:
     return out
 
 
-def _by_column(bands: Sequence[list[int]], columns: Sequence[list[int]], boxes: Sequence[Box]) -> bool:
-    """Whether bands that share columns are read by column: those stand further apart, or have headings."""
+def _by_column(
+    bands: Sequence[list[int]], columns: Sequence[list[int]], boxes: Sequence[Box]
+) -> bool:
+    """Whether bands that share columns are read by column: those stand further apart, or have
+    headings."""
     widths = [max(boxes[item].right - boxes[item].left for item in column) for column in columns]
     if widths[0] < _LABEL * max(widths[1:]) and all(len(band) == len(columns) for band in bands):
         return False
@@ -69,7 +78,9 @@ def _by_column(bands: Sequence[list[int]], columns: Sequence[list[int]], boxes: 
 
 
 def _gap(before: Sequence[int], after: Sequence[int], boxes: Sequence[Box], axis: Axis) -> float:
-    return min(_span(boxes[item], axis)[0] for item in after) - max(_span(boxes[item], axis)[1] for item in before)
+    return min(_span(boxes[item], axis)[0] for item in after) - max(
+        _span(boxes[item], axis)[1] for item in before
+    )
 
 
 def _split(items: Sequence[int], boxes: Sequence[Box], axis: Axis) -> list[list[int]]:

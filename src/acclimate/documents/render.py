@@ -69,7 +69,12 @@ def _png(picture: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]) -> bytes:
     filtered[:, 1:] = rows.reshape(height, -1)
 
     def part(name: bytes, content: bytes) -> bytes:
-        return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
+        return (
+            struct.pack(">I", len(content))
+            + name
+            + content
+            + struct.pack(">I", zlib.crc32(name + content))
+        )
 
     head = struct.pack(">IIBBBBB", width, height, 8, kind, 0, 0, 0)
     body = zlib.compress(filtered.tobytes(), 3)

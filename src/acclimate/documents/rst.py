@@ -13,7 +13,8 @@ from acclimate.documents.properties import properties
 from acclimate.documents.text import read_text
 from acclimate.types import Document
 
-# Directives that read files or put raw HTML in are off; a broken document is read as far as it goes.
+# Directives that read files or put raw HTML in are off; a broken document is read as far as it
+# goes.
 _SETTINGS = {
     "file_insertion_enabled": False,
     "raw_enabled": False,
@@ -42,5 +43,7 @@ class RstParser:
         html = str(publish_string(text, writer="html5", settings_overrides=_SETTINGS))
         title = add_html(html, builder)
         said = {name.casefold(): value for name, value in _FIELD.findall(text[:_HEAD])}
-        metadata = properties(said.get("author", ""), said.get("date", ""), said.get("language", ""))
+        metadata = properties(
+            said.get("author", ""), said.get("date", ""), said.get("language", "")
+        )
         return builder.build(path, "text/x-rst", title, {"encoding": encoding, **metadata})

@@ -38,7 +38,12 @@ class RtfParser:
                 with builder.hidden(kind):
                     builder.add("paragraph", said)
         title = _said(source, "title")
-        return builder.build(path, "", title or Path(path).stem, properties(_said(source, "author"), _changed(source)))
+        return builder.build(
+            path,
+            "",
+            title or Path(path).stem,
+            properties(_said(source, "author"), _changed(source)),
+        )
 
 
 def _said(source: str, name: str) -> str:
@@ -53,5 +58,7 @@ def _plain(source: str) -> str:
 
 
 def _changed(source: str) -> str:
-    found = re.search(r"\{\\(?:revtim|creatim)\\yr(\d{4})\\mo(\d{1,2})\\dy(\d{1,2})", source[:_HEAD])
+    found = re.search(
+        r"\{\\(?:revtim|creatim)\\yr(\d{4})\\mo(\d{1,2})\\dy(\d{1,2})", source[:_HEAD]
+    )
     return "-".join((found[1], found[2].zfill(2), found[3].zfill(2))) if found else ""

@@ -1,4 +1,5 @@
-"""Text of an RTF file that nobody sees: hidden (`\\v`), deleted, or white where nothing has a colour under it."""
+"""Text of an RTF file that nobody sees: hidden (`\\v`), deleted, or white where nothing has a
+colour under it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Opening containers and XML without being harmed: limits on size and ratio, no entities, no network."""
+"""Opening containers and XML without being harmed: limits on size and ratio, no entities, no
+network."""
 
 from __future__ import annotations
 
@@ -21,24 +22,33 @@ _FREE = 1_000_000  # bytes that may unpack at any ratio
 
 @contextmanager
 def open_zip(file: Path | IO[bytes], name: str) -> Iterator[zipfile.ZipFile]:
-    """A zip whose declared sizes are believable. Raises DocumentError for a bomb or a damaged archive."""
+    """A zip whose declared sizes are believable. Raises DocumentError for a bomb or a damaged
+    archive."""
     try:
         with zipfile.ZipFile(file) as archive:
             members = archive.infolist()
             unpacked = sum(member.file_size for member in members)
             packed = sum(member.compress_size for member in members)
-            if len(members) > MAX_MEMBERS or unpacked > MAX_UNPACKED or unpacked > max(_FREE, _MAX_RATIO * packed):
+            if (
+                len(members) > MAX_MEMBERS
+                or unpacked > MAX_UNPACKED
+                or unpacked > max(_FREE, _MAX_RATIO * packed)
+            ):
                 raise DocumentError(
-                    f"{name} holds {len(members):,} files of {unpacked:,} bytes, too much for its size: a zip bomb?",
+                    f"{name} holds {len(members):,} files of {unpacked:,} bytes, too much for its "
+                    f"size: a zip bomb?",
                     hint="Unpack it yourself if you trust it.",
                 )
             yield archive
     except zipfile.BadZipFile as error:
-        raise DocumentError(f"{name} is a damaged zip archive ({error}).", hint="Save or copy it again.") from error
+        raise DocumentError(
+            f"{name} is a damaged zip archive ({error}).", hint="Save or copy it again."
+        ) from error
 
 
 def read_member(archive: zipfile.ZipFile, member: str) -> bytes:
-    """A member's bytes, never more than it declares. Raises DocumentError where it is missing or damaged."""
+    """A member's bytes, never more than it declares. Raises DocumentError where it is missing or
+    damaged."""
     try:
         info = archive.getinfo(member)
         with archive.open(info) as opened:
@@ -46,13 +56,18 @@ def read_member(archive: zipfile.ZipFile, member: str) -> bytes:
     except (KeyError, RuntimeError, NotImplementedError, OSError, zipfile.BadZipFile) as error:
         raise DocumentError(f"the archive's member {member} cannot be read: {error}.") from error
     if len(content) > info.file_size:
-        raise DocumentError(f"the archive's member {member} is larger than it declares: a zip bomb?")
+        raise DocumentError(
+            f"the archive's member {member} is larger than it declares: a zip bomb?"
+        )
     return content
 
 
 def parse_xml(content: bytes) -> etree._Element:
-    """The root of an XML document. Entities stay unresolved, DTDs and the network unread; huge nesting is refused."""
-    parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False)
+    """The root of an XML document. Entities stay unresolved, DTDs and the network unread; huge
+    nesting is refused."""
+    parser = etree.XMLParser(
+        resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False
+    )
     try:
         root = etree.fromstring(content, parser)
     except etree.XMLSyntaxError as error:
@@ -101,4 +116,11 @@ def local_name(node: etree._Element) -> str:
 
 def attribute(node: etree._Element, name: str) -> str | None:
     """An attribute by its name without namespace."""
-    return next((str(value) for key, value in node.attrib.items() if etree.QName(str(key)).localname == name), None)
+    return next(
+        (
+            str(value)
+            for key, value in node.attrib.items()
+            if etree.QName(str(key)).localname == name
+        ),
+        None,
+    )

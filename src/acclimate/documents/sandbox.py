@@ -30,7 +30,8 @@ Unpack = Callable[[dict[str, Any]], T]
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one file may take: seconds, megabytes of memory, characters of text, megabytes of file."""
+    """What one file may take: seconds, megabytes of memory, characters of text, megabytes of
+    file."""
 
     seconds: float = 120.0
     memory_mb: int = 4096
@@ -41,9 +42,10 @@ class Limits:
 class Sandbox:
     """A parser whose files are read by up to `workers` processes; call it from as many threads.
 
-    Processes start when they are needed, serve many files, and are replaced when one fails. Files go to `engine`, a key
-    of ENGINES ("": our own readers), which `python` runs: the interpreter of another environment may hold it.
-    `pictures` asks for those in the documents too; `hidden`: see `acclimate.documents.parsers.parse`.
+    Processes start when they are needed, serve many files, and are replaced when one fails. Files
+    go to `engine`, a key of ENGINES ("": our own readers), which `python` runs: the interpreter of
+    another environment may hold it. `pictures` asks for those in the documents too; `hidden`: see
+    `acclimate.documents.parsers.parse`.
     """
 
     def __init__(
@@ -69,22 +71,29 @@ class Sandbox:
     def __call__(self, file: Path, path: str, on_page: OnPage | None = None) -> Document:
         """Parse `file` as the document `path`.
 
-        Raises DocumentError naming the file and the reason, OtherFormatError for a format that the engine does not
-        read.
+        Raises DocumentError naming the file and the reason, OtherFormatError for a format that the
+        engine does not read.
         """
         size = file.stat().st_size
         if size > self.limits.file_mb * 1_000_000:
             raise DocumentError(
-                f"{path} has {size / 1e6:,.0f} MB; {self.limits.file_mb:,} are allowed.", hint="[documents] max_file_mb"
+                f"{path} has {size / 1e6:,.0f} MB; {self.limits.file_mb:,} are allowed.",
+                hint="[documents] max_file_mb",
             )
-        return self._ask(file, path, self._asked, lambda answer: unpack_document(answer["document"]), on_page)
+        return self._ask(
+            file, path, self._asked, lambda answer: unpack_document(answer["document"]), on_page
+        )
 
     def show(self, file: Path, path: str, number: int, pixels: int, quote: str = "") -> PageImage:
         """See `acclimate.documents.render.render_page`."""
         show = {"number": number, "pixels": pixels, "quote": quote}
-        return self._ask(file, path, {"show": show}, lambda answer: unpack_page(answer["picture"]), None)
+        return self._ask(
+            file, path, {"show": show}, lambda answer: unpack_page(answer["picture"]), None
+        )
 
-    def _ask(self, file: Path, path: str, what: dict[str, Any], unpack: Unpack[T], on_page: OnPage | None) -> T:
+    def _ask(
+        self, file: Path, path: str, what: dict[str, Any], unpack: Unpack[T], on_page: OnPage | None
+    ) -> T:
         worker = self._idle.get()
         try:
             if worker is None or not worker.alive:
@@ -111,7 +120,8 @@ class Sandbox:
 
 
 class EngineSandbox:
-    """Files of the formats that an engine reads go to it, all others to our own readers; else like `Sandbox`."""
+    """Files of the formats that an engine reads go to it, all others to our own readers; else like
+    `Sandbox`."""
 
     def __init__(
         self,
@@ -144,7 +154,9 @@ class _Worker:
 
     def __init__(self, limits: Limits, command: list[str], engine: str) -> None:
         self._limits = limits
-        self._folder = tempfile.TemporaryDirectory(prefix="acclimate-parse-", ignore_cleanup_errors=True)
+        self._folder = tempfile.TemporaryDirectory(
+            prefix="acclimate-parse-", ignore_cleanup_errors=True
+        )
         memory, file_size = limits.memory_mb * 1_000_000, 2 * limits.file_mb * 1_000_000
         with ExitStack() as stack:
             stack.callback(self._folder.cleanup)
@@ -172,8 +184,11 @@ class _Worker:
         ending.stop(self._process)
         self._folder.cleanup()
 
-    def ask(self, file: Path, path: str, what: dict[str, Any], unpack: Unpack[T], on_page: OnPage | None) -> T:
-        """The answer to one request, unpacked. Ends the process where the file broke a limit or it."""
+    def ask(
+        self, file: Path, path: str, what: dict[str, Any], unpack: Unpack[T], on_page: OnPage | None
+    ) -> T:
+        """The answer to one request, unpacked. Ends the process where the file broke a limit or
+        it."""
         stdin = self._process.stdin
         assert stdin is not None  # noqa: S101 - a pipe was asked for
         try:
@@ -189,7 +204,8 @@ class _Worker:
         except (OSError, ValueError, KeyError, TypeError) as error:
             self.close()
             raise DocumentError(
-                f"{path} broke its parser ({type(error).__name__}).", hint="Leave it out or save it again."
+                f"{path} broke its parser ({type(error).__name__}).",
+                hint="Leave it out or save it again.",
             ) from error
         except _LimitError as error:
             self.close()
@@ -225,8 +241,12 @@ class _Worker:
             piece = os.read(stdout.fileno(), 1 << 20)
             if not piece:
                 code = self._process.wait()
-                reason = "more memory than is allowed, or a fault" if code in (-9, -6, 1) else "a fault"
-                raise _LimitError(f"ended its parser (exit code {code}: {reason})", "[documents] parse_memory_mb")
+                reason = (
+                    "more memory than is allowed, or a fault" if code in (-9, -6, 1) else "a fault"
+                )
+                raise _LimitError(
+                    f"ended its parser (exit code {code}: {reason})", "[documents] parse_memory_mb"
+                )
             buffer += piece
             too_long = f"has more than {self._limits.characters:,} characters"
             if len(buffer) > 8 * self._limits.characters:

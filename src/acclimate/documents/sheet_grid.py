@@ -25,8 +25,9 @@ class Area:
 class Sheet:
     """One sheet; rows and columns count from 0.
 
-    `rows` holds the texts of cells that show one; `values` the numbers behind those that show another form; `veiled`
-    what stands in cells that show nothing, by their format or their colour; `unread` counts formulas without a value.
+    `rows` holds the texts of cells that show one; `values` the numbers behind those that show
+    another form; `veiled` what stands in cells that show nothing, by their format or their colour;
+    `unread` counts formulas without a value.
     """
 
     name: str
@@ -46,8 +47,8 @@ class Sheet:
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """Cells by place, each row and column of the grid with its number in the sheet, -1 for one that stands for any
-    number of empty ones."""
+    """Cells by place, each row and column of the grid with its number in the sheet, -1 for one that
+    stands for any number of empty ones."""
 
     texts: list[list[str]]
     rows: list[int]
@@ -64,7 +65,8 @@ class Grid:
 
 
 def make_grid(sheet: Sheet) -> Grid:
-    """The sheet's filled rows and columns; empty ones between them, other than hidden ones, are one.
+    """The sheet's filled rows and columns; empty ones between them, other than hidden ones, are
+    one.
 
     Merged cells are repeated in each place that they cover, see `_fill_merged`.
     Raises DocumentError for too many cells.
@@ -83,7 +85,9 @@ def make_grid(sheet: Sheet) -> Grid:
 
 def too_many() -> DocumentError:
     """The error to raise for a workbook of more than MOST_CELLS cells."""
-    return DocumentError(f"it has more than {MOST_CELLS:,} cells.", hint="Save the part you need as CSV.")
+    return DocumentError(
+        f"it has more than {MOST_CELLS:,} cells.", hint="Save the part you need as CSV."
+    )
 
 
 def _with_gaps(used: Sequence[int], hidden: Callable[[int], bool]) -> list[int]:
@@ -100,8 +104,8 @@ def _with_gaps(used: Sequence[int], hidden: Callable[[int], bool]) -> list[int]:
 def _fill_merged(grid: Grid, merged: Iterable[Area]) -> None:
     """Repeat a merged cell in each place that it covers, as in HTML, where it belongs to a table.
 
-    That is where the row below has a cell under each of its columns, and each of its own rows has other cells: a title
-    that was merged over two tables must not join them.
+    That is where the row below has a cell under each of its columns, and each of its own rows has
+    other cells: a title that was merged over two tables must not join them.
     """
     down = {row: at for at, row in enumerate(grid.rows)}
     across = {column: at for at, column in enumerate(grid.columns)}
@@ -111,7 +115,9 @@ def _fill_merged(grid: Grid, merged: Iterable[Area]) -> None:
         if top is None or left is None or not (text := texts[top][left]):
             continue
         bottom = max(at for at in range(top, len(texts)) if 0 <= grid.rows[at] <= area.bottom)
-        right = max(at for at in range(left, len(grid.columns)) if 0 <= grid.columns[at] <= area.right)
+        right = max(
+            at for at in range(left, len(grid.columns)) if 0 <= grid.columns[at] <= area.right
+        )
         under = texts[bottom + 1][left : right + 1] if bottom + 1 < len(texts) else []
         if left < right and not (under and all(under)):
             right = left
@@ -127,7 +133,9 @@ def blocks(grid: Grid) -> Iterator[Area]:
 
 def _blocks(texts: Sequence[Sequence[str]], area: Area) -> Iterator[Area]:
     across = range(area.left, area.right + 1)
-    filled = [any(texts[row][area.left : area.right + 1]) for row in range(area.top, area.bottom + 1)]
+    filled = [
+        any(texts[row][area.left : area.right + 1]) for row in range(area.top, area.bottom + 1)
+    ]
     for top, bottom in _runs(filled, area.top):
         lines = texts[top : bottom + 1]
         parts = list(_runs([any(line[column] for line in lines) for column in across], area.left))

@@ -1,4 +1,5 @@
-"""Spreadsheets (XLSX, XLSM, XLSB, XLS, ODS): each block of filled cells is a table, each sheet a heading."""
+"""Spreadsheets (XLSX, XLSM, XLSB, XLS, ODS): each block of filled cells is a table, each sheet a
+heading."""
 
 from __future__ import annotations
 
@@ -16,7 +17,16 @@ from acclimate.documents.number_format import general
 from acclimate.documents.ods import read_ods
 from acclimate.documents.properties import office_properties
 from acclimate.documents.safe import open_zip
-from acclimate.documents.sheet_grid import MOST_CELLS, Area, Grid, Sheet, address, blocks, make_grid, too_many
+from acclimate.documents.sheet_grid import (
+    MOST_CELLS,
+    Area,
+    Grid,
+    Sheet,
+    address,
+    blocks,
+    make_grid,
+    too_many,
+)
 from acclimate.documents.xlsx import read_xlsx
 from acclimate.errors import DocumentError
 from acclimate.types import Document
@@ -51,7 +61,9 @@ def _read_binary(file: Path, path: str) -> Iterator[Sheet]:
         book = CalamineWorkbook.from_path(str(file))
     except CalamineError as error:
         reason = "is encrypted" if "password" in str(error).casefold() else f"is damaged ({error})"
-        raise DocumentError(f"{path} {reason}.", hint="Save it again without a password.") from error
+        raise DocumentError(
+            f"{path} {reason}.", hint="Save it again without a password."
+        ) from error
     cells = 0
     for known in book.sheets_metadata:
         try:
@@ -64,7 +76,11 @@ def _read_binary(file: Path, path: str) -> Iterator[Sheet]:
         sheet = Sheet(known.name, known.visible != SheetVisibleEnum.Visible)
         top, left = found.start or (0, 0)
         for row, line in enumerate(found.to_python(skip_empty_area=True), start=top):
-            texts = {column: text for column, value in enumerate(line, start=left) if (text := _text(value))}
+            texts = {
+                column: text
+                for column, value in enumerate(line, start=left)
+                if (text := _text(value))
+            }
             sheet.rows |= {row: texts} if texts else {}
         sheet.merged = [Area(*start, *end) for start, end in found.merged_cell_ranges or ()]
         yield sheet
@@ -143,20 +159,39 @@ def _behind(sheet: Sheet, rows: Sequence[int], columns: Sequence[int]) -> dict[s
     return {"values": json.dumps(found, separators=(",", ":"))} if found else {}
 
 
-def _add_hidden(grid: Grid, sheet: Sheet, builder: TextBuilder, rows: set[int], columns: set[int]) -> None:
-    """Of each block its hidden rows under its header, or its hidden columns beside its first shown one."""
+def _add_hidden(
+    grid: Grid, sheet: Sheet, builder: TextBuilder, rows: set[int], columns: set[int]
+) -> None:
+    """Of each block its hidden rows under its header, or its hidden columns beside its first shown
+    one."""
     for area in blocks(grid):
         down = range(area.top, area.bottom + 1)
         across = range(area.left, area.right + 1)
         if rows:
-            head = next((at for at in down if sum(map(bool, grid.texts[at][area.left : area.right + 1])) > 1), area.top)
+            head = next(
+                (
+                    at
+                    for at in down
+                    if sum(map(bool, grid.texts[at][area.left : area.right + 1])) > 1
+                ),
+                area.top,
+            )
             kept = [at for at in down if grid.rows[at] in rows]
-            down_kept, across_kept = ([head] if kept and head not in kept else []) + kept, list(across)
+            down_kept, across_kept = (
+                ([head] if kept and head not in kept else []) + kept,
+                list(across),
+            )
         else:
             kept = [at for at in across if grid.columns[at] in columns]
             label = next((at for at in across if grid.columns[at] not in columns), None)
-            down_kept, across_kept = list(down), ([label] if kept and label is not None else []) + kept
+            down_kept, across_kept = (
+                list(down),
+                ([label] if kept and label is not None else []) + kept,
+            )
         if kept:
             texts = [[grid.texts[at][column] for column in across_kept] for at in down_kept]
-            numbers, places = [grid.rows[at] for at in down_kept], [grid.columns[at] for at in across_kept]
+            numbers, places = (
+                [grid.rows[at] for at in down_kept],
+                [grid.columns[at] for at in across_kept],
+            )
             builder.add_table(texts, metadata=_behind(sheet, numbers, places))

@@ -1,4 +1,5 @@
-"""Which rows of a sheet of text are a table, which is its header, and which are lines of text around it."""
+"""Which rows of a sheet of text are a table, which is its header, and which are lines of text
+around it."""
 
 from __future__ import annotations
 
@@ -13,8 +14,12 @@ from acclimate.documents.builder import TextBuilder, one_line
 Rows = Sequence[Sequence[str]]
 
 _MONEY = r"(?:[€$£¥%]|EUR|USD|CHF|GBP)?"
-_NUMBER = re.compile(rf"[-+−(]?\s?{_MONEY}\s?[-+−]?\d[\d.,'’\u00a0\u202f ]*(?:[eE][-+]?\d+)?\s?{_MONEY}[-)]?")
-_DATE = re.compile(r"\d{1,4}[./-]\d{1,2}[./-]\d{1,4}\.?(?:[ T]\d{1,2}:\d\d.*)?|\d{1,2}:\d\d(?::\d\d)?(?:\.\d+)?")
+_NUMBER = re.compile(
+    rf"[-+−(]?\s?{_MONEY}\s?[-+−]?\d[\d.,'’\u00a0\u202f ]*(?:[eE][-+]?\d+)?\s?{_MONEY}[-)]?"
+)
+_DATE = re.compile(
+    r"\d{1,4}[./-]\d{1,2}[./-]\d{1,4}\.?(?:[ T]\d{1,2}:\d\d.*)?|\d{1,2}:\d\d(?::\d\d)?(?:\.\d+)?"
+)
 _YEAR = re.compile(r"(?:19|20)\d\d(?:[/-]\d\d(?:\d\d)?)?")
 _LABEL_SHARE = 0.6  # of a table's columns that its header names
 _TYPED_SHARE = 0.6  # of a column's cells that are of one type
@@ -25,7 +30,8 @@ _FEW_ROWS = 3  # beside a table, fewer rows without a header are text
 
 @dataclass(frozen=True, slots=True)
 class _Table:
-    """A table in a block: rows before and after it are text. `header` is None where no row names the columns."""
+    """A table in a block: rows before and after it are text. `header` is None where no row names
+    the columns."""
 
     before: Rows
     header: Sequence[str] | None
@@ -37,7 +43,8 @@ class _Table:
 def add_blocks(blocks: Sequence[Rows], builder: TextBuilder) -> None:
     """Append blocks of rows, which blank rows separate, as tables and paragraphs in their order.
 
-    Rows that go on with the table before them after a blank row are joined to it: as wide, and without a header.
+    Rows that go on with the table before them after a blank row are joined to it: as wide, and
+    without a header.
     """
     last: _Table | None = None
     for block in blocks:
@@ -46,7 +53,12 @@ def add_blocks(blocks: Sequence[Rows], builder: TextBuilder) -> None:
             last = replace(last, body=[*last.body, *block])
             continue
         _flush(last, builder)
-        few = table is not None and table.header is None and len(block) < _FEW_ROWS and len(blocks) > 1
+        few = (
+            table is not None
+            and table.header is None
+            and len(block) < _FEW_ROWS
+            and len(blocks) > 1
+        )
         last = None if few else table
         if last is None:
             _add_text(block, builder)
@@ -60,7 +72,9 @@ def _continues(last: _Table, table: _Table | None, block: Rows) -> bool:
     types = _typed(last.body, last.width)
     if table is None:
         return last.width > 1 and any(_fits(row, types) for row in block)
-    return not (table.before or table.after) and (table.header is None or not _typed(table.body, table.width))
+    return not (table.before or table.after) and (
+        table.header is None or not _typed(table.body, table.width)
+    )
 
 
 def _flush(table: _Table | None, builder: TextBuilder) -> None:
@@ -83,16 +97,24 @@ def _add_text(rows: Rows, builder: TextBuilder) -> None:
 
 
 def _find_table(block: Rows, *, alone: bool) -> _Table | None:
-    """The table in a block; None where it is text, or pairs of names and values. `alone`: there is no other block."""
+    """The table in a block; None where it is text, or pairs of names and values. `alone`: there is
+    no other block."""
     width = _width(block)
     if width < 2:
-        single = alone and len(block) > 1 and all(_extent(row) == 1 for row in block) and not _is_prose(block)
+        single = (
+            alone
+            and len(block) > 1
+            and all(_extent(row) == 1 for row in block)
+            and not _is_prose(block)
+        )
         return _Table((), block[0], block[1:], (), 1) if single else None
     end = len(block)
     while width > 2 and end > 1 and _extent(block[end - 1]) == 1:
         end -= 1
     rows, after = block[:end], block[end:]
-    comments = [row for row in rows if row[0].startswith("#") and _filled(row) < _LABEL_SHARE * width]
+    comments = [
+        row for row in rows if row[0].startswith("#") and _filled(row) < _LABEL_SHARE * width
+    ]
     rows = [row for row in rows if row not in comments]
     if not rows or _is_pairs(rows, width):
         return None
@@ -104,11 +126,19 @@ def _find_table(block: Rows, *, alone: bool) -> _Table | None:
 
 
 def _width(block: Rows) -> int:
-    """The number of columns whose rows hold most cells beside their first; 1 where only single rows have more."""
+    """The number of columns whose rows hold most cells beside their first; 1 where only single rows
+    have more."""
     counts = Counter(_extent(row) for row in block)
     if len(block) <= 2:
         return max(counts)
-    return max(counts, key=lambda width: ((width - 1) * (counts[width] if counts[width] > 1 else 0), width == 1, width))
+    return max(
+        counts,
+        key=lambda width: (
+            (width - 1) * (counts[width] if counts[width] > 1 else 0),
+            width == 1,
+            width,
+        ),
+    )
 
 
 def _find_header(rows: Rows, width: int) -> tuple[int, bool]:
@@ -137,22 +167,33 @@ def _typed(rows: Rows, width: int) -> dict[int, str]:
     """The columns whose cells are mostly numbers or mostly dates, with which."""
     found = {}
     for column in range(width):
-        kinds = Counter(_kind(row[column]) for row in rows[:_TYPE_ROWS] if len(row) > column and row[column])
+        kinds = Counter(
+            _kind(row[column]) for row in rows[:_TYPE_ROWS] if len(row) > column and row[column]
+        )
         kind, times = max(kinds.items(), key=lambda item: item[1], default=("", 0))
-        typed = kind in ("number", "date") and (times >= _TYPED_SHARE * kinds.total() or 1 < times == kinds.total() - 1)
+        typed = kind in ("number", "date") and (
+            times >= _TYPED_SHARE * kinds.total() or 1 < times == kinds.total() - 1
+        )
         if typed or (kinds.total() == 2 and kinds["text"] == 1):
-            found[column] = kind if kind != "text" else next(other for other in kinds if other != "text")
+            found[column] = (
+                kind if kind != "text" else next(other for other in kinds if other != "text")
+            )
     return found
 
 
 def _fits(row: Sequence[str], types: dict[int, str]) -> bool:
     """Whether most typed columns that a row fills are of their type."""
-    kinds = [_kind(row[column]) == kind for column, kind in types.items() if column < len(row) and row[column]]
+    kinds = [
+        _kind(row[column]) == kind
+        for column, kind in types.items()
+        if column < len(row) and row[column]
+    ]
     return bool(kinds) and 2 * sum(kinds) > len(kinds)
 
 
 def _is_label(row: Sequence[str], types: dict[int, str]) -> bool:
-    """Whether a row names columns: in those of numbers and dates it holds neither, unless a series names them."""
+    """Whether a row names columns: in those of numbers and dates it holds neither, unless a series
+    names them."""
     kinds = [_kind(row[column]) for column in types if column < len(row) and row[column]]
     others = [_kind(cell) for column, cell in enumerate(row) if column not in types and cell]
     return bool(kinds) and all(kind == "text" for kind in kinds) and "date" not in others
@@ -165,13 +206,19 @@ def _is_series(row: Sequence[str], types: dict[int, str], below: Rows) -> bool:
         return False
     if all(_YEAR.fullmatch(cell) for cell in cells):
         steps = [int(after[:4]) - int(before[:4]) for before, after in pairwise(cells)]
-        rows_too = all(_YEAR.fullmatch(other[column]) for other in below for column in types if column < len(other))
+        rows_too = all(
+            _YEAR.fullmatch(other[column])
+            for other in below
+            for column in types
+            if column < len(other)
+        )
         return len({step > 0 for step in steps}) == 1 and 0 not in steps and not rows_too
     return cells == [str(number) for number in range(1, len(cells) + 1)]
 
 
 def _is_pairs(rows: Rows, width: int) -> bool:
-    """Whether two columns are names and their values, a line each, as before the table of a bank's export."""
+    """Whether two columns are names and their values, a line each, as before the table of a bank's
+    export."""
     if width != 2:
         return False
     marked = sum(row[0].endswith(":") for row in rows)

@@ -30,7 +30,8 @@ class TextParser:
 
 
 def read_text(file: Path) -> tuple[str, str]:
-    """A file's cleaned text and the encoding it was read with: by its mark, else UTF-8, else Windows-1252."""
+    """A file's cleaned text and the encoding it was read with: by its mark, else UTF-8, else
+    Windows-1252."""
     return decode(file.read_bytes(), file.name)
 
 
@@ -41,7 +42,8 @@ def decode(content: bytes, name: str) -> tuple[str, str]:
 
 
 def decode_raw(content: bytes, name: str) -> tuple[str, str]:
-    """The same with all its characters, for formats in which a line separator is a character of a cell."""
+    """The same with all its characters, for formats in which a line separator is a character of a
+    cell."""
     marked = content.startswith((b"\xff\xfe", b"\xfe\xff"))
     wide = "utf-16" if marked else unmarked_utf16(content)
     encodings = (wide,) if wide else ("utf-8-sig", "cp1252")
@@ -54,7 +56,8 @@ def decode_raw(content: bytes, name: str) -> tuple[str, str]:
 
 
 def unmarked_utf16(content: bytes) -> str:
-    """The UTF-16 that text is in without saying so; "" for any other. Most of its Latin characters hold a zero byte."""
+    """The UTF-16 that text is in without saying so; "" for any other. Most of its Latin characters
+    hold a zero byte."""
     head = content[:_HEAD_BYTES]
     pairs = len(head) // 2
     even, odd = head[0::2].count(0), head[1::2].count(0)

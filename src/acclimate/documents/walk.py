@@ -22,7 +22,8 @@ _KINDS = (
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A file or folder that could not be read, and why; control characters and broken bytes of its name are escaped."""
+    """A file or folder that could not be read, and why; control characters and broken bytes of its
+    name are escaped."""
 
     path: str
     reason: str
@@ -32,8 +33,8 @@ class Failure:
 class Found:
     """The files of a folder by POSIX path, in order.
 
-    `unread` are those that cannot be read. `kept` are paths of files of which that may pass, and of folders that cannot
-    be listed, with "/" at their end: what is known of them stays.
+    `unread` are those that cannot be read. `kept` are paths of files of which that may pass, and of
+    folders that cannot be listed, with "/" at their end: what is known of them stays.
     """
 
     files: dict[str, Path]
@@ -54,23 +55,29 @@ class _Unfit(Exception):  # noqa: N818
 
 
 def walk(root: Path, include: Sequence[str], exclude: Sequence[str]) -> Found:
-    """The files under `root` that match; hidden ones are left out, and so are links that lead outside.
+    """The files under `root` that match; hidden ones are left out, and so are links that lead
+    outside.
 
     Raises ProjectError where `root` is no folder or cannot be listed.
     """
     if not root.is_dir():
         what = "is not a folder" if root.exists() else "does not exist"
-        raise ProjectError(f"the documents folder {root} {what}.", hint="Set [documents] path in acclimate.toml.")
+        raise ProjectError(
+            f"the documents folder {root} {what}.", hint="Set [documents] path in acclimate.toml."
+        )
     inside, files, faults = root.resolve(), {}, dict[str, _Unfit]()
 
     def unlisted(error: OSError) -> None:
         folder = os.path.relpath(error.filename, root)
         if folder == ".":
-            raise ProjectError(f"the documents folder {root} cannot be listed: {error.strerror}.") from error
+            raise ProjectError(
+                f"the documents folder {root} cannot be listed: {error.strerror}."
+            ) from error
         faults[f"{folder}/"] = _Unfit(f"cannot be listed: {error.strerror}", passing=True)
 
     for folder, folders, names in os.walk(root, onerror=unlisted):
-        # Hidden folders are not looked into; links to folders are not followed: they may lead round in circles.
+        # Hidden folders are not looked into; links to folders are not followed: they may lead round
+        # in circles.
         folders[:] = [name for name in folders if not name.startswith(".")]
         relative = Path(os.path.relpath(folder, root))
         for name in folders:
@@ -86,13 +93,17 @@ def walk(root: Path, include: Sequence[str], exclude: Sequence[str]) -> Found:
                 files[path] = Path(folder, name)
             except _Unfit as fault:
                 faults[path] = fault
-    unread = [Failure(legible(path), f"{legible(path)} {fault}.") for path, fault in sorted(faults.items())]
+    unread = [
+        Failure(legible(path), f"{legible(path)} {fault}.")
+        for path, fault in sorted(faults.items())
+    ]
     kept = tuple(path for path, fault in faults.items() if fault.passing)
     return Found(dict(sorted(files.items())), tuple(unread), kept)
 
 
 def _check(file: Path, path: str, inside: Path) -> None:
-    """Raises _Unfit for what is no regular file of a name that can be kept, inside the folder `inside`."""
+    """Raises _Unfit for what is no regular file of a name that can be kept, inside the folder
+    `inside`."""
     try:
         path.encode()
     except UnicodeEncodeError:
@@ -103,7 +114,10 @@ def _check(file: Path, path: str, inside: Path) -> None:
             raise _Unfit("is a link that leads outside the documents folder")
     except FileNotFoundError:
         raise _Unfit("is a link that leads nowhere, or has just gone", passing=True) from None
-    except (OSError, RuntimeError) as error:  # RuntimeError: a loop of links, in Python 3.11 and 3.12
+    except (
+        OSError,
+        RuntimeError,
+    ) as error:  # RuntimeError: a loop of links, in Python 3.11 and 3.12
         why = getattr(error, "strerror", None) or error
         raise _Unfit(f"cannot be read: {why}", passing=True) from None
     for is_kind, reason in _KINDS:

@@ -1,4 +1,5 @@
-"""Documents and pictures of pages as plain JSON values, between the parsing process and ours: never a pickle."""
+"""Documents and pictures of pages as plain JSON values, between the parsing process and ours: never
+a pickle."""
 
 from __future__ import annotations
 
@@ -12,7 +13,11 @@ from acclimate.types import Box, Document, Element, Picture
 def pack_document(document: Document) -> dict[str, Any]:
     """The document as JSON values."""
     elements = [
-        [*(e.kind, e.start, e.end, e.level, e.page), _corners(e.box) if e.box else None, dict(e.metadata)]
+        [
+            *(e.kind, e.start, e.end, e.level, e.page),
+            _corners(e.box) if e.box else None,
+            dict(e.metadata),
+        ]
         for e in document.elements
     ]
     return {
@@ -25,7 +30,9 @@ def pack_document(document: Document) -> dict[str, Any]:
         "metadata": dict(document.metadata),
         "hidden": dict(document.hidden),
         "unread": dict(document.unread),
-        "pictures": [[p.start, p.end, p.page, base64.b64encode(p.png).decode()] for p in document.pictures],
+        "pictures": [
+            [p.start, p.end, p.page, base64.b64encode(p.png).decode()] for p in document.pictures
+        ],
     }
 
 
@@ -33,14 +40,24 @@ def unpack_document(values: dict[str, Any]) -> Document:
     """The document from JSON values. Raises ValueError where its spans do not fit its text."""
     text = str(values["text"])
     elements = tuple(
-        Element(kind, int(start), int(end), int(level), page, Box(*box) if box else None, _texts(metadata))
+        Element(
+            kind,
+            int(start),
+            int(end),
+            int(level),
+            page,
+            Box(*box) if box else None,
+            _texts(metadata),
+        )
         for kind, start, end, level, page, box, metadata in values["elements"]
     )
     pictures = tuple(
         Picture(int(start), int(end), page, base64.b64decode(png, validate=True))
         for start, end, page, png in values["pictures"]
     )
-    spans = [(part.start, part.end) for part in elements] + [(part.start, part.end) for part in pictures]
+    spans = [(part.start, part.end) for part in elements] + [
+        (part.start, part.end) for part in pictures
+    ]
     if any(not 0 <= start <= end <= len(text) for start, end in spans):
         raise ValueError("an element lies outside the text")
     return Document(
@@ -60,14 +77,20 @@ def unpack_document(values: dict[str, Any]) -> Document:
 def pack_page(page: PageImage) -> dict[str, Any]:
     """The page as JSON values."""
     boxes = [_corners(box) for box in page.boxes]
-    return {"png": base64.b64encode(page.png).decode(), "size": [page.width, page.height], "boxes": boxes}
+    return {
+        "png": base64.b64encode(page.png).decode(),
+        "size": [page.width, page.height],
+        "boxes": boxes,
+    }
 
 
 def unpack_page(values: dict[str, Any]) -> PageImage:
     """The page from JSON values."""
     width, height = values["size"]
     boxes = tuple(Box(*map(float, box)) for box in values["boxes"])
-    return PageImage(base64.b64decode(values["png"], validate=True), float(width), float(height), boxes)
+    return PageImage(
+        base64.b64decode(values["png"], validate=True), float(width), float(height), boxes
+    )
 
 
 def _corners(box: Box) -> list[float]:

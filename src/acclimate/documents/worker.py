@@ -1,8 +1,9 @@
-"""The process that parses, and pictures pages: reads file names from standard input, writes documents to standard
-output, one JSON a line.
+"""The process that parses, and pictures pages: reads file names from standard input, writes
+documents to standard output, one JSON a line.
 
-Before the first file it gives up what parsing does not need: memory and file size beyond limits, sockets, other
-programs, and writing outside its own temporary folder. Started by `sandbox`; see there for the limits.
+Before the first file it gives up what parsing does not need: memory and file size beyond limits,
+sockets, other programs, and writing outside its own temporary folder. Started by `sandbox`; see
+there for the limits.
 """
 
 from __future__ import annotations
@@ -29,7 +30,16 @@ _FORBIDDEN = (
     *("os.startfile", "_winapi.CreateProcess"),
     *("winreg.Create", "winreg.Set", "winreg.Delete", "winreg.SaveKey"),
 )
-_CHANGES = ("os.remove", "os.rename", "os.mkdir", "os.rmdir", "os.link", "os.symlink", "os.truncate", "os.chmod")
+_CHANGES = (
+    "os.remove",
+    "os.rename",
+    "os.mkdir",
+    "os.rmdir",
+    "os.link",
+    "os.symlink",
+    "os.truncate",
+    "os.chmod",
+)
 _LATE_S = 5  # after the limit, at which our parent ends us if it is still there
 _WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 
@@ -53,9 +63,17 @@ def main() -> None:
         in_time = _end_after(math.ceil(asked["seconds"]) + _LATE_S)
         try:
             if "show" in asked:
-                from acclimate.documents.render import render_page  # an engine's environment may lack what it needs
+                from acclimate.documents.render import (
+                    render_page,
+                )  # an engine's environment may lack what it needs
 
-                tell({"picture": pack_page(render_page(Path(asked["file"]), asked["path"], **asked["show"]))})
+                tell(
+                    {
+                        "picture": pack_page(
+                            render_page(Path(asked["file"]), asked["path"], **asked["show"])
+                        )
+                    }
+                )
                 continue
             document = parse(
                 Path(asked["file"]),
@@ -75,7 +93,8 @@ def main() -> None:
 
 
 def _end_after(seconds: int) -> Callable[[], None]:
-    """End this process when nobody waits for it any more, unless what is returned is called before."""
+    """End this process when nobody waits for it any more, unless what is returned is called
+    before."""
     if hasattr(signal, "alarm"):
         signal.alarm(seconds)  # even while C code runs that lets no other thread in
         return _no_alarm

@@ -1,4 +1,5 @@
-"""XLSX read from its XML, so that each number is shown in its cell's format, and what is hidden is known.
+"""XLSX read from its XML, so that each number is shown in its cell's format, and what is hidden is
+known.
 
 Tags are compared without their namespace: strict and transitional files are one.
 """
@@ -31,7 +32,8 @@ _FORMULA_SHOWN = 80  # characters
 
 @dataclass(frozen=True, slots=True)
 class _Style:
-    """How a cell shows its number; `code` "" is General. `white`: in white letters on no other ground."""
+    """How a cell shows its number; `code` "" is General. `white`: in white letters on no other
+    ground."""
 
     code: str = ""
     white: bool = False
@@ -42,7 +44,8 @@ _PLAIN = _Style()
 
 @dataclass(slots=True)
 class _Book:
-    """What all sheets share. `stale`: its writer computed nothing, and asks that this be done at opening."""
+    """What all sheets share. `stale`: its writer computed nothing, and asks that this be done at
+    opening."""
 
     strings: list[str]
     styles: list[_Style]
@@ -66,8 +69,14 @@ class _Book:
     def _show(self, raw: str, code: str) -> tuple[str, str]:
         try:
             number = float(raw)
-            plain = str(int(number)) if number.is_integer() and abs(number) < _WHOLE else repr(number)
-            shown = number_format(code).show(number, from_1904=self.from_1904) if code else general(number)
+            plain = (
+                str(int(number)) if number.is_integer() and abs(number) < _WHOLE else repr(number)
+            )
+            shown = (
+                number_format(code).show(number, from_1904=self.from_1904)
+                if code
+                else general(number)
+            )
         except (ValueError, OverflowError):  # no number at all
             return raw, ""
         shown = one_line(shown)
@@ -75,7 +84,8 @@ class _Book:
 
 
 def read_xlsx(archive: ZipFile) -> Iterator[Sheet]:
-    """The workbook's sheets of cells, in order. Raises DocumentError where a part is missing or damaged."""
+    """The workbook's sheets of cells, in order. Raises DocumentError where a part is missing or
+    damaged."""
     names = set(archive.namelist())
     root = parse_xml(read_member(archive, _WORKBOOK))
     settings = {local_name(node): node for node in root}
@@ -91,14 +101,18 @@ def read_xlsx(archive: ZipFile) -> Iterator[Sheet]:
         member = targets.get(attribute(node, "id") or "", "")
         if member in names:
             hidden = node.get("state") in ("hidden", "veryHidden")
-            yield _read_sheet(read_member(archive, member), Sheet(node.get("name") or "", hidden), book)
+            yield _read_sheet(
+                read_member(archive, member), Sheet(node.get("name") or "", hidden), book
+            )
 
 
 def _targets(archive: ZipFile) -> dict[str, str]:
     """Id → member of each sheet of cells."""
     links = parse_xml(read_member(archive, "xl/_rels/workbook.xml.rels"))
     return {
-        str(link.get("Id")): posixpath.normpath(posixpath.join("/xl", str(link.get("Target")))).lstrip("/")
+        str(link.get("Id")): posixpath.normpath(
+            posixpath.join("/xl", str(link.get("Target")))
+        ).lstrip("/")
         for link in links
         if str(link.get("Type")).endswith("/worksheet")
     }
@@ -169,10 +183,12 @@ def _is_bare(fill: etree._Element) -> bool:
     return kind == "none" or (kind == "solid" and _is_white(_child(pattern, "fgColor")))
 
 
-def _read_sheet(content: bytes, sheet: Sheet, book: _Book) -> Sheet:
+def _read_sheet(content: bytes, sheet: Sheet, book: _Book) -> Sheet:  # noqa: C901
     painted, row, count = False, -1, 0
     white: dict[tuple[int, int], str] = {}
-    for node in iterate_xml(content, "row", "col", "mergeCell", "conditionalFormatting", "tablePart"):
+    for node in iterate_xml(
+        content, "row", "col", "mergeCell", "conditionalFormatting", "tablePart"
+    ):
         match local_name(node):
             case "row":
                 row = int(node.get("r") or row + 2) - 1
@@ -185,7 +201,9 @@ def _read_sheet(content: bytes, sheet: Sheet, book: _Book) -> Sheet:
                 node.clear()
             case "col":
                 if node.get("hidden") in _YES or _is_zero(node.get("width")):
-                    sheet.hidden_columns.append(range(int(node.get("min") or 1) - 1, int(node.get("max") or 1)))
+                    sheet.hidden_columns.append(
+                        range(int(node.get("min") or 1) - 1, int(node.get("max") or 1))
+                    )
             case "mergeCell":
                 if area := _area(node.get("ref") or ""):
                     sheet.merged.append(area)
@@ -219,7 +237,9 @@ def _column(letters: str) -> int:
     return number - 1
 
 
-def _read_row(node: etree._Element, row: int, sheet: Sheet, book: _Book, white: dict[tuple[int, int], str]) -> None:
+def _read_row(
+    node: etree._Element, row: int, sheet: Sheet, book: _Book, white: dict[tuple[int, int], str]
+) -> None:
     cells: dict[int, str] = {}
     column = -1
     for cell in node:
@@ -239,7 +259,7 @@ def _read_row(node: etree._Element, row: int, sheet: Sheet, book: _Book, white: 
         sheet.rows[row] = cells
 
 
-def _read_cell(cell: etree._Element, code: str, book: _Book, sheet: Sheet) -> tuple[str, str]:
+def _read_cell(cell: etree._Element, code: str, book: _Book, sheet: Sheet) -> tuple[str, str]:  # noqa: C901
     """What a cell shows, and the number or text behind it where that is another."""
     kind, raw, formula, inline = cell.get("t") or "n", None, None, ""
     if kind == "n" and len(cell) == 1 and cell[0].tag.endswith("}v") and cell[0].text:  # most cells
@@ -252,7 +272,9 @@ def _read_cell(cell: etree._Element, code: str, book: _Book, sheet: Sheet) -> tu
                 formula = part.text or ""
             case "is":
                 inline = _string(part)
-    unknown = raw is None or (not raw and kind != "str") or (kind == "n" and book.stale and raw == "0")
+    unknown = (
+        raw is None or (not raw and kind != "str") or (kind == "n" and book.stale and raw == "0")
+    )
     if formula is not None and unknown:
         sheet.unread += 1
         return no_value(formula), ""
@@ -266,12 +288,20 @@ def _read_cell(cell: etree._Element, code: str, book: _Book, sheet: Sheet) -> tu
         text = book.strings[int(raw)] if raw.isdigit() and int(raw) < len(book.strings) else ""
     elif kind != "inlineStr":  # the text of a formula, an error, a date
         text = one_line(_ESCAPED.sub(lambda match: chr(int(match[1], 16)), raw))
-    shown = one_line(number_format(code).show_text(text)) if code and kind in ("s", "inlineStr", "str") else text
+    shown = (
+        one_line(number_format(code).show_text(text))
+        if code and kind in ("s", "inlineStr", "str")
+        else text
+    )
     return shown, text if shown != text else ""
 
 
 def no_value(formula: str) -> str:
     """What stands in the place of a formula that has no value."""
     formula = one_line(formula)
-    said = f": ={formula[:_FORMULA_SHOWN]}{'…' if len(formula) > _FORMULA_SHOWN else ''}" if formula else ""
+    said = (
+        f": ={formula[:_FORMULA_SHOWN]}{'…' if len(formula) > _FORMULA_SHOWN else ''}"
+        if formula
+        else ""
+    )
     return f"[formula without a stored value{said}]"

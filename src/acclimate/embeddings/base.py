@@ -25,7 +25,8 @@ class PictureEmbedder(Protocol):
         """Identifies the vector space, as an `Embedder`'s does."""
 
     def embed_pictures(self, pictures: Sequence[bytes]) -> Vectors:
-        """[n, d] float32 for n pictures (PNG, JPEG, …), each row of length 1, in the order given."""
+        """[n, d] float32 for n pictures (PNG, JPEG, …), each row of length 1, in the order
+        given."""
 
     def embed_queries(self, texts: Sequence[str]) -> Vectors:
         """[n, d] float32 for n > 0 texts, which are compared with pictures by the inner product."""
@@ -36,7 +37,8 @@ class Embedder(Protocol):
 
     @property
     def fingerprint(self) -> str:
-        """Identifies the vector space: model, its weights' hash, pooling, prefixes. Equal means comparable."""
+        """Identifies the vector space: model, its weights' hash, pooling, prefixes. Equal means
+        comparable."""
 
     @property
     def dimensions(self) -> int:
@@ -44,8 +46,8 @@ class Embedder(Protocol):
 
     @property
     def max_tokens(self) -> int:
-        """Most tokens (with special tokens) that the model reads at once; longer texts are embedded in windows, or
-        refused where the model is somebody else's server, so chunk below it."""
+        """Most tokens (with special tokens) that the model reads at once; longer texts are embedded
+        in windows, or refused where the model is somebody else's server, so chunk below it."""
 
     def token_spans(self, text: str) -> list[Span]:
         """Character span of each token of `text`, without special tokens, in order."""
@@ -66,7 +68,9 @@ class CrossEncoder(Protocol):
 
     @property
     def weight(self) -> float:
-        """The share of its scores, beside the search's, that was best where it was made; 1 where nobody looked."""
+        """The share of its scores, beside the search's, that was best where it was made; 1 where
+        nobody looked."""
 
     def scores(self, question: str, texts: Sequence[str]) -> Scores:
-        """[n] float32, higher is better, in the order of `texts`; [0] for none. Equal texts have equal scores."""
+        """[n] float32, higher is better, in the order of `texts`; [0] for none. Equal texts have
+        equal scores."""

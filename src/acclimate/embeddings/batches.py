@@ -11,12 +11,14 @@ from numpy.typing import NDArray
 _SHORTEST = 0.9
 """A text joins a batch only where it is at least this share of the longest there …"""
 _TINY = 256
-"""… unless the batch has fewer tokens than this: starting another would cost more than the padding."""
+"""… unless the batch has fewer tokens than this: starting another would cost more than the
+padding."""
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """`rows` [b] say which texts these are; `ids` and `mask` are [b, s], padded on the right with 0."""
+    """`rows` [b] say which texts these are; `ids` and `mask` are [b, s], padded on the right with
+    0."""
 
     rows: NDArray[np.int64]
     ids: NDArray[np.int64]
@@ -24,7 +26,8 @@ class Batch:
 
 
 def make_batches(ids: Sequence[Sequence[int]], budget: int) -> Iterator[Batch]:
-    """Batches of at most `budget` tokens with padding (one text where it alone has more), longest texts first."""
+    """Batches of at most `budget` tokens with padding (one text where it alone has more), longest
+    texts first."""
     order = sorted(range(len(ids)), key=lambda row: (-len(ids[row]), row))
     start = 0
     while start < len(order):

@@ -1,8 +1,9 @@
 """The BERT encoder as an OpenVINO graph, built from weights alone.
 
-Devlin et al. 2018, arXiv 1810.04805; post-norm Transformer of Vaswani et al. 2017, arXiv 1706.03762. Shapes: B texts,
-S tokens, H hidden size, N heads, D = H / N, V vocabulary. Padding is on the right, so positions count from the left.
-The query, key and value products stay separate: fused into one they were 3 % slower on the CPU plugin.
+Devlin et al. 2018, arXiv 1810.04805; post-norm Transformer of Vaswani et al. 2017, arXiv
+1706.03762. Shapes: B texts, S tokens, H hidden size, N heads, D = H / N, V vocabulary. Padding is
+on the right, so positions count from the left. The query, key and value products stay separate:
+fused into one they were 3 % slower on the CPU plugin.
 """
 
 from __future__ import annotations
@@ -72,13 +73,16 @@ _FAMILIES = {
 }
 
 
-def build_bert(config: Mapping[str, Any], weights: Mapping[str, FloatArray], *, types: bool = False) -> Model:
+def build_bert(
+    config: Mapping[str, Any], weights: Mapping[str, FloatArray], *, types: bool = False
+) -> Model:
     """input_ids, attention_mask [B, S] int64 to token vectors [B, S, H] float32.
 
-    With `types` there is a third input, token_type_ids [B, S] int64: 0 in the first text of a pair, 1 in the second;
-    a family that knows no types ignores it.
+    With `types` there is a third input, token_type_ids [B, S] int64: 0 in the first text of a pair,
+    1 in the second; a family that knows no types ignores it.
 
-    `config` is the model's config.json. Raises ModelError naming the setting or tensor that is not supported.
+    `config` is the model's config.json. Raises ModelError naming the setting or tensor that is not
+    supported.
     """
     return _Builder(config, weights).build(types=types)
 
@@ -88,24 +92,39 @@ class _Builder:
         family = str(config.get("model_type"))
         if family not in _FAMILIES:
             raise ModelError(
-                f"the model's type is '{family}'; without PyTorch these run: {', '.join(_FAMILIES)}.",
-                hint='Use an ONNX export of it, or set [embedder] engine = "sentence-transformers".',
+                f"the model's type is '{family}'; without PyTorch these run: "
+                f"{', '.join(_FAMILIES)}.",
+                hint="Use an ONNX export of it, or set [embedder] engine = "
+                '"sentence-transformers".',
             )
         self._names = _FAMILIES[family]
         if config.get("position_embedding_type", "absolute") != "absolute":
-            raise ModelError(f"position_embedding_type '{config['position_embedding_type']}' is not supported.")
+            raise ModelError(
+                f"position_embedding_type '{config['position_embedding_type']}' is not supported."
+            )
         try:
             hidden, heads, layers, activation = (config[key] for key in self._names.config)
         except KeyError as error:
-            raise ModelError(f"config.json lacks {error}.", hint="Fetch the model again.") from error
+            raise ModelError(
+                f"config.json lacks {error}.", hint="Fetch the model again."
+            ) from error
         if activation not in {*_ACTIVATIONS, "relu"}:
-            raise ModelError(f"the activation '{activation}' is not one of {[*_ACTIVATIONS, 'relu']}.")
-        self._hidden, self._heads, self._layers, self._activation = int(hidden), int(heads), int(layers), activation
+            raise ModelError(
+                f"the activation '{activation}' is not one of {[*_ACTIVATIONS, 'relu']}."
+            )
+        self._hidden, self._heads, self._layers, self._activation = (
+            int(hidden),
+            int(heads),
+            int(layers),
+            activation,
+        )
         self._epsilon = float(config.get("layer_norm_eps", 1e-12))
         self._offset = position_offset(dict(config))
         self._weights = weights
         root = "embeddings.word_embeddings.weight"
-        self._prefix = next((name.removesuffix(root) for name in weights if name.endswith(root)), "")
+        self._prefix = next(
+            (name.removesuffix(root) for name in weights if name.endswith(root)), ""
+        )
 
     def build(self, *, types: bool) -> Model:
         names = (IDS, MASK, TYPES) if types else (IDS, MASK)
@@ -113,8 +132,9 @@ class _Builder:
         ids, mask = inputs[:2]
         for node in inputs:
             node.output(0).set_names({node.friendly_name})
-        # True where attended. Written as (1 - mask) * -1e9, the plugin folds it into bf16 arithmetic that loses
-        # digits even where nothing is masked: the worst cosine to float32 falls from 0.99997 to 0.99976.
+        # True where attended. Written as (1 - mask) * -1e9, the plugin folds it into bf16
+        # arithmetic that loses digits even where nothing is masked: the worst cosine to float32
+        # falls from 0.99997 to 0.99976.
         visible = ops.unsqueeze(ops.convert(mask, "boolean"), ints(1, 2))  # [B, 1, 1, S]
         x = self._embed(ids, inputs[2] if types else None)
         for layer in range(self._layers):
@@ -122,29 +142,42 @@ class _Builder:
         return Model([ops.result(x)], inputs, "bert")
 
     def _embed(self, ids: Node, types: Node | None) -> Node:
-        """[B, S] to [B, S, H]: word + position + token type (0 where there is no input for it), normalised."""
+        """[B, S] to [B, S, H]: word + position + token type (0 where there is no input for it),
+        normalised."""
         length = ops.gather(ops.shape_of(ids), ints(1), index(0))
         table = self._tensor("embeddings.position_embeddings.weight")[self._offset :]
         kinds = self._weights.get(f"{self._prefix}embeddings.token_type_embeddings.weight")
         if kinds is not None and types is None:
             table = table + kinds[0]
         places = ops.slice(constant(table), ints(0), length, ints(1), ints(0))
-        words = ops.gather(constant(self._tensor("embeddings.word_embeddings.weight")), ids, index(0))
+        words = ops.gather(
+            constant(self._tensor("embeddings.word_embeddings.weight")), ids, index(0)
+        )
         if kinds is not None and types is not None and len(kinds) > 1:
-            words = ops.add(words, ops.gather(constant(np.ascontiguousarray(kinds)), types, index(0)))
+            words = ops.add(
+                words, ops.gather(constant(np.ascontiguousarray(kinds)), types, index(0))
+            )
         elif kinds is not None and types is not None:
             words = ops.add(words, constant(np.ascontiguousarray(kinds[0])))
         return self._normalise(ops.add(words, places), "embeddings.LayerNorm")
 
     def _layer(self, x: Node, visible: Node, prefix: str) -> Node:
         names = self._names
-        query, key, value = (self._split(self._linear(x, prefix + n)) for n in (names.query, names.key, names.value))
-        attended = ops.scaled_dot_product_attention(query, key, value, visible)  # softmax(Q Kᵀ / √D) V
-        joined = ops.reshape(ops.transpose(attended, ints(0, 2, 1, 3)), ints(0, 0, self._hidden), True)
+        query, key, value = (
+            self._split(self._linear(x, prefix + n)) for n in (names.query, names.key, names.value)
+        )
+        attended = ops.scaled_dot_product_attention(
+            query, key, value, visible
+        )  # softmax(Q Kᵀ / √D) V
+        joined = ops.reshape(
+            ops.transpose(attended, ints(0, 2, 1, 3)), ints(0, 0, self._hidden), True
+        )
         added = ops.add(self._linear(joined, prefix + names.attended), x)
         x = self._normalise(added, prefix + names.attended_norm)
         wide = self._activate(self._linear(x, prefix + names.wide))
-        return self._normalise(ops.add(self._linear(wide, prefix + names.narrow), x), prefix + names.norm)
+        return self._normalise(
+            ops.add(self._linear(wide, prefix + names.narrow), x), prefix + names.norm
+        )
 
     def _split(self, x: Node) -> Node:
         """[B, S, H] to [B, N, S, D]."""
@@ -152,7 +185,11 @@ class _Builder:
         return ops.transpose(ops.reshape(x, shape, True), ints(0, 2, 1, 3))
 
     def _activate(self, x: Node) -> Node:
-        return ops.relu(x) if self._activation == "relu" else ops.gelu(x, _ACTIVATIONS[self._activation])
+        return (
+            ops.relu(x)
+            if self._activation == "relu"
+            else ops.gelu(x, _ACTIVATIONS[self._activation])
+        )
 
     def _linear(self, x: Node, name: str) -> Node:
         product = ops.matmul(x, constant(self._tensor(f"{name}.weight")), False, True)
@@ -169,12 +206,18 @@ class _Builder:
         for name in names:
             if (found := self._weights.get(self._prefix + name)) is not None:
                 return found
-        raise ModelError(f"the weights lack the tensor '{self._prefix}{names[0]}'.", hint="Fetch the model again.")
+        raise ModelError(
+            f"the weights lack the tensor '{self._prefix}{names[0]}'.",
+            hint="Fetch the model again.",
+        )
 
 
-def pool(model: Model, tokens: Node, mask: Node, pooling: str, dimensions: int | None = None) -> Model:
-    """`model` ending in unit vectors [B, H] instead of `tokens` [B, S, H]; `mask` is [B, S], 1 at real tokens.
-    With `dimensions` they are made of the first so many components of H. Raises ModelError where H is smaller.
+def pool(
+    model: Model, tokens: Node, mask: Node, pooling: str, dimensions: int | None = None
+) -> Model:
+    """`model` ending in unit vectors [B, H] instead of `tokens` [B, S, H]; `mask` is [B, S], 1 at
+    real tokens. With `dimensions` they are made of the first so many components of H. Raises
+    ModelError where H is smaller.
 
     The mean needs no division by the length: scaling to length 1 undoes it.
     """
@@ -187,7 +230,11 @@ def pool(model: Model, tokens: Node, mask: Node, pooling: str, dimensions: int |
         if dimensions > (whole := pooled.output(0).get_partial_shape()[1].get_length()):
             raise ModelError(f"{dimensions} dimensions are wanted of a model of {whole}.")
         pooled = ops.slice(pooled, ints(0), ints(dimensions), ints(1), ints(1))
-    return Model([ops.result(ops.normalize_l2(pooled, ints(1), 1e-12, "max"))], model.get_parameters(), "embedder")
+    return Model(
+        [ops.result(ops.normalize_l2(pooled, ints(1), 1e-12, "max"))],
+        model.get_parameters(),
+        "embedder",
+    )
 
 
 def constant(array: FloatArray) -> Node:

@@ -1,7 +1,7 @@
 """Chunks to vectors: one that is longer than the model reads has one for each of its windows.
 
-A single vector for a long text is the mean of its topics, and near to none of them. What this brings:
-docs/decisions, Long chunks.
+A single vector for a long text is the mean of its topics, and near to none of them. What this
+brings: docs/decisions, Long chunks.
 """
 
 from __future__ import annotations
@@ -16,12 +16,18 @@ from acclimate.errors import EngineError
 from acclimate.text.embedded import embedding_text
 from acclimate.types import Chunk
 
-_SPARE, _LEAST = 8, 32  # tokens: for a model's special tokens and prefix; of a window, whatever stands before it
+_SPARE, _LEAST = (
+    8,
+    32,
+)  # tokens: for a model's special tokens and prefix; of a window, whatever stands before it
 
 
-def embed_chunks(embedder: Embedder, chunks: Sequence[Chunk], on_done: OnDone | None = None) -> list[Vectors]:
-    """For each chunk the vectors [m, d] of the m windows that `embedder` reads it in, most often one; title, headings
-    and context stand before each. `on_done` hears of chunks. Raises EngineError for other vectors than were asked."""
+def embed_chunks(
+    embedder: Embedder, chunks: Sequence[Chunk], on_done: OnDone | None = None
+) -> list[Vectors]:
+    """For each chunk the vectors [m, d] of the m windows that `embedder` reads it in, most often
+    one; title, headings and context stand before each. `on_done` hears of chunks. Raises
+    EngineError for other vectors than were asked."""
     texts = [window_texts(embedder, chunk) for chunk in chunks]
     windows, heard, told = sum(map(len, texts)), 0, 0
 

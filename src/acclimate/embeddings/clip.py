@@ -1,4 +1,5 @@
-"""Pictures and words in one vector space, by a model of the CLIP family run by Transformers (extra `images`)."""
+"""Pictures and words in one vector space, by a model of the CLIP family run by Transformers (extra
+`images`)."""
 
 from __future__ import annotations
 
@@ -18,10 +19,12 @@ _BATCH = 16  # pictures or texts at a time
 
 
 class ClipEmbedder:
-    """A `PictureEmbedder` over a local folder with CLIP, SigLIP or a model like them; safetensors only, no remote code.
+    """A `PictureEmbedder` over a local folder with CLIP, SigLIP or a model like them; safetensors
+    only, no remote code.
 
-    Raises MissingExtraError without the extra, ModelError where the folder holds no such model. Source: Radford et al.,
-    "Learning Transferable Visual Models From Natural Language Supervision", arXiv 2103.00020.
+    Raises MissingExtraError without the extra, ModelError where the folder holds no such model.
+    Source: Radford et al., "Learning Transferable Visual Models From Natural Language Supervision",
+    arXiv 2103.00020.
     """
 
     def __init__(self, folder: Path, *, weights_sha256: str) -> None:
@@ -30,7 +33,9 @@ class ClipEmbedder:
         except ModuleNotFoundError as error:
             raise MissingExtraError("[images] model", "images") from error
         try:
-            self._model: Any = AutoModel.from_pretrained(folder, local_files_only=True, use_safetensors=True).eval()
+            self._model: Any = AutoModel.from_pretrained(
+                folder, local_files_only=True, use_safetensors=True
+            ).eval()
             processors: Any = AutoProcessor
             self._processor = processors.from_pretrained(folder, local_files_only=True)
         except (OSError, ValueError, KeyError) as error:
@@ -54,17 +59,26 @@ class ClipEmbedder:
 
         opened = [Image.open(io.BytesIO(picture)).convert("RGB") for picture in pictures]
         batches = [opened[at : at + _BATCH] for at in range(0, len(opened), _BATCH)]
-        return self._unit([self._run("image", self._processor(images=batch, return_tensors="pt")) for batch in batches])
+        return self._unit(
+            [
+                self._run("image", self._processor(images=batch, return_tensors="pt"))
+                for batch in batches
+            ]
+        )
 
     def embed_queries(self, texts: Sequence[str]) -> Vectors:
         """See `PictureEmbedder`."""
-        asked = self._processor(text=list(texts), return_tensors="pt", padding=True, truncation=True)
+        asked = self._processor(
+            text=list(texts), return_tensors="pt", padding=True, truncation=True
+        )
         return self._unit([self._run("text", asked)])
 
     def _run(self, kind: str, inputs: Any) -> Vectors:
         import torch
 
-        features = self._model.get_image_features if kind == "image" else self._model.get_text_features
+        features = (
+            self._model.get_image_features if kind == "image" else self._model.get_text_features
+        )
         with self._lock, torch.inference_mode():
             found = features(**inputs)
         # A tensor up to Transformers 4, from 5 on an output that holds it.

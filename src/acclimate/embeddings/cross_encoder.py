@@ -1,7 +1,7 @@
 """Cross-encoders: one number that says how well a passage answers a question, read together.
 
-Nogueira and Cho 2019, arXiv 1901.04085. Any sequence-classification checkpoint of the BERT, RoBERTa and DistilBERT
-families runs from its safetensors without PyTorch; others from their ONNX export.
+Nogueira and Cho 2019, arXiv 1901.04085. Any sequence-classification checkpoint of the BERT, RoBERTa
+and DistilBERT families runs from its safetensors without PyTorch; others from their ONNX export.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ from acclimate.embeddings.weights import FloatArray, read_weights
 from acclimate.errors import ModelError
 
 _MAX_TOKENS = 512
-# What each family puts between the first token's vector and the labels: (dense layer, its activation, labels).
+# What each family puts between the first token's vector and the labels: (dense layer, its
+# activation, labels).
 _HEADS = {
     "bert": ("pooler.dense", "tanh", "classifier"),
     "roberta": ("classifier.dense", "tanh", "classifier.out_proj"),
@@ -34,11 +35,13 @@ _HEADS = {
 
 
 class OpenVINOCrossEncoder:
-    """A `CrossEncoder` over a folder with tokenizer.json and model.safetensors + config.json, or model.onnx.
+    """A `CrossEncoder` over a folder with tokenizer.json and model.safetensors + config.json, or
+    model.onnx.
 
-    A checkpoint with one label scores by its logit, one with two by the second's logit less the first's. `max_tokens`
-    None is what the model reads, at most 512; `adapter` is a tuned folder that is merged in. Raises ModelError where
-    the folder's model is missing, damaged, or no sequence classifier.
+    A checkpoint with one label scores by its logit, one with two by the second's logit less the
+    first's. `max_tokens` None is what the model reads, at most 512; `adapter` is a tuned folder
+    that is merged in. Raises ModelError where the folder's model is missing, damaged, or no
+    sequence classifier.
     """
 
     def __init__(
@@ -57,19 +60,28 @@ class OpenVINOCrossEncoder:
         reads = int(config.get("max_position_embeddings", _MAX_TOKENS)) - position_offset(config)
         limit = min(max_tokens or _MAX_TOKENS, reads)
         self._encoder = PairEncoder(
-            _load(folder, config, adapter), folder / "tokenizer.json", limit, precision=precision, threads=threads
+            _load(folder, config, adapter),
+            folder / "tokenizer.json",
+            limit,
+            precision=precision,
+            threads=threads,
         )
 
     @property
     def name(self) -> str:
+        """See `CrossEncoder`."""
         return self._name
 
     @property
     def weight(self) -> float:
+        """See `CrossEncoder`."""
         return self._weight
 
     def scores(self, question: str, texts: Sequence[str]) -> Scores:
-        return np.array([_score(output.rows[0]) for output in self._encoder.run(question, texts)], np.float32)
+        """See `CrossEncoder`."""
+        return np.array(
+            [_score(output.rows[0]) for output in self._encoder.run(question, texts)], np.float32
+        )
 
 
 def _score(logits: Scores) -> float:
@@ -88,7 +100,8 @@ def _load(folder: Path, config: Mapping[str, Any], adapter: Path | None) -> Mode
         if (file := folder / name).is_file():
             return _load_onnx(file)
     raise ModelError(
-        f"{folder} has neither model.safetensors nor {' nor '.join(ONNX_FILES)}.", hint="acclimate models fetch"
+        f"{folder} has neither model.safetensors nor {' nor '.join(ONNX_FILES)}.",
+        hint="acclimate models fetch",
     )
 
 
@@ -96,7 +109,9 @@ def classifier(config: Mapping[str, Any], weights: Mapping[str, FloatArray], ori
     """input_ids, attention_mask, token_type_ids [B, S] to logits [B, labels], 1 or 2 labels."""
     model = build_bert(config, weights, types=True)
     dense, activation, labels = _HEADS[str(config["model_type"])]
-    prefix = next((n.removesuffix(f"{dense}.weight") for n in weights if n.endswith(f"{dense}.weight")), None)
+    prefix = next(
+        (n.removesuffix(f"{dense}.weight") for n in weights if n.endswith(f"{dense}.weight")), None
+    )
     if prefix is None or f"{labels}.weight" not in weights:
         raise ModelError(
             f"{origin} is no sequence classifier: it lacks '{labels}.weight' or '{dense}.weight'.",
@@ -123,12 +138,15 @@ def _load_onnx(file: Path) -> Model:
     try:
         model = Core().read_model(file)
     except RuntimeError as error:
-        raise ModelError(f"{file} cannot be read: {error}.", hint="Fetch the model again.") from error
+        raise ModelError(
+            f"{file} cannot be read: {error}.", hint="Fetch the model again."
+        ) from error
     inputs = {node.get_friendly_name() for node in model.get_parameters()}
     shapes = [result.get_output_partial_shape(0) for result in model.get_results()]
     if not {IDS, MASK} <= inputs <= {IDS, MASK, TYPES} or len(shapes) != 1 or len(shapes[0]) != 2:
         raise ModelError(
-            f"{file} has the inputs {sorted(inputs)} and outputs of rank {[len(shape) for shape in shapes]}; "
+            f"{file} has the inputs {sorted(inputs)} and outputs of rank "
+            f"{[len(shape) for shape in shapes]}; "
             f"{IDS}, {MASK} and one output of logits [B, labels] are needed.",
             hint="Export the model for sequence classification.",
         )

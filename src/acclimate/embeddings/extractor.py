@@ -1,8 +1,10 @@
-"""Reading by marking: a cross-encoder says where in a passage the answer to a question stands, or that it does not.
+"""Reading by marking: a cross-encoder says where in a passage the answer to a question stands, or
+that it does not.
 
-Devlin et al. 2018, arXiv 1810.04805, sections 4.2 and 4.3: a start and an end logit for every token; the first token
-stands for "no answer here". A passage is read window by window, in lengths that the encoder was trained on, twice: how
-sure it is of a place is the mean over both cuts (docs/decisions, The extractor).
+Devlin et al. 2018, arXiv 1810.04805, sections 4.2 and 4.3: a start and an end logit for every
+token; the first token stands for "no answer here". A passage is read window by window, in lengths
+that the encoder was trained on, twice: how sure it is of a place is the mean over both cuts
+(docs/decisions, The extractor).
 """
 
 from __future__ import annotations
@@ -33,7 +35,8 @@ _SENTENCE = re.compile(r"(?<=[.!?])[\"'”’)\]]*\s+|\n+")
 
 @dataclass(frozen=True, slots=True)
 class Marked:
-    """The answer's place in the text of passage `passage` (counted from 0), and how sure the encoder is, 0 to 1."""
+    """The answer's place in the text of passage `passage` (counted from 0), and how sure the
+    encoder is, 0 to 1."""
 
     passage: int
     span: Span
@@ -41,7 +44,8 @@ class Marked:
 
 
 class Extractor:
-    """Marks answers in chunks. `weights` are an encoder's, with the heads `span` [2, H] and `relevance` [1, H].
+    """Marks answers in chunks. `weights` are an encoder's, with the heads `span` [2, H] and
+    `relevance` [1, H].
 
     Each chunk is read once in windows of each length of `words`.
     """
@@ -60,19 +64,28 @@ class Extractor:
         self.pairs = PairEncoder(model, tokenizer, MAX_TOKENS, precision=precision, threads=threads)
 
     def mark(self, question: str, chunks: Sequence[Chunk]) -> list[Marked]:
-        """The likeliest place of each window of each chunk, the surest first; ties by the order of the chunks."""
+        """The likeliest place of each window of each chunk, the surest first; ties by the order of
+        the chunks."""
         return self.weigh(question, chunks, "")[0]
 
     def relevance(self, question: str, texts: Sequence[str]) -> Rows:
         """[n] logits of each text holding the answer to the question; [0] for none."""
-        return np.array([output.rows[0][0] for output in self.pairs.run(question, texts)], np.float32)
+        return np.array(
+            [output.rows[0][0] for output in self.pairs.run(question, texts)], np.float32
+        )
 
-    def weigh(self, question: str, chunks: Sequence[Chunk], answer: str) -> tuple[list[Marked], list[Marked]]:
+    def weigh(
+        self, question: str, chunks: Sequence[Chunk], answer: str
+    ) -> tuple[list[Marked], list[Marked]]:
         """What `mark` finds, and all places that hold `answer` word for word, in any case."""
         if not question.strip():
             return [], []
         heads = [plain(_before(chunk)) for chunk in chunks]
-        shown = [(at, window) for at, chunk in enumerate(chunks) for window in readings(chunk.text, self._words)]
+        shown = [
+            (at, window)
+            for at, chunk in enumerate(chunks)
+            for window in readings(chunk.text, self._words)
+        ]
         folded = [plain.trace(chunks[at].text[window.start : window.end]) for at, window in shown]
         texts = [heads[at] + one.text for (at, _), one in zip(shown, folded, strict=True)]
         read: list[list[_Places]] = [[] for _ in chunks]
@@ -100,7 +113,8 @@ def readings(text: str, words: Sequence[int]) -> list[Span]:
 
 
 def windows(text: str, words: int) -> list[Span]:
-    """Whole sentences up to so many words together; a text with table rows is one window, as rows need their header."""
+    """Whole sentences up to so many words together; a text with table rows is one window, as rows
+    need their header."""
     if re.search(r"^\|.*\|\s*$", text, re.MULTILINE):
         return [Span(0, len(text))]
     edges = [0, *(match.end() for match in _SENTENCE.finditer(text)), len(text)]
@@ -116,7 +130,8 @@ def windows(text: str, words: int) -> list[Span]:
 
 
 def _marked(passage: int, spans: Iterable[Span], read: Sequence[_Places]) -> list[Marked]:
-    """The places that stand whole in some window, with the geometric mean of how sure each such window is."""
+    """The places that stand whole in some window, with the geometric mean of how sure each such
+    window is."""
     found = []
     for span in spans:
         logs = [sure for one in read if (sure := one.sure(span)) is not None]
@@ -130,7 +145,8 @@ def _surest_first(found: Sequence[Marked]) -> list[Marked]:
 
 
 class _Places:
-    """How sure the encoder is of each place in a window, which it saw `folded`, after `before` characters."""
+    """How sure the encoder is of each place in a window, which it saw `folded`, after `before`
+    characters."""
 
     def __init__(self, output: PairOutput, before: int, window: Span, folded: Traced) -> None:
         relevance, spans = output.rows
@@ -138,7 +154,10 @@ class _Places:
         self._window = window
         # Token by token its place in the passage; what stands before the window is no answer.
         self._at = {
-            token: (folded.starts[start - before] + window.start, folded.ends[end - 1 - before] + window.start)
+            token: (
+                folded.starts[start - before] + window.start,
+                folded.ends[end - 1 - before] + window.start,
+            )
             for token, (kind, (start, end)) in enumerate(zip(kinds, offsets, strict=True))
             if kind == 1 and before <= start < end
         }
@@ -156,10 +175,13 @@ class _Places:
         return Span(self._at[self.tokens[first]][0], self._at[self.tokens[last]][1])
 
     def sure(self, span: Span) -> float | None:
-        """The logarithm of how sure it is of this place, by whole tokens; None where the window has not all of it."""
+        """The logarithm of how sure it is of this place, by whole tokens; None where the window has
+        not all of it."""
         if not self._window.start <= span.start < span.end <= self._window.end:
             return None
-        inside = [at for at, (start, end) in self._at.items() if start < span.end and end > span.start]
+        inside = [
+            at for at, (start, end) in self._at.items() if start < span.end and end > span.start
+        ]
         if not inside:
             return None
         # The mean of both ends' log-probabilities, and that of the window being the right one.
@@ -172,12 +194,16 @@ def _log_sum(values: Rows) -> float:
 
 
 def _with_heads(config: Mapping[str, Any], weights: Mapping[str, FloatArray]) -> Model:
-    """input_ids, attention_mask, token_type_ids [B, S] to relevance [B, 1] and span logits [B, S, 2]."""
+    """input_ids, attention_mask, token_type_ids [B, S] to relevance [B, 1] and span logits [B, S,
+    2]."""
     model = build_bert(config, weights, types=True)
     tokens = model.output(0).get_node().input_value(0)
     first = ops.gather(tokens, index(0), index(1))
     heads = [
-        ops.add(ops.matmul(x, constant(weights[f"{name}.weight"]), False, True), constant(weights[f"{name}.bias"]))
+        ops.add(
+            ops.matmul(x, constant(weights[f"{name}.weight"]), False, True),
+            constant(weights[f"{name}.bias"]),
+        )
         for name, x in (("relevance", first), ("span", tokens))
     ]
     return Model([ops.result(head) for head in heads], model.get_parameters(), "extractor")

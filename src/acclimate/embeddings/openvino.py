@@ -1,7 +1,8 @@
-"""Embedding on this machine's CPU with OpenVINO: BERT-family weights (safetensors) or an ONNX file, no PyTorch.
+"""Embedding on this machine's CPU with OpenVINO: BERT-family weights (safetensors) or an ONNX file,
+no PyTorch.
 
-One stream a core: a core works through its own batch, which keeps the activations in its cache and needs no barrier
-between cores. Batches of about 1,000 tokens are as fast as any (docs/decisions).
+One stream a core: a core works through its own batch, which keeps the activations in its cache and
+needs no barrier between cores. Batches of about 1,000 tokens are as fast as any (docs/decisions).
 """
 
 from __future__ import annotations
@@ -38,12 +39,14 @@ Precision = Literal["auto", "bf16", "f32"]
 
 
 class OpenVINOEmbedder:
-    """An `Embedder` over a folder with tokenizer.json and model.safetensors + config.json, or model.onnx.
+    """An `Embedder` over a folder with tokenizer.json and model.safetensors + config.json, or
+    model.onnx.
 
-    `weights_sha256` identifies the weights (the fetcher has verified it; hashing again would slow every start).
-    `precision` "auto" is bf16 where the CPU computes it, else f32; `threads` None is every core that the process may
-    use; `batch_tokens` bounds a batch, padding included; `adapter` is a tuned folder that is merged in.
-    Raises ModelError where the folder's model is missing, damaged or of a family that is not supported.
+    `weights_sha256` identifies the weights (the fetcher has verified it; hashing again would slow
+    every start). `precision` "auto" is bf16 where the CPU computes it, else f32; `threads` None is
+    every core that the process may use; `batch_tokens` bounds a batch, padding included; `adapter`
+    is a tuned folder that is merged in. Raises ModelError where the folder's model is missing,
+    damaged or of a family that is not supported.
     """
 
     def __init__(
@@ -71,23 +74,29 @@ class OpenVINOEmbedder:
 
     @property
     def fingerprint(self) -> str:
+        """See `Embedder`."""
         return self._fingerprint
 
     @property
     def dimensions(self) -> int:
+        """See `Embedder`."""
         return self._dimensions
 
     @property
     def max_tokens(self) -> int:
+        """See `Embedder`."""
         return self._spec.max_tokens
 
     def token_spans(self, text: str) -> list[Span]:
+        """See `Embedder`."""
         return self._tokenizer.spans(text)
 
     def embed_passages(self, texts: Sequence[str], on_done: OnDone | None = None) -> Vectors:
+        """See `Embedder`."""
         return self._embed(texts, self._spec.passage_prefix, on_done)
 
     def embed_queries(self, texts: Sequence[str]) -> Vectors:
+        """See `Embedder`."""
         return self._embed(texts, self._spec.query_prefix, None)
 
     def _embed(self, texts: Sequence[str], prefix: str, on_done: OnDone | None) -> Vectors:
@@ -99,7 +108,8 @@ class OpenVINOEmbedder:
         return pooled.vectors()
 
     def _batches(self, texts: Sequence[str], prefix: str) -> Iterator[Batch]:
-        """Batches of all texts, tokenised some thousands at a time while earlier batches are being computed."""
+        """Batches of all texts, tokenised some thousands at a time while earlier batches are being
+        computed."""
         for start in range(0, len(texts), _WINDOW):
             encoded = self._tokenizer.encode(texts[start : start + _WINDOW], prefix)
             whose = np.array(encoded.texts, np.int64) + start
@@ -107,7 +117,8 @@ class OpenVINOEmbedder:
                 yield Batch(whose[batch.rows], batch.ids, batch.mask)
 
     def _run(self, batches: Iterator[Batch]) -> Iterator[tuple[Batch, Vectors]]:
-        """Each batch with its vectors, in order, two batches a core in flight so that other callers get their turn."""
+        """Each batch with its vectors, in order, two batches a core in flight so that other callers
+        get their turn."""
         pending: deque[tuple[Batch, Future[Vectors]]] = deque()
         for batch in batches:
             pending.append((batch, self._workers.submit(self._infer, batch)))
@@ -131,7 +142,9 @@ class OpenVINOEmbedder:
 
 def _load_model(folder: Path, spec: EmbedderSpec, adapter: Path | None) -> Model:
     config = cast("dict[str, Any]", read_json(folder / "config.json") or {})
-    positions = int(config.get("max_position_embeddings", spec.max_tokens)) - position_offset(config)
+    positions = int(config.get("max_position_embeddings", spec.max_tokens)) - position_offset(
+        config
+    )
     if not 2 < spec.max_tokens <= positions:
         raise ModelError(
             f"max_tokens is {spec.max_tokens}, but the model in {folder} reads 3 to {positions}.",
@@ -146,7 +159,8 @@ def _load_model(folder: Path, spec: EmbedderSpec, adapter: Path | None) -> Model
         if (file := folder / name).is_file():
             return _load_onnx(file, spec)
     raise ModelError(
-        f"{folder} has neither model.safetensors nor {' nor '.join(ONNX_FILES)}.", hint="acclimate models fetch"
+        f"{folder} has neither model.safetensors nor {' nor '.join(ONNX_FILES)}.",
+        hint="acclimate models fetch",
     )
 
 
@@ -155,9 +169,15 @@ def _load_onnx(file: Path, spec: EmbedderSpec) -> Model:
     try:
         model = Core().read_model(file)
     except RuntimeError as error:
-        raise ModelError(f"{file} cannot be read: {error}.", hint="Fetch the model again.") from error
+        raise ModelError(
+            f"{file} cannot be read: {error}.", hint="Fetch the model again."
+        ) from error
     inputs = {node.get_friendly_name(): node for node in model.get_parameters()}
-    tokens = [result.input_value(0) for result in model.get_results() if len(result.get_output_partial_shape(0)) == 3]
+    tokens = [
+        result.input_value(0)
+        for result in model.get_results()
+        if len(result.get_output_partial_shape(0)) == 3
+    ]
     if not {IDS, MASK} <= inputs.keys() <= {IDS, MASK, "token_type_ids"} or not tokens:
         raise ModelError(
             f"{file} has the inputs {sorted(inputs)} and {len(tokens)} outputs of rank 3; "

@@ -1,6 +1,7 @@
 """Running an encoder over pairs of texts with OpenVINO: a question with each of several passages.
 
-Shapes: B pairs, S tokens. As with the embedder, one stream a core: each core works through batches of its own.
+Shapes: B pairs, S tokens. As with the embedder, one stream a core: each core works through batches
+of its own.
 """
 
 from __future__ import annotations
@@ -38,10 +39,12 @@ class PairOutput:
 
 
 class PairEncoder:
-    """Runs `model`, whose inputs are input_ids, attention_mask and, where it has it, token_type_ids.
+    """Runs `model`, whose inputs are input_ids, attention_mask and, where it has it,
+    token_type_ids.
 
-    Pairs have at most `max_tokens` tokens; the second text is cut where they would have more, the first only where it
-    alone fills them. Safe to call from several threads. Raises ModelError where the tokenizer makes no pairs.
+    Pairs have at most `max_tokens` tokens; the second text is cut where they would have more, the
+    first only where it alone fills them. Safe to call from several threads. Raises ModelError where
+    the tokenizer makes no pairs.
     """
 
     def __init__(
@@ -54,7 +57,9 @@ class PairEncoder:
         threads: int | None = None,
     ) -> None:
         if max_tokens < _LEAST_TOKENS // 2:
-            raise ModelError(f"a pair may have {max_tokens} tokens, which holds no question with a passage.")
+            raise ModelError(
+                f"a pair may have {max_tokens} tokens, which holds no question with a passage."
+            )
         self._tokenizer = load_tokenizer(tokenizer)
         self._tokenizer.no_padding()
         self._tokenizer.enable_truncation(max_tokens, strategy="longest_first")

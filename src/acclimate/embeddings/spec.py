@@ -11,7 +11,10 @@ from typing import Any, Literal, cast
 from acclimate.errors import ModelError
 
 Pooling = Literal["mean", "cls"]
-_POOLING_KEYS: dict[str, Pooling] = {"pooling_mode_mean_tokens": "mean", "pooling_mode_cls_token": "cls"}
+_POOLING_KEYS: dict[str, Pooling] = {
+    "pooling_mode_mean_tokens": "mean",
+    "pooling_mode_cls_token": "cls",
+}
 _MODULES = {"Transformer", "Pooling", "Normalize"}
 _DEFAULT_MAX_TOKENS = 512
 
@@ -20,9 +23,9 @@ _DEFAULT_MAX_TOKENS = 512
 class EmbedderSpec:
     """What to do around a model's forward pass.
 
-    `pooling` makes one vector of the token vectors; `max_tokens` counts special tokens; the prefixes are put before
-    each query and passage as they are (models trained with "query: " need the space). `dimensions` keeps the first so
-    many of a vector's components (None: all).
+    `pooling` makes one vector of the token vectors; `max_tokens` counts special tokens; the
+    prefixes are put before each query and passage as they are (models trained with "query: " need
+    the space). `dimensions` keeps the first so many of a vector's components (None: all).
     """
 
     pooling: Pooling = "mean"
@@ -36,18 +39,22 @@ class EmbedderSpec:
         return replace(self, dimensions=dimensions)
 
     def fingerprint(self, weights: str) -> str:
-        """Identifies the vector space of the weights with hash `weights` under this spec: 64 hex digits."""
+        """Identifies the vector space of the weights with hash `weights` under this spec: 64 hex
+        digits."""
         said = {name: value for name, value in asdict(self).items() if value is not None}
-        content = json.dumps({"weights": weights, "long texts": "mean of windows", **said}, sort_keys=True)
+        content = json.dumps(
+            {"weights": weights, "long texts": "mean of windows", **said}, sort_keys=True
+        )
         return hashlib.sha256(content.encode()).hexdigest()
 
 
 def read_spec(folder: Path) -> EmbedderSpec:
-    """The spec of a model in the sentence-transformers layout, for models that the catalogue does not know.
+    """The spec of a model in the sentence-transformers layout, for models that the catalogue does
+    not know.
 
-    Files that are absent leave the defaults: mean pooling, no prefixes, the smaller of the model's positions and
-    `max_seq_length`. Raises ModelError for what would give other vectors than the model's authors': a pooling other
-    than mean or cls, or layers after the pooling.
+    Files that are absent leave the defaults: mean pooling, no prefixes, the smaller of the model's
+    positions and `max_seq_length`. Raises ModelError for what would give other vectors than the
+    model's authors': a pooling other than mean or cls, or layers after the pooling.
     """
     modules = cast("list[dict[str, str]]", read_json(folder / "modules.json") or [])
     for module in modules:
@@ -58,8 +65,15 @@ def read_spec(folder: Path) -> EmbedderSpec:
             )
     config = cast("dict[str, Any]", read_json(folder / "config.json") or {})
     limits = cast("dict[str, Any]", read_json(folder / "sentence_bert_config.json") or {})
-    prompts = cast("dict[str, Any]", read_json(folder / "config_sentence_transformers.json") or {}).get("prompts") or {}
-    positions = int(config.get("max_position_embeddings", _DEFAULT_MAX_TOKENS)) - position_offset(config)
+    prompts = (
+        cast("dict[str, Any]", read_json(folder / "config_sentence_transformers.json") or {}).get(
+            "prompts"
+        )
+        or {}
+    )
+    positions = int(config.get("max_position_embeddings", _DEFAULT_MAX_TOKENS)) - position_offset(
+        config
+    )
     return EmbedderSpec(
         pooling=_read_pooling(folder, modules),
         max_tokens=min(positions, int(limits.get("max_seq_length") or positions)),
@@ -69,12 +83,16 @@ def read_spec(folder: Path) -> EmbedderSpec:
 
 
 def position_offset(config: dict[str, Any]) -> int:
-    """Rows of the position table before the first token's: RoBERTa counts from the padding id + 1, BERT from 0."""
-    return int(config.get("pad_token_id", 1)) + 1 if "roberta" in str(config.get("model_type")) else 0
+    """Rows of the position table before the first token's: RoBERTa counts from the padding id + 1,
+    BERT from 0."""
+    return (
+        int(config.get("pad_token_id", 1)) + 1 if "roberta" in str(config.get("model_type")) else 0
+    )
 
 
 def read_json(file: Path) -> object | None:
-    """The JSON in `file`, None where there is no such file. Raises ModelError where it is damaged."""
+    """The JSON in `file`, None where there is no such file. Raises ModelError where it is
+    damaged."""
     if not file.is_file():
         return None
     try:
@@ -86,7 +104,9 @@ def read_json(file: Path) -> object | None:
 
 
 def _read_pooling(folder: Path, modules: list[dict[str, str]]) -> Pooling:
-    paths = [module.get("path", "") for module in modules if module.get("type", "").endswith("Pooling")]
+    paths = [
+        module.get("path", "") for module in modules if module.get("type", "").endswith("Pooling")
+    ]
     file = folder / (paths[0] if paths else "1_Pooling") / "config.json"
     config = cast("dict[str, Any]", read_json(file) or {"pooling_mode_mean_tokens": True})
     chosen = [key for key, value in config.items() if key.startswith("pooling_mode_") and value]

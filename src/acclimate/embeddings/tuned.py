@@ -1,8 +1,8 @@
 """Tuned encoders: a small PEFT folder over a base model, merged into its weights when it is loaded.
 
-The folder holds `encoder.json` (target, base, base_sha256, weight), and a LoRA with its head as PEFT saves them.
-Merging takes a few milliseconds, costs no latency, and needs no PyTorch. Source: Hu et al., arXiv 2106.09685, section
-4.1.
+The folder holds `encoder.json` (target, base, base_sha256, weight), and a LoRA with its head as
+PEFT saves them. Merging takes a few milliseconds, costs no latency, and needs no PyTorch. Source:
+Hu et al., arXiv 2106.09685, section 4.1.
 """
 
 from __future__ import annotations
@@ -31,9 +31,10 @@ _FAMILIES = ("bert.", "roberta.", "distilbert.")
 class TunedEncoder:
     """What a tuned folder says of itself.
 
-    `target` is "embedder" or "reranker"; `base` names the model below it, whose weights have the SHA-256
-    `base_sha256`; `weight` is the share of a reranker's score in the order of passages that was best on dev questions.
-    `under` names weights that ship with Acclimate and lie between the two ("": none), as they were at `under_sha256`.
+    `target` is "embedder" or "reranker"; `base` names the model below it, whose weights have the
+    SHA-256 `base_sha256`; `weight` is the share of a reranker's score in the order of passages that
+    was best on dev questions. `under` names weights that ship with Acclimate and lie between the
+    two ("": none), as they were at `under_sha256`.
     """
 
     target: str
@@ -45,14 +46,17 @@ class TunedEncoder:
 
 
 def read_tuned(folder: Path) -> TunedEncoder | None:
-    """The record in `folder`; None where it is no tuned encoder. Raises ModelError where the record is damaged."""
+    """The record in `folder`; None where it is no tuned encoder. Raises ModelError where the record
+    is damaged."""
     file = folder / RECORD
     if not file.is_file():
         return None
     try:
         return TunedEncoder(**json.loads(file.read_text(encoding="utf-8")))
     except (ValueError, TypeError) as error:
-        raise ModelError(f"{file} is damaged: {error}.", hint="Train it again: acclimate tune --target …") from error
+        raise ModelError(
+            f"{file} is damaged: {error}.", hint="Train it again: acclimate tune --target …"
+        ) from error
 
 
 def write_tuned(folder: Path, tuned: TunedEncoder) -> None:
@@ -83,7 +87,9 @@ def merge(base: Mapping[str, FloatArray], folder: Path) -> dict[str, FloatArray]
         config = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))
         scale = float(config["lora_alpha"]) / int(config["r"])
     except (OSError, ValueError, KeyError) as error:
-        raise ModelError(f"{folder} has no valid adapter_config.json: {error}.", hint="Train it again.") from error
+        raise ModelError(
+            f"{folder} has no valid adapter_config.json: {error}.", hint="Train it again."
+        ) from error
     if (tuned := read_tuned(folder)) and tuned.under:
         if tuned.under_sha256 != under_sha256(tuned.under):
             raise HashMismatchError(
@@ -92,7 +98,10 @@ def merge(base: Mapping[str, FloatArray], folder: Path) -> dict[str, FloatArray]
             )
         base = lay_under(base, tuned.under)
     weights = dict(base)
-    tensors = {name.removeprefix(_WRAPPED): tensor for name, tensor in read_weights(folder / WEIGHTS).items()}
+    tensors = {
+        name.removeprefix(_WRAPPED): tensor
+        for name, tensor in read_weights(folder / WEIGHTS).items()
+    }
     for name, tensor in tensors.items():
         stem, lora, which = name.rpartition(".lora_")
         if not lora:
@@ -100,7 +109,10 @@ def merge(base: Mapping[str, FloatArray], folder: Path) -> dict[str, FloatArray]
         elif which == "A.weight":
             place, b = _place(f"{stem}.weight", base), tensors.get(f"{stem}.lora_B.weight")
             if place is None or b is None or base[place].shape != (b.shape[0], tensor.shape[1]):
-                raise ModelError(f"{folder}: '{stem}' does not fit the base model.", hint="Train it for this base.")
+                raise ModelError(
+                    f"{folder}: '{stem}' does not fit the base model.",
+                    hint="Train it for this base.",
+                )
             weights[place] = base[place] + np.float32(scale) * (b @ tensor)
     return weights
 
@@ -121,8 +133,15 @@ def lay_under(base: Mapping[str, FloatArray], name: str) -> dict[str, FloatArray
 
 
 def depth(weights: Mapping[str, FloatArray]) -> int:
-    """How many layers a BERT's weights have: what ships is deeper than the embedder that it lies on."""
-    return len({name.split("encoder.layer.")[1].split(".")[0] for name in weights if "encoder.layer." in name})
+    """How many layers a BERT's weights have: what ships is deeper than the embedder that it lies
+    on."""
+    return len(
+        {
+            name.split("encoder.layer.")[1].split(".")[0]
+            for name in weights
+            if "encoder.layer." in name
+        }
+    )
 
 
 def read_trained(file: Path, base: Mapping[str, FloatArray]) -> dict[str, FloatArray]:
@@ -134,20 +153,38 @@ def read_trained(file: Path, base: Mapping[str, FloatArray]) -> dict[str, FloatA
     try:
         tensors = load_file(file)
     except (SafetensorError, OSError) as error:
-        raise ModelError(f"{file} cannot be read: {error}.", hint="Install Acclimate again.") from error
+        raise ModelError(
+            f"{file} cannot be read: {error}.", hint="Install Acclimate again."
+        ) from error
     weights = dict(base)
     for name, tensor in tensors.items():
         if name.endswith(".scale"):
             continue
         scale = tensors.get(f"{name}.scale")
-        value = tensor.astype(np.float32) if scale is None else tensor.astype(np.float32) * scale[:, None]
+        value = (
+            tensor.astype(np.float32)
+            if scale is None
+            else tensor.astype(np.float32) * scale[:, None]
+        )
         if name in base and base[name].shape != value.shape:
-            raise ModelError(f"{file}: '{name}' is {value.shape}, but the base model's is {base[name].shape}.")
+            raise ModelError(
+                f"{file}: '{name}' is {value.shape}, but the base model's is {base[name].shape}."
+            )
         weights[name] = np.ascontiguousarray(value)
     return weights
 
 
 def _place(name: str, base: Mapping[str, FloatArray]) -> str | None:
-    """What `base` calls a tensor: checkpoints of bare encoders lack the family's prefix, others have it."""
-    bare = next((name.removeprefix(family) for family in _FAMILIES if name.startswith(family)), name)
-    return next((found for found in (name, bare, *(family + bare for family in _FAMILIES)) if found in base), None)
+    """What `base` calls a tensor: checkpoints of bare encoders lack the family's prefix, others
+    have it."""
+    bare = next(
+        (name.removeprefix(family) for family in _FAMILIES if name.startswith(family)), name
+    )
+    return next(
+        (
+            found
+            for found in (name, bare, *(family + bare for family in _FAMILIES))
+            if found in base
+        ),
+        None,
+    )

@@ -1,8 +1,9 @@
 """Tensors of a safetensors file without copying them.
 
-The `safetensors` package copies every tensor to the heap; mapping the file instead takes 85 MB and 0.1 s off the
-start of the default embedder. Format: https://github.com/huggingface/safetensors#format (8 bytes little-endian header
-length, JSON header, tensor bytes).
+The `safetensors` package copies every tensor to the heap; mapping the file instead takes 85 MB and
+0.1 s off the start of the default embedder. Format:
+https://github.com/huggingface/safetensors#format (8 bytes little-endian header length, JSON header,
+tensor bytes).
 """
 
 from __future__ import annotations
@@ -22,9 +23,11 @@ _MAX_HEADER = 100_000_000
 
 
 def read_weights(file: Path) -> dict[str, FloatArray]:
-    """Every floating-point tensor of `file` as float32: F32 mapped from the file, F16 and BF16 converted.
+    """Every floating-point tensor of `file` as float32: F32 mapped from the file, F16 and BF16
+    converted.
 
-    Integer tensors (position ids) are left out. Raises ModelError where the file is missing or damaged.
+    Integer tensors (position ids) are left out. Raises ModelError where the file is missing or
+    damaged.
     """
     try:
         # Copy on write: OpenVINO takes writable memory only, and the file itself must never change.
@@ -36,10 +39,13 @@ def read_weights(file: Path) -> dict[str, FloatArray]:
             if name != "__metadata__" and entry["dtype"] in _FLOATS
         }
     except FileNotFoundError as error:
-        raise ModelError(f"{file} is missing.", hint="Fetch the model: acclimate models fetch") from error
+        raise ModelError(
+            f"{file} is missing.", hint="Fetch the model: acclimate models fetch"
+        ) from error
     except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
         raise ModelError(
-            f"{file} is not a valid safetensors file: {error}.", hint="Fetch the model again: acclimate models fetch"
+            f"{file} is not a valid safetensors file: {error}.",
+            hint="Fetch the model again: acclimate models fetch",
         ) from error
 
 

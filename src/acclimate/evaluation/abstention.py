@@ -1,7 +1,8 @@
-"""When to stay silent: how accuracy grows as the least sure answers are held back, and from where that pays.
+"""When to stay silent: how accuracy grows as the least sure answers are held back, and from where
+that pays.
 
-Source: the risk–coverage curve of El-Yaniv and Wiener, "On the Foundations of Noise-free Selective Classification",
-JMLR 2010.
+Source: the risk–coverage curve of El-Yaniv and Wiener, "On the Foundations of Noise-free Selective
+Classification", JMLR 2010.
 """
 
 from __future__ import annotations
@@ -15,8 +16,8 @@ _FOLDS = 5
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """A question as a threshold sees it: how sure the answer is (None: abstained already), what it scores if it is
-    given, and what staying silent scores (1 where the documents do not say)."""
+    """A question as a threshold sees it: how sure the answer is (None: abstained already), what it
+    scores if it is given, and what staying silent scores (1 where the documents do not say)."""
 
     confidence: float | None
     given: float
@@ -25,7 +26,8 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """With answers below `threshold` held back: the share of all questions answered, and the mean score of those."""
+    """With answers below `threshold` held back: the share of all questions answered, and the mean
+    score of those."""
 
     threshold: float
     coverage: float
@@ -36,8 +38,9 @@ class Step:
 class Calibration:
     """The threshold that scores best, and what it is worth.
 
-    `before` is the mean score without a threshold. `after` is that of thresholds chosen on four fifths of the documents
-    and applied to the last fifth, in turn: what to expect on new questions, which may be less than `before`.
+    `before` is the mean score without a threshold. `after` is that of thresholds chosen on four
+    fifths of the documents and applied to the last fifth, in turn: what to expect on new questions,
+    which may be less than `before`.
     """
 
     threshold: float
@@ -46,8 +49,11 @@ class Calibration:
 
 
 def curve(held: Sequence[Held]) -> list[Step]:
-    """From all answers given to only the surest; [] where nothing was answered. Equal confidences fall together."""
-    given = sorted(((one.confidence, one.given) for one in held if one.confidence is not None), reverse=True)
+    """From all answers given to only the surest; [] where nothing was answered. Equal confidences
+    fall together."""
+    given = sorted(
+        ((one.confidence, one.given) for one in held if one.confidence is not None), reverse=True
+    )
     steps, total = [], 0.0
     for place, (confidence, points) in enumerate(given, start=1):
         total += points
@@ -57,7 +63,8 @@ def curve(held: Sequence[Held]) -> list[Step]:
 
 
 def calibrate(held: Sequence[Held], clusters: Sequence[Hashable]) -> Calibration | None:
-    """The threshold by the mean score over all questions; None where nothing was answered, or in one document only."""
+    """The threshold by the mean score over all questions; None where nothing was answered, or in
+    one document only."""
     names = list(dict.fromkeys(clusters))
     if len(names) < 2 or all(one.confidence is None for one in held):
         return None
@@ -72,8 +79,9 @@ def calibrate(held: Sequence[Held], clusters: Sequence[Hashable]) -> Calibration
 
 
 def _best(held: Sequence[Held]) -> float:
-    """The threshold of the highest sum, the lowest of equal ones; between two confidences, so that new answers that are
-    as sure as the last one kept pass. Below all where holding back pays nowhere."""
+    """The threshold of the highest sum, the lowest of equal ones; between two confidences, so that
+    new answers that are as sure as the last one kept pass. Below all where holding back pays
+    nowhere."""
     sure = sorted({one.confidence for one in held if one.confidence is not None})
     edges = [float("-inf"), *((low + high) / 2 for low, high in itertools.pairwise(sure))]
     best = max(edges, key=lambda edge: (sum(_points(one, edge) for one in held), -edge))

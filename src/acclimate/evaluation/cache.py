@@ -14,18 +14,27 @@ _ANSWER = TypeAdapter(Answer)
 
 
 class AnswerCache:
-    """Answers by what they depend on, in one SQLite file; each is on the disk when `put` returns."""
+    """Answers by what they depend on, in one SQLite file; each is on the disk when `put`
+    returns."""
 
     def __init__(self, file: Path) -> None:
         file.parent.mkdir(parents=True, exist_ok=True)
         self._db = sqlite3.connect(file, timeout=60)
         self._db.execute("PRAGMA journal_mode = WAL")
-        self._db.execute("CREATE TABLE IF NOT EXISTS answers (key TEXT PRIMARY KEY, answer TEXT NOT NULL) STRICT")
-        self._db.execute("CREATE TABLE IF NOT EXISTS judgements (key TEXT PRIMARY KEY, right INTEGER NOT NULL) STRICT")
-        self._db.execute("CREATE TABLE IF NOT EXISTS peaks (recipe TEXT PRIMARY KEY, mb REAL NOT NULL) STRICT")
+        self._db.execute(
+            "CREATE TABLE IF NOT EXISTS answers (key TEXT PRIMARY KEY, answer TEXT NOT NULL) STRICT"
+        )
+        self._db.execute(
+            "CREATE TABLE IF NOT EXISTS judgements (key TEXT PRIMARY KEY, right INTEGER NOT NULL) "
+            "STRICT"
+        )
+        self._db.execute(
+            "CREATE TABLE IF NOT EXISTS peaks (recipe TEXT PRIMARY KEY, mb REAL NOT NULL) STRICT"
+        )
 
     def get(self, key: str) -> Answer | None:
-        """The answer under `key`; None where there is none, or it was written by a version that kept other fields."""
+        """The answer under `key`; None where there is none, or it was written by a version that
+        kept other fields."""
         row = self._db.execute("SELECT answer FROM answers WHERE key = ?", (key,)).fetchone()
         try:
             return _ANSWER.validate_json(row[0]) if row else None
@@ -35,13 +44,18 @@ class AnswerCache:
     def put(self, key: str, answer: Answer) -> None:
         """Keep an answer."""
         with self._db:
-            self._db.execute("INSERT OR REPLACE INTO answers VALUES (?, ?)", (key, _ANSWER.dump_json(answer).decode()))
+            self._db.execute(
+                "INSERT OR REPLACE INTO answers VALUES (?, ?)",
+                (key, _ANSWER.dump_json(answer).decode()),
+            )
 
     def note_peak(self, recipe_key: str, mb: float) -> None:
         """Keep the highest peak memory seen while a recipe ran."""
         with self._db:
             self._db.execute(
-                "INSERT INTO peaks VALUES (?, ?) ON CONFLICT DO UPDATE SET mb = max(mb, excluded.mb)", (recipe_key, mb)
+                "INSERT INTO peaks VALUES (?, ?) ON CONFLICT DO UPDATE SET mb = max(mb, "
+                "excluded.mb)",
+                (recipe_key, mb),
             )
 
     def peak(self, recipe_key: str) -> float | None:
@@ -65,6 +79,6 @@ class AnswerCache:
 
 
 def answer_key(recipe_key: str, question: str) -> str:
-    """The key of a recipe's answer to a question; `recipe_key` stands for everything else that the answer depends
-    on."""
+    """The key of a recipe's answer to a question; `recipe_key` stands for everything else that the
+    answer depends on."""
     return hashlib.sha256(f"{recipe_key}\n{question}".encode()).hexdigest()

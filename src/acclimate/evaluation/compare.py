@@ -1,4 +1,5 @@
-"""Running recipes over the same questions: estimated first, resumable to the question, scored alike."""
+"""Running recipes over the same questions: estimated first, resumable to the question, scored
+alike."""
 
 from __future__ import annotations
 
@@ -32,9 +33,9 @@ Run = Callable[[Question], Answer]
 class Contestant:
     """A recipe that can be run.
 
-    `prepare` loads what it needs and gives the function that answers; `key` stands for everything that its answers
-    depend on (equal keys, equal answers). `prepare_s`, `disk_mb` and `prices` (money for a million tokens of prompt and
-    of answer) go to its row.
+    `prepare` loads what it needs and gives the function that answers; `key` stands for everything
+    that its answers depend on (equal keys, equal answers). `prepare_s`, `disk_mb` and `prices`
+    (money for a million tokens of prompt and of answer) go to its row.
     """
 
     recipe: str
@@ -49,7 +50,8 @@ class Contestant:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """What is left to do: answers not cached yet, seconds, tokens and money (None: no prices) by recipe."""
+    """What is left to do: answers not cached yet, seconds, tokens and money (None: no prices) by
+    recipe."""
 
     questions: int
     answers: Mapping[str, int]
@@ -86,8 +88,8 @@ class Unheard:
 
 @dataclass(slots=True)
 class Ring:
-    """The place where contestants answer: questions, evidence spans by question id, cached answers; `notes` tell what
-    became of contestants."""
+    """The place where contestants answer: questions, evidence spans by question id, cached answers;
+    `notes` tell what became of contestants."""
 
     questions: Sequence[Question]
     evidence: Mapping[str, tuple[int, int]]
@@ -97,12 +99,15 @@ class Ring:
     _seconds: dict[str, list[float]] = field(default_factory=dict)
 
     def run(self, contestants: Sequence[Contestant], minutes: float | None = None) -> list[Outcome]:
-        """Every contestant's outcomes, for as many of the questions as fit `minutes`; all contestants answer the same.
+        """Every contestant's outcomes, for as many of the questions as fit `minutes`; all
+        contestants answer the same.
 
         Raises SettingsError for no questions, or where not even ten fit the time.
         """
         if not self.questions:
-            raise SettingsError("there are no questions to compare on.", hint="acclimate questions make")
+            raise SettingsError(
+                "there are no questions to compare on.", hint="acclimate questions make"
+            )
         ordered = shuffled(self.questions)
         grouped = by_model(contestants)
         for contestant in grouped:
@@ -111,14 +116,17 @@ class Ring:
         chosen = ordered[: self._fitting(staying, ordered, minutes)] if minutes else ordered
         self.progress.estimated(self._estimate(staying, chosen))
         done: dict[str, list[Outcome]] = {}
-        for contestant in reversed([one for one in grouped if one in staying]):  # the last model is still loaded
+        for contestant in reversed(
+            [one for one in grouped if one in staying]
+        ):  # the last model is still loaded
             done[contestant.recipe] = self._answer(contestant, chosen, tell=True)
         return [outcome for contestant in staying for outcome in done[contestant.recipe]]
 
     def _affordable(
         self, contestants: Sequence[Contestant], ordered: Sequence[Question], minutes: float
     ) -> list[Contestant]:
-        """Those that can answer enough questions together, the earlier ones first; the others are told in `notes`."""
+        """Those that can answer enough questions together, the earlier ones first; the others are
+        told in `notes`."""
         left, staying = minutes * 60 * _SLACK, []
         enough = min(_ENOUGH, len(ordered))
         for one in sorted(contestants, key=lambda one: not one.required):
@@ -128,10 +136,14 @@ class Ring:
                 staying.append(one)
                 left -= needs
             else:
-                self.notes.append(f"{one.recipe} was left out: {needs / 60:.0f} minutes for {enough} questions.")
+                self.notes.append(
+                    f"{one.recipe} was left out: {needs / 60:.0f} minutes for {enough} questions."
+                )
         return [one for one in contestants if one in staying]
 
-    def _answer(self, contestant: Contestant, questions: Sequence[Question], *, tell: bool = False) -> list[Outcome]:
+    def _answer(
+        self, contestant: Contestant, questions: Sequence[Question], *, tell: bool = False
+    ) -> list[Outcome]:
         outcomes: list[Outcome] = []
         run: Run | None = None
         for question in questions:
@@ -152,7 +164,9 @@ class Ring:
             self.cache.note_peak(contestant.key, peak)
         return outcomes
 
-    def _run(self, contestant: Contestant, run: Run, question: Question) -> tuple[Answer | None, str]:
+    def _run(
+        self, contestant: Contestant, run: Run, question: Question
+    ) -> tuple[Answer | None, str]:
         started = time.perf_counter()
         try:
             return run(question), ""
@@ -161,38 +175,56 @@ class Ring:
         finally:
             self._seconds.setdefault(contestant.recipe, []).append(time.perf_counter() - started)
 
-    def _outcome(self, recipe: str, question: Question, answer: Answer | None, error: str) -> Outcome:
+    def _outcome(
+        self, recipe: str, question: Question, answer: Answer | None, error: str
+    ) -> Outcome:
         if answer is None:
             failed = Score(0.0, 0.0, False, question.answerable, number_em=0.0, number_f1=0.0)
             return Outcome(recipe, question.id, failed, None, error)
-        return Outcome(recipe, question.id, score(question, answer, self.evidence.get(question.id)), answer)
+        return Outcome(
+            recipe, question.id, score(question, answer, self.evidence.get(question.id)), answer
+        )
 
     def _speed(self, contestant: Contestant, questions: Sequence[Question]) -> float:
         """Seconds of one answer, from this run or from the cached answers."""
         measured = self._seconds.get(contestant.recipe) or [
-            answer.timings.total_s for answer in self._cached(contestant, questions[:_PROBES]) if answer
+            answer.timings.total_s
+            for answer in self._cached(contestant, questions[:_PROBES])
+            if answer
         ]
         return sum(measured) / len(measured) if measured else 0.0
 
     def _cached(self, contestant: Contestant, questions: Sequence[Question]) -> list[Answer | None]:
-        return [self.cache.get(answer_key(contestant.key, question.question)) for question in questions]
+        return [
+            self.cache.get(answer_key(contestant.key, question.question)) for question in questions
+        ]
 
-    def _fitting(self, contestants: Sequence[Contestant], ordered: Sequence[Question], minutes: float) -> int:
+    def _fitting(
+        self, contestants: Sequence[Contestant], ordered: Sequence[Question], minutes: float
+    ) -> int:
         left = minutes * 60 * _SLACK
-        missing = {one.recipe: [answer is None for answer in self._cached(one, ordered)] for one in contestants}
+        missing = {
+            one.recipe: [answer is None for answer in self._cached(one, ordered)]
+            for one in contestants
+        }
         for count in range(len(ordered)):
-            left -= sum(self._speed(one, ordered) for one in contestants if missing[one.recipe][count])
+            left -= sum(
+                self._speed(one, ordered) for one in contestants if missing[one.recipe][count]
+            )
             if left < 0:
                 if count < _LEAST:
                     raise SettingsError(
-                        f"{minutes:g} minutes are enough for {count} questions with {len(contestants)} recipes; "
+                        f"{minutes:g} minutes are enough for {count} questions with "
+                        f"{len(contestants)} recipes; "
                         f"fewer than {_LEAST} say nothing.",
                         hint="Give more --minutes, or compare fewer recipes.",
                     )
                 return count
         return len(ordered)
 
-    def _estimate(self, contestants: Sequence[Contestant], questions: Sequence[Question]) -> Estimate:
+    def _estimate(
+        self, contestants: Sequence[Contestant], questions: Sequence[Question]
+    ) -> Estimate:
         answers, seconds, tokens, cost = {}, {}, {}, 0.0
         for one in contestants:
             held = self._cached(one, questions)
@@ -205,7 +237,11 @@ class Ring:
             if one.prices:
                 cost += held.count(None) * (prompt * one.prices[0] + written * one.prices[1]) / 1e6
         return Estimate(
-            len(questions), answers, seconds, tokens, cost if any(one.prices for one in contestants) else None
+            len(questions),
+            answers,
+            seconds,
+            tokens,
+            cost if any(one.prices for one in contestants) else None,
         )
 
 
@@ -222,8 +258,8 @@ class Setting:
 
 @dataclass(frozen=True, slots=True)
 class Judges:
-    """What looks at answers beside words: an embedder, an entailment model, a judging model under `name` (None: not
-    asked), and the user's own labels."""
+    """What looks at answers beside words: an embedder, an entailment model, a judging model under
+    `name` (None: not asked), and the user's own labels."""
 
     embed: Embed
     entail: Entail | None = None
@@ -266,10 +302,15 @@ def compare(
         if one.recipe in by_recipe
     ]
     rows.sort(key=lambda row: (-row.interval.mean, row.total_s[0]))
-    compared = pairs({row.recipe: scores(by_recipe[row.recipe], setting.metric) for row in rows}, clusters)
+    compared = pairs(
+        {row.recipe: scores(by_recipe[row.recipe], setting.metric) for row in rows}, clusters
+    )
     notes = [*setting.notes, *ring.notes, *number_notes(outcomes, questions)]
     if len(questions) < len(ring.questions):
-        notes.append(f"{len(questions)} of {len(ring.questions)} questions were asked, as many as the time allowed.")
+        notes.append(
+            f"{len(questions)} of {len(ring.questions)} questions were asked, as many as the time "
+            f"allowed."
+        )
     return Comparison(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         project=setting.project,
@@ -295,7 +336,8 @@ def _by_recipe(outcomes: Sequence[Outcome]) -> dict[str, list[Outcome]]:
 def _judged(
     ring: Ring, outcomes: Sequence[Outcome], questions: Mapping[str, Question], judges: Judges
 ) -> list[Outcome]:
-    """The outcomes with the judging model's word; words that were given before are kept, failures are tried again."""
+    """The outcomes with the judging model's word; words that were given before are kept, failures
+    are tried again."""
     if judges.ask is None:
         return list(outcomes)
     done = []
@@ -304,9 +346,13 @@ def _judged(
             done.append(outcome)
             continue
         question = questions[outcome.question]
-        key = answer_key(f"judge {judges.name}", repr((question.question, question.answers, outcome.answer.text)))
+        key = answer_key(
+            f"judge {judges.name}", repr((question.question, question.answers, outcome.answer.text))
+        )
         right = ring.cache.judgement(key)
-        word = Judgement(right) if right is not None else judge(question, outcome.answer, judges.ask)
+        word = (
+            Judgement(right) if right is not None else judge(question, outcome.answer, judges.ask)
+        )
         if word.right is not None:
             ring.cache.note_judgement(key, word.right)
         done.append(replace(outcome, judgement=word))
@@ -314,13 +360,15 @@ def _judged(
 
 
 def by_model(contestants: Sequence[Contestant]) -> list[Contestant]:
-    """Contestants of one group beside each other, so that each model is loaded as few times as possible."""
+    """Contestants of one group beside each other, so that each model is loaded as few times as
+    possible."""
     groups = list(dict.fromkeys(one.group for one in contestants))
     return sorted(contestants, key=lambda one: groups.index(one.group))
 
 
 def shuffled(questions: Sequence[Question]) -> list[Question]:
-    """The questions in an order that does not depend on the file's, so that any beginning of it is a fair sample."""
+    """The questions in an order that does not depend on the file's, so that any beginning of it is
+    a fair sample."""
     return sorted(questions, key=lambda question: hashlib.sha256(question.id.encode()).digest())
 
 

@@ -25,7 +25,8 @@ METRICS: tuple[Metric, ...] = get_args(Metric)
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """One recipe's answer to one question; `answer` is None where it failed, with the reason in `error`.
+    """One recipe's answer to one question; `answer` is None where it failed, with the reason in
+    `error`.
 
     `judgement` is a judge's word on it, None where no judge was asked.
     """
@@ -42,13 +43,14 @@ class Outcome:
 class Row:
     """One recipe over all questions.
 
-    `interval` is of the comparison's metric. Seconds are the 50th and 95th percentile over its answers, tokens the
-    mean. `peak_mb` is the process's peak memory while it ran, None where the system does not say. `prepare_s` and
-    `disk_mb` are what it needs before the first answer (reading documents, training) and keeps; `cost` is money for
-    1,000 answers at the prices in acclimate.toml, None where there are none. `by_kind` gives number and mean score by
-    question kind. `curve` and `calibration` say what holding back unsure answers would do. `judged` is the share that a
-    judge calls right, with its failures counted as wrong and told in `judge_errors`; `agreement` is with the user's
-    labels of this recipe's answers.
+    `interval` is of the comparison's metric. Seconds are the 50th and 95th percentile over its
+    answers, tokens the mean. `peak_mb` is the process's peak memory while it ran, None where the
+    system does not say. `prepare_s` and `disk_mb` are what it needs before the first answer
+    (reading documents, training) and keeps; `cost` is money for 1,000 answers at the prices in
+    acclimate.toml, None where there are none. `by_kind` gives number and mean score by question
+    kind. `curve` and `calibration` say what holding back unsure answers would do. `judged` is the
+    share that a judge calls right, with its failures counted as wrong and told in `judge_errors`;
+    `agreement` is with the user's labels of this recipe's answers.
     """
 
     recipe: str
@@ -83,7 +85,8 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The recipe to use, and why, in words. `equals` are the recipes that could not be told from the best."""
+    """The recipe to use, and why, in words. `equals` are the recipes that could not be told from
+    the best."""
 
     recommended: str
     best: str
@@ -93,7 +96,8 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Recipes × questions. `created` is ISO 8601 in UTC; `rows` are best first; `notes` say what a reader must know."""
+    """Recipes × questions. `created` is ISO 8601 in UTC; `rows` are best first; `notes` say what a
+    reader must know."""
 
     created: str
     project: str
@@ -169,7 +173,8 @@ def latest_comparison(folder: Path) -> Comparison:
 
 
 def value(row: Row, name: str) -> float | None:
-    """A figure of a row by its name in gates and tables. Raises SettingsError naming the known ones."""
+    """A figure of a row by its name in gates and tables. Raises SettingsError naming the known
+    ones."""
     figures: dict[str, float | None] = {
         **{key: getattr(row.summary, key) for key in Summary.__slots__},
         "judged": row.judged,
@@ -191,14 +196,19 @@ def scores(outcomes: Sequence[Outcome], metric: Metric) -> list[float]:
 
 
 def number_notes(outcomes: Sequence[Outcome], questions: Mapping[str, Question]) -> list[str]:
-    """Where SQuAD's match and the match of numbers differ: how many answers, which, and which way."""
+    """Where SQuAD's match and the match of numbers differ: how many answers, which, and which
+    way."""
     ways = {
         1.0: "SQuAD's exact match counts {} as right whose numbers differ from the reference's",
         0.0: "SQuAD's exact match counts {} as wrong whose numbers equal the reference's",
     }
     notes = []
     for squad, words in ways.items():
-        found = [one for one in outcomes if one.answer and one.score.em == squad and one.score.number_em == 1 - squad]
+        found = [
+            one
+            for one in outcomes
+            if one.answer and one.score.em == squad and one.score.number_em == 1 - squad
+        ]
         if not found:
             continue
         shown = [
@@ -209,5 +219,7 @@ def number_notes(outcomes: Sequence[Outcome], questions: Mapping[str, Question])
         ]
         more = [f"and {len(found) - _NAMED} more"] if len(found) > _NAMED else []
         count = f"{len(found)} {'answer' if len(found) == 1 else 'answers'}"
-        notes.append(f"{words.format(count)}: {'; '.join([*shown, *more])}. Compare by --metric number_em.")
+        notes.append(
+            f"{words.format(count)}: {'; '.join([*shown, *more])}. Compare by --metric number_em."
+        )
     return notes

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from acclimate.errors import SettingsError
 from acclimate.evaluation.comparison import Comparison, value
 
-_GATE = re.compile(r"\s*(?P<recipe>[\w+-]+)\.(?P<figure>\w+)\s*(?P<sign>>=|<=|>|<)\s*(?P<bound>-?\d+(?:\.\d+)?)\s*")
+_GATE = re.compile(
+    r"\s*(?P<recipe>[\w+-]+)\.(?P<figure>\w+)\s*(?P<sign>>=|<=|>|<)\s*(?P<bound>-?\d+(?:\.\d+)?)\s*"
+)
 _SIGNS = {">=": operator.ge, "<=": operator.le, ">": operator.gt, "<": operator.lt}
 
 
@@ -24,7 +26,8 @@ class Gate:
     bound: float
 
     def failure(self, comparison: Comparison) -> str | None:
-        """What is wrong, or None where the gate holds. A figure that could not be measured does not hold."""
+        """What is wrong, or None where the gate holds. A figure that could not be measured does not
+        hold."""
         measured = value(comparison.row(self.recipe), self.figure)
         if measured is not None and _SIGNS[self.sign](measured, self.bound):
             return None
@@ -36,5 +39,7 @@ def parse_gate(text: str) -> Gate:
     """Read a gate. Raises SettingsError where it is not `recipe.figure>=number`."""
     match = _GATE.fullmatch(text)
     if match is None:
-        raise SettingsError(f"'{text}' is no gate.", hint="Write recipe.figure, >=, <=, > or <, number: rag.f1>=0.6")
+        raise SettingsError(
+            f"'{text}' is no gate.", hint="Write recipe.figure, >=, <=, > or <, number: rag.f1>=0.6"
+        )
     return Gate(text, match["recipe"], match["figure"], match["sign"], float(match["bound"]))

@@ -1,9 +1,11 @@
-"""Successive halving: the best of many candidates by scores on questions, for a budget of calls or minutes.
+"""Successive halving: the best of many candidates by scores on questions, for a budget of calls or
+minutes.
 
-All candidates answer a few questions, the better part of them goes on to more, until few have answered many. Source:
-Jamieson and Talwalkar, "Non-stochastic Best Arm Identification and Hyperparameter Optimization", arXiv 1502.07943; the
-questions of earlier rounds count on, as in Li et al., "Hyperband", arXiv 1603.06560. This file knows neither recipes
-nor prompts: a candidate is a name, and a callback scores it.
+All candidates answer a few questions, the better part of them goes on to more, until few have
+answered many. Source: Jamieson and Talwalkar, "Non-stochastic Best Arm Identification and
+Hyperparameter Optimization", arXiv 1502.07943; the questions of earlier rounds count on, as in Li
+et al., "Hyperband", arXiv 1603.06560. This file knows neither recipes nor prompts: a candidate is a
+name, and a callback scores it.
 """
 
 from __future__ import annotations
@@ -25,12 +27,14 @@ LEAST = 4
 """Fewest questions that candidates are told apart by."""
 
 Scorer = Callable[[str, str], float]
-"""The score of a candidate on an item, higher is better; asked item by item, so keep loaded what a candidate needs."""
+"""The score of a candidate on an item, higher is better; asked item by item, so keep loaded what a
+candidate needs."""
 
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """What a search may use: calls of the scorer, minutes that they take, or both; None: no such bound."""
+    """What a search may use: calls of the scorer, minutes that they take, or both; None: no such
+    bound."""
 
     calls: int | None = None
     minutes: float | None = None
@@ -48,7 +52,8 @@ class Trial:
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """What a round ended with: the mean score of each candidate over the same `items` (a count), and who went on."""
+    """What a round ended with: the mean score of each candidate over the same `items` (a count),
+    and who went on."""
 
     number: int
     items: int
@@ -58,7 +63,8 @@ class Round:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The winner, the rounds, and the scores by candidate and item; calls and seconds count those of resumed runs."""
+    """The winner, the rounds, and the scores by candidate and item; calls and seconds count those
+    of resumed runs."""
 
     winner: str
     rounds: tuple[Round, ...]
@@ -69,11 +75,16 @@ class Found:
     def paired(self, first: str, second: str) -> tuple[list[str], list[float], list[float]]:
         """The items that both candidates answered, and the scores of each."""
         shared = [item for item in self.scores[first] if item in self.scores[second]]
-        return shared, [self.scores[first][item] for item in shared], [self.scores[second][item] for item in shared]
+        return (
+            shared,
+            [self.scores[first][item] for item in shared],
+            [self.scores[second][item] for item in shared],
+        )
 
 
 class Trace:
-    """Trials in a file of JSON lines, each on the disk before the next begins; `None`: kept in memory only."""
+    """Trials in a file of JSON lines, each on the disk before the next begins; `None`: kept in
+    memory only."""
 
     def __init__(self, file: Path | None = None) -> None:
         self.trials: dict[tuple[str, str], Trial] = {}
@@ -107,7 +118,10 @@ class Trace:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         if self._out is not None:
             self._out.close()
@@ -123,16 +137,19 @@ def halve(
 ) -> Found:
     """The best of `candidates` on `items`, which are taken in the order given: shuffle them before.
 
-    The first candidate is the baseline: it stays to the end, so that the winner's gain over it is measured on the same
-    items; ties go to the earlier candidate. What the trace holds is not scored again, but counts: a search that was
-    stopped ends as it would have. An error of the scorer ends the search, and the trace keeps what was scored before.
-    `on_trial` hears of each new trial, and how many calls are planned at most.
+    The first candidate is the baseline: it stays to the end, so that the winner's gain over it is
+    measured on the same items; ties go to the earlier candidate. What the trace holds is not scored
+    again, but counts: a search that was stopped ends as it would have. An error of the scorer ends
+    the search, and the trace keeps what was scored before. `on_trial` hears of each new trial, and
+    how many calls are planned at most.
 
-    Raises SettingsError for fewer than two candidates, for names that come twice, and where the budget is not enough
-    for `LEAST` items in the first round.
+    Raises SettingsError for fewer than two candidates, for names that come twice, and where the
+    budget is not enough for `LEAST` items in the first round.
     """
     if len(set(candidates)) != len(candidates) or len(candidates) < 2:
-        raise SettingsError(f"a search needs two or more different candidates, not {len(candidates)}.")
+        raise SettingsError(
+            f"a search needs two or more different candidates, not {len(candidates)}."
+        )
     search = _Search(scorer, trace, budget, on_trial)
     plan = plan_rounds(len(candidates), len(items), budget.calls)
     search.planned = sum(stage.calls for stage in plan)
@@ -142,7 +159,9 @@ def halve(
         deadline = None if budget.minutes is None else budget.minutes * 60 * until / search.planned
         seen = search.ask(left, items[:seen], items[seen : stage.items], deadline)
         means = {name: search.mean(name, items[:seen]) for name in left}
-        best = sorted(left[1:], key=lambda name: (-means[name], candidates.index(name)))[: stage.kept]
+        best = sorted(left[1:], key=lambda name: (-means[name], candidates.index(name)))[
+            : stage.kept
+        ]
         kept = [left[0], *best]
         if number == len(plan):
             kept = [min(left, key=lambda name: (-means[name], candidates.index(name)))]
@@ -154,8 +173,8 @@ def halve(
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """A round as planned: the items that its candidates will have answered at its end, the calls that it takes, and
-    how many go on beside the baseline."""
+    """A round as planned: the items that its candidates will have answered at its end, the calls
+    that it takes, and how many go on beside the baseline."""
 
     items: int
     calls: int
@@ -163,10 +182,11 @@ class Stage:
 
 
 def plan_rounds(candidates: int, items: int, calls: int | None) -> list[Stage]:
-    """Rounds in which the candidates fall to about a third and the items grow threefold, within `calls`.
+    """Rounds in which the candidates fall to about a third and the items grow threefold, within
+    `calls`.
 
-    The last round has as many of the items as the calls allow. Raises SettingsError where that is fewer than `LEAST`
-    in the first round, or where there are fewer items.
+    The last round has as many of the items as the calls allow. Raises SettingsError where that is
+    fewer than `LEAST` in the first round, or where there are fewer items.
     """
     if items < LEAST:
         raise SettingsError(f"{items} questions are too few to choose by; {LEAST} are the least.")
@@ -177,7 +197,9 @@ def plan_rounds(candidates: int, items: int, calls: int | None) -> list[Stage]:
     def lay(last: int) -> list[Stage]:
         stages, before = [], 0
         for place, size in enumerate(sizes):
-            asked = min(last, max(LEAST, before, math.ceil(last / KEEP ** (len(sizes) - 1 - place))))
+            asked = min(
+                last, max(LEAST, before, math.ceil(last / KEEP ** (len(sizes) - 1 - place)))
+            )
             goes_on = sizes[place + 1] - 1 if place + 1 < len(sizes) else 0
             stages.append(Stage(asked, size * (asked - before), goes_on))
             before = asked
@@ -205,8 +227,11 @@ class _Search:
     seconds: float = 0.0
     scores: dict[str, dict[str, float]] = field(default_factory=dict)
 
-    def ask(self, left: Sequence[str], seen: Sequence[str], new: Sequence[str], deadline: float | None) -> int:
-        """Score the candidates item by item, all on one before the next; how many items they have then."""
+    def ask(
+        self, left: Sequence[str], seen: Sequence[str], new: Sequence[str], deadline: float | None
+    ) -> int:
+        """Score the candidates item by item, all on one before the next; how many items they have
+        then."""
         done = len(seen)
         for item in new:
             if deadline is not None and self.seconds >= deadline:
@@ -216,7 +241,8 @@ class _Search:
             done += 1
         if done < LEAST:
             raise SettingsError(
-                f"{self.budget.minutes:g} minutes were enough for {done} questions with {len(left)} candidates; "
+                f"{self.budget.minutes:g} minutes were enough for {done} questions with "
+                f"{len(left)} candidates; "
                 f"{LEAST} are the least.",
                 hint="Give more minutes: what is done is kept. Or give fewer candidates.",
             )

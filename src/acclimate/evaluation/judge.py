@@ -1,7 +1,9 @@
-"""A language model's opinion on answers, only where it is asked for, and only beside its agreement with the user.
+"""A language model's opinion on answers, only where it is asked for, and only beside its agreement
+with the user.
 
-Judges agree with people less than they seem to: agreement by chance is taken off (Cohen's kappa), and a judgement that
-cannot be read is an error that counts against the recipe and is told, never a gap.
+Judges agree with people less than they seem to: agreement by chance is taken off (Cohen's kappa),
+and a judgement that cannot be read is an error that counts against the recipe and is told, never a
+gap.
 """
 
 from __future__ import annotations
@@ -22,7 +24,8 @@ Ask = Callable[[Sequence[Message]], str]
 """What the judging model writes."""
 RESAMPLES = 2000
 
-# One word first, so that a short reply is enough; the reference decides, not what the judge itself believes.
+# One word first, so that a short reply is enough; the reference decides, not what the judge itself
+# believes.
 _PROMPT = """Question: {question}
 Reference answer: {reference}
 Given answer: {answer}
@@ -34,7 +37,8 @@ _NONE = "The documents do not say."
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """Whether an answer is right; None with the reason in `error` where the judge gave no readable word."""
+    """Whether an answer is right; None with the reason in `error` where the judge gave no readable
+    word."""
 
     right: bool | None
     error: str = ""
@@ -51,8 +55,9 @@ class Label:
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """Judge and user over the answers that both judged: share of the same word, and Cohen's kappa with its 95 %
-    interval. Answers that the judge failed on are not among them; `failed` counts those."""
+    """Judge and user over the answers that both judged: share of the same word, and Cohen's kappa
+    with its 95 % interval. Answers that the judge failed on are not among them; `failed` counts
+    those."""
 
     n: int
     same: float
@@ -63,7 +68,8 @@ class Agreement:
 
 
 def judge(question: Question, answer: Answer, ask: Ask) -> Judgement:
-    """Ask a model whether an answer is right. Never raises: what fails is a judgement with an error."""
+    """Ask a model whether an answer is right. Never raises: what fails is a judgement with an
+    error."""
     reference = " / ".join(question.answers) if question.answerable else _NONE
     text = _PROMPT.format(question=question.question, reference=reference, answer=answer.text)
     try:
@@ -74,9 +80,11 @@ def judge(question: Question, answer: Answer, ask: Ask) -> Judgement:
     return Judgement(right, "" if right is not None else f"no word: {said.strip()[:80]!r}")
 
 
-def kappa(first: Sequence[bool] | NDArray[np.bool_], second: Sequence[bool] | NDArray[np.bool_]) -> float:
-    """Cohen's kappa: (p_o - p_e) / (1 - p_e), with p_o the agreement seen and p_e that of chance; 0 where both always
-    say the same one word, as nothing can then be told from chance.
+def kappa(
+    first: Sequence[bool] | NDArray[np.bool_], second: Sequence[bool] | NDArray[np.bool_]
+) -> float:
+    """Cohen's kappa: (p_o - p_e) / (1 - p_e), with p_o the agreement seen and p_e that of chance; 0
+    where both always say the same one word, as nothing can then be told from chance.
 
     Source: Cohen, "A Coefficient of Agreement for Nominal Scales", 1960.
     """
@@ -86,9 +94,11 @@ def kappa(first: Sequence[bool] | NDArray[np.bool_], second: Sequence[bool] | ND
     return (observed - chance) / (1 - chance) if chance < 1 else 0.0
 
 
-def agreement(judged: Sequence[Judgement], labels: Sequence[bool], clusters: Sequence[Hashable]) -> Agreement | None:
-    """Judge against user; None where nothing was judged by both. The interval resamples whole clusters (percentiles
-    of 2,000 resamples)."""
+def agreement(
+    judged: Sequence[Judgement], labels: Sequence[bool], clusters: Sequence[Hashable]
+) -> Agreement | None:
+    """Judge against user; None where nothing was judged by both. The interval resamples whole
+    clusters (percentiles of 2,000 resamples)."""
     pairs = [
         (one.right, label, cluster)
         for one, label, cluster in zip(judged, labels, clusters, strict=True)
@@ -101,7 +111,9 @@ def agreement(judged: Sequence[Judgement], labels: Sequence[bool], clusters: Seq
     rng = np.random.default_rng(0)
     drawn = []
     for _ in range(RESAMPLES):
-        rows = np.concatenate([groups[place] for place in rng.integers(0, len(groups), len(groups))])
+        rows = np.concatenate(
+            [groups[place] for place in rng.integers(0, len(groups), len(groups))]
+        )
         drawn.append(kappa(said[rows].astype(bool), meant[rows].astype(bool)))
     low, high = np.quantile(drawn, [0.025, 0.975])
     same = float(np.mean([a == b for a, b, _ in pairs]))
@@ -110,7 +122,8 @@ def agreement(judged: Sequence[Judgement], labels: Sequence[bool], clusters: Seq
 
 
 def read_labels(file: Path) -> list[Label]:
-    """The user's labels, one JSON object a line: `question` (its id), `answer` (the text), `right`. [] without a file.
+    """The user's labels, one JSON object a line: `question` (its id), `answer` (the text), `right`.
+    [] without a file.
 
     Raises SettingsError naming the line that is none.
     """
@@ -125,4 +138,6 @@ def read_labels(file: Path) -> list[Label]:
 
 def add_label(file: Path, label: Label) -> None:
     """Append a label; it is on the disk when this returns."""
-    jsonlines.append(file, {"question": label.question, "answer": label.answer, "right": label.right})
+    jsonlines.append(
+        file, {"question": label.question, "answer": label.answer, "right": label.right}
+    )

@@ -11,7 +11,8 @@ _PACKAGES = ("acclimate", "openvino", "openvino-genai", "tantivy", "torch")
 
 
 def describe_machine() -> dict[str, str]:
-    """Processor, cores, memory, load of the last minute, versions; what the system does not tell is left out."""
+    """Processor, cores, memory, load of the last minute, versions; what the system does not tell is
+    left out."""
     facts = {
         "cpu": _cpu(),
         "cores": str(os.cpu_count()),
@@ -33,4 +34,7 @@ def describe_machine() -> dict[str, str]:
 def _cpu() -> str:
     file = Path("/proc/cpuinfo")
     lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
-    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
+    return next(
+        (line.partition(":")[2].strip() for line in lines if line.startswith("model name")),
+        platform.machine(),
+    )

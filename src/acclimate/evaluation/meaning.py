@@ -1,4 +1,5 @@
-"""Scores by meaning instead of words: an embedder's cosine, and an entailment model's word where one is given."""
+"""Scores by meaning instead of words: an embedder's cosine, and an entailment model's word where
+one is given."""
 
 from __future__ import annotations
 
@@ -21,7 +22,10 @@ _SENTENCE = re.compile(r"(?<=[.!?])\s+|\n+")
 
 
 def add_meaning(
-    outcomes: Sequence[Outcome], questions: Mapping[str, Question], embed: Embed, entail: Entail | None = None
+    outcomes: Sequence[Outcome],
+    questions: Mapping[str, Question],
+    embed: Embed,
+    entail: Entail | None = None,
 ) -> list[Outcome]:
     """The outcomes with `similarity`, `supported` and `entailed` filled in; see `Score`."""
     texts = dict.fromkeys(text for one in outcomes for text in _texts(one, questions[one.question]))
@@ -45,11 +49,19 @@ def _texts(outcome: Outcome, question: Question) -> list[str]:
     if outcome.answer is None or outcome.answer.abstained:
         return []
     claims = _claims(outcome.answer)
-    return [outcome.answer.text, *question.answers, *claims, *(_evidence(outcome.answer) if claims else ())]
+    return [
+        outcome.answer.text,
+        *question.answers,
+        *claims,
+        *(_evidence(outcome.answer) if claims else ()),
+    ]
 
 
-def _similarity(outcome: Outcome, question: Question, vectors: Mapping[str, NDArray[np.float32]]) -> float:
-    """Cosine to the nearest reference, at least 0; as F1 where the question has no answer, or none was given."""
+def _similarity(
+    outcome: Outcome, question: Question, vectors: Mapping[str, NDArray[np.float32]]
+) -> float:
+    """Cosine to the nearest reference, at least 0; as F1 where the question has no answer, or none
+    was given."""
     if outcome.answer is None or outcome.answer.abstained or not question.answers:
         return outcome.score.f1
     said = vectors[outcome.answer.text]
@@ -57,19 +69,26 @@ def _similarity(outcome: Outcome, question: Question, vectors: Mapping[str, NDAr
 
 
 def _supported(outcome: Outcome, vectors: Mapping[str, NDArray[np.float32]]) -> float | None:
-    """Mean over the answer's sentences of the cosine to the nearest sentence of a passage it cites; 0 without one."""
+    """Mean over the answer's sentences of the cosine to the nearest sentence of a passage it cites;
+    0 without one."""
     answer = outcome.answer
     if answer is None or not (claims := _claims(answer)):
         return None
     evidence = _evidence(answer)
     if not evidence:
         return 0.0
-    near = np.stack([vectors[claim] for claim in claims]) @ np.stack([vectors[text] for text in evidence]).T
+    near = (
+        np.stack([vectors[claim] for claim in claims])
+        @ np.stack([vectors[text] for text in evidence]).T
+    )
     return float(np.clip(near.max(axis=1), 0.0, 1.0).mean())
 
 
-def _entailed(outcomes: Sequence[Outcome], questions: Mapping[str, Question], entail: Entail) -> dict[int, float]:
-    """Mean over the answer's sentences of how likely a cited passage entails them, by the outcome's place."""
+def _entailed(
+    outcomes: Sequence[Outcome], questions: Mapping[str, Question], entail: Entail
+) -> dict[int, float]:
+    """Mean over the answer's sentences of how likely a cited passage entails them, by the outcome's
+    place."""
     pairs: list[tuple[str, str]] = []
     owners: list[tuple[int, int]] = []
     found: dict[int, float] = {}
@@ -90,10 +109,13 @@ def _entailed(outcomes: Sequence[Outcome], questions: Mapping[str, Question], en
 
 
 def _claims(answer: Answer) -> list[str]:
-    """The answer's sentences after the question, as a few words alone claim nothing; [] where nothing was to read."""
+    """The answer's sentences after the question, as a few words alone claim nothing; [] where
+    nothing was to read."""
     if answer.abstained or not answer.prompt.passages:
         return []
-    return [f"{answer.question} {part.strip()}" for part in _SENTENCE.split(answer.text) if part.strip()]
+    return [
+        f"{answer.question} {part.strip()}" for part in _SENTENCE.split(answer.text) if part.strip()
+    ]
 
 
 def _cited(answer: Answer) -> list[str]:
@@ -102,4 +124,6 @@ def _cited(answer: Answer) -> list[str]:
 
 
 def _evidence(answer: Answer) -> list[str]:
-    return [part.strip() for text in _cited(answer) for part in _SENTENCE.split(text) if part.strip()]
+    return [
+        part.strip() for text in _cited(answer) for part in _SENTENCE.split(text) if part.strip()
+    ]

@@ -1,4 +1,5 @@
-"""Peak memory of this process, in MB, since a moment. Linux only: elsewhere there is no way to begin anew."""
+"""Peak memory of this process, in MB, since a moment. Linux only: elsewhere there is no way to
+begin anew."""
 
 from __future__ import annotations
 
@@ -14,7 +15,8 @@ _PEAK = re.compile(r"VmHWM:\s+(\d+) kB")
 def reset_peak() -> None:
     """Begin anew. Source: proc(5), clear_refs, value 5.
 
-    What was freed is given back first: the C library keeps it, and it would count for what comes next.
+    What was freed is given back first: the C library keeps it, and it would count for what comes
+    next.
     """
     gc.collect()
     with suppress(OSError, AttributeError, TypeError):  # only glibc has it

@@ -33,7 +33,10 @@ def exact_match(text: str, references: Sequence[str]) -> float:
 
 def f1(text: str, references: Sequence[str]) -> float:
     """Best overlap of words with a reference: the harmonic mean of precision and recall, 0 to 1."""
-    return max((_f1(normalise(text).split(), normalise(reference).split()) for reference in references), default=0.0)
+    return max(
+        (_f1(normalise(text).split(), normalise(reference).split()) for reference in references),
+        default=0.0,
+    )
 
 
 def _f1(words: Sequence[str], wanted: Sequence[str]) -> float:
@@ -46,10 +49,14 @@ def _f1(words: Sequence[str], wanted: Sequence[str]) -> float:
 def rouge_l(text: str, references: Sequence[str]) -> float:
     """Best longest common subsequence of words with a reference, as F1, 0 to 1.
 
-    Words are runs of letters and digits in lower case, not stemmed. Source: Lin, "ROUGE", 2004, section 3.
+    Words are runs of letters and digits in lower case, not stemmed. Source: Lin, "ROUGE", 2004,
+    section 3.
     """
     words = _WORDS.findall(text.lower())
-    return max((_rouge_l(words, _WORDS.findall(reference.lower())) for reference in references), default=0.0)
+    return max(
+        (_rouge_l(words, _WORDS.findall(reference.lower())) for reference in references),
+        default=0.0,
+    )
 
 
 def _rouge_l(words: Sequence[str], wanted: Sequence[str]) -> float:
@@ -57,19 +64,23 @@ def _rouge_l(words: Sequence[str], wanted: Sequence[str]) -> float:
     for word in words:
         above = row.copy()
         for place, other in enumerate(wanted, start=1):
-            row[place] = above[place - 1] + 1 if word == other else max(above[place], row[place - 1])
+            row[place] = (
+                above[place - 1] + 1 if word == other else max(above[place], row[place - 1])
+            )
     return 2 * row[-1] / (len(words) + len(wanted)) if row[-1] else 0.0
 
 
 def groundedness(answer: Answer) -> float | None:
-    """Mean over the answer's sentences of the share of their words that stand in a passage it cites; None where it
-    abstained, or has no words. Without a citation it is 0. Words of fewer than four letters, which stand everywhere,
-    count only where a sentence has no others."""
+    """Mean over the answer's sentences of the share of their words that stand in a passage it
+    cites; None where it abstained, or has no words. Without a citation it is 0. Words of fewer than
+    four letters, which stand everywhere, count only where a sentence has no others."""
     sentences = [words for part in _SENTENCES.split(answer.text) if (words := _content(part))]
     if answer.abstained or not sentences:
         return None
     cited = {citation.number for citation in answer.citations}
-    held = set().union(*(_WORDS.findall(answer.prompt.passages[n - 1].chunk.shown.lower()) for n in cited))
+    held = set().union(
+        *(_WORDS.findall(answer.prompt.passages[n - 1].chunk.shown.lower()) for n in cited)
+    )
     return sum(len(words & held) / len(words) for words in sentences) / len(sentences)
 
 
@@ -83,7 +94,8 @@ def _content(sentence: str) -> set[str]:
 
 
 def evidence_rank(answer: Answer, document: str, evidence: tuple[int, int]) -> int | None:
-    """The rank of the first retrieved passage that holds at least half of the evidence; None where none does."""
+    """The rank of the first retrieved passage that holds at least half of the evidence; None where
+    none does."""
     for hit in (*answer.prompt.passages, *answer.prompt.dropped):
         shared = min(hit.chunk.end, evidence[1]) - max(hit.chunk.start, evidence[0])
         if hit.chunk.document == document and 2 * shared >= evidence[1] - evidence[0]:
@@ -93,15 +105,17 @@ def evidence_rank(answer: Answer, document: str, evidence: tuple[int, int]) -> i
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """One answer's scores, 0 to 1. For a question that the documents do not answer, abstaining is right and scores 1.
+    """One answer's scores, 0 to 1. For a question that the documents do not answer, abstaining is
+    right and scores 1.
 
-    `citation_precision` is the share of citations that touch the evidence, `citation_recall` whether one does; both are
-    None where the question has no evidence, or the answer abstained. `found` is 1 / rank of the passage that holds the
-    evidence, 0 where none was retrieved, None where there is no evidence or nothing was searched. By meaning
-    (`meaning.py`): `similarity` is the cosine to the nearest reference; `supported` how near the answer's sentences are
-    to sentences of the passages it cites; `entailed` how likely those entail them, None without a model for it.
-    `number_em` and `number_f1` are `em` and `f1` with numbers compared as numbers (`quantities.py`), None where an
-    earlier version scored.
+    `citation_precision` is the share of citations that touch the evidence, `citation_recall`
+    whether one does; both are None where the question has no evidence, or the answer abstained.
+    `found` is 1 / rank of the passage that holds the evidence, 0 where none was retrieved, None
+    where there is no evidence or nothing was searched. By meaning (`meaning.py`): `similarity` is
+    the cosine to the nearest reference; `supported` how near the answer's sentences are to
+    sentences of the passages it cites; `entailed` how likely those entail them, None without a
+    model for it. `number_em` and `number_f1` are `em` and `f1` with numbers compared as numbers
+    (`quantities.py`), None where an earlier version scored.
     """
 
     em: float
@@ -121,7 +135,8 @@ class Score:
 
 
 def score(question: Question, answer: Answer, evidence: tuple[int, int] | None) -> Score:
-    """Score an answer; `evidence` is the span of the question's evidence in its document's text, if any."""
+    """Score an answer; `evidence` is the span of the question's evidence in its document's text, if
+    any."""
     found = None
     if evidence is not None and question.document is not None and answer.prompt.passages:
         rank = evidence_rank(answer, question.document, evidence)
@@ -143,7 +158,9 @@ def score(question: Question, answer: Answer, evidence: tuple[int, int] | None) 
     precision = recall = None
     if evidence is not None and answer.prompt.passages:
         touching = [
-            citation.document == question.document and citation.start < evidence[1] and citation.end > evidence[0]
+            citation.document == question.document
+            and citation.start < evidence[1]
+            and citation.end > evidence[0]
             for citation in answer.citations
         ]
         recall = float(any(touching))
@@ -165,10 +182,11 @@ def score(question: Question, answer: Answer, evidence: tuple[int, int] | None) 
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """Means over a question set, 0 to 1; None where no question counts. `abstention_f1` takes abstaining on an
-    unanswerable question as the positive case; it is None where every question has an answer and none abstained.
-    `found` is the share of questions whose evidence was among the passages retrieved (recall@k), `mrr` its mean
-    reciprocal rank, `ndcg` its nDCG@10, where the one passage with the evidence is what is relevant."""
+    """Means over a question set, 0 to 1; None where no question counts. `abstention_f1` takes
+    abstaining on an unanswerable question as the positive case; it is None where every question has
+    an answer and none abstained. `found` is the share of questions whose evidence was among the
+    passages retrieved (recall@k), `mrr` its mean reciprocal rank, `ndcg` its nDCG@10, where the one
+    passage with the evidence is what is relevant."""
 
     n: int
     em: float
@@ -202,7 +220,9 @@ def summarise(scores: Sequence[Score]) -> Summary:
         n=len(scores),
         em=_mean([score.em for score in scores]) or 0.0,
         f1=_mean([score.f1 for score in scores]) or 0.0,
-        citation_precision=_mean([s.citation_precision for s in scores if s.citation_precision is not None]),
+        citation_precision=_mean(
+            [s.citation_precision for s in scores if s.citation_precision is not None]
+        ),
         citation_recall=_mean([s.citation_recall for s in scores if s.citation_recall is not None]),
         abstention_precision=right / abstained if abstained else None,
         abstention_recall=right / unanswerable if unanswerable else None,

@@ -1,4 +1,5 @@
-"""Small plots as SVG text: colours come from the page's style sheet, words from the data, escaped."""
+"""Small plots as SVG text: colours come from the page's style sheet, words from the data,
+escaped."""
 
 from __future__ import annotations
 
@@ -18,13 +19,15 @@ def interval_bar(interval: Interval) -> Markup:
     low, mean, high = (4 + 152 * share for share in (interval.low, interval.mean, interval.high))
     return Markup(
         '<svg class="bar" viewBox="0 0 160 16" width="160" height="16" aria-hidden="true">'
-        '<line class="scale" x1="4" x2="156" y1="8" y2="8"/><line class="range" x1="{}" x2="{}" y1="8" y2="8"/>'
+        '<line class="scale" x1="4" x2="156" y1="8" y2="8"/><line class="range" x1="{}" x2="{}" '
+        'y1="8" y2="8"/>'
         '<circle cx="{}" cy="8" r="4"/></svg>'
     ).format(*(f"{x:.1f}" for x in (low, high, mean)))
 
 
 def scatter(points: Sequence[tuple[str, float, Interval]], label: str) -> Markup:
-    """Score (upwards, 0 to 100, with intervals) against a positive figure (to the right, logarithmic)."""
+    """Score (upwards, 0 to 100, with intervals) against a positive figure (to the right,
+    logarithmic)."""
     low, high = _decades([max(x, 1e-4) for _, x, _ in points])
 
     def across(x: float) -> float:
@@ -43,7 +46,8 @@ def scatter(points: Sequence[tuple[str, float, Interval]], label: str) -> Markup
         taken.append((left, words))
         parts.append(
             Markup(
-                '<line class="range" x1="{x}" x2="{x}" y1="{a}" y2="{b}"/><circle cx="{x}" cy="{y}" r="5"/>'
+                '<line class="range" x1="{x}" x2="{x}" y1="{a}" y2="{b}"/><circle cx="{x}" '
+                'cy="{y}" r="5"/>'
                 '<text x="{t}" y="{w}">{name}</text>'
             ).format(
                 x=f"{left:.1f}",
@@ -55,13 +59,16 @@ def scatter(points: Sequence[tuple[str, float, Interval]], label: str) -> Markup
                 name=name,
             )
         )
-    return Markup('<svg class="plot" viewBox="0 0 {} {}" role="img" aria-label="Score against {}">{}</svg>').format(
-        _WIDTH, _HEIGHT, label, Markup("").join(parts)
-    )
+    return Markup(
+        '<svg class="plot" viewBox="0 0 {} {}" role="img" aria-label="Score against {}">{}</svg>'
+    ).format(_WIDTH, _HEIGHT, label, Markup("").join(parts))
 
 
-def curves(series: Sequence[tuple[str, Sequence[tuple[float, float]]]], across: str, up: str) -> Markup:
-    """Lines of points (x, y), both shares from 0 to 1, each named at its left end; at most six tones."""
+def curves(
+    series: Sequence[tuple[str, Sequence[tuple[float, float]]]], across: str, up: str
+) -> Markup:
+    """Lines of points (x, y), both shares from 0 to 1, each named at its left end; at most six
+    tones."""
     width, height = _WIDTH - _LEFT - _RIGHT, _HEIGHT - _TOP - _BOTTOM
     parts: list[Markup] = [_share_grid(across, up)]
     taken: list[float] = []
@@ -83,9 +90,9 @@ def curves(series: Sequence[tuple[str, Sequence[tuple[float, float]]]], across: 
                 name=name,
             )
         )
-    return Markup('<svg class="plot" viewBox="0 0 {} {}" role="img" aria-label="{} against {}">{}</svg>').format(
-        _WIDTH, _HEIGHT, up, across, Markup("").join(parts)
-    )
+    return Markup(
+        '<svg class="plot" viewBox="0 0 {} {}" role="img" aria-label="{} against {}">{}</svg>'
+    ).format(_WIDTH, _HEIGHT, up, across, Markup("").join(parts))
 
 
 def _share_grid(across: str, up: str) -> Markup:
@@ -95,8 +102,10 @@ def _share_grid(across: str, up: str) -> Markup:
         y = _HEIGHT - _BOTTOM - (_HEIGHT - _TOP - _BOTTOM) * share / 100
         lines.append(
             Markup(
-                '<line class="grid" x1="{}" x2="{}" y1="{y}" y2="{y}"/><text class="tick" x="{}" y="{}">{share}</text>'
-                '<line class="grid" x1="{x}" x2="{x}" y1="{}" y2="{}"/><text class="tick" x="{}" y="{}">{share}</text>'
+                '<line class="grid" x1="{}" x2="{}" y1="{y}" y2="{y}"/><text class="tick" x="{}" '
+                'y="{}">{share}</text>'
+                '<line class="grid" x1="{x}" x2="{x}" y1="{}" y2="{}"/><text class="tick" x="{}" '
+                'y="{}">{share}</text>'
             ).format(
                 *(_LEFT, _WIDTH - _RIGHT, _LEFT - 30, f"{y + 4:.1f}"),
                 *(_TOP, _HEIGHT - _BOTTOM, f"{x - 8:.1f}", _HEIGHT - _BOTTOM + 18),
@@ -106,15 +115,20 @@ def _share_grid(across: str, up: str) -> Markup:
             )
         )
     lines.append(
-        Markup('<text class="tick" x="{}" y="{}">{} (upwards: {})</text>').format(_LEFT, _HEIGHT - 6, across, up)
+        Markup('<text class="tick" x="{}" y="{}">{} (upwards: {})</text>').format(
+            _LEFT, _HEIGHT - 6, across, up
+        )
     )
     return Markup("").join(lines)
 
 
-def _grid(low: int, high: int, across: Callable[[float], float], up: Callable[[float], float], label: str) -> Markup:
+def _grid(
+    low: int, high: int, across: Callable[[float], float], up: Callable[[float], float], label: str
+) -> Markup:
     lines = [
         Markup(
-            '<line class="grid" x1="{}" x2="{}" y1="{y}" y2="{y}"/><text class="tick" x="{}" y="{}">{}</text>'
+            '<line class="grid" x1="{}" x2="{}" y1="{y}" y2="{y}"/><text class="tick" x="{}" '
+            'y="{}">{}</text>'
         ).format(_LEFT, _WIDTH - _RIGHT, _LEFT - 30, up(y / 100) + 4, y, y=f"{up(y / 100):.1f}")
         for y in range(0, 101, 25)
     ]
@@ -122,10 +136,20 @@ def _grid(low: int, high: int, across: Callable[[float], float], up: Callable[[f
         x = across(10**power)
         lines.append(
             Markup(
-                '<line class="grid" x1="{x}" x2="{x}" y1="{}" y2="{}"/><text class="tick" x="{}" y="{}">{}</text>'
-            ).format(_TOP, _HEIGHT - _BOTTOM, f"{x - 10:.1f}", _HEIGHT - _BOTTOM + 18, f"{10.0**power:g}", x=f"{x:.1f}")
+                '<line class="grid" x1="{x}" x2="{x}" y1="{}" y2="{}"/><text class="tick" x="{}" '
+                'y="{}">{}</text>'
+            ).format(
+                _TOP,
+                _HEIGHT - _BOTTOM,
+                f"{x - 10:.1f}",
+                _HEIGHT - _BOTTOM + 18,
+                f"{10.0**power:g}",
+                x=f"{x:.1f}",
+            )
         )
-    lines.append(Markup('<text class="tick" x="{}" y="{}">{}</text>').format(_LEFT, _HEIGHT - 6, label))
+    lines.append(
+        Markup('<text class="tick" x="{}" y="{}">{}</text>').format(_LEFT, _HEIGHT - 6, label)
+    )
     return Markup("").join(lines)
 
 

@@ -1,7 +1,8 @@
-"""Texts compared with their numbers as numbers: 12.5 is not 125, −5 is not 5, and 1.5 kg is 1,500 g.
+"""Texts compared with their numbers as numbers: 12.5 is not 125, −5 is not 5, and 1.5 kg is 1,500
+g.
 
-SQuAD's normalisation takes points and signs away. Here a text becomes words, normalised as SQuAD's are, and quantities:
-a value with a unit. Rules where writing is ambiguous:
+SQuAD's normalisation takes points and signs away. Here a text becomes words, normalised as SQuAD's
+are, and quantities: a value with a unit. Rules where writing is ambiguous:
 
 - `1,234` is thousands, `1.234` is decimal; `1.234,50`, `1 234,50`, `1'234` and `12,5` can only be read in one way.
 - A dash between two numbers is a range (`8-16` is “8 to 16”), after a letter a part of a name, else a sign.
@@ -30,12 +31,13 @@ _NUMBER = re.compile(
     """,
     re.VERBOSE,
 )
-_TINY = (
-    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen"
-)
+_TINY = "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen"
 _SMALL = {word: number for number, word in enumerate(f"{_TINY} eighteen nineteen".split())}
 _TENS = {
-    word: 10 * number for number, word in enumerate("twenty thirty forty fifty sixty seventy eighty ninety".split(), 2)
+    word: 10 * number
+    for number, word in enumerate(
+        "twenty thirty forty fifty sixty seventy eighty ninety".split(), 2
+    )
 }
 _SPELT = re.compile(
     rf"(?<![\w-])(?:(?P<tens>{'|'.join(_TENS)})(?:[ -](?P<ones>{'|'.join(list(_SMALL)[1:10])}))?"
@@ -43,7 +45,9 @@ _SPELT = re.compile(
     re.IGNORECASE,
 )
 _DASH = re.compile(r"\s*[-‐−–—]\s*")
-_LEAD = re.compile(r"(?P<outer>[-‐−–+]\s?(?=[U$€£¥₹]))?(?P<currency>(?:US\$|[$€£¥₹])\s?)?(?P<inner>[-‐−–+])?$")
+_LEAD = re.compile(
+    r"(?P<outer>[-‐−–+]\s?(?=[U$€£¥₹]))?(?P<currency>(?:US\$|[$€£¥₹])\s?)?(?P<inner>[-‐−–+])?$"
+)
 _MINUS = re.compile(r"\bminus\s+(?=[\d.$€£¥₹])", re.IGNORECASE)
 _TIMES = {"thousand": 3, "million": 6, "billion": 9, "trillion": 12, "bn": 9, "mn": 6}
 _CURRENCIES = {"US$": "usd", "$": "usd", "€": "eur", "£": "gbp", "¥": "jpy", "₹": "inr"}
@@ -117,7 +121,9 @@ _WORDS = _table("""
     kr: 1 krone kroner krona kronor
     decibel: 1 decibel
 """)
-_UNIT = re.compile(r"[ \u00a0\u2009\u202f-]?(per cent(?!\w)|km/h|m/s|US\$|[°℃%$€£¥₹]C?F?|[^\W\d_]+[²³23]?(?!\w))")
+_UNIT = re.compile(
+    r"[ \u00a0\u2009\u202f-]?(per cent(?!\w)|km/h|m/s|US\$|[°℃%$€£¥₹]C?F?|[^\W\d_]+[²³23]?(?!\w))"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +151,9 @@ def read_tokens(text: str, normalise: Normalise) -> list[Token]:
             tokens.append(text[start:end].casefold())
             at = end
             continue
-        before, sign, currency = _before(text[at:start], bool(tokens) and isinstance(tokens[-1], Quantity))
+        before, sign, currency = _before(
+            text[at:start], bool(tokens) and isinstance(tokens[-1], Quantity)
+        )
         tokens += normalise(before).split()
         value, end = _times(text, end, sign * _value(match))
         dimension, factor, end = _unit(text, end, currency)
@@ -157,11 +165,14 @@ def read_tokens(text: str, normalise: Normalise) -> list[Token]:
 def _digits(match: re.Match[str]) -> str:
     if match["small"]:
         return str(_SMALL[match["small"].casefold()])
-    return str(_TENS[match["tens"].casefold()] + (_SMALL[match["ones"].casefold()] if match["ones"] else 0))
+    return str(
+        _TENS[match["tens"].casefold()] + (_SMALL[match["ones"].casefold()] if match["ones"] else 0)
+    )
 
 
 def _in_a_name(text: str, start: int, end: int) -> bool:
-    """Whether the digits belong to a name: a letter stands right before, or right after them letters of no unit."""
+    """Whether the digits belong to a name: a letter stands right before, or right after them
+    letters of no unit."""
     before, after = text[:start], text[end:]
     if re.search(r"[^\W\d_][-‐_./]?$", before):
         return True
@@ -171,7 +182,9 @@ def _in_a_name(text: str, start: int, end: int) -> bool:
 def _word_around(text: str, start: int, end: int, least: int) -> tuple[int, int]:
     while start > least and re.match(r"[\w./_-]", text[start - 1]):
         start -= 1
-    while end < len(text) and (text[end].isalnum() or (text[end] in "-./_" and text[end + 1 : end + 2].isalnum())):
+    while end < len(text) and (
+        text[end].isalnum() or (text[end] in "-./_" and text[end + 1 : end + 2].isalnum())
+    ):
         end += 1
     return start, end
 
@@ -195,7 +208,9 @@ def _value(match: re.Match[str]) -> Decimal:
         if match[name]:
             whole = re.sub(r"\D", "", match[name])
             return Decimal(f"{whole}.{match[f'{name}_rest'] or 0}")
-    return Decimal(f"0.{match['bare']}") if match["bare"] else Decimal(match["dots"].replace(".", ""))
+    return (
+        Decimal(f"0.{match['bare']}") if match["bare"] else Decimal(match["dots"].replace(".", ""))
+    )
 
 
 def _times(text: str, end: int, value: Decimal) -> tuple[Decimal, int]:
@@ -226,9 +241,12 @@ def number_match(text: str, references: Sequence[str], normalise: Normalise) -> 
 
 
 def number_f1(text: str, references: Sequence[str], normalise: Normalise) -> float:
-    """Best overlap of words and quantities with a reference: the harmonic mean of precision and recall, 0 to 1."""
+    """Best overlap of words and quantities with a reference: the harmonic mean of precision and
+    recall, 0 to 1."""
     tokens = read_tokens(text, normalise)
-    return max((_f1(tokens, read_tokens(reference, normalise)) for reference in references), default=0.0)
+    return max(
+        (_f1(tokens, read_tokens(reference, normalise)) for reference in references), default=0.0
+    )
 
 
 def _f1(tokens: Sequence[Token], wanted: Sequence[Token]) -> float:

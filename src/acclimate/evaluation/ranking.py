@@ -24,7 +24,9 @@ def recall(ranked: Sequence[str], relevant: Mapping[str, int], k: int) -> float:
 
 def reciprocal_rank(ranked: Sequence[str], relevant: Mapping[str, int]) -> float:
     """1 / rank of the first relevant one, 0 where there is none."""
-    return next((1 / rank for rank, name in enumerate(ranked, start=1) if relevant.get(name, 0) > 0), 0.0)
+    return next(
+        (1 / rank for rank, name in enumerate(ranked, start=1) if relevant.get(name, 0) > 0), 0.0
+    )
 
 
 def _gain(grades: Sequence[int]) -> float:

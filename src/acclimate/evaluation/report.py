@@ -27,7 +27,8 @@ _METRIC_NAMES = {
 
 
 def render_html(comparison: Comparison, earlier: Comparison | None = None) -> str:
-    """One self-contained page. Whatever stands in documents, questions and answers is text in it, never markup."""
+    """One self-contained page. Whatever stands in documents, questions and answers is text in it,
+    never markup."""
     script = _file("report.js")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     return (
@@ -61,7 +62,9 @@ def _environment() -> jinja2.Environment:
 
 
 def _file(name: str) -> str:
-    return (resources.files("acclimate.evaluation") / "templates" / name).read_text(encoding="utf-8")
+    return (resources.files("acclimate.evaluation") / "templates" / name).read_text(
+        encoding="utf-8"
+    )
 
 
 def _view(comparison: Comparison, earlier: Comparison | None) -> dict[str, Any]:
@@ -75,11 +78,14 @@ def _view(comparison: Comparison, earlier: Comparison | None) -> dict[str, Any]:
         "earlier": earlier,
         "bars": {row.recipe: plots.interval_bar(row.interval) for row in comparison.rows},
         "scatter": plots.scatter(
-            [(row.recipe, row.total_s[0], row.interval) for row in comparison.rows], "seconds an answer"
+            [(row.recipe, row.total_s[0], row.interval) for row in comparison.rows],
+            "seconds an answer",
         ),
         "cost_scatter": _cost_scatter(comparison.rows),
         "sourced": [
-            row for row in comparison.rows if row.summary.found is not None or row.summary.grounded is not None
+            row
+            for row in comparison.rows
+            if row.summary.found is not None or row.summary.grounded is not None
         ],
         "judged": any(row.judged is not None for row in comparison.rows),
         "entailed": any(row.summary.entailed is not None for row in comparison.rows),
@@ -94,9 +100,17 @@ def _cost_scatter(rows: Sequence[Row]) -> Markup | None:
 
 
 def _curves(rows: Sequence[Row], metric: str) -> Markup | None:
-    drawn = [(row.recipe, [(one.coverage, one.accuracy) for one in row.curve]) for row in rows if len(row.curve) > 1]
+    drawn = [
+        (row.recipe, [(one.coverage, one.accuracy) for one in row.curve])
+        for row in rows
+        if len(row.curve) > 1
+    ]
     # From the most held back, at the left, to all given at the right, where the name stands.
-    return plots.curves([(n, p[::-1]) for n, p in drawn], "answered, %", f"{metric} of these, %") if drawn else None
+    return (
+        plots.curves([(n, p[::-1]) for n, p in drawn], "answered, %", f"{metric} of these, %")
+        if drawn
+        else None
+    )
 
 
 def _questions(comparison: Comparison) -> list[dict[str, Any]]:
@@ -106,9 +120,13 @@ def _questions(comparison: Comparison) -> list[dict[str, Any]]:
         outcomes.setdefault(outcome.question, []).append(outcome)
     shown = []
     for question in comparison.questions:
-        answers = [_answer(question, outcome, comparison.metric) for outcome in outcomes[question.id]]
+        answers = [
+            _answer(question, outcome, comparison.metric) for outcome in outcomes[question.id]
+        ]
         points = [answer["points"] for answer in answers]
-        shown.append({"question": question, "answers": answers, "spread": max(points) - min(points)})
+        shown.append(
+            {"question": question, "answers": answers, "spread": max(points) - min(points)}
+        )
     return sorted(shown, key=lambda item: -item["spread"])
 
 
@@ -140,27 +158,43 @@ def _answer(question: Question, outcome: Outcome, metric: str) -> dict[str, Any]
 
 def _worth_showing(hit: Hit, citations: Sequence[Citation], question: Question) -> bool:
     chunk = hit.chunk
-    cited = any(c.document == chunk.document and c.start < chunk.end and c.end > chunk.start for c in citations)
-    return cited or bool(question.evidence and question.document == chunk.document and question.evidence in chunk.text)
+    cited = any(
+        c.document == chunk.document and c.start < chunk.end and c.end > chunk.start
+        for c in citations
+    )
+    return cited or bool(
+        question.evidence
+        and question.document == chunk.document
+        and question.evidence in chunk.text
+    )
 
 
 def _marked(hit: Hit, citations: Sequence[Citation], question: Question) -> Markup:
     """A passage's text with the cited characters and the evidence marked, at their exact places."""
     chunk = hit.chunk
     kinds = [""] * len(chunk.text)
-    if question.evidence and question.document == chunk.document and (at := chunk.text.find(question.evidence)) >= 0:
+    if (
+        question.evidence
+        and question.document == chunk.document
+        and (at := chunk.text.find(question.evidence)) >= 0
+    ):
         kinds[at : at + len(question.evidence)] = ["evidence"] * len(question.evidence)
     for citation in citations:
         if citation.document == chunk.document:
             for place in range(
-                max(citation.start, chunk.start) - chunk.start, min(citation.end, chunk.end) - chunk.start
+                max(citation.start, chunk.start) - chunk.start,
+                min(citation.end, chunk.end) - chunk.start,
             ):
                 kinds[place] = "both" if kinds[place] in ("evidence", "both") else "cited"
     parts, start = [], 0
     for place in range(1, len(kinds) + 1):
         if place == len(kinds) or kinds[place] != kinds[start]:
             text = escape(chunk.text[start:place])
-            parts.append(Markup('<mark class="{}">{}</mark>').format(kinds[start], text) if kinds[start] else text)
+            parts.append(
+                Markup('<mark class="{}">{}</mark>').format(kinds[start], text)
+                if kinds[start]
+                else text
+            )
             start = place
     return Markup("").join(parts)
 

@@ -21,7 +21,7 @@ def cluster(question: Question) -> Hashable:
     return question.document or ("question", question.id)
 
 
-def make_row(
+def make_row(  # noqa: PLR0913
     recipe: str,
     outcomes: Sequence[Outcome],
     questions: Mapping[str, Question],
@@ -33,7 +33,8 @@ def make_row(
     prices: tuple[float, float] | None = None,
     labels: Sequence[Label] = (),
 ) -> Row:
-    """The row; `prices` are money for a million tokens of prompt and of answer. Raises ValueError for no outcomes."""
+    """The row; `prices` are money for a million tokens of prompt and of answer. Raises ValueError
+    for no outcomes."""
     answers = [outcome.answer for outcome in outcomes if outcome.answer]
     values = scores(outcomes, metric)
     asked = [questions[outcome.question] for outcome in outcomes]
@@ -47,7 +48,11 @@ def make_row(
     held = [_held(outcome, points) for outcome, points in zip(outcomes, values, strict=True)]
     judged = [outcome.judgement for outcome in outcomes if outcome.judgement]
     said = {(label.question, label.answer): label.right for label in labels}
-    both = [one for one in outcomes if one.judgement and one.answer and (one.question, one.answer.text) in said]
+    both = [
+        one
+        for one in outcomes
+        if one.judgement and one.answer and (one.question, one.answer.text) in said
+    ]
     return Row(
         recipe=recipe,
         summary=summarise([outcome.score for outcome in outcomes]),
@@ -82,7 +87,11 @@ def _held(outcome: Outcome, points: float) -> Held:
 
 
 def _percentiles(values: Sequence[float]) -> Percentiles:
-    return (float(np.percentile(values, 50)), float(np.percentile(values, 95))) if values else (0.0, 0.0)
+    return (
+        (float(np.percentile(values, 50)), float(np.percentile(values, 95)))
+        if values
+        else (0.0, 0.0)
+    )
 
 
 def _mean(values: Sequence[float]) -> float:

@@ -1,7 +1,8 @@
 """How sure a difference is: intervals and tests for scores that come in clusters.
 
-Questions about one document resemble each other, so the document is what is resampled, not the question. All functions
-take scores [n] and the cluster of each, and are repeatable: random numbers start from a fixed seed.
+Questions about one document resemble each other, so the document is what is resampled, not the
+question. All functions take scores [n] and the cluster of each, and are repeatable: random numbers
+start from a fixed seed.
 """
 
 from __future__ import annotations
@@ -34,9 +35,9 @@ class Interval:
 class Difference:
     """First minus second over the same questions.
 
-    `p` is of the two-sided permutation test; `adjusted` is p corrected for all pairs of one comparison (set by
-    `holm`). `needed` is how many questions like these would show a difference of this size in four of five tries at
-    5 %, None where there is none to show.
+    `p` is of the two-sided permutation test; `adjusted` is p corrected for all pairs of one
+    comparison (set by `holm`). `needed` is how many questions like these would show a difference of
+    this size in four of five tries at 5 %, None where there is none to show.
     """
 
     interval: Interval
@@ -45,13 +46,15 @@ class Difference:
     adjusted: float = 1.0
 
 
-def mean_interval(scores: Sequence[float], clusters: Sequence[Hashable], level: float = 0.95) -> Interval:
+def mean_interval(
+    scores: Sequence[float], clusters: Sequence[Hashable], level: float = 0.95
+) -> Interval:
     """The mean and its interval by the studentised bootstrap over clusters.
 
-    Each resample's mean is measured in its own standard errors, which keeps the coverage right with few clusters, where
-    plain percentiles are too narrow. Source: Cameron, Gelbach, Miller, "Bootstrap-Based Improvements for Inference with
-    Clustered Errors", 2008, section III. With one cluster, or no spread at all, low and high are the mean: nothing can
-    be said.
+    Each resample's mean is measured in its own standard errors, which keeps the coverage right with
+    few clusters, where plain percentiles are too narrow. Source: Cameron, Gelbach, Miller,
+    "Bootstrap-Based Improvements for Inference with Clustered Errors", 2008, section III. With one
+    cluster, or no spread at all, low and high are the mean: nothing can be said.
     """
     sums, sizes = _by_cluster(scores, clusters)
     mean, error = _mean_and_error(sums[None], sizes[None])
@@ -62,20 +65,28 @@ def mean_interval(scores: Sequence[float], clusters: Sequence[Hashable], level: 
     for _ in range(RESAMPLES // _BATCH):
         drawn = rng.integers(0, len(sums), (_BATCH, len(sums)))
         means, errors = _mean_and_error(sums[drawn], sizes[drawn])
-        # A resample without spread says nothing about the ratio: as far off as it is, in units of the least error seen.
+        # A resample without spread says nothing about the ratio: as far off as it is, in units of
+        # the least error seen.
         floor = np.maximum(errors, error[0] * 0.1)
         ratios.append((means - mean[0]) / floor)
     low, high = np.quantile(np.concatenate(ratios), [(1 + level) / 2, (1 - level) / 2])
-    return Interval(float(mean[0]), float(mean[0] - low * error[0]), float(mean[0] - high * error[0]))
+    return Interval(
+        float(mean[0]), float(mean[0] - low * error[0]), float(mean[0] - high * error[0])
+    )
 
 
-def difference(first: Sequence[float], second: Sequence[float], clusters: Sequence[Hashable]) -> Difference:
-    """Compare two recipes' scores of the same questions; of shares (0 to 1) no difference is beyond 1.
+def difference(
+    first: Sequence[float], second: Sequence[float], clusters: Sequence[Hashable]
+) -> Difference:
+    """Compare two recipes' scores of the same questions; of shares (0 to 1) no difference is beyond
+    1.
 
     Raises ValueError where the lengths differ.
     """
     if not len(first) == len(second) == len(clusters):
-        raise ValueError(f"{len(first)} and {len(second)} scores in {len(clusters)} clusters cannot be paired")
+        raise ValueError(
+            f"{len(first)} and {len(second)} scores in {len(clusters)} clusters cannot be paired"
+        )
     gaps = np.asarray(first, float) - np.asarray(second, float)
     interval = mean_interval(list(gaps), clusters)
     if all(0 <= score <= 1 for score in (*first, *second)):
@@ -86,13 +97,16 @@ def difference(first: Sequence[float], second: Sequence[float], clusters: Sequen
 def permutation_p(gaps: Sequence[float] | Floats, clusters: Sequence[Hashable]) -> float:
     """Two-sided p of the paired permutation test that swaps the two sides of whole clusters.
 
-    All swaps up to 12 clusters, else 10,000 random ones, the observed counted as one of them (Phipson and Smyth, 2010).
+    All swaps up to 12 clusters, else 10,000 random ones, the observed counted as one of them
+    (Phipson and Smyth, 2010).
     """
     sums, _ = _by_cluster(gaps, clusters)
     sums = sums[sums != 0]
     if not len(sums):
         return 1.0
-    observed = abs(sums.sum()) - 1e-9 * np.abs(sums).sum()  # sums of floats in another order differ in the last digit
+    observed = (
+        abs(sums.sum()) - 1e-9 * np.abs(sums).sum()
+    )  # sums of floats in another order differ in the last digit
     if len(sums) <= _EXACT_UP_TO:
         signs = 1 - 2 * ((np.arange(2 ** len(sums))[:, None] >> np.arange(len(sums))) & 1)
         return float(np.mean(np.abs(signs @ sums) >= observed))
@@ -102,8 +116,11 @@ def permutation_p(gaps: Sequence[float] | Floats, clusters: Sequence[Hashable]) 
     return (extreme + 1) / (RESAMPLES + 1)
 
 
-def needed(gaps: Sequence[float] | Floats, clusters: Sequence[Hashable], power: float = 0.8) -> int | None:
-    """Questions at which a difference of this size and spread would be found with `power` at 5 %."""
+def needed(
+    gaps: Sequence[float] | Floats, clusters: Sequence[Hashable], power: float = 0.8
+) -> int | None:
+    """Questions at which a difference of this size and spread would be found with `power` at 5
+    %."""
     sums, sizes = _by_cluster(gaps, clusters)
     mean, error = _mean_and_error(sums[None], sizes[None])
     if mean[0] == 0 or error[0] == 0:
@@ -114,12 +131,14 @@ def needed(gaps: Sequence[float] | Floats, clusters: Sequence[Hashable], power: 
 
 
 def family_p(scores: Sequence[Sequence[float]], clusters: Sequence[Hashable]) -> Floats:
-    """[R, R] p-values of all pairs of R recipes, corrected for their number: the max-T permutation test.
+    """[R, R] p-values of all pairs of R recipes, corrected for their number: the max-T permutation
+    test.
 
-    Within each cluster the recipes' scores change places at random, 10,000 times; a pair's p is the share of times in
-    which any pair was as far apart as it is. Distances are sums over clusters in units of their own spread. It keeps
-    the chance of one false difference at 5 %, as Holm's correction does, and finds more where recipes resemble each
-    other. Source: Westfall and Young, "Resampling-Based Multiple Testing", 1993, chapter 2.
+    Within each cluster the recipes' scores change places at random, 10,000 times; a pair's p is the
+    share of times in which any pair was as far apart as it is. Distances are sums over clusters in
+    units of their own spread. It keeps the chance of one false difference at 5 %, as Holm's
+    correction does, and finds more where recipes resemble each other. Source: Westfall and Young,
+    "Resampling-Based Multiple Testing", 1993, chapter 2.
     """
     sums = np.stack([_by_cluster(row, clusters)[0] for row in scores])  # [R, G]
     recipes, groups = sums.shape
@@ -132,30 +151,38 @@ def family_p(scores: Sequence[Sequence[float]], clusters: Sequence[Hashable]) ->
     for at in range(0, RESAMPLES, batch):
         order = rng.random((min(batch, RESAMPLES - at), recipes, groups)).argsort(axis=1)
         shuffled = np.take_along_axis(np.broadcast_to(sums, order.shape), order, axis=1)
-        extreme += (_distance(shuffled, first, second).max(axis=1)[:, None] >= observed - 1e-9).sum(axis=0)
+        extreme += (_distance(shuffled, first, second).max(axis=1)[:, None] >= observed - 1e-9).sum(
+            axis=0
+        )
     values = np.ones((recipes, recipes))
     values[first, second] = values[second, first] = (extreme + 1) / (RESAMPLES + 1)
     return values
 
 
 def _distance(sums: Floats, first: NDArray[np.intp], second: NDArray[np.intp]) -> Floats:
-    """[B, pairs] |sum of differences| over the root of their squares, 0 where there is no difference."""
+    """[B, pairs] |sum of differences| over the root of their squares, 0 where there is no
+    difference."""
     gaps = sums[:, first] - sums[:, second]
     spread = np.sqrt((gaps**2).sum(axis=2))
     distance: Floats = np.abs(gaps.sum(axis=2)) / np.where(spread > 0, spread, 1.0)
     return distance
 
 
-def _by_cluster(scores: Sequence[float] | Floats, clusters: Sequence[Hashable]) -> tuple[Floats, Floats]:
+def _by_cluster(
+    scores: Sequence[float] | Floats, clusters: Sequence[Hashable]
+) -> tuple[Floats, Floats]:
     """Sum and number of scores in each cluster."""
     places = {name: place for place, name in enumerate(dict.fromkeys(clusters))}
     index = [places[name] for name in clusters]
-    sums: Floats = np.bincount(index, weights=np.asarray(scores, float), minlength=len(places)).astype(np.float64)
+    sums: Floats = np.bincount(
+        index, weights=np.asarray(scores, float), minlength=len(places)
+    ).astype(np.float64)
     return sums, np.bincount(index, minlength=len(places)).astype(np.float64)
 
 
 def _mean_and_error(sums: Floats, sizes: Floats) -> tuple[Floats, Floats]:
-    """Mean of all scores and its cluster-robust standard error, a row for each resample of G clusters."""
+    """Mean of all scores and its cluster-robust standard error, a row for each resample of G
+    clusters."""
     total = sizes.sum(axis=1)
     mean = sums.sum(axis=1) / total
     groups = sums.shape[1]

@@ -17,7 +17,11 @@ def pairs(scores: Mapping[str, Sequence[float]], clusters: Sequence[Hashable]) -
     ranked = sorted(scores, key=lambda recipe: -sum(scores[recipe]))
     adjusted = family_p([scores[recipe] for recipe in ranked], clusters)
     return tuple(
-        Pair(a, b, replace(difference(scores[a], scores[b], clusters), adjusted=float(adjusted[i, j])))
+        Pair(
+            a,
+            b,
+            replace(difference(scores[a], scores[b], clusters), adjusted=float(adjusted[i, j])),
+        )
         for (i, a), (j, b) in itertools.combinations(enumerate(ranked), 2)
     )
 
@@ -25,8 +29,9 @@ def pairs(scores: Mapping[str, Sequence[float]], clusters: Sequence[Hashable]) -
 def decide(rows: Sequence[Row], compared: Sequence[Pair], metric: str) -> Verdict:
     """The cheapest of the recipes that cannot be told from the best; `rows` are best first.
 
-    A recipe counts as equal where even its own test, not corrected for the number of recipes, finds no difference: else
-    few questions and many recipes would make everything equal, and the cheapest nonsense the advice.
+    A recipe counts as equal where even its own test, not corrected for the number of recipes, finds
+    no difference: else few questions and many recipes would make everything equal, and the cheapest
+    nonsense the advice.
     """
     best = rows[0]
     against = {pair.second: pair.difference for pair in compared if pair.first == best.recipe}
@@ -41,16 +46,24 @@ def decide(rows: Sequence[Row], compared: Sequence[Pair], metric: str) -> Verdic
         by = f"{_points(gap.interval.mean)} points over {beaten[0].recipe} ({sure})"
         sentences.append(f"It is better than {_names(beaten)}: {by}.")
     if ahead:
-        sentences.append(f"It is ahead of {_names(ahead)}, but that may be chance among so many recipes.")
+        sentences.append(
+            f"It is ahead of {_names(ahead)}, but that may be chance among so many recipes."
+        )
     if equals:
         more = min((n for row in equals if (n := against[row.recipe].needed)), default=None)
-        known = f" (about {more:,} questions would show one)" if more and more > best.summary.n else ""
+        known = (
+            f" (about {more:,} questions would show one)" if more and more > best.summary.n else ""
+        )
         sentences.append(f"There is no measurable difference to {_names(equals)}{known}.")
     if chosen is not best:
-        sentences.append(f"So take {chosen.recipe}, the cheapest of them: {chosen.total_s[0]:.2f} s an answer.")
+        sentences.append(
+            f"So take {chosen.recipe}, the cheapest of them: {chosen.total_s[0]:.2f} s an answer."
+        )
     elif equals:
         sentences.append(f"Take {best.recipe}: it is also the cheapest of them.")
-    return Verdict(chosen.recipe, best.recipe, tuple(row.recipe for row in equals), " ".join(sentences))
+    return Verdict(
+        chosen.recipe, best.recipe, tuple(row.recipe for row in equals), " ".join(sentences)
+    )
 
 
 def _price(row: Row) -> tuple[float, float]:
@@ -58,7 +71,9 @@ def _price(row: Row) -> tuple[float, float]:
 
 
 def _score(row: Row, metric: str) -> str:
-    return f"{metric.upper().replace('_', '-')} {_points(row.interval.mean)} ({_range(row.interval)})"
+    return (
+        f"{metric.upper().replace('_', '-')} {_points(row.interval.mean)} ({_range(row.interval)})"
+    )
 
 
 def _range(interval: Interval) -> str:

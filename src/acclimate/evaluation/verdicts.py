@@ -1,4 +1,5 @@
-"""A judging model's yes or no, in the forms in which models give it: a word, a sentence, JSON, after thinking aloud.
+"""A judging model's yes or no, in the forms in which models give it: a word, a sentence, JSON,
+after thinking aloud.
 
 What says both or neither is not read: a verdict is never a guess.
 """
@@ -13,10 +14,12 @@ from acclimate.prompting.reasoning import read_reply
 from acclimate.prompting.replies import json_values
 
 _END = r"(?=\W*(?:[.,:;!*\n)\]}\"”'`—–]|\s-|\Z))"
-_FIRST = re.compile(rf"\W*(yes|no)\b{_END}", re.IGNORECASE)  # “No, …” and “**Yes**”, but not “no idea”
+_FIRST = re.compile(
+    rf"\W*(yes|no)\b{_END}", re.IGNORECASE
+)  # “No, …” and “**Yes**”, but not “no idea”
 _LINE = re.compile(r"^\W*(yes|no)\W*$", re.IGNORECASE | re.MULTILINE)
-# “Final answer: yes”, “My verdict is **no**.”; but not what it says of the answers that it compares, which may be yes
-# and no themselves.
+# “Final answer: yes”, “My verdict is **no**.”; but not what it says of the answers that it
+# compares, which may be yes and no themselves.
 _LABELLED = re.compile(
     r"(?:\b(?:verdict|judge?ment|conclusion|decision|evaluation|assessment)"
     r"|\b(?:final|my|short)\s+(?:answer|reply|response|result|word)"
@@ -39,16 +42,21 @@ _SAME = re.compile(
     re.IGNORECASE,
 )
 _OTHER = re.compile(
-    r"\b(?:contradict(?:s|ion)?|is (?:wrong|incorrect|inaccurate|false|different)|are different|differs?|disagrees?"
-    r"|(?:says?|states?|means?|gives?) something (?:else|different)|misses|is missing|lacks|omits|mismatch)\b",
+    r"\b(?:contradict(?:s|ion)?|is (?:wrong|incorrect|inaccurate|false|different)|are "
+    r"different|differs?|disagrees?"
+    r"|(?:says?|states?|means?|gives?) something (?:else|different)|misses|is "
+    r"missing|lacks|omits|mismatch)\b",
     re.IGNORECASE,
 )
 _NEGATED = re.compile(
-    r"(?:\bnot|n't|n’t|\bnever|\bneither|\bno|\bnor|\bcannot|\bfails? to|\bwithout|\brather than|\bhardly)\b"
+    r"(?:\bnot|n't|n’t|\bnever|\bneither|\bno|\bnor|\bcannot|\bfails? to|\bwithout|\brather "
+    r"than|\bhardly)\b"
     r"(?:\W+\w+){0,4}?\W+$|(?:\bnot|n't|n’t)\W+$",
     re.IGNORECASE,
 )
-_NEGATES = re.compile(r"(?:\bnot|n't|n’t|\bnever|\bneither|\bcannot|\bfails? to|\bno)\b", re.IGNORECASE)
+_NEGATES = re.compile(
+    r"(?:\bnot|n't|n’t|\bnever|\bneither|\bcannot|\bfails? to|\bno)\b", re.IGNORECASE
+)
 _HEDGED = re.compile(
     r"\b(?:partial(?:ly)?|part(?:ly)?|mostly|almost|nearly|somewhat|perhaps|maybe|might|may|could|unclear|unsure|if"
     r"|whether|possibl[ey]|probably|depends|half|both|but|although|though|however)\b|\?",
@@ -56,22 +64,29 @@ _HEDGED = re.compile(
 )
 _SENTENCE = re.compile(r"(?<=[.!?])\s+|\n+")
 
-# Keys of a JSON verdict, as letters only; of those in the second row “yes” and true say that the answers differ.
+# Keys of a JSON verdict, as letters only; of those in the second row “yes” and true say that the
+# answers differ.
 _ASKED = frozenset(
-    "verdict answer correct iscorrect right isright result same issame samemeaning saysthesame match matches ismatch"
-    " equivalent isequivalent judgement judgment decision reply response finalanswer finalverdict conclusion label"
+    "verdict answer correct iscorrect right isright result same issame samemeaning saysthesame "
+    "match matches ismatch"
+    " equivalent isequivalent judgement judgment decision reply response finalanswer finalverdict "
+    "conclusion label"
     " passed pass yesno agrees agreement evaluation assessment output".split()
 )
 _TURNED = frozenset(
-    "incorrect isincorrect wrong iswrong contradiction contradicts different isdifferent mismatch differs".split()
+    "incorrect isincorrect wrong iswrong contradiction contradicts different isdifferent mismatch "
+    "differs".split()
 )
-_WHETHER = _TURNED | frozenset("correct iscorrect isright issame samemeaning ismatch isequivalent passed".split())
+_WHETHER = _TURNED | frozenset(
+    "correct iscorrect isright issame samemeaning ismatch isequivalent passed".split()
+)
 _YES = frozenset(
     "yes y true correct right same equivalent match matches agree agrees pass passed accurate"
     " entailment entails".split()
 )
 _NO = frozenset(
-    "no n false incorrect wrong different contradiction contradicts mismatch fail failed inaccurate".split()
+    "no n false incorrect wrong different contradiction contradicts mismatch fail failed "
+    "inaccurate".split()
 )
 
 

@@ -1,9 +1,10 @@
-"""JSON Lines: one JSON value a line, UTF-8. Every such file of the package is read and written here.
+"""JSON Lines: one JSON value a line, UTF-8. Every such file of the package is read and written
+here.
 
-Only a line feed ends a line. `str.splitlines` also cuts at U+0085, U+2028 and U+2029, which may stand in a JSON string
-as they are (RFC 8259, section 7); those are read whole, and written escaped, as other programs cut there. A byte order
-mark, carriage returns before line feeds and empty lines are passed over. One row of a file that cannot be read is an
-error with file and line number.
+Only a line feed ends a line. `str.splitlines` also cuts at U+0085, U+2028 and U+2029, which may
+stand in a JSON string as they are (RFC 8259, section 7); those are read whole, and written escaped,
+as other programs cut there. A byte order mark, carriage returns before line feeds and empty lines
+are passed over. One row of a file that cannot be read is an error with file and line number.
 """
 
 from __future__ import annotations
@@ -46,7 +47,8 @@ def lines(text: str) -> Iterator[Line]:
 
 
 def parse(text: str) -> Any:
-    """A JSON value. Raises ValueError with the column for what is none, KeyTwiceError for a key that comes twice."""
+    """A JSON value. Raises ValueError with the column for what is none, KeyTwiceError for a key
+    that comes twice."""
     try:
         return json.loads(text, object_pairs_hook=once)
     except json.JSONDecodeError as error:
@@ -56,7 +58,8 @@ def parse(text: str) -> Any:
 
 
 def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object of these pairs. Raises KeyTwiceError. For `json.loads(…, object_pairs_hook=once)`."""
+    """An object of these pairs. Raises KeyTwiceError. For `json.loads(…,
+    object_pairs_hook=once)`."""
     made = dict(pairs)
     if len(made) < len(pairs):
         names = [name for name, _ in pairs]
@@ -65,12 +68,14 @@ def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def read_text(file: Path, error: type[AcclimateError] = SettingsError) -> str:
-    """A file's text without a byte order mark. Raises `error` where it cannot be read, is not UTF-8, or holds a zero
-    byte."""
+    """A file's text without a byte order mark. Raises `error` where it cannot be read, is not
+    UTF-8, or holds a zero byte."""
     try:
         content = file.read_bytes()
     except OSError as fault:
-        raise error(f"{file} cannot be read: {fault.strerror}.", hint="Give a file that is there.") from fault
+        raise error(
+            f"{file} cannot be read: {fault.strerror}.", hint="Give a file that is there."
+        ) from fault
     if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         raise error(f"{file} is UTF-16.", hint=_to_utf8(file, "UTF-16"))
     try:
@@ -83,12 +88,15 @@ def read_text(file: Path, error: type[AcclimateError] = SettingsError) -> str:
         ) from fault
     if "\0" in text:
         line = text.count("\n", 0, text.index("\0")) + 1
-        raise error(f"{file}, line {line}: a zero byte; it is no text.", hint="Give a text file in UTF-8.")
+        raise error(
+            f"{file}, line {line}: a zero byte; it is no text.", hint="Give a text file in UTF-8."
+        )
     return text
 
 
 def read_rows(file: Path, error: type[AcclimateError] = SettingsError) -> list[tuple[int, Any]]:
-    """The values of a file with their line numbers; [] where the file is not there. Raises `error` with the line."""
+    """The values of a file with their line numbers; [] where the file is not there. Raises `error`
+    with the line."""
     if not file.exists():
         return []
     rows = []
@@ -96,7 +104,9 @@ def read_rows(file: Path, error: type[AcclimateError] = SettingsError) -> list[t
         try:
             rows.append((line.number, parse(line.text)))
         except ValueError as fault:
-            raise error(f"{file}, line {line.number}: {fault}.", hint="Correct the line, or remove it.") from fault
+            raise error(
+                f"{file}, line {line.number}: {fault}.", hint="Correct the line, or remove it."
+            ) from fault
     return rows
 
 
@@ -109,11 +119,14 @@ def drop_torn(file: Path) -> None:
 
 def dump(value: object) -> str:
     """A value as one line, without its end."""
-    return _ESCAPED.sub(lambda match: f"\\u{ord(match[0]):04x}", json.dumps(value, ensure_ascii=False))
+    return _ESCAPED.sub(
+        lambda match: f"\\u{ord(match[0]):04x}", json.dumps(value, ensure_ascii=False)
+    )
 
 
 def append(file: Path, value: object) -> None:
-    """Add a row; it is on the disk when this returns. A last line that lacks its end gets it first."""
+    """Add a row; it is on the disk when this returns. A last line that lacks its end gets it
+    first."""
     file.parent.mkdir(parents=True, exist_ok=True)
     with file.open("ab+") as opened:
         begin = b""

@@ -1,4 +1,5 @@
-"""The rows of a data file with the line that each begins on: JSON Lines, a JSON list, or CSV with a header."""
+"""The rows of a data file with the line that each begins on: JSON Lines, a JSON list, or CSV with a
+header."""
 
 from __future__ import annotations
 
@@ -19,13 +20,16 @@ from acclimate.files.jsonlines import KeyTwiceError
 Layout = Literal["JSON Lines", "JSON list", "CSV"]
 _SPACE = re.compile(r"\s*")
 _DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs"}
-_SEP = re.compile(r'"?sep=([,;\t])"?\r?\n', re.IGNORECASE)  # what Excel writes and reads before the header
+_SEP = re.compile(
+    r'"?sep=([,;\t])"?\r?\n', re.IGNORECASE
+)  # what Excel writes and reads before the header
 _LONGEST_CELL = 2**31 - 1  # characters; Python's own limit is 131,072
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Place:
-    """Where a row begins: its line, and in a JSON list, which may all stand on one line, its number; from 1."""
+    """Where a row begins: its line, and in a JSON list, which may all stand on one line, its
+    number; from 1."""
 
     line: int
     item: int = 0
@@ -36,7 +40,8 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """What keeps a row from being learnt, and what repairs it. `reason` goes on after "line 12 …"."""
+    """What keeps a row from being learnt, and what repairs it. `reason` goes on after "line 12
+    …"."""
 
     place: Place
     reason: str
@@ -61,7 +66,8 @@ class Rows:
 
 
 def read_rows(file: Path) -> Rows:
-    """Read a file. Raises DataError where the whole of it cannot be: not there, not UTF-8, no list of objects."""
+    """Read a file. Raises DataError where the whole of it cannot be: not there, not UTF-8, no list
+    of objects."""
     text = _text(file)
     if file.suffix.lower() in (".csv", ".tsv"):
         return _csv(file, text)
@@ -71,7 +77,8 @@ def read_rows(file: Path) -> Rows:
     if not rows and text.lstrip().startswith("{") and len(problems) > 1:
         raise DataError(
             f"{file} is one object over several lines, not one object a line.",
-            hint="Put each on a line of its own, or all into one list; question sets: acclimate questions import.",
+            hint="Put each on a line of its own, or all into one list; question sets: acclimate "
+            "questions import.",
         )
     return Rows("JSON list" if text.lstrip().startswith("[") else "JSON Lines", rows, problems)
 
@@ -105,21 +112,30 @@ def _list(file: Path, text: str) -> Iterator[Row | Problem]:
             value, at = decoder.raw_decode(text, at)
             yield _row(Place(line, number), value)
         except KeyTwiceError as error:
-            raise DataError(f"{file}: the object that begins on line {line} has '{error.key}' twice.") from error
+            raise DataError(
+                f"{file}: the object that begins on line {line} has '{error.key}' twice."
+            ) from error
         except RecursionError as error:
-            raise DataError(f"{file}, line {line}: not JSON: too many brackets inside each other.") from error
+            raise DataError(
+                f"{file}, line {line}: not JSON: too many brackets inside each other."
+            ) from error
         except json.JSONDecodeError as error:
             raise DataError(
-                f"{file}, line {error.lineno}: not JSON: {error.msg}.", hint="Correct it, or write one object a line."
+                f"{file}, line {error.lineno}: not JSON: {error.msg}.",
+                hint="Correct it, or write one object a line.",
             ) from error
         at = _after_space(text, at)
         if text.startswith(",", at):
             at += 1
         elif not text.startswith("]", at):
             where = text.count("\n", 0, at) + 1
-            raise DataError(f"{file}, line {where}: not JSON: ',' or ']' is missing.", hint="Correct the list.")
+            raise DataError(
+                f"{file}, line {where}: not JSON: ',' or ']' is missing.", hint="Correct the list."
+            )
     if rest := text[at + 1 :].strip():
-        raise DataError(f"{file}: {len(rest)} characters stand after the list's end.", hint="Keep one list.")
+        raise DataError(
+            f"{file}: {len(rest)} characters stand after the list's end.", hint="Keep one list."
+        )
 
 
 def _after_space(text: str, at: int) -> int:
@@ -136,12 +152,16 @@ def _csv(file: Path, text: str) -> Rows:
     names = [name.strip().casefold() for name in next(lines)[1]]
     if twins := sorted({name for name in names if names.count(name) > 1}):
         where = f"{file}, line {skipped + 1}"
-        raise DataError(f"{where}: the column '{twins[0]}' comes twice.", hint="Name each column once.")
+        raise DataError(
+            f"{where}: the column '{twins[0]}' comes twice.", hint="Name each column once."
+        )
     rows, problems = [], []
     for line, cells in lines:
         if len(cells) != len(names):
             remedy = "Put a cell that holds the separator into double quotes."
-            problems.append(Problem(Place(line), f"has {len(cells)} cells under {len(names)} columns", remedy))
+            problems.append(
+                Problem(Place(line), f"has {len(cells)} cells under {len(names)} columns", remedy)
+            )
         else:
             rows.append(Row(Place(line), dict(zip(names, cells, strict=True))))
     return Rows(f"CSV, separated by {_DELIMITERS[mark]}", tuple(rows), tuple(problems))
@@ -159,7 +179,9 @@ def _opening(file: Path, text: str) -> tuple[int, str]:
     counts = {mark: head.count(mark) for mark in _DELIMITERS}
     best = [mark for mark, count in counts.items() if count == max(counts.values())]
     if not max(counts.values()) or len(best) > 1:
-        found = " and ".join(_DELIMITERS[mark] for mark in best) if max(counts.values()) else "nothing"
+        found = (
+            " and ".join(_DELIMITERS[mark] for mark in best) if max(counts.values()) else "nothing"
+        )
         line = text.count("\n", 0, before) + 1
         raise DataError(
             f"{file}, line {line}: {found} could separate the columns.",
@@ -178,7 +200,8 @@ def _csv_lines(file: Path, reader: Any, skipped: int) -> Iterator[tuple[int, lis
             return
         except csv.Error as error:
             raise DataError(
-                f"{file}, line {line}: not CSV: {error}.", hint='Put a quote inside a cell twice: "say ""hi""".'
+                f"{file}, line {line}: not CSV: {error}.",
+                hint='Put a quote inside a cell twice: "say ""hi""".',
             ) from error
         if any(cell.strip() for cell in cells):
             yield line, cells
@@ -187,7 +210,11 @@ def _csv_lines(file: Path, reader: Any, skipped: int) -> Iterator[tuple[int, lis
 
 def _row(place: Place, value: object) -> Row | Problem:
     if not isinstance(value, dict):
-        return Problem(place, f"holds {_kind(value)}, not an object", 'Write {"prompt": "…", "completion": "…"}.')
+        return Problem(
+            place,
+            f"holds {_kind(value)}, not an object",
+            'Write {"prompt": "…", "completion": "…"}.',
+        )
     lower = [str(name).strip().casefold() for name in value]
     if twins := [name for name in lower if lower.count(name) > 1]:
         return _twice(place, KeyTwiceError(twins[0]))
@@ -199,5 +226,12 @@ def _twice(place: Place, error: KeyTwiceError) -> Problem:
 
 
 def _kind(value: object) -> str:
-    kinds = {str: "a text", list: "a list", bool: "a yes or no", int: "a number", float: "a number", dict: "an object"}
+    kinds = {
+        str: "a text",
+        list: "a list",
+        bool: "a yes or no",
+        int: "a number",
+        float: "a number",
+        dict: "an object",
+    }
     return kinds.get(type(value), "nothing")

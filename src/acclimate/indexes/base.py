@@ -1,5 +1,5 @@
-"""Derived, rebuildable search structures. The record (SQLite) is the truth; each index is stamped with the record's
-generation that it holds, and is rebuilt when the stamps differ."""
+"""Derived, rebuildable search structures. The record (SQLite) is the truth; each index is stamped
+with the record's generation that it holds, and is rebuilt when the stamps differ."""
 
 from __future__ import annotations
 
@@ -26,7 +26,8 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What one ingest did to the record, to be applied to an index: keys removed, then rows added."""
+    """What one ingest did to the record, to be applied to an index: keys removed, then rows
+    added."""
 
     removed: Sequence[int]
     added: Sequence[int]
@@ -57,7 +58,8 @@ class VectorIndex(Index, Protocol):
     """Nearest neighbours by inner product of unit vectors (cosine)."""
 
     def search(self, query: Vectors, k: int, among: Among | None = None) -> list[Match]:
-        """The k best rows for one query [d], best first, ties by lower key; fewer where there are fewer rows.
+        """The k best rows for one query [d], best first, ties by lower key; fewer where there are
+        fewer rows.
 
         Only keys that are `among` the given ones take part.
         """
@@ -73,10 +75,11 @@ class TextIndex(Index, Protocol):
     """BM25 over chunk text, title and headings."""
 
     def search(self, query: str, k: int, among: Among | None = None) -> list[Match]:
-        """The k best rows for a plain-language query (no query syntax), best first, ties by lower key.
+        """The k best rows for a plain-language query (no query syntax), best first, ties by lower
+        key.
 
-        [] where no word matches. Only keys that are `among` the given ones take part; words are weighed by the whole
-        index.
+        [] where no word matches. Only keys that are `among` the given ones take part; words are
+        weighed by the whole index.
         """
 
     def scores(self, query: str, keys: Sequence[int]) -> list[Match]:
@@ -89,12 +92,26 @@ class TextIndex(Index, Protocol):
 class GraphIndex(Index, Protocol):
     """Chunks joined by the entities that they mention."""
 
-    def search(self, query: str, near: Sequence[Match], k: int, among: Among | None = None) -> list[Match]:
-        """The k chunks that are closest in the graph to the query's entities and to the chunks `near` (by score).
+    def search(
+        self, query: str, near: Sequence[Match], k: int, among: Among | None = None
+    ) -> list[Match]:
+        """The k chunks that are closest in the graph to the query's entities and to the chunks
+        `near` (by score).
 
-        Best first, ties by lower key; [] where the graph leads nowhere. Only keys that are `among` the given ones take
-        part, on the way too.
+        Best first, ties by lower key; [] where the graph leads nowhere. Only keys that are `among`
+        the given ones take part, on the way too.
         """
 
     def update(self, change: Change, chunks: Iterable[tuple[int, Chunk]]) -> None:
         """Apply `change`; `chunks` yields (key, chunk) for `change.added`, in order."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileState:
+    """What a file was when it was ingested; `mtime_ns` is its time of change in nanoseconds."""
+
+    path: str
+    sha256: str
+    size: int
+    mtime_ns: int
+    chunker: str

@@ -1,6 +1,8 @@
-"""Words for every text index, and for stores that do not compute BM25 themselves the weights that Tantivy gives them.
+"""Words for every text index, and for stores that do not compute BM25 themselves the weights that
+Tantivy gives them.
 
-Scores are equal to the local index's up to rounding, so that a team's store answers as the laptop did.
+Scores are equal to the local index's up to rounding, so that a team's store answers as the laptop
+did.
 """
 
 from __future__ import annotations
@@ -20,13 +22,18 @@ from acclimate.text.identifiers import asked_names, find_codes, parts_of
 from acclimate.types import Chunk, Language
 
 K1, B = 1.2, 0.75  # Robertson and Zaragoza 2009, section 3.2; Tantivy's values
-BOOSTS = {"text": 1.0, "path": 0.5}  # what a match counts in a chunk's text, and in its title and headings
+BOOSTS = {
+    "text": 1.0,
+    "path": 0.5,
+}  # what a match counts in a chunk's text, and in its title and headings
 _CJK = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}"
-ANALYSIS = 2  # counts the ways in which words were made of text; under another one an index is built again
+ANALYSIS = (
+    2  # counts the ways in which words were made of text; under another one an index is built again
+)
 _MAX_WORDS = 200  # of a query; more cost time and find nothing new
 _LONGEST = 80  # bytes of a word
-# Marks inside a code ("3.2.1", "c++") and before a name that is spelt like a stop word: characters of a plane for
-# private use, which text does not use, in place of marks that part words.
+# Marks inside a code ("3.2.1", "c++") and before a name that is spelt like a stop word: characters
+# of a plane for private use, which text does not use, in place of marks that part words.
 _PRIVATE = 0x10F000
 _MARKS = {ord(mark): _PRIVATE + ord(mark) for mark in "+#.,/-&@_:^§()'"}
 _NAME = chr(_PRIVATE)
@@ -35,7 +42,8 @@ _INSIDE = r"\p{L}\p{N}\p{M}\x{10F000}-\x{10F0FF}"
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """The words of one field of a chunk: how often each occurs, and the length in words, rounded as `rounded` does."""
+    """The words of one field of a chunk: how often each occurs, and the length in words, rounded as
+    `rounded` does."""
 
     counts: Counter[str]
     words: int
@@ -58,13 +66,19 @@ class Statistics:
         return self.words[field] / self.rows if self.rows else 0.0
 
     def weight(self, field: str, holding: int) -> float:
-        """What a word found in `holding` rows counts: boost, inverse document frequency, and k1 + 1."""
-        return BOOSTS[field] * (K1 + 1) * math.log(1 + (self.rows - holding + 0.5) / (holding + 0.5))
+        """What a word found in `holding` rows counts: boost, inverse document frequency, and k1 +
+        1."""
+        return (
+            BOOSTS[field] * (K1 + 1) * math.log(1 + (self.rows - holding + 0.5) / (holding + 0.5))
+        )
 
 
 def fields(chunk: Chunk, language: Language) -> dict[str, Field]:
     """The words of a chunk by field."""
-    analysed = {name: analyse(text, language) for name, text in (("text", chunk.shown), ("path", chunk.searched))}
+    analysed = {
+        name: analyse(text, language)
+        for name, text in (("text", chunk.shown), ("path", chunk.searched))
+    }
     return {name: Field(Counter(words), len(words)) for name, words in analysed.items()}
 
 
@@ -79,8 +93,8 @@ def spoken_words(text: str, language: Language = "english") -> list[str]:
 
 
 def prepared(text: str, language: Language = "english") -> str:
-    """A text as `analyzer` reads it: folded, each code's names after it, and names that are spelt like stop words told
-    from these."""
+    """A text as `analyzer` reads it: folded, each code's names after it, and names that are spelt
+    like stop words told from these."""
     folded = _folded(text, language)
     return _with_codes(folded, names_in(folded, language, partial(_is_stop, language=language)))
 
@@ -88,8 +102,8 @@ def prepared(text: str, language: Language = "english") -> str:
 def query_words(query: str, language: Language = "english") -> list[str]:
     """The distinct words of a plain-language query, in order; nothing in a query is syntax.
 
-    Stop words are left out in their function, where anything is left without them: a question's own words are in no
-    answer. A code goes by all its spellings, a German vowel by both of its own.
+    Stop words are left out in their function, where anything is left without them: a question's own
+    words are in no answer. A code goes by all its spellings, a German vowel by both of its own.
     """
     folded = _folded(query, language)
     names, left_out = _roles(folded, language)
@@ -136,7 +150,8 @@ def _marked(name: str) -> str:
 
 
 def _roles(folded: str, language: Language) -> tuple[list[Word], list[tuple[int, int]]]:
-    """Of a query: the names that are spelt like stop words, and the places of the stop words that are none."""
+    """Of a query: the names that are spelt like stop words, and the places of the stop words that
+    are none."""
     is_stop = partial(_is_stop, language=language)
     inside = [(code.span.start, code.span.end) for code in find_codes(folded)]
     words = words_in(folded, is_stop)
@@ -148,7 +163,9 @@ def _roles(folded: str, language: Language) -> tuple[list[Word], list[tuple[int,
     left_out = [
         (word.start, word.end)
         for word in words
-        if word.stop and word.start not in kept and not any(start <= word.start < end for start, end in inside)
+        if word.stop
+        and word.start not in kept
+        and not any(start <= word.start < end for start, end in inside)
     ]
     return names, left_out
 
@@ -164,7 +181,9 @@ def _other_spellings(word: str, language: Language) -> Iterator[str]:
             yield together
 
 
-_UMLAUTS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "Ä": "Ae", "Ö": "Oe", "Ü": "Ue", "å": "aa", "Å": "Aa"})
+_UMLAUTS = str.maketrans(
+    {"ä": "ae", "ö": "oe", "ü": "ue", "Ä": "Ae", "Ö": "Oe", "Ü": "Ue", "å": "aa", "Å": "Aa"}
+)
 _TOGETHER = {"ae": "ä", "oe": "ö", "ue": "ü"}
 _APART = re.compile(r"(?<![aeqAEQ])(?:ae|oe|ue)", re.IGNORECASE)
 _HAVE_UMLAUTS = ("german",)
@@ -176,7 +195,8 @@ def frequency(count: int, length: int, average: float) -> float:
 
 
 def rounded(words: int) -> int:
-    """A length as Lucene and Tantivy keep it in one byte: exact to 40, then four significant bits, rounded down."""
+    """A length as Lucene and Tantivy keep it in one byte: exact to 40, then four significant bits,
+    rounded down."""
     over = words - 24
     if over < 16:
         return words
@@ -185,8 +205,11 @@ def rounded(words: int) -> int:
 
 
 @cache
-def analyzer(language: Language, stop_words: tuple[tantivy.Filter, ...] = ()) -> tantivy.TextAnalyzer:
-    """What makes words of a `prepared` text: runs of letters and digits, in lower case, without endings and accents."""
+def analyzer(
+    language: Language, stop_words: tuple[tantivy.Filter, ...] = ()
+) -> tantivy.TextAnalyzer:
+    """What makes words of a `prepared` text: runs of letters and digits, in lower case, without
+    endings and accents."""
     pattern = rf"[{_CJK}]|[{_INSIDE}&&[^{_CJK}]]+" if language == "cjk" else rf"[{_INSIDE}]+"
     builder = tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.regex(pattern))
     steps = [tantivy.Filter.remove_long(_LONGEST), tantivy.Filter.lowercase(), *stop_words]
@@ -205,7 +228,8 @@ _OWN_LETTERS = ("swedish", "danish", "norwegian", "finnish", "hungarian")
 
 @lru_cache(1 << 14)
 def _is_stop(word: str, language: Language) -> bool:
-    """Whether a word in small letters is spelt like a stop word, where a list of them is at hand."""
+    """Whether a word in small letters is spelt like a stop word, where a list of them is at
+    hand."""
     if language == "english":
         return word in ENGLISH
     listed = _listed(language)

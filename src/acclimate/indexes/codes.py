@@ -1,4 +1,5 @@
-"""Eight-bit codes of vectors: a quarter of the memory to read, with a bound on the error that keeps search exact."""
+"""Eight-bit codes of vectors: a quarter of the memory to read, with a bound on the error that keeps
+search exact."""
 
 from __future__ import annotations
 
@@ -13,7 +14,8 @@ from acclimate.indexes.base import Vectors
 
 @dataclass(frozen=True, slots=True)
 class Codes:
-    """Rows [n, d] as `codes` [n, d] times `scales` [n]; `errors` [n] is each row's distance from its code, or more."""
+    """Rows [n, d] as `codes` [n, d] times `scales` [n]; `errors` [n] is each row's distance from
+    its code, or more."""
 
     codes: NDArray[np.int8]
     scales: Vectors
@@ -25,11 +27,15 @@ class Codes:
         |q·r - q'·r'| <= |q| |r - r'| + |q - q'| |r'|, where ' marks what the codes stand for (Cauchy-Schwarz).
         """
         coded = encode(query[None])
-        products = np.asarray(numkong.dots_packed(self.codes, numkong.dots_pack(coded.codes, dtype="int8")))[:, 0]
+        products = np.asarray(
+            numkong.dots_packed(self.codes, numkong.dots_pack(coded.codes, dtype="int8"))
+        )[:, 0]
         scores = products.astype(np.float32) * (self.scales * coded.scales[0])
         norm = float(np.linalg.norm(query))
         # |r'| <= |r| + its error, and rows are unit vectors up to rounding.
-        slack = self.errors * np.float32(norm + coded.errors[0]) + np.float32(coded.errors[0] * 1.001 + 1e-6)
+        slack = self.errors * np.float32(norm + coded.errors[0]) + np.float32(
+            coded.errors[0] * 1.001 + 1e-6
+        )
         return scores - slack, scores + slack
 
 

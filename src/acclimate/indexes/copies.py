@@ -1,4 +1,5 @@
-"""The part of the record that tells which passages and documents are the same, and how old documents are."""
+"""The part of the record that tells which passages and documents are the same, and how old
+documents are."""
 
 from __future__ import annotations
 
@@ -20,7 +21,9 @@ Key = TypeVar("Key", int, str)
 class CopyTable:
     """Looks for copies in the record's database `db`; what it writes is in a `transaction`."""
 
-    def __init__(self, db: sqlite3.Connection, transaction: Callable[[], AbstractContextManager[None]]) -> None:
+    def __init__(
+        self, db: sqlite3.Connection, transaction: Callable[[], AbstractContextManager[None]]
+    ) -> None:
         self._db, self._transaction = db, transaction
 
     def holding(self, same: Sequence[int]) -> dict[int, list[tuple[int, str]]]:
@@ -29,7 +32,8 @@ class CopyTable:
         for batch in batches(list(found)):
             marks = ",".join("?" * len(batch))
             for key, chunk, path in self._db.execute(
-                "SELECT c.same, c.key, d.path FROM chunks c JOIN documents d ON d.id = c.document "  # noqa: S608 - marks only
+                "SELECT c.same, c.key, d.path FROM chunks c JOIN documents d ON d.id = "
+                "c.document "
                 f"WHERE c.same IN ({marks}) ORDER BY c.key",
                 batch,
             ):
@@ -37,18 +41,23 @@ class CopyTable:
         return found
 
     def sketches(self, paths: Sequence[str] | None = None) -> dict[str, Sketch]:
-        """The signatures (`acclimate.indexes.same`) of these documents that have one; None: of all, made if need be."""
+        """The signatures (`acclimate.indexes.same`) of these documents that have one; None: of all,
+        made if need be."""
         missing = self._db.execute("SELECT id, text FROM documents WHERE sketch IS NULL").fetchall()
         if missing and paths is None:
             with self._transaction():
                 for number, text in missing:
                     content = sketch_of(text).astype("<u4").tobytes()
-                    self._db.execute("UPDATE documents SET sketch = ? WHERE id = ?", (content, number))
+                    self._db.execute(
+                        "UPDATE documents SET sketch = ? WHERE id = ?", (content, number)
+                    )
         if paths is None:
             rows = self._db.execute("SELECT path, sketch FROM documents").fetchall()
         else:
             marks = ",".join("?" * len(paths))
-            asked = f"SELECT path, sketch FROM documents WHERE sketch IS NOT NULL AND path IN ({marks})"  # noqa: S608 - marks only
+            asked = (
+                f"SELECT path, sketch FROM documents WHERE sketch IS NOT NULL AND path IN ({marks})"
+            )
             rows = self._db.execute(asked, list(paths)).fetchall()
         return {path: np.frombuffer(content, "<u4").astype(np.uint32) for path, content in rows}
 
@@ -58,7 +67,8 @@ class CopyTable:
         for batch in batches(paths):
             marks = ",".join("?" * len(batch))
             for path, title, metadata, head in self._db.execute(
-                f"SELECT path, title, metadata, substr(text, 1, {HEAD}) FROM documents WHERE path IN ({marks})",  # noqa: S608 - marks only
+                f"SELECT path, title, metadata, substr(text, 1, {HEAD}) FROM documents WHERE path "
+                f"IN ({marks})",
                 batch,
             ):
                 values = {matched(key): str(value) for key, value in json.loads(metadata).items()}
@@ -70,10 +80,13 @@ class CopyTable:
         found: dict[str, dict[str, str]] = {}
         for batch in batches(paths):
             marks = ",".join("?" * len(batch))
-            rows = self._db.execute(f"SELECT path, metadata FROM documents WHERE path IN ({marks})", batch)  # noqa: S608 - marks only
+            rows = self._db.execute(
+                f"SELECT path, metadata FROM documents WHERE path IN ({marks})", batch
+            )
             found |= {path: json.loads(metadata) for path, metadata in rows}
         return found
 
 
 def batches(keys: Sequence[Key], size: int = 500) -> Iterator[Sequence[Key]]:
+    """Keys in groups that one statement takes."""
     return (keys[start : start + size] for start in range(0, len(keys), size))

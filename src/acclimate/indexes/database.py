@@ -1,4 +1,5 @@
-"""The SQLite file below the record: opened, upgraded, written in transactions, its errors told as ours."""
+"""The SQLite file below the record: opened, upgraded, written in transactions, its errors told as
+ours."""
 
 from __future__ import annotations
 
@@ -14,10 +15,11 @@ from acclimate.indexes.schema import SCHEMA, UPGRADES, VERSION, statements
 
 
 class Database:
-    """The file at `file`, made where it is missing, over one `connection`; `read_only` where it cannot be written.
+    """The file at `file`, made where it is missing, over one `connection`; `read_only` where it
+    cannot be written.
 
-    Raises LibraryError where the file is damaged, in use, on a full disk, or made by a newer version; or by an older
-    version where it cannot be written.
+    Raises LibraryError where the file is damaged, in use, on a full disk, or made by a newer
+    version; or by an older version where it cannot be written.
     """
 
     def __init__(self, file: Path) -> None:
@@ -43,7 +45,9 @@ class Database:
         """The version of its format before it was upgraded, opened."""
         file = self.file
         file.parent.mkdir(parents=True, exist_ok=True)
-        self.connection = sqlite3.connect(file, timeout=30, isolation_level=None, check_same_thread=False)
+        self.connection = sqlite3.connect(
+            file, timeout=30, isolation_level=None, check_same_thread=False
+        )
         self.connection.execute("PRAGMA journal_mode = WAL")
         self.connection.execute("PRAGMA synchronous = FULL")
         self.connection.execute("PRAGMA foreign_keys = ON")
@@ -65,7 +69,8 @@ class Database:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """All or nothing: what is written inside becomes visible and durable at the end, or not at all."""
+        """All or nothing: what is written inside becomes visible and durable at the end, or not at
+        all."""
         if self.read_only:
             raise refusal(self.file)
         with self._translated():
@@ -95,7 +100,9 @@ class Database:
             text = str(error)
             if "locked" in text or "busy" in text:
                 raise LibraryError(
-                    f"{self.file} is in use by another ingest.", hint="Wait for it, then run again.", retryable=True
+                    f"{self.file} is in use by another ingest.",
+                    hint="Wait for it, then run again.",
+                    retryable=True,
                 ) from error
             if "full" in text or "disk I/O" in text:
                 raise LibraryError(
@@ -106,5 +113,6 @@ class Database:
             raise LibraryError(f"{self.file}: {text}.", hint="acclimate doctor") from error
         except sqlite3.DatabaseError as error:
             raise LibraryError(
-                f"{self.file} is damaged: {error}.", hint=f"Move {self.file} away and run: acclimate ingest"
+                f"{self.file} is damaged: {error}.",
+                hint=f"Move {self.file} away and run: acclimate ingest",
             ) from error

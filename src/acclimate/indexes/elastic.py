@@ -1,8 +1,9 @@
-"""Elasticsearch or OpenSearch by their REST interface: exact vector search by a script, and the local index's BM25.
+"""Elasticsearch or OpenSearch by their REST interface: exact vector search by a script, and the
+local index's BM25.
 
-Words are analysed and weighed here, as for every store; the server multiplies each word's weight with its part of the
-row, by a scripted similarity. It has no transactions: an index loses its stamp before a change and gets it back after,
-so that one that was cut off is built again.
+Words are analysed and weighed here, as for every store; the server multiplies each word's weight
+with its part of the row, by a scripted similarity. It has no transactions: an index loses its stamp
+before a change and gets it back after, so that one that was cut off is built again.
 """
 
 from __future__ import annotations
@@ -24,10 +25,12 @@ from acclimate.types import Chunk, Language
 _Item = TypeVar("_Item")
 _BATCH = 500  # rows in one request
 _MOST = 1_000_000  # rows of one answer, and keys of one filter; the server's own limits are lower
-_DRIFT = 0.01  # change of a mean length above which a large index is told of it; scores move by less
+_DRIFT = (
+    0.01  # change of a mean length above which a large index is told of it; scores move by less
+)
 _ALWAYS_BELOW = 20_000  # rows; smaller indexes are told of every change
-# What the row adds to a word's weight, which comes as the query's boost. `doc.length` is rounded by Lucene as
-# `bm25.rounded` does.
+# What the row adds to a word's weight, which comes as the query's boost. `doc.length` is rounded by
+# Lucene as `bm25.rounded` does.
 _PART = f"query.boost * doc.freq / (doc.freq + {K1} * ({1 - B} + {B} * doc.length / AVERAGE))"
 
 
@@ -53,16 +56,25 @@ class _Rows:
         self._rest.call("DELETE", f"{self._stamp}?refresh=true")
 
     def _count(self, query: Mapping[str, Any] | None = None) -> int:
-        found = self._rest.call("POST", f"{self._path}/_count", {"query": query or {"match_all": {}}})
+        found = self._rest.call(
+            "POST", f"{self._path}/_count", {"query": query or {"match_all": {}}}
+        )
         return int(found["count"]) if found else 0
 
     def keys(self) -> list[int]:
         """See `Index`."""
         keys: list[int] = []
         while True:
-            asked = {"size": 10_000, "_source": False, "sort": [{"key": "asc"}], "query": {"match_all": {}}}
+            asked = {
+                "size": 10_000,
+                "_source": False,
+                "sort": [{"key": "asc"}],
+                "query": {"match_all": {}},
+            }
             found = self._rest.call(
-                "POST", f"{self._path}/_search", asked | ({"search_after": keys[-1:]} if keys else {})
+                "POST",
+                f"{self._path}/_search",
+                asked | ({"search_after": keys[-1:]} if keys else {}),
             )
             hits = found["hits"]["hits"] if found else []
             keys += [int(hit["_id"]) for hit in hits]
@@ -83,7 +95,11 @@ class _Rows:
         self._rest.close()
 
     def _make(self, settings: Mapping[str, Any], properties: Mapping[str, Any]) -> None:
-        shape = {"max_result_window": _MOST, "max_terms_count": _MOST, "number_of_replicas": 0} | dict(settings)
+        shape = {
+            "max_result_window": _MOST,
+            "max_terms_count": _MOST,
+            "number_of_replicas": 0,
+        } | dict(settings)
         mappings = {"dynamic": "strict", "properties": {"key": {"type": "long"}} | dict(properties)}
         self._rest.call("PUT", self._path, {"settings": {"index": shape}, "mappings": mappings})
 
@@ -104,10 +120,16 @@ class _Rows:
     def _bulk(self, lines: Sequence[Mapping[str, Any]]) -> None:
         content = "".join(json.dumps(line) + "\n" for line in lines)
         done = self._rest.call("POST", f"{self._path}/_bulk", content=content)
-        wrong = [item for row in (done or {}).get("items", []) for item in row.values() if "error" in item]
+        wrong = [
+            item
+            for row in (done or {}).get("items", [])
+            for item in row.values()
+            if "error" in item
+        ]
         if wrong:
             raise LibraryError(
-                f"the Elasticsearch store refused a row: {wrong[0]['status']} {str(wrong[0]['error'])[:300]}.",
+                f"the Elasticsearch store refused a row: {wrong[0]['status']} "
+                f"{str(wrong[0]['error'])[:300]}.",
                 hint="acclimate doctor --repair",
                 retryable=wrong[0]["status"] == httpx.codes.TOO_MANY_REQUESTS,
             )
@@ -125,7 +147,8 @@ class _Rows:
 
 
 class ElasticVectorIndex(_Rows):
-    """Exact inner products of unit vectors, by Elasticsearch's vector functions or OpenSearch's k-NN script."""
+    """Exact inner products of unit vectors, by Elasticsearch's vector functions or OpenSearch's
+    k-NN script."""
 
     def __init__(self, rest: Rest, name: str) -> None:
         super().__init__(rest, name, "vectors")
@@ -150,12 +173,15 @@ class ElasticVectorIndex(_Rows):
             # Scores must not be negative, which a cosine of -1 can be by rounding.
             source = "Math.max(0.0, dotProduct(params.query, 'vector') + 1.0)"
             script = {"source": source, "params": {"query": values}}
-        inner = {"match_all": {}} if keys is None else {"bool": {"filter": [{"terms": {"key": keys}}]}}
+        inner = (
+            {"match_all": {}} if keys is None else {"bool": {"filter": [{"terms": {"key": keys}}]}}
+        )
         found = self._best({"script_score": {"query": inner, "script": script}}, k)
         return [Match(key, self._cosine(score)) for key, score in found]
 
     def _cosine(self, score: float) -> float:
-        """A score as the inner product that it was made of; OpenSearch gives 1 / (1 - product) for negative ones."""
+        """A score as the inner product that it was made of; OpenSearch gives 1 / (1 - product) for
+        negative ones."""
         return score - 1.0 if score >= 1.0 or not self._is_opensearch() else 1.0 - 1.0 / score
 
     def _is_opensearch(self) -> bool:
@@ -219,7 +245,8 @@ class ElasticTextIndex(_Rows):
         return [Match(key, score) for key, score in self._best({"bool": must}, k)]
 
     def _look_up(self, generation: int, words: Sequence[str]) -> None:
-        """How many rows hold each word, in one request; remembered while the index stays as it is."""
+        """How many rows hold each word, in one request; remembered while the index stays as it
+        is."""
         if any(old != generation for old, _, _ in self._holding) or len(self._holding) > 100_000:
             self._holding = {}
         missing = [(f, w) for w in words for f in BOOSTS if (generation, f, w) not in self._holding]
@@ -241,7 +268,10 @@ class ElasticTextIndex(_Rows):
         for some in _batches(chunks):
             rows = [(key, _row(chunk, self._language)) for key, chunk in some]
             if used is None:
-                used = {field: sum(row["lengths"][field] for _, row in rows) / len(rows) for field in BOOSTS}
+                used = {
+                    field: sum(row["lengths"][field] for _, row in rows) / len(rows)
+                    for field in BOOSTS
+                }
                 self._make({"similarity": _similarity(used)}, _PROPERTIES)
             self._put(rows)
         words = dict.fromkeys(BOOSTS, 0)
@@ -268,12 +298,17 @@ class ElasticTextIndex(_Rows):
     def _renew(self, averages: Mapping[str, float]) -> None:
         """Tell the server the mean lengths; it takes them while the index is closed."""
         self._rest.call("POST", f"{self._path}/_close")
-        self._rest.call("PUT", f"{self._path}/_settings", {"index": {"similarity": _similarity(averages)}})
+        self._rest.call(
+            "PUT", f"{self._path}/_settings", {"index": {"similarity": _similarity(averages)}}
+        )
         self._rest.call("POST", f"{self._path}/_open?wait_for_active_shards=1")
 
 
 _PROPERTIES = {
-    **{f: {"type": "text", "analyzer": "whitespace", "similarity": f, "index_options": "freqs"} for f in BOOSTS},
+    **{
+        f: {"type": "text", "analyzer": "whitespace", "similarity": f, "index_options": "freqs"}
+        for f in BOOSTS
+    },
     "lengths": {"properties": {field: {"type": "integer"} for field in BOOSTS}},
 }
 
@@ -284,7 +319,9 @@ def _similarity(averages: Mapping[str, float]) -> dict[str, Any]:
         # An empty field has no row to score; its average only must not be 0.
         field: {
             "type": "scripted",
-            "script": {"source": f"return {_PART.replace('AVERAGE', repr(float(average) or 1.0))};"},
+            "script": {
+                "source": f"return {_PART.replace('AVERAGE', repr(float(average) or 1.0))};"
+            },
         }
         for field, average in averages.items()
     }

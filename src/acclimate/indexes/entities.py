@@ -1,8 +1,10 @@
-"""Names and phrases of a chunk, and what stands between two names: a knowledge graph's material, found by rules.
+"""Names and phrases of a chunk, and what stands between two names: a knowledge graph's material,
+found by rules.
 
-Rules know no meaning. Names are runs of capitalised words and codes ("Fjell 9", "ISO 9001"); phrases are runs of words
-between stop words and punctuation (Rose et al. 2010, "Automatic Keyword Extraction from Individual Documents"). Written
-for English; languages that capitalise as English does get names, and phrases as far as the stop words fit.
+Rules know no meaning. Names are runs of capitalised words and codes ("Fjell 9", "ISO 9001");
+phrases are runs of words between stop words and punctuation (Rose et al. 2010, "Automatic Keyword
+Extraction from Individual Documents"). Written for English; languages that capitalise as English
+does get names, and phrases as far as the stop words fit.
 """
 
 from __future__ import annotations
@@ -19,8 +21,8 @@ from acclimate.types import Chunk
 
 @dataclass(frozen=True, slots=True)
 class Mention:
-    """An entity at a place of the document. `certain` is False for what is an entity only where others say so too:
-    a single word that begins a sentence, and phrases."""
+    """An entity at a place of the document. `certain` is False for what is an entity only where
+    others say so too: a single word that begins a sentence, and phrases."""
 
     name: str
     shown: str
@@ -31,7 +33,8 @@ class Mention:
 
 @dataclass(frozen=True, slots=True)
 class Relation:
-    """What the text says between two entities: `predicate` as it stands there, the span from the first to the last."""
+    """What the text says between two entities: `predicate` as it stands there, the span from the
+    first to the last."""
 
     head: str
     predicate: str
@@ -56,18 +59,25 @@ _TOKEN = re.compile(r"\w(?:[\w'’&/+-]*\w)?(?:\.\w+)*")
 _SENTENCE = re.compile(r"[^.!?\n|]+(?:[.!?](?!\s|$)[^.!?\n|]*)*")
 _INSIDE = frozenset("of de del van von der la".split())
 _STOP = frozenset(
-    "a about above after again against all also although am an and any are as at be because been before being "
-    "below between both but by can cannot could did do does doing down during each either else etc few for from "
-    "further get gets had has have having he her here hers him his how however i if in into is it its itself just "
-    "may me might more most must my no nor not now of off on once one only or other our out over own per same see "
-    "she should since so some such than that the their them then there these they this those through thus to too "
-    "two under until up upon us very was we were what when where whether which while who whom whose why will with "
+    "a about above after again against all also although am an and any are as at be because been "
+    "before being "
+    "below between both but by can cannot could did do does doing down during each either else "
+    "etc few for from "
+    "further get gets had has have having he her here hers him his how however i if in into is it "
+    "its itself just "
+    "may me might more most must my no nor not now of off on once one only or other our out over "
+    "own per same see "
+    "she should since so some such than that the their them then there these they this those "
+    "through thus to too "
+    "two under until up upon us very was we were what when where whether which while who whom "
+    "whose why will with "
     "within without would yet you your".split()
 )
 
 
 def extract(chunk: Chunk) -> Extraction:
-    """Names and phrases of a chunk's text, title and headings, and relations between names of one sentence."""
+    """Names and phrases of a chunk's text, title and headings, and relations between names of one
+    sentence."""
     above = [
         Mention(mention.name, mention.shown, chunk.start, chunk.end)  # the chunk is about it
         for part in (chunk.title, *chunk.headings)
@@ -88,10 +98,19 @@ def name_of(text: str) -> str:
 
 
 def names_in(query: str, longest: int = 5) -> list[str]:
-    """Every name that the words of a question may be: all runs of up to `longest` words, however they are written."""
+    """Every name that the words of a question may be: all runs of up to `longest` words, however
+    they are written."""
     words = [token[0] for token in _TOKEN.finditer(query)]
-    runs = (words[at : at + size] for size in range(longest, 0, -1) for at in range(len(words) - size + 1))
-    named = (name_of(" ".join(run)) for run in runs if run[0].lower() not in _STOP and run[-1].lower() not in _STOP)
+    runs = (
+        words[at : at + size]
+        for size in range(longest, 0, -1)
+        for at in range(len(words) - size + 1)
+    )
+    named = (
+        name_of(" ".join(run))
+        for run in runs
+        if run[0].lower() not in _STOP and run[-1].lower() not in _STOP
+    )
     return list(dict.fromkeys(name for name in named if name))
 
 
@@ -99,7 +118,10 @@ def moved(found: Extraction, by: int) -> Extraction:
     """The same in a document where the chunk stands `by` characters later."""
     return Extraction(
         tuple(_moved(mention, by) for mention in found.mentions),
-        tuple(replace(relation, start=relation.start + by, end=relation.end + by) for relation in found.relations),
+        tuple(
+            replace(relation, start=relation.start + by, end=relation.end + by)
+            for relation in found.relations
+        ),
     )
 
 
@@ -133,13 +155,18 @@ def _next(tokens: Sequence[re.Match[str]], place: int) -> str:
 
 
 def _name_like(word: str, *, follows: bool) -> bool:
-    """A capitalised word that is no stop word, or a code; a number only where it `follows` a name."""
+    """A capitalised word that is no stop word, or a code; a number only where it `follows` a
+    name."""
     if word[:1].isupper():
         return word.lower() not in _STOP or (len(word) > 1 and word.isupper())
-    return any(c.isdigit() for c in word) and (follows or any(c.isalpha() and c.isupper() for c in word))
+    return any(c.isdigit() for c in word) and (
+        follows or any(c.isalpha() and c.isupper() for c in word)
+    )
 
 
-def _name(sentence: str, run: Sequence[re.Match[str]], tokens: Sequence[re.Match[str]]) -> Iterator[Mention]:
+def _name(
+    sentence: str, run: Sequence[re.Match[str]], tokens: Sequence[re.Match[str]]
+) -> Iterator[Mention]:
     if not run:
         return
     start, end = run[0].start(), run[-1].end()

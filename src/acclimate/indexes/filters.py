@@ -1,7 +1,7 @@
 """Which documents a search may see: conditions on a document's properties, and access labels.
 
-Conditions are evaluated once over the record's documents, so that every index and store answers the same; the indexes
-are given the chunk keys that are left, and rank only those.
+Conditions are evaluated once over the record's documents, so that every index and store answers the
+same; the indexes are given the chunk keys that are left, and rank only those.
 """
 
 from __future__ import annotations
@@ -42,9 +42,9 @@ class Among:
 class Condition:
     """A property of a document against a value.
 
-    `=` and `!=` take a glob pattern, of any case and Unicode form, or several with | between them; the others compare
-    as numbers where both sides are, else as text (so dates in ISO form compare). A document without the property meets
-    only `!=`.
+    `=` and `!=` take a glob pattern, of any case and Unicode form, or several with | between them;
+    the others compare as numbers where both sides are, else as text (so dates in ISO form compare).
+    A document without the property meets only `!=`.
     """
 
     key: str
@@ -63,8 +63,11 @@ class Condition:
     def _equal(self, value: str, pattern: str) -> bool:
         if fnmatch(matched(value), matched(pattern)):
             return True
-        # Two files may differ by a hyphen only; of what documents say of themselves, a code has many spellings.
-        return self.key != "path" and (name := code_name(pattern)) != "" and name == code_name(value)
+        # Two files may differ by a hyphen only; of what documents say of themselves, a code has
+        # many spellings.
+        return (
+            self.key != "path" and (name := code_name(pattern)) != "" and name == code_name(value)
+        )
 
     def _ordered(self, value: str) -> bool:
         left: float | str
@@ -79,7 +82,8 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """All `conditions`; and, unless `labels` is None, no document that has a label which is not among `labels`."""
+    """All `conditions`; and, unless `labels` is None, no document that has a label which is not
+    among `labels`."""
 
     conditions: tuple[Condition, ...] = ()
     labels: frozenset[str] | None = None
@@ -96,7 +100,8 @@ class Filter:
             if match is None or not match[3]:
                 raise SettingsError(
                     f"'{text}' is no condition.",
-                    hint="Write KEY=VALUE, also with != < <= > >=, like path=handbook/* or date>=2025-01-01.",
+                    hint="Write KEY=VALUE, also with != < <= > >=, like path=handbook/* or "
+                    "date>=2025-01-01.",
                 )
             conditions.append(Condition(matched(match[1]), cast("Operator", match[2]), match[3]))
         return cls(tuple(conditions), None if labels is None else frozenset(labels))
@@ -119,7 +124,8 @@ class LabelRule:
 
 
 def labels_of(path: str, rules: Sequence[LabelRule]) -> frozenset[str]:
-    """The access labels of a document: those of all rules that match. Without one it is open to all."""
+    """The access labels of a document: those of all rules that match. Without one it is open to
+    all."""
     lower = matched(path)
     return frozenset(
         rule.label
@@ -136,7 +142,8 @@ def parse_rules(texts: Sequence[str]) -> tuple[LabelRule, ...]:
         pattern, equals, label = (part.strip() for part in text.rpartition("="))
         if not (pattern and equals and label):
             raise SettingsError(
-                f"'documents.labels' has '{text}'.", hint='Write "GLOB = LABEL", like "personnel/** = hr".'
+                f"'documents.labels' has '{text}'.",
+                hint='Write "GLOB = LABEL", like "personnel/** = hr".',
             )
         rules.append(LabelRule(pattern, label))
     return tuple(rules)

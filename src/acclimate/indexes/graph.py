@@ -1,4 +1,5 @@
-"""A knowledge graph over chunks and the entities that they mention, searched by personalised PageRank."""
+"""A knowledge graph over chunks and the entities that they mention, searched by personalised
+PageRank."""
 
 from __future__ import annotations
 
@@ -24,7 +25,8 @@ from acclimate.indexes.readonly import connect_read_only, is_read_only
 from acclimate.types import Chunk
 
 TELEPORT = 0.5
-"""Probability that a walk ends at each step: short walks, as one document leads to the next (HippoRAG, 2405.14831)."""
+"""Probability that a walk ends at each step: short walks, as one document leads to the next
+(HippoRAG, 2405.14831)."""
 _LEAST = 1e-3  # probability below which a walk is not followed further
 _ROUNDS = 8
 _HUB = 500  # an entity that more chunks mention says nothing about any of them
@@ -60,14 +62,22 @@ class Edge:
 
 
 class SQLiteGraphIndex:
-    """The graph in `folder`; `extractor` names what `extract` is, and a graph made by another is built again.
+    """The graph in `folder`; `extractor` names what `extract` is, and a graph made by another is
+    built again.
 
-    `keep` remembers what was extracted from a text as long as a chunk has it, for extractors that take long. Usable
-    from several threads.
+    `keep` remembers what was extracted from a text as long as a chunk has it, for extractors that
+    take long. Usable from several threads.
     """
 
-    def __init__(self, folder: Path, extract: Extract, extractor: str, *, keep: bool = False) -> None:
-        self._file, self._extract, self._extractor, self._keep = folder / "graph.db", extract, extractor, keep
+    def __init__(
+        self, folder: Path, extract: Extract, extractor: str, *, keep: bool = False
+    ) -> None:
+        self._file, self._extract, self._extractor, self._keep = (
+            folder / "graph.db",
+            extract,
+            extractor,
+            keep,
+        )
         self._lock = threading.RLock()
         self._db: sqlite3.Connection | None = None
 
@@ -90,7 +100,9 @@ class SQLiteGraphIndex:
         """See `Index`."""
         try:
             sound = self._read("PRAGMA integrity_check") == [("ok",)]
-            return sound and self._read("SELECT rows FROM stamp") == self._read("SELECT COUNT(*) FROM chunks")
+            return sound and self._read("SELECT rows FROM stamp") == self._read(
+                "SELECT COUNT(*) FROM chunks"
+            )
         except LibraryError:
             return False
 
@@ -99,7 +111,7 @@ class SQLiteGraphIndex:
         try:
             with self._transaction() as db:
                 for table in ("stamp", "chunks", "mentions", "relations", "entities"):
-                    db.execute(f"DELETE FROM {table}")  # noqa: S608 - a name of ours
+                    db.execute(f"DELETE FROM {table}")
         except LibraryError:
             self.close()
             for suffix in ("", "-wal", "-shm"):
@@ -117,32 +129,46 @@ class SQLiteGraphIndex:
         with self._transaction() as db:
             touched: set[int] = set()
             for key in (*change.removed, *change.added):
-                touched |= {row[0] for row in db.execute("SELECT entity FROM mentions WHERE key = ?", (key,))}
+                touched |= {
+                    row[0]
+                    for row in db.execute("SELECT entity FROM mentions WHERE key = ?", (key,))
+                }
                 for table in ("chunks", "mentions", "relations"):
-                    db.execute(f"DELETE FROM {table} WHERE key = ?", (key,))  # noqa: S608 - names of ours
+                    db.execute(f"DELETE FROM {table} WHERE key = ?", (key,))
             known: dict[str, int] = {}
             for key, chunk in chunks:
                 text = hashlib.sha256(f"{chunk.heading_path}\0{chunk.text}".encode()).hexdigest()
                 db.execute("INSERT INTO chunks VALUES (?, ?)", (key, text))
                 self._put(db, key, self._extracted(db, chunk, text), known)
             db.executemany(
-                "UPDATE entities SET (chunks, certain) = (SELECT COUNT(DISTINCT key), IFNULL(MAX(certain), 0) "
+                "UPDATE entities SET (chunks, certain) = (SELECT COUNT(DISTINCT key), "
+                "IFNULL(MAX(certain), 0) "
                 "FROM mentions WHERE entity = id) WHERE id = ?",
                 [(entity,) for entity in sorted(touched | set(known.values()))],
             )
             db.execute("DELETE FROM entities WHERE chunks = 0")
             db.execute("DELETE FROM extractions WHERE text NOT IN (SELECT text FROM chunks)")
             db.execute("DELETE FROM stamp")
-            db.execute("INSERT INTO stamp SELECT ?, ?, COUNT(*) FROM chunks", (change.generation, self._extractor))
+            db.execute(
+                "INSERT INTO stamp SELECT ?, ?, COUNT(*) FROM chunks",
+                (change.generation, self._extractor),
+            )
 
-    def search(self, query: str, near: Sequence[Match], k: int, among: Among | None = None) -> list[Match]:
-        """See `GraphIndex`: those that walks from there visit most; half of the walks begin at each kind of node."""
+    def search(
+        self, query: str, near: Sequence[Match], k: int, among: Among | None = None
+    ) -> list[Match]:
+        """See `GraphIndex`: those that walks from there visit most; half of the walks begin at each
+        kind of node."""
         if k < 1 or (among is not None and not len(among.keys)):
             return []
         named, total = self._named(query), sum(max(0.0, match.score) for match in near)
-        seeds: dict[int, float] = {match.key: max(0.0, match.score) / total for match in near} if total else {}
+        seeds: dict[int, float] = (
+            {match.key: max(0.0, match.score) / total for match in near} if total else {}
+        )
         share = 1.0 if not seeds else 0.5
-        start = {(-entity): share * weight for entity, weight in named.items()}  # entities are negative nodes
+        start = {
+            (-entity): share * weight for entity, weight in named.items()
+        }  # entities are negative nodes
         left = 1.0 - share if named else 1.0
         start |= {key: left * weight for key, weight in seeds.items()}
         visited = self._walk(start, among)
@@ -154,7 +180,8 @@ class SQLiteGraphIndex:
         found = list(self._named(name))
         marks = ",".join("?" * len(found))
         rows = self._read(
-            "SELECT h.shown, r.predicate, t.shown, r.key, r.start, r.end FROM relations r "  # noqa: S608 - marks only
+            "SELECT h.shown, r.predicate, t.shown, r.key, r.start, r.end FROM relations "
+            "r "
             "JOIN entities h ON h.id = r.head JOIN entities t ON t.id = r.tail "
             f"WHERE r.head IN ({marks}) OR r.tail IN ({marks}) ORDER BY r.key, r.start LIMIT ?",
             (*found, *found, limit),
@@ -166,11 +193,15 @@ class SQLiteGraphIndex:
         names = names_in(query)
         marks = ",".join("?" * len(names))
         rows = self._read(
-            f"SELECT id, chunks, certain FROM entities WHERE name IN ({marks}) ORDER BY id",  # noqa: S608 - marks only
+            f"SELECT id, chunks, certain FROM entities WHERE name IN ({marks}) ORDER BY id",
             names,
         )
         total = self._rows()
-        weights = {entity: _weight(total, count, certain) for entity, count, certain in rows if count <= _HUB}
+        weights = {
+            entity: _weight(total, count, certain)
+            for entity, count, certain in rows
+            if count <= _HUB
+        }
         whole = sum(weights.values())
         return {entity: weight / whole for entity, weight in weights.items()} if whole else {}
 
@@ -179,10 +210,11 @@ class SQLiteGraphIndex:
         return int(rows[0][0]) if rows else 0
 
     def _walk(self, start: Mapping[int, float], among: Among | None) -> dict[int, float]:
-        """Personalised PageRank by pushing probability forward from the nodes of `start`, most of it first.
+        """Personalised PageRank by pushing probability forward from the nodes of `start`, most of
+        it first.
 
-        Andersen, Chung, Lang, "Local Graph Partitioning using PageRank Vectors", FOCS 2006, section 3: it looks only at
-        what the walks reach. Chunks are positive nodes, entities negative ones.
+        Andersen, Chung, Lang, "Local Graph Partitioning using PageRank Vectors", FOCS 2006, section
+        3: it looks only at what the walks reach. Chunks are positive nodes, entities negative ones.
         """
         reached: dict[int, float] = defaultdict(float)
         residual = dict(start)
@@ -191,7 +223,9 @@ class SQLiteGraphIndex:
             if not pushed:
                 break
             nearby = self._neighbours(list(pushed), among)
-            residual = defaultdict(float, {node: mass for node, mass in residual.items() if node not in pushed})
+            residual = defaultdict(
+                float, {node: mass for node, mass in residual.items() if node not in pushed}
+            )
             for node, mass in pushed.items():
                 reached[node] += TELEPORT * mass
                 total = sum(nearby[node].values())
@@ -200,24 +234,31 @@ class SQLiteGraphIndex:
         return dict(reached)
 
     def _neighbours(self, nodes: Sequence[int], among: Among | None) -> dict[int, dict[int, float]]:
-        """Of chunks, the entities that they mention, by weight; of entities, chunks and related entities alike."""
+        """Of chunks, the entities that they mention, by weight; of entities, chunks and related
+        entities alike."""
         found: dict[int, dict[int, float]] = {node: {} for node in nodes}
         total = self._rows()
         for some in _batches([node for node in nodes if node > 0]):
             marks = ",".join("?" * len(some))
             for key, entity, count, certain in self._read(
-                "SELECT DISTINCT m.key, m.entity, e.chunks, e.certain FROM mentions m "  # noqa: S608 - marks only
-                f"JOIN entities e ON e.id = m.entity WHERE m.key IN ({marks}) AND e.chunks <= {_HUB}",
+                "SELECT DISTINCT m.key, m.entity, e.chunks, e.certain FROM mentions "
+                "m "
+                f"JOIN entities e ON e.id = m.entity WHERE m.key IN ({marks}) AND e.chunks <= "
+                f"{_HUB}",
                 some,
             ):
                 found[key][-entity] = _weight(total, count, certain)
         for some in _batches([-node for node in nodes if node < 0]):
             marks = ",".join("?" * len(some))
             pairs = self._read(
-                f"SELECT DISTINCT key, entity FROM mentions WHERE entity IN ({marks})",  # noqa: S608 - marks only
+                f"SELECT DISTINCT key, entity FROM mentions WHERE entity IN ({marks})",
                 some,
             )
-            held = among.holds(np.array([key for key, _ in pairs], np.int64)) if among is not None else None
+            held = (
+                among.holds(np.array([key for key, _ in pairs], np.int64))
+                if among is not None
+                else None
+            )
             for place, (key, entity) in enumerate(pairs):
                 if held is None or held[place]:
                     found[-entity][key] = 1.0
@@ -229,7 +270,8 @@ class SQLiteGraphIndex:
     def _related(self, some: Sequence[int]) -> list[tuple[int, int]]:
         marks = ",".join("?" * len(some))
         return self._read(
-            f"SELECT head, tail FROM relations WHERE head IN ({marks}) UNION "  # noqa: S608 - marks only
+            f"SELECT head, tail FROM relations WHERE head IN ({marks}) "
+            f"UNION "
             f"SELECT tail, head FROM relations WHERE tail IN ({marks}) ORDER BY 1, 2",
             (*some, *some),
         )
@@ -239,7 +281,9 @@ class SQLiteGraphIndex:
         if not self._keep:
             return self._extract(chunk)
         asked = (text, self._extractor)
-        row = db.execute("SELECT found FROM extractions WHERE text = ? AND extractor = ?", asked).fetchone()
+        row = db.execute(
+            "SELECT found FROM extractions WHERE text = ? AND extractor = ?", asked
+        ).fetchone()
         if row:
             kept = json.loads(row[0])
             found = Extraction(
@@ -248,10 +292,15 @@ class SQLiteGraphIndex:
             )
             return moved(found, chunk.start)
         found = self._extract(chunk)
-        db.execute("INSERT INTO extractions VALUES (?, ?, ?)", (*asked, json.dumps(asdict(moved(found, -chunk.start)))))
+        db.execute(
+            "INSERT INTO extractions VALUES (?, ?, ?)",
+            (*asked, json.dumps(asdict(moved(found, -chunk.start)))),
+        )
         return found
 
-    def _put(self, db: sqlite3.Connection, key: int, found: Extraction, known: dict[str, int]) -> None:
+    def _put(
+        self, db: sqlite3.Connection, key: int, found: Extraction, known: dict[str, int]
+    ) -> None:
         rows = []
         for mention in found.mentions:
             entity = known.get(mention.name)
@@ -260,12 +309,15 @@ class SQLiteGraphIndex:
                     "INSERT INTO entities (name, shown) VALUES (?, ?) ON CONFLICT DO NOTHING",
                     (mention.name, mention.shown),
                 )
-                row = db.execute("SELECT id FROM entities WHERE name = ?", (mention.name,)).fetchone()
+                row = db.execute(
+                    "SELECT id FROM entities WHERE name = ?", (mention.name,)
+                ).fetchone()
                 entity = known[mention.name] = int(row[0])
             rows.append((key, entity, mention.start, mention.end, int(mention.certain)))
         db.executemany("INSERT OR REPLACE INTO mentions VALUES (?, ?, ?, ?, ?)", sorted(rows))
         related = [
-            (key, known[one.head], one.predicate, known[one.tail], one.start, one.end) for one in found.relations
+            (key, known[one.head], one.predicate, known[one.tail], one.start, one.end)
+            for one in found.relations
         ]
         db.executemany("INSERT INTO relations VALUES (?, ?, ?, ?, ?, ?)", related)
 
@@ -293,7 +345,9 @@ class SQLiteGraphIndex:
             self._db = connect_read_only(self._file)
         if self._db is None:
             self._file.parent.mkdir(parents=True, exist_ok=True)
-            db = sqlite3.connect(self._file, timeout=30, isolation_level=None, check_same_thread=False)
+            db = sqlite3.connect(
+                self._file, timeout=30, isolation_level=None, check_same_thread=False
+            )
             db.execute("PRAGMA journal_mode = WAL")
             db.execute("PRAGMA secure_delete = ON")  # what was removed leaves no trace
             db.executescript(_SCHEMA)
@@ -307,7 +361,9 @@ class SQLiteGraphIndex:
         except sqlite3.DatabaseError as error:
             if "full" in str(error):
                 raise OSError(str(error)) from error  # told by the library, with its remedy
-            raise LibraryError(f"the graph index cannot be used: {error}.", hint="acclimate doctor --repair") from error
+            raise LibraryError(
+                f"the graph index cannot be used: {error}.", hint="acclimate doctor --repair"
+            ) from error
 
 
 def _weight(rows: int, holding: int, certain: int) -> float:

@@ -1,7 +1,9 @@
-"""Approximate nearest neighbours: a graph (HNSW) that proposes rows, and the exact index that scores them.
+"""Approximate nearest neighbours: a graph (HNSW) that proposes rows, and the exact index that
+scores them.
 
-Malkov, Yashunin, "Efficient and robust approximate nearest neighbor search using Hierarchical Navigable Small World
-graphs", arXiv 1603.09320, as USearch has it. Scores are exact; what is approximate is which rows are looked at.
+Malkov, Yashunin, "Efficient and robust approximate nearest neighbor search using Hierarchical
+Navigable Small World graphs", arXiv 1603.09320, as USearch has it. Scores are exact; what is
+approximate is which rows are looked at.
 """
 
 from __future__ import annotations
@@ -25,11 +27,13 @@ if TYPE_CHECKING:
 _CONNECTIVITY, _WHEN_ADDED, _WHEN_SEARCHED = 16, 128, 128  # M, efConstruction, ef of the paper
 _PROPOSED = 4  # rows looked at for each one wanted
 _LEAST_PROPOSED = 64
-_BATCH = 10_000  # as many rows are also the least before threads add beside each other: they drop each other's links
+# as many rows are also the least before threads add beside each other: they drop each other's links
+_BATCH = 10_000
 
 
 class HNSWVectorIndex:
-    """An exact index in `folder`, and a graph beside it. What a filter leaves is searched exactly."""
+    """An exact index in `folder`, and a graph beside it. What a filter leaves is searched
+    exactly."""
 
     def __init__(self, folder: Path) -> None:
         try:
@@ -95,23 +99,36 @@ class HNSWVectorIndex:
         self._exact.update(change, self._through(graph, vectors))
         self._save(change.generation)
 
-    def _through(self, graph: Index | None, vectors: Iterator[tuple[int, Vectors]]) -> Iterator[tuple[int, Vectors]]:
+    def _through(
+        self, graph: Index | None, vectors: Iterator[tuple[int, Vectors]]
+    ) -> Iterator[tuple[int, Vectors]]:
         """Pass the rows on, and put them into the graph on the way."""
         while some := list(islice(vectors, _BATCH)):
             if graph is None:
                 settings = {"connectivity": _CONNECTIVITY, "expansion_add": _WHEN_ADDED}
                 graph = self._make(
-                    ndim=len(some[0][1]), metric="ip", dtype="bf16", expansion_search=_WHEN_SEARCHED, **settings
+                    ndim=len(some[0][1]),
+                    metric="ip",
+                    dtype="bf16",
+                    expansion_search=_WHEN_SEARCHED,
+                    **settings,
                 )
             threads = 0 if len(graph) >= _BATCH else 1
-            keys, rows = np.array([key for key, _ in some], np.uint64), np.stack([vector for _, vector in some])
+            keys, rows = (
+                np.array([key for key, _ in some], np.uint64),
+                np.stack([vector for _, vector in some]),
+            )
             graph.add(keys, rows, threads=threads)
             yield from some
         self._graph = graph
 
     def _writable(self) -> Index | None:
         """The graph in memory; None where there is none yet."""
-        return self._make.restore(str(self._file)) if self._graph is not None and self._file.exists() else None
+        return (
+            self._make.restore(str(self._file))
+            if self._graph is not None and self._file.exists()
+            else None
+        )
 
     def _save(self, generation: int) -> None:
         stamp = {"generation": generation, "rows": 0, "size": 0, "crc32": 0}
@@ -130,7 +147,8 @@ class HNSWVectorIndex:
         self._open()
 
     def _open(self) -> None:
-        """Map the graph; one that is missing or has another size than stamped leaves the index without generation."""
+        """Map the graph; one that is missing or has another size than stamped leaves the index
+        without generation."""
         self._graph, self._generation = None, None
         try:
             stamp = json.loads(self._stamp.read_text(encoding="utf-8"))

@@ -20,11 +20,12 @@ from acclimate.indexes.vector import ExactVectorIndex
 from acclimate.indexes.windows import WindowedVectorIndex
 from acclimate.types import Chunk, Language
 
-# Tantivy counts removed rows in its word statistics until it merges them away, which makes scores stale. Building a
-# library below this many chunks again takes under two seconds.
+# Tantivy counts removed rows in its word statistics until it merges them away, which makes scores
+# stale. Building a library below this many chunks again takes under two seconds.
 _REBUILD_TEXT_BELOW = 20_000
 
-# What opens a library's indexes: from the folder for local ones, the record's id, and the language of its words.
+# What opens a library's indexes: from the folder for local ones, the record's id, and the language
+# of its words.
 OpenIndexes = Callable[[Path, str, Language], tuple[VectorIndex, TextIndex]]
 OpenGraph = Callable[[Path], GraphIndex]
 
@@ -33,14 +34,17 @@ log = logging.getLogger(__name__)
 
 def local_indexes(folder: Path, record: str, language: Language) -> tuple[VectorIndex, TextIndex]:
     """Indexes in files below `folder`."""
-    return ExactVectorIndex(folder / record / "vector"), TantivyTextIndex(folder / record / "text", language)
+    return ExactVectorIndex(folder / record / "vector"), TantivyTextIndex(
+        folder / record / "text", language
+    )
 
 
 class Library:
-    """The library in `folder`; opening it brings indexes that are behind, missing or damaged up to date.
+    """The library in `folder`; opening it brings indexes that are behind, missing or damaged up to
+    date.
 
-    `open_indexes` says where the indexes are, whose words are in `language`; `open_graph` opens the graph in a folder
-    (None: there is none).
+    `open_indexes` says where the indexes are, whose words are in `language`; `open_graph` opens the
+    graph in a folder (None: there is none).
     """
 
     def __init__(
@@ -50,7 +54,12 @@ class Library:
         open_graph: OpenGraph | None = None,
         language: Language = "english",
     ) -> None:
-        self.folder, self._opener, self._graph_opener, self._language = folder, open_indexes, open_graph, language
+        self.folder, self._opener, self._graph_opener, self._language = (
+            folder,
+            open_indexes,
+            open_graph,
+            language,
+        )
         self._words = f"{language} {ANALYSIS}"  # a text index of other words is built again
         self.record = Record(folder / "library.db")
         self.graph: GraphIndex | None = None
@@ -66,12 +75,17 @@ class Library:
 
         Raises SettingsError for a key that no document has, of those that the labels let be seen.
         """
-        seen = {path: values for path, values in self.record.properties().items() if wanted.sees(path, rules)}
+        seen = {
+            path: values
+            for path, values in self.record.properties().items()
+            if wanted.sees(path, rules)
+        }
         known = {key for values in seen.values() for key in values}
         for condition in wanted.conditions:
             if seen and condition.key not in known:
                 raise SettingsError(
-                    f"no document has a '{condition.key}' to filter by.", hint=f"There are: {', '.join(sorted(known))}."
+                    f"no document has a '{condition.key}' to filter by.",
+                    hint=f"There are: {', '.join(sorted(known))}.",
                 )
         return [path for path, values in seen.items() if wanted.meets(values)]
 
@@ -96,7 +110,8 @@ class Library:
             except OSError as error:
                 raise LibraryError(
                     f"the indexes could not be written: {error}.",
-                    hint="Free some disk space. Nothing is lost: the next command builds them again.",
+                    hint="Free some disk space. Nothing is lost: the next command builds them "
+                    "again.",
                 ) from error
 
     def _apply(self, embedder: str) -> None:
@@ -117,7 +132,9 @@ class Library:
 
     def _keyed(self, keys: Sequence[int]) -> Iterator[tuple[int, Chunk]]:
         for at in range(0, len(keys), 500):
-            yield from zip(keys[at : at + 500], self.record.chunks(keys[at : at + 500]), strict=True)
+            yield from zip(
+                keys[at : at + 500], self.record.chunks(keys[at : at + 500]), strict=True
+            )
 
     def _indexes(self) -> list[tuple[str, Index]]:
         graph: list[tuple[str, Index]] = [] if self.graph is None else [("graph", self.graph)]
@@ -127,9 +144,13 @@ class Library:
         return all(index.generation == self.record.generation for _, index in self._indexes())
 
     def _change_for(self, index: Index, since: int) -> Change:
-        """What the index lacks; an index that is damaged, ahead, or older than generation `since` begins anew."""
+        """What the index lacks; an index that is damaged, ahead, or older than generation `since`
+        begins anew."""
         held = index.generation
-        if held is not None and max(since, self.record.changes_from) <= held <= self.record.generation:
+        if (
+            held is not None
+            and max(since, self.record.changes_from) <= held <= self.record.generation
+        ):
             return self.record.change_since(held)
         log.info("building %s", type(index).__name__)
         index.clear()
@@ -146,14 +167,18 @@ class Library:
             index.close()
 
     def check(self) -> list[str]:
-        """What is wrong with the library, for people; [] where record and indexes are whole and equal."""
+        """What is wrong with the library, for people; [] where record and indexes are whole and
+        equal."""
         problems = self.record.problems()
         wanted = self.record.keys()
         if self.record.embedder is None:
             return problems
         for name, index in self._indexes():
             if index.generation != self.record.generation:
-                problems.append(f"the {name} index is of generation {index.generation}, not {self.record.generation}")
+                problems.append(
+                    f"the {name} index is of generation {index.generation}, not "
+                    f"{self.record.generation}"
+                )
             elif index.keys() != wanted or not index.whole():
                 problems.append(f"the {name} index holds other chunks than the record")
         return problems
@@ -167,11 +192,13 @@ class Library:
         self.catch_up()
 
     def require_embedder(self, fingerprint: str) -> None:
-        """Raises LibraryError where the library's vectors are another embedder's: their scores would mean nothing."""
+        """Raises LibraryError where the library's vectors are another embedder's: their scores
+        would mean nothing."""
         if self.record.embedder != fingerprint:
             raise LibraryError(
                 "the library was made with another embedder than acclimate.toml names now.",
-                hint="Run `acclimate ingest` to embed it again (resumable), or set [embedder] back.",
+                hint="Run `acclimate ingest` to embed it again (resumable), or set [embedder] "
+                "back.",
             )
 
     def close(self) -> None:

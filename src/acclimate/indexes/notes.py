@@ -39,4 +39,6 @@ class IngestNotes:
     @property
     def failures(self) -> list[str]:
         """What the last ingest that came to its end could not read, and why."""
-        return [str(reason) for reason in json.loads(self._database.meta("ingest") or "[true, []]")[1]]
+        return [
+            str(reason) for reason in json.loads(self._database.meta("ingest") or "[true, []]")[1]
+        ]

@@ -1,4 +1,5 @@
-"""The vectors of pictures, beside the documents in the record: few enough to be compared one by one."""
+"""The vectors of pictures, beside the documents in the record: few enough to be compared one by
+one."""
 
 from __future__ import annotations
 
@@ -20,7 +21,8 @@ CREATE TABLE IF NOT EXISTS pictures (
 class PictureTable:
     """Pictures of the record's documents by the place that stands for each; goes with the document.
 
-    A vector of another embedder than is asked for does not take part. Used inside the record's transactions.
+    A vector of another embedder than is asked for does not take part. Used inside the record's
+    transactions.
     """
 
     def __init__(self, database: sqlite3.Connection) -> None:
@@ -40,13 +42,21 @@ class PictureTable:
 
     def count(self, embedder: str) -> int:
         """How many pictures have a vector of this embedder."""
-        return int(self._db.execute("SELECT count(*) FROM pictures WHERE embedder = ?", (embedder,)).fetchone()[0])
+        return int(
+            self._db.execute(
+                "SELECT count(*) FROM pictures WHERE embedder = ?", (embedder,)
+            ).fetchone()[0]
+        )
 
-    def search(self, query: Vectors, k: int, embedder: str, among: Among | None = None) -> list[Match]:
-        """The chunks that hold the k pictures most like a query [d], by cosine, best first, each chunk once."""
+    def search(
+        self, query: Vectors, k: int, embedder: str, among: Among | None = None
+    ) -> list[Match]:
+        """The chunks that hold the k pictures most like a query [d], by cosine, best first, each
+        chunk once."""
         rows = self._db.execute(
             "SELECT c.key, p.vector FROM pictures p JOIN chunks c "
-            "ON c.document = p.document AND c.start <= p.start AND p.start < c.end WHERE p.embedder = ?",
+            "ON c.document = p.document AND c.start <= p.start AND p.start < c.end WHERE "
+            "p.embedder = ?",
             (embedder,),
         ).fetchall()
         if not rows:

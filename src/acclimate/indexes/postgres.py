@@ -1,6 +1,8 @@
-"""PostgreSQL with pgvector: exact search by a scan, and BM25 computed in SQL from stored word counts.
+"""PostgreSQL with pgvector: exact search by a scan, and BM25 computed in SQL from stored word
+counts.
 
-Every change of an index and its stamp are one transaction: readers see the state before or after it.
+Every change of an index and its stamp are one transaction: readers see the state before or after
+it.
 """
 
 from __future__ import annotations
@@ -22,7 +24,9 @@ if TYPE_CHECKING:
     from psycopg_pool import ConnectionPool
 
 _STAMPS = "CREATE TABLE IF NOT EXISTS {stamps} (index text PRIMARY KEY, generation bigint NOT NULL, rows bigint)"
-_VECTORS: LiteralString = "CREATE TABLE IF NOT EXISTS {rows} (key bigint PRIMARY KEY, vector vector NOT NULL)"
+_VECTORS: LiteralString = (
+    "CREATE TABLE IF NOT EXISTS {rows} (key bigint PRIMARY KEY, vector vector NOT NULL)"
+)
 _TEXTS: LiteralString = """
 CREATE TABLE IF NOT EXISTS {rows} (key bigint PRIMARY KEY, text int NOT NULL, path int NOT NULL);
 CREATE TABLE IF NOT EXISTS {words} (word text COLLATE "C", field text COLLATE "C", key bigint, count int, length int,
@@ -38,7 +42,8 @@ JOIN {words} USING (word, field) WHERE {condition} GROUP BY key ORDER BY score D
 
 
 class Database:
-    """Connections to one database; `name` begins the name of every table. Safe to use from several threads."""
+    """Connections to one database; `name` begins the name of every table. Safe to use from several
+    threads."""
 
     def __init__(self, url: str, name: str, password: str | None = None) -> None:
         try:
@@ -48,7 +53,13 @@ class Database:
         self.name = name
         arguments = {"password": password} if password else {}
         self._pool: ConnectionPool[Connection[Any]] = ConnectionPool(
-            url, kwargs=arguments, min_size=1, max_size=8, open=False, timeout=10, check=ConnectionPool.check_connection
+            url,
+            kwargs=arguments,
+            min_size=1,
+            max_size=8,
+            open=False,
+            timeout=10,
+            check=ConnectionPool.check_connection,
         )
 
     @contextmanager
@@ -64,7 +75,8 @@ class Database:
         except (psycopg.Error, PoolTimeout) as error:
             raise LibraryError(
                 f"the PostgreSQL store: {str(error).strip()}.",
-                hint="Check [store] url and key, that the server runs, and that it has the extension pgvector.",
+                hint="Check [store] url and key, that the server runs, and that it has the "
+                "extension pgvector.",
                 retryable=isinstance(error, psycopg.OperationalError),
             ) from error
 
@@ -85,7 +97,9 @@ class _Table:
             for statement in (_STAMPS, *tables.split(";")):
                 self._run(cursor, statement)
 
-    def _run(self, cursor: Cursor[Any], statement: LiteralString, values: Any = None) -> Cursor[Any]:
+    def _run(
+        self, cursor: Cursor[Any], statement: LiteralString, values: Any = None
+    ) -> Cursor[Any]:
         """Run a statement with this index's names of tables filled in."""
         return cursor.execute(self._named(statement), values)
 
@@ -93,7 +107,10 @@ class _Table:
         from psycopg.sql import SQL, Identifier
 
         name = self._database.name
-        names = {kind: Identifier(f"{name}_{self._kind}_{kind}") for kind in ("rows", "words", "words_by_key")}
+        names = {
+            kind: Identifier(f"{name}_{self._kind}_{kind}")
+            for kind in ("rows", "words", "words_by_key")
+        }
         named = {kind: SQL(part) for kind, part in parts.items()}
         return SQL(statement).format(stamps=Identifier(f"{name}_stamps"), **names, **named)
 
@@ -101,7 +118,9 @@ class _Table:
     def generation(self) -> int | None:
         """See `Index`."""
         with self._database.transaction() as cursor:
-            found = self._run(cursor, "SELECT generation FROM {stamps} WHERE index = %s", (self._kind,)).fetchone()
+            found = self._run(
+                cursor, "SELECT generation FROM {stamps} WHERE index = %s", (self._kind,)
+            ).fetchone()
         return int(found[0]) if found else None
 
     def keys(self) -> list[int]:
@@ -114,7 +133,9 @@ class _Table:
         with self._database.transaction() as cursor:
             return bool(
                 self._run(
-                    cursor, "SELECT rows = (SELECT count(*) FROM {rows}) FROM {stamps} WHERE index = %s", (self._kind,)
+                    cursor,
+                    "SELECT rows = (SELECT count(*) FROM {rows}) FROM {stamps} WHERE index = %s",
+                    (self._kind,),
                 ).fetchone()
                 == (True,)
             )
@@ -127,7 +148,8 @@ class _Table:
         self._run(
             cursor,
             "INSERT INTO {stamps} SELECT %s, %s, count(*) FROM {rows} "
-            "ON CONFLICT (index) DO UPDATE SET generation = excluded.generation, rows = excluded.rows",
+            "ON CONFLICT (index) DO UPDATE SET generation = excluded.generation, rows = "
+            "excluded.rows",
             (self._kind, generation),
         )
 
@@ -150,7 +172,8 @@ class PostgresVectorIndex(_Table):
     def _found(self, query: Vectors, only: LiteralString, k: int, keys: list[int]) -> list[Match]:
         values = {"query": _literal(query), "k": k, "keys": keys}
         best = self._named(
-            "SELECT key, -(vector <#> %(query)s) FROM {rows} {only} ORDER BY vector <#> %(query)s, key LIMIT %(k)s",
+            "SELECT key, -(vector <#> %(query)s) FROM {rows} {only} ORDER BY vector <#> "
+            "%(query)s, key LIMIT %(k)s",
             only=only,
         )
         with self._database.transaction() as cursor:
@@ -159,7 +182,11 @@ class PostgresVectorIndex(_Table):
     def update(self, change: Change, vectors: Iterator[tuple[int, Vectors]]) -> None:
         """See `VectorIndex`."""
         with self._database.transaction() as cursor:
-            self._run(cursor, "DELETE FROM {rows} WHERE key = ANY(%s)", ([*change.removed, *change.added],))
+            self._run(
+                cursor,
+                "DELETE FROM {rows} WHERE key = ANY(%s)",
+                ([*change.removed, *change.added],),
+            )
             with cursor.copy(self._named("COPY {rows} (key, vector) FROM STDIN")) as copy:
                 for key, vector in vectors:
                     copy.write_row((key, _literal(vector)))
@@ -192,15 +219,21 @@ class PostgresTextIndex(_Table):
         if not asked or not k:
             return []
         with self._database.transaction() as cursor:
-            cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")  # one state for statistics and ranking
+            cursor.execute(
+                "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"
+            )  # one state for statistics and ranking
             values = self._weights(cursor, asked) | {"k": k, "keys": keys, "k1": K1, "b": B}
             best = self._named(_BEST, condition="TRUE" if keys is None else "key = ANY(%(keys)s)")
             return [Match(key, float(score)) for key, score in cursor.execute(best, values)]
 
     def _weights(self, cursor: Cursor[Any], asked: list[str]) -> dict[str, object]:
         """What each word counts in each field that it occurs in."""
-        rows, *sums = self._run(cursor, "SELECT count(*), sum(text), sum(path) FROM {rows}").fetchone() or (0, 0, 0)
-        statistics = Statistics(rows, {field: int(words or 0) for field, words in zip(BOOSTS, sums, strict=True)})
+        rows, *sums = self._run(
+            cursor, "SELECT count(*), sum(text), sum(path) FROM {rows}"
+        ).fetchone() or (0, 0, 0)
+        statistics = Statistics(
+            rows, {field: int(words or 0) for field, words in zip(BOOSTS, sums, strict=True)}
+        )
         found = self._run(
             cursor,
             "SELECT word, field, count(*) FROM {words} WHERE word = ANY(%s) GROUP BY word, field",
@@ -220,7 +253,9 @@ class PostgresTextIndex(_Table):
             self._run(cursor, "DELETE FROM {words} WHERE key = ANY(%s)", (gone,))
             self._run(cursor, "DELETE FROM {rows} WHERE key = ANY(%s)", (gone,))
             rows = []
-            with cursor.copy(self._named("COPY {words} (word, field, key, count, length) FROM STDIN")) as copy:
+            with cursor.copy(
+                self._named("COPY {words} (word, field, key, count, length) FROM STDIN")
+            ) as copy:
                 for key, chunk in chunks:
                     found = fields(chunk, self._language)
                     rows.append((key, found["text"].words, found["path"].words))
@@ -241,4 +276,6 @@ class PostgresTextIndex(_Table):
 
 def _literal(vector: Vectors) -> str:
     """A vector as pgvector reads it; nine digits bring every float32 back."""
-    return "[" + ",".join(f"{number:.9g}" for number in np.asarray(vector, np.float32).tolist()) + "]"
+    return (
+        "[" + ",".join(f"{number:.9g}" for number in np.asarray(vector, np.float32).tolist()) + "]"
+    )

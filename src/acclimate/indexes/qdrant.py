@@ -1,7 +1,7 @@
 """Qdrant by its REST interface: exact dense search, and BM25 as sparse vectors.
 
-Qdrant has no transactions: an index loses its stamp before a change and gets it back after, so that one that was cut
-off is built again.
+Qdrant has no transactions: an index loses its stamp before a change and gets it back after, so that
+one that was cut off is built again.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from acclimate.types import Chunk, Language
 _Item = TypeVar("_Item")
 _BATCH = 500  # points in one request
 _TIES = 20  # more points than asked for, so that ties at the end go to the lower key
-# A sparse vector holds what depends on mean lengths. Below this many rows it is renewed when those change at all,
-# above when they changed by `_DRIFT`, which moves scores by less.
+# A sparse vector holds what depends on mean lengths. Below this many rows it is renewed when those
+# change at all, above when they changed by `_DRIFT`, which moves scores by less.
 _ALWAYS_BELOW, _DRIFT = 20_000, 0.01
 
 
@@ -48,7 +48,9 @@ class _Collection:
         self._rest.call("PUT", f"{self._stamps}/points?wait=true", {"points": [point]})
 
     def _unstamp(self) -> None:
-        self._rest.call("POST", f"{self._stamps}/points/delete?wait=true", {"points": [self._stamp]})
+        self._rest.call(
+            "POST", f"{self._stamps}/points/delete?wait=true", {"points": [self._stamp]}
+        )
 
     def _rows(self) -> int:
         found = self._rest.call("POST", f"{self._path}/points/count", {"exact": True})
@@ -107,7 +109,9 @@ class QdrantVectorIndex(_Collection):
 
     def search(self, query: Vectors, k: int, among: Among | None = None) -> list[Match]:
         """See `VectorIndex`."""
-        return self._best({"query": query.tolist()}, k, None if among is None else among.keys.tolist())
+        return self._best(
+            {"query": query.tolist()}, k, None if among is None else among.keys.tolist()
+        )
 
     def scores(self, query: Vectors, keys: Sequence[int]) -> list[Match]:
         """See `VectorIndex`."""
@@ -121,7 +125,9 @@ class QdrantVectorIndex(_Collection):
         for some in _batches(vectors):
             if not exists:
                 dense = {"size": len(some[0][1]), "distance": "Dot"}
-                exists = self._rest.call("PUT", self._path, {"vectors": dense, "hnsw_config": {"m": 0}})
+                exists = self._rest.call(
+                    "PUT", self._path, {"vectors": dense, "hnsw_config": {"m": 0}}
+                )
             points = [{"id": key, "vector": vector.tolist()} for key, vector in some]
             self._rest.call("PUT", f"{self._path}/points?wait=true", {"points": points})
         self._write_stamp(generation=change.generation)
@@ -130,7 +136,8 @@ class QdrantVectorIndex(_Collection):
 class QdrantTextIndex(_Collection):
     """BM25 as the local index has it (`acclimate.indexes.bm25`).
 
-    A point's sparse vector holds each word's frequency part, the query's the weights. Counts stay in the payload.
+    A point's sparse vector holds each word's frequency part, the query's the weights. Counts stay
+    in the payload.
     """
 
     def __init__(self, rest: Rest, name: str, language: Language = "english") -> None:
@@ -176,16 +183,23 @@ class QdrantTextIndex(_Collection):
         used = stamp.get("averages")
         self._make()
         for keys in _batches([*change.removed, *change.added]):
-            found = self._rest.call("POST", f"{self._path}/points", {"ids": keys, "with_payload": ["lengths"]})
+            found = self._rest.call(
+                "POST", f"{self._path}/points", {"ids": keys, "with_payload": ["lengths"]}
+            )
             for point in found["result"]:
-                words = {field: words[field] - point["payload"]["lengths"][field] for field in BOOSTS}
+                words = {
+                    field: words[field] - point["payload"]["lengths"][field] for field in BOOSTS
+                }
         self._remove(change)
         for some in _batches(chunks):
             payloads = [(key, _payload(chunk, self._language)) for key, chunk in some]
             for field in BOOSTS:
                 words[field] += sum(payload["lengths"][field] for _, payload in payloads)
             used = used or {field: words[field] / len(some) for field in BOOSTS}
-            points = [{"id": k, "payload": load, "vector": {"bm25": _frequencies(load, used)}} for k, load in payloads]
+            points = [
+                {"id": k, "payload": load, "vector": {"bm25": _frequencies(load, used)}}
+                for k, load in payloads
+            ]
             self._rest.call("PUT", f"{self._path}/points?wait=true", {"points": points})
         averages = {field: Statistics(self._rows(), words).average(field) for field in BOOSTS}
         if used and self._stale(used, averages):
@@ -206,13 +220,20 @@ class QdrantTextIndex(_Collection):
     def _renew(self, averages: dict[str, float]) -> None:
         """Write all sparse vectors again, for other mean lengths."""
         for some in _batches(self._points(payload=True)):
-            points = [{"id": p["id"], "vector": {"bm25": _frequencies(p["payload"], averages)}} for p in some]
+            points = [
+                {"id": p["id"], "vector": {"bm25": _frequencies(p["payload"], averages)}}
+                for p in some
+            ]
             self._rest.call("PUT", f"{self._path}/points/vectors?wait=true", {"points": points})
 
 
 def _payload(chunk: Chunk, language: Language) -> dict[str, Any]:
     found = fields(chunk, language)
-    counts = {f"{name}:{word}": count for name, field in found.items() for word, count in field.counts.items()}
+    counts = {
+        f"{name}:{word}": count
+        for name, field in found.items()
+        for word, count in field.counts.items()
+    }
     lengths = {name: field.words for name, field in found.items()}
     return {"words": list(counts), "counts": list(counts.values()), "lengths": lengths}
 
@@ -226,7 +247,8 @@ def _frequencies(payload: dict[str, Any], averages: dict[str, float]) -> dict[st
 
 
 def _sparse(values: dict[str, float]) -> dict[str, list[Any]]:
-    """Words as the 32-bit places of a sparse vector; of 100,000 words, about one shares its place with another."""
+    """Words as the 32-bit places of a sparse vector; of 100,000 words, about one shares its place
+    with another."""
     places: dict[int, float] = {}
     for word, value in values.items():
         place = zlib.crc32(word.encode())

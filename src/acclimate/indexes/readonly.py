@@ -17,7 +17,8 @@ def can_write(place: Path) -> bool:
 
 
 def is_read_only(database: Path) -> bool:
-    """Whether a database that is there cannot be opened for writing: SQLite also makes files beside it."""
+    """Whether a database that is there cannot be opened for writing: SQLite also makes files beside
+    it."""
     return database.exists() and not (can_write(database) and can_write(database.parent))
 
 
@@ -32,12 +33,15 @@ def refusal(file: Path, what: str = "") -> LibraryError:
 def connect_read_only(database: Path) -> sqlite3.Connection:
     """A connection to the database `database` that changes no file.
 
-    SQLite wants to write to a file beside the database even for reading, where it was opened for writing ahead (WAL).
-    What a writer left there, because it lives or was killed, is read with it; without any, the database is told to be
-    immutable. Raises LibraryError where what was left cannot be read without writing.
+    SQLite wants to write to a file beside the database even for reading, where it was opened for
+    writing ahead (WAL). What a writer left there, because it lives or was killed, is read with it;
+    without any, the database is told to be immutable. Raises LibraryError where what was left
+    cannot be read without writing.
     """
     ahead = database.with_name(f"{database.name}-wal")
-    left = ahead.exists() and (ahead.stat().st_size > 0 or database.with_name(f"{database.name}-shm").exists())
+    left = ahead.exists() and (
+        ahead.stat().st_size > 0 or database.with_name(f"{database.name}-shm").exists()
+    )
     how = "mode=ro" if left else "mode=ro&immutable=1"
     connection = sqlite3.connect(
         f"file:{quote(os.fsencode(database.absolute()))}?{how}",
@@ -52,5 +56,7 @@ def connect_read_only(database: Path) -> sqlite3.Connection:
         connection.close()
         if not left:
             raise
-        raise refusal(database, f", and {ahead.name} holds changes that are not in it yet") from error
+        raise refusal(
+            database, f", and {ahead.name} holds changes that are not in it yet"
+        ) from error
     return connection

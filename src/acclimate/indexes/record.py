@@ -1,4 +1,5 @@
-"""The record: one SQLite file that holds documents, chunks and vectors. Everything else is derived from it."""
+"""The record: one SQLite file that holds documents, chunks and vectors. Everything else is derived
+from it."""
 
 from __future__ import annotations
 
@@ -6,14 +7,15 @@ import json
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 
 from acclimate.errors import LibraryError
-from acclimate.indexes.base import Change, Vectors
+from acclimate.indexes.base import Change, FileState, Vectors
+from acclimate.indexes.checks import changes_after, problems_of
 from acclimate.indexes.copies import CopyTable, batches
 from acclimate.indexes.database import Database
 from acclimate.indexes.notes import IngestNotes
@@ -26,17 +28,6 @@ from acclimate.text.folding import matched
 from acclimate.types import Chunk, Document, Span, mark_hidden
 
 Key = TypeVar("Key", int, str)
-
-
-@dataclass(frozen=True, slots=True)
-class FileState:
-    """What a file was when it was ingested; `mtime_ns` is its time of change in nanoseconds."""
-
-    path: str
-    sha256: str
-    size: int
-    mtime_ns: int
-    chunker: str
 
 
 class Record:
@@ -64,12 +55,14 @@ class Record:
         self._database.close()
 
     def transaction(self) -> AbstractContextManager[None]:
-        """All or nothing: what is written inside becomes visible and durable at the end, or not at all."""
+        """All or nothing: what is written inside becomes visible and durable at the end, or not at
+        all."""
         return self._database.transaction()
 
     @property
     def id(self) -> str:
-        """Names this record among all others; indexes of another record are never taken for this one's."""
+        """Names this record among all others; indexes of another record are never taken for this
+        one's."""
         return self._database.meta("id") or ""
 
     @property
@@ -90,7 +83,8 @@ class Record:
         self._database.set_meta("embedder_since", str(self.generation))
 
     def embedder_since(self) -> int:
-        """The generation in which the present embedder came; indexes older than that hold another's vectors."""
+        """The generation in which the present embedder came; indexes older than that hold another's
+        vectors."""
         return int(self._database.meta("embedder_since") or 0)
 
     @property
@@ -106,7 +100,8 @@ class Record:
             self._database.set_meta("language_since", str(self.generation))
 
     def words_since(self) -> int:
-        """The generation in which the present words came; text indexes older than that hold others."""
+        """The generation in which the present words came; text indexes older than that hold
+        others."""
         return int(self._database.meta("language_since") or 0)
 
     def bump(self) -> None:
@@ -119,7 +114,8 @@ class Record:
         return {row[0]: FileState(*row) for row in rows}
 
     def properties(self) -> dict[str, dict[str, list[str]]]:
-        """What filters look at, by path: path, title, type (suffix and media type) and the document's metadata."""
+        """What filters look at, by path: path, title, type (suffix and media type) and the
+        document's metadata."""
         found = {}
         for path, title, media_type, metadata in self._db.execute(
             "SELECT path, title, media_type, metadata FROM documents ORDER BY path"
@@ -132,7 +128,8 @@ class Record:
     def beginning(self, chunk: Chunk) -> Chunk:
         """The first chunk of a chunk's document."""
         row = self._db.execute(
-            "SELECT key FROM chunks WHERE document = (SELECT id FROM documents WHERE path = ?) ORDER BY start LIMIT 1",
+            "SELECT key FROM chunks WHERE document = (SELECT id FROM documents WHERE path = ?) "
+            "ORDER BY start LIMIT 1",
             (chunk.document,),
         ).fetchone()
         return chunk if row is None else self.chunks([row[0]])[0]
@@ -142,13 +139,15 @@ class Record:
         found: list[int] = []
         for batch in batches(paths):
             marks = ",".join("?" * len(batch))
-            asked = f"SELECT c.key FROM chunks c JOIN documents d ON d.id = c.document WHERE d.path IN ({marks})"  # noqa: S608 - marks only
+            asked = f"SELECT c.key FROM chunks c JOIN documents d ON d.id = c.document WHERE d.path IN ({marks})"
             found += [row[0] for row in self._db.execute(asked, batch)]
         return sorted(found)
 
     def touch(self, path: str, size: int, mtime_ns: int) -> None:
         """Note that an unchanged file has another time."""
-        self._db.execute("UPDATE documents SET size = ?, mtime_ns = ? WHERE path = ?", (size, mtime_ns, path))
+        self._db.execute(
+            "UPDATE documents SET size = ?, mtime_ns = ? WHERE path = ?", (size, mtime_ns, path)
+        )
 
     def remove(self, path: str) -> None:
         """Remove a document with its chunks and vectors."""
@@ -165,11 +164,12 @@ class Record:
         vectors: Mapping[str, Vectors],
         embedder: str,
     ) -> None:
-        """Put a document in place of its older version, with its chunks and their vectors by `embedded_hash`: [d], or
-        [m, d] of a chunk that is embedded in m windows."""
+        """Put a document in place of its older version, with its chunks and their vectors by
+        `embedded_hash`: [d], or [m, d] of a chunk that is embedded in m windows."""
         self.remove(state.path)
         added = self._db.execute(
-            "INSERT INTO documents (path, sha256, size, mtime_ns, chunker, title, media_type, text, elements, "
+            "INSERT INTO documents (path, sha256, size, mtime_ns, chunker, title, media_type, "
+            "text, elements, "
             "page_starts, metadata, sketch) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 *(state.path, state.sha256, state.size, state.mtime_ns, state.chunker),
@@ -181,10 +181,22 @@ class Record:
         for chunk in chunks:
             hashed, headings = embedded_hash(chunk), json.dumps(chunk.headings)
             key = self._db.execute(
-                "INSERT INTO chunks (document, id, hash, start, end, text, headings, page, header, parent_start, "
-                "parent_end, breaks, context, same) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                "INSERT INTO chunks (document, id, hash, start, end, text, headings, page, "
+                "header, parent_start, "
+                "parent_end, breaks, context, same) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
+                "?, ?)",
                 (
-                    *(added, chunk.id, hashed, chunk.start, chunk.end, chunk.text, headings, chunk.page, chunk.header),
+                    *(
+                        added,
+                        chunk.id,
+                        hashed,
+                        chunk.start,
+                        chunk.end,
+                        chunk.text,
+                        headings,
+                        chunk.page,
+                        chunk.header,
+                    ),
                     *((chunk.parent.start, chunk.parent.end) if chunk.parent else (None, None)),
                     *(json.dumps(chunk.breaks), chunk.context, same_key(chunk)),
                 ),
@@ -195,7 +207,9 @@ class Record:
         """Keep the vector [d] of a chunk under an embedder, or those of its windows [m, d]."""
         rows = np.atleast_2d(vector)
         content = key, embedder, rows.astype("<f4").tobytes(), len(rows)
-        self._db.execute("INSERT INTO vectors (key, embedder, vector, windows) VALUES (?, ?, ?, ?)", content)
+        self._db.execute(
+            "INSERT INTO vectors (key, embedder, vector, windows) VALUES (?, ?, ?, ?)", content
+        )
         if len(rows) > 1 and len(rows) > self.most_windows:
             self._database.set_meta("most_windows", str(len(rows)))
 
@@ -205,19 +219,23 @@ class Record:
         return int(self._database.meta("most_windows") or 1)
 
     def long_chunks(self) -> dict[int, int]:
-        """The number of windows of each chunk that is embedded in several, by its key, ascending."""
+        """The number of windows of each chunk that is embedded in several, by its key,
+        ascending."""
         rows = self._db.execute(
-            "SELECT key, windows FROM vectors WHERE windows > 1 AND embedder = ? ORDER BY key", (self.embedder or "",)
+            "SELECT key, windows FROM vectors WHERE windows > 1 AND embedder = ? ORDER BY key",
+            (self.embedder or "",),
         )
         return dict(rows.fetchall())
 
     def vectors_by_hash(self, embedder: str, hashes: Sequence[str]) -> dict[str, Vectors]:
-        """Vectors [m, d] of chunks in the record that were embedded from the same text, by its hash."""
+        """Vectors [m, d] of chunks in the record that were embedded from the same text, by its
+        hash."""
         found: dict[str, Vectors] = {}
         for batch in batches(hashes):
             marks = ",".join("?" * len(batch))
             rows = self._db.execute(
-                "SELECT c.hash, v.windows, v.vector FROM chunks c JOIN vectors v ON v.key = c.key "  # noqa: S608 - marks only
+                "SELECT c.hash, v.windows, v.vector FROM chunks c JOIN vectors v ON v.key = "
+                "c.key "
                 f"WHERE v.embedder = ? AND c.hash IN ({marks})",
                 (embedder, *batch),
             )
@@ -227,7 +245,8 @@ class Record:
     def missing_vectors(self, embedder: str, limit: int) -> dict[int, Chunk]:
         """Up to `limit` chunks that have no vector under `embedder`."""
         rows = self._db.execute(
-            "SELECT key FROM chunks EXCEPT SELECT key FROM vectors WHERE embedder = ? ORDER BY key LIMIT ?",
+            "SELECT key FROM chunks EXCEPT SELECT key FROM vectors WHERE embedder = ? ORDER BY "
+            "key LIMIT ?",
             (embedder, limit),
         )
         keys = [row[0] for row in rows]
@@ -238,7 +257,7 @@ class Record:
         for batch in batches(keys):
             marks = ",".join("?" * len(batch))
             rows = self._db.execute(
-                f"SELECT key, windows, vector FROM vectors WHERE embedder = ? AND key IN ({marks})",  # noqa: S608 - marks only
+                f"SELECT key, windows, vector FROM vectors WHERE embedder = ? AND key IN ({marks})",
                 (embedder, *batch),
             )
             found = {key: _rows(windows, vector) for key, windows, vector in rows}
@@ -250,18 +269,37 @@ class Record:
         for batch in batches(keys):
             marks = ",".join("?" * len(batch))
             rows = self._db.execute(
-                "SELECT c.key, c.id, d.path, c.start, c.end, c.text, d.title, c.headings, c.page, c.header, "  # noqa: S608 - marks only
+                "SELECT c.key, c.id, d.path, c.start, c.end, c.text, d.title, c.headings, c.page, "
+                "c.header, "
                 "c.parent_start, c.parent_end, c.breaks, c.context "
                 f"FROM chunks c JOIN documents d ON d.id = c.document WHERE c.key IN ({marks})",
                 batch,
             )
-            for key, *values, headings, page, header, parent_start, parent_end, pages, context in rows:
+            for (
+                key,
+                *values,
+                headings,
+                page,
+                header,
+                parent_start,
+                parent_end,
+                pages,
+                context,
+            ) in rows:
                 parent = None if parent_start is None else Span(parent_start, parent_end)
-                place = tuple(json.loads(headings)), page, header, parent, tuple(json.loads(pages)), context
+                place = (
+                    tuple(json.loads(headings)),
+                    page,
+                    header,
+                    parent,
+                    tuple(json.loads(pages)),
+                    context,
+                )
                 found[key] = Chunk(*values, *place)  # type: ignore[call-arg]
         if lost := [key for key in keys if key not in found]:
             raise LibraryError(
-                f"the record has no chunk {lost[0]}, but an index has.", hint="acclimate doctor --repair"
+                f"the record has no chunk {lost[0]}, but an index has.",
+                hint="acclimate doctor --repair",
             )
         return [found[key] for key in keys]
 
@@ -270,14 +308,16 @@ class Record:
         return [row[0] for row in self._db.execute("SELECT key FROM chunks ORDER BY key")]
 
     def parent(self, chunk: Chunk) -> Chunk:
-        """The larger span that a chunk names as its parent, as a chunk; the chunk itself where it names none."""
+        """The larger span that a chunk names as its parent, as a chunk; the chunk itself where it
+        names none."""
         return chunk if chunk.parent is None else self.cut(chunk, chunk.parent)
 
     def cut(self, chunk: Chunk, span: Span) -> Chunk:
         """Another span of a chunk's document, with the chunk's headings."""
         start, end = span.start, span.end
         text, pages, elements = self._db.execute(
-            "SELECT substr(text, ?, ?), page_starts, iif(instr(elements, '\"hidden\"'), elements, '[]') "
+            "SELECT substr(text, ?, ?), page_starts, iif(instr(elements, '\"hidden\"'), elements, "
+            "'[]') "
             "FROM documents WHERE path = ?",
             (start + 1, end - start, chunk.document),
         ).fetchone()
@@ -289,7 +329,8 @@ class Record:
         return replace(cut, headings=headings)
 
     def outline(self, path: str) -> list[tuple[Span, str]]:
-        """A document's chunks in the order of the text: their spans, and the table header shown before each."""
+        """A document's chunks in the order of the text: their spans, and the table header shown
+        before each."""
         rows = self._db.execute(
             "SELECT c.start, c.end, c.header FROM chunks c JOIN documents d ON d.id = c.document "
             "WHERE d.path = ? ORDER BY c.start, c.end",
@@ -298,7 +339,8 @@ class Record:
         return [(Span(start, end), header) for start, end, header in rows]
 
     def vectors_of(self, chunks: Sequence[Chunk]) -> Vectors:
-        """Vectors [n, d] of these chunks, of length 1, in their order: of several windows the mean."""
+        """Vectors [n, d] of these chunks, of length 1, in their order: of several windows the
+        mean."""
         hashes = [embedded_hash(chunk) for chunk in chunks]
         found = self.vectors_by_hash(self.embedder or "", hashes)
         means: Vectors = np.stack([found[hashed].mean(axis=0) for hashed in hashes])
@@ -327,10 +369,7 @@ class Record:
 
     def change_since(self, generation: int) -> Change:
         """Keys removed and added after `generation`; a key that came and went is only removed."""
-        rows = self._db.execute("SELECT key, added FROM changes WHERE generation > ? ORDER BY rowid", (generation,))
-        state = {key: bool(added) for key, added in rows}
-        added = sorted(key for key, there in state.items() if there)
-        return Change(sorted(key for key, there in state.items() if not there), added, self.generation)
+        return changes_after(self._db, generation, self.generation)
 
     @property
     def changes_from(self) -> int:
@@ -349,21 +388,7 @@ class Record:
 
     def problems(self) -> list[str]:
         """What is wrong with the record itself; [] where all is well."""
-        found = [row[0] for row in self._db.execute("PRAGMA integrity_check") if row[0] != "ok"]
-        wrong = self._db.execute(
-            "SELECT COUNT(*) FROM chunks c JOIN documents d ON d.id = c.document "
-            "WHERE substr(d.text, c.start + 1, c.end - c.start) <> c.text"
-        ).fetchone()[0]
-        lacking = self._db.execute(
-            "SELECT COUNT(*) FROM chunks WHERE key NOT IN (SELECT key FROM vectors WHERE embedder = ?)",
-            (self.embedder or "",),
-        ).fetchone()[0]
-        doubled = self._db.execute(
-            "SELECT COUNT(*) FROM (SELECT 1 FROM chunks GROUP BY document, id HAVING COUNT(*) > 1)"
-        ).fetchone()[0]
-        found += [f"{wrong} chunks differ from their document's text"] if wrong else []
-        found += [f"{lacking} chunks have no vector"] if lacking else []
-        return found + ([f"{doubled} chunks are doubled"] if doubled else [])
+        return problems_of(self._db, self.embedder or "")
 
 
 def _rows(windows: int, content: bytes) -> Vectors:

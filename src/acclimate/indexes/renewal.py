@@ -24,7 +24,8 @@ class Renewal:
         self._keys, self._chunks = keys, chunks
 
     def outdated(self) -> Iterator[dict[int, Chunk]]:
-        """Batches of chunks that an older version embedded in another Unicode form than would be now.
+        """Batches of chunks that an older version embedded in another Unicode form than would be
+        now.
 
         Nothing where this was looked for before and `end` was called.
         """
@@ -32,15 +33,17 @@ class Renewal:
             return
         for batch in batches(self._keys()):
             marks = ",".join("?" * len(batch))
-            rows = self._db.execute(f"SELECT key, hash FROM chunks WHERE key IN ({marks})", batch)  # noqa: S608 - marks only
+            rows = self._db.execute(f"SELECT key, hash FROM chunks WHERE key IN ({marks})", batch)
             stored = dict(rows.fetchall())
             chunks = zip(batch, self._chunks(batch), strict=True)
-            if found := {key: chunk for key, chunk in chunks if embedded_hash(chunk) != stored[key]}:
+            if found := {
+                key: chunk for key, chunk in chunks if embedded_hash(chunk) != stored[key]
+            }:
                 yield found
 
     def renew(self, key: int, chunk: Chunk, generation: int) -> None:
-        """Forget the vector of a chunk, which is put anew in the same transaction, and tell the indexes in
-        `generation`."""
+        """Forget the vector of a chunk, which is put anew in the same transaction, and tell the
+        indexes in `generation`."""
         self._db.execute("UPDATE chunks SET hash = ? WHERE key = ?", (embedded_hash(chunk), key))
         self._db.execute("DELETE FROM vectors WHERE key = ?", (key,))
         self._db.execute("INSERT INTO changes VALUES (?, 1, ?)", (key, generation))

@@ -16,10 +16,13 @@ class Rest:
 
     def __init__(self, store: str, url: str, headers: Mapping[str, str]) -> None:
         self._store = store
-        self._client = httpx.Client(base_url=url, headers=dict(headers), timeout=120, transport=routes(httpx))
+        self._client = httpx.Client(
+            base_url=url, headers=dict(headers), timeout=120, transport=routes(httpx)
+        )
 
     def call(self, method: str, path: str, body: object = None, content: str | None = None) -> Any:
-        """The answer's JSON; None for status 404. `content` is sent as lines of JSON, in place of `body`.
+        """The answer's JSON; None for status 404. `content` is sent as lines of JSON, in place of
+        `body`.
 
         Raises LibraryError where the server does not answer, or refuses.
         """
@@ -36,7 +39,8 @@ class Rest:
             return None
         if answer.is_error:
             raise LibraryError(
-                f"the {self._store} store refused {method} {path}: {answer.status_code} {answer.text[:300]}.",
+                f"the {self._store} store refused {method} {path}: {answer.status_code} "
+                f"{answer.text[:300]}.",
                 hint="Check the key in the variable that [store] api_key_env names."
                 if answer.status_code in (401, 403)
                 else "acclimate doctor --repair",

@@ -1,9 +1,10 @@
 """Which passages are the same, and which documents are versions of each other.
 
-A passage is the same as another where their folded texts are equal and they stand under the same headings, whatever
-their documents are called. Documents are compared by MinHash signatures (Broder, "On the resemblance and containment of
-documents", 1997) of runs of three words, and only those that agree in a band of them (Leskovec, Rajaraman, Ullman,
-"Mining of Massive Datasets", section 3.4): the cost grows with their number, not with its square.
+A passage is the same as another where their folded texts are equal and they stand under the same
+headings, whatever their documents are called. Documents are compared by MinHash signatures (Broder,
+"On the resemblance and containment of documents", 1997) of runs of three words, and only those that
+agree in a band of them (Leskovec, Rajaraman, Ullman, "Mining of Massive Datasets", section 3.4):
+the cost grows with their number, not with its square.
 """
 
 from __future__ import annotations
@@ -27,12 +28,15 @@ _SHINGLE = 3  # words
 _BLOCK = 20_000  # shingles at once: 20 MB
 LEAST = 0.5  # share of common shingles from which documents are near copies
 _WORD = re.compile(r"\w+")
-_NUMBERS = np.random.default_rng(7).integers(1, 1 << 63, size=(2, _BANDS * _ROWS), dtype=np.uint64) | np.uint64(1)
+_NUMBERS = np.random.default_rng(7).integers(
+    1, 1 << 63, size=(2, _BANDS * _ROWS), dtype=np.uint64
+) | np.uint64(1)
 
 
 @dataclass(frozen=True, slots=True)
 class NearCopy:
-    """Two documents with most of their text in common: `share` of all runs of three words, 1 where all are.
+    """Two documents with most of their text in common: `share` of all runs of three words, 1 where
+    all are.
 
     `newer` is the path of the newer one where dates or versions of both say so, else "".
     """
@@ -52,18 +56,26 @@ def same_text(text: str, header: str, headings: str, title: str) -> int:
     """See `same_key`; `headings` is a JSON list."""
     above = [heading for heading in json.loads(headings) if heading != title]
     content = "\x1f".join(squeezed(part) for part in (*above, header, text))
-    return int.from_bytes(hashlib.blake2b(content.encode(), digest_size=8).digest(), "little", signed=True)
+    return int.from_bytes(
+        hashlib.blake2b(content.encode(), digest_size=8).digest(), "little", signed=True
+    )
 
 
 def sketch_of(text: str) -> Sketch:
     """The signature of a document; empty for a text without words."""
-    words = np.array([zlib.crc32(word.encode()) for word in _WORD.findall(matched(text))], np.uint64)
+    words = np.array(
+        [zlib.crc32(word.encode()) for word in _WORD.findall(matched(text))], np.uint64
+    )
     if not len(words):
         return np.zeros(0, np.uint32)
     words = np.concatenate([words, np.zeros(max(0, _SHINGLE - len(words)), np.uint64)])
     shingles = np.zeros(len(words) - _SHINGLE + 1, np.uint64)
     for place in range(_SHINGLE):
-        shingles = shingles * np.uint64(0x9E3779B97F4A7C15) + words[place : place + len(shingles)] + np.uint64(1)
+        shingles = (
+            shingles * np.uint64(0x9E3779B97F4A7C15)
+            + words[place : place + len(shingles)]
+            + np.uint64(1)
+        )
     shingles = np.unique(shingles)
     least = np.full(_BANDS * _ROWS, np.iinfo(np.uint32).max, np.uint32)
     for start in range(0, len(shingles), _BLOCK):
@@ -74,12 +86,16 @@ def sketch_of(text: str) -> Sketch:
 
 
 def share_of(one: Sketch, other: Sketch) -> float:
-    """An estimate of how much of two documents is common: shingles in both over shingles in either."""
+    """An estimate of how much of two documents is common: shingles in both over shingles in
+    either."""
     return float((one == other).mean()) if len(one) and len(other) else 0.0
 
 
-def near_copies(sketches: Mapping[str, Sketch], fresh: Sequence[str]) -> list[tuple[str, str, float]]:
-    """(path, other path, share) of near copies among which one is `fresh`, each with the nearest of its group."""
+def near_copies(
+    sketches: Mapping[str, Sketch], fresh: Sequence[str]
+) -> list[tuple[str, str, float]]:
+    """(path, other path, share) of near copies among which one is `fresh`, each with the nearest of
+    its group."""
     paths = sorted(path for path, sketch in sketches.items() if len(sketch))
     if not paths:
         return []
@@ -95,7 +111,8 @@ def near_copies(sketches: Mapping[str, Sketch], fresh: Sequence[str]) -> list[tu
 
 
 def _alike(rows: NDArray[np.uint32]) -> Iterator[tuple[int, int]]:
-    """Pairs, lower row first, that agree in a band: each row with the first of the band, and with the one before it."""
+    """Pairs, lower row first, that agree in a band: each row with the first of the band, and with
+    the one before it."""
     seen: set[tuple[int, int]] = set()
     for band in range(_BANDS):
         part = np.ascontiguousarray(rows[:, band * _ROWS : (band + 1) * _ROWS])

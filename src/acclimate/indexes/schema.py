@@ -36,8 +36,9 @@ CREATE TRIGGER chunk_removed AFTER DELETE ON chunks BEGIN
     INSERT INTO changes VALUES (old.key, 0, (SELECT value FROM meta WHERE key = 'generation') + 1); END;
 INSERT INTO meta VALUES ('generation', '0'), ('id', lower(hex(randomblob(8))));
 """
-EMBEDDED_FORM = "2"  # counts the Unicode forms in which chunks were embedded; `Record.outdated` finds older ones
-SCHEMA += f"INSERT INTO meta VALUES ('language', 'english {ANALYSIS}'), ('embedded_form', '{EMBEDDED_FORM}');\n"  # noqa: S608 - numbers of ours
+# counts the Unicode forms in which chunks were embedded; `Record.outdated` finds older ones
+EMBEDDED_FORM = "2"
+SCHEMA += f"INSERT INTO meta VALUES ('language', 'english {ANALYSIS}'), ('embedded_form', '{EMBEDDED_FORM}');\n"
 # From each older format to the next.
 UPGRADES = {
     1: """
@@ -62,7 +63,8 @@ CREATE INDEX chunks_by_same ON chunks (same);
 
 
 def statements(script: str) -> list[str]:
-    """A script's statements; triggers hold semicolons of their own. (`executescript` would commit.)"""
+    """A script's statements; triggers hold semicolons of their own. (`executescript` would
+    commit.)"""
     statements, current = [], ""
     for line in script.strip().splitlines():
         current += line + "\n"
@@ -73,6 +75,7 @@ def statements(script: str) -> list[str]:
 
 
 def dump_elements(document: Document) -> str:
+    """A document's elements as JSON."""
     rows = [
         [e.kind, e.start, e.end, e.level, e.page, list(asdict(e.box).values()) if e.box else None]
         + ([dict(e.metadata)] if e.metadata else [])
@@ -82,6 +85,7 @@ def dump_elements(document: Document) -> str:
 
 
 def load_elements(text: str) -> tuple[Element, ...]:
+    """Elements from `dump_elements`."""
     return tuple(
         Element(row[0], row[1], row[2], row[3], row[4], Box(*row[5]) if row[5] else None, *row[6:])
         for row in json.loads(text)

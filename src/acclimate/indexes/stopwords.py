@@ -1,8 +1,9 @@
 """Words that a question is made of, told from names that are spelt like them.
 
-"May", "IT", "WHO" and "a can of paint" are no stop words where they stand for a thing. The spelling tells it (capitals
-inside a sentence, capitals throughout), and in English what stands beside a word. What is in doubt stays a stop word,
-and where nothing else is left of a question nothing is left out (`acclimate.indexes.bm25.query_words`).
+"May", "IT", "WHO" and "a can of paint" are no stop words where they stand for a thing. The spelling
+tells it (capitals inside a sentence, capitals throughout), and in English what stands beside a
+word. What is in doubt stays a stop word, and where nothing else is left of a question nothing is
+left out (`acclimate.indexes.bm25.query_words`).
 """
 
 from __future__ import annotations
@@ -13,18 +14,26 @@ from typing import NamedTuple
 
 from acclimate.types import Language
 
-# Lucene's list, and what questions are made of. Without the second part BioASQ loses 2.5 points of nDCG@10.
+# Lucene's list, and what questions are made of. Without the second part BioASQ loses 2.5 points of
+# nDCG@10.
 ENGLISH = frozenset(
     (
-        "a an and are as at be but by for if in into is it no not of on or such that the their then there these they "
-        "this to was will with what which who whom whose how why when where does do did has have had been being am "
-        "were can could would should shall may might must i me my we our us you your he his him she her hers its them "
+        "a an and are as at be but by for if in into is it no not of on or such that the their "
+        "then there these they "
+        "this to was will with what which who whom whose how why when where does do did has have "
+        "had been being am "
+        "were can could would should shall may might must i me my we our us you your he his him "
+        "she her hers its them "
         "from so than too very about also any some just please"
     ).split()
 )
 # What headings in capitals leave small: it does not tell that other capitals are names.
-_SMALL = frozenset("a an and as at but by for from in into nor of on or over per the to vs with".split())
-_EMPHASIS = frozenset("and any no not or all do must never only".split())  # in capitals, but none of them a name
+_SMALL = frozenset(
+    "a an and as at but by for from in into nor of on or over per the to vs with".split()
+)
+_EMPHASIS = frozenset(
+    "and any no not or all do must never only".split()
+)  # in capitals, but none of them a name
 # Polite forms, and the English I, have a capital inside a sentence.
 _CAPITAL: dict[Language, frozenset[str]] = {
     "english": frozenset(("i",)),
@@ -34,18 +43,24 @@ _CAPITAL: dict[Language, frozenset[str]] = {
     "dutch": frozenset("u uw".split()),
     "italian": frozenset("lei la le suo sua suoi sue".split()),
 }
-_NOUNS = frozenset("can will may might must being do it us who".split())  # a can, the will, in May, the IT, the WHO
+_NOUNS = frozenset(
+    "can will may might must being do it us who".split()
+)  # a can, the will, in May, the IT, the WHO
 _BEFORE_NOUN = frozenset("a an the my your his her its our their each every another".split())
 _BEFORE_MONTH = frozenset(
     "in by since until till during of last next this every each before after early mid late".split()
 )
 _AFTER_IT = frozenset(
-    "department departments support team teams staff security policy policies desk helpdesk manager management system "
-    "systems service services infrastructure equipment budget hardware software project projects administrator".split()
+    "department departments support team teams staff security policy policies desk helpdesk "
+    "manager management system "
+    "systems service services infrastructure equipment budget hardware software project projects "
+    "administrator".split()
 )
 _KINDS = frozenset(
-    "vitamin class type group grade plan hepatitis category appendix annex schedule section part phase level stage "
-    "zone block hall room building line gate option model series unit team exhibit article chapter volume".split()
+    "vitamin class type group grade plan hepatitis category appendix annex schedule section part "
+    "phase level stage "
+    "zone block hall room building line gate option model series unit team exhibit article "
+    "chapter volume".split()
 )
 _BEFORE: dict[str, frozenset[str]] = {
     **dict.fromkeys(_NOUNS, _BEFORE_NOUN),
@@ -58,7 +73,8 @@ _WORD = re.compile(r"[^\W_]+")
 _ENDS = ".!?:;|•*\n>#"  # after them a capital is no name's
 _ENDS_SET = frozenset(_ENDS)
 _JOINTS = ("-", "/", "_")
-# The capital is matched before what must not stand before it, so that a search skips everything else.
+# The capital is matched before what must not stand before it, so that a search skips everything
+# else.
 _CAPITAL_WORD = re.compile(r"[A-Z\u00c0-\u00de\u0391-\u03a9\u0401-\u042f](?<![^\W_].)[^\W_]*")
 _QUOTED = re.compile(r'"([^"\n]{1,60})"')
 
@@ -66,7 +82,8 @@ _QUOTED = re.compile(r'"([^"\n]{1,60})"')
 class Word(NamedTuple):  # made for many words, and a dataclass takes four times as long
     """A word of a folded text at `start`.
 
-    `first` begins its sentence; `stop` says that it is spelt like a stop word; `joined` follows a hyphen or the like.
+    `first` begins its sentence; `stop` says that it is spelt like a stop word; `joined` follows a
+    hyphen or the like.
     """
 
     text: str
@@ -82,7 +99,9 @@ class Word(NamedTuple):  # made for many words, and a dataclass takes four times
         return self.text.lower()
 
 
-def words_in(text: str, is_stop: Callable[[str], bool], start: int = 0, end: int | None = None) -> list[Word]:
+def words_in(
+    text: str, is_stop: Callable[[str], bool], start: int = 0, end: int | None = None
+) -> list[Word]:
     """The words of a folded text, or of a part of it; the first one begins a sentence."""
     found: list[Word] = []
     last = start
@@ -90,7 +109,9 @@ def words_in(text: str, is_stop: Callable[[str], bool], start: int = 0, end: int
         word, at = match[0], match.start()
         between = text[last:at]
         first = not found or (between != " " and not _ENDS_SET.isdisjoint(between))
-        found.append(Word(word, at, match.end(), first, is_stop(word.lower()), between[-1:] in _JOINTS))
+        found.append(
+            Word(word, at, match.end(), first, is_stop(word.lower()), between[-1:] in _JOINTS)
+        )
         last = match.end()
     return found
 
@@ -104,7 +125,9 @@ def names_in(text: str, language: Language, is_stop: Callable[[str], bool]) -> l
             continue
         start = max(text.rfind(mark, 0, at) for mark in _ENDS) + 1
         done = min((end for mark in _ENDS if (end := text.find(mark, at)) >= 0), default=len(text))
-        found |= {word.start: word for word in names_among(words_in(text, is_stop, start, done), language)}
+        found |= {
+            word.start: word for word in names_among(words_in(text, is_stop, start, done), language)
+        }
     return [found[at] for at in sorted(found)]
 
 
@@ -138,7 +161,9 @@ def names_among(sentence: Sequence[Word], language: Language) -> Iterator[Word]:
             continue
         if telling is None:
             telling = _capitals_tell(sentence)
-        if (telling and _capital_name(sentence, place, language)) or (language == "english" and _noun(sentence, place)):
+        if (telling and _capital_name(sentence, place, language)) or (
+            language == "english" and _noun(sentence, place)
+        ):
             yield word
 
 
@@ -150,7 +175,8 @@ def quoted(text: str) -> list[tuple[int, int]]:
 def _capitals_tell(sentence: Sequence[Word]) -> bool:
     """Whether a word in small letters shows that this is no heading in capitals."""
     return any(
-        word.text.islower() and word.lower not in _SMALL and not (word.stop and len(word.text) < 2) for word in sentence
+        word.text.islower() and word.lower not in _SMALL and not (word.stop and len(word.text) < 2)
+        for word in sentence
     )
 
 

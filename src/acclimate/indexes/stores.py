@@ -23,22 +23,26 @@ _LOCAL = ("local", "hnsw")
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """Where a store is. `prefix` begins every name in it; `key` is its password or API key, or None."""
+    """Where a store is. `prefix` begins every name in it; `key` is its password or API key, or
+    None."""
 
     url: str
     prefix: str
     key: str | None = None
 
     def name(self, record: str) -> str:
-        """What begins the names of one library's tables or collections: no two libraries share any."""
+        """What begins the names of one library's tables or collections: no two libraries share
+        any."""
         return f"{self.prefix}_{record[:12]}"
 
 
 def open_indexes(vectors: Store, texts: Store, server: Server | None) -> OpenIndexes:
-    """What opens the indexes of a library in these stores. Raises SettingsError where a server has no address."""
+    """What opens the indexes of a library in these stores. Raises SettingsError where a server has
+    no address."""
     if server is None and not (vectors in _LOCAL and texts == "local"):
         raise SettingsError(
-            "'store.url' is not set, and a server store needs it.", hint='url = "postgresql://USER@HOST/DATABASE"'
+            "'store.url' is not set, and a server store needs it.",
+            hint='url = "postgresql://USER@HOST/DATABASE"',
         )
 
     def opened(folder: Path, record: str, language: Language) -> tuple[VectorIndex, TextIndex]:
@@ -64,7 +68,10 @@ def _hnsw(place: Path) -> VectorIndex:
 
 
 def _postgres_vectors(server: Server, record: str) -> VectorIndex:
-    from acclimate.indexes.postgres import Database, PostgresVectorIndex  # its packages are an extra
+    from acclimate.indexes.postgres import (
+        Database,
+        PostgresVectorIndex,
+    )  # its packages are an extra
 
     return PostgresVectorIndex(Database(server.url, server.name(record), server.key))
 
@@ -103,7 +110,9 @@ def _elastic(server: Server) -> Rest:
     """With an API key, or the user and password that the address holds."""
     from acclimate.indexes.rest import Rest
 
-    return Rest("Elasticsearch", server.url, {"authorization": f"ApiKey {server.key}"} if server.key else {})
+    return Rest(
+        "Elasticsearch", server.url, {"authorization": f"ApiKey {server.key}"} if server.key else {}
+    )
 
 
 def _qdrant(server: Server) -> Rest:

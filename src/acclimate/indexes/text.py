@@ -31,7 +31,9 @@ class TantivyTextIndex:
         self._folder, self._place, self._language = folder, folder, language
         self._index: tantivy.Index | None = None
         self._generation: int | None = None
-        self._links: tempfile.TemporaryDirectory[str] | None = None  # of an index that cannot be written
+        self._links: tempfile.TemporaryDirectory[str] | None = (
+            None  # of an index that cannot be written
+        )
         self._files: dict[str, tuple[int, int]] = {}  # size and crc32 of each file, by its name
         self._open()
 
@@ -58,15 +60,22 @@ class TantivyTextIndex:
         if self._index is None or parsed is None or k < 1:
             return []
         if among is None:
-            matches = self._matches(parsed, k + 20)  # a few more, so that ties at the end go to the lower key
+            matches = self._matches(
+                parsed, k + 20
+            )  # a few more, so that ties at the end go to the lower key
         else:
             depth = (k + 20) * 2 * self._index.searcher().num_docs // max(1, len(among.keys)) + 20
             few = len(among.keys) * _LOOKUP < depth
-            matches = self.scores(query, among.keys.tolist()) if few else self._deep(parsed, k, among, depth)
+            matches = (
+                self.scores(query, among.keys.tolist())
+                if few
+                else self._deep(parsed, k, among, depth)
+            )
         return sorted(matches, key=lambda match: (-match.score, match.key))[:k]
 
     def _deep(self, parsed: tantivy.Query, k: int, among: Among, depth: int) -> list[Match]:
-        """At least the k best of `among`: as deep into the ranking of all rows as it takes, at first `depth`."""
+        """At least the k best of `among`: as deep into the ranking of all rows as it takes, at
+        first `depth`."""
         assert self._index is not None  # noqa: S101
         rows = self._index.searcher().num_docs
         while True:
@@ -82,12 +91,17 @@ class TantivyTextIndex:
         parsed = self._parse(query)
         if self._index is None or parsed is None or not keys:
             return []
-        # A query for each key: Tantivy's own query for a set of terms walks the whole dictionary, and takes three times
-        # as long for a thousand.
+        # A query for each key: Tantivy's own query for a set of terms walks the whole dictionary,
+        # and takes three times as long for a thousand.
         schema = self._index.schema
-        rows = [(tantivy.Occur.Should, tantivy.Query.term_query(schema, "key", key, "basic")) for key in keys]
+        rows = [
+            (tantivy.Occur.Should, tantivy.Query.term_query(schema, "key", key, "basic"))
+            for key in keys
+        ]
         among = tantivy.Query.const_score_query(tantivy.Query.boolean_query(rows), 0.0)
-        both = tantivy.Query.boolean_query([(tantivy.Occur.Must, parsed), (tantivy.Occur.Must, among)])
+        both = tantivy.Query.boolean_query(
+            [(tantivy.Occur.Must, parsed), (tantivy.Occur.Must, among)]
+        )
         return self._matches(both, len(keys))
 
     def _parse(self, query: str) -> tantivy.Query | None:
@@ -98,7 +112,9 @@ class TantivyTextIndex:
         schema, any_of = self._index.schema, []
         for field, boost in BOOSTS.items():
             terms = (tantivy.Query.term_query(schema, field, word, "freq") for word in words)
-            any_of += [(tantivy.Occur.Should, tantivy.Query.boost_query(term, boost)) for term in terms]
+            any_of += [
+                (tantivy.Occur.Should, tantivy.Query.boost_query(term, boost)) for term in terms
+            ]
         return tantivy.Query.boolean_query(any_of)
 
     def _matches(self, query: tantivy.Query, limit: int) -> list[Match]:
@@ -109,8 +125,14 @@ class TantivyTextIndex:
             if hits:
                 keys = searcher.fast_field_values("key", [address for _, address in hits])
         except ValueError as error:
-            raise LibraryError(f"the text index is damaged: {error}.", hint="acclimate doctor --repair") from error
-        return [Match(int(key or 0), float(score)) for (score, _), key in zip(hits, keys, strict=True)] if hits else []
+            raise LibraryError(
+                f"the text index is damaged: {error}.", hint="acclimate doctor --repair"
+            ) from error
+        return (
+            [Match(int(key or 0), float(score)) for (score, _), key in zip(hits, keys, strict=True)]
+            if hits
+            else []
+        )
 
     def update(self, change: Change, chunks: Iterable[tuple[int, Chunk]]) -> None:
         """See `TextIndex`."""
@@ -132,7 +154,12 @@ class TantivyTextIndex:
         with (self._folder / "stamp.part").open("w", encoding="utf-8") as out:
             count = self._index.searcher().num_docs
             self._files = self._look()
-            stamp = {"generation": change.generation, "count": count, "folder": self._place.name, "files": self._files}
+            stamp = {
+                "generation": change.generation,
+                "count": count,
+                "folder": self._place.name,
+                "files": self._files,
+            }
             json.dump(stamp, out)
             sync(out)
         (self._folder / "stamp.part").replace(self._folder / "stamp.json")
@@ -140,11 +167,13 @@ class TantivyTextIndex:
 
     def _prepare(self, index: tantivy.Index) -> None:
         index.register_tokenizer("words", analyzer(self._language))
-        # Otherwise a thread reads what others commit, for as long as the process lives, and dies with it of a file that
-        # is cut meanwhile.
+        # Otherwise a thread reads what others commit, for as long as the process lives, and dies
+        # with it of a file that is cut meanwhile.
         index.config_reader("Manual")
 
-    def _write(self, index: tantivy.Index, change: Change, chunks: Iterable[tuple[int, Chunk]]) -> None:
+    def _write(
+        self, index: tantivy.Index, change: Change, chunks: Iterable[tuple[int, Chunk]]
+    ) -> None:
         writer = index.writer(heap_size=_HEAP, num_threads=1)
         for key in (*change.removed, *change.added):
             writer.delete_documents_by_term("key", key)
@@ -155,14 +184,18 @@ class TantivyTextIndex:
         writer.wait_merging_threads()
 
     def _look(self) -> dict[str, tuple[int, int]]:
-        """Size and checksum of every file. A segment never changes, so one that was there before is not read again."""
+        """Size and checksum of every file. A segment never changes, so one that was there before is
+        not read again."""
         found = {}
         for file in self._place.iterdir():
             if file.suffix == ".lock" or file.name.startswith("."):
                 continue
             size, known = file.stat().st_size, self._files.get(file.name)
             constant = known is not None and known[0] == size and file.name != "meta.json"
-            found[file.name] = (size, known[1] if known and constant else zlib.crc32(file.read_bytes()))
+            found[file.name] = (
+                size,
+                known[1] if known and constant else zlib.crc32(file.read_bytes()),
+            )
         return found
 
     def close(self) -> None:
@@ -178,8 +211,11 @@ class TantivyTextIndex:
         self._index, self._generation, self._files = None, None, {}
 
     def _linked(self) -> str:
-        """A temporary folder with links to the files: Tantivy makes a lock file beside them even for reading."""
-        self._links = tempfile.TemporaryDirectory(prefix="acclimate-text-", ignore_cleanup_errors=True)
+        """A temporary folder with links to the files: Tantivy makes a lock file beside them even
+        for reading."""
+        self._links = tempfile.TemporaryDirectory(
+            prefix="acclimate-text-", ignore_cleanup_errors=True
+        )
         for file in self._place.iterdir():
             if file.suffix != ".lock":
                 (Path(self._links.name) / file.name).symlink_to(file.absolute())
@@ -190,10 +226,16 @@ class TantivyTextIndex:
         try:
             stamp = json.loads((self._folder / "stamp.json").read_text(encoding="utf-8"))
             self._place = self._folder / str(stamp["folder"])
-            files = {str(name): (int(size), int(crc)) for name, (size, crc) in stamp["files"].items()}
-            if any((self._place / name).stat().st_size != size for name, (size, _) in files.items()):
+            files = {
+                str(name): (int(size), int(crc)) for name, (size, crc) in stamp["files"].items()
+            }
+            if any(
+                (self._place / name).stat().st_size != size for name, (size, _) in files.items()
+            ):
                 return
-            index = tantivy.Index.open(str(self._place if can_write(self._place) else self._linked()))
+            index = tantivy.Index.open(
+                str(self._place if can_write(self._place) else self._linked())
+            )
             self._prepare(index)
             if index.searcher().num_docs == int(stamp["count"]):
                 self._index, self._generation, self._files = index, int(stamp["generation"]), files

@@ -1,4 +1,5 @@
-"""Exact nearest neighbours over memory-mapped float32 rows; large indexes are first searched by eight-bit codes."""
+"""Exact nearest neighbours over memory-mapped float32 rows; large indexes are first searched by
+eight-bit codes."""
 
 from __future__ import annotations
 
@@ -21,12 +22,20 @@ from acclimate.indexes.filters import Among
 _BLOCK = 65_536  # rows; 100 MB of float32 at 384 dimensions
 _CODES_FROM = 20_000  # rows; below, float32 is read in 2 ms anyway
 _HELD = 8192  # rows that may stay in memory; each can bring 64 KB of its neighbourhood
-_FEW = 100  # where a filter leaves less than one row in so many, those are read themselves, not all codes
-_KINDS = {"rows": np.float32, "keys": np.int64, "codes": np.int8, "scales": np.float32, "errors": np.float32}
+# where a filter leaves less than one row in so many, those are read themselves, not all codes
+_FEW = 100
+_KINDS = {
+    "rows": np.float32,
+    "keys": np.int64,
+    "codes": np.int8,
+    "scales": np.float32,
+    "errors": np.float32,
+}
 
 
 class ExactVectorIndex:
-    """An index in `folder`. A new version is written beside the old and takes its place with one renamed stamp."""
+    """An index in `folder`. A new version is written beside the old and takes its place with one
+    renamed stamp."""
 
     def __init__(self, folder: Path, codes_from: int = _CODES_FROM) -> None:
         self._folder, self._codes_from = folder, codes_from
@@ -55,13 +64,18 @@ class ExactVectorIndex:
         if among is not None and len(among.keys) * _FEW < len(self._keys):
             rows = np.sort(self._rows_of(among.keys))
         elif self._codes is None:
-            rows = np.arange(len(self._keys)) if among is None else np.flatnonzero(among.holds(self._keys))
+            rows = (
+                np.arange(len(self._keys))
+                if among is None
+                else np.flatnonzero(among.holds(self._keys))
+            )
         else:
             rows = self._candidates(query, k, among)
         return self._best(query, rows, k)
 
     def _candidates(self, query: Vectors, k: int, among: Among | None) -> NDArray[np.int64]:
-        """The rows that can be among the k best, by their codes: certainly all of those, and few others."""
+        """The rows that can be among the k best, by their codes: certainly all of those, and few
+        others."""
         assert self._codes is not None  # noqa: S101
         least, most = self._codes.bounds(query)
         allowed = None if among is None else np.flatnonzero(among.holds(self._keys))
@@ -82,7 +96,11 @@ class ExactVectorIndex:
             scores[at : at + _BLOCK] = block @ query
             self._let_go(len(some))
         # Everything that ties with the k-th score competes, so that ties go to the lower key.
-        taken = np.flatnonzero(scores >= np.partition(scores, -k)[-k]) if k < len(scores) else np.arange(len(scores))
+        taken = (
+            np.flatnonzero(scores >= np.partition(scores, -k)[-k])
+            if k < len(scores)
+            else np.arange(len(scores))
+        )
         best = taken[np.lexsort((self._keys[rows[taken]], -scores[taken]))][:k]
         return [Match(int(self._keys[rows[place]]), float(scores[place])) for place in best]
 
@@ -131,7 +149,12 @@ class ExactVectorIndex:
         if coded:
             self._encode(name, dimensions, crcs)
         self._stamp(
-            {"generation": change.generation, "files": name, "count": len(keys), "dimensions": dimensions}
+            {
+                "generation": change.generation,
+                "files": name,
+                "count": len(keys),
+                "dimensions": dimensions,
+            }
             | {"coded": coded, "crc32": crcs}
         )
         self._open()
@@ -142,7 +165,12 @@ class ExactVectorIndex:
     def _encode(self, name: str, dimensions: int, crcs: dict[str, int]) -> None:
         files = [self._folder / f"{name}.{kind}" for kind in ("codes", "scales", "errors")]
         rows = (self._folder / f"{name}.rows").open("rb")
-        with rows, _Out(files[0], crcs) as codes, _Out(files[1], crcs) as scales, _Out(files[2], crcs) as errors:
+        with (
+            rows,
+            _Out(files[0], crcs) as codes,
+            _Out(files[1], crcs) as scales,
+            _Out(files[2], crcs) as errors,
+        ):
             for content in iter(lambda: rows.read(_BLOCK * dimensions * 4), b""):
                 block = encode(np.frombuffer(content, np.float32).reshape(-1, dimensions))
                 codes.write(block.codes)
@@ -153,7 +181,8 @@ class ExactVectorIndex:
         """Nothing is held open."""
 
     def _let_go(self, rows: int) -> None:
-        """Now and then take a large index's rows out of this process's memory; the system's cache keeps them."""
+        """Now and then take a large index's rows out of this process's memory; the system's cache
+        keeps them."""
         self._read += rows
         if self._map is not None and self._codes is not None and self._read > _HELD:
             self._map.madvise(mmap.MADV_DONTNEED)
@@ -181,31 +210,45 @@ class ExactVectorIndex:
         part.replace(self._folder / "stamp.json")
 
     def _open(self) -> None:
-        """Map the files; one that is missing or has another length than stamped leaves the index without generation."""
+        """Map the files; one that is missing or has another length than stamped leaves the index
+        without generation."""
         self._forget()
         try:
             stamp = json.loads((self._folder / "stamp.json").read_text(encoding="utf-8"))
-            count, dimensions, coded = int(stamp["count"]), int(stamp["dimensions"]), bool(stamp["coded"])
+            count, dimensions, coded = (
+                int(stamp["count"]),
+                int(stamp["dimensions"]),
+                bool(stamp["coded"]),
+            )
             crcs = {str(name): int(crc) for name, crc in stamp["crc32"].items()}
             shapes = {"rows": (count, dimensions), "keys": (count,)}
             if coded:
                 shapes |= {"codes": (count, dimensions), "scales": (count,), "errors": (count,)}
             files = {kind: self._folder / f"{stamp['files']}.{kind}" for kind in shapes}
             for kind, shape in shapes.items():
-                if files[kind].stat().st_size != int(np.prod(shape)) * np.dtype(_KINDS[kind]).itemsize:
+                if (
+                    files[kind].stat().st_size
+                    != int(np.prod(shape)) * np.dtype(_KINDS[kind]).itemsize
+                ):
                     return
             keys, scales, errors = (
                 np.frombuffer(files[kind].read_bytes(), _KINDS[kind]) if kind in files else None
                 for kind in ("keys", "scales", "errors")
             )
-            codes = np.memmap(files["codes"], np.int8, "r", shape=shapes["codes"]) if count and coded else None
+            codes = (
+                np.memmap(files["codes"], np.int8, "r", shape=shapes["codes"])
+                if count and coded
+                else None
+            )
             if count:
                 with files["rows"].open("rb") as content:
                     self._map = mmap.mmap(content.fileno(), 0, access=mmap.ACCESS_READ)
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return
         self._keys = np.empty(0, np.int64) if keys is None else keys
-        rows = np.empty(0, np.float32) if self._map is None else np.frombuffer(self._map, np.float32)
+        rows = (
+            np.empty(0, np.float32) if self._map is None else np.frombuffer(self._map, np.float32)
+        )
         self._rows = rows.reshape(count, dimensions)
         if codes is not None and scales is not None and errors is not None:
             self._codes = Codes(np.asarray(codes), scales, errors)
@@ -213,7 +256,8 @@ class ExactVectorIndex:
 
 
 class _Out:
-    """A file being written; at the end it is on the disk, and its checksum in `crcs` under its name."""
+    """A file being written; at the end it is on the disk, and its checksum in `crcs` under its
+    name."""
 
     def __init__(self, file: Path, crcs: dict[str, int]) -> None:
         self._file, self._crcs, self._crc = file, crcs, 0

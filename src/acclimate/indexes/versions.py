@@ -1,7 +1,8 @@
-"""Which of two versions of a document is the newer one, by what the documents say; times of files are no evidence.
+"""Which of two versions of a document is the newer one, by what the documents say; times of files
+are no evidence.
 
-A copy, a download or a check-out gives every file a new time, so only dates and version numbers count that stand in
-the metadata, in the first lines, or in the path.
+A copy, a download or a check-out gives every file a new time, so only dates and version numbers
+count that stand in the metadata, in the first lines, or in the path.
 """
 
 from __future__ import annotations
@@ -26,20 +27,38 @@ _MONTHS = {
     )
     for name in names.split()
 }  # fmt: skip
-_VALID = ("valid from", "valid_from", "valid-from", "effective", "effective date", "effective_date", "gültig ab")
+_VALID = (
+    "valid from",
+    "valid_from",
+    "valid-from",
+    "effective",
+    "effective date",
+    "effective_date",
+    "gültig ab",
+)
 _DATED = ("date", "modified", "updated", "last_modified", "last updated", "published", "revised")
 _NUMBERED = ("version", "revision", "edition")
-_ISO = re.compile(r"(?<!\d)((?:19|20)\d\d)(?:[-_.]?(0[1-9]|1[0-2]))?(?:[-_.]?(0[1-9]|[12]\d|3[01]))?(?!\d)")
+_ISO = re.compile(
+    r"(?<!\d)((?:19|20)\d\d)(?:[-_.]?(0[1-9]|1[0-2]))?(?:[-_.]?(0[1-9]|[12]\d|3[01]))?(?!\d)"
+)
 _DAY_FIRST = re.compile(r"(?<!\d)(\d{1,2})[./](\d{1,2})[./]((?:19|20)\d\d)(?!\d)")
-_NAMED = re.compile(r"(?:(\d{1,2})\.?\s+)?([^\W\d_]{3,9})\.?\s+(?:(\d{1,2})(?:st|nd|rd|th)?,\s+)?((?:19|20)\d\d)")
-_SAYS_VALID = re.compile(r"(?:valid from|effective(?: date| from)?|in force from|gültig ab)[:\s]+([^\n]{4,40})", re.I)
+_NAMED = re.compile(
+    r"(?:(\d{1,2})\.?\s+)?([^\W\d_]{3,9})\.?\s+(?:(\d{1,2})(?:st|nd|rd|th)?,\s+)?((?:19|20)\d\d)"
+)
+_SAYS_VALID = re.compile(
+    r"(?:valid from|effective(?: date| from)?|in force from|gültig ab)[:\s]+([^\n]{4,40})", re.I
+)
 _SAYS_DATED = re.compile(
-    r"\b(?:last (?:updated|changed|revised)|as of|date|stand|updated|revised)[:\s]+([^\n]{4,40})", re.I
+    r"\b(?:last (?:updated|changed|revised)|as of|date|stand|updated|revised)[:\s]+([^\n]{4,40})",
+    re.I,
 )
 _SAYS_VERSION = re.compile(r"(?:version|revision|edition)[:\s]+(\d+(?:\.\d+)*)", re.I)
-_PATH_VERSION = re.compile(r"(?:^|[-_ ./(])(?:v|ver|version|rev|r)[-_ .]?(\d+(?:\.\d+)*)(?=[-_ .)/]|$)")
+_PATH_VERSION = re.compile(
+    r"(?:^|[-_ ./(])(?:v|ver|version|rev|r)[-_ .]?(\d+(?:\.\d+)*)(?=[-_ .)/]|$)"
+)
 _NO_NAME = re.compile(
-    r"(?:v|ver|version|rev|r)?[-_ .]?\d+(?:\.\d+)*|\b(?:copy|kopie|old|new|alt|neu|final|draft|entwurf|archive|"
+    r"(?:v|ver|version|rev|r)?[-_ "
+    r".]?\d+(?:\.\d+)*|\b(?:copy|kopie|old|new|alt|neu|final|draft|entwurf|archive|"
     r"archiv|current|latest|of|v|ver|version|rev|" + "|".join(_MONTHS) + r")\b"
 )
 
@@ -48,7 +67,8 @@ Date = tuple[int, ...]
 
 @dataclass(frozen=True, slots=True)
 class Dated:
-    """A document with what may tell its age: path, title, metadata by small keys, and the beginning of its text."""
+    """A document with what may tell its age: path, title, metadata by small keys, and the beginning
+    of its text."""
 
     path: str
     title: str
@@ -59,8 +79,8 @@ class Dated:
 def newer_of(one: Dated, other: Dated) -> str:
     """The path of the newer one; "" where they do not say, or say the same.
 
-    The first kind of evidence that both have decides: valid from, a date of the document's, a version number, then
-    version and date in the path.
+    The first kind of evidence that both have decides: valid from, a date of the document's, a
+    version number, then version and date in the path.
     """
     for kind in _KINDS:
         first, second = kind(one), kind(other)
@@ -72,8 +92,8 @@ def newer_of(one: Dated, other: Dated) -> str:
 
 
 def same_family(one: Dated, other: Dated) -> bool:
-    """Whether two documents are called the same but for versions and dates: a contract with another customer is no
-    newer version."""
+    """Whether two documents are called the same but for versions and dates: a contract with another
+    customer is no newer version."""
     names = [_family(PurePosixPath(document.path).stem) for document in (one, other)]
     titles = [_family(document.title) for document in (one, other)]
     return any(first != "" and first == second for first, second in (names, titles))
@@ -90,11 +110,16 @@ def numbers_in(text: str) -> set[str]:
 
 
 def _family(name: str) -> str:
-    return " ".join(re.findall(r"[^\W\d_]+", _NO_NAME.sub(" ", matched(name).replace("_", " ").replace("-", " "))))
+    return " ".join(
+        re.findall(
+            r"[^\W\d_]+", _NO_NAME.sub(" ", matched(name).replace("_", " ").replace("-", " "))
+        )
+    )
 
 
 def date_in(text: str) -> Date:
-    """The first date in a text as (year, month, day), shorter where it says less; () where there is none."""
+    """The first date in a text as (year, month, day), shorter where it says less; () where there is
+    none."""
     text = alike(text)
     if match := _DAY_FIRST.search(text):
         return _valid(int(match[3]), int(match[2]), int(match[1]))

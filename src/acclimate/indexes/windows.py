@@ -27,7 +27,8 @@ class LongChunks(Protocol):
 
 
 class WindowedVectorIndex:
-    """A `VectorIndex` over `inner` in which a chunk has as many rows as windows and the score of the best of them."""
+    """A `VectorIndex` over `inner` in which a chunk has as many rows as windows and the score of
+    the best of them."""
 
     def __init__(self, inner: VectorIndex, record: LongChunks) -> None:
         self._inner, self._record = inner, record
@@ -70,9 +71,13 @@ class WindowedVectorIndex:
         """As a `VectorIndex`'s, but `vectors` yields (key, [m, d])."""
         self._look()
         counts = dict(zip(self._long.tolist(), self._counts.tolist(), strict=True))
-        removed = [key + at * _STEP for key in change.removed for at in range(self._record.most_windows)]
+        removed = [
+            key + at * _STEP for key in change.removed for at in range(self._record.most_windows)
+        ]
         added = [key + at * _STEP for key in change.added for at in range(counts.get(key, 1))]
-        rows = ((key + at * _STEP, row) for key, windows in vectors for at, row in enumerate(windows))
+        rows = (
+            (key + at * _STEP, row) for key, windows in vectors for at, row in enumerate(windows)
+        )
         self._inner.update(Change(removed, added, change.generation), rows)
 
     def clear(self) -> None:
@@ -85,7 +90,10 @@ class WindowedVectorIndex:
 
     def _look(self) -> None:
         found: Mapping[int, int] = self._record.long_chunks()
-        self._long, self._counts = np.array([*found], np.int64), np.array([*found.values()], np.int64)
+        self._long, self._counts = (
+            np.array([*found], np.int64),
+            np.array([*found.values()], np.int64),
+        )
 
     def _rows_of(self, keys: NDArray[np.int64]) -> NDArray[np.int64]:
         """The rows of these chunks; of ascending keys, ascending."""
@@ -95,7 +103,9 @@ class WindowedVectorIndex:
     def _further(self, keys: NDArray[np.int64], counts: NDArray[np.int64]) -> NDArray[np.int64]:
         """The rows of all windows but the first, ascending."""
         most = int(counts.max(initial=1))
-        return np.concatenate([np.empty(0, np.int64), *(keys[counts > at] + at * _STEP for at in range(1, most))])
+        return np.concatenate(
+            [np.empty(0, np.int64), *(keys[counts > at] + at * _STEP for at in range(1, most))]
+        )
 
 
 def _best(found: Sequence[Match]) -> list[Match]:

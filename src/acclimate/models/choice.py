@@ -1,7 +1,8 @@
 """Which engine runs a model file here, where the user leaves it open: `[model] engine = "auto"`.
 
-The rule is measured (docs/models.md). OpenVINO reads a new prompt faster, but needs several times the file's size in
-memory and on disk, because it unpacks the file's weights; llama.cpp keeps the file's own blocks, and reads any file.
+The rule is measured (docs/models.md). OpenVINO reads a new prompt faster, but needs several times
+the file's size in memory and on disk, because it unpacks the file's weights; llama.cpp keeps the
+file's own blocks, and reads any file.
 """
 
 from __future__ import annotations

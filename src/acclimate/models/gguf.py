@@ -22,16 +22,32 @@ _WORDS = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}"
 _WORDS += r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 _QWEN_WORDS = _WORDS.replace(r"\p{N}{1,3}", r"\p{N}")
 
-# How text is cut before byte-pair merging, by `tokenizer.ggml.pre`; ByteLevel then maps bytes to characters.
+# How text is cut before byte-pair merging, by `tokenizer.ggml.pre`; ByteLevel then maps bytes to
+# characters.
 _PRE_TOKENIZERS: dict[str, Callable[[], list[PreTokenizer]]] = {
-    "smollm": lambda: [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)],
+    "smollm": lambda: [
+        pre_tokenizers.Digits(individual_digits=True),
+        pre_tokenizers.ByteLevel(add_prefix_space=False),
+    ],
     "gpt-2": lambda: [pre_tokenizers.ByteLevel(add_prefix_space=False)],
     "llama-bpe": lambda: _split(_WORDS),
     "qwen2": lambda: _split(_QWEN_WORDS),
 }
 TOKENIZERS = frozenset(_PRE_TOKENIZERS)
 """The values of `tokenizer.ggml.pre` that `read_tokenizer` knows."""
-_SIZES = {0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12: 8}  # bytes by GGUF's type of a value
+_SIZES = {
+    0: 1,
+    1: 1,
+    2: 2,
+    3: 2,
+    4: 4,
+    5: 4,
+    6: 4,
+    7: 1,
+    10: 8,
+    11: 8,
+    12: 8,
+}  # bytes by GGUF's type of a value
 _STRING, _ARRAY = 8, 9
 _LONGEST = 1 << 20  # bytes of a text that is looked at
 
@@ -40,8 +56,9 @@ _LONGEST = 1 << 20  # bytes of a text that is looked at
 class ModelInfo:
     """A language model's own facts.
 
-    `context_tokens` is the window it was trained for; `stop_ids` are the tokens that end an answer; `bos` is put before
-    every prompt where the model wants it ("" where not); `chat_template` is Jinja.
+    `context_tokens` is the window it was trained for; `stop_ids` are the tokens that end an answer;
+    `bos` is put before every prompt where the model wants it ("" where not); `chat_template` is
+    Jinja.
     """
 
     name: str
@@ -53,18 +70,31 @@ class ModelInfo:
 
 
 def read_info(file: Path) -> ModelInfo:
-    """Facts of the model in `file`. Raises ModelError where the file is damaged or lacks a chat template."""
+    """Facts of the model in `file`. Raises ModelError where the file is damaged or lacks a chat
+    template."""
     fields = _Fields(file)
     architecture = fields.text("general.architecture")
     template = fields.text("tokenizer.chat_template", "")
     if not template:
         raise ModelError(
-            f"{file.name} has no chat template, so it is no chat model.", hint="Use an '-Instruct' or '-chat' model."
+            f"{file.name} has no chat template, so it is no chat model.",
+            hint="Use an '-Instruct' or '-chat' model.",
         )
     tokens = fields.texts("tokenizer.ggml.tokens")
-    ends = {fields.number("tokenizer.ggml.eos_token_id"), fields.number("tokenizer.ggml.eot_token_id", -1)}
-    ends |= {index for index, token in enumerate(tokens) if token in ("<|im_end|>", "<|eot_id|>", "<|endoftext|>")}
-    bos = tokens[fields.number("tokenizer.ggml.bos_token_id")] if fields.flag("tokenizer.ggml.add_bos_token") else ""
+    ends = {
+        fields.number("tokenizer.ggml.eos_token_id"),
+        fields.number("tokenizer.ggml.eot_token_id", -1),
+    }
+    ends |= {
+        index
+        for index, token in enumerate(tokens)
+        if token in ("<|im_end|>", "<|eot_id|>", "<|endoftext|>")
+    }
+    bos = (
+        tokens[fields.number("tokenizer.ggml.bos_token_id")]
+        if fields.flag("tokenizer.ggml.add_bos_token")
+        else ""
+    )
     return ModelInfo(
         name=fields.text("general.name", file.stem),
         architecture=architecture,
@@ -76,7 +106,8 @@ def read_info(file: Path) -> ModelInfo:
 
 
 def read_texts(file: Path, keys: Collection[str]) -> dict[str, str]:
-    """Text fields of a file, without the rest: takes no time where they stand near its beginning, as they do.
+    """Text fields of a file, without the rest: takes no time where they stand near its beginning,
+    as they do.
 
     Raises ModelError where the file is no GGUF file or ends too early.
     """
@@ -96,7 +127,9 @@ def read_texts(file: Path, keys: Collection[str]) -> dict[str, str]:
                 else:
                     _skip(opened, kind)
     except (OSError, struct.error, KeyError, ValueError) as error:
-        raise ModelError(f"{file} is not a readable GGUF file: {error}.", hint="acclimate models verify") from error
+        raise ModelError(
+            f"{file} is not a readable GGUF file: {error}.", hint="acclimate models verify"
+        ) from error
     return found
 
 
@@ -127,18 +160,24 @@ def read_tokenizer(file: Path) -> Tokenizer:
     kind, pre = fields.text("tokenizer.ggml.model"), fields.text("tokenizer.ggml.pre", "gpt-2")
     if kind != "gpt2" or pre not in _PRE_TOKENIZERS:
         raise ModelError(
-            f"{file.name} has a '{kind}' tokenizer with pre-tokenizer '{pre}', which is not supported.",
-            hint=f"Supported: gpt2 with {', '.join(_PRE_TOKENIZERS)}. Others: serve them and use engine 'openai'.",
+            f"{file.name} has a '{kind}' tokenizer with pre-tokenizer '{pre}', which is not "
+            f"supported.",
+            hint=f"Supported: gpt2 with {', '.join(_PRE_TOKENIZERS)}. Others: serve them and use "
+            f"engine 'openai'.",
         )
     tokens = fields.texts("tokenizer.ggml.tokens")
     merges = [_pair(merge) for merge in fields.texts("tokenizer.ggml.merges")]
     vocabulary = {token: index for index, token in enumerate(tokens)}
-    tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=merges, ignore_merges=pre == "llama-bpe"))
+    tokenizer = Tokenizer(
+        models.BPE(vocab=vocabulary, merges=merges, ignore_merges=pre == "llama-bpe")
+    )
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(_PRE_TOKENIZERS[pre]())
     tokenizer.decoder = decoders.ByteLevel()
     types = fields.numbers("tokenizer.ggml.token_type")
     special = [token for token, kind_ in zip(tokens, types, strict=True) if kind_ == _CONTROL]
-    tokenizer.add_special_tokens([AddedToken(token, special=True, normalized=False) for token in special])
+    tokenizer.add_special_tokens(
+        [AddedToken(token, special=True, normalized=False) for token in special]
+    )
     return tokenizer
 
 
@@ -161,13 +200,17 @@ class _Fields:
         try:
             self._reader = gguf.GGUFReader(file)
         except (ValueError, OSError, IndexError) as error:
-            raise ModelError(f"{file} is not a readable GGUF file: {error}.", hint="acclimate models verify") from error
+            raise ModelError(
+                f"{file} is not a readable GGUF file: {error}.", hint="acclimate models verify"
+            ) from error
         self._file = file
 
     def _get(self, key: str, default: object) -> Any:
         field = self._reader.get_field(key)
         if field is None and default is None:
-            raise ModelError(f"{self._file.name} lacks the field '{key}'.", hint="Use a complete GGUF file.")
+            raise ModelError(
+                f"{self._file.name} lacks the field '{key}'.", hint="Use a complete GGUF file."
+            )
         return default if field is None else field.contents()
 
     def text(self, key: str, default: str | None = None) -> str:
@@ -182,7 +225,9 @@ class _Fields:
     def texts(self, key: str) -> list[str]:
         field = self._reader.get_field(key)
         if field is None:
-            raise ModelError(f"{self._file.name} lacks the field '{key}'.", hint="Use a complete GGUF file.")
+            raise ModelError(
+                f"{self._file.name} lacks the field '{key}'.", hint="Use a complete GGUF file."
+            )
         return [bytes(field.parts[index]).decode() for index in field.data]
 
     def numbers(self, key: str) -> list[int]:

@@ -1,7 +1,8 @@
 """A PEFT LoRA as a GGUF adapter, which llama.cpp and Ollama apply to the base while they run.
 
-Its format has one alpha for all layers, and the runtime computes the scale alpha / r; an alpha of 0 would be read as a
-scale of 1. So our scale is folded into B, and alpha is written as r: no runtime can compute another.
+Its format has one alpha for all layers, and the runtime computes the scale alpha / r; an alpha of 0
+would be read as a scale of 1. So our scale is folded into B, and alpha is written as r: no runtime
+can compute another.
 
 Format: https://github.com/ggml-org/llama.cpp/blob/master/convert_lora_to_gguf.py
 """
@@ -19,15 +20,20 @@ from acclimate.models.merge import Heads, finish
 
 
 def write_gguf_lora(adapter: Path, base: Path, target: Path) -> None:
-    """Write the PEFT LoRA folder `adapter`, trained for the GGUF model `base`, as the GGUF adapter `target` (float32).
+    """Write the PEFT LoRA folder `adapter`, trained for the GGUF model `base`, as the GGUF adapter
+    `target` (float32).
 
-    Raises ModelError where it is no plain LoRA (DoRA has no place in such a file), lacks layers, or does not fit.
+    Raises ModelError where it is no plain LoRA (DoRA has no place in such a file), lacks layers, or
+    does not fit.
     """
     reader = gguf.GGUFReader(base)
     heads = Heads.of(reader)
     require_layers(adapter, heads.blocks)
     factors = read_lora(adapter)
-    shapes = {tensor.name: tuple(int(size) for size in reversed(tensor.shape)) for tensor in reader.tensors}
+    shapes = {
+        tensor.name: tuple(int(size) for size in reversed(tensor.shape))
+        for tensor in reader.tensors
+    }
     architecture = reader.get_field("general.architecture")
     writer = gguf.GGUFWriter(target, arch=str(architecture.contents()) if architecture else "llama")
     writer.add_string("general.type", "adapter")
@@ -46,7 +52,9 @@ def write_gguf_lora(adapter: Path, base: Path, target: Path) -> None:
 
 def _require_fit(name: str, one: Factors, shape: tuple[int, ...] | None) -> None:
     if one.magnitude is not None:
-        raise ModelError("a GGUF adapter cannot hold DoRA's magnitudes.", hint="Export it merged: --to gguf")
+        raise ModelError(
+            "a GGUF adapter cannot hold DoRA's magnitudes.", hint="Export it merged: --to gguf"
+        )
     own = (len(one.b), one.a.shape[1])
     if own != shape:
         raise ModelError(

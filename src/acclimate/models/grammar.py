@@ -1,9 +1,10 @@
 """A JSON Schema as a grammar whose every text is valid and ends: one for all engines that run here.
 
-Engines bring their own translation of a schema, but let a model write white space, digits and list items without end,
-and a small model does. So the grammar is written here: fixed white space, bounded numbers, strings, lists and depth.
-What a grammar cannot say (`multipleOf`, `uniqueItems`, `pattern`, `not`, `if`) is left to the check of the whole text.
-The notation is GBNF, as in llama.cpp and XGrammar.
+Engines bring their own translation of a schema, but let a model write white space, digits and list
+items without end, and a small model does. So the grammar is written here: fixed white space,
+bounded numbers, strings, lists and depth. What a grammar cannot say (`multipleOf`, `uniqueItems`,
+`pattern`, `not`, `if`) is left to the check of the whole text. The notation is GBNF, as in
+llama.cpp and XGrammar.
 """
 
 from __future__ import annotations
@@ -37,10 +38,12 @@ _CHARACTER = r'[^"\\\x00-\x1f\x7f] | "\\" ["\\/bfnrt]'
 
 
 def grammar(schema: str, max_tokens: int) -> str:
-    """The grammar of the JSON texts of a schema (JSON text), bounded so that they fit about `max_tokens`.
+    """The grammar of the JSON texts of a schema (JSON text), bounded so that they fit about
+    `max_tokens`.
 
-    That is no promise: scripts other than Latin can take two tokens a character. What is cut then ends by "length".
-    Raises SettingsError for a schema that no finite text meets or that refers outside itself.
+    That is no promise: scripts other than Latin can take two tokens a character. What is cut then
+    ends by "length". Raises SettingsError for a schema that no finite text meets or that refers
+    outside itself.
     """
     root = json.loads(schema)
     for characters, items in _BOUNDS:
@@ -48,10 +51,17 @@ def grammar(schema: str, max_tokens: int) -> str:
         try:
             node = writer.node(root, ("#",))
         except _NoFiniteTextError as error:
-            raise SettingsError("no finite JSON text meets the schema.", hint="Make what repeats optional.") from error
+            raise SettingsError(
+                "no finite JSON text meets the schema.", hint="Make what repeats optional."
+            ) from error
         if node.size <= max_tokens * _CHARACTERS_PER_TOKEN:
             break
-    return "\n".join([f"root ::= {node.text}", *(f"{name} ::= {rule.text}" for name, rule in writer.rules.items())])
+    return "\n".join(
+        [
+            f"root ::= {node.text}",
+            *(f"{name} ::= {rule.text}" for name, rule in writer.rules.items()),
+        ]
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +97,9 @@ class _Writer:
         for word in ("anyOf", "oneOf"):
             if word in schema:
                 rest = {key: value for key, value in schema.items() if key != word}
-                return self._first_of([_merged({**rest, "allOf": [self._look(one)]}) for one in schema[word]], path)
+                return self._first_of(
+                    [_merged({**rest, "allOf": [self._look(one)]}) for one in schema[word]], path
+                )
         kind = schema.get("type") or _implied(schema)
         if isinstance(kind, list):
             return self._first_of([{**schema, "type": one} for one in kind], path)
@@ -128,18 +140,26 @@ class _Writer:
     def _at(self, pointer: str) -> Any:
         """What a reference within the schema points to."""
         if not pointer.startswith("#"):
-            raise SettingsError(f"the schema refers to '{pointer}', outside itself.", hint="Put it under $defs.")
+            raise SettingsError(
+                f"the schema refers to '{pointer}', outside itself.", hint="Put it under $defs."
+            )
         found = self._root
         for part in pointer[1:].strip("/").split("/") if pointer != "#" else []:
             part = part.replace("~1", "/").replace("~0", "~")
             try:
                 found = found[int(part)] if isinstance(found, list) else found[part]
             except (KeyError, IndexError, ValueError) as error:
-                raise SettingsError(f"the schema refers to '{pointer}', which is not in it.") from error
+                raise SettingsError(
+                    f"the schema refers to '{pointer}', which is not in it."
+                ) from error
         return found
 
     def _look(self, schema: Any) -> Any:
-        return self._at(schema["$ref"]) if isinstance(schema, dict) and set(schema) == {"$ref"} else schema
+        return (
+            self._at(schema["$ref"])
+            if isinstance(schema, dict) and set(schema) == {"$ref"}
+            else schema
+        )
 
     def _resolved(self, schema: Schema) -> Schema:
         return {**schema, "allOf": [self._look(one) for one in schema["allOf"]]}
@@ -148,7 +168,10 @@ class _Writer:
         required = schema.get("required", [])
         more = schema.get("additionalProperties")
         wanted = schema.get("properties", {})
-        named = {**wanted, **{name: more if more is not None else True for name in required if name not in wanted}}
+        named = {
+            **wanted,
+            **{name: more if more is not None else True for name in required if name not in wanted},
+        }
         members: list[tuple[_Node, bool]] = []
         for name, inner in named.items():
             try:
@@ -158,7 +181,12 @@ class _Writer:
                     raise
                 continue
             key = _literal(name)
-            members.append((_Node(f'{key.text} ": " {value.text}', key.size + 2 + value.size), name in required))
+            members.append(
+                (
+                    _Node(f'{key.text} ": " {value.text}', key.size + 2 + value.size),
+                    name in required,
+                )
+            )
         if not members and isinstance(more, dict | bool) and more is not False:
             return self._map(more, schema, path)
         return _braced(members)
@@ -166,12 +194,17 @@ class _Writer:
     def _map(self, values: Any, schema: Schema, path: _Path) -> _Node:
         value = self.node(values, path)
         pair = _Node(f'"\\"" character{{1,24}} "\\": " {value.text}', 30 + value.size)
-        return self._repeated(pair, "{", "}", schema.get("minProperties", 0), schema.get("maxProperties"))
+        return self._repeated(
+            pair, "{", "}", schema.get("minProperties", 0), schema.get("maxProperties")
+        )
 
     def _array(self, schema: Schema, path: _Path) -> _Node:
         first = [self.node(one, path) for one in schema.get("prefixItems", [])]
         if first:
-            return _Node('"[" ' + ' ", " '.join(node.text for node in first) + ' "]"', sum(n.size + 2 for n in first))
+            return _Node(
+                '"[" ' + ' ", " '.join(node.text for node in first) + ' "]"',
+                sum(n.size + 2 for n in first),
+            )
         least = schema.get("minItems", 0)
         try:
             item = self.node(schema.get("items", True), path)
@@ -181,7 +214,9 @@ class _Writer:
             return _Node('"[]"', 2)
         return self._repeated(item, "[", "]", least, schema.get("maxItems"))
 
-    def _repeated(self, item: _Node, opening: str, closing: str, least: int, most: int | None) -> _Node:
+    def _repeated(
+        self, item: _Node, opening: str, closing: str, least: int, most: int | None
+    ) -> _Node:
         most = max(least, min(self._items, self._items if most is None else most))
         size = 2 + most * (item.size + 2)
         if most == 0:
@@ -215,7 +250,8 @@ def _implied(schema: Schema) -> str:
 
 
 def _merged(schema: Schema) -> dict[str, Any]:
-    """One schema that asks for what a schema and those in its `allOf` ask for, as far as their words do not meet."""
+    """One schema that asks for what a schema and those in its `allOf` ask for, as far as their
+    words do not meet."""
     merged: dict[str, Any] = {}
     for one in [{key: value for key, value in schema.items() if key != "allOf"}, *schema["allOf"]]:
         if not isinstance(one, dict):
@@ -231,7 +267,11 @@ def _merged(schema: Schema) -> dict[str, Any]:
 
 
 def _quoted(text: str) -> str:
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\r", "\\r") + '"'
+    return (
+        '"'
+        + text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\r", "\\r")
+        + '"'
+    )
 
 
 def _literal(value: Any) -> _Node:
@@ -241,7 +281,9 @@ def _literal(value: Any) -> _Node:
 
 def _one_of(nodes: Sequence[_Node]) -> _Node:
     texts = list(dict.fromkeys(node.text for node in nodes))
-    return _Node(texts[0] if len(texts) == 1 else f"({' | '.join(texts)})", max(node.size for node in nodes))
+    return _Node(
+        texts[0] if len(texts) == 1 else f"({' | '.join(texts)})", max(node.size for node in nodes)
+    )
 
 
 def _braced(members: Sequence[tuple[_Node, bool]]) -> _Node:
@@ -250,7 +292,8 @@ def _braced(members: Sequence[tuple[_Node, bool]]) -> _Node:
     alternatives = []
     for first, (node, needed) in enumerate(members):
         rest = "".join(
-            f' ", " {other.text}' if must else f' (", " {other.text})?' for other, must in members[first + 1 :]
+            f' ", " {other.text}' if must else f' (", " {other.text})?'
+            for other, must in members[first + 1 :]
         )
         alternatives.append(f'"{{" {node.text}{rest} "}}"')
         if needed:
@@ -261,7 +304,8 @@ def _braced(members: Sequence[tuple[_Node, bool]]) -> _Node:
 
 
 def _number(schema: Schema, *, whole: bool) -> _Node:
-    """Whole numbers within their range exactly; others too, but for digits after the point at the range's very ends."""
+    """Whole numbers within their range exactly; others too, but for digits after the point at the
+    range's very ends."""
     if not schema.keys() & {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"}:
         digits = f'"-"? ("0" | [1-9] [0-9]{{0,{_DIGITS - 1}}})'
         return _Node(digits if whole else f'{digits} ("." [0-9]{{1,3}})?', _DIGITS + 5)
@@ -275,7 +319,11 @@ def _number(schema: Schema, *, whole: bool) -> _Node:
     parts += _whole(max(0, least), most)
     if not whole and least < most:
         point = '"." [0-9]{1,3}'
-        parts += [f'"-" ({part}) {point}' for part in _whole(max(0, -most), -least - 1)] if least < 0 else []
+        parts += (
+            [f'"-" ({part}) {point}' for part in _whole(max(0, -most), -least - 1)]
+            if least < 0
+            else []
+        )
         parts += [f"({part}) {point}" for part in _whole(max(0, least), most - 1)]
     if not parts:
         if whole:
@@ -285,7 +333,8 @@ def _number(schema: Schema, *, whole: bool) -> _Node:
 
 
 def _whole(low: int, high: int) -> Iterator[str]:
-    """Grammars of the whole numbers from `low` (0 or more) to `high`, one for each number of digits."""
+    """Grammars of the whole numbers from `low` (0 or more) to `high`, one for each number of
+    digits."""
     if low > high:
         return
     for digits in range(len(str(low)), len(str(high)) + 1):
@@ -304,7 +353,10 @@ def _between(low: str, high: str) -> str:
     rest = len(low) - 1
     if int(low[1:]) == 0 and high[1:] == "9" * rest:
         return f"[{low[0]}-{high[0]}] [0-9]{{{rest}}}"
-    parts = [f'"{low[0]}" ({_between(low[1:], "9" * rest)})', f'"{high[0]}" ({_between("0" * rest, high[1:])})']
+    parts = [
+        f'"{low[0]}" ({_between(low[1:], "9" * rest)})',
+        f'"{high[0]}" ({_between("0" * rest, high[1:])})',
+    ]
     if int(high[0]) - int(low[0]) > 1:
         parts.append(f"[{int(low[0]) + 1}-{int(high[0]) - 1}] [0-9]{{{rest}}}")
     return " | ".join(parts)

@@ -20,11 +20,12 @@ from acclimate.types import Completion, Generation, Message
 _DEFAULT_CONTEXT = 4096  # where neither the user nor the server says; small servers' usual default
 _CHARACTERS_PER_TOKEN = 3.0  # cautious for English, where models have 4 to 4.5
 _TOKENS_PER_MESSAGE = 8  # of a chat template
-# English has at most about 7 characters a token, so a server that reports fewer tokens than a tenth of the characters
-# did not read all of the prompt. Ollama drops its middle and says nothing.
+# English has at most about 7 characters a token, so a server that reports fewer tokens than a tenth
+# of the characters did not read all of the prompt. Ollama drops its middle and says nothing.
 _FEWEST_TOKENS_PER_CHARACTER = 0.1
 _CHECKED_FROM = 2000  # characters
-# Prompts whose sizes the server told: a later one that has far fewer tokens for its characters was cut.
+# Prompts whose sizes the server told: a later one that has far fewer tokens for its characters was
+# cut.
 _FALLEN_TO = 0.6
 _LEARNT_FROM = 400  # characters; in shorter prompts the template's own tokens count too much
 
@@ -32,8 +33,8 @@ _LEARNT_FROM = 400  # characters; in shorter prompts the template's own tokens c
 class HTTPEngine:
     """The model `model` at `base_url`; `api_key_env` names the environment variable with the key.
 
-    Tokens are estimated from the characters, on the cautious side, because the server's tokenizer is not known here;
-    the server's own count of every prompt is compared with what was sent.
+    Tokens are estimated from the characters, on the cautious side, because the server's tokenizer
+    is not known here; the server's own count of every prompt is compared with what was sent.
     """
 
     def __init__(
@@ -51,7 +52,10 @@ class HTTPEngine:
         self._told = 0.0  # fewest tokens a character that the server reported for a prompt
         key = os.environ.get(api_key_env)
         if key is None and base_url is None:
-            raise EngineError(f"the environment variable {api_key_env} is not set.", hint=f"export {api_key_env}=…")
+            raise EngineError(
+                f"the environment variable {api_key_env} is not set.",
+                hint=f"export {api_key_env}=…",
+            )
         # Servers on the user's own machine want no key, but the client wants one.
         self._client = open_client(key or "none", base_url, timeout_s, retries)
 
@@ -66,23 +70,34 @@ class HTTPEngine:
         return self._context
 
     def count(self, messages: Sequence[Message]) -> int:
-        """An estimate on the cautious side: a third of the characters, and a few for each message."""
-        return sum(int(len(m.content) / _CHARACTERS_PER_TOKEN) + 1 + _TOKENS_PER_MESSAGE for m in messages)
+        """An estimate on the cautious side: a third of the characters, and a few for each
+        message."""
+        return sum(
+            int(len(m.content) / _CHARACTERS_PER_TOKEN) + 1 + _TOKENS_PER_MESSAGE for m in messages
+        )
 
-    def generate(self, messages: Sequence[Message], options: Generation, on_text: OnText | None = None) -> Completion:
-        """See `Engine`. Raises EngineError also where the server reports that it read only part of the prompt."""
+    def generate(
+        self, messages: Sequence[Message], options: Generation, on_text: OnText | None = None
+    ) -> Completion:
+        """See `Engine`. Raises EngineError also where the server reports that it read only part of
+        the prompt."""
         estimate = self.count(messages)
         if estimate + options.max_tokens > self._context:
             raise PromptTooLongError(
-                f"the prompt has about {estimate} tokens and the answer may have {options.max_tokens}; "
+                f"the prompt has about {estimate} tokens and the answer may have "
+                f"{options.max_tokens}; "
                 f"the window is {self._context}.",
-                hint="Set [model] context_tokens to the server's window, or show fewer passages ([retrieval] k).",
+                hint="Set [model] context_tokens to the server's window, or show fewer passages "
+                "([retrieval] k).",
             )
         pieces: list[str] = []
         thought: list[str] = []
         finish: Literal["stop", "length", "cancelled"] = "stop"
         usage: Any = None
-        with self._translated(), self._client.chat.completions.create(**self._request(messages, options)) as stream:
+        with (
+            self._translated(),
+            self._client.chat.completions.create(**self._request(messages, options)) as stream,
+        ):
             for event in stream:
                 usage = event.usage or usage
                 if not event.choices:
@@ -98,7 +113,9 @@ class HTTPEngine:
                     break
         if usage is not None:
             self._check_read(messages, usage.prompt_tokens)
-        read, written = (usage.prompt_tokens, usage.completion_tokens) if usage else (estimate, len(pieces))
+        read, written = (
+            (usage.prompt_tokens, usage.completion_tokens) if usage else (estimate, len(pieces))
+        )
         return Completion("".join(pieces), read, written, finish, "".join(thought))
 
     def close(self) -> None:
@@ -108,7 +125,10 @@ class HTTPEngine:
     def _request(self, messages: Sequence[Message], options: Generation) -> dict[str, Any]:
         request: dict[str, Any] = {
             "model": self._model,
-            "messages": [{"role": message.role, "content": neutralise_roles(message.content)} for message in messages],
+            "messages": [
+                {"role": message.role, "content": neutralise_roles(message.content)}
+                for message in messages
+            ],
             "max_tokens": options.max_tokens,
             "temperature": options.temperature,
             "top_p": options.top_p,
@@ -129,8 +149,10 @@ class HTTPEngine:
         usual = self._told * _FALLEN_TO
         if sent >= _CHECKED_FROM and read < sent * max(usual, _FEWEST_TOKENS_PER_CHARACTER):
             raise EngineError(
-                f"the server read {read} tokens of a prompt of {sent} characters: it cut the prompt silently.",
-                hint="Raise the server's window (Ollama: num_ctx), or show fewer passages ([retrieval] k).",
+                f"the server read {read} tokens of a prompt of {sent} characters: it cut the "
+                f"prompt silently.",
+                hint="Raise the server's window (Ollama: num_ctx), or show fewer passages "
+                "([retrieval] k).",
             )
         if sent >= _LEARNT_FROM:
             self._told = min(self._told or 1.0, read / sent)
@@ -143,7 +165,9 @@ class HTTPEngine:
             yield
         except openai.APITimeoutError as error:
             raise EngineError(
-                f"{where} did not answer in time{way}.", hint="Raise [model] timeout_s.", retryable=True
+                f"{where} did not answer in time{way}.",
+                hint="Raise [model] timeout_s.",
+                retryable=True,
             ) from error
         except openai.APIConnectionError as error:
             raise EngineError(
@@ -158,21 +182,33 @@ class HTTPEngine:
                 retryable=error.status_code in (408, 429) or error.status_code >= 500,
             ) from error
         except openai.OpenAIError as error:
-            raise EngineError(f"{where} sent what cannot be read: {type(error).__name__}.", retryable=True) from error
+            raise EngineError(
+                f"{where} sent what cannot be read: {type(error).__name__}.", retryable=True
+            ) from error
 
     def _repair(self, status: int) -> str:
         if status in (401, 403):
             return f"Set {self._key_env} to a valid key."
         if status == 404:
             return "Set [model] name to a model that the server has, and base_url with its /v1."
-        return "Wait and ask again." if status == 429 or status >= 500 else "Look at the server's log."
+        return (
+            "Wait and ask again." if status == 429 or status >= 500 else "Look at the server's log."
+        )
 
 
 def _read_delta(delta: Any) -> tuple[str, str]:
-    """A piece's text and its reasoning: servers give that in a field of their own (`reasoning_content`: DeepSeek, vLLM,
-    SGLang, llama.cpp; `reasoning`: OpenRouter, Ollama, newer vLLM) or among the parts of the content (Mistral)."""
+    """A piece's text and its reasoning: servers give that in a field of their own
+    (`reasoning_content`: DeepSeek, vLLM, SGLang, llama.cpp; `reasoning`: OpenRouter, Ollama, newer
+    vLLM) or among the parts of the content (Mistral)."""
     more = delta.model_extra or {}
-    reasoning = next((more[name] for name in ("reasoning_content", "reasoning") if isinstance(more.get(name), str)), "")
+    reasoning = next(
+        (
+            more[name]
+            for name in ("reasoning_content", "reasoning")
+            if isinstance(more.get(name), str)
+        ),
+        "",
+    )
     content: Any = delta.content
     if not isinstance(content, list):
         return content or "", reasoning

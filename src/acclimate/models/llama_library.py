@@ -1,9 +1,10 @@
 """llama.cpp's own C interface (llama.h), as the wheel of xllamacpp carries and exports it.
 
-The package's `Server` is not used: it opens a listening socket, takes SIGINT and SIGTERM for itself, and wants text.
-The C interface needs none of that. Structures are passed through as they are, so that hardly a field need be known: the
-first three of a context's settings are written, which have been the first since there is such a structure, and how a
-model is loaded; the defaults that stand there are looked at before.
+The package's `Server` is not used: it opens a listening socket, takes SIGINT and SIGTERM for
+itself, and wants text. The C interface needs none of that. Structures are passed through as they
+are, so that hardly a field need be known: the first three of a context's settings are written,
+which have been the first since there is such a structure, and how a model is loaded; the defaults
+that stand there are looked at before.
 
 Interface: https://github.com/ggml-org/llama.cpp/blob/master/include/llama.h
 """
@@ -27,7 +28,8 @@ _Pointer = ctypes.c_void_p
 _Int = ctypes.c_int32
 _WARNING, _ERROR, _GOES_ON = 3, 4, 5  # ggml_log_level
 _DEFAULTS = (512, 2048, 512)  # n_ctx, n_batch, n_ubatch
-# Of a model's settings, in words of 32 bits: two pointers, n_gpu_layers, split_mode, load_mode, lazy_mode.
+# Of a model's settings, in words of 32 bits: two pointers, n_gpu_layers, split_mode, load_mode,
+# lazy_mode.
 _MODEL_DEFAULTS = (0, 0, 0, 0, -1, 1, -1, 1)
 _LOAD_MODE, _READ = 6, 0
 _KEPT = 8  # last warnings and errors, for messages
@@ -35,7 +37,8 @@ _INSTALL = "pip install 'xllamacpp>=2026.10'"
 
 
 class Opaque(ctypes.Structure):
-    """A structure of llama.h that is only passed on: longer than any of them, as what is too much is never read."""
+    """A structure of llama.h that is only passed on: longer than any of them, as what is too much
+    is never read."""
 
     _fields_ = [("bytes", ctypes.c_uint8 * 512)]  # ctypes wants a list
 
@@ -100,7 +103,8 @@ _LogCallback = ctypes.CFUNCTYPE(None, ctypes.c_int, ctypes.c_char_p, ctypes.c_vo
 
 
 class Library:
-    """The functions of llama.h by their names without `llama_`, typed; `complaints` are its last warnings."""
+    """The functions of llama.h by their names without `llama_`, typed; `complaints` are its last
+    warnings."""
 
     def __init__(self, file: Path) -> None:
         self.complaints: deque[str] = deque(maxlen=_KEPT)
@@ -122,11 +126,14 @@ class Library:
         raise AttributeError(name)
 
     def context_settings(self, tokens: int, batch: int) -> Opaque:
-        """Settings of a context with room for `tokens`, that reads up to `batch` of them at a time."""
+        """Settings of a context with room for `tokens`, that reads up to `batch` of them at a
+        time."""
         settings: Opaque = self.context_default_params()
         first = (ctypes.c_uint32 * 3).from_buffer(settings)
         if tuple(first) != _DEFAULTS:
-            raise ModelError("this xllamacpp orders a context's settings in another way.", hint=_INSTALL)
+            raise ModelError(
+                "this xllamacpp orders a context's settings in another way.", hint=_INSTALL
+            )
         first[:] = [tokens, batch, batch]
         return settings
 
@@ -138,7 +145,9 @@ class Library:
         settings: Opaque = self.model_default_params()
         first = (ctypes.c_int32 * len(_MODEL_DEFAULTS)).from_buffer(settings)
         if tuple(first) != _MODEL_DEFAULTS:
-            raise ModelError("this xllamacpp orders a model's settings in another way.", hint=_INSTALL)
+            raise ModelError(
+                "this xllamacpp orders a model's settings in another way.", hint=_INSTALL
+            )
         first[_LOAD_MODE] = _READ
         return settings
 
@@ -163,8 +172,9 @@ def library() -> Library:
 
 
 def _open(file: Path) -> ctypes.CDLL:
-    """Load it with threads that sleep while they wait for each other: those that spin take up to six times the time on
-    a machine where others work too. OpenMP reads this when it is loaded, and never again."""
+    """Load it with threads that sleep while they wait for each other: those that spin take up to
+    six times the time on a machine where others work too. OpenMP reads this when it is loaded, and
+    never again."""
     name = "OMP_WAIT_POLICY"
     before = os.environ.get(name)
     os.environ.setdefault(name, "passive")

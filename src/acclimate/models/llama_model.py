@@ -1,7 +1,8 @@
-"""A GGUF model loaded by llama.cpp: its words, what it says of itself, the adapters put on it. Shared by engines.
+"""A GGUF model loaded by llama.cpp: its words, what it says of itself, the adapters put on it.
+Shared by engines.
 
-llama.cpp ends its process on some damaged files, so a file that was never loaded here is first loaded in a process of
-its own.
+llama.cpp ends its process on some damaged files, so a file that was never loaded here is first
+loaded in a process of its own.
 """
 
 from __future__ import annotations
@@ -31,7 +32,9 @@ _PIECE = 512  # bytes; longer than any token
 _MAGIC = b"GGUF"
 _SAID = 400  # characters of what a process said, in a message
 
-_models: dict[tuple[str, int, int], tuple[LlamaModel, int]] = {}  # with the number of those that use it
+_models: dict[
+    tuple[str, int, int], tuple[LlamaModel, int]
+] = {}  # with the number of those that use it
 _lock = threading.Lock()
 
 
@@ -41,10 +44,13 @@ class LlamaModel:
     def __init__(self, file: Path) -> None:
         self._library = library()
         self._library.complaints.clear()
-        handle = self._library.model_load_from_file(os.fsencode(file), self._library.model_settings())
+        handle = self._library.model_load_from_file(
+            os.fsencode(file), self._library.model_settings()
+        )
         if not handle:
             raise ModelError(
-                f"llama.cpp cannot read {file.name}: {' '.join(self._library.complaints) or 'it says nothing'}.",
+                f"llama.cpp cannot read {file.name}: "
+                f"{' '.join(self._library.complaints) or 'it says nothing'}.",
                 hint="acclimate models verify, or use another model.",
             )
         self.handle = handle
@@ -82,7 +88,9 @@ class LlamaModel:
 
     def stop_ids(self) -> set[int]:
         """The tokens that end an answer."""
-        return {token for token in range(self.size) if self._library.vocab_is_eog(self._vocab, token)}
+        return {
+            token for token in range(self.size) if self._library.vocab_is_eog(self._vocab, token)
+        }
 
     def special(self) -> list[str]:
         """The texts of the tokens that stand beside the ordinary vocabulary."""
@@ -93,10 +101,17 @@ class LlamaModel:
     def encode(self, text: str) -> list[int]:
         """The token ids of a rendered prompt."""
         data = text.encode()
-        ids = np.zeros(len(data) + 8, np.int32)  # a token is at least a byte, but for a space put first
-        count = self._library.tokenize(self._vocab, data, len(data), ids.ctypes.data, len(ids), False, True)
+        ids = np.zeros(
+            len(data) + 8, np.int32
+        )  # a token is at least a byte, but for a space put first
+        count = self._library.tokenize(
+            self._vocab, data, len(data), ids.ctypes.data, len(ids), False, True
+        )
         if count < 0:
-            raise ModelError(f"a text of {len(data)} bytes would be {-count} tokens.", hint="Report this as a bug.")
+            raise ModelError(
+                f"a text of {len(data)} bytes would be {-count} tokens.",
+                hint="Report this as a bug.",
+            )
         found: list[int] = ids[:count].tolist()
         return found
 
@@ -127,7 +142,8 @@ class LlamaModel:
 
 
 def acquire(file: Path) -> LlamaModel:
-    """The model in `file`; the same one for all engines of this process, until each has called `release`."""
+    """The model in `file`; the same one for all engines of this process, until each has called
+    `release`."""
     stat = file.stat()
     key = (str(file.resolve()), stat.st_size, stat.st_mtime_ns)
     with _lock:
@@ -149,7 +165,8 @@ def release(model: LlamaModel) -> None:
 
 
 def require_loadable(file: Path, cache: Path, sha256: str) -> None:
-    """Load a file in a process of its own, where this was not done before. Raises ModelError where that fails."""
+    """Load a file in a process of its own, where this was not done before. Raises ModelError where
+    that fails."""
     if not file.is_file():
         raise ModelError(f"there is no model file {file}.", hint="acclimate models fetch")
     with file.open("rb") as opened:
@@ -162,7 +179,8 @@ def require_loadable(file: Path, cache: Path, sha256: str) -> None:
     done = ending.run([sys.executable, "-m", "acclimate.models.llama_model", str(file.resolve())])
     if done.returncode:
         raise ModelError(
-            f"llama.cpp cannot use {file.name}: {_why(done)}", hint="acclimate models verify, or use another model."
+            f"llama.cpp cannot use {file.name}: {_why(done)}",
+            hint="acclimate models verify, or use another model.",
         )
     note.parent.mkdir(parents=True, exist_ok=True)
     note.touch()
@@ -178,7 +196,8 @@ def gguf_adapters(adapter: Path, model: Path, cache: Path, sha256: str) -> list[
         if reason := unfit(layer):
             engine = "transformers" if served_by(layer) == "transformers" else "openvino"
             raise ModelError(
-                f"{adapter.name} {reason}, which llama.cpp cannot apply.", hint=f'Use [model] engine = "{engine}".'
+                f"{adapter.name} {reason}, which llama.cpp cannot apply.",
+                hint=f'Use [model] engine = "{engine}".',
             )
     return [_gguf_adapter(layer, model, cache, sha256) for layer in layers]
 

@@ -1,8 +1,9 @@
 """Language models on llama.cpp, in this process: any GGUF file that it reads.
 
-Weights are in memory once, shared by the engines of a process; each engine has one adapter, applied while it
-runs, and its own memory of what it read last. The next prompt is read from where it differs, so that a second question
-about the same documents is read in a fraction of the time; what was read with one adapter is never used with another.
+Weights are in memory once, shared by the engines of a process; each engine has one adapter, applied
+while it runs, and its own memory of what it read last. The next prompt is read from where it
+differs, so that a second question about the same documents is read in a fraction of the time; what
+was read with one adapter is never used with another.
 """
 
 from __future__ import annotations
@@ -21,7 +22,13 @@ from acclimate.models.base import OnText
 from acclimate.models.chat import ChatTemplate
 from acclimate.models.grammar import grammar
 from acclimate.models.llama_library import Library, TokenData, TokenDataArray, library, threads
-from acclimate.models.llama_model import LlamaModel, acquire, gguf_adapters, release, require_loadable
+from acclimate.models.llama_model import (
+    LlamaModel,
+    acquire,
+    gguf_adapters,
+    release,
+    require_loadable,
+)
 from acclimate.models.sampling import Logits, Sampler
 from acclimate.models.store import hash_file
 from acclimate.models.streaming import TextStream
@@ -29,19 +36,21 @@ from acclimate.system import ending
 from acclimate.types import Completion, Generation, Message
 
 log = logging.getLogger(__name__)
-# Tokens of a prompt that are read at once. What is kept is kept in whole blocks: a token's keys and values differ in
-# the last bits by how many were computed with it, and the same question must be answered from the same numbers.
+# Tokens of a prompt that are read at once. What is kept is kept in whole blocks: a token's keys and
+# values differ in the last bits by how many were computed with it, and the same question must be
+# answered from the same numbers.
 _BLOCK = 64
-_LEAST_CONTEXT = 2048  # tokens; doubled until a prompt fits, since keys and values of a whole window can be gigabytes
+# tokens; doubled until a prompt fits, since keys and values of a whole window can be gigabytes
+_LEAST_CONTEXT = 2048
 _FIRST = 64  # likeliest tokens that are held to a grammar before all are
 
 
 class LlamaCppEngine:
     """A GGUF chat model, optionally with a LoRA folder.
 
-    `cache` keeps which files were found loadable, and adapters as llama.cpp reads them; `sha256` is the model file's,
-    read from the file where None; `context_tokens` narrows the model's own window. Raises ModelError where the model or
-    adapter cannot be used.
+    `cache` keeps which files were found loadable, and adapters as llama.cpp reads them; `sha256` is
+    the model file's, read from the file where None; `context_tokens` narrows the model's own
+    window. Raises ModelError where the model or adapter cannot be used.
     """
 
     def __init__(
@@ -66,9 +75,13 @@ class LlamaCppEngine:
         except BaseException:
             self.close()
             raise
-        self._name = (name or self._model.name(model.stem)) + (f"+{adapter.name}" if adapter else "")
+        self._name = (name or self._model.name(model.stem)) + (
+            f"+{adapter.name}" if adapter else ""
+        )
 
-    def _set_up(self, loaded: LlamaModel, file: Path, adapters: Sequence[Path], context_tokens: int | None) -> None:
+    def _set_up(
+        self, loaded: LlamaModel, file: Path, adapters: Sequence[Path], context_tokens: int | None
+    ) -> None:
         self._reader = _Reader(loaded, [loaded.adapter(one) for one in adapters])
         self._context = min(context_tokens or loaded.context_tokens, loaded.context_tokens)
         template = loaded.template()
@@ -101,26 +114,35 @@ class LlamaCppEngine:
             self._require_open()
             return len(self._chat.encode(messages))
 
-    def generate(self, messages: Sequence[Message], options: Generation, on_text: OnText | None = None) -> Completion:
+    def generate(
+        self, messages: Sequence[Message], options: Generation, on_text: OnText | None = None
+    ) -> Completion:
         """See `Engine`."""
         with self._lock:
             model = self._require_open()
             ids = self._chat.encode(messages)
             if len(ids) + options.max_tokens > self._context:
                 raise PromptTooLongError(
-                    f"the prompt has {len(ids)} tokens and the answer may have {options.max_tokens}; "
+                    f"the prompt has {len(ids)} tokens and the answer may have "
+                    f"{options.max_tokens}; "
                     f"{self._name} has a window of {self._context}.",
-                    hint="Show fewer passages ([retrieval] k), or use a model with a longer context.",
+                    hint="Show fewer passages ([retrieval] k), or use a model with a longer "
+                    "context.",
                 )
             characters = codecs.getincrementaldecoder("utf-8")("replace")
             stream = TextStream(
-                lambda token: characters.decode(model.piece(token)), self._stop_ids, options.stop, on_text
+                lambda token: characters.decode(model.piece(token)),
+                self._stop_ids,
+                options.stop,
+                on_text,
             )
             sampler = _held_to(options, model) if options.schema else Sampler(options)
             self._write(ids, options, sampler, stream)
             return stream.completion(len(ids), options.max_tokens)
 
-    def _write(self, ids: Sequence[int], options: Generation, sampler: Sampler, stream: TextStream) -> None:
+    def _write(
+        self, ids: Sequence[int], options: Generation, sampler: Sampler, stream: TextStream
+    ) -> None:
         logits = self._reader.read(ids, len(ids) + options.max_tokens)
         for number in range(options.max_tokens):
             ending.check()
@@ -148,7 +170,8 @@ class LlamaCppEngine:
 
 
 class _Reader:
-    """What a model has read last, with one set of adapters: keys and values of `_held`, and room for more."""
+    """What a model has read last, with one set of adapters: keys and values of `_held`, and room
+    for more."""
 
     def __init__(self, model: LlamaModel, adapters: Sequence[int]) -> None:
         self._model, self._adapters = model, adapters
@@ -159,10 +182,13 @@ class _Reader:
         self._whole = 0  # tokens held that were read in whole blocks
 
     def read(self, ids: Sequence[int], room: int) -> Logits:
-        """Read a prompt, from where it differs from what is held; `room` tokens must fit. The logits after it."""
+        """Read a prompt, from where it differs from what is held; `room` tokens must fit. The
+        logits after it."""
         self._make_room(room)
         same = 0
-        for one, other in zip(ids[:-1], self._held[: self._whole], strict=False):  # the last is read for its logits
+        for one, other in zip(
+            ids[:-1], self._held[: self._whole], strict=False
+        ):  # the last is read for its logits
             if one != other:
                 break
             same += 1
@@ -171,7 +197,10 @@ class _Reader:
         logits = self.read_on(ids[same:])
         read = self._library.memory_seq_pos_max(self._memory, 0) + 1
         if read != len(ids):
-            raise EngineError(f"llama.cpp read {read} tokens of a prompt of {len(ids)}.", hint="Report this as a bug.")
+            raise EngineError(
+                f"llama.cpp read {read} tokens of a prompt of {len(ids)}.",
+                hint="Report this as a bug.",
+            )
         return logits
 
     def read_on(self, ids: Sequence[int]) -> Logits:
@@ -179,10 +208,14 @@ class _Reader:
         for start in range(0, len(ids), _BLOCK):
             ending.check()
             part = np.array(ids[start : start + _BLOCK], np.int32)
-            code = self._library.decode(self._context, self._library.batch_get_one(part.ctypes.data, len(part)))
+            code = self._library.decode(
+                self._context, self._library.batch_get_one(part.ctypes.data, len(part))
+            )
             if code:
                 self._forget_from(0)
-                raise EngineError(f"llama.cpp failed with code {code}.", hint="acclimate doctor", retryable=True)
+                raise EngineError(
+                    f"llama.cpp failed with code {code}.", hint="acclimate doctor", retryable=True
+                )
             self._held += part.tolist()
         found = self._library.get_logits_ith(self._context, -1)
         return np.ctypeslib.as_array(found, (self._model.size,))
@@ -198,7 +231,8 @@ class _Reader:
         return int(self._library.get_memory(self._context))
 
     def _forget_from(self, place: int) -> int:
-        """Forget what is held from `place` on; the place from which to read, 0 where only all can be forgotten."""
+        """Forget what is held from `place` on; the place from which to read, 0 where only all can
+        be forgotten."""
         if place < len(self._held) and not self._library.memory_seq_rm(self._memory, 0, place, -1):
             place = 0  # a recurrent state cannot go back
         if place == 0:
@@ -214,7 +248,9 @@ class _Reader:
             room *= 2
         room = max(tokens, min(room, self._model.context_tokens))
         self.close()
-        context = self._library.init_from_model(self._model.handle, self._library.context_settings(room, _BLOCK))
+        context = self._library.init_from_model(
+            self._model.handle, self._library.context_settings(room, _BLOCK)
+        )
         if not context:
             raise EngineError(
                 f"there is no memory for {room} tokens: {' '.join(self._library.complaints)}",
@@ -240,15 +276,17 @@ class _GrammarSampler(Sampler):
         self._library: Library = library()
         self._handle = self._library.sampler_init_grammar(model.vocabulary, rules.encode(), b"root")
         if not self._handle:
-            raise EngineError("llama.cpp cannot read the grammar of this schema.", hint="Use a plainer schema.")
+            raise EngineError(
+                "llama.cpp cannot read the grammar of this schema.", hint="Use a plainer schema."
+            )
 
     def __del__(self) -> None:
         if getattr(self, "_handle", None):
             self._library.sampler_free(self._handle)
 
     def choose(self, logits: Logits) -> int:
-        """See `Sampler`. To hold all tokens to the grammar takes long, so the one that is drawn is asked about first,
-        then the likeliest; all only where none of those is allowed."""
+        """See `Sampler`. To hold all tokens to the grammar takes long, so the one that is drawn is
+        asked about first, then the likeliest; all only where none of those is allowed."""
         token = super().choose(logits)
         likeliest = np.argpartition(-logits, min(_FIRST, len(logits) - 1))[:_FIRST]
         for tokens in (np.array([token]), likeliest, np.arange(len(logits))):
@@ -256,14 +294,20 @@ class _GrammarSampler(Sampler):
             if np.isfinite(allowed).any():
                 break
         else:
-            raise EngineError("no token continues the JSON of this schema.", hint="Use a plainer schema.")
+            raise EngineError(
+                "no token continues the JSON of this schema.", hint="Use a plainer schema."
+            )
         token = super().choose(allowed)
         self._library.sampler_accept(self._handle, token)
         return token
 
-    def _allowed(self, tokens: np.ndarray[tuple[int], np.dtype[np.int64]], logits: Logits) -> Logits:
+    def _allowed(
+        self, tokens: np.ndarray[tuple[int], np.dtype[np.int64]], logits: Logits
+    ) -> Logits:
         """The logits of those `tokens` that the grammar allows, and no chance for all others."""
-        data = np.zeros(len(tokens), np.dtype([("id", np.int32), ("logit", np.float32), ("p", np.float32)]))
+        data = np.zeros(
+            len(tokens), np.dtype([("id", np.int32), ("logit", np.float32), ("p", np.float32)])
+        )
         data["id"], data["logit"] = tokens, logits[tokens]
         pointer = ctypes.cast(data.ctypes.data, ctypes.POINTER(TokenData))
         candidates = TokenDataArray(pointer, len(data), -1, False)

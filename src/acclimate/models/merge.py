@@ -1,9 +1,11 @@
-"""Rewriting GGUF files: adapters merged into their base, and tensors that OpenVINO cannot read exactly made readable.
+"""Rewriting GGUF files: adapters merged into their base, and tensors that OpenVINO cannot read
+exactly made readable.
 
-Why merge: OpenVINO GenAI can apply an adapter while it runs, but a GGUF model silently ignores it, loading takes four
-times as long and decoding twice (docs/decisions has the table); one merged model per adapter also keeps the prefix
-cache of one adapter from ever being reused under another. Matrices that change are kept as Q8_0 (8 bits, one
-half-precision scale for every 32 weights), vectors as F32.
+Why merge: OpenVINO GenAI can apply an adapter while it runs, but a GGUF model silently ignores it,
+loading takes four times as long and decoding twice (docs/decisions has the table); one merged model
+per adapter also keeps the prefix cache of one adapter from ever being reused under another.
+Matrices that change are kept as Q8_0 (8 bits, one half-precision scale for every 32 weights),
+vectors as F32.
 
 Source: Hu et al., arXiv 2106.09685, section 4.1 ("no additional inference latency").
 """
@@ -18,34 +20,51 @@ import gguf
 import numpy as np
 
 from acclimate.errors import ModelError
-from acclimate.models.adapters import Changes, Weights, layers_of, read_base, read_changes, require_layers, served_by
+from acclimate.models.adapters import (
+    Changes,
+    Weights,
+    layers_of,
+    read_base,
+    read_changes,
+    require_layers,
+    served_by,
+)
 
-# Read by OpenVINO GenAI 2026.4 without loss; everything else is requantised. Not Q4_1 and Q4_K: it rounds the offset of
-# each block of 32 weights to whole steps (docs/decisions has what that does to answers).
+# Read by OpenVINO GenAI 2026.4 without loss; everything else is requantised. Not Q4_1 and Q4_K: it
+# rounds the offset of each block of 32 weights to whole steps (docs/decisions has what that does to
+# answers).
 _READABLE = {"F16", "BF16", "Q4_0", "Q8_0"}
 Precision = Literal["Q8_0", "F16"]
 _ANOTHER = "Use an adapter that was trained for this base model."
 
 
 def needs_rewrite(file: Path) -> bool:
-    """Whether the file holds tensors of a type that OpenVINO cannot read as they are (Q4_1, Q4_K, Q5_0, Q6_K, IQ…)."""
+    """Whether the file holds tensors of a type that OpenVINO cannot read as they are (Q4_1, Q4_K,
+    Q5_0, Q6_K, IQ…)."""
     return not all(_readable(tensor) for tensor in gguf.GGUFReader(file).tensors)
 
 
 def _readable(tensor: gguf.ReaderTensor) -> bool:
     """Of 32 bits, vectors only."""
-    return tensor.tensor_type.name in _READABLE or (tensor.tensor_type.name == "F32" and len(tensor.shape) == 1)
+    return tensor.tensor_type.name in _READABLE or (
+        tensor.tensor_type.name == "F32" and len(tensor.shape) == 1
+    )
 
 
 def rewrite(
-    file: Path, target: Path, adapter: Path | None = None, precision: Precision = "Q8_0", *, for_genai: bool = True
+    file: Path,
+    target: Path,
+    adapter: Path | None = None,
+    precision: Precision = "Q8_0",
+    *,
+    for_genai: bool = True,
 ) -> None:
-    """Copy `file` to `target` with a tuned folder merged in (what of it can be), changed and unreadable tensors in
-    `precision`.
+    """Copy `file` to `target` with a tuned folder merged in (what of it can be), changed and
+    unreadable tensors in `precision`.
 
-    OpenVINO GenAI puts the rows of Llama's query and key weights in the network's order, but takes their biases as they
-    stand; other programs have both in the file's. Raises ModelError where a tensor of the adapter has no place in the
-    model, or is of another shape.
+    OpenVINO GenAI puts the rows of Llama's query and key weights in the network's order, but takes
+    their biases as they stand; other programs have both in the file's. Raises ModelError where a
+    tensor of the adapter has no place in the model, or is of another shape.
     """
     reader = gguf.GGUFReader(file)
     heads = Heads.of(reader)
@@ -71,7 +90,11 @@ def rewrite(
         _add(writer, tensor.name, weights, precision)
     names = {tensor.name for tensor in reader.tensors}
     for step in steps:  # biases of layers that had none
-        for name in [name for name in step.biases if name in left and name.replace(".bias", ".weight") in names]:
+        for name in [
+            name
+            for name in step.biases
+            if name in left and name.replace(".bias", ".weight") in names
+        ]:
             _add(writer, name, step.biases[name], precision)
             left.discard(name)
     if left:
@@ -88,7 +111,10 @@ def _unfit(adapter: Path | None, file: Path, why: str) -> ModelError:
 
 
 def _in_file_order(step: Changes, heads: Heads) -> Changes:
-    biases = {name: heads.order(name.removesuffix(".bias"), values) for name, values in step.biases.items()}
+    biases = {
+        name: heads.order(name.removesuffix(".bias"), values)
+        for name, values in step.biases.items()
+    }
     return replace(step, biases=biases)
 
 
@@ -101,7 +127,8 @@ def finish(writer: gguf.GGUFWriter) -> None:
 
 
 def mergeable(adapter: Path, heads: Heads) -> list[Changes]:
-    """The changes of a folder and of the one that it stands on, that one first; without parts of the graph."""
+    """The changes of a folder and of the one that it stands on, that one first; without parts of
+    the graph."""
     folders = [folder for folder in layers_of(adapter) if served_by(folder) != "graph"]
     for folder in folders:
         require_layers(folder, heads.blocks)
@@ -110,12 +137,19 @@ def mergeable(adapter: Path, heads: Heads) -> list[Changes]:
 
 def _add(writer: gguf.GGUFWriter, name: str, weights: Weights, precision: Precision) -> None:
     kinds = gguf.GGMLQuantizationType
-    kind = kinds.F32 if weights.ndim == 1 else kinds[precision] if weights.shape[-1] % 32 == 0 else kinds.F16
+    kind = (
+        kinds.F32
+        if weights.ndim == 1
+        else kinds[precision]
+        if weights.shape[-1] % 32 == 0
+        else kinds.F16
+    )
     writer.add_tensor(name, gguf.quants.quantize(weights.astype(np.float32), kind), raw_dtype=kind)
 
 
 class Heads:
-    """Attention heads, for the order in which llama.cpp keeps the rows of query and key, and the number of blocks."""
+    """Attention heads, for the order in which llama.cpp keeps the rows of query and key, and the
+    number of blocks."""
 
     def __init__(self, query: int, key: int, *, permuted: bool, blocks: int = 0) -> None:
         self.query, self.key, self.permuted, self.blocks = query, key, permuted, blocks
@@ -127,7 +161,10 @@ class Heads:
         def number(key: str) -> int:
             field = reader.get_field(f"{architecture}.{key}")
             if field is None:
-                raise ModelError(f"the model lacks the field '{architecture}.{key}'.", hint="Use a complete GGUF file.")
+                raise ModelError(
+                    f"the model lacks the field '{architecture}.{key}'.",
+                    hint="Use a complete GGUF file.",
+                )
             return int(field.contents())
 
         field = reader.get_field("general.architecture")
@@ -137,12 +174,17 @@ class Heads:
         return cls(query, key, permuted=architecture == "llama", blocks=blocks)
 
     def order(self, name: str, weights: Weights) -> Weights:
-        """Rows [out, …] as in the file: for Llama, each head's two halves of the rotary pairs interleaved."""
+        """Rows [out, …] as in the file: for Llama, each head's two halves of the rotary pairs
+        interleaved."""
         heads = {"attn_q": self.query, "attn_k": self.key}.get(name.rsplit(".", 1)[-1])
         if heads is None or not self.permuted:
             return weights
         rows, *rest = weights.shape
-        return weights.reshape(heads, 2, rows // heads // 2, *rest).swapaxes(1, 2).reshape(weights.shape)
+        return (
+            weights.reshape(heads, 2, rows // heads // 2, *rest)
+            .swapaxes(1, 2)
+            .reshape(weights.shape)
+        )
 
 
 def _copy_fields(reader: gguf.GGUFReader, writer: gguf.GGUFWriter) -> None:

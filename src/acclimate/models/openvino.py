@@ -1,8 +1,9 @@
 """Language models on OpenVINO GenAI: the default engine on a CPU.
 
-The graph is built once from a GGUF file (with the adapter merged in, see `merge`), kept in the cache, and loaded from
-there compiled. Prompts are tokenised by us and passed as numbers, so that what is counted is what is sent and text in a
-document can never become a control token. One engine holds one adapter; nothing is shared between two.
+The graph is built once from a GGUF file (with the adapter merged in, see `merge`), kept in the
+cache, and loaded from there compiled. Prompts are tokenised by us and passed as numbers, so that
+what is counted is what is sent and text in a document can never become a control token. One engine
+holds one adapter; nothing is shared between two.
 """
 
 from __future__ import annotations
@@ -36,15 +37,18 @@ from acclimate.system.platforms import link_or_copy
 from acclimate.types import Completion, Generation, Message
 
 _FORMAT = 2  # raise when what is built below changes, so that old builds are not used
-# Measured for one user: SDPA decodes faster than paged attention, and only it loads compiled from the cache.
+# Measured for one user: SDPA decodes faster than paged attention, and only it loads compiled from
+# the cache.
 _PROPERTIES = {"ATTENTION_BACKEND": "SDPA"}
 
 
 class OpenVINOEngine:
-    """A GGUF chat model, optionally with a tuned folder merged in, or a bottleneck adapter put into its graph.
+    """A GGUF chat model, optionally with a tuned folder merged in, or a bottleneck adapter put into
+    its graph.
 
-    `cache` holds what is derived from the model; `sha256` is the model file's, read from the file where None;
-    `context_tokens` narrows the model's own window. Raises ModelError where the model or adapter cannot be used.
+    `cache` holds what is derived from the model; `sha256` is the model file's, read from the file
+    where None; `context_tokens` narrows the model's own window. Raises ModelError where the model
+    or adapter cannot be used.
     """
 
     def __init__(
@@ -63,7 +67,9 @@ class OpenVINOEngine:
         own = int(info["context_tokens"])
         self._context = min(context_tokens or own, own)
         self._stop_ids = set(info["stop_ids"])
-        self._chat = ChatFormat(Tokenizer.from_file(str(folder / "tokenizer.json")), info["chat_template"], info["bos"])
+        self._chat = ChatFormat(
+            Tokenizer.from_file(str(folder / "tokenizer.json")), info["chat_template"], info["bos"]
+        )
         self._lock = threading.Lock()
         self._pipeline: genai.LLMPipeline | None = _load(folder)
 
@@ -86,7 +92,9 @@ class OpenVINOEngine:
         """See `Engine`."""
         return len(self._chat.encode(messages))
 
-    def generate(self, messages: Sequence[Message], options: Generation, on_text: OnText | None = None) -> Completion:
+    def generate(
+        self, messages: Sequence[Message], options: Generation, on_text: OnText | None = None
+    ) -> Completion:
         """See `Engine`."""
         ids = self._chat.encode(messages)
         if len(ids) + options.max_tokens > self._context:
@@ -96,9 +104,15 @@ class OpenVINOEngine:
                 hint="Show fewer passages ([retrieval] k), or use a model with a longer context.",
             )
         decoder, tokenizer = DecodeStream(skip_special_tokens=True), self._chat.tokenizer
-        stream = TextStream(lambda token: decoder.step(tokenizer, token) or "", self._stop_ids, options.stop, on_text)
+        stream = TextStream(
+            lambda token: decoder.step(tokenizer, token) or "",
+            self._stop_ids,
+            options.stop,
+            on_text,
+        )
         streamer = _Streamer(stream)
-        # An exception between two tokens would leave the pipeline busy, and C++ aborts where a busy one is freed.
+        # An exception between two tokens would leave the pipeline busy, and C++ aborts where a busy
+        # one is freed.
         with self._lock, ending.held():
             if self._pipeline is None:
                 raise EngineError(f"{self._name} was closed.")
@@ -106,13 +120,16 @@ class OpenVINOEngine:
             try:
                 result = self._pipeline.generate(inputs, self._config(options), streamer)
             except RuntimeError as error:
-                raise EngineError(f"{self._name} failed: {error}", hint="acclimate doctor", retryable=True) from error
+                raise EngineError(
+                    f"{self._name} failed: {error}", hint="acclimate doctor", retryable=True
+                ) from error
         if streamer.error is not None:
             raise streamer.error
         read = result.perf_metrics.get_num_input_tokens()
         if read != len(ids):
             raise EngineError(
-                f"{self._name} read {read} tokens of a prompt of {len(ids)}.", hint="Report this as a bug."
+                f"{self._name} read {read} tokens of a prompt of {len(ids)}.",
+                hint="Report this as a bug.",
             )
         return stream.completion(len(ids), options.max_tokens)
 
@@ -134,7 +151,11 @@ class OpenVINOEngine:
         if config.do_sample:
             config.temperature = options.temperature
             config.top_p = options.top_p
-            config.rng_seed = options.seed if options.seed is not None else int.from_bytes(os.urandom(4), "little")
+            config.rng_seed = (
+                options.seed
+                if options.seed is not None
+                else int.from_bytes(os.urandom(4), "little")
+            )
         return config
 
 
@@ -164,7 +185,8 @@ class _Streamer(genai.StreamerBase):  # type: ignore[misc] # the package has no 
 
 
 def build(model: Path, cache: Path, adapter: Path | None = None, sha256: str | None = None) -> Path:
-    """The folder in `cache` with the IR, tokenizer and facts of `model` with `adapter`; built where it is not there."""
+    """The folder in `cache` with the IR, tokenizer and facts of `model` with `adapter`; built where
+    it is not there."""
     if not model.is_file():
         raise ModelError(f"there is no model file {model}.", hint="acclimate models fetch")
     if adapter is not None and served_by(adapter) == "transformers":
@@ -180,7 +202,9 @@ def build(model: Path, cache: Path, adapter: Path | None = None, sha256: str | N
             _build(model, adapter, part)
             part.replace(folder)
         except OSError:
-            if not (folder / "info.json").is_file():  # else another process built the same meanwhile
+            if not (
+                folder / "info.json"
+            ).is_file():  # else another process built the same meanwhile
                 raise
     return folder
 
@@ -198,8 +222,10 @@ def _build(model: Path, adapter: Path | None, part: Path) -> None:
             genai.LLMPipeline(source, "CPU", enable_save_ov_model=True, **_PROPERTIES)
     except RuntimeError as error:
         raise ModelError(
-            f"OpenVINO cannot read {model.name} ({info.architecture}): {str(error).strip().splitlines()[-1]}",
-            hint='Serve it elsewhere and use [model] engine = "openai", or engine = "transformers".',
+            f"OpenVINO cannot read {model.name} ({info.architecture}): "
+            f"{str(error).strip().splitlines()[-1]}",
+            hint='Serve it elsewhere and use [model] engine = "openai", or engine = '
+            '"transformers".',
         ) from error
     source.unlink()
     for layer in layers_of(adapter) if adapter else []:
@@ -223,7 +249,11 @@ def _key(sha256: str, adapter: Path | None) -> str:
     parts = [str(_FORMAT), genai.get_version(), sha256]
     for layer in layers_of(adapter) if adapter is not None else []:
         config = layer / "adapter_config.json"
-        parts += [_sha256(file) for file in (config, weights_file(layer)) if file.exists() or file != config]
+        parts += [
+            _sha256(file)
+            for file in (config, weights_file(layer))
+            if file.exists() or file != config
+        ]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:24]
 
 
@@ -232,7 +262,9 @@ def _sha256(file: Path) -> str:
         with file.open("rb") as opened:
             return hashlib.file_digest(opened, "sha256").hexdigest()
     except OSError as error:
-        raise ModelError(f"{file} cannot be read: {error.strerror}.", hint="Give a PEFT adapter folder.") from error
+        raise ModelError(
+            f"{file} cannot be read: {error.strerror}.", hint="Give a PEFT adapter folder."
+        ) from error
 
 
 def _row(values: Sequence[int]) -> ov.Tensor:

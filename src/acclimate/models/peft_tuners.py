@@ -1,4 +1,5 @@
-"""Tuners that PEFT lacks, registered with it: saved and loaded in PEFT's own format by `PeftModel.from_pretrained`.
+"""Tuners that PEFT lacks, registered with it: saved and loaded in PEFT's own format by
+`PeftModel.from_pretrained`.
 
 Bottleneck adapters: y + up(relu(down(y))), a residual network of two thin layers behind a sub-layer
 
@@ -6,7 +7,8 @@ Bottleneck adapters: y + up(relu(down(y))), a residual network of two thin layer
     Pfeiffer   behind the feed-forward network only            arXiv 2005.00247, section 3.2.2
     parallel   beside the feed-forward network, scaled         arXiv 2110.04366, section 3.3
 
-BitFit: a bias for every linear layer, also where the model has none (Ben Zaken et al., arXiv 2106.10199).
+BitFit: a bias for every linear layer, also where the model has none (Ben Zaken et al., arXiv
+2106.10199).
 """
 
 from __future__ import annotations
@@ -37,8 +39,8 @@ BOTTLENECK, BITFIT = _peft_type("BOTTLENECK"), _peft_type("BITFIT")
 
 @dataclass
 class BottleneckConfig(PeftConfig):
-    """`target_modules` get a bottleneck of `r` units each: behind them, or with `parallel` beside them times
-    `scaling`."""
+    """`target_modules` get a bottleneck of `r` units each: behind them, or with `parallel` beside
+    them times `scaling`."""
 
     target_modules: list[str] = field(default_factory=lambda: ["o_proj", "down_proj"])
     r: int = 64
@@ -62,7 +64,8 @@ class BitFitConfig(PeftConfig):
 
 
 class BottleneckLayer(nn.Module, BaseTunerLayer):
-    """A frozen layer [… → h] with a bottleneck of r units; h is the width of the last linear layer in it."""
+    """A frozen layer [… → h] with a bottleneck of r units; h is the width of the last linear layer
+    in it."""
 
     adapter_layer_names = ("bottleneck_down", "bottleneck_up")
     other_param_names = ("parallel", "scaling")
@@ -131,7 +134,9 @@ class BitFitLayer(nn.Module, BaseTunerLayer):
         """Add the biases to the layer's own."""
         for name in check_adapters_to_merge(self, adapter_names) or []:
             own, bias = self.base_layer.bias, self.bitfit_bias[name].data
-            self.base_layer.bias = nn.Parameter(bias.clone() if own is None else own.data + bias, requires_grad=False)
+            self.base_layer.bias = nn.Parameter(
+                bias.clone() if own is None else own.data + bias, requires_grad=False
+            )
             self.merged_adapters.append(name)
 
     def unmerge(self) -> None:

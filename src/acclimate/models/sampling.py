@@ -22,13 +22,17 @@ class Sampler:
         """The index of the next token. Raises EngineError where the model computed no numbers."""
         likeliest = int(logits.argmax())
         if not np.isfinite(logits[likeliest]):
-            raise EngineError("the model computed no finite number for any token.", hint="acclimate models verify")
+            raise EngineError(
+                "the model computed no finite number for any token.", hint="acclimate models verify"
+            )
         if self._temperature <= 0:
             return likeliest
         scaled = (logits.astype(np.float64) - float(logits[likeliest])) / self._temperature
         order = np.argsort(-scaled, kind="stable")
         shares = np.exp(scaled[order])
         shares /= shares.sum()
-        kept = int(np.searchsorted(shares.cumsum(), self._top_p)) + 1  # the fewest that have top_p together
+        kept = (
+            int(np.searchsorted(shares.cumsum(), self._top_p)) + 1
+        )  # the fewest that have top_p together
         shares = shares[:kept] / shares[:kept].sum()
         return int(order[self._random.choice(len(shares), p=shares)])

@@ -1,4 +1,5 @@
-"""The models on this machine: `<user cache>/models/<name>/`, each with a record of what its bytes must be."""
+"""The models on this machine: `<user cache>/models/<name>/`, each with a record of what its bytes
+must be."""
 
 from __future__ import annotations
 
@@ -17,7 +18,8 @@ from acclimate.errors import HashMismatchError, ModelError, nearest
 from acclimate.models.catalogue import CATALOGUE, ModelEntry
 
 OnBytes = Callable[[str, int, int], None]
-"""Called while downloading with the file's name, the bytes so far, and all of them (0: not known)."""
+"""Called while downloading with the file's name, the bytes so far, and all of them (0: not
+known)."""
 
 log = logging.getLogger(__name__)
 _RECORD = "acclimate-files.json"
@@ -26,7 +28,8 @@ _ID = re.compile(r"[\w.-]+(/[\w.-]+)?(:[\w./-]+)?")
 
 @dataclass(frozen=True, slots=True)
 class StoredFile:
-    """What a file was when it was verified. Its size and time (ns) tell later whether it must be read again."""
+    """What a file was when it was verified. Its size and time (ns) tell later whether it must be
+    read again."""
 
     path: str
     sha256: str
@@ -36,7 +39,8 @@ class StoredFile:
 
 @dataclass(frozen=True, slots=True)
 class LocalModel:
-    """A model ready to load. `weights` is its main file and lies in `folder`; `sha256` is of that file."""
+    """A model ready to load. `weights` is its main file and lies in `folder`; `sha256` is of that
+    file."""
 
     name: str
     folder: Path
@@ -48,14 +52,20 @@ class LocalModel:
 def cache_folder() -> Path:
     """The user's cache folder for Acclimate; the environment variable ACCLIMATE_CACHE moves it."""
     moved = os.environ.get("ACCLIMATE_CACHE")
-    return Path(moved).expanduser() if moved else Path(platformdirs.user_cache_dir("acclimate", appauthor=False))
+    return (
+        Path(moved).expanduser()
+        if moved
+        else Path(platformdirs.user_cache_dir("acclimate", appauthor=False))
+    )
 
 
 def model_folder(name: str) -> Path:
-    """Where the model `name` is kept. Raises ModelError for a name that is no catalogue name or hub id."""
+    """Where the model `name` is kept. Raises ModelError for a name that is no catalogue name or hub
+    id."""
     if not _ID.fullmatch(name) or ".." in name:
         raise ModelError(
-            f"'{name}' is no model name.", hint="Give a name from `acclimate models list`, 'org/repo' or a path."
+            f"'{name}' is no model name.",
+            hint="Give a name from `acclimate models list`, 'org/repo' or a path.",
         )
     return cache_folder() / "models" / re.sub(r"[/:]", "--", name)
 
@@ -63,8 +73,8 @@ def model_folder(name: str) -> Path:
 def locate(name: str) -> LocalModel | None:
     """The model `name` where it is complete on this machine, else None; a local path is itself.
 
-    A file whose size or time changed since it was verified is hashed again. Raises HashMismatchError where its bytes
-    changed.
+    A file whose size or time changed since it was verified is hashed again. Raises
+    HashMismatchError where its bytes changed.
     """
     path = Path(name).expanduser()
     if path.exists() and (path.is_absolute() or name not in CATALOGUE):
@@ -147,18 +157,28 @@ def _local(path: Path) -> LocalModel:
     """A model by path: a file, or a folder with one of the known weight files."""
     if path.is_file():
         return LocalModel(path.stem, path.parent, path, _cached_hash(path))
-    for pattern in ("*.gguf", "model.safetensors", "model.onnx", "onnx/model.onnx", "openvino_model.bin"):
+    for pattern in (
+        "*.gguf",
+        "model.safetensors",
+        "model.onnx",
+        "onnx/model.onnx",
+        "openvino_model.bin",
+    ):
         if found := sorted(path.glob(pattern)):
             return LocalModel(path.name, path, found[0], _cached_hash(found[0]))
     raise ModelError(
-        f"{path} holds no model.", hint="It needs a .gguf file, or model.safetensors with config and tokenizer."
+        f"{path} holds no model.",
+        hint="It needs a .gguf file, or model.safetensors with config and tokenizer.",
     )
 
 
 def _cached_hash(file: Path) -> str:
-    """The file's hash, remembered by path, size and time: hashing a gigabyte at every start would take seconds."""
+    """The file's hash, remembered by path, size and time: hashing a gigabyte at every start would
+    take seconds."""
     stat = file.stat()
-    key = hashlib.sha256(f"{file.resolve()}|{stat.st_size}|{stat.st_mtime_ns}".encode()).hexdigest()[:24]
+    key = hashlib.sha256(
+        f"{file.resolve()}|{stat.st_size}|{stat.st_mtime_ns}".encode()
+    ).hexdigest()[:24]
     note = cache_folder() / "hashes" / key
     if note.is_file():
         return note.read_text(encoding="utf-8")

@@ -1,4 +1,5 @@
-"""Tokens to text as they come: stop tokens, stop strings that are never shown in part, readers who have had enough."""
+"""Tokens to text as they come: stop tokens, stop strings that are never shown in part, readers who
+have had enough."""
 
 from __future__ import annotations
 
@@ -15,7 +16,13 @@ Decode = Callable[[int], str]
 class TextStream:
     """One answer while it is written. `finish` is "" as long as it goes on."""
 
-    def __init__(self, decode: Decode, stop_ids: Collection[int], stops: Sequence[str], on_text: OnText | None) -> None:
+    def __init__(
+        self,
+        decode: Decode,
+        stop_ids: Collection[int],
+        stops: Sequence[str],
+        on_text: OnText | None,
+    ) -> None:
         self._decode, self._stop_ids, self._stops, self._on_text = decode, stop_ids, stops, on_text
         self._text, self._sent, self._tokens = "", 0, 0
         self.finish: Literal["", "stop", "cancelled"] = ""
@@ -55,4 +62,6 @@ class TextStream:
 
 def _overlap(text: str, stop: str) -> int:
     """Length of the longest end of `text` that begins `stop`."""
-    return next((n for n in range(min(len(stop) - 1, len(text)), 0, -1) if text.endswith(stop[:n])), 0)
+    return next(
+        (n for n in range(min(len(stop) - 1, len(text)), 0, -1) if text.endswith(stop[:n])), 0
+    )

@@ -1,4 +1,5 @@
-"""Language models on PyTorch and Transformers (extra `tune`): what the others are checked against, and GPUs."""
+"""Language models on PyTorch and Transformers (extra `tune`): what the others are checked against,
+and GPUs."""
 
 from __future__ import annotations
 
@@ -25,10 +26,11 @@ if TYPE_CHECKING:  # needs PyTorch
 
 
 class TransformersEngine:
-    """A GGUF file, or a folder with safetensors, config.json and tokenizer; optionally with a tuned folder.
+    """A GGUF file, or a folder with safetensors, config.json and tokenizer; optionally with a tuned
+    folder.
 
-    `device` None is the GPU where there is one, else the CPU; weights are of the type that it computes fastest (see
-    `compute_type`), or float32 with `precise`.
+    `device` None is the GPU where there is one, else the CPU; weights are of the type that it
+    computes fastest (see `compute_type`), or float32 with `precise`.
     """
 
     def __init__(
@@ -53,19 +55,24 @@ class TransformersEngine:
         where: dict[str, Any] = {"gguf_file": model.name} if gguf else {}
         folder = model.parent if model.is_file() else model
         dtype = torch.float32 if precise else compute_type(self._device)
-        loaded: Any = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, **where)
+        loaded: Any = transformers.AutoModelForCausalLM.from_pretrained(
+            folder, dtype=dtype, **where
+        )
         self._model = loaded
         self._virtual: Virtual | None = None
         for layer in layers_of(adapter) if adapter is not None else []:
             self._wear(layer)
         self._model.to(self._device).eval()
-        self._chat, self._stop_ids, own = _read_gguf(model) if gguf else _read_folder(folder, self._model)
+        self._chat, self._stop_ids, own = (
+            _read_gguf(model) if gguf else _read_folder(folder, self._model)
+        )
         self._context = min(context_tokens or own, own)
         self._name = model.stem + (f"+{adapter.name}" if adapter else "")
         self._lock = threading.Lock()
 
     def _wear(self, adapter: Path) -> None:
-        """Merge an adapter where it can be, else leave its layers in place, or keep its virtual tokens."""
+        """Merge an adapter where it can be, else leave its layers in place, or keep its virtual
+        tokens."""
         if (whole := adapter / "model.safetensors").is_file():
             from safetensors.torch import load_file
 
@@ -79,7 +86,9 @@ class TransformersEngine:
 
         dtype = next(self._model.parameters()).dtype
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # PEFT only warns of missing keys; the next line refuses them
+            warnings.simplefilter(
+                "ignore"
+            )  # PEFT only warns of missing keys; the next line refuses them
             worn = _load_peft(peft, self._model, adapter)
         wanted = peft.get_peft_model_state_dict(worn, save_embedding_layers=False)
         require_keys(adapter, set(wanted))
@@ -109,7 +118,9 @@ class TransformersEngine:
         """See `Engine`."""
         return len(self._chat.encode(messages))
 
-    def generate(self, messages: Sequence[Message], options: Generation, on_text: OnText | None = None) -> Completion:
+    def generate(
+        self, messages: Sequence[Message], options: Generation, on_text: OnText | None = None
+    ) -> Completion:
         """See `Engine`."""
         ids = self._chat.encode(messages)
         if len(ids) + options.max_tokens > self._context:
@@ -141,13 +152,16 @@ class TransformersEngine:
         """See `Engine`."""
         self._model = None
 
-    def _completion(self, text: str, sent: int, read: int, written: int, on_text: OnText | None) -> Completion:
+    def _completion(
+        self, text: str, sent: int, read: int, written: int, on_text: OnText | None
+    ) -> Completion:
         if on_text is not None and len(text) > sent:
             on_text(text[sent:])
         return Completion(text, read, written, "stop")
 
     def logits(self, prompt: Sequence[int], answer: Sequence[int]) -> Any:
-        """[n, v] as float32: of every token, at each place of an answer of n tokens to a prompt, all as token ids."""
+        """[n, v] as float32: of every token, at each place of an answer of n tokens to a prompt,
+        all as token ids."""
         ids = self._torch.tensor([[*prompt, *answer[:-1]]], device=self._device)
         with self._torch.inference_mode():
             output = self._model(**self._first_inputs(ids), logits_to_keep=len(answer))
@@ -156,7 +170,9 @@ class TransformersEngine:
     def save_network(self, folder: Path) -> None:
         """The network with what is merged into it, in bfloat16, as Transformers keeps models."""
         self._model.generation_config.eos_token_id = sorted(self._stop_ids)
-        self._model.hf_quantizer = None  # it was dequantised, and Transformers refuses to save it all the same
+        self._model.hf_quantizer = (
+            None  # it was dequantised, and Transformers refuses to save it all the same
+        )
         self._model.to(self._torch.bfloat16).save_pretrained(folder)
 
     def tokens(self, ids: list[int], options: Generation) -> Iterator[int]:
@@ -175,7 +191,11 @@ class TransformersEngine:
             logits = output.logits[0, -1].float()
             if held is not None:
                 logits = held.mask(logits)
-            token = int(logits.argmax()) if options.temperature == 0 else _sample(torch, logits, options, generator)
+            token = (
+                int(logits.argmax())
+                if options.temperature == 0
+                else _sample(torch, logits, options, generator)
+            )
             if held is not None:
                 held.take(token)
             yield token
@@ -190,7 +210,9 @@ class TransformersEngine:
         return first_inputs(self._model, ids, self._virtual)
 
     def _constraint(self, options: Generation) -> _Constraint:
-        return _Constraint(self._chat.tokenizer, min(self._stop_ids), grammar(options.schema, options.max_tokens))
+        return _Constraint(
+            self._chat.tokenizer, min(self._stop_ids), grammar(options.schema, options.max_tokens)
+        )
 
 
 class _Constraint:
@@ -207,11 +229,15 @@ class _Constraint:
     def mask(self, logits: Any) -> Any:
         """`logits` [v] with -inf where a token would break the grammar."""
         allowed = np.unpackbits(
-            np.frombuffer(self._matcher.compute_bitmask(), np.uint8), count=self._size, bitorder="little"
+            np.frombuffer(self._matcher.compute_bitmask(), np.uint8),
+            count=self._size,
+            bitorder="little",
         )
         if self._matcher.is_error():
             raise EngineError(f"the grammar cannot be kept to: {self._matcher.get_error()}")
-        forbidden = logits.new_ones(len(logits), dtype=bool)  # also what the vocabulary is padded with
+        forbidden = logits.new_ones(
+            len(logits), dtype=bool
+        )  # also what the vocabulary is padded with
         forbidden[: self._size] = logits.new_tensor(allowed == 0, dtype=bool)
         return logits.masked_fill(forbidden, float("-inf"))
 
@@ -222,7 +248,8 @@ class _Constraint:
 
 
 def _sample(torch: Any, logits: Any, options: Generation, generator: Any) -> int:
-    """Nucleus sampling (Holtzman et al., arXiv 1904.09751): the fewest likeliest tokens that reach `top_p`."""
+    """Nucleus sampling (Holtzman et al., arXiv 1904.09751): the fewest likeliest tokens that reach
+    `top_p`."""
     chances, order = (logits / options.temperature).softmax(-1).sort(descending=True)
     chances[(chances.cumsum(-1) - chances) >= options.top_p] = 0
     return int(order[torch.multinomial(chances, 1, generator=generator)])
@@ -236,7 +263,8 @@ def _load_peft(peft: Any, model: Any, adapter: Path) -> Any:
     except (RuntimeError, ValueError, TypeError, KeyError) as error:
         reason = " ".join(str(error).split())[:300]
         raise ModelError(
-            f"{adapter.name}, which was trained for '{base or 'a model that it does not name'}', does not fit "
+            f"{adapter.name}, which was trained for '{base or 'a model that it does not name'}', "
+            f"does not fit "
             f"{model.config.name_or_path or type(model).__name__}: {reason}",
             hint="Use an adapter that was trained for this base model.",
         ) from error
@@ -244,7 +272,11 @@ def _load_peft(peft: Any, model: Any, adapter: Path) -> Any:
 
 def _read_gguf(model: Path) -> tuple[ChatFormat, set[int], int]:
     info = read_info(model)
-    return ChatFormat(read_tokenizer(model), info.chat_template, info.bos), set(info.stop_ids), info.context_tokens
+    return (
+        ChatFormat(read_tokenizer(model), info.chat_template, info.bos),
+        set(info.stop_ids),
+        info.context_tokens,
+    )
 
 
 def _read_folder(folder: Path, model: Any) -> tuple[ChatFormat, set[int], int]:
@@ -252,8 +284,14 @@ def _read_folder(folder: Path, model: Any) -> tuple[ChatFormat, set[int], int]:
 
     loaded: Any = transformers.AutoTokenizer.from_pretrained(folder)
     if not loaded.chat_template:
-        raise ModelError(f"{folder} has no chat template.", hint="Use an '-Instruct' or '-chat' model.")
+        raise ModelError(
+            f"{folder} has no chat template.", hint="Use an '-Instruct' or '-chat' model."
+        )
     ends = model.generation_config.eos_token_id
     stops = {loaded.eos_token_id, *(ends if isinstance(ends, list) else [ends])} - {None}
     tokenizer: Tokenizer = loaded.backend_tokenizer
-    return ChatFormat(tokenizer, loaded.chat_template, ""), stops, int(model.config.max_position_embeddings)
+    return (
+        ChatFormat(tokenizer, loaded.chat_template, ""),
+        stops,
+        int(model.config.max_position_embeddings),
+    )

@@ -1,8 +1,9 @@
 """Fitting passages to a token budget, by a policy that the answer's usage tells.
 
-drop-lowest leaves out the lowest ranked; compress shows of each passage the sentences in a row that share most with the
-question; map-reduce asks about parts of the passages first (`groups`); refuse raises. Nothing is cut inside a sentence,
-and what is shown of a passage is always a span of its document.
+drop-lowest leaves out the lowest ranked; compress shows of each passage the sentences in a row that
+share most with the question; map-reduce asks about parts of the passages first (`groups`); refuse
+raises. Nothing is cut inside a sentence, and what is shown of a passage is always a span of its
+document.
 """
 
 from __future__ import annotations
@@ -28,15 +29,22 @@ _WORD = re.compile(r"\w+")
 
 
 def fit(
-    hits: Sequence[Hit], render: Render, count: Count, limit: int, overflow: Overflow, question: str = ""
+    hits: Sequence[Hit],
+    render: Render,
+    count: Count,
+    limit: int,
+    overflow: Overflow,
+    question: str = "",
 ) -> Prompt:
     """The prompt with `hits` within `limit` tokens; where they do not all fit, as `overflow` says.
 
-    map-reduce fits here as compress does: it is for what is left after the parts were asked about. Raises
-    PromptTooLongError for "refuse", and where not even one passage fits.
+    map-reduce fits here as compress does: it is for what is left after the parts were asked about.
+    Raises PromptTooLongError for "refuse", and where not even one passage fits.
     """
 
-    def attempt(shown: Sequence[Hit], dropped: Sequence[Hit] = (), policy: str = "", cut: int = 0) -> Prompt:
+    def attempt(
+        shown: Sequence[Hit], dropped: Sequence[Hit] = (), policy: str = "", cut: int = 0
+    ) -> Prompt:
         messages = render(shown)
         return Prompt(messages, count(messages), tuple(shown), tuple(dropped), policy, cut)
 
@@ -47,7 +55,11 @@ def fit(
         if (fits := _compress(hits, attempt, limit, question)) is not None:
             return fits
         hits = [shorten(hit, question, 0.0) for hit in hits]
-    if overflow != "refuse" and hits and (least := attempt(hits[:1], hits[1:], "drop-lowest")).tokens <= limit:
+    if (
+        overflow != "refuse"
+        and hits
+        and (least := attempt(hits[:1], hits[1:], "drop-lowest")).tokens <= limit
+    ):
         fits, exceeds = least, len(hits)
         while len(fits.passages) + 1 < exceeds:  # halving: whole documents can be thousands
             middle = (len(fits.passages) + exceeds) // 2
@@ -57,14 +69,16 @@ def fit(
     prompt = prompt if overflow == "refuse" or not hits else least
     raise PromptTooLongError(
         f"the prompt has {prompt.tokens} tokens with {len(prompt.passages)} passages; {limit} fit.",
-        hint="Lower [retrieval] k, [chunking] max_tokens or [model] max_tokens in acclimate.toml, set [answer] "
+        hint="Lower [retrieval] k, [chunking] max_tokens or [model] max_tokens in acclimate.toml, "
+        "set [answer] "
         "overflow, or use a model with a longer context.",
     )
 
 
 def groups(hits: Sequence[Hit], render: Render, count: Count, limit: int) -> list[Prompt]:
-    """Prompts that show all of `hits` together, each within `limit` tokens; a passage that does not fit alone is shown
-    in several parts. Raises PromptTooLongError where not one sentence of it fits."""
+    """Prompts that show all of `hits` together, each within `limit` tokens; a passage that does not
+    fit alone is shown in several parts. Raises PromptTooLongError where not one sentence of it
+    fits."""
     left, prompts = list(hits), []
     while left:
         try:
@@ -83,8 +97,9 @@ def groups(hits: Sequence[Hit], render: Render, count: Count, limit: int) -> lis
 
 
 def shorten(hit: Hit, question: str, share: float) -> Hit:
-    """The passage's sentences in a row that hold most of the question's words, of at most `share` of its characters,
-    and one sentence at least. Words count the more, the fewer sentences hold them."""
+    """The passage's sentences in a row that hold most of the question's words, of at most `share`
+    of its characters, and one sentence at least. Words count the more, the fewer sentences hold
+    them."""
     text = hit.chunk.text
     spans = sentences(text)
     if len(spans) < 2 or share >= 1:
@@ -109,7 +124,9 @@ def _stems(text: str) -> set[str]:
     return {word[:5] for word in _WORD.findall(matched(text))}
 
 
-def _compress(hits: Sequence[Hit], attempt: Callable[..., Prompt], limit: int, question: str) -> Prompt | None:
+def _compress(
+    hits: Sequence[Hit], attempt: Callable[..., Prompt], limit: int, question: str
+) -> Prompt | None:
     """All passages, each as long as fits; None where not even one sentence of each does."""
     best, low, high = None, 0.0, 1.0
     for share in [0.0, *[math.nan] * _BISECTIONS]:

@@ -1,8 +1,10 @@
-"""Citation marks like [2] in a model's text, resolved to exact places, only against the passages shown.
+"""Citation marks like [2] in a model's text, resolved to exact places, only against the passages
+shown.
 
-A small model gets the number wrong more often than the words. So a mark is checked: where the passage it names does
-not hold the answer's words and another passage shown does, the mark is moved there; a mark that names no passage is
-removed; an answer without marks is given one where its words stand verbatim in a passage.
+A small model gets the number wrong more often than the words. So a mark is checked: where the
+passage it names does not hold the answer's words and another passage shown does, the mark is moved
+there; a mark that names no passage is removed; an answer without marks is given one where its words
+stand verbatim in a passage.
 """
 
 from __future__ import annotations
@@ -35,7 +37,8 @@ class Resolved:
 
 
 class Unmarked:
-    """Takes a raw text piece by piece and gives it without its marks: those are checked when it is complete."""
+    """Takes a raw text piece by piece and gives it without its marks: those are checked when it is
+    complete."""
 
     _PARTIAL = re.compile(r"\s*(\[[\d\s,;]*)?$")
     _ANY = re.compile(r"\s*\[[\d\s,;]+\]")
@@ -57,13 +60,15 @@ def is_refusal(text: str) -> bool:
     words, refusal = (" ".join(_WORD.findall(matched(said))) for said in (text, REFUSAL))
     if not words or words.startswith(refusal):
         return True
-    # Models that are fond of talking say first that they have looked: the refusal is then a sentence of its own.
+    # Models that are fond of talking say first that they have looked: the refusal is then a
+    # sentence of its own.
     last = sentences(text)[-1]
     return " ".join(_WORD.findall(matched(text[last.start : last.end]))) == refusal
 
 
 def final_words(text: str) -> str:
-    """An answer's words without marks, case and punctuation: equal for answers that say the same in the same words."""
+    """An answer's words without marks, case and punctuation: equal for answers that say the same in
+    the same words."""
     return " ".join(_WORD.findall(matched(_MARK.sub("", text))))
 
 
@@ -79,7 +84,9 @@ def resolve(raw: str, passages: Sequence[Hit]) -> Resolved:
         marked += claim
         if match and _WORD.search(claim):
             cited = _cite(claim, asked, passages)
-            citations |= {citation.number: citation for citation in cited if citation.number not in citations}
+            citations |= {
+                citation.number: citation for citation in cited if citation.number not in citations
+            }
             marked += "".join(f" [{citation.number}]" for citation in cited)
         claim_start = match.end() if match else len(raw)
     text = _MARK.sub("", raw).strip()
@@ -95,18 +102,25 @@ def cite_words(claim: str, passages: Sequence[Hit]) -> list[Citation]:
 
 
 def mark_answer(place: Span, number: int, passages: Sequence[Hit]) -> Resolved:
-    """The answer that stands at `place` in the text of passage `number` (from 1), cited there and nowhere else."""
+    """The answer that stands at `place` in the text of passage `number` (from 1), cited there and
+    nowhere else."""
     hit = passages[number - 1]
     text = hit.chunk.text[place.start : place.end]
     return Resolved(text, f"{text} [{number}]", False, (_citation(number, hit, place, text),))
 
 
 def _cite(claim: str, asked: Sequence[int], passages: Sequence[Hit]) -> list[Citation]:
-    """Citations for one claim: the passages asked for that hold its words, else the first that does, else as asked."""
+    """Citations for one claim: the passages asked for that hold its words, else the first that
+    does, else as asked."""
     shown = [number for number in dict.fromkeys(asked) if 1 <= number <= len(passages)]
-    places = {number: find_words(claim, hit.chunk.text) for number, hit in enumerate(passages, start=1)}
+    places = {
+        number: find_words(claim, hit.chunk.text) for number, hit in enumerate(passages, start=1)
+    }
     holding = [number for number in shown if places[number]] or [n for n in places if places[n]][:1]
-    return [_citation(number, passages[number - 1], places[number], claim) for number in holding or shown]
+    return [
+        _citation(number, passages[number - 1], places[number], claim)
+        for number in holding or shown
+    ]
 
 
 def _citation(number: int, hit: Hit, place: Span | None, claim: str) -> Citation:
@@ -139,13 +153,21 @@ def sentences(text: str) -> list[Span]:
 
 def _sentence_around(text: str, place: Span) -> Span:
     """The sentences (or table rows) that hold `place`."""
-    touched = [span for span in sentences(text) if span.end > place.start and span.start < place.end]
-    return Span(min([place.start, *(span.start for span in touched)]), max([place.end, *(s.end for s in touched)]))
+    touched = [
+        span for span in sentences(text) if span.end > place.start and span.start < place.end
+    ]
+    return Span(
+        min([place.start, *(span.start for span in touched)]),
+        max([place.end, *(s.end for s in touched)]),
+    )
 
 
 def _closest_sentence(claim: str, text: str) -> Span:
     """The sentence that shares most words with the claim; the whole text where none shares any."""
     words = set(_WORD.findall(matched(claim)))
-    scored = [(len(words & set(_WORD.findall(matched(text[s.start : s.end])))), s) for s in sentences(text)]
+    scored = [
+        (len(words & set(_WORD.findall(matched(text[s.start : s.end])))), s)
+        for s in sentences(text)
+    ]
     best = max(scored, key=lambda item: item[0], default=(0, Span(0, len(text))))
     return best[1] if best[0] else Span(0, len(text))

@@ -19,7 +19,8 @@ from acclimate.types import Hit, Message, Question
 class Demonstration:
     """A question with its answer as the model should write it.
 
-    `hits` are the passages that it was answered from; `document` is what it tells of (None: of none in particular).
+    `hits` are the passages that it was answered from; `document` is what it tells of (None: of none
+    in particular).
     """
 
     question: str
@@ -36,7 +37,8 @@ Demonstrate = Callable[[str], Sequence[Demonstration]]
 def with_demonstrations(
     messages: tuple[Message, ...], shown: Sequence[tuple[Message, Demonstration]]
 ) -> tuple[Message, ...]:
-    """`messages` with turns before the last one: each demonstration's own question turn, then its answer."""
+    """`messages` with turns before the last one: each demonstration's own question turn, then its
+    answer."""
     turns = [turn for user, one in shown for turn in (user, Message("assistant", one.answer))]
     return (*messages[:-1], *turns, messages[-1])
 
@@ -49,10 +51,11 @@ def fixed(shown: Sequence[Demonstration]) -> Demonstrate:
 def bootstrap(
     solved: Sequence[Question], attempt: Callable[[Question], Demonstration | None], most: int
 ) -> list[Demonstration]:
-    """The first `most` questions that `attempt` solves, as it solved them; None from it passes one over.
+    """The first `most` questions that `attempt` solves, as it solved them; None from it passes one
+    over.
 
-    At most one of three is a refusal: a model that is shown refusals refuses. Source: Khattab et al., "DSPy", arXiv
-    2310.03714, BootstrapFewShot.
+    At most one of three is a refusal: a model that is shown refusals refuses. Source: Khattab et
+    al., "DSPy", arXiv 2310.03714, BootstrapFewShot.
     """
     found: list[Demonstration] = []
     refusals = 0
@@ -75,7 +78,8 @@ def read_demonstrations(file: Path) -> list[Demonstration]:
             found.append(_ONE.validate_python(row))
         except ValueError as error:
             raise SettingsError(
-                f"{file}, line {number} is no demonstration.", hint='Write {"question": "…", "answer": "…"}.'
+                f"{file}, line {number} is no demonstration.",
+                hint='Write {"question": "…", "answer": "…"}.',
             ) from error
     return found
 
@@ -91,7 +95,8 @@ def nearest(
     make: Callable[[Question], Demonstration | None],
     shots: int,
 ) -> Demonstrate:
-    """Chooses by embedding similarity, never the question itself; those that `make` gives None for are passed over.
+    """Chooses by embedding similarity, never the question itself; those that `make` gives None for
+    are passed over.
 
     Source: Liu et al., "What Makes Good In-Context Examples for GPT-3?", arXiv 2101.06804.
     """

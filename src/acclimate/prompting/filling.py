@@ -1,9 +1,10 @@
-"""A schema filled from a plain answer, for readers that were taught plain answers and write no JSON.
+"""A schema filled from a plain answer, for readers that were taught plain answers and write no
+JSON.
 
-The answer goes to the field that is asked for, its number, unit and items to the fields that want those. So every value
-is part of an answer that stands somewhere, and what the answer does not fill is null, left out, or an error that names
-the field. Asking such a reader again for a field beside the one that is asked for gives the first answer again (see
-docs/decisions.md).
+The answer goes to the field that is asked for, its number, unit and items to the fields that want
+those. So every value is part of an answer that stands somewhere, and what the answer does not fill
+is null, left out, or an error that names the field. Asking such a reader again for a field beside
+the one that is asked for gives the first answer again (see docs/decisions.md).
 """
 
 from __future__ import annotations
@@ -15,13 +16,21 @@ from itertools import islice
 from typing import Any
 
 from acclimate.errors import UnfilledError
-from acclimate.prompting.values import read_choice, read_formatted, read_items, read_quantity, read_truth
+from acclimate.prompting.values import (
+    read_choice,
+    read_formatted,
+    read_items,
+    read_quantity,
+    read_truth,
+)
 
 Schema = Mapping[str, Any]
 Choose = Callable[[str, Sequence[Any]], Any]
 """Chooses one of several values for a field, named in words; None where nothing can."""
 
-_GENERAL = re.compile(r"\b(?:answer|value|result|text|response|reply|content|data|output|amount|items|list)\b")
+_GENERAL = re.compile(
+    r"\b(?:answer|value|result|text|response|reply|content|data|output|amount|items|list)\b"
+)
 _UNIT = re.compile(r"\b(?:units?|currency|uom|measure)\b")
 _MISSING = object()
 _MOST_FIELDS = 200
@@ -30,8 +39,8 @@ _DEPTH = 8  # of objects within objects; more is no schema for a plain answer
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A place in the schema that takes one value. `label` names it in words; `unit` says that it is the unit of the
-    number beside it."""
+    """A place in the schema that takes one value. `label` names it in words; `unit` says that it is
+    the unit of the number beside it."""
 
     path: tuple[str, ...]
     schema: Schema
@@ -48,12 +57,14 @@ class Field:
 
 
 def fill(question: str, answer: str, schema: Schema, choose: Choose) -> Any:
-    """The value of a schema from the answer to `question`. Raises UnfilledError where a field that must be there has no
-    value."""
+    """The value of a schema from the answer to `question`. Raises UnfilledError where a field that
+    must be there has no value."""
     root = _resolved(schema, schema)
     fields = list(islice(_fields(root, schema, (), "", required=True), _MOST_FIELDS + 1))
     if len(fields) > _MOST_FIELDS:
-        raise UnfilledError(f"the schema has more than {_MOST_FIELDS} fields.", hint="Make it simpler.")
+        raise UnfilledError(
+            f"the schema has more than {_MOST_FIELDS} fields.", hint="Make it simpler."
+        )
     if not fields:  # an object whose names are left open
         return {"answer": answer}
     main = _main(question, answer, fields)
@@ -70,28 +81,37 @@ def fill(question: str, answer: str, schema: Schema, choose: Choose) -> Any:
             values[field.path] = value
         elif field.required:
             raise UnfilledError(
-                f"the answer “{answer[:80]}” does not fill {field.shown} ({_wanted(field)}) of the schema.",
-                hint="Make the field optional or nullable, name it after what is asked, or use a larger model "
+                f"the answer “{answer[:80]}” does not fill {field.shown} ({_wanted(field)}) of "
+                f"the schema.",
+                hint="Make the field optional or nullable, name it after what is asked, or use a "
+                "larger model "
                 'with [answer] json_by = "model".',
             )
     return _built(values)
 
 
 def empty(schema: Schema) -> Any:
-    """The value that says nothing: null where it may stand, and no optional fields. None where a schema has none."""
-    fields = list(islice(_fields(_resolved(schema, schema), schema, (), "", required=True), _MOST_FIELDS))
+    """The value that says nothing: null where it may stand, and no optional fields. None where a
+    schema has none."""
+    fields = list(
+        islice(_fields(_resolved(schema, schema), schema, (), "", required=True), _MOST_FIELDS)
+    )
     if not fields or any(field.required and not field.nullable for field in fields):
         return None
     return _built({field.path: None for field in fields if field.nullable})
 
 
-def _fields(schema: Schema, root: Schema, path: tuple[str, ...], label: str, *, required: bool) -> Iterator[Field]:
+def _fields(
+    schema: Schema, root: Schema, path: tuple[str, ...], label: str, *, required: bool
+) -> Iterator[Field]:
     inner, nullable = _choice(schema, root)
     kind = _kind(inner)
     if kind == "object" and len(path) < _DEPTH:
         members = inner.get("properties", {})
         parts = {name: _resolved(part, root) for name, part in members.items()}
-        numbers = any(_kind(_choice(part, root)[0]) in ("number", "integer") for part in parts.values())
+        numbers = any(
+            _kind(_choice(part, root)[0]) in ("number", "integer") for part in parts.values()
+        )
         for name, part in parts.items():
             needed = required and name in inner.get("required", ())
             named = _words(name, _choice(part, root)[0])
@@ -102,14 +122,25 @@ def _fields(schema: Schema, root: Schema, path: tuple[str, ...], label: str, *, 
                     and field.path == (*path, name)
                     and bool(_UNIT.search(_name(name)))
                 )
-                yield Field(field.path, field.schema, field.label, field.kind, field.required, field.nullable, unit)
+                yield Field(
+                    field.path,
+                    field.schema,
+                    field.label,
+                    field.kind,
+                    field.required,
+                    field.nullable,
+                    unit,
+                )
         return
     yield Field(path, inner, label, kind, required, nullable)
 
 
 def _main(question: str, answer: str, fields: Sequence[Field]) -> Field:
-    """The field that the question asks for: by its name, else by a name that says nothing, else by its type."""
-    open_ones = [field for field in fields if not field.unit and field.kind not in ("choice", "fixed")]
+    """The field that the question asks for: by its name, else by a name that says nothing, else by
+    its type."""
+    open_ones = [
+        field for field in fields if not field.unit and field.kind not in ("choice", "fixed")
+    ]
     open_ones = open_ones or [field for field in fields if not field.unit] or list(fields)
     asked = _stems(question)
     numeric = read_quantity(answer) is not None
@@ -122,7 +153,8 @@ def _main(question: str, answer: str, fields: Sequence[Field]) -> Field:
 
 
 def _is_asked(question: str, field: Field) -> bool:
-    """Whether the answer speaks of a field beside the main one: of what the question names, and of choices."""
+    """Whether the answer speaks of a field beside the main one: of what the question names, and of
+    choices."""
     if field.kind in ("fixed", "choice"):
         return True
     return field.kind in ("number", "integer") and bool(_stems(field.label) & _stems(question))
@@ -143,7 +175,9 @@ def _read(field: Field, text: str, root: Schema) -> Any:
         case "integer" | "number":
             found = read_quantity(text)
             whole = found is not None and found.number.is_integer()
-            value = None if found is None or (field.kind == "integer" and not whole) else found.number
+            value = (
+                None if found is None or (field.kind == "integer" and not whole) else found.number
+            )
             value = int(value) if value is not None and whole else value
         case "array":
             value = _items(text, _resolved(field.schema.get("items") or {}, root), root)
@@ -170,7 +204,9 @@ def _items(text: str, schema: Schema, root: Schema) -> list[Any] | None:
         if _kind(inner) == "object":
             value = _object_of(part, inner, root)
         else:
-            value = _read(Field((), inner, "", _kind(inner), required=True, nullable=False), part, root)
+            value = _read(
+                Field((), inner, "", _kind(inner), required=True, nullable=False), part, root
+            )
         if value is _MISSING:
             return None
         items.append(value)
@@ -206,7 +242,10 @@ def _choice(schema: Schema, root: Schema) -> tuple[Schema, bool]:
         some = [one for one in kinds if one != "null"]
         return {**schema, "type": some[0] if some else "null"}, "null" in kinds
     if "enum" in schema:
-        return {**schema, "enum": [one for one in schema["enum"] if one is not None]}, None in schema["enum"]
+        return {
+            **schema,
+            "enum": [one for one in schema["enum"] if one is not None],
+        }, None in schema["enum"]
     return schema, kinds == "null"
 
 
@@ -236,14 +275,19 @@ def _resolved(schema: Any, root: Schema) -> Schema:
                 part = _resolved(one, root)
                 both = {**part.get("properties", {}), **made.get("properties", {})}
                 needed = [*part.get("required", ()), *made.get("required", ())]
-                made = {**part, **made, **({"properties": both, "required": needed} if both else {})}
+                made = {
+                    **part,
+                    **made,
+                    **({"properties": both, "required": needed} if both else {}),
+                }
         else:
             break
     return made
 
 
 def _at(schema: Any, name: str) -> Any:
-    """A part of a schema by one step of a pointer; {} where there is none, which the check of the value tells."""
+    """A part of a schema by one step of a pointer; {} where there is none, which the check of the
+    value tells."""
     if isinstance(schema, list):
         return schema[int(name)] if name.isdigit() and int(name) < len(schema) else {}
     return schema.get(name, {}) if isinstance(schema, Mapping) else {}

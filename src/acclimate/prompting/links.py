@@ -1,8 +1,10 @@
-"""Links in an answer. A document may plant one, and a page that shows it may send data there: so it must be earned.
+"""Links in an answer. A document may plant one, and a page that shows it may send data there: so it
+must be earned.
 
-A link stays where the question asked for a place on the net, a cited sentence holds it word for word, and that sentence
-does not speak to the assistant; an e-mail address, where the question asked whom to turn to. Everything else is taken
-out before anybody sees it, also from what is streamed; images and HTML that load something never stay.
+A link stays where the question asked for a place on the net, a cited sentence holds it word for
+word, and that sentence does not speak to the assistant; an e-mail address, where the question asked
+whom to turn to. Everything else is taken out before anybody sees it, also from what is streamed;
+images and HTML that load something never stay.
 """
 
 from __future__ import annotations
@@ -14,11 +16,17 @@ from collections.abc import Callable, Sequence
 REMOVED = "[link removed]"
 _IMAGE = re.compile(r"!\[[^\]]*\](?:\([^)]*\)?|\[[^\]]*\])?")
 _LABELLED = re.compile(r"\[([^\]\n]*)\]\(([^)\n]*)\)?")
-_TAG = re.compile(r"<\s*/?\s*\w+[^<>]*\b(?:src|srcset|href|action|data|style|on\w+)\s*=[^<>]*>?", re.IGNORECASE)
-_INVISIBLE = re.compile("[\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff\U000e0000-\U000e007f]")
+_TAG = re.compile(
+    r"<\s*/?\s*\w+[^<>]*\b(?:src|srcset|href|action|data|style|on\w+)\s*=[^<>]*>?", re.IGNORECASE
+)
+_INVISIBLE = re.compile(
+    "[\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff\U000e0000-\U000e007f]"
+)
 _TOPS = (
-    "com net org io dev app ai co info biz xyz top site online link click live shop cloud page tech space store ru cn "
-    "tk edu gov mil int eu uk de fr nl se dk fi pl es ch jp kr br invalid test example localhost onion zip mov"
+    "com net org io dev app ai co info biz xyz top site online link click live shop cloud page "
+    "tech space store ru cn "
+    "tk edu gov mil int eu uk de fr nl se dk fi pl es ch jp kr br invalid test example localhost "
+    "onion zip mov"
 )
 _LINK = re.compile(
     rf"""(?:[a-z][a-z0-9+.-]*)?:?//[^\s/]                # https://x, //x
@@ -44,20 +52,24 @@ _ASKS_WHOM = re.compile(
     r"\b(?:e-?mails?|mail|contact|write|reach|report|address(?:es)?|who|whom|send)\b", re.IGNORECASE
 )
 _TO_THE_ASSISTANT = re.compile(
-    r"\b(?:assistant|chatbot|language model|LLM|AI (?:model|system|agent)|system prompt|developer mode)\b"
+    r"\b(?:assistant|chatbot|language model|LLM|AI (?:model|system|agent)|system prompt|developer "
+    r"mode)\b"
     r"|\b(?:ignore|disregard|forget|override|bypass)\b[^.\n]*\b(?:instructions?|prompts?|rules|above|previous|prior|passages?)\b"
-    r"|\b(?:reply|respond|answer)\s+(?:only\s+)?(?:with|by)\b|\b(?:append|embed|always (?:say|include|answer|cite))\b",
+    r"|\b(?:reply|respond|answer)\s+(?:only\s+)?(?:with|by)\b|\b(?:append|embed|always "
+    r"(?:say|include|answer|cite))\b",
     re.IGNORECASE,
 )
 
 
 def visible(text: str) -> str:
-    """`text` without characters that nobody sees and a model reads: tags, zero widths, changes of direction."""
+    """`text` without characters that nobody sees and a model reads: tags, zero widths, changes of
+    direction."""
     return _INVISIBLE.sub("", text)
 
 
 def without_links(text: str, question: str, quotes: Sequence[str]) -> tuple[str, int]:
-    """`text` less the links that are not earned by `question` and the cited `quotes`, and how many those were."""
+    """`text` less the links that are not earned by `question` and the cited `quotes`, and how many
+    those were."""
     removed = 0
 
     def judge(match: re.Match[str]) -> str:
@@ -69,13 +81,16 @@ def without_links(text: str, question: str, quotes: Sequence[str]) -> tuple[str,
         if len(plain) > _LONGEST:  # looking closer would take long
             removed += 1
             return REMOVED
-        if _MAIL.fullmatch(bare := plain.strip("<>()[]{}\"'“”‘’«».,;:!?")) and not _LINK.search(_MAIL.sub("", plain)):
+        if _MAIL.fullmatch(bare := plain.strip("<>()[]{}\"'“”‘’«».,;:!?")) and not _LINK.search(
+            _MAIL.sub("", plain)
+        ):
             earned = bool(_ASKS_WHOM.search(question)) and any(
                 bare in quote and not _TO_THE_ASSISTANT.search(quote) for quote in quotes
             )
         elif _LINK.search(plain):
             earned = bool(_ASKS.search(question)) and any(
-                bare in unicodedata.normalize("NFKC", quote) and not _TO_THE_ASSISTANT.search(quote) for quote in quotes
+                bare in unicodedata.normalize("NFKC", quote) and not _TO_THE_ASSISTANT.search(quote)
+                for quote in quotes
             )
         else:
             return word
@@ -88,13 +103,16 @@ def without_links(text: str, question: str, quotes: Sequence[str]) -> tuple[str,
         return REMOVED
 
     plain = _TAG.sub(drop, _IMAGE.sub(drop, visible(text)))
-    plain = _LABELLED.sub(lambda match: f"{match[1]} {match[2]}" if _LINK.search(match[2]) else match[0], plain)
+    plain = _LABELLED.sub(
+        lambda match: f"{match[1]} {match[2]}" if _LINK.search(match[2]) else match[0], plain
+    )
     plain = re.sub(r"\S+(?:[ ](?:\[\.\]|\(\.\)|\[dot\]|\(dot\))[ ]?\S+)*", judge, plain)
     return re.sub(rf"{re.escape(REMOVED)}(?:\s*{re.escape(REMOVED)})+", REMOVED, plain), removed
 
 
 class LinkGuard:
-    """An `OnText` that passes text on word by word up to where a link may begin; `finish` sends the rest."""
+    """An `OnText` that passes text on word by word up to where a link may begin; `finish` sends the
+    rest."""
 
     def __init__(self, on_text: Callable[[str], bool]) -> None:
         self._on_text = on_text

@@ -12,10 +12,13 @@ from acclimate.types import Abstention, Chunk
 REFUSAL = "Not in the documents."
 NO_DOCUMENTS: dict[Abstention, str] = {
     "empty_library": "The library holds no documents.",
-    "no_document_left": "No document is left to answer from: the filter or the access labels exclude all of them.",
+    "no_document_left": "No document is left to answer from: the filter or the access labels "
+    "exclude all of them.",
 }
-"""What is said in place of the refusal where no model was asked because there was nothing to search."""
-"""What a model replies where the passages do not hold the answer; the templates ask for these exact words."""
+"""What is said in place of the refusal where no model was asked because there was nothing to
+search."""
+"""What a model replies where the passages do not hold the answer; the templates ask for these exact
+words."""
 
 _LIKE_A_PASSAGE = re.compile(r"^([ \t]*)\[(\d+)\]", re.MULTILINE)
 
@@ -23,8 +26,9 @@ _LIKE_A_PASSAGE = re.compile(r"^([ \t]*)\[(\d+)\]", re.MULTILINE)
 def render_passages(chunks: Sequence[Chunk]) -> str:
     """Passages [1], [2], … each with its heading path on the first line, separated by a blank line.
 
-    A line of a passage that begins like a passage of its own is shown with (2) instead of [2], and characters that
-    nobody sees are left out: what a document says is data, and cannot pass for another passage.
+    A line of a passage that begins like a passage of its own is shown with (2) instead of [2], and
+    characters that nobody sees are left out: what a document says is data, and cannot pass for
+    another passage.
     """
     return "\n\n".join(
         f"[{number}] {_as_data(chunk.heading_path)}".rstrip() + f"\n{_as_data(chunk.shown)}"

@@ -1,7 +1,7 @@
 """Reasoning, stop tokens and role markers in a reply, by the marks of the model families in use.
 
-Sources: the chat templates of Qwen 3, DeepSeek R1, Magistral, Kimi, Seed-OSS, Command A, Sky-T1, Granite 3.2, and
-gpt-oss (the harmony format).
+Sources: the chat templates of Qwen 3, DeepSeek R1, Magistral, Kimi, Seed-OSS, Command A, Sky-T1,
+Granite 3.2, and gpt-oss (the harmony format).
 """
 
 from __future__ import annotations
@@ -9,7 +9,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-_TAGS = "think|thinking|thoughts?|reason|reasoning|analysis|scratchpad|reflection|seed:think|mm:think"
+_TAGS = (
+    "think|thinking|thoughts?|reason|reasoning|analysis|scratchpad|reflection|seed:think|mm:think"
+)
 OPENING = re.compile(
     rf"(?<!`)(?:<\|?(?:{_TAGS})\|?>|\[THINK\]|◁think▷|<\|begin_of_thought\|>|<\|START_THINKING\|>|<unused94>(?:thought)?)",
     re.IGNORECASE,
@@ -40,10 +42,14 @@ _WRAPPER_END = re.compile(
     r"</(?:answer|final_answer|final|response|output)>|<\|end_of_solution\|>|<\|END_RESPONSE\|>",
     re.IGNORECASE,
 )
-_CHANNEL = re.compile(r"<\|channel\|?>\s*(\w+)[^<\n]*(?:<\|constrain\|>\s*\w+\s*)?(?:<\|message\|>|\n)")
+_CHANNEL = re.compile(
+    r"<\|channel\|?>\s*(\w+)[^<\n]*(?:<\|constrain\|>\s*\w+\s*)?(?:<\|message\|>|\n)"
+)
 _CHANNEL_END = re.compile(r"<\|(?:end|return|call|start)\|>|<channel\|>")
 # The same, where the server has left the special tokens out.
-_BARE_CHANNELS = re.compile(r"\s*analysis(?=[A-Z\"'“(])(.*?)(?:assistant\s*final(.*))?\Z", re.DOTALL)
+_BARE_CHANNELS = re.compile(
+    r"\s*analysis(?=[A-Z\"'“(])(.*?)(?:assistant\s*final(.*))?\Z", re.DOTALL
+)
 _ROLE = re.compile(
     r"\s*(?:<\|im_start\|>\s*assistant\s*|<\|start_header_id\|>\s*assistant\s*<\|end_header_id\|>\s*"
     r"|<start_of_turn>\s*model\s*|<\|(?:assistant|bot|CHATBOT_TOKEN|START_OF_TURN_TOKEN)\|>\s*|<｜Assistant｜>\s*"
@@ -57,7 +63,8 @@ _STOP = re.compile(
     r"|<｜end▁of▁sentence｜>|<｜User｜>|\[/?INST\])"
 )
 ENDING = re.compile(
-    rf"{_CLOSE.pattern}|<\|message\|>|<channel\|>|assistant\s*final|is my response:|'s my response:|done thinking\.",
+    rf"{_CLOSE.pattern}|<\|message\|>|<channel\|>|assistant\s*final|is my response:|'s my "
+    rf"response:|done thinking\.",
     re.IGNORECASE,
 )
 """What may end reasoning."""
@@ -66,7 +73,8 @@ _MARKS = (OPENING, _CLOSE_ALONE, _WRAPPER_END, _STOP)
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A reply's answer and its reasoning. `unopened` says that nothing marked where the reasoning began."""
+    """A reply's answer and its reasoning. `unopened` says that nothing marked where the reasoning
+    began."""
 
     text: str
     reasoning: str = ""
@@ -80,14 +88,15 @@ def opens(prefill: str) -> bool:
 
 
 def first_mark(text: str) -> int:
-    """Where the first mark stands that an answer may end or go over into reasoning with; the text's length where there
-    is none."""
+    """Where the first mark stands that an answer may end or go over into reasoning with; the text's
+    length where there is none."""
     found = (mark.search(text) for mark in _MARKS)
     return min((match.start() for match in found if match), default=len(text))
 
 
 def read_reply(text: str, *, silent: bool = False) -> Reply:
-    """The parts of a model's text, which is unchanged, to the letter, where there is nothing to take off.
+    """The parts of a model's text, which is unchanged, to the letter, where there is nothing to
+    take off.
 
     `silent`: the reply begins within reasoning, whatever it says.
     """
@@ -108,7 +117,9 @@ def _harmony(text: str) -> Reply | None:
     said: list[str] = []
     thought: list[str] = []
     for place, match in enumerate(starts):
-        body = text[match.end() : starts[place + 1].start() if place + 1 < len(starts) else len(text)]
+        body = text[
+            match.end() : starts[place + 1].start() if place + 1 < len(starts) else len(text)
+        ]
         end = _CHANNEL_END.search(body)
         held, rest = (body[: end.start()], body[end.end() :]) if end else (body, "")
         (said if match[1] == "final" else thought).append(held.strip())
@@ -119,7 +130,11 @@ def _harmony(text: str) -> Reply | None:
 
 def _told(text: str) -> Reply | None:
     match = _TOLD.match(text)
-    return Reply(text[match.end() :], (match["thought"] or match["shown"] or "").strip()) if match else None
+    return (
+        Reply(text[match.end() :], (match["thought"] or match["shown"] or "").strip())
+        if match
+        else None
+    )
 
 
 def _tagged(text: str, silent: bool) -> tuple[str, str, bool]:
@@ -130,11 +145,17 @@ def _tagged(text: str, silent: bool) -> tuple[str, str, bool]:
         if inside:
             end = _CLOSE.search(text, at)
             thought.append(text[at : end.start() if end else len(text)])
-            at, inside, unopened = (end.end() if end else len(text)), False, unopened or (silent and not said)
+            at, inside, unopened = (
+                (end.end() if end else len(text)),
+                False,
+                unopened or (silent and not said),
+            )
             continue
         opening, closing = _opening(text, at), _CLOSE_ALONE.search(text, at)
         if closing and (opening is None or closing.start() < opening.start()):
-            if text[closing.end() :].strip() or not thought:  # else a mark too many after the answer
+            if (
+                text[closing.end() :].strip() or not thought
+            ):  # else a mark too many after the answer
                 thought.append(said + text[at : closing.start()])
                 said, unopened = "", True
             else:
@@ -147,10 +168,16 @@ def _tagged(text: str, silent: bool) -> tuple[str, str, bool]:
 
 
 def _opening(text: str, at: int) -> re.Match[str] | None:
-    """The next mark that opens reasoning: one that is closed later, or begins the text or a line."""
+    """The next mark that opens reasoning: one that is closed later, or begins the text or a
+    line."""
     for match in OPENING.finditer(text, at):
         before = text[: match.start()].rstrip(" \t")
-        if not before or before.endswith("\n") or match.start() == at or _CLOSE.search(text, match.end()):
+        if (
+            not before
+            or before.endswith("\n")
+            or match.start() == at
+            or _CLOSE.search(text, match.end())
+        ):
             return match
     return None
 

@@ -1,7 +1,9 @@
-"""What a model's reply holds beside its answer, taken off in one place: reasoning, stop tokens, role markers, fences.
+"""What a model's reply holds beside its answer, taken off in one place: reasoning, stop tokens,
+role markers, fences.
 
-Models that reason write it into the text, each family by marks of its own; servers pass it on as text or in a field.
-Everything that reads a model (citations, schemas, refusals, scores, judges) reads what `ask` gives.
+Models that reason write it into the text, each family by marks of its own; servers pass it on as
+text or in a field. Everything that reads a model (citations, schemas, refusals, scores, judges)
+reads what `ask` gives.
 """
 
 from __future__ import annotations
@@ -21,8 +23,8 @@ from acclimate.types import Completion, Generation, Message
 OnText = Callable[[str], bool]
 """As in `models.base`."""
 REASONING_ROOM = 2048
-"""Tokens beside the answer's for a model that turned out to reason first. Models that reason over a page of passages
-write some hundreds; where the window has less room, they get that."""
+"""Tokens beside the answer's for a model that turned out to reason first. Models that reason over a
+page of passages write some hundreds; where the window has less room, they get that."""
 
 # "Answer: 42", also in bold, and in the languages that models fall into.
 _WORDS = "answer|antwort|réponse|respuesta|risposta|resposta|antwoord|svar|vastaus|odpowiedź|ответ|答案|回答"
@@ -33,7 +35,10 @@ _LEAD = re.compile(
 )
 _KINDS = ("", "final ", "short ", "exact ", "correct ")
 _LEADS = (
-    *(f"{article}{kind}answer is" for article, kind in itertools.product(("", "the ", "my "), _KINDS)),
+    *(
+        f"{article}{kind}answer is"
+        for article, kind in itertools.product(("", "the ", "my "), _KINDS)
+    ),
     *_WORDS.split("|"),
     "assistant",
     "analysis",
@@ -42,14 +47,20 @@ _LEADS = (
     "thinking...",
 )
 _MARKS = r"((?:\s*\[[\d\s,;]+\])*)\s*"
-_FENCED = re.compile(rf"\s*(`{{3,}}|~{{3,}})[\w+-]*[ \t]*\n(.*?)\n?[ \t]*\1{_MARKS}\.?\s*", re.DOTALL)
-_BOXED = re.compile(rf"\s*\$*\s*\\boxed\{{(?:\\text\{{)?([^{{}}]*)\}}?\}}(?:\s*\$+)?{_MARKS}", re.DOTALL)
+_FENCED = re.compile(
+    rf"\s*(`{{3,}}|~{{3,}})[\w+-]*[ \t]*\n(.*?)\n?[ \t]*\1{_MARKS}\.?\s*", re.DOTALL
+)
+_BOXED = re.compile(
+    rf"\s*\$*\s*\\boxed\{{(?:\\text\{{)?([^{{}}]*)\}}?\}}(?:\s*\$+)?{_MARKS}", re.DOTALL
+)
 # A turn that the model made up after its answer: somebody asks, and it answers again.
 _INVENTED = re.compile(
     r"\n\s*(?:#+\s*)?(?:user|human|question|instruction)\s*:.*?\n\s*(?:#+\s*)?(?:assistant|ai|answer|response)\s*:",
     re.IGNORECASE | re.DOTALL,
 )
-_MAYBE_INVENTED = re.compile(r"\n\s*(?:#+\s*)?(?:user|human|question|instruction)\s*:", re.IGNORECASE)
+_MAYBE_INVENTED = re.compile(
+    r"\n\s*(?:#+\s*)?(?:user|human|question|instruction)\s*:", re.IGNORECASE
+)
 _WRAPPED = frozenset(("answer", "final_answer", "response", "result", "text", "output"))
 _FENCE = re.compile(r"(`{3,}|~{3,})[\w+-]*[ \t]*\n(.*?)(?:\n[ \t]*\1|\Z)", re.DOTALL)
 _UNSURE_END = re.compile(
@@ -58,7 +69,8 @@ _UNSURE_END = re.compile(
 _LONGEST_MARK = 120  # characters
 _REREAD = 400
 _ALOUD = re.compile(
-    r"\s*(?:ok(?:ay)?|alright|hmm+|wait|so|first|now|let me|let's|let us|we (?:need|have|are)|the user"
+    r"\s*(?:ok(?:ay)?|alright|hmm+|wait|so|first|now|let me|let's|let us|we (?:need|have|are)|the "
+    r"user"
     r"|i (?:need|have|'ll)|to (?:answer|find|determine)|looking|thinking)\b",
     re.IGNORECASE,
 )
@@ -78,7 +90,9 @@ class Speaker(Protocol):
     def count(self, messages: Sequence[Message]) -> int:
         """Tokens of the prompt."""
 
-    def generate(self, messages: Sequence[Message], options: Generation, on_text: OnText | None = None) -> Completion:
+    def generate(
+        self, messages: Sequence[Message], options: Generation, on_text: OnText | None = None
+    ) -> Completion:
         """The reply as the model wrote it."""
 
 
@@ -93,8 +107,8 @@ class Prefilled(Protocol):
 
 @dataclass(slots=True)
 class _Habit:
-    """What a model is known to do: `silent`, reason without an opening mark (None: not known yet), because its
-    template wrote that; `reasons`, reason at all."""
+    """What a model is known to do: `silent`, reason without an opening mark (None: not known yet),
+    because its template wrote that; `reasons`, reason at all."""
 
     silent: bool | None = None
     reasons: bool = False
@@ -103,16 +117,21 @@ class _Habit:
 _habits: WeakKeyDictionary[Speaker, _Habit] = WeakKeyDictionary()
 
 
-def ask(engine: Speaker, messages: Sequence[Message], options: Generation, on_text: OnText | None = None) -> Completion:
+def ask(
+    engine: Speaker, messages: Sequence[Message], options: Generation, on_text: OnText | None = None
+) -> Completion:
     """A model's reply with what is no answer taken off, and its reasoning in a field of its own.
 
-    The pieces given to `on_text` are of the cleaned text. A model may reason without a mark where that begins, so the
-    first reply of one whose template is not known is given in one piece. A reply that ends within the reasoning is
-    asked for once more, with room for it. Raises EngineError where there is still only reasoning.
+    The pieces given to `on_text` are of the cleaned text. A model may reason without a mark where
+    that begins, so the first reply of one whose template is not known is given in one piece. A
+    reply that ends within the reasoning is asked for once more, with room for it. Raises
+    EngineError where there is still only reasoning.
     """
     habit = _habit(engine)
     room = REASONING_ROOM if habit.reasons else 0
-    done, stream = _once(engine, messages, _with_room(engine, messages, options, room), on_text, habit)
+    done, stream = _once(
+        engine, messages, _with_room(engine, messages, options, room), on_text, habit
+    )
     if not room and done.finish == "length" and _within_reasoning(done, habit):
         longer = _with_room(engine, messages, options, REASONING_ROOM)
         if longer.max_tokens > options.max_tokens:
@@ -130,14 +149,15 @@ def ask(engine: Speaker, messages: Sequence[Message], options: Generation, on_te
     if done.reasoning and not done.text.strip() and done.finish != "cancelled":
         raise EngineError(
             f"{engine.name} wrote {done.completion_tokens} tokens of reasoning and no answer.",
-            hint="Raise [model] max_tokens (and context_tokens with it), or turn the model's thinking off.",
+            hint="Raise [model] max_tokens (and context_tokens with it), or turn the model's "
+            "thinking off.",
         )
     return done
 
 
 def plain(text: str) -> str:
-    """A reply's answer without "Answer:", a fence or a box around the whole of it, and turns that were made up after
-    it; unchanged, to the letter, where there is none of these."""
+    """A reply's answer without "Answer:", a fence or a box around the whole of it, and turns that
+    were made up after it; unchanged, to the letter, where there is none of these."""
     if match := _INVENTED.search(text):
         text = text[: match.start()]
     for pattern in (_FENCED, _BOXED):
@@ -151,7 +171,8 @@ def plain(text: str) -> str:
 def json_text(text: str, fault: Callable[[object], str] | None = None) -> str:
     """The JSON in a reply, less fences and prose around it; `text` where there is none.
 
-    Of several values the first that `fault` (see `Shape`) has nothing against, else the first object, else the first.
+    Of several values the first that `fault` (see `Shape`) has nothing against, else the first
+    object, else the first.
     """
     found = list(json_values(text))
     if not found:
@@ -162,8 +183,8 @@ def json_text(text: str, fault: Callable[[object], str] | None = None) -> str:
 
 
 def json_values(text: str) -> Iterator[tuple[str, Any]]:
-    """The JSON values of a reply with their texts: the whole of it, or those in fences, or the objects and lists that
-    stand in prose."""
+    """The JSON values of a reply with their texts: the whole of it, or those in fences, or the
+    objects and lists that stand in prose."""
     try:
         yield text, json.loads(text)
         return
@@ -190,7 +211,8 @@ def _in_prose(text: str) -> Iterator[tuple[str, Any]]:
 
 
 def _unwrapped(text: str) -> str:
-    """The one string of {"answer": "…"}, which some servers' models write whatever they are asked."""
+    """The one string of {"answer": "…"}, which some servers' models write whatever they are
+    asked."""
     if not text.lstrip().startswith("{"):
         return text
     try:
@@ -200,7 +222,11 @@ def _unwrapped(text: str) -> str:
     if not isinstance(value, dict) or len(value) != 1:
         return text
     name, inner = next(iter(value.items()))
-    said = isinstance(inner, str | int | float) and not isinstance(inner, bool) and name.casefold() in _WRAPPED
+    said = (
+        isinstance(inner, str | int | float)
+        and not isinstance(inner, bool)
+        and name.casefold() in _WRAPPED
+    )
     return str(inner) if said else text
 
 
@@ -216,15 +242,23 @@ def _habit(engine: Speaker) -> _Habit:
     return known
 
 
-def _with_room(engine: Speaker, messages: Sequence[Message], options: Generation, room: int) -> Generation:
+def _with_room(
+    engine: Speaker, messages: Sequence[Message], options: Generation, room: int
+) -> Generation:
     if not room:
         return options
     left = engine.context_tokens - engine.count(messages)
-    return replace(options, max_tokens=max(options.max_tokens, min(options.max_tokens + room, left)))
+    return replace(
+        options, max_tokens=max(options.max_tokens, min(options.max_tokens + room, left))
+    )
 
 
 def _once(
-    engine: Speaker, messages: Sequence[Message], options: Generation, on_text: OnText | None, habit: _Habit
+    engine: Speaker,
+    messages: Sequence[Message],
+    options: Generation,
+    on_text: OnText | None,
+    habit: _Habit,
 ) -> tuple[Completion, ReplyStream | None]:
     stream = None if on_text is None else ReplyStream(on_text, silent=habit.silent)
     done = engine.generate(messages, options, stream)
@@ -237,21 +271,26 @@ def _once(
 
 
 def _within_reasoning(done: Completion, habit: _Habit) -> bool:
-    """Whether a reply was cut before its answer; of a model that is not known yet, whether it seems so."""
+    """Whether a reply was cut before its answer; of a model that is not known yet, whether it seems
+    so."""
     if done.reasoning:
         return not done.text.strip()
     return habit.silent is None and _ALOUD.match(done.text) is not None
 
 
 class ReplyStream:
-    """An `OnText` that passes on a reply's answer as it comes: nothing that may still turn out to be something else.
+    """An `OnText` that passes on a reply's answer as it comes: nothing that may still turn out to
+    be something else.
 
     `silent` as in `_Habit`; where it is None, all waits for the end.
     """
 
     def __init__(self, on_text: OnText, *, silent: bool | None) -> None:
         self._on_text, self._silent = on_text, silent
-        self._raw, self._held = "", ""  # all that came; of that, once the answer has begun, what was not sent
+        self._raw, self._held = (
+            "",
+            "",
+        )  # all that came; of that, once the answer has begun, what was not sent
         self._sent: list[str] = []
         self._stopped, self._within = silent is None, False
 
@@ -262,8 +301,11 @@ class ReplyStream:
         if self._sent:
             return self._on_text(self._going_on(piece))
         self._raw += piece
-        # Within long reasoning only what may end it is worth a look, else each piece would cost the whole again.
-        if self._within and not ENDING.search(self._raw, max(0, len(self._raw) - len(piece) - _LONGEST_MARK)):
+        # Within long reasoning only what may end it is worth a look, else each piece would cost the
+        # whole again.
+        if self._within and not ENDING.search(
+            self._raw, max(0, len(self._raw) - len(piece) - _LONGEST_MARK)
+        ):
             return self._on_text("")
         shown = self._certain()
         self._within = not shown and len(self._raw) > _REREAD
@@ -284,7 +326,10 @@ class ReplyStream:
         """More of an answer that has begun; nothing any more where it may be over."""
         text = self._held + piece
         sure = text[: _unsure(text)]
-        places = [first_mark(sure), *(match.start() for match in [_MAYBE_INVENTED.search(sure)] if match)]
+        places = [
+            first_mark(sure),
+            *(match.start() for match in [_MAYBE_INVENTED.search(sure)] if match),
+        ]
         end = min(places)
         self._stopped = end < len(sure)
         shown = sure[:end].rstrip()
@@ -296,7 +341,9 @@ class ReplyStream:
     def _certain(self) -> str:
         body = self._raw[: _unsure(self._raw)]
         reply = read_reply(body, silent=bool(self._silent))
-        if body.lstrip().startswith("<s>"):  # it may be a token, or the beginning of a line struck through
+        if body.lstrip().startswith(
+            "<s>"
+        ):  # it may be a token, or the beginning of a line struck through
             return ""
         text = reply.text
         start = text.lstrip().casefold()

@@ -1,4 +1,5 @@
-"""Answers as JSON by a schema: how they are asked for, checked, repaired once, and traced to the passages."""
+"""Answers as JSON by a schema: how they are asked for, checked, repaired once, and traced to the
+passages."""
 
 from __future__ import annotations
 
@@ -22,7 +23,8 @@ from acclimate.prompting.templates import load_template
 from acclimate.types import Citation, Completion, Generation, Hit, Message
 
 JSON_TOKENS = 512
-"""Fewest tokens that a JSON answer may have: its names and punctuation come on top of what a plain answer has."""
+"""Fewest tokens that a JSON answer may have: its names and punctuation come on top of what a plain
+answer has."""
 
 ANY_OBJECT: Mapping[str, Any] = {"type": "object", "additionalProperties": True, "minProperties": 1}
 """The schema of JSON whose names the asker leaves open."""
@@ -33,7 +35,8 @@ SchemaLike = Mapping[str, Any] | type[BaseModel]
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """A schema as compact JSON text, and `fault`, which says what is wrong with a value ("" where nothing is)."""
+    """A schema as compact JSON text, and `fault`, which says what is wrong with a value ("" where
+    nothing is)."""
 
     schema: str
     fault: Fault
@@ -49,7 +52,9 @@ def read_shape(schema: SchemaLike) -> Shape:
     try:
         kind.check_schema(plain)
     except SchemaError as error:
-        raise SettingsError(f"this is not a JSON Schema: {error.message} at {error.json_path}.") from error
+        raise SettingsError(
+            f"this is not a JSON Schema: {error.message} at {error.json_path}."
+        ) from error
     registry: Registry[Any] = Registry()  # empty: nothing is fetched from anywhere
     validator = kind(plain, registry=registry, format_checker=kind.FORMAT_CHECKER)
 
@@ -57,7 +62,9 @@ def read_shape(schema: SchemaLike) -> Shape:
         try:
             worst = best_match(validator.iter_errors(value))
         except Unresolvable as error:
-            raise SettingsError(f"the schema refers to '{error.ref}', which is not in it.") from error
+            raise SettingsError(
+                f"the schema refers to '{error.ref}', which is not in it."
+            ) from error
         except RecursionError as error:
             raise SettingsError("the schema refers to itself without end.") from error
         if worst is not None:
@@ -68,23 +75,36 @@ def read_shape(schema: SchemaLike) -> Shape:
 
 
 def ask_for(question: str, shape: Shape) -> str:
-    """A question with the wish for JSON, which stands where a recipe's template has its question."""
+    """A question with the wish for JSON, which stands where a recipe's template has its
+    question."""
     return load_template("schema").render({"question": question, "schema": shape.schema})[0].content
 
 
-def write_json(messages: Sequence[Message], ask: Ask, generation: Generation, shape: Shape) -> Written:
+def write_json(
+    messages: Sequence[Message], ask: Ask, generation: Generation, shape: Shape
+) -> Written:
     """Ask for JSON, held to the schema by the engine; what the check finds wrong is sent back once.
 
     Raises UnfilledError where the second try is wrong too or was cut at the token limit.
     """
     held = replace(generation, max_tokens=json_tokens(generation), schema=shape.schema)
     done = _bare(ask(messages, held), shape)
-    wrong, calls, read, written = _fault(done, shape), done.calls, done.prompt_tokens, done.completion_tokens
+    wrong, calls, read, written = (
+        _fault(done, shape),
+        done.calls,
+        done.prompt_tokens,
+        done.completion_tokens,
+    )
     thought = done.reasoning
     if wrong and done.finish != "cancelled":
         turn = load_template("schema-repair").render({"fault": wrong})[0]
-        # A cut text is not sent back: it would fill the window, and the model would only write it again.
-        before = [*messages, Message("assistant", done.text), turn] if done.finish == "stop" else [*messages, turn]
+        # A cut text is not sent back: it would fill the window, and the model would only write it
+        # again.
+        before = (
+            [*messages, Message("assistant", done.text), turn]
+            if done.finish == "stop"
+            else [*messages, turn]
+        )
         done = _bare(ask(before, held), shape)
         wrong, calls = _fault(done, shape), calls + done.calls
         thought = "\n".join(part for part in (thought, done.reasoning) if part)
@@ -92,7 +112,8 @@ def write_json(messages: Sequence[Message], ask: Ask, generation: Generation, sh
     if wrong and done.finish != "cancelled":
         raise UnfilledError(
             f"the JSON is still wrong after one repair: {wrong}",
-            hint="Raise [model] max_tokens, or bound the schema's strings and lists (maxLength, maxItems)."
+            hint="Raise [model] max_tokens, or bound the schema's strings and lists (maxLength, "
+            "maxItems)."
             if done.finish == "length"
             else 'Make the schema simpler, use a larger model, or set [answer] json_by = "answer".',
         )
@@ -105,7 +126,8 @@ def json_tokens(generation: Generation) -> int:
 
 
 def resolve_json(text: str, passages: Sequence[Hit]) -> tuple[Resolved, Any]:
-    """The value, and citations of the places where its strings and numbers stand in the passages."""
+    """The value, and citations of the places where its strings and numbers stand in the
+    passages."""
     try:
         value = json.loads(text)
     except ValueError:  # cancelled by the reader
@@ -115,25 +137,35 @@ def resolve_json(text: str, passages: Sequence[Hit]) -> tuple[Resolved, Any]:
     for leaf in leaves:
         for citation in cite_words(leaf, passages):
             citations.setdefault(citation.number, citation)
-    return Resolved(text, text, not leaves, tuple(citations[number] for number in sorted(citations))), value
+    return Resolved(
+        text, text, not leaves, tuple(citations[number] for number in sorted(citations))
+    ), value
 
 
-def value_without_links(value: Any, question: str, shape: Shape, quotes: Sequence[str]) -> tuple[Any, int]:
-    """A JSON value less the links that are not earned, see `acclimate.prompting.links`, and how many those were.
+def value_without_links(
+    value: Any, question: str, shape: Shape, quotes: Sequence[str]
+) -> tuple[Any, int]:
+    """A JSON value less the links that are not earned, see `acclimate.prompting.links`, and how
+    many those were.
 
-    The schema is the asker's own: what stands in it may be answered, and names like "url" in it ask for one.
+    The schema is the asker's own: what stands in it may be answered, and names like "url" in it ask
+    for one.
     """
     removed = 0
 
     def judge(inner: Any) -> Any:
         nonlocal removed
         if isinstance(inner, str):
-            text, count = without_links(inner, f"{question} {shape.schema}", [*quotes, shape.schema])
+            text, count = without_links(
+                inner, f"{question} {shape.schema}", [*quotes, shape.schema]
+            )
             removed += count
             return text if count else inner
         if isinstance(inner, list):
             return [judge(one) for one in inner]
-        return {name: judge(one) for name, one in inner.items()} if isinstance(inner, dict) else inner
+        return (
+            {name: judge(one) for name, one in inner.items()} if isinstance(inner, dict) else inner
+        )
 
     return judge(value), removed
 

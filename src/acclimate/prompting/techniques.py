@@ -1,4 +1,5 @@
-"""How a model is led from a prompt to its answer: at once, by reasoning first, in two stages, or by a vote."""
+"""How a model is led from a prompt to its answer: at once, by reasoning first, in two stages, or by
+a vote."""
 
 from __future__ import annotations
 
@@ -17,7 +18,8 @@ Ask = Callable[[Sequence[Message], Generation], Completion]
 """One call of the model."""
 
 SAMPLES, TEMPERATURE = 5, 0.7
-"""Of a vote. Wang et al. (arXiv 2203.11171) sample at 0.5 to 0.7; five samples give most of what forty do."""
+"""Of a vote. Wang et al. (arXiv 2203.11171) sample at 0.5 to 0.7; five samples give most of what
+forty do."""
 REASONING_TOKENS = 256
 _ANSWER = re.compile(r"^.*\banswer\s*(?:is)?\s*:\s*", re.IGNORECASE | re.DOTALL)
 _STAGE_ROOM = 64  # tokens of the turns that the second stage adds
@@ -25,7 +27,8 @@ _STAGE_ROOM = 64  # tokens of the turns that the second stage adds
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What a model wrote: its answer (with citation marks), the reasoning before it, and what all calls used."""
+    """What a model wrote: its answer (with citation marks), the reasoning before it, and what all
+    calls used."""
 
     text: str
     reasoning: str
@@ -60,20 +63,33 @@ def write(recipe: Recipe, messages: Sequence[Message], ask: Ask, generation: Gen
         return _split(ask(messages, longer))
     first = generation.seed or 0
     return _vote(
-        [_split(ask(messages, replace(longer, temperature=TEMPERATURE, seed=first + n))) for n in range(SAMPLES)]
+        [
+            _split(ask(messages, replace(longer, temperature=TEMPERATURE, seed=first + n)))
+            for n in range(SAMPLES)
+        ]
     )
 
 
 def _single(done: Completion) -> Written:
     return Written(
-        plain(done.text), done.reasoning, done.prompt_tokens, done.completion_tokens, done.finish, done.calls
+        plain(done.text),
+        done.reasoning,
+        done.prompt_tokens,
+        done.completion_tokens,
+        done.finish,
+        done.calls,
     )
 
 
 def _split(done: Completion) -> Written:
-    """The answer is what follows the last "Answer:", else the last line: small models forget the word."""
+    """The answer is what follows the last "Answer:", else the last line: small models forget the
+    word."""
     match = _ANSWER.match(done.text)
-    cut = match.end() if match else len(done.text.rstrip()) - len(done.text.rstrip().rpartition("\n")[2])
+    cut = (
+        match.end()
+        if match
+        else len(done.text.rstrip()) - len(done.text.rstrip().rpartition("\n")[2])
+    )
     told = "\n".join(part for part in (done.reasoning, done.text[:cut].strip()) if part)
     return replace(_single(done), text=plain(done.text[cut:].strip()), reasoning=told)
 

@@ -8,18 +8,26 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-_NUMBER = re.compile(r"(?<![\w.,])([-−–+]?)\s?((?:\d{1,3}(?:[ ,.’'\u00a0\u202f]\d{3})+|\d+)(?:[.,]\d+)?)(?![\w]*\d)")
+_NUMBER = re.compile(
+    r"(?<![\w.,])([-−–+]?)\s?((?:\d{1,3}(?:[ ,.’'\u00a0\u202f]\d{3})+|\d+)(?:[.,]\d+)?)(?![\w]*\d)"
+)
 _UNIT = re.compile(r"\s*([^\s\d,;:.()]\S*(?:\s(?:per|an?|of|a)\s\S+|\s[^\s\d]\S*){0,3})")
 _BEFORE = re.compile(r"([€$£¥₹]|\b[A-Z]{3})\s?$")
 _NAME = re.compile(r"\b[A-Z][a-z]\w*\s$")
 _ITEM = re.compile(r"\s*(?:\n\s*(?:[-*•]|\d+[.)])?|;|,(?=\s))\s*")
 _AND = re.compile(r"^(?:and|or|und|et|y|og)\s+|\s+(?:and|und|et|y|og|&)\s+", re.IGNORECASE)
 _BULLET = re.compile(r"^\s*(?:[-*•]|\d+[.)])\s+")
-_MONTHS = "january february march april may june july august september october november december".split()
+_MONTHS = (
+    "january february march april may june july august september october november december".split()
+)
 _MONTH = "|".join(f"{name}|{name[:3]}" for name in _MONTHS)
 _ISO = re.compile(r"\b(\d{4})-(\d{2})-(\d{2})\b")
-_DAY_FIRST = re.compile(rf"\b(\d{{1,2}})(?:st|nd|rd|th|\.)?\s+(?:of\s+)?({_MONTH})\.?,?\s+(\d{{4}})\b", re.IGNORECASE)
-_MONTH_FIRST = re.compile(rf"\b({_MONTH})\.?\s+(\d{{1,2}})(?:st|nd|rd|th)?,?\s+(\d{{4}})\b", re.IGNORECASE)
+_DAY_FIRST = re.compile(
+    rf"\b(\d{{1,2}})(?:st|nd|rd|th|\.)?\s+(?:of\s+)?({_MONTH})\.?,?\s+(\d{{4}})\b", re.IGNORECASE
+)
+_MONTH_FIRST = re.compile(
+    rf"\b({_MONTH})\.?\s+(\d{{1,2}})(?:st|nd|rd|th)?,?\s+(\d{{4}})\b", re.IGNORECASE
+)
 _FORMATS = {
     "email": re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+"),
     "uri": re.compile(r"https?://[^\s<>\"]+[^\s<>\".,;:)]"),
@@ -41,10 +49,11 @@ class Quantity:
 
 
 def read_quantity(text: str) -> Quantity | None:
-    """The first number that has a unit and is no part of a name (Fjell 9), else the first; None where there is none.
+    """The first number that has a unit and is no part of a name (Fjell 9), else the first; None
+    where there is none.
 
-    1,234.5 and 1.234,5 are the same; a lone group of three after a comma is thousands (1,050), after a point it is a
-    fraction (1.050), as in English.
+    1,234.5 and 1.234,5 are the same; a lone group of three after a comma is thousands (1,050),
+    after a point it is a fraction (1.050), as in English.
     """
     found: list[Quantity] = []
     named: list[Quantity] = []
@@ -52,7 +61,9 @@ def read_quantity(text: str) -> Quantity | None:
         before, behind = _BEFORE.search(text[: match.start()]), _UNIT.match(text, match.end())
         unit = before[1] if before else (behind[1] if behind else "")
         (named if _NAME.search(text[: match.start()]) else found).append(
-            Quantity(_number(match[2]) * (-1 if match[1] in ("-", "−", "–") else 1), unit.rstrip(".,;: "))
+            Quantity(
+                _number(match[2]) * (-1 if match[1] in ("-", "−", "–") else 1), unit.rstrip(".,;: ")
+            )
         )
     every = [*found, *named]
     return next((one for one in found if one.unit), every[0] if every else None)
@@ -63,7 +74,11 @@ def read_date(text: str) -> str:
     for pattern, order in ((_ISO, (1, 2, 3)), (_DAY_FIRST, (3, 2, 1)), (_MONTH_FIRST, (3, 1, 2))):
         if match := pattern.search(text):
             year, month, day = (match[place] for place in order)
-            number = int(month) if month.isdigit() else 1 + [name[:3] for name in _MONTHS].index(month[:3].casefold())
+            number = (
+                int(month)
+                if month.isdigit()
+                else 1 + [name[:3] for name in _MONTHS].index(month[:3].casefold())
+            )
             try:
                 return date(int(year), number, int(day)).isoformat()
             except ValueError:
@@ -72,7 +87,8 @@ def read_date(text: str) -> str:
 
 
 def read_formatted(text: str, kind: str) -> str | None:
-    """The part of a text that has a format of JSON Schema; None where nothing has it, or the format is not known."""
+    """The part of a text that has a format of JSON Schema; None where nothing has it, or the format
+    is not known."""
     if kind == "date":
         return read_date(text) or None
     match = _FORMATS[kind].search(text) if kind in _FORMATS else None
@@ -92,7 +108,11 @@ def read_choice(text: str, choices: Sequence[Any]) -> Any:
     same = [choice for choice in choices if _plain(str(choice)) == said]
     if len(same) == 1:
         return same[0]
-    named = [one for one in choices if one is not None and re.search(rf"\b{re.escape(_plain(str(one)))}\b", said)]
+    named = [
+        one
+        for one in choices
+        if one is not None and re.search(rf"\b{re.escape(_plain(str(one)))}\b", said)
+    ]
     return named[0] if len(named) == 1 and _plain(str(named[0])) else None
 
 

@@ -13,8 +13,10 @@ from acclimate.types import Chunk, Span
 _WORD = re.compile(r"[^\W_]+")
 _SENTENCE_END = re.compile(r"(?<=[.!?])[\"'”’)\]]*\s+|\n+")
 _STOP = frozenset(
-    "a an and any are as at be been by can could did do does for from had has have how if in is it its may much many "
-    "must of on or shall should than that the their there these this those to was were what when where which who whom "
+    "a an and any are as at be been by can could did do does for from had has have how if in is "
+    "it its may much many "
+    "must of on or shall should than that the their there these this those to was were what when "
+    "where which who whom "
     "whose why will with would you your".split()
 )
 
@@ -23,8 +25,9 @@ _STOP = frozenset(
 class Candidate:
     """A drafted question, unchecked. `answer` is "" where unanswerable.
 
-    `chunks` are what it was written from, the one that holds the answer first; `evidence` is the span of the first
-    one's document that proves the answer, None where the filters have to find it. `writer` says who wrote it.
+    `chunks` are what it was written from, the one that holds the answer first; `evidence` is the
+    span of the first one's document that proves the answer, None where the filters have to find it.
+    `writer` says who wrote it.
     """
 
     question: str
@@ -56,12 +59,14 @@ def key(text: str) -> str:
 
 
 def locate(answer: str, text: str) -> Span | None:
-    """Where the answer's words stand in the text in order, whatever the case, spacing and punctuation between them."""
+    """Where the answer's words stand in the text in order, whatever the case, spacing and
+    punctuation between them."""
     return find_words(answer, text)
 
 
 def sentence_around(text: str, place: Span) -> Span:
-    """The sentence, or the line of a table or list, that holds a place; both where it crosses their border."""
+    """The sentence, or the line of a table or list, that holds a place; both where it crosses their
+    border."""
     edges = [0, *(match.end() for match in _SENTENCE_END.finditer(text)), len(text)]
     start = max(edge for edge in edges if edge <= place.start)
     end = min(edge for edge in edges if edge >= place.end)

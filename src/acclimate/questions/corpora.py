@@ -21,8 +21,8 @@ SaveDocument = Callable[[str, str], str]
 def read_squad(data: Mapping[str, Any], place: str, save: SaveDocument | None) -> Iterator[Row]:
     """SQuAD 1.1 and 2.0: an article is a document, the sentence around the answer its evidence.
 
-    Raises SettingsError naming the article and the question that is none. Source: Rajpurkar et al., arXiv 1606.05250
-    and 1806.03822.
+    Raises SettingsError naming the article and the question that is none. Source: Rajpurkar et al.,
+    arXiv 1606.05250 and 1806.03822.
     """
     for number, article in enumerate(data["data"], start=1):
         where = f"{place}, article {number}"
@@ -45,10 +45,16 @@ def read_squad(data: Mapping[str, Any], place: str, save: SaveDocument | None) -
 def _squad_row(asked: Mapping[str, Any], context: str) -> Row:
     answers = list(dict.fromkeys(answer["text"] for answer in asked["answers"]))
     answerable = not asked.get("is_impossible", False)
-    row: Row = {"id": asked["id"], "question": asked["question"].strip(), "answers": answers if answerable else []}
+    row: Row = {
+        "id": asked["id"],
+        "question": asked["question"].strip(),
+        "answers": answers if answerable else [],
+    }
     if answerable:
         start = int(asked["answers"][0]["answer_start"])
-        if not context.startswith(answers[0], start):  # counted in bytes, or before a change of the text
+        if not context.startswith(
+            answers[0], start
+        ):  # counted in bytes, or before a change of the text
             places = [match.start() for match in re.finditer(re.escape(answers[0]), context)]
             if not places:
                 raise ValueError(f"the answer '{answers[0]}' does not stand in its context")
@@ -60,14 +66,16 @@ def _squad_row(asked: Mapping[str, Any], context: str) -> Row:
 
 def _unreadable(place: str, error: Exception) -> SettingsError:
     reason = f"the key {error} is missing" if isinstance(error, KeyError) else str(error)
-    return SettingsError(f"{place}: {reason}.", hint="Write it as SQuAD does, or give columns question and answer.")
+    return SettingsError(
+        f"{place}: {reason}.", hint="Write it as SQuAD does, or give columns question and answer."
+    )
 
 
 def read_beir(folder: Path, save: SaveDocument | None) -> Iterator[Row]:
     """A BEIR folder: each query with the relevant documents of `qrels/test.tsv`.
 
-    It has no answers, so its questions measure retrieval; the document's text is the answer. Raises SettingsError with
-    file and line for what is none. Source: Thakur et al., arXiv 2104.08663.
+    It has no answers, so its questions measure retrieval; the document's text is the answer. Raises
+    SettingsError with file and line for what is none. Source: Thakur et al., arXiv 2104.08663.
     """
     relevant: dict[str, list[str]] = defaultdict(list)
     judged = folder / "qrels" / "test.tsv"
@@ -77,11 +85,16 @@ def read_beir(folder: Path, save: SaveDocument | None) -> Iterator[Row]:
             if int(grade) > 0:
                 relevant[query].append(document)
         except ValueError as error:
-            raise SettingsError(f"{judged}, line {line.number}: {error}.", hint="Query, document, grade.") from error
+            raise SettingsError(
+                f"{judged}, line {line.number}: {error}.", hint="Query, document, grade."
+            ) from error
     texts = {str(row["_id"]): row for row in _rows(folder / "corpus.jsonl")}
     paths = {}
     if save:
-        paths = {name: save(name, f"# {row.get('title') or name}\n\n{row['text']}\n") for name, row in texts.items()}
+        paths = {
+            name: save(name, f"# {row.get('title') or name}\n\n{row['text']}\n")
+            for name, row in texts.items()
+        }
     for row in _rows(folder / "queries.jsonl"):
         if wanted := [name for name in relevant.get(str(row["_id"]), []) if name in texts]:
             first = str(texts[wanted[0]]["text"])
@@ -101,7 +114,9 @@ def read_beir(folder: Path, save: SaveDocument | None) -> Iterator[Row]:
 
 def _rows(file: Path) -> Iterator[dict[str, Any]]:
     if not file.exists():
-        raise SettingsError(f"there is no {file}.", hint="BEIR: corpus.jsonl, queries.jsonl, qrels/test.tsv.")
+        raise SettingsError(
+            f"there is no {file}.", hint="BEIR: corpus.jsonl, queries.jsonl, qrels/test.tsv."
+        )
     for number, row in jsonlines.read_rows(file):
         if not isinstance(row, dict) or not {"_id", "text"} <= row.keys():
             raise SettingsError(f"{file}, line {number}: no object with '_id' and 'text'.")

@@ -11,7 +11,8 @@ from acclimate.types import Chunk, Question
 
 @dataclass(frozen=True, slots=True)
 class DocumentCoverage:
-    """A document: questions about it, its sections (runs of chunks under one heading), and those with evidence."""
+    """A document: questions about it, its sections (runs of chunks under one heading), and those
+    with evidence."""
 
     document: str
     questions: int
@@ -22,7 +23,8 @@ class DocumentCoverage:
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """All documents, those that nobody asks about first. `lost` are questions whose document or evidence is gone."""
+    """All documents, those that nobody asks about first. `lost` are questions whose document or
+    evidence is gone."""
 
     documents: tuple[DocumentCoverage, ...]
     lost: tuple[str, ...]
@@ -37,7 +39,9 @@ def coverage(chunks: Iterable[Chunk], questions: Sequence[Question]) -> Coverage
     """Coverage of the library's chunks by the questions' evidence."""
     sections: dict[str, dict[str, list[Chunk]]] = {}
     for chunk in chunks:
-        sections.setdefault(chunk.document, {}).setdefault(chunk.heading_path or chunk.document, []).append(chunk)
+        sections.setdefault(chunk.document, {}).setdefault(
+            chunk.heading_path or chunk.document, []
+        ).append(chunk)
     count: Counter[str] = Counter()
     covered: dict[str, set[str]] = {path: set() for path in sections}
     lost = []
@@ -47,7 +51,11 @@ def coverage(chunks: Iterable[Chunk], questions: Sequence[Question]) -> Coverage
         if any(path not in sections for path in paths):
             lost.append(question.id)
         elif question.document and question.evidence:
-            found = {name for name, some in sections[question.document].items() if _holds(some, question.evidence)}
+            found = {
+                name
+                for name, some in sections[question.document].items()
+                if _holds(some, question.evidence)
+            }
             covered[question.document] |= found
             if not found:
                 lost.append(question.id)

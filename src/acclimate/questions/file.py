@@ -14,15 +14,16 @@ from acclimate.system import ending
 from acclimate.types import Question
 
 Row = dict[str, Any]
-"""A line of `questions.jsonl`: the fields of a `Question`, and whatever else its maker keeps with it."""
+"""A line of `questions.jsonl`: the fields of a `Question`, and whatever else its maker keeps with
+it."""
 
 
 def read_questions(file: Path) -> list[Question]:
-    """The questions in `file`, in order, without those that a reviewer rejected; keys that are not of a Question are
-    left out.
+    """The questions in `file`, in order, without those that a reviewer rejected; keys that are not
+    of a Question are left out.
 
-    Raises SettingsError naming file, line and what is wrong: broken JSON, a missing key, an id that comes twice, an
-    answerable question without answers.
+    Raises SettingsError naming file, line and what is wrong: broken JSON, a missing key, an id that
+    comes twice, an answerable question without answers.
     """
     rows = jsonlines.read_rows(file) if file.exists() else _missing(file)
     questions = _checked((f"{file}, line {number}", row) for number, row in rows)
@@ -34,7 +35,8 @@ def _missing(file: Path) -> list[tuple[int, Any]]:
 
 
 def _checked(rows: Iterable[tuple[str, Row]]) -> list[Question]:
-    """The rows as questions. Raises SettingsError with the place of a row that is none, or whose id came before."""
+    """The rows as questions. Raises SettingsError with the place of a row that is none, or whose id
+    came before."""
     questions: dict[str, Question] = {}
     for place, row in rows:
         try:
@@ -82,7 +84,8 @@ def _texts(row: Mapping[str, Any], name: str) -> tuple[str, ...]:
 
 
 def _text(value: object, name: str) -> str:
-    """A text, or a number as one. Raises ValueError for anything else, and for what UTF-8 cannot hold."""
+    """A text, or a number as one. Raises ValueError for anything else, and for what UTF-8 cannot
+    hold."""
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         raise ValueError(f"'{name}' is {value!r}, not a text")
     text = str(value)
@@ -94,14 +97,16 @@ def _text(value: object, name: str) -> str:
 class QuestionFile:
     """A `questions.jsonl` that is written as well; keys that nobody here knows stay.
 
-    Writers wait for each other (the lock is the server's too), and a file is replaced whole or not at all.
+    Writers wait for each other (the lock is the server's too), and a file is replaced whole or not
+    at all.
     """
 
     def __init__(self, file: Path, lock: Path) -> None:
         self._file, self._lock = file, lock
 
     def rows(self) -> list[Row]:
-        """All lines, those of rejected questions too. Raises SettingsError where the file is no question set."""
+        """All lines, those of rejected questions too. Raises SettingsError where the file is no
+        question set."""
         rows = jsonlines.read_rows(self._file)
         _checked((f"{self._file}, line {number}", row) for number, row in rows)
         return [row for _, row in rows]
@@ -118,7 +123,8 @@ class QuestionFile:
     def change(self, make: Callable[[list[Row]], Sequence[Row]]) -> None:
         """Put what `make` makes of all rows in their place.
 
-        Raises SettingsError for a row that could not be read afterwards; the file is as it was then.
+        Raises SettingsError for a row that could not be read afterwards; the file is as it was
+        then.
         """
         self._lock.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(self._lock), ending.held():

@@ -1,7 +1,9 @@
-"""What a drafted question must be before it counts: asked well, answered in its passage, new, and findable.
+"""What a drafted question must be before it counts: asked well, answered in its passage, new, and
+findable.
 
-The round trip (ask a reader, ask the index) is that of Alberti et al., "Synthetic QA Corpora Generation with Roundtrip
-Consistency", arXiv 1906.05416. It keeps what can be answered, so a set made this way is a little easier than users are.
+The round trip (ask a reader, ask the index) is that of Alberti et al., "Synthetic QA Corpora
+Generation with Roundtrip Consistency", arXiv 1906.05416. It keeps what can be answered, so a set
+made this way is a little easier than users are.
 """
 
 from __future__ import annotations
@@ -14,7 +16,14 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from acclimate.questions.candidates import Candidate, content_words, key, locate, sentence_around, words
+from acclimate.questions.candidates import (
+    Candidate,
+    content_words,
+    key,
+    locate,
+    sentence_around,
+    words,
+)
 from acclimate.questions.unanswerable import Retrieve
 from acclimate.types import Chunk, Span
 
@@ -28,11 +37,13 @@ _FOUND_IN = 10  # passages among which the evidence must be
 _LONGEST_ANSWER = 25  # words
 # “the table” points to the passage, “the article Aura 9” and “Section 4” do not.
 _DEICTIC = re.compile(
-    r"\b(?i:(the|this|that) (passage|text|paragraph|document|article|table|section|excerpt|statement))\b(?! [A-Z\d])"
+    r"\b(?i:(the|this|that) "
+    r"(passage|text|paragraph|document|article|table|section|excerpt|statement))\b(?! [A-Z\d])"
 )
 _PRONOUN = re.compile(r"\b(it|he|she|they|them|this|these|those)\b", re.I)
 _ASKS = frozenset(
-    "what which who whom whose when where why how is are was were do does did can could may must should will would has "
+    "what which who whom whose when where why how is are was were do does did can could may must "
+    "should will would has "
     "have according in at on for to by from under".split()
 )
 
@@ -41,8 +52,8 @@ _ASKS = frozenset(
 class Filter:
     """Passes candidates one by one and remembers those that it let through.
 
-    `read` and `retrieve` are None where there is no reader or no index to ask. `reasons` counts why others were left
-    out.
+    `read` and `retrieve` are None where there is no reader or no index to ask. `reasons` counts why
+    others were left out.
     """
 
     embed: Embed
@@ -61,8 +72,12 @@ class Filter:
 
     def check(self, candidate: Candidate) -> Candidate | None:
         """The candidate with its evidence, or None."""
-        located = candidate if candidate.evidence or not candidate.answer else _with_evidence(candidate)
-        reason = _form_reason(candidate) or ("answer not in the passage" if located is None else self._reason(located))
+        located = (
+            candidate if candidate.evidence or not candidate.answer else _with_evidence(candidate)
+        )
+        reason = _form_reason(candidate) or (
+            "answer not in the passage" if located is None else self._reason(located)
+        )
         if reason or located is None:
             self.reasons[reason] += 1
             return None
@@ -77,15 +92,22 @@ class Filter:
             return ""  # unanswerable: its writer looked it up
         if self.retrieve is not None and not self._found(candidate):
             return "evidence not found by retrieval"
-        if self.read is not None and candidate.kind != "two-document" and not self._agrees(candidate):
+        if (
+            self.read is not None
+            and candidate.kind != "two-document"
+            and not self._agrees(candidate)
+        ):
             return "reader disagrees"
         return ""
 
     def _asked_before(self, candidate: Candidate) -> bool:
-        """The same in other words: near in meaning, with the same answer. Questions that ask the same of two things
-        are near as well, but their answers differ."""
+        """The same in other words: near in meaning, with the same answer. Questions that ask the
+        same of two things are near as well, but their answers differ."""
         held = self._held.get(key(candidate.answer))
-        return held is not None and float(np.max(np.stack(held) @ self.embed([candidate.question])[0])) >= _SAME
+        return (
+            held is not None
+            and float(np.max(np.stack(held) @ self.embed([candidate.question])[0])) >= _SAME
+        )
 
     def _found(self, candidate: Candidate) -> bool:
         assert self.retrieve is not None and candidate.evidence is not None  # noqa: S101, PT018 -- asked by _reason
@@ -99,7 +121,10 @@ class Filter:
 
     def _agrees(self, candidate: Candidate) -> bool:
         assert self.read is not None  # noqa: S101 -- asked by _reason
-        said, wanted = words(self.read(candidate.question, candidate.chunks[0])), words(candidate.answer)
+        said, wanted = (
+            words(self.read(candidate.question, candidate.chunks[0])),
+            words(candidate.answer),
+        )
         shared = sum((Counter(said) & Counter(wanted)).values())
         return bool(said) and 2 * shared / (len(said) + len(wanted)) >= _AGREES
 
@@ -108,7 +133,9 @@ def _form_reason(candidate: Candidate) -> str:
     question, found = candidate.question, words(candidate.question)
     if not question.endswith("?") or not 4 <= len(found) <= 45 or found[0] not in _ASKS:
         return "not a question"
-    if _DEICTIC.search(question) or (_PRONOUN.search(question) and len(content_words(question)) < 4):
+    if _DEICTIC.search(question) or (
+        _PRONOUN.search(question) and len(content_words(question)) < 4
+    ):
         return "understood only with the passage"
     if len(content_words(question)) < 2:
         return "too vague"
@@ -120,7 +147,8 @@ def _form_reason(candidate: Candidate) -> str:
 
 
 def _with_evidence(candidate: Candidate) -> Candidate | None:
-    """The candidate with the sentence that holds the answer as its evidence; the chunk with it comes first."""
+    """The candidate with the sentence that holds the answer as its evidence; the chunk with it
+    comes first."""
     for chunk in candidate.chunks:
         if (place := locate(candidate.answer, chunk.text)) is not None:
             inside = sentence_around(chunk.text, place)

@@ -1,14 +1,16 @@
-"""What the keys of foreign question sets mean: which is the question, which the reference answers, which neither.
+"""What the keys of foreign question sets mean: which is the question, which the reference answers,
+which neither.
 
-A set has the first form of the table whose keys it has. Without one, a key of `_NAMES` is taken for what it says; where
-two could be the question, or two the answers, it is an error that names both: an answer that a model gave must never
-become a reference.
+A set has the first form of the table whose keys it has. Without one, a key of `_NAMES` is taken for
+what it says; where two could be the question, or two the answers, it is an error that names both:
+an answer that a model gave must never become a reference.
 
-ragas        user_input, reference, reference_contexts; before 0.2: question, ground_truth      https://docs.ragas.io
-DeepEval     input, expected_output, context                                          https://deepeval.com/docs
-LangSmith    input or inputs, expected_output, outputs or reference_outputs      https://docs.langchain.com/langsmith
-OpenAI evals input (messages), ideal; or item: {…}                                  https://github.com/openai/evals
-Kiln         input, output; a repaired output before the first one                          https://docs.kiln.tech
+ragas        user_input, reference, reference_contexts; before 0.2: question, ground_truth
+https://docs.ragas.io DeepEval     input, expected_output, context
+https://deepeval.com/docs LangSmith    input or inputs, expected_output, outputs or
+reference_outputs      https://docs.langchain.com/langsmith OpenAI evals input (messages), ideal; or
+item: {…}                                  https://github.com/openai/evals Kiln         input,
+output; a repaired output before the first one                          https://docs.kiln.tech
 promptfoo    vars and assert, or __expected beside columns: see `promptfoo.py`
 """
 
@@ -23,8 +25,10 @@ from acclimate.errors import SettingsError
 FIELDS = ("question", "answers", "document", "evidence", "id", "kind", "split", "answerable")
 _NAMES = {
     "question": "question query q prompt user_input input instruction",
-    "answers": "answers answer a reference references reference_answer expected expected_answer expected_output"
-    " ground_truth ground_truths correct_answer correct_answers gold gold_answer ideal target solution",
+    "answers": "answers answer a reference references reference_answer expected expected_answer "
+    "expected_output"
+    " ground_truth ground_truths correct_answer correct_answers gold gold_answer ideal target "
+    "solution",
     "document": "document file source path",
     "evidence": "evidence quote context reference_contexts reference_context",
     "id": "id question_id qid",
@@ -37,7 +41,8 @@ _NUMBERED = re.compile(r"(?:answer|answers|reference|expected|groundtruth|correc
 
 
 def squash(name: str) -> str:
-    """A key as it is compared: `expectedOutput`, `Expected output` and `expected_output` are one."""
+    """A key as it is compared: `expectedOutput`, `Expected output` and `expected_output` are
+    one."""
     return re.sub(r"[\s_.\-]+", "", name).casefold()
 
 
@@ -46,7 +51,8 @@ KNOWN = {what: tuple(map(squash, names.split())) for what, names in _NAMES.items
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """A form: the keys that tell it, what they are, and keys that say something else than their name does here."""
+    """A form: the keys that tell it, what they are, and keys that say something else than their
+    name does here."""
 
     name: str
     needed: frozenset[str]
@@ -61,7 +67,8 @@ def _form(name: str, needed: str, means: Mapping[str, str], ignored: str = "") -
     )  # fmt: skip
 
 
-_MODELS = "response answer actual_output retrieved_contexts retrieval_context contexts"  # a system's, not the set's
+# a system's, not the set's
+_MODELS = "response answer actual_output retrieved_contexts retrieval_context contexts"
 FORMS = (
     _form(
         "ragas",
@@ -69,18 +76,38 @@ FORMS = (
         {"question": "user_input", "answers": "reference", "evidence": "reference_contexts"},
         _MODELS,
     ),
-    _form("ragas before 0.2", "question ground_truth", {"question": "question", "answers": "ground_truth"}, _MODELS),
-    _form("ragas before 0.2", "question ground_truths", {"question": "question", "answers": "ground_truths"}, _MODELS),
+    _form(
+        "ragas before 0.2",
+        "question ground_truth",
+        {"question": "question", "answers": "ground_truth"},
+        _MODELS,
+    ),
+    _form(
+        "ragas before 0.2",
+        "question ground_truths",
+        {"question": "question", "answers": "ground_truths"},
+        _MODELS,
+    ),
     _form(
         "DeepEval or LangSmith",
         "input expected_output",
         {"question": "input", "answers": "expected_output", "evidence": "context"},
         f"{_MODELS} output outputs",
     ),
-    _form("LangSmith", "inputs reference_outputs", {"question": "inputs", "answers": "reference_outputs"}, "outputs"),
+    _form(
+        "LangSmith",
+        "inputs reference_outputs",
+        {"question": "inputs", "answers": "reference_outputs"},
+        "outputs",
+    ),
     _form("LangSmith", "inputs outputs", {"question": "inputs", "answers": "outputs"}),
     _form("OpenAI evals", "input ideal", {"question": "input", "answers": "ideal"}),
-    _form("Kiln", "input repaired_output", {"question": "input", "answers": "repaired_output"}, "output"),
+    _form(
+        "Kiln",
+        "input repaired_output",
+        {"question": "input", "answers": "repaired_output"},
+        "output",
+    ),
     _form("Kiln", "input output", {"question": "input", "answers": "output"}),
     _form("LangSmith", "input outputs", {"question": "input", "answers": "outputs"}),
 )
@@ -88,8 +115,8 @@ FORMS = (
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """How the keys of a set are read: what each field is called there, answers in the order of their numbers, and the
-    keys that nobody reads."""
+    """How the keys of a set are read: what each field is called there, answers in the order of
+    their numbers, and the keys that nobody reads."""
 
     form: str
     means: Mapping[str, tuple[str, ...]]
@@ -104,18 +131,26 @@ class Reading:
     def told(self) -> str:
         """In one line: `ragas: user_input is the question, …; not read: …`."""
         parts = [
-            f"{' and '.join(self.names[key] for key in keys)} → {what}" for what, keys in self.means.items() if keys
+            f"{' and '.join(self.names[key] for key in keys)} → {what}"
+            for what, keys in self.means.items()
+            if keys
         ]
-        return f"{self.form}: {', '.join(parts)}" + (f"; not read: {', '.join(self.unread)}" if self.unread else "")
+        return f"{self.form}: {', '.join(parts)}" + (
+            f"; not read: {', '.join(self.unread)}" if self.unread else ""
+        )
 
 
-def choose_reading(keys: Collection[str], place: str, columns: Mapping[str, str] | None = None) -> Reading:
+def choose_reading(
+    keys: Collection[str], place: str, columns: Mapping[str, str] | None = None
+) -> Reading:
     """How rows with these keys are read; `columns` are the user's own words, field → key.
 
     Raises SettingsError where there is no question, or more than one key could be it.
     """
     names = {squash(key): key for key in keys}
-    form = next((one for one in FORMS if one.needed <= names.keys()), Form("columns", frozenset(), {}))
+    form = next(
+        (one for one in FORMS if one.needed <= names.keys()), Form("columns", frozenset(), {})
+    )
     means: dict[str, tuple[str, ...]] = {}
     for what in FIELDS:
         if columns and what in columns:
@@ -138,7 +173,9 @@ def choose_reading(keys: Collection[str], place: str, columns: Mapping[str, str]
 
 def _named(key: str, names: Mapping[str, str], place: str) -> str:
     if squash(key) not in names:
-        raise SettingsError(f"{place}: there is no column '{key}'.", hint=f"There are: {', '.join(names.values())}.")
+        raise SettingsError(
+            f"{place}: there is no column '{key}'.", hint=f"There are: {', '.join(names.values())}."
+        )
     return squash(key)
 
 
@@ -150,14 +187,19 @@ def _require_only(question: str, names: Mapping[str, str], place: str) -> None:
 def _unsure(what: str, found: Sequence[str], names: Mapping[str, str], place: str) -> SettingsError:
     both = " and ".join(f"'{names[name]}'" for name in found)
     return SettingsError(
-        f"{place}: {both} could each be the {what}.", hint=f"Say which: --column {what}={names[found[0]]}."
+        f"{place}: {both} could each be the {what}.",
+        hint=f"Say which: --column {what}={names[found[0]]}.",
     )
 
 
-def _by_name(what: str, names: Mapping[str, str], ignored: Collection[str], place: str) -> tuple[str, ...]:
+def _by_name(
+    what: str, names: Mapping[str, str], ignored: Collection[str], place: str
+) -> tuple[str, ...]:
     found = [name for name in KNOWN[what] if name in names and name not in ignored]
     if what == "answers":
-        numbered = sorted((int(match[1]), name) for name in names if (match := _NUMBERED.fullmatch(name)))
+        numbered = sorted(
+            (int(match[1]), name) for name in names if (match := _NUMBERED.fullmatch(name))
+        )
         found += [name for _, name in numbered]
         if len(numbered) == len(found):
             return tuple(found)

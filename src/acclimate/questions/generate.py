@@ -1,7 +1,8 @@
 """From the library's chunks to new questions, in one story: choose passages, draft, filter, keep.
 
-Documents take turns, those with fewest questions first, and so do the sections of each, so that a small set already
-covers many. What is kept goes to `keep` at once: stopped, a second run goes on after it.
+Documents take turns, those with fewest questions first, and so do the sections of each, so that a
+small set already covers many. What is kept goes to `keep` at once: stopped, a second run goes on
+after it.
 """
 
 from __future__ import annotations
@@ -14,7 +15,11 @@ from dataclasses import dataclass, field
 from acclimate.questions.candidates import Candidate, content_words
 from acclimate.questions.filters import Filter
 from acclimate.questions.tables import Fact, bridge_candidates, hash_order, table_candidates
-from acclimate.questions.unanswerable import Retrieve, unanswerable_from_questions, unanswerable_from_tables
+from acclimate.questions.unanswerable import (
+    Retrieve,
+    unanswerable_from_questions,
+    unanswerable_from_tables,
+)
 from acclimate.questions.writer import Kind, Writer
 from acclimate.types import Chunk, Question
 
@@ -28,7 +33,8 @@ Keep = Callable[[Candidate], None]
 
 @dataclass(frozen=True, slots=True)
 class Material:
-    """What questions are made from: chunks of the library, the cells of their tables, and the questions there are."""
+    """What questions are made from: chunks of the library, the cells of their tables, and the
+    questions there are."""
 
     chunks: Sequence[Chunk]
     facts: Sequence[Fact]
@@ -37,7 +43,8 @@ class Material:
 
 @dataclass(slots=True)
 class Made:
-    """How many questions of each kind were kept, of how many drafts, and why the others were left out."""
+    """How many questions of each kind were kept, of how many drafts, and why the others were left
+    out."""
 
     kept: Counter[str] = field(default_factory=Counter)
     drafts: int = 0
@@ -45,11 +52,17 @@ class Made:
 
 
 def make(
-    material: Material, wanted: Mapping[Kind, int], writer: Writer | None, retrieve: Retrieve, check: Filter, keep: Keep
+    material: Material,
+    wanted: Mapping[Kind, int],
+    writer: Writer | None,
+    retrieve: Retrieve,
+    check: Filter,
+    keep: Keep,
 ) -> Made:
     """Make up to so many questions of each kind; without a `writer`, those that rules can make.
 
-    Unanswerable ones come last, as they are made from the others too. Raises what writer, reader and `keep` raise.
+    Unanswerable ones come last, as they are made from the others too. Raises what writer, reader
+    and `keep` raise.
     """
     made, held = Made(reasons=check.reasons), _answered_in(material)
     for kind in sorted(wanted, key=lambda kind: kind == "unanswerable"):
@@ -67,7 +80,11 @@ def make(
 
 
 def _sources(
-    kind: Kind, material: Material, held: Sequence[tuple[str, Chunk]], writer: Writer | None, retrieve: Retrieve
+    kind: Kind,
+    material: Material,
+    held: Sequence[tuple[str, Chunk]],
+    writer: Writer | None,
+    retrieve: Retrieve,
 ) -> Iterator[Candidate]:
     """Candidates of a kind: by rule and by the writer in turn where both can."""
     if kind == "table":
@@ -93,7 +110,9 @@ def _sources(
     return _alternate(rules, written(writer, kind, passages))
 
 
-def written(writer: Writer, kind: Kind, passages: Iterator[tuple[Chunk, ...]]) -> Iterator[Candidate]:
+def written(
+    writer: Writer, kind: Kind, passages: Iterator[tuple[Chunk, ...]]
+) -> Iterator[Candidate]:
     """The writer's drafts as candidates."""
     for chunks in passages:
         for draft in writer.write(chunks, kind, _A_PASSAGE):
@@ -101,9 +120,11 @@ def written(writer: Writer, kind: Kind, passages: Iterator[tuple[Chunk, ...]]) -
 
 
 def spread(chunks: Sequence[Chunk], asked: Sequence[Question]) -> Iterator[Chunk]:
-    """Chunks worth asking about: documents with fewest questions first, one chunk of each in turn, other sections
-    first."""
-    count = Counter(path for question in asked for path in (question.documents or (question.document,)))
+    """Chunks worth asking about: documents with fewest questions first, one chunk of each in turn,
+    other sections first."""
+    count = Counter(
+        path for question in asked for path in (question.documents or (question.document,))
+    )
     by_document: dict[str, list[Chunk]] = defaultdict(list)
     for chunk in sorted(chunks, key=lambda chunk: hash_order(chunk.id)):
         if len(chunk.text.split()) >= _LEAST_WORDS:
@@ -115,7 +136,8 @@ def spread(chunks: Sequence[Chunk], asked: Sequence[Question]) -> Iterator[Chunk
 
 
 def linked(chunks: Sequence[Chunk]) -> Iterator[tuple[Chunk, ...]]:
-    """Two chunks of different documents that share a term that few documents have, the rarest terms first."""
+    """Two chunks of different documents that share a term that few documents have, the rarest terms
+    first."""
     holders: dict[str, dict[str, Chunk]] = defaultdict(dict)
     for chunk in chunks:
         for word in content_words(chunk.text):
@@ -148,7 +170,12 @@ def _sections_in_turn(chunks: Sequence[Chunk]) -> list[Chunk]:
     sections: dict[tuple[str, ...], list[Chunk]] = defaultdict(list)
     for chunk in chunks:
         sections[chunk.headings].append(chunk)
-    return [chunk for round_ in itertools.zip_longest(*sections.values()) for chunk in round_ if chunk is not None]
+    return [
+        chunk
+        for round_ in itertools.zip_longest(*sections.values())
+        for chunk in round_
+        if chunk is not None
+    ]
 
 
 def _one_a_chunk(facts: Sequence[Fact]) -> list[Fact]:

@@ -1,7 +1,9 @@
-"""Question sets that others made: CSV, JSON Lines, JSON and YAML in the forms of `forms.py`, SQuAD, BEIR.
+"""Question sets that others made: CSV, JSON Lines, JSON and YAML in the forms of `forms.py`, SQuAD,
+BEIR.
 
-bytes → rows with their lines (acclimate.files.rows) → one reading for all rows (forms) → texts of each field (cells)
-→ rows of `questions.jsonl`. What was understood how is told; what is not certain is an error with its line.
+bytes → rows with their lines (acclimate.files.rows) → one reading for all rows (forms) → texts of
+each field (cells) → rows of `questions.jsonl`. What was understood how is told; what is not certain
+is an error with its line.
 """
 
 from __future__ import annotations
@@ -23,19 +25,29 @@ from acclimate.questions.file import Row, to_question
 from acclimate.questions.forms import Reading, choose_reading
 from acclimate.questions.promptfoo import is_promptfoo, plain_row
 
-_LISTS = ("goldens", "tests", "examples", "questions", "samples", "rows", "dataset")  # keys of objects that hold rows
+_LISTS = (
+    "goldens",
+    "tests",
+    "examples",
+    "questions",
+    "samples",
+    "rows",
+    "dataset",
+)  # keys of objects that hold rows
 _SPLITS = {"validation": "dev", "valid": "dev", "val": "dev"}
 _YES, _NO = ("true", "1", "yes", "y"), ("false", "0", "no", "n")
 _KNOWN = (
-    "Known: CSV, JSON Lines or JSON with 'question' and 'answer', also as ragas, DeepEval, LangSmith, OpenAI evals and "
+    "Known: CSV, JSON Lines or JSON with 'question' and 'answer', also as ragas, DeepEval, "
+    "LangSmith, OpenAI evals and "
     "Kiln call them; promptfoo's tests (CSV, JSON, YAML); SQuAD JSON; a BEIR folder."
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """The user's own word on a set: `columns` field → key; `separator` between answers in one cell (None: by the rules
-    of `cells.py`; "": none); `unanswerable`: rows without an answer are questions that the documents do not answer."""
+    """The user's own word on a set: `columns` field → key; `separator` between answers in one cell
+    (None: by the rules of `cells.py`; "": none); `unanswerable`: rows without an answer are
+    questions that the documents do not answer."""
 
     columns: Mapping[str, str] = field(default_factory=dict)
     separator: str | None = None
@@ -50,11 +62,14 @@ class Foreign:
     told: tuple[str, ...] = ()
 
 
-def read_foreign(path: Path, save: SaveDocument | None = None, rules: Rules | None = None) -> Foreign:
+def read_foreign(
+    path: Path, save: SaveDocument | None = None, rules: Rules | None = None
+) -> Foreign:
     """The questions in a file or folder; the form is told by the content.
 
-    SQuAD and BEIR bring texts of their own, which go to `save`; without it their questions name no document. Raises
-    SettingsError with the line where the form is not known or not certain, or a question or its answer is missing.
+    SQuAD and BEIR bring texts of their own, which go to `save`; without it their questions name no
+    document. Raises SettingsError with the line where the form is not known or not certain, or a
+    question or its answer is missing.
     """
     rules = rules or Rules()
     try:
@@ -81,12 +96,16 @@ def _read(path: Path, save: SaveDocument | None, rules: Rules) -> Foreign:
         try:
             return _from_object(path, jsonlines.parse(text), save, rules)
         except ValueError as error:
-            raise SettingsError(f"{path} cannot be read as questions: {error}.", hint=_KNOWN) from error
+            raise SettingsError(
+                f"{path} cannot be read as questions: {error}.", hint=_KNOWN
+            ) from error
     held = read_rows(path)
     if held.problems:
         first = held.problems[0]
         raise SettingsError(f"{path}, {first.place} {first.reason}.", hint=first.remedy)
-    return _from_rows(path, [(f"{path}, {row.place}", dict(row.values)) for row in held.rows], rules, held.layout)
+    return _from_rows(
+        path, [(f"{path}, {row.place}", dict(row.values)) for row in held.rows], rules, held.layout
+    )
 
 
 def _yaml(path: Path) -> Any:
@@ -94,23 +113,35 @@ def _yaml(path: Path) -> Any:
     try:
         return yaml.load(jsonlines.read_text(path), Loader=yaml.BaseLoader)  # noqa: S506 -- makes texts only
     except (yaml.YAMLError, RecursionError) as error:
-        raise SettingsError(f"{path} is not YAML: {' '.join(str(error).split())}.", hint=_KNOWN) from error
+        raise SettingsError(
+            f"{path} is not YAML: {' '.join(str(error).split())}.", hint=_KNOWN
+        ) from error
 
 
 def _from_object(path: Path, value: Any, save: SaveDocument | None, rules: Rules) -> Foreign:
     held = value
     if isinstance(value, Mapping):
-        if isinstance(value.get("data"), list) and all(isinstance(one, Mapping) for one in value["data"]):
+        if isinstance(value.get("data"), list) and all(
+            isinstance(one, Mapping) for one in value["data"]
+        ):
             if any("paragraphs" in one for one in value["data"]):
                 rows = tuple(read_squad(value, str(path), save))
                 return Foreign(rows, ("SQuAD: the sentence around the answer is the evidence",))
             held = value["data"]
         else:
-            named = next((value[name] for name in _LISTS if isinstance(value.get(name), list)), None)
+            named = next(
+                (value[name] for name in _LISTS if isinstance(value.get(name), list)), None
+            )
             held = [value] if named is None and {"question", "vars"} & value.keys() else named
     if not isinstance(held, list) or not all(isinstance(one, Mapping) for one in held):
-        found = f" and has the keys {', '.join(map(str, value))}" if isinstance(value, Mapping) and value else ""
-        raise SettingsError(f"{path} cannot be read as questions: it holds no list of rows{found}.", hint=_KNOWN)
+        found = (
+            f" and has the keys {', '.join(map(str, value))}"
+            if isinstance(value, Mapping) and value
+            else ""
+        )
+        raise SettingsError(
+            f"{path} cannot be read as questions: it holds no list of rows{found}.", hint=_KNOWN
+        )
     numbered = [(f"{path}, question {n}", _lower(one)) for n, one in enumerate(held, start=1)]
     return _from_rows(path, numbered, rules, "an object")
 
@@ -119,7 +150,9 @@ def _lower(row: Mapping[str, Any]) -> dict[str, Any]:
     return {str(key).strip().casefold(): value for key, value in row.items()}
 
 
-def _from_rows(path: Path, placed: list[tuple[str, dict[str, Any]]], rules: Rules, layout: str) -> Foreign:
+def _from_rows(
+    path: Path, placed: list[tuple[str, dict[str, Any]]], rules: Rules, layout: str
+) -> Foreign:
     told: Counter[str] = Counter()
     form = ""
     if all(isinstance(row.get("item"), Mapping) for _, row in placed):  # of OpenAI's evals
@@ -142,10 +175,15 @@ def _promptfoo(row: dict[str, Any], place: str, told: Counter[str]) -> dict[str,
         raise SettingsError(f"{place}: {error}.") from error
 
 
-def _row(values: Mapping[str, Any], place: str, reading: Reading, rules: Rules, told: Counter[str]) -> Row:
-    """A row as `reading` says. Raises SettingsError where there is no question, or no answer to one that should have
-    it."""
-    fields = {what: [values.get(reading.names[key]) for key in keys] for what, keys in reading.means.items()}
+def _row(
+    values: Mapping[str, Any], place: str, reading: Reading, rules: Rules, told: Counter[str]
+) -> Row:
+    """A row as `reading` says. Raises SettingsError where there is no question, or no answer to one
+    that should have it."""
+    fields = {
+        what: [values.get(reading.names[key]) for key in keys]
+        for what, keys in reading.means.items()
+    }
     try:
         row: Row = {"question": _question(fields["question"][0], told)}
         answers = list(_answers(fields["answers"], reading, rules, told))
@@ -153,7 +191,11 @@ def _row(values: Mapping[str, Any], place: str, reading: Reading, rules: Rules, 
         row |= dict(_others(fields, told))
     except ValueError as error:
         raise SettingsError(f"{place}: {error}.", hint=_KNOWN) from error
-    if not answers and answerable is None and (rules.unanswerable or _said_empty(fields["answers"])):
+    if (
+        not answers
+        and answerable is None
+        and (rules.unanswerable or _said_empty(fields["answers"]))
+    ):
         answerable = False
     row["answerable"] = answerable is not False
     if not answers and row["answerable"]:
@@ -165,10 +207,16 @@ def _row(values: Mapping[str, Any], place: str, reading: Reading, rules: Rules, 
 
 
 def _question(value: Any, told: Counter[str]) -> str:
-    if isinstance(value, list) and value and all(isinstance(one, Mapping) and "role" in one for one in value):
+    if (
+        isinstance(value, list)
+        and value
+        and all(isinstance(one, Mapping) and "role" in one for one in value)
+    ):
         asked = [one.get("content") for one in value if one["role"] == "user"]
         if len(asked) != 1:
-            raise ValueError(f"a conversation with {len(asked)} turns of the user is no single question")
+            raise ValueError(
+                f"a conversation with {len(asked)} turns of the user is no single question"
+            )
         if len(value) > 1:
             told["other turns than the user's are not read"] += 1
         value = asked[0]
@@ -180,7 +228,9 @@ def _question(value: Any, told: Counter[str]) -> str:
     return texts[0]
 
 
-def _answers(values: list[Any], reading: Reading, rules: Rules, told: Counter[str]) -> Iterator[str]:
+def _answers(
+    values: list[Any], reading: Reading, rules: Rules, told: Counter[str]
+) -> Iterator[str]:
     numbered = len(values) > 1
     separator = "" if numbered and rules.separator is None else rules.separator
     known: set[str] = set()
@@ -193,8 +243,11 @@ def _answers(values: list[Any], reading: Reading, rules: Rules, told: Counter[st
 
 
 def _said_empty(values: list[Any]) -> bool:
-    """Whether the row says by itself that nothing answers it: SQuAD's rows with an empty list of places."""
-    return len(values) == 1 and isinstance(values[0], Mapping) and values[0].get("answer_start") == []
+    """Whether the row says by itself that nothing answers it: SQuAD's rows with an empty list of
+    places."""
+    return (
+        len(values) == 1 and isinstance(values[0], Mapping) and values[0].get("answer_start") == []
+    )
 
 
 def _answerable(fields: Mapping[str, list[Any]], reading: Reading) -> bool | None:
@@ -203,7 +256,9 @@ def _answerable(fields: Mapping[str, list[Any]], reading: Reading) -> bool | Non
     if given in ("", "none"):
         return None
     if given not in (*_YES, *_NO):
-        raise ValueError(f"'{given}' in '{reading.names[reading.means['answerable'][0]]}' is neither yes nor no")
+        raise ValueError(
+            f"'{given}' in '{reading.names[reading.means['answerable'][0]]}' is neither yes nor no"
+        )
     return (given in _YES) == (reading.means["answerable"][0] == "answerable")
 
 

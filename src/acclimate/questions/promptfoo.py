@@ -1,7 +1,9 @@
-"""Tests of promptfoo as rows with `question` and `answers`: YAML or JSON with vars and assert, or CSV with __expected.
+"""Tests of promptfoo as rows with `question` and `answers`: YAML or JSON with vars and assert, or
+CSV with __expected.
 
-An assertion gives a reference where its value is a text that the answer should be or hold; those that compute, measure
-or judge give none, and are told. Source: https://www.promptfoo.dev/docs/configuration/expected-outputs/
+An assertion gives a reference where its value is a text that the answer should be or hold; those
+that compute, measure or judge give none, and are told. Source:
+https://www.promptfoo.dev/docs/configuration/expected-outputs/
 """
 
 from __future__ import annotations
@@ -13,7 +15,15 @@ from typing import Any
 
 from acclimate.questions.forms import KNOWN, squash
 
-_ONE = {"equals", "contains", "icontains", "starts-with", "factuality", "similar", "model-graded-factuality"}
+_ONE = {
+    "equals",
+    "contains",
+    "icontains",
+    "starts-with",
+    "factuality",
+    "similar",
+    "model-graded-factuality",
+}
 _ANY = {"contains-any", "icontains-any"}
 _EXPECTED = re.compile(r"__expected\d*")
 # As promptfoo reads a cell: `type:value` or `type(threshold):value`; any other text is one to be equal to.
@@ -34,9 +44,11 @@ def is_promptfoo(keys: Iterable[str]) -> bool:
 
 
 def plain_row(row: Mapping[str, Any], passed: Counter[str]) -> dict[str, Any]:
-    """A test as a row that `forms` reads. `passed` counts the assertions that give no reference, by their type.
+    """A test as a row that `forms` reads. `passed` counts the assertions that give no reference, by
+    their type.
 
-    Raises ValueError where no variable is the question, or more than one assertion gives a reference.
+    Raises ValueError where no variable is the question, or more than one assertion gives a
+    reference.
     """
     if "vars" in row:
         variables = row["vars"]
@@ -54,7 +66,9 @@ def plain_row(row: Mapping[str, Any], passed: Counter[str]) -> dict[str, Any]:
         else:
             passed[f"assertions '{kind}', which give no reference, passed over"] += 1
     if len(answers) > 1:
-        raise ValueError(f"{len(answers)} assertions give a reference at once; keep one, or use contains-any")
+        raise ValueError(
+            f"{len(answers)} assertions give a reference at once; keep one, or use contains-any"
+        )
     return _with_question(variables) | {"answers": answers[0] if answers else []}
 
 
@@ -64,7 +78,9 @@ def _with_question(variables: Mapping[str, Any]) -> dict[str, Any]:
     if len(names) != 1:
         raise ValueError(f"one of the variables {', '.join(variables)} should be called 'question'")
     rest = {name: value for name, value in variables.items() if name != names[0]}
-    return {"question": variables[names[0]]} | {k: v for k, v in rest.items() if squash(k) not in KNOWN["answers"]}
+    return {"question": variables[names[0]]} | {
+        k: v for k, v in rest.items() if squash(k) not in KNOWN["answers"]
+    }
 
 
 def _assertion(one: object) -> tuple[str, Any]:

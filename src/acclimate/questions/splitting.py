@@ -1,4 +1,5 @@
-"""Train, dev and test: whole documents go to one side, and nothing that is learnt may be asked again."""
+"""Train, dev and test: whole documents go to one side, and nothing that is learnt may be asked
+again."""
 
 from __future__ import annotations
 
@@ -24,7 +25,8 @@ Embed = Callable[[Sequence[str]], NDArray[np.float32]]
 
 @dataclass(frozen=True, slots=True)
 class Leak:
-    """Two questions on different sides that tell of each other; `similarity` is the cosine of their embeddings."""
+    """Two questions on different sides that tell of each other; `similarity` is the cosine of their
+    embeddings."""
 
     first: Question
     second: Question
@@ -32,15 +34,20 @@ class Leak:
     similarity: float = 1.0
 
 
-def split(questions: Sequence[Question], shares: Mapping[str, float], *, again: bool = False) -> list[Question]:
+def split(
+    questions: Sequence[Question], shares: Mapping[str, float], *, again: bool = False
+) -> list[Question]:
     """The questions with a split each, by document; those that have one keep it, unless `again`.
 
-    Documents that a question needs together stay together. The largest groups are placed first, each where most is
-    missing to the `shares` (they need not add up to 1). The same questions are always split alike. Raises SettingsError
-    where no share is positive, or where documents that belong together have different splits already.
+    Documents that a question needs together stay together. The largest groups are placed first,
+    each where most is missing to the `shares` (they need not add up to 1). The same questions are
+    always split alike. Raises SettingsError where no share is positive, or where documents that
+    belong together have different splits already.
     """
     if not any(share > 0 for share in shares.values()) or set(shares) - set(SPLITS):
-        raise SettingsError(f"{dict(shares)} are no shares.", hint="Give train, dev and test numbers like 50,15,35.")
+        raise SettingsError(
+            f"{dict(shares)} are no shares.", hint="Give train, dev and test numbers like 50,15,35."
+        )
     groups = _groups(questions)
     placed: dict[str, str] = {}
     sizes: Counter[str] = Counter()
@@ -56,8 +63,14 @@ def split(questions: Sequence[Question], shares: Mapping[str, float], *, again: 
             sizes[placed[name]] += len(members)
     total = sum(shares.values())
     left = [name for name in groups if name not in placed]
-    for name in sorted(left, key=lambda name: (-len(groups[name]), hashlib.sha256(name.encode()).digest())):
-        missing = {side: share / total * len(questions) - sizes[side] for side, share in shares.items() if share > 0}
+    for name in sorted(
+        left, key=lambda name: (-len(groups[name]), hashlib.sha256(name.encode()).digest())
+    ):
+        missing = {
+            side: share / total * len(questions) - sizes[side]
+            for side, share in shares.items()
+            if share > 0
+        }
         placed[name] = max(missing, key=lambda side: missing[side])
         sizes[placed[name]] += len(groups[name])
     side = {question.id: placed[name] for name, members in groups.items() for question in members}
@@ -65,8 +78,9 @@ def split(questions: Sequence[Question], shares: Mapping[str, float], *, again: 
 
 
 def leaks(learnt: Sequence[Question], asked: Sequence[Question], embed: Embed) -> list[Leak]:
-    """What `asked` has in common with `learnt`: a document, a question, or one with the same answer that is near it in
-    meaning. Near questions with other answers (two products' weights) are no leak."""
+    """What `asked` has in common with `learnt`: a document, a question, or one with the same answer
+    that is near it in meaning. Near questions with other answers (two products' weights) are no
+    leak."""
     documents: dict[str, Question] = {}
     texts = {key(question.question): question for question in learnt}
     for question in learnt:
@@ -79,7 +93,9 @@ def leaks(learnt: Sequence[Question], asked: Sequence[Question], embed: Embed) -
         elif shared is not None:
             found.append(Leak(documents[shared], question, "same document"))
     known = {leak.second.id for leak in found if leak.kind == "same question"}
-    return found + _near(learnt, [question for question in asked if question.id not in known], embed)
+    return found + _near(
+        learnt, [question for question in asked if question.id not in known], embed
+    )
 
 
 def _near(learnt: Sequence[Question], asked: Sequence[Question], embed: Embed) -> list[Leak]:
@@ -118,7 +134,8 @@ def documents_of(question: Question) -> tuple[str, ...]:
 
 
 def _groups(questions: Sequence[Question]) -> dict[str, list[Question]]:
-    """Questions by the documents that hang together; one without a document is a group of its own."""
+    """Questions by the documents that hang together; one without a document is a group of its
+    own."""
     leader: dict[str, str] = {}
 
     def find(name: str) -> str:

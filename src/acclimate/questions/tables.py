@@ -1,4 +1,5 @@
-"""Questions about cells of parsed tables, made by rule: no model, and the answer is exact by construction."""
+"""Questions about cells of parsed tables, made by rule: no model, and the answer is exact by
+construction."""
 
 from __future__ import annotations
 
@@ -17,16 +18,20 @@ BRIDGE_WRITER = "rule: two tables"
 _CELL = re.compile(r"(?<!\\)\|")
 _RULE = re.compile(r"[\s|:+=-]+")
 _LONGEST = 60  # characters of an answer: longer cells are prose
-_PROPERTIES = frozenset({"property", "feature", "parameter", "characteristic", "item", "attribute", ""})
+_PROPERTIES = frozenset(
+    {"property", "feature", "parameter", "characteristic", "item", "attribute", ""}
+)
 _VALUES = frozenset({"value", "values", "amount", "detail", "details", "description"})
 # Headers that are no noun make no sentence with "What is the …".
-_NO_NOUN = frozenset("what when who where why how for by in on may can is are has with per if".split())
+_NO_NOUN = frozenset(
+    "what when who where why how for by in on may can is are has with per if".split()
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """One cell: `attribute` of `entity` is `value`. `noun` is what the entity is ("" unknown); `span` is its row in the
-    document `title` of `chunk`."""
+    """One cell: `attribute` of `entity` is `value`. `noun` is what the entity is ("" unknown);
+    `span` is its row in the document `title` of `chunk`."""
 
     entity: str
     noun: str
@@ -47,7 +52,8 @@ def table_facts(document: Document, chunks: Sequence[Chunk]) -> list[Fact]:
 
 
 def table_candidates(facts: Sequence[Fact]) -> Iterator[Candidate]:
-    """A question for each cell, tables in turn; where two tables say something of the same name, the title is named."""
+    """A question for each cell, tables in turn; where two tables say something of the same name,
+    the title is named."""
     said = Counter((key(fact.entity), key(fact.attribute)) for fact in facts)
     for fact in _in_turn(facts):
         text = ask(fact)
@@ -57,7 +63,8 @@ def table_candidates(facts: Sequence[Fact]) -> Iterator[Candidate]:
 
 
 def bridge_candidates(facts: Sequence[Fact]) -> Iterator[Candidate]:
-    """Questions that name something only by what one document says of it, and ask for what another says.
+    """Questions that name something only by what one document says of it, and ask for what another
+    says.
 
     The value that stands for the name must be its alone in its document.
     """
@@ -76,17 +83,25 @@ def bridge_candidates(facts: Sequence[Fact]) -> Iterator[Candidate]:
         noun = known.noun or asked.noun or "one"
         thing = f"the {noun} whose {_lower(known.attribute)} {_is(known.attribute)} {known.value}"
         text = f"What {_is(asked.attribute)} the {_lower(asked.attribute)} of {thing}?"
-        yield Candidate(text, asked.value, "two-document", BRIDGE_WRITER, (asked.chunk, known.chunk), asked.span)
+        yield Candidate(
+            text, asked.value, "two-document", BRIDGE_WRITER, (asked.chunk, known.chunk), asked.span
+        )
 
 
 def ask(fact: Fact) -> str:
     """The question for a cell."""
     attribute = fact.attribute
-    plain = fact.entity[0].isupper() and any(len(word) > 2 and word.isalpha() for word in words(fact.entity))
-    named = f"{fact.noun} {fact.entity}".strip()  # a bare number, code or “up to 5” says little without its noun
+    plain = fact.entity[0].isupper() and any(
+        len(word) > 2 and word.isalpha() for word in words(fact.entity)
+    )
+    named = (
+        f"{fact.noun} {fact.entity}".strip()
+    )  # a bare number, code or “up to 5” says little without its noun
     if not _is_noun(attribute):
         return f"In “{fact.title}”, what stands under “{attribute}” for {named}?"
-    place = f" in “{fact.title}”" if len(words(attribute)) == 1 and fact.entity != fact.title else ""
+    place = (
+        f" in “{fact.title}”" if len(words(attribute)) == 1 and fact.entity != fact.title else ""
+    )
     return f"What {_is(attribute)} the {_lower(attribute)} {f'of {fact.entity}' if plain else f'for {named}'}{place}?"
 
 
@@ -103,13 +118,22 @@ def _bridges(known: Fact, asked: Fact, values: Counter[tuple[str, str, str]]) ->
 
 def _is_noun(attribute: str) -> bool:
     found = words(attribute)
-    return bool(found) and not _NO_NOUN & {found[0], found[-1]} and len(found) <= 4 and "?" not in attribute
+    return (
+        bool(found)
+        and not _NO_NOUN & {found[0], found[-1]}
+        and len(found) <= 4
+        and "?" not in attribute
+    )
 
 
 def _is(attribute: str) -> str:
     """ "is" or "are", by the look of the last word before a comma or preposition."""
     last = words(re.split(r",| of | at | in | per ", attribute)[0])[-1:] or [""]
-    return "are" if len(last[0]) > 3 and last[0].endswith("s") and not last[0].endswith(("ss", "us", "is")) else "is"
+    return (
+        "are"
+        if len(last[0]) > 3 and last[0].endswith("s") and not last[0].endswith(("ss", "us", "is"))
+        else "is"
+    )
 
 
 def _lower(text: str) -> str:
@@ -123,19 +147,25 @@ def _lower(text: str) -> str:
 
 
 def _rows(text: str, start: int, end: int) -> list[tuple[list[str], Span]]:
-    """The cells of each row with the row's span, without the bars at its ends; rules between rows are left out."""
+    """The cells of each row with the row's span, without the bars at its ends; rules between rows
+    are left out."""
     rows, at = [], start
     for line in text[start:end].split("\n"):
         body = line.strip().strip("|").strip()
         if body and "|" in line and not _RULE.fullmatch(line):
             begin = at + line.index(body)
-            cells = [cell.strip().replace("\\|", "|") for cell in _CELL.split(line.strip().removeprefix("|"))]
+            cells = [
+                cell.strip().replace("\\|", "|")
+                for cell in _CELL.split(line.strip().removeprefix("|"))
+            ]
             rows.append(([cell.strip("*_` ") for cell in cells], Span(begin, begin + len(body))))
         at += len(line) + 1
     return rows
 
 
-def _facts(rows: Sequence[tuple[list[str], Span]], document: Document, chunks: Sequence[Chunk]) -> list[Fact]:
+def _facts(
+    rows: Sequence[tuple[list[str], Span]], document: Document, chunks: Sequence[Chunk]
+) -> list[Fact]:
     if len(rows) < 3:  # a header and two rows, else it is layout
         return []
     header, body = rows[0][0], rows[1:]
@@ -143,7 +173,9 @@ def _facts(rows: Sequence[tuple[list[str], Span]], document: Document, chunks: S
     valued = turned and len([name for name in header if name]) == 2 and key(header[1]) in _VALUES
     facts = []
     for cells, span in body:
-        chunk = next((chunk for chunk in chunks if chunk.start <= span.start and span.end <= chunk.end), None)
+        chunk = next(
+            (chunk for chunk in chunks if chunk.start <= span.start and span.end <= chunk.end), None
+        )
         if chunk is None or not cells[0] or len(cells) < len([name for name in header if name]):
             continue
         for column, (name, value) in enumerate(zip(header, cells, strict=False)):
@@ -162,7 +194,9 @@ def _facts(rows: Sequence[tuple[list[str], Span]], document: Document, chunks: S
 
 
 def _codes(body: Sequence[tuple[list[str], Span]]) -> bool:
-    return all(len(cells[0]) <= 8 and any(letter.isdigit() for letter in cells[0]) for cells, _ in body)
+    return all(
+        len(cells[0]) <= 8 and any(letter.isdigit() for letter in cells[0]) for cells, _ in body
+    )
 
 
 def _names(body: Sequence[tuple[list[str], Span]], column: int) -> bool:

@@ -1,8 +1,10 @@
-"""What writes questions: the seam between a language model (any engine, or an adapter trained for it) and the filters.
+"""What writes questions: the seam between a language model (any engine, or an adapter trained for
+it) and the filters.
 
-A writer only drafts. Whatever it says is checked afterwards against the text (`filters.py`), so it may be small and
-often wrong: a draft whose answer does not stand in its passage costs a little time and nothing else. A writer of one's
-own is any object of this shape: give its name a line in `acclimate.workflows.questions.WRITERS`.
+A writer only drafts. Whatever it says is checked afterwards against the text (`filters.py`), so it
+may be small and often wrong: a draft whose answer does not stand in its passage costs a little time
+and nothing else. A writer of one's own is any object of this shape: give its name a line in
+`acclimate.workflows.questions.WRITERS`.
 """
 
 from __future__ import annotations
@@ -20,8 +22,8 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A question with the answer that its writer has in mind, unchecked; `answer` is "" where the writer means that the
-    documents do not say."""
+    """A question with the answer that its writer has in mind, unchecked; `answer` is "" where the
+    writer means that the documents do not say."""
 
     question: str
     answer: str
@@ -41,8 +43,9 @@ class Writer(Protocol):
     def write(self, passages: Sequence[Chunk], kind: Kind, most: int) -> list[Draft]:
         """Up to `most` drafts, best first; [] where the passages give none.
 
-        `passages` is one chunk, or for "two-document" two chunks of different documents that share a name or term.
-        `Chunk.shown` is what to read, `Chunk.heading_path` where it stands. Raises EngineError where a model fails.
+        `passages` is one chunk, or for "two-document" two chunks of different documents that share
+        a name or term. `Chunk.shown` is what to read, `Chunk.heading_path` where it stands. Raises
+        EngineError where a model fails.
         """
 
 
@@ -50,18 +53,26 @@ Write = Callable[[Sequence[Message], int], str]
 """What a language model answers to messages in at most so many tokens."""
 
 # "Q: …", "1. Q: …" and "**Answer 1:** …" alike: models decorate.
-_LINE = re.compile(r"[\s\d.)*#>-]*(?P<side>Q|A|Question|Answer)\s*\d*\s*[:.][\s*]*(?P<text>.*)", re.IGNORECASE)
-_PAIR = re.compile(r"^A: (?P<answer>.+)\nQ: (?P<question>.+\?)\s*$", re.MULTILINE)  # a pair cut short is none
+_LINE = re.compile(
+    r"[\s\d.)*#>-]*(?P<side>Q|A|Question|Answer)\s*\d*\s*[:.][\s*]*(?P<text>.*)", re.IGNORECASE
+)
+_PAIR = re.compile(
+    r"^A: (?P<answer>.+)\nQ: (?P<question>.+\?)\s*$", re.MULTILINE
+)  # a pair cut short is none
 _TOKENS = 60  # of one question with its answer
 _ASKS = {
-    "single-fact": "Each question asks for one fact. Copy its answer, a few words, exactly from the passage.",
+    "single-fact": "Each question asks for one fact. Copy its answer, a few words, exactly from "
+    "the passage.",
     "table": "Each question asks for one cell of the table. Copy the cell exactly as its answer.",
-    "two-document": "Each question can only be answered by someone who has read both passages. Copy its answer, a few "
+    "two-document": "Each question can only be answered by someone who has read both passages. "
+    "Copy its answer, a few "
     "words, exactly from one of them.",
-    "unanswerable": "Each question is about the passage's subject and sounds as if it was answered there, but it is "
+    "unanswerable": "Each question is about the passage's subject and sounds as if it was "
+    "answered there, but it is "
     "not. Write “none” as the answer.",
 }
-# A question is read without its passage, so it must name what it is about; small models forget that first.
+# A question is read without its passage, so it must name what it is about; small models forget that
+# first.
 _PROMPT = """{passages}
 
 Write {most} questions about the passage{s} above, as a person would ask who has not seen {it}. Name what you ask \
@@ -92,14 +103,22 @@ class EngineWriter:
         shown = "\n\n".join(f"{chunk.heading_path}\n{chunk.shown}".strip() for chunk in passages)
         one = len(passages) == 1
         text = _PROMPT.format(
-            passages=shown, most=most, s="" if one else "s", it="it" if one else "them", ask=_ASKS[kind]
+            passages=shown,
+            most=most,
+            s="" if one else "s",
+            it="it" if one else "them",
+            ask=_ASKS[kind],
         )
         written = self._write([Message("user", text)], most * _TOKENS)
-        return [Draft(draft.question, "") if kind == "unanswerable" else draft for draft in read_drafts(written)][:most]
+        return [
+            Draft(draft.question, "") if kind == "unanswerable" else draft
+            for draft in read_drafts(written)
+        ][:most]
 
 
 class TrainedWriter:
-    """A model that was trained to write pairs about one passage, each answer before its question; `write` asks it."""
+    """A model that was trained to write pairs about one passage, each answer before its question;
+    `write` asks it."""
 
     kinds: tuple[Kind, ...] = ("single-fact",)
 
@@ -114,14 +133,21 @@ class TrainedWriter:
     def write(self, passages: Sequence[Chunk], kind: Kind, most: int) -> list[Draft]:
         """See `Writer`; the passage is one."""
         written = self._write([ask_for_pairs(passages[0])], most * _TOKENS)
-        pairs = [Draft(match["question"].strip(), match["answer"].strip()) for match in _PAIR.finditer(written)]
+        pairs = [
+            Draft(match["question"].strip(), match["answer"].strip())
+            for match in _PAIR.finditer(written)
+        ]
         return list(dict.fromkeys(pairs))[:most]
 
 
 def ask_for_pairs(passage: Chunk) -> Message:
     """What a `TrainedWriter` is asked. Its adapter was trained on exactly these words."""
     shown = f"{passage.heading_path}\n{passage.shown}".strip()
-    return Message("user", f"{shown}\n\nWhich questions does this passage answer? Give each answer, then its question.")
+    return Message(
+        "user",
+        f"{shown}\n\nWhich questions does this passage answer? Give each answer, then its "
+        f"question.",
+    )
 
 
 def told_pairs(pairs: Sequence[tuple[str, str]]) -> str:
@@ -130,7 +156,8 @@ def told_pairs(pairs: Sequence[tuple[str, str]]) -> str:
 
 
 def read_drafts(text: str) -> list[Draft]:
-    """The pairs of lines “Q: …” and “A: …” in a model's text, quotation marks around them left out."""
+    """The pairs of lines “Q: …” and “A: …” in a model's text, quotation marks around them left
+    out."""
     drafts, question = [], ""
     for match in filter(None, map(_LINE.match, text.split("\n"))):
         words = " ".join(match["text"].split()).strip('"“”')

@@ -11,4 +11,5 @@ class Retriever(Protocol):
     """Searches a library."""
 
     def retrieve(self, query: str, k: int) -> list[Hit]:
-        """The k best chunks, best first, ranks 1 to n; fewer where the library has fewer; [] for a blank query."""
+        """The k best chunks, best first, ranks 1 to n; fewer where the library has fewer; [] for a
+        blank query."""

@@ -12,17 +12,22 @@ from acclimate.indexes.same import same_key
 from acclimate.retrieval.base import Retriever
 from acclimate.types import Hit
 
-_SPARE, _WIDER, _DEEPEST = 4, 4, 20_000  # hits asked for beyond k; factor and bound where too many are equal
+_SPARE, _WIDER, _DEEPEST = (
+    4,
+    4,
+    20_000,
+)  # hits asked for beyond k; factor and bound where too many are equal
 FindSame = Callable[[Sequence[int]], Mapping[int, Sequence[tuple[int, str]]]]
 """(chunk key, document path) of all chunks with the given keys of `same_key`."""
 
 
 @dataclass(frozen=True, slots=True)
 class DistinctRetriever:
-    """The hits of `inner`, each passage once, at its best place; `Hit.also` names the other documents that hold it.
+    """The hits of `inner`, each passage once, at its best place; `Hit.also` names the other
+    documents that hold it.
 
-    `same` finds these in the whole library, of which only chunks `among` the given ones are named. `widen` asks `inner`
-    for more until there are k passages; without it fewer may be left.
+    `same` finds these in the whole library, of which only chunks `among` the given ones are named.
+    `widen` asks `inner` for more until there are k passages; without it fewer may be left.
     """
 
     inner: Retriever

@@ -18,7 +18,8 @@ FetchVectors = Callable[[Sequence[Chunk]], Vectors]
 
 @dataclass(frozen=True, slots=True)
 class DiverseRetriever:
-    """The hits of `inner`, chosen one by one for what they add; `diversity` from 0 (none) to 1 (nothing else)."""
+    """The hits of `inner`, chosen one by one for what they add; `diversity` from 0 (none) to 1
+    (nothing else)."""
 
     inner: Retriever
     vectors: FetchVectors
@@ -35,10 +36,11 @@ class DiverseRetriever:
 
 
 def mmr(scores: Vectors, vectors: Vectors, k: int, diversity: float) -> list[int]:
-    """Rows as chosen: each maximises (1 − diversity) · relevance − diversity · greatest cosine to a chosen.
+    """Rows as chosen: each maximises (1 − diversity) · relevance − diversity · greatest cosine to a
+    chosen.
 
-    `scores` [n] are stretched to [0, 1], `vectors` [n, d] are of length 1; ties go to the earlier row. Source:
-    Carbonell, Goldstein, "The Use of MMR, Diversity-Based Reranking", SIGIR 1998.
+    `scores` [n] are stretched to [0, 1], `vectors` [n, d] are of length 1; ties go to the earlier
+    row. Source: Carbonell, Goldstein, "The Use of MMR, Diversity-Based Reranking", SIGIR 1998.
     """
     span = float(np.ptp(scores))
     relevance = (scores - scores.min()) / span if span else np.zeros(len(scores))

@@ -12,8 +12,8 @@ from acclimate.retrieval.distinct import distinct
 from acclimate.types import Chunk, Document, Hit, Span, mark_hidden
 
 _CHUNKS = 200  # looked at to rank documents
-# What an adapter for passages reads well: those that ship were trained on about five passages, 800 tokens in all, and
-# answer nothing from a full window (docs/decisions, Comparing).
+# What an adapter for passages reads well: those that ship were trained on about five passages, 800
+# tokens in all, and answer nothing from a full window (docs/decisions, Comparing).
 _READER_TOKENS = 1024
 FetchDocument = Callable[[str], Document | None]
 
@@ -22,9 +22,10 @@ FetchDocument = Callable[[str], Document | None]
 class DocumentRetriever:
     """Documents as single chunks, of at most `limit` tokens together as `count` counts them.
 
-    All of them in the order of their paths where they fit, so that every question sees the same prompt; else the best
-    by their best chunk, of `reach` times the limit together: more than fits is for a policy that compresses them or
-    asks about them in parts. A document beyond that is left out.
+    All of them in the order of their paths where they fit, so that every question sees the same
+    prompt; else the best by their best chunk, of `reach` times the limit together: more than fits
+    is for a policy that compresses them or asks about them in parts. A document beyond that is left
+    out.
     """
 
     ranked: Retriever
@@ -54,7 +55,8 @@ class DocumentRetriever:
         return sum(counted.values()) if complete else None
 
     def _take(self, paths: Iterable[str], limit: int, *, skip: bool) -> tuple[list[Chunk], bool]:
-        """Documents while they fit, and whether that was all; `skip` goes on after one that does not."""
+        """Documents while they fit, and whether that was all; `skip` goes on after one that does
+        not."""
         chunks: list[Chunk] = []
         taken: set[int] = set()
         left, complete = limit, True
@@ -81,14 +83,18 @@ class DocumentRetriever:
 
 
 def settle(recipe: Recipe, documents: DocumentRetriever, adapted: bool) -> tuple[Recipe, str]:
-    """`auto` as stuffing or rag, and why. `adapted` is whether the model wears an adapter, which reads well only about
-    as much as it was trained on."""
+    """`auto` as stuffing or rag, and why. `adapted` is whether the model wears an adapter, which
+    reads well only about as much as it was trained on."""
     limit = min(documents.limit, _READER_TOKENS) if adapted else documents.limit
     tokens, number = documents.fitting(limit), len(documents.paths)
     fits = tokens is not None
     part: Context = "documents" if fits else "passages"
-    name = "+".join({"auto": "stuffing" if fits else "rag"}.get(one, one) for one in recipe.name.split("+"))
-    bound = f"{limit:,} tokens that " + ("its adapter reads well" if limit < documents.limit else "fit the window")
+    name = "+".join(
+        {"auto": "stuffing" if fits else "rag"}.get(one, one) for one in recipe.name.split("+")
+    )
+    bound = f"{limit:,} tokens that " + (
+        "its adapter reads well" if limit < documents.limit else "fit the window"
+    )
     if fits:
         why = f"stuffing: all documents ({number}, of {tokens:,} tokens) are within the {bound}"
     else:

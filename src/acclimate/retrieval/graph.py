@@ -25,9 +25,11 @@ class Matcher(Retriever, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class GraphRetriever:
-    """What `inner` finds and what the graph leads to from its best rows; only chunks `among` the given ones.
+    """What `inner` finds and what the graph leads to from its best rows; only chunks `among` the
+    given ones.
 
-    A row's score is (1 − weight) · its score by `inner` + weight · its share of the walks, each over the best one's.
+    A row's score is (1 − weight) · its score by `inner` + weight · its share of the walks, each
+    over the best one's.
     """
 
     inner: Matcher
@@ -50,5 +52,10 @@ class GraphRetriever:
         for matches, weight in ((found, 1 - self.weight), (walked, self.weight)):
             best = matches[0].score if matches else 0.0
             for match in matches:
-                fused[match.key] = fused.get(match.key, 0.0) + (weight * match.score / best if best > 0 else 0.0)
-        return [Match(key, score) for key, score in sorted(fused.items(), key=lambda item: (-item[1], item[0]))]
+                fused[match.key] = fused.get(match.key, 0.0) + (
+                    weight * match.score / best if best > 0 else 0.0
+                )
+        return [
+            Match(key, score)
+            for key, score in sorted(fused.items(), key=lambda item: (-item[1], item[0]))
+        ]

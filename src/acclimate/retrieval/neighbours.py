@@ -1,4 +1,5 @@
-"""Reading on: the chunks before and after a hit, and hits that touch, as one exact span of their document."""
+"""Reading on: the chunks before and after a hit, and hits that touch, as one exact span of their
+document."""
 
 from __future__ import annotations
 
@@ -11,7 +12,8 @@ from acclimate.types import Chunk, Hit, Span
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Chunks `first` to `last` of a document, counted from 0 in the order of the text; `rank` is its best hit's."""
+    """Chunks `first` to `last` of a document, counted from 0 in the order of the text; `rank` is
+    its best hit's."""
 
     document: str
     first: int
@@ -21,10 +23,11 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class NeighbourRetriever:
-    """The hits of `inner` with `count` chunks on each side; what touches is joined at the better place.
+    """The hits of `inner` with `count` chunks on each side; what touches is joined at the better
+    place.
 
-    `outline` gives a document's chunks in the order of the text, as spans with the table header shown before each;
-    `cut` gives a span of the chunk's document as a chunk.
+    `outline` gives a document's chunks in the order of the text, as spans with the table header
+    shown before each; `cut` gives a span of the chunk's document as a chunk.
     """
 
     inner: Retriever
@@ -39,9 +42,16 @@ class NeighbourRetriever:
         runs = []
         for hit in hits:
             chunk, spans = hit.chunk, outlines[hit.chunk.document]
-            inside = [at for at, (span, _) in enumerate(spans) if span.start < chunk.end and chunk.start < span.end]
+            inside = [
+                at
+                for at, (span, _) in enumerate(spans)
+                if span.start < chunk.end and chunk.start < span.end
+            ]
             if inside:
-                first, last = max(0, inside[0] - self.count), min(len(spans) - 1, inside[-1] + self.count)
+                first, last = (
+                    max(0, inside[0] - self.count),
+                    min(len(spans) - 1, inside[-1] + self.count),
+                )
                 runs.append(Run(chunk.document, first, last, hit.rank))
         found = []
         for rank, run in enumerate(join(runs), start=1):

@@ -1,8 +1,10 @@
-"""Whether a later message says again what an older one says, with another value: "The price is 1,350 now."
+"""Whether a later message says again what an older one says, with another value: "The price is
+1,350 now."
 
-By rule, for messages of one thread only: a sentence with most of the same words, or a short answer with a word of
-change ("now", "instead", "moved to"), and a number, day or month in it that differs from the older one's. What the
-question names must be named in the later one too, by itself or its subject.
+By rule, for messages of one thread only: a sentence with most of the same words, or a short answer
+with a word of change ("now", "instead", "moved to"), and a number, day or month in it that differs
+from the older one's. What the question names must be named in the later one too, by itself or its
+subject.
 """
 
 from __future__ import annotations
@@ -27,16 +29,22 @@ _DAYS = re.compile(
 )
 _CHANGE = re.compile(
     r"\b(?:now|instead|actually|correct(?:ion|ed)?|changed?|moved|postponed|updated?|rather|sorry|wrong|outdated|"
-    r"no longer|not any ?more|from now on|new|revised|jetzt|nun|statt(?:dessen)?|doch|korrektur|korrigiert|geändert|"
-    r"verschoben|verlegt|erst|neue[rsn]?|nicht mehr|sondern|falsch|ab sofort|leider|maintenant|désormais|plutôt|"
+    r"no longer|not any ?more|from now "
+    r"on|new|revised|jetzt|nun|statt(?:dessen)?|doch|korrektur|korrigiert|geändert|"
+    r"verschoben|verlegt|erst|neue[rsn]?|nicht mehr|sondern|falsch|ab "
+    r"sofort|leider|maintenant|désormais|plutôt|"
     r"finalement|changé|reporté|déplacé|nouveau|nouvelle|erreur|corrigé)\b",
     re.IGNORECASE,
 )
 _COMMON = frozenset(
-    "a an the is are was were be been to of in on at for from by with and or that this it its as will would not no "
-    "please note you your we our i my me he she they has have had do does did what when where which who how "
-    "der die das den dem des ein eine einen einem ist sind war wird werden zu von im in am an auf für mit und oder "
-    "dass es sie ihr wir ich nicht was wann wo welche wer wie le la les un une des du de est sont et ou à au aux en "
+    "a an the is are was were be been to of in on at for from by with and or that this it its as "
+    "will would not no "
+    "please note you your we our i my me he she they has have had do does did what when where "
+    "which who how "
+    "der die das den dem des ein eine einen einem ist sind war wird werden zu von im in am an auf "
+    "für mit und oder "
+    "dass es sie ihr wir ich nicht was wann wo welche wer wie le la les un une des du de est sont "
+    "et ou à au aux en "
     "que qui il elle nous vous je ne pas ce cette quel quelle quand".split()
 )
 _STEM = 5  # letters that forms of one word share: "delivery" and "delivered"
@@ -84,5 +92,6 @@ def _values(text: str) -> tuple[set[str], set[str]]:
 
 
 def _differs(older: tuple[set[str], set[str]], later: tuple[set[str], set[str]]) -> bool:
-    """Whether a later text has a number for a number, or a day for a day, that the older one has not."""
+    """Whether a later text has a number for a number, or a day for a day, that the older one has
+    not."""
     return any(bool(before and after - before) for before, after in zip(older, later, strict=True))

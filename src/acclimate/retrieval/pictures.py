@@ -15,10 +15,12 @@ from acclimate.types import Hit
 
 @dataclass(frozen=True, slots=True)
 class PictureRetriever:
-    """The passages of `inner`, of which the last `places` give way to those whose pictures are most like the query.
+    """The passages of `inner`, of which the last `places` give way to those whose pictures are most
+    like the query.
 
-    Cosines between a text and a picture cannot be compared with other scores, so there is no fusion by score: pictures
-    get places of their own, after the text, and the passages before them stay as they are.
+    Cosines between a text and a picture cannot be compared with other scores, so there is no fusion
+    by score: pictures get places of their own, after the text, and the passages before them stay as
+    they are.
     """
 
     inner: Retriever
@@ -38,8 +40,17 @@ class PictureRetriever:
         chunks = self.fetch([match.key for match in matches])
         kept = hits[: max(0, k - self.places)]
         held = {hit.chunk.id for hit in kept}
-        new = [(chunk, match) for chunk, match in zip(chunks, matches, strict=True) if chunk.id not in held]
+        new = [
+            (chunk, match)
+            for chunk, match in zip(chunks, matches, strict=True)
+            if chunk.id not in held
+        ]
         taken = new[: min(self.places, k)]
-        left = [hit for hit in hits[len(kept) :] if hit.chunk.id not in {chunk.id for chunk, _ in taken}]
+        left = [
+            hit for hit in hits[len(kept) :] if hit.chunk.id not in {chunk.id for chunk, _ in taken}
+        ]
         kept += left[: k - len(kept) - len(taken)]
-        return kept + [Hit(chunk, match.score, len(kept) + at) for at, (chunk, match) in enumerate(taken, start=1)]
+        return kept + [
+            Hit(chunk, match.score, len(kept) + at)
+            for at, (chunk, match) in enumerate(taken, start=1)
+        ]

@@ -1,4 +1,5 @@
-"""Other texts to search by than the question itself, written by the language model; their lists are fused by rank."""
+"""Other texts to search by than the question itself, written by the language model; their lists are
+fused by rank."""
 
 from __future__ import annotations
 
@@ -17,7 +18,8 @@ _MARK = re.compile(r"^\s*(?:[-*•]|\(?\d+[.):]|(?:question|q)\s*\d*\s*:)\s*", r
 
 @dataclass(frozen=True, slots=True)
 class Rewrite:
-    """A way of rewriting: how many texts are kept (0: all of what was written is one), and how long they may be."""
+    """A way of rewriting: how many texts are kept (0: all of what was written is one), and how long
+    they may be."""
 
     texts: int
     max_tokens: int
@@ -33,7 +35,8 @@ REWRITES = {
 
 @dataclass(frozen=True, slots=True)
 class RewritingRetriever:
-    """Searches by the question and by what the model makes of it with `template`, a template of the way's name."""
+    """Searches by the question and by what the model makes of it with `template`, a template of the
+    way's name."""
 
     inner: Retriever
     template: Template
@@ -46,15 +49,26 @@ class RewritingRetriever:
             return []
         way = REWRITES[self.template.name]
         written = self.write(self.template.render({"question": query.strip()}), way.max_tokens)
-        lists = [self.inner.retrieve(text, max(k, _DEPTH)) for text in read_texts(query, written, way.texts)]
+        lists = [
+            self.inner.retrieve(text, max(k, _DEPTH))
+            for text in read_texts(query, written, way.texts)
+        ]
         hits = {hit.chunk.id: hit for found in lists for hit in found}
         fused = list(rrf([hit.chunk.id for hit in found] for found in lists).items())[:k]
-        return [replace(hits[name], score=score, rank=rank) for rank, (name, score) in enumerate(fused, start=1)]
+        return [
+            replace(hits[name], score=score, rank=rank)
+            for rank, (name, score) in enumerate(fused, start=1)
+        ]
 
 
 def read_texts(question: str, written: str, most: int) -> list[str]:
-    """The question, then at most `most` lines of what was written (0: all of it as one), each once."""
-    lines = [_MARK.sub("", line).strip() for line in written.split("\n")] if most else [" ".join(written.split())]
+    """The question, then at most `most` lines of what was written (0: all of it as one), each
+    once."""
+    lines = (
+        [_MARK.sub("", line).strip() for line in written.split("\n")]
+        if most
+        else [" ".join(written.split())]
+    )
     known, texts = {question.strip().casefold()}, [question]
     for line in lines:
         if line and line.casefold() not in known and len(texts) <= max(most, 1):

@@ -33,7 +33,9 @@ class DenseRetriever:
 
     def matches(self, query: str, k: int) -> list[Match]:
         """The k best rows; [] for a blank query."""
-        return self.search(self.embedder.embed_queries([plain(query)])[0], k) if query.strip() else []
+        return (
+            self.search(self.embedder.embed_queries([plain(query)])[0], k) if query.strip() else []
+        )
 
     def search(self, vector: Vectors, k: int) -> list[Match]:
         """The k best rows for an embedded query [d]."""
@@ -59,7 +61,8 @@ class TextRetriever:
 
 @dataclass(frozen=True, slots=True)
 class HybridRetriever:
-    """Dense and text results fused, over the best `candidates` rows of each: by scores (convex) or by ranks (rrf)."""
+    """Dense and text results fused, over the best `candidates` rows of each: by scores (convex) or
+    by ranks (rrf)."""
 
     dense: DenseRetriever
     text: TextRetriever
@@ -80,11 +83,16 @@ class HybridRetriever:
         text = {match.key: match.score for match in self.text.matches(query, depth)}
         if self.fusion == "rrf":
             return [Match(key, score) for key, score in rrf([[*dense], [*text]]).items()]
-        # What only one list holds is scored by the other index too: a missing score is not a bad one.
+        # What only one list holds is scored by the other index too: a missing score is not a bad
+        # one.
         found = {
-            match.key: match.score for match in self.dense.index.scores(vector, sorted(text.keys() - dense.keys()))
+            match.key: match.score
+            for match in self.dense.index.scores(vector, sorted(text.keys() - dense.keys()))
         }
-        worded = {match.key: match.score for match in self.text.index.scores(query, sorted(dense.keys() - text.keys()))}
+        worded = {
+            match.key: match.score
+            for match in self.text.index.scores(query, sorted(dense.keys() - text.keys()))
+        }
         return convex(dense | found, text | worded, self.dense_weight)
 
 
@@ -111,4 +119,7 @@ class ParentRetriever:
 def hits_of(matches: Sequence[Match], fetch: FetchChunks) -> list[Hit]:
     """Rows as hits, ranks 1 to n."""
     chunks = fetch([match.key for match in matches])
-    return [Hit(chunk, match.score, rank) for rank, (chunk, match) in enumerate(zip(chunks, matches, strict=True), 1)]
+    return [
+        Hit(chunk, match.score, rank)
+        for rank, (chunk, match) in enumerate(zip(chunks, matches, strict=True), 1)
+    ]

@@ -12,7 +12,8 @@ from acclimate.retrieval.base import Retriever
 from acclimate.text.folding import matched
 from acclimate.types import Hit
 
-_COMMON = 0.5  # share of the words of two passages that both have, from which one is a version of the other
+# share of the words of two passages that both have, from which one is a version of the other
+_COMMON = 0.5
 _WORD = re.compile(r"\w+")
 FindSketches = Callable[[Sequence[str]], Mapping[str, Sketch]]
 FindDated = Callable[[Sequence[str]], Mapping[str, Dated]]
@@ -20,9 +21,11 @@ FindDated = Callable[[Sequence[str]], Mapping[str, Dated]]
 
 @dataclass(frozen=True, slots=True)
 class NewestFirstRetriever:
-    """The hits of `inner`; where two are versions of one passage, the newer takes the better of their places.
+    """The hits of `inner`; where two are versions of one passage, the newer takes the better of
+    their places.
 
-    Both stay: a question may be about the older one, and one that names its version or year is left as it is.
+    Both stay: a question may be about the older one, and one that names its version or year is left
+    as it is.
     """
 
     inner: Retriever
@@ -40,7 +43,9 @@ class NewestFirstRetriever:
             (one, other)
             for at, one in enumerate(paths)
             for other in paths[at + 1 :]
-            if one in sketches and other in sketches and share_of(sketches[one], sketches[other]) >= LEAST
+            if one in sketches
+            and other in sketches
+            and share_of(sketches[one], sketches[other]) >= LEAST
         ]
         if not pairs:
             return hits
@@ -50,7 +55,8 @@ class NewestFirstRetriever:
 
 
 def _order(one: Dated, other: Dated, query: str) -> tuple[str, str] | None:
-    """(older, newer) of two documents; None where that is not known or the question names the older one."""
+    """(older, newer) of two documents; None where that is not known or the question names the older
+    one."""
     newer = newer_of(one, other) if same_family(one, other) else ""
     if not newer:
         return None
@@ -66,13 +72,18 @@ def _reordered(hits: Sequence[Hit], older: set[tuple[str, str]]) -> list[Hit]:
         for place, (first, _also) in enumerate(chunks):
             for later in range(place + 1, len(chunks)):
                 second = chunks[later][0]
-                if (first.document, second.document) in older and _common(first.shown, second.shown) >= _COMMON:
+                if (first.document, second.document) in older and _common(
+                    first.shown, second.shown
+                ) >= _COMMON:
                     chunks[place], chunks[later] = chunks[later], chunks[place]
                     swapped = True
                     break
         if not swapped:
             break
-    return [replace(hit, chunk=chunk, also=also) for hit, (chunk, also) in zip(hits, chunks, strict=True)]
+    return [
+        replace(hit, chunk=chunk, also=also)
+        for hit, (chunk, also) in zip(hits, chunks, strict=True)
+    ]
 
 
 def _common(one: str, other: str) -> float:

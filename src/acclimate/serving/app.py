@@ -29,7 +29,7 @@ from acclimate.serving.jobs import Jobs
 from acclimate.serving.keys import keys_of
 from acclimate.serving.metrics import Metrics
 from acclimate.serving.service import Service
-from acclimate.settings import ServeSettings
+from acclimate.settings_sections import ServeSettings
 
 _WEB = Path(__file__).parent / "web"
 _SHOWN = Limits(seconds=20.0, memory_mb=2048)  # what a picture of a page may take
@@ -54,7 +54,9 @@ def create_app(project: Project) -> Gate:
         sandbox.close()
         await run_in_threadpool(service.close)
 
-    app = FastAPI(title="Acclimate", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
+    app = FastAPI(
+        title="Acclimate", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None
+    )
     app.include_router(chat.make_router(service, metrics))
     app.include_router(search.make_router(service))
     app.include_router(documents.make_router(service, shelf, jobs, sandbox))
@@ -109,7 +111,9 @@ def _add_health(app: FastAPI, service: Service, metrics: Metrics) -> None:
     @app.get("/readyz", tags=["health"])
     def ready() -> JSONResponse:
         """The models are loaded; 503 before."""
-        return JSONResponse({"status": "ready" if service.ready else "starting"}, 200 if service.ready else 503)
+        return JSONResponse(
+            {"status": "ready" if service.ready else "starting"}, 200 if service.ready else 503
+        )
 
     @app.get("/metrics", tags=["health"])
     def figures() -> Response:
@@ -148,6 +152,8 @@ def _add_errors(app: FastAPI) -> None:
     async def refused(_request: Request, error: HTTPException) -> Response:
         if isinstance(error.__cause__, ApiError):  # the gate's, while the body was read
             return error.__cause__.response()
-        code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "invalid_request")
+        code = {404: "not_found", 405: "method_not_allowed"}.get(
+            error.status_code, "invalid_request"
+        )
         say = _NOWHERE if error.detail == "Not Found" else f"{error.detail}."
         return ApiError(error.status_code, say, code, headers=error.headers).response()

@@ -13,7 +13,8 @@ from acclimate.prompting.recipes import Recipe
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """One question as a caller put it; `options` are fields of `Generation` in place of the project's own.
+    """One question as a caller put it; `options` are fields of `Generation` in place of the
+    project's own.
 
     `trace` are the headers that say which trace it belongs to; `instructions`, what the client's
     developer asks for; `notices`, what of the request was not followed.

@@ -68,7 +68,11 @@ def make_router(service: Service, metrics: Metrics) -> APIRouter:
     def me(request: Request) -> dict[str, Any]:
         """What the caller may do."""
         caller: Caller = request.state.caller
-        return {"name": caller.name, "scopes": sorted(caller.scopes), "recipe": service.project.settings.answer.recipe}
+        return {
+            "name": caller.name,
+            "scopes": sorted(caller.scopes),
+            "recipe": service.project.settings.answer.recipe,
+        }
 
     return router
 
@@ -77,7 +81,9 @@ class _Events(StreamingResponse):
     """A stream of events that cancels its answer when the client leaves, at whatever moment."""
 
     def __init__(self, events: AsyncIterator[str], run: Run) -> None:
-        super().__init__(events, media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
+        super().__init__(
+            events, media_type="text/event-stream", headers={"X-Accel-Buffering": "no"}
+        )
         self._run = run
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -103,15 +109,27 @@ class _Form:
         """The response without streaming."""
         text: str | None = answer.text + self._notes(answer)
         refusal = None
-        if self._json and answer.data is None:  # no JSON, so what parses it is told as the form has it
+        if (
+            self._json and answer.data is None
+        ):  # no JSON, so what parses it is told as the form has it
             text, refusal = None, answer.text
         message = {"role": "assistant", "content": text, "refusal": refusal}
-        choice = {"index": 0, "message": message, "finish_reason": _finish(answer), "logprobs": None}
+        choice = {
+            "index": 0,
+            "message": message,
+            "finish_reason": _finish(answer),
+            "logprobs": None,
+        }
         head = self._head | {"object": "chat.completion"}
-        return head | {"choices": [choice], "usage": _usage(answer), "acclimate": self._own(answer, waited)}
+        return head | {
+            "choices": [choice],
+            "usage": _usage(answer),
+            "acclimate": self._own(answer, waited),
+        }
 
     async def events(self, run: Run, metrics: Metrics) -> AsyncIterator[str]:
-        """The lines of a stream: the role, the text as it comes, its footnotes, usage where asked for."""
+        """The lines of a stream: the role, the text as it comes, its footnotes, usage where asked
+        for."""
         unmarked = Unmarked()
         yield self._chunk({"role": "assistant", "content": ""})
         while True:
@@ -146,7 +164,9 @@ class _Form:
         return f"data: {json.dumps(value | {'object': 'chat.completion.chunk'}, ensure_ascii=False)}\n\n"
 
     def _own(self, answer: Answer, waited: float) -> dict[str, Any]:
-        return extension(answer, waited) | ({"notices": list(self._notices)} if self._notices else {})
+        return extension(answer, waited) | (
+            {"notices": list(self._notices)} if self._notices else {}
+        )
 
     def _notes(self, answer: Answer) -> str:
         if not self._footnotes or not answer.citations:
@@ -155,7 +175,10 @@ class _Form:
         lines = []
         for citation in answer.citations:
             page = f", page {citation.page}" if citation.page else ""
-            lines.append(f"[{citation.number}] {citation.document}{page}: “{' '.join(citation.quote.split())}”")
+            lines.append(
+                f"[{citation.number}] {citation.document}{page}: "
+                f"“{' '.join(citation.quote.split())}”"
+            )
         return marks + "\n\n" + "\n".join(lines)
 
 
@@ -223,4 +246,8 @@ def _finish(answer: Answer) -> str:
 def _usage(answer: Answer) -> dict[str, int]:
     usage = answer.usage
     total = usage.prompt_tokens + usage.completion_tokens
-    return {"prompt_tokens": usage.prompt_tokens, "completion_tokens": usage.completion_tokens, "total_tokens": total}
+    return {
+        "prompt_tokens": usage.prompt_tokens,
+        "completion_tokens": usage.completion_tokens,
+        "total_tokens": total,
+    }

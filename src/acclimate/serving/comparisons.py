@@ -17,7 +17,8 @@ from acclimate.serving.service import Service
 
 _LINK_S = 60.0  # how long a link to a report opens it
 _REPORT_POLICY = (
-    "sandbox allow-scripts; default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:; "
+    "sandbox allow-scripts; default-src 'none'; style-src 'unsafe-inline'; script-src "
+    "'unsafe-inline'; img-src data:; "
     "frame-ancestors 'self'"
 )
 
@@ -38,7 +39,9 @@ def make_router(service: Service) -> APIRouter:
         """The kept comparisons, the newest first."""
         return {
             "object": "list",
-            "data": [_comparison(name, file) for name, file in reports(request.state.caller).items()],
+            "data": [
+                _comparison(name, file) for name, file in reports(request.state.caller).items()
+            ],
         }
 
     @router.post("/v1/comparisons/{name}/link")
@@ -59,13 +62,21 @@ def make_router(service: Service) -> APIRouter:
         file, until = links.get(token, (None, 0.0))
         if file is None or until < time.monotonic() or not file.is_file():
             raise ApiError(404, "This link has expired; open the report again.", "link_expired")
-        return HTMLResponse(file.read_text(encoding="utf-8"), headers={"Content-Security-Policy": _REPORT_POLICY})
+        return HTMLResponse(
+            file.read_text(encoding="utf-8"), headers={"Content-Security-Policy": _REPORT_POLICY}
+        )
 
     return router
 
 
 def _comparison(name: str, file: File) -> dict[str, Any]:
-    row: dict[str, Any] = {"id": name, "object": "comparison", "created": "", "sentence": "", "recipes": []}
+    row: dict[str, Any] = {
+        "id": name,
+        "object": "comparison",
+        "created": "",
+        "sentence": "",
+        "recipes": [],
+    }
     try:
         kept = json.loads(file.with_suffix(".json").read_text(encoding="utf-8"))
         row["created"], row["sentence"] = str(kept["created"]), str(kept["verdict"]["sentence"])

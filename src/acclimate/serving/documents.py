@@ -48,12 +48,18 @@ def _add_documents(router: APIRouter, service: Service, shelf: Shelf) -> None:
         limit: Annotated[int, Query(ge=1, le=10_000)] = 1000,
         after: Annotated[str, Query(max_length=64)] = "",
     ) -> dict[str, Any]:
-        """The documents that the caller may see, by path; `after` is the last id of the page before."""
+        """The documents that the caller may see, by path; `after` is the last id of the page
+        before."""
         entries = shelf.entries(request.state.caller)
         start = next((place + 1 for place, entry in enumerate(entries) if entry.id == after), 0)
         page = entries[start : start + limit]
         rows = [_row(entry) | {"labels": service.labels(entry.path)} for entry in page]
-        return {"object": "list", "data": rows, "has_more": start + limit < len(entries), "total": len(entries)}
+        return {
+            "object": "list",
+            "data": rows,
+            "has_more": start + limit < len(entries),
+            "total": len(entries),
+        }
 
     @router.get("/documents/{number}")
     def document(number: Number, request: Request) -> dict[str, Any]:
@@ -75,31 +81,45 @@ def _add_documents(router: APIRouter, service: Service, shelf: Shelf) -> None:
 def _add_changes(router: APIRouter, shelf: Shelf, jobs: Jobs) -> None:
     @router.post("/documents", status_code=202, openapi_extra=_UPLOAD)
     async def upload(request: Request, replace: bool = False) -> JSONResponse:
-        """Take files (form field `file`, once or more); the answer names the job that reads them."""
+        """Take files (form field `file`, once or more); the answer names the job that reads
+        them."""
         try:
             form = await request.form(max_files=_MOST_FILES, max_fields=10)
         except MultiPartException as error:
             raise ApiError(400, "Send the files as multipart/form-data.", "bad_form") from error
         files = [value for value in form.getlist("file") if isinstance(value, UploadFile)]
         if not files:
-            raise ApiError(400, "There is no file in the form field 'file'.", "no_file", param="file")
+            raise ApiError(
+                400, "There is no file in the form field 'file'.", "no_file", param="file"
+            )
         caller: Caller = request.state.caller
         kept: list[Entry] = []
         try:
             for file in files:
-                put = await run_in_threadpool(shelf.put, caller, file.filename, file.file, replace=replace)
+                put = await run_in_threadpool(
+                    shelf.put, caller, file.filename, file.file, replace=replace
+                )
                 kept.append(put)
         finally:
             await form.close()
             job = jobs.start() if kept else None
-        answer = {"object": "list", "data": [_row(entry) for entry in kept], "job": job.id if job else None}
+        answer = {
+            "object": "list",
+            "data": [_row(entry) for entry in kept],
+            "job": job.id if job else None,
+        }
         return JSONResponse(answer, 202)
 
     @router.delete("/documents/{number}", status_code=202)
     def remove(number: Number, request: Request) -> dict[str, Any]:
         """Take a document away; its file is kept in the project's `.acclimate/removed`."""
         entry = shelf.remove(request.state.caller, number)
-        return {"id": entry.id, "object": "document", "deleted": True, "job": jobs.start(may_empty=True).id}
+        return {
+            "id": entry.id,
+            "object": "document",
+            "deleted": True,
+            "job": jobs.start(may_empty=True).id,
+        }
 
 
 def _add_contents(router: APIRouter, service: Service, shelf: Shelf, sandbox: Sandbox) -> None:
@@ -116,21 +136,37 @@ def _add_contents(router: APIRouter, service: Service, shelf: Shelf, sandbox: Sa
         end = start + len(piece)
         elements = [
             {
-                **{"kind": element.kind, "start": element.start, "end": element.end, "level": element.level},
+                **{
+                    "kind": element.kind,
+                    "start": element.start,
+                    "end": element.end,
+                    "level": element.level,
+                },
                 "hidden": element.metadata.get("hidden", ""),
             }
             for element in found.elements
             if element.start < end and element.end > start
         ]
-        return {"start": start, "end": end, "total": len(found.text), "text": piece, "elements": elements}
+        return {
+            "start": start,
+            "end": end,
+            "total": len(found.text),
+            "text": piece,
+            "elements": elements,
+        }
 
     @router.get("/documents/{number}/file")
     def file(number: Number, request: Request) -> FileResponse:
         """The file as it was given, to be saved: never shown as a page of this server."""
         entry = shelf.find(request.state.caller, number)
         name = quote(entry.path.rpartition("/")[2])
-        headers = {"Content-Disposition": f"attachment; filename*=UTF-8''{name}", "Content-Security-Policy": "sandbox"}
-        return FileResponse(shelf.file(entry), media_type="application/octet-stream", headers=headers)
+        headers = {
+            "Content-Disposition": f"attachment; filename*=UTF-8''{name}",
+            "Content-Security-Policy": "sandbox",
+        }
+        return FileResponse(
+            shelf.file(entry), media_type="application/octet-stream", headers=headers
+        )
 
     @router.get("/documents/{number}/pages/{page}", response_model=None)
     def page(
@@ -141,17 +177,24 @@ def _add_contents(router: APIRouter, service: Service, shelf: Shelf, sandbox: Sa
         end: Annotated[int, Query(ge=0)] = 0,
         pixels: Annotated[int, Query(ge=100, le=2400)] = 1200,
     ) -> dict[str, Any]:
-        """A PDF page as a picture (PNG, base64), and the boxes on it (PDF points) of the characters start to end."""
+        """A PDF page as a picture (PNG, base64), and the boxes on it (PDF points) of the characters
+        start to end."""
         entry = shelf.find(request.state.caller, number)
         found = _read(service, entry)
         try:
             shown = sandbox.show(shelf.file(entry), entry.path, page, pixels, found.text[start:end])
         except DocumentError as error:
             raise ApiError(404, "This page cannot be shown.", "no_page") from error
-        boxes = shown.boxes or tuple(  # where the words are not found on the page, the paragraph's box
-            element.box
-            for element in found.elements
-            if element.box and element.page == page and element.start < end and element.end > start
+        boxes = (
+            shown.boxes
+            or tuple(  # where the words are not found on the page, the paragraph's box
+                element.box
+                for element in found.elements
+                if element.box
+                and element.page == page
+                and element.start < end
+                and element.end > start
+            )
         )
         rows = [[box.left, box.top, box.right, box.bottom] for box in boxes]
         return {
@@ -166,7 +209,10 @@ def _add_jobs(router: APIRouter, service: Service, jobs: Jobs) -> None:
     @router.get("/jobs")
     def all_jobs(request: Request) -> dict[str, Any]:
         """The last ingests, the newest first."""
-        return {"object": "list", "data": [_job(job, service, request.state.caller) for job in jobs.all()]}
+        return {
+            "object": "list",
+            "data": [_job(job, service, request.state.caller) for job in jobs.all()],
+        }
 
     @router.post("/jobs", status_code=202)
     def start_job(request: Request) -> dict[str, Any]:

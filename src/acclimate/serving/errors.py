@@ -9,7 +9,13 @@ from typing import Any
 
 from starlette.responses import JSONResponse
 
-from acclimate.errors import AcclimateError, LibraryError, ProjectError, PromptTooLongError, SettingsError
+from acclimate.errors import (
+    AcclimateError,
+    LibraryError,
+    ProjectError,
+    PromptTooLongError,
+    SettingsError,
+)
 
 log = logging.getLogger(__name__)
 
@@ -33,8 +39,12 @@ class ApiError(Exception):
     def body(self) -> dict[str, Any]:
         """The JSON that is sent."""
         kinds = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
-        kind = kinds.get(self.status, "invalid_request_error" if self.status < 500 else "server_error")
-        return {"error": {"message": str(self), "type": kind, "param": self.param, "code": self.code}}
+        kind = kinds.get(
+            self.status, "invalid_request_error" if self.status < 500 else "server_error"
+        )
+        return {
+            "error": {"message": str(self), "type": kind, "param": self.param, "code": self.code}
+        }
 
     def response(self) -> JSONResponse:
         """The answer that is sent."""
@@ -42,7 +52,8 @@ class ApiError(Exception):
 
 
 def told(error: BaseException) -> ApiError:
-    """What a caller is told of an error. Messages of ours that may name files of this machine stay in the log."""
+    """What a caller is told of an error. Messages of ours that may name files of this machine stay
+    in the log."""
     match error:
         case ApiError():
             return error
@@ -55,10 +66,18 @@ def told(error: BaseException) -> ApiError:
             return ApiError(409, "The project has no ingested documents yet.", "not_ingested")
         case LibraryError(retryable=True):
             log.warning("%s", error)
-            return ApiError(503, "The library is busy.", "library_busy", headers={"Retry-After": "2"})
+            return ApiError(
+                503, "The library is busy.", "library_busy", headers={"Retry-After": "2"}
+            )
         case AcclimateError():
             log.error("%s", error)
-            return ApiError(500, "The request failed; the server's log says why.", type(error).__name__)
+            return ApiError(
+                500, "The request failed; the server's log says why.", type(error).__name__
+            )
     # Not the error's own text: it may hold a caller's.
-    log.error("a request failed: %s at\n%s", type(error).__name__, "".join(traceback.format_tb(error.__traceback__)))
+    log.error(
+        "a request failed: %s at\n%s",
+        type(error).__name__,
+        "".join(traceback.format_tb(error.__traceback__)),
+    )
     return ApiError(500, "The request failed; the server's log says why.", "internal_error")

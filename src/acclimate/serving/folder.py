@@ -1,4 +1,5 @@
-"""The documents folder as a server shows it: ids instead of paths, uploads and removals that lose nothing."""
+"""The documents folder as a server shows it: ids instead of paths, uploads and removals that lose
+nothing."""
 
 from __future__ import annotations
 
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import BinaryIO, Literal
 
 from acclimate.documents.walk import matches
-from acclimate.indexes.record import FileState
+from acclimate.indexes.base import FileState
 from acclimate.serving.errors import ApiError
 from acclimate.serving.jobs import Jobs
 from acclimate.serving.keys import Caller
@@ -24,7 +25,8 @@ _MAX_NAME = 200  # bytes
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One document: in the library ("ready"), waiting for its ingest ("pending"), or unreadable ("failed")."""
+    """One document: in the library ("ready"), waiting for its ingest ("pending"), or unreadable
+    ("failed")."""
 
     id: str
     path: str
@@ -44,7 +46,10 @@ class Shelf:
     def entries(self, caller: Caller) -> list[Entry]:
         """Every document that the caller may see, by path."""
         ready: dict[str, FileState] = self._service.read(self._service.project.library.record.files)
-        found = {path: Entry(document_id(path), path, "ready", size=state.size) for path, state in ready.items()}
+        found = {
+            path: Entry(document_id(path), path, "ready", size=state.size)
+            for path, state in ready.items()
+        }
         for path, size in list(self._uploaded.items()):
             if path in ready or not self._jobs.busy:
                 self._uploaded.pop(path, None)
@@ -52,7 +57,9 @@ class Shelf:
                 found[path] = Entry(document_id(path), path, "pending", size=size)
         for failure in self._jobs.failures:
             if failure.path not in self._uploaded and (self._root / failure.path).is_file():
-                found[failure.path] = Entry(document_id(failure.path), failure.path, "failed", failure.reason)
+                found[failure.path] = Entry(
+                    document_id(failure.path), failure.path, "failed", failure.reason
+                )
         return [found[path] for path in sorted(found) if self._service.sees(caller, path)]
 
     def find(self, caller: Caller, number: str) -> Entry:
@@ -63,14 +70,16 @@ class Shelf:
         raise ApiError(404, "There is no such document.", "document_not_found")
 
     def file(self, entry: Entry) -> Path:
-        """The document's file. Raises ApiError 404 where it is gone or leads outside the documents folder."""
+        """The document's file. Raises ApiError 404 where it is gone or leads outside the documents
+        folder."""
         file = self._root / entry.path
         if not file.is_file() or not file.resolve().is_relative_to(self._root.resolve()):
             raise ApiError(404, "The document's file is gone.", "document_not_found")
         return file
 
     def put(self, caller: Caller, name: str | None, content: BinaryIO, *, replace: bool) -> Entry:
-        """Keep an upload under its own name; the next ingest reads it. Raises ApiError for a name that may not be."""
+        """Keep an upload under its own name; the next ingest reads it. Raises ApiError for a name
+        that may not be."""
         path = self._checked(caller, name or "")
         self._root.mkdir(parents=True, exist_ok=True)
         part, target = self._root / f".upload-{secrets.token_hex(8)}", self._root / path
@@ -87,7 +96,9 @@ class Shelf:
             else:
                 os.link(part, target)  # fails where there is one, at whatever moment it came
         except FileExistsError as error:
-            raise ApiError(409, f"There is a document '{path}' already.", "document_exists", param="file") from error
+            raise ApiError(
+                409, f"There is a document '{path}' already.", "document_exists", param="file"
+            ) from error
         finally:
             part.unlink(missing_ok=True)
         self._uploaded[path] = size
@@ -110,7 +121,9 @@ class Shelf:
 
     def _checked(self, caller: Caller, name: str) -> str:
         path = unicodedata.normalize("NFC", name)
-        strange = any(unicodedata.category(character)[0] in "CZ" and character != " " for character in path)
+        strange = any(
+            unicodedata.category(character)[0] in "CZ" and character != " " for character in path
+        )
         if (
             not path.strip()
             or path.startswith(".")
@@ -122,9 +135,13 @@ class Shelf:
             raise ApiError(400, "That file name cannot be used.", "bad_name", param="file")
         chosen = self._service.project.settings.documents
         if not matches(path, chosen.include) or matches(path, chosen.exclude):
-            raise ApiError(400, "This project does not read files of that name.", "not_included", param="file")
+            raise ApiError(
+                400, "This project does not read files of that name.", "not_included", param="file"
+            )
         if not self._service.sees(caller, path):
-            raise ApiError(403, "This key lacks the label of that file name.", "label_missing", param="file")
+            raise ApiError(
+                403, "This key lacks the label of that file name.", "label_missing", param="file"
+            )
         return path
 
 

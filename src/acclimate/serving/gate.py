@@ -1,4 +1,5 @@
-"""The one way in: every request passes here before any route. What is not allowed by a line below is refused."""
+"""The one way in: every request passes here before any route. What is not allowed by a line below
+is refused."""
 
 from __future__ import annotations
 
@@ -36,7 +37,8 @@ _GUESSES = 10  # wrong keys from one address in a minute
 _MOST_ADDRESSES = 10_000
 _TEXT_BODY = 4_000_000  # bytes of a request that is no upload
 _POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; connect-src 'self'; "
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; connect-src "
+    "'self'; "
     "frame-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 _HEADERS = {
@@ -80,7 +82,8 @@ class Rate:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What the gate lets in: `hosts` and `origins` beside this machine's own, sizes in bytes, times in seconds.
+    """What the gate lets in: `hosts` and `origins` beside this machine's own, sizes in bytes, times
+    in seconds.
 
     `keyless`: without any key everyone is let in, for a server that only this machine reaches.
     """
@@ -104,7 +107,8 @@ class _Seen:
 
 
 class Gate:
-    """Host, origin, key, scope, rate and size of each request; security headers and audit log of each response."""
+    """Host, origin, key, scope, rate and size of each request; security headers and audit log of
+    each response."""
 
     def __init__(self, app: ASGIApp, keys: Keys, rules: Rules, on_served: OnServed) -> None:
         self._app, self._keys, self._rules, self._on_served = app, keys, rules, on_served
@@ -135,7 +139,9 @@ class Gate:
             refused = told(error)
             if not seen.status:
                 await refused.response()(scope, receive, out)
-            elif not seen.complete:  # the connection is closed, so that half an answer is not taken for a whole one
+            elif (
+                not seen.complete
+            ):  # the connection is closed, so that half an answer is not taken for a whole one
                 raise ConnectionError("an answer broke off") from None
         finally:
             self._note(scope, seen)
@@ -157,9 +163,14 @@ class Gate:
             name = urlsplit(f"//{headers.get('host', '')}").hostname
         except ValueError:
             name = None
-        # Nobody can point an address, as against a name, elsewhere; where keys are needed, any address will do.
-        if name not in _LOOPBACK | self._rules.hosts and (self._rules.keyless or not _is_address(name)):
-            raise ApiError(421, "This server is not reached by that name ([serve] hosts).", "host_not_allowed")
+        # Nobody can point an address, as against a name, elsewhere; where keys are needed, any
+        # address will do.
+        if name not in _LOOPBACK | self._rules.hosts and (
+            self._rules.keyless or not _is_address(name)
+        ):
+            raise ApiError(
+                421, "This server is not reached by that name ([serve] hosts).", "host_not_allowed"
+            )
 
     def _check_origin(self, scope: Scope, headers: Headers, origin: str | None) -> None:
         """Pages of other sites may neither read nor act, whatever the method."""
@@ -167,11 +178,15 @@ class Gate:
         allowed = own or origin in self._rules.origins
         foreign = origin is None and headers.get("sec-fetch-site") in ("cross-site", "same-site")
         if not allowed or (foreign and scope["path"] not in _PUBLIC):
-            raise ApiError(403, "Pages of that origin may not call this server ([serve] origins).", "origin")
+            raise ApiError(
+                403, "Pages of that origin may not call this server ([serve] origins).", "origin"
+            )
 
     def _admit(self, scope: Scope, headers: Headers) -> Caller:
         path: str = scope["path"]
-        if scope["method"] in ("GET", "HEAD") and (path in _PUBLIC or path.startswith(("/web/", "/reports/"))):
+        if scope["method"] in ("GET", "HEAD") and (
+            path in _PUBLIC or path.startswith(("/web/", "/reports/"))
+        ):
             return Caller("public", frozenset(), frozenset())
         caller = self._caller(scope, headers)
         parts = path.split("/")
@@ -195,7 +210,9 @@ class Gate:
             say = "Give a valid API key: Authorization: Bearer KEY."
             raise ApiError(401, say, "invalid_api_key", headers={"WWW-Authenticate": "Bearer"})
         if wait := self._requests.wait(key.id):
-            raise ApiError(429, "Too many requests of this key.", "rate_limited", headers=_retry(wait))
+            raise ApiError(
+                429, "Too many requests of this key.", "rate_limited", headers=_retry(wait)
+            )
         self._requests.take(key.id)
         return key.caller
 
@@ -247,7 +264,9 @@ class Gate:
                     headers["Cross-Origin-Resource-Policy"] = "cross-origin"
                     headers.add_vary_header("Origin")
             await send(message)
-            seen.complete = message["type"] == "http.response.body" and not message.get("more_body", False)
+            seen.complete = message["type"] == "http.response.body" and not message.get(
+                "more_body", False
+            )
 
         return secured
 

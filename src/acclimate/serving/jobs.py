@@ -62,7 +62,11 @@ class Jobs:
             if waiting is not None:
                 waiting.may_empty |= may_empty
                 return waiting
-            job = Job(secrets.token_hex(8), datetime.now(UTC).isoformat(timespec="seconds"), may_empty=may_empty)
+            job = Job(
+                secrets.token_hex(8),
+                datetime.now(UTC).isoformat(timespec="seconds"),
+                may_empty=may_empty,
+            )
             self._jobs[job.id] = job
             for old in list(self._jobs)[:-_KEPT]:
                 del self._jobs[old]
@@ -100,10 +104,21 @@ class Jobs:
                 job.error, job.state = "The server was stopped; the next ingest goes on.", "failed"
             except AcclimateError as error:
                 log.error("%s", error)
-                known = "There is no document in the documents folder." if isinstance(error, ProjectError) else ""
-                job.error, job.state = known or "The ingest failed; the server's log says why.", "failed"
+                known = (
+                    "There is no document in the documents folder."
+                    if isinstance(error, ProjectError)
+                    else ""
+                )
+                job.error, job.state = (
+                    known or "The ingest failed; the server's log says why.",
+                    "failed",
+                )
             except Exception as error:
-                log.error("an ingest failed: %s at\n%s", type(error).__name__, "".join(format_tb(error.__traceback__)))
+                log.error(
+                    "an ingest failed: %s at\n%s",
+                    type(error).__name__,
+                    "".join(format_tb(error.__traceback__)),
+                )
                 job.error, job.state = "The ingest failed; the server's log says why.", "failed"
             job.pages.clear()
 

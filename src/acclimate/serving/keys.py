@@ -19,13 +19,17 @@ from acclimate.errors import SettingsError
 from acclimate.indexes.filters import Filter
 from acclimate.workspace.layout import Layout
 
-SCOPES = {"ask": "ask, search and read documents", "manage": "upload and delete, review, see metrics and reports"}
+SCOPES = {
+    "ask": "ask, search and read documents",
+    "manage": "upload and delete, review, see metrics and reports",
+}
 EVERY_LABEL = "*"
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who a request is from. `labels` None sees every document; else those that are open or have one of the labels."""
+    """Who a request is from. `labels` None sees every document; else those that are open or have
+    one of the labels."""
 
     name: str
     scopes: frozenset[str]
@@ -43,7 +47,8 @@ LOCAL = Caller("local", frozenset(SCOPES), None)
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A key as it is kept: `sha256` is of the token, which nobody can read from it (256 random bits)."""
+    """A key as it is kept: `sha256` is of the token, which nobody can read from it (256 random
+    bits)."""
 
     id: str
     name: str
@@ -68,7 +73,8 @@ class Keys:
         self._by_hash: dict[str, Key] = {}
 
     def all(self) -> list[Key]:
-        """Every key, the oldest first. Raises SettingsError where the file is damaged: nobody is let in then."""
+        """Every key, the oldest first. Raises SettingsError where the file is damaged: nobody is
+        let in then."""
         self._load()
         return list(self._by_hash.values())
 
@@ -78,16 +84,28 @@ class Keys:
         return self._by_hash.get(_hash(token))
 
     def add(self, name: str, scopes: Sequence[str], labels: Sequence[str]) -> str:
-        """Make a key and give its token, which is shown this once. Raises SettingsError for a name that is taken."""
+        """Make a key and give its token, which is shown this once. Raises SettingsError for a name
+        that is taken."""
         if unknown := set(scopes) - SCOPES.keys():
-            raise SettingsError(f"there is no scope '{min(unknown)}'.", hint=f"Scopes: {', '.join(SCOPES)}.")
+            raise SettingsError(
+                f"there is no scope '{min(unknown)}'.", hint=f"Scopes: {', '.join(SCOPES)}."
+            )
         token = f"acc_{secrets.token_urlsafe(32)}"
         created = datetime.now(UTC).isoformat(timespec="seconds")
-        key = Key(secrets.token_hex(4), name, tuple(sorted(scopes)), tuple(sorted(labels)), _hash(token), created)
+        key = Key(
+            secrets.token_hex(4),
+            name,
+            tuple(sorted(scopes)),
+            tuple(sorted(labels)),
+            _hash(token),
+            created,
+        )
         with self._changing():
             keys = self.all()
             if any(other.name == name for other in keys):
-                raise SettingsError(f"there is a key '{name}' already.", hint=f"acclimate keys remove {name}")
+                raise SettingsError(
+                    f"there is a key '{name}' already.", hint=f"acclimate keys remove {name}"
+                )
             self._save([*keys, key])
         return token
 
@@ -115,12 +133,16 @@ class Keys:
         try:
             keys = [_key(row) for row in json.loads(self._file.read_text(encoding="utf-8"))]
         except (ValueError, KeyError, TypeError) as error:
-            raise SettingsError(f"{self._file} is damaged: {error}.", hint="Remove it, and make new keys.") from error
+            raise SettingsError(
+                f"{self._file} is damaged: {error}.", hint="Remove it, and make new keys."
+            ) from error
         self._by_hash = {key.sha256: key for key in keys}
         self._stamp = (stat.st_mtime_ns, stat.st_ino)
 
     def _save(self, keys: Sequence[Key]) -> None:
-        handle, part = tempfile.mkstemp(dir=self._file.parent, prefix="keys-")  # readable by its owner only
+        handle, part = tempfile.mkstemp(
+            dir=self._file.parent, prefix="keys-"
+        )  # readable by its owner only
         with os.fdopen(handle, "w", encoding="utf-8") as out:
             json.dump([asdict(key) for key in keys], out, indent=1)
             out.flush()

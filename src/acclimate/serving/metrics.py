@@ -17,20 +17,39 @@ class Metrics:
     def __init__(self, waiting: Callable[[], int]) -> None:
         self._registry = CollectorRegistry()
         self._requests = Counter(
-            "acclimate_requests", "Requests.", ["route", "method", "status"], registry=self._registry
+            "acclimate_requests",
+            "Requests.",
+            ["route", "method", "status"],
+            registry=self._registry,
         )
         self._latency = Histogram(
-            "acclimate_request_seconds", "Seconds of a request.", ["route"], buckets=_SECONDS, registry=self._registry
+            "acclimate_request_seconds",
+            "Seconds of a request.",
+            ["route"],
+            buckets=_SECONDS,
+            registry=self._registry,
         )
-        self._answers = Counter("acclimate_answers", "Answers.", ["recipe", "abstained"], registry=self._registry)
-        self._tokens = Counter("acclimate_tokens", "Tokens of answers.", ["kind"], registry=self._registry)
+        self._answers = Counter(
+            "acclimate_answers", "Answers.", ["recipe", "abstained"], registry=self._registry
+        )
+        self._tokens = Counter(
+            "acclimate_tokens", "Tokens of answers.", ["kind"], registry=self._registry
+        )
         self._total = Histogram(
-            "acclimate_answer_seconds", "Seconds of an answer.", buckets=_SECONDS, registry=self._registry
+            "acclimate_answer_seconds",
+            "Seconds of an answer.",
+            buckets=_SECONDS,
+            registry=self._registry,
         )
         self._first = Histogram(
-            "acclimate_first_token_seconds", "Seconds to the first token.", buckets=_SECONDS, registry=self._registry
+            "acclimate_first_token_seconds",
+            "Seconds to the first token.",
+            buckets=_SECONDS,
+            registry=self._registry,
         )
-        Gauge("acclimate_answers_waiting", "Answers that run or wait.", registry=self._registry).set_function(waiting)
+        Gauge(
+            "acclimate_answers_waiting", "Answers that run or wait.", registry=self._registry
+        ).set_function(waiting)
 
     def served(self, route: str, method: str, status: int, seconds: float) -> None:
         """Count a request."""

@@ -1,4 +1,5 @@
-"""HTTP connections that slow clients cannot hold: what asyncio and uvicorn let wait for ever ends here."""
+"""HTTP connections that slow clients cannot hold: what asyncio and uvicorn let wait for ever ends
+here."""
 
 from __future__ import annotations
 
@@ -9,7 +10,8 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 
 class Impatient(H11Protocol):
-    """Drops a connection whose request's head is not there `patience` seconds after it began, or that does not read."""
+    """Drops a connection whose request's head is not there `patience` seconds after it began, or
+    that does not read."""
 
     patience = 20.0
 

@@ -16,7 +16,8 @@ from acclimate.serving.service import Service
 
 
 class Questions:
-    """The project's `questions.jsonl`, changed one line at a time; keys that we do not know stay."""
+    """The project's `questions.jsonl`, changed one line at a time; keys that we do not know
+    stay."""
 
     def __init__(self, file: QuestionFile) -> None:
         self._file = file
@@ -26,7 +27,8 @@ class Questions:
         return [row | {"version": _version(row)} for row in self._file.rows()]
 
     def put(self, number: str, review: Review) -> dict[str, Any]:
-        """Write a reviewed question. Raises ApiError 404 for an unknown id, 409 where it was changed meanwhile."""
+        """Write a reviewed question. Raises ApiError 404 for an unknown id, 409 where it was
+        changed meanwhile."""
         done: Row = {}
 
         def reviewed(row: Row) -> Row:
@@ -65,11 +67,15 @@ def make_router(service: Service) -> APIRouter:
 
     @router.put("/v1/questions/{number}")
     def put_question(
-        number: Annotated[str, Path(max_length=200)], body: Annotated[Review, Sound], request: Request
+        number: Annotated[str, Path(max_length=200)],
+        body: Annotated[Review, Sound],
+        request: Request,
     ) -> dict[str, Any]:
         """Keep a reviewed question."""
         if body.answerable and not any(answer.strip() for answer in body.answers):
-            raise ApiError(400, "An answerable question needs an answer.", "no_answer", param="answers")
+            raise ApiError(
+                400, "An answerable question needs an answer.", "no_answer", param="answers"
+            )
         row = next((row for row in questions.rows() if str(row.get("id")) == number), None)
         if row is None or not visible(row, request.state.caller):
             raise ApiError(404, "There is no such question.", "question_not_found")

@@ -1,7 +1,8 @@
 """A chat request as a question: what clients send, and what is done about what a recipe cannot do.
 
-Clients send every field they know, many of them null or at another server's default. What says nothing is ignored; what
-would be done otherwise than asked is refused, or told in the answer's `notices`.
+Clients send every field they know, many of them null or at another server's default. What says
+nothing is ignored; what would be done otherwise than asked is refused, or told in the answer's
+`notices`.
 """
 
 from __future__ import annotations
@@ -37,7 +38,9 @@ def read_request(service: Service, body: ChatRequest, caller: Caller) -> Ask:
         say = f"The question has {len(question):,} characters; {_LONGEST:,} are read."
         raise ApiError(400, say, "context_length_exceeded", param="messages")
     recipe = service.recipe(body.model or "", caller)
-    instructions = "\n\n".join(m.content.strip() for m in spoken if m.role == "system" and m.content.strip())
+    instructions = "\n\n".join(
+        m.content.strip() for m in spoken if m.role == "system" and m.content.strip()
+    )
     if instructions and recipe.extracts:
         say = f"The recipe '{recipe.name}' marks words in passages, by no instructions; leave the system message out."
         raise ApiError(400, say, "unsupported", param="messages")
@@ -62,9 +65,16 @@ def _check_supported(body: ChatRequest) -> None:
         say = "Recipes call no tools; leave 'tools' out, or set 'tool_choice' to 'none'."
         raise ApiError(400, say, "unsupported", param="tools")
     if body.functions and body.function_call != "none":
-        raise ApiError(400, "Recipes call no functions; leave 'functions' out.", "unsupported", param="functions")
+        raise ApiError(
+            400,
+            "Recipes call no functions; leave 'functions' out.",
+            "unsupported",
+            param="functions",
+        )
     if body.n not in (None, 1):
-        raise ApiError(400, "One answer is written for a question; 'n' must be 1.", "unsupported", param="n")
+        raise ApiError(
+            400, "One answer is written for a question; 'n' must be 1.", "unsupported", param="n"
+        )
     if body.logprobs:
         say = "There are no token probabilities; leave 'logprobs' out."
         raise ApiError(400, say, "unsupported", param="logprobs")
@@ -72,10 +82,15 @@ def _check_supported(body: ChatRequest) -> None:
 
 def _ignored(body: ChatRequest) -> list[str]:
     """Notices of fields that ask for something and are not followed."""
-    penalties = {name: getattr(body, name) for name in ("presence_penalty", "frequency_penalty", "logit_bias")}
+    penalties = {
+        name: getattr(body, name)
+        for name in ("presence_penalty", "frequency_penalty", "logit_bias")
+    }
     found = [f"'{name}' is not followed." for name, value in penalties.items() if value]
     if body.left_out:
-        found.append(f"The conversation is long: its first {body.left_out:,} messages were not read.")
+        found.append(
+            f"The conversation is long: its first {body.left_out:,} messages were not read."
+        )
     return found
 
 
@@ -111,8 +126,14 @@ def _read_messages(body: ChatRequest, notices: list[str]) -> list[Message]:
     if lost:
         notices.append(f"Earlier messages hold what is not read: {', '.join(sorted(lost))}.")
     if cut:
-        notices.append(f"Of {cut} earlier messages only the first {_LONGEST:,} characters were read.")
-    return [one for one, message in zip(said, body.messages, strict=True) if message.role not in ("tool", "function")]
+        notices.append(
+            f"Of {cut} earlier messages only the first {_LONGEST:,} characters were read."
+        )
+    return [
+        one
+        for one, message in zip(said, body.messages, strict=True)
+        if message.role not in ("tool", "function")
+    ]
 
 
 def _text(message: ChatMessage) -> tuple[str, list[str]]:
@@ -150,14 +171,19 @@ def _schema(chosen: Mapping[str, Any] | None) -> dict[str, Any] | None:
 
 
 def _check_schema(schema: dict[str, Any]) -> None:
-    """Raises ApiError for a schema that would cost without bound: our own expressions end, those of callers may not."""
+    """Raises ApiError for a schema that would cost without bound: our own expressions end, those of
+    callers may not."""
     try:
         read_shape(schema)
         patterns = _has_pattern(schema)
     except RecursionError:
-        raise ApiError(400, "The schema is nested too deeply.", "unsupported", param="response_format") from None
+        raise ApiError(
+            400, "The schema is nested too deeply.", "unsupported", param="response_format"
+        ) from None
     if patterns:
-        raise ApiError(400, "Schemas may not have a 'pattern'.", "unsupported", param="response_format")
+        raise ApiError(
+            400, "Schemas may not have a 'pattern'.", "unsupported", param="response_format"
+        )
 
 
 def _has_pattern(part: object) -> bool:

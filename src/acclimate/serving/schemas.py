@@ -1,4 +1,5 @@
-"""What clients send and get. The chat and embedding forms are OpenAI's; fields of ours stand under `acclimate`."""
+"""What clients send and get. The chat and embedding forms are OpenAI's; fields of ours stand under
+`acclimate`."""
 
 from __future__ import annotations
 
@@ -17,7 +18,8 @@ from pydantic import (
 
 _MOST_TEXT = 200_000  # characters of what is read
 _MOST_CHARACTERS = 4_000_000  # of what may be sent: the whole request has no more bytes
-# A list is measured before what it holds is looked at: else a large wrong one costs an error for each of its items.
+# A list is measured before what it holds is looked at: else a large wrong one costs an error for
+# each of its items.
 _MOST_PARTS, _MOST_STOPS, _MOST_INPUTS, _MOST_MESSAGES = 100, 16, 2048, 2000
 
 _DEVELOPERS = ("system", "developer")
@@ -76,16 +78,19 @@ class StreamOptions(Loose):
 
 
 class Extension(Strict):
-    """Acclimate's own: `where` narrows the documents; `footnotes` writes the citations below the text too."""
+    """Acclimate's own: `where` narrows the documents; `footnotes` writes the citations below the
+    text too."""
 
     where: Where | None = None
     footnotes: bool | None = None
 
 
 class ChatRequest(Loose):
-    """`/v1/chat/completions`: `model` is a recipe, the last user message the question, after earlier turns.
+    """`/v1/chat/completions`: `model` is a recipe, the last user message the question, after
+    earlier turns.
 
-    A field that is null counts as absent. `max_tokens` below 1 and `seed` -1 are other servers' way to leave them out.
+    A field that is null counts as absent. `max_tokens` below 1 and `seed` -1 are other servers' way
+    to leave them out.
     """
 
     model: str | None = Field(default=None, max_length=200)
@@ -119,12 +124,17 @@ class ChatRequest(Loose):
     @model_validator(mode="wrap")
     @classmethod
     def _bounded(cls, values: Any, read: ModelWrapValidatorHandler[Self]) -> Self:
-        """Of a long conversation the newest messages, and what the client's developer said at its beginning."""
+        """Of a long conversation the newest messages, and what the client's developer said at its
+        beginning."""
         messages = values.get("messages") if isinstance(values, dict) else None
         left = 0
         if isinstance(messages, list) and len(messages) > _MOST_MESSAGES:
             old, new = messages[:-_MOST_MESSAGES], messages[-_MOST_MESSAGES:]
-            said = [one for one in old[:_MOST_MESSAGES] if isinstance(one, dict) and one.get("role") in _DEVELOPERS]
+            said = [
+                one
+                for one in old[:_MOST_MESSAGES]
+                if isinstance(one, dict) and one.get("role") in _DEVELOPERS
+            ]
             left = len(old) - len(said)
             values = {**values, "messages": [*said, *new]}
         made = read(values)
@@ -150,7 +160,8 @@ class SearchRequest(Strict):
 
 
 class Review(Strict):
-    """A question as it was reviewed; `version` is the one that was read, so that nobody's change is lost."""
+    """A question as it was reviewed; `version` is the one that was read, so that nobody's change is
+    lost."""
 
     version: str = Field(max_length=64)
     question: str = Field(min_length=1, max_length=10_000)

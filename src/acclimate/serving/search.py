@@ -35,7 +35,11 @@ def make_router(service: Service) -> APIRouter:
             has = f"This embedder has {len(vectors[0])} dimensions."
             raise ApiError(400, has, "dimensions", param="dimensions")
         rows = [
-            {"object": "embedding", "index": index, "embedding": _encoded(vector, body.encoding_format)}
+            {
+                "object": "embedding",
+                "index": index,
+                "embedding": _encoded(vector, body.encoding_format),
+            }
             for index, vector in enumerate(vectors)
         ]
         usage = {"prompt_tokens": tokens, "total_tokens": tokens}
@@ -43,8 +47,8 @@ def make_router(service: Service) -> APIRouter:
 
     @router.post("/search")
     async def search(body: Annotated[SearchRequest, Sound], request: Request) -> dict[str, Any]:
-        """The best passages for a query, without a language model; where there are none, `nothing` says why:
-        empty_library, no_document_left by filter or labels, or nothing_found."""
+        """The best passages for a query, without a language model; where there are none, `nothing`
+        says why: empty_library, no_document_left by filter or labels, or nothing_found."""
         where = filter_of(body.where, request.state.caller)
         hits = await run_in_threadpool(service.search, body.query, body.k, where)
         nothing = "" if hits else await run_in_threadpool(service.why_nothing, where)
@@ -85,7 +89,9 @@ def _texts(body: EmbeddingRequest) -> list[str]:
     given = [body.input] if isinstance(body.input, str) else list(body.input)
     texts = [text for text in given if isinstance(text, str)]
     if not given:
-        raise ApiError(400, "There is no text to embed: 'input' is empty.", "invalid_request", param="input")
+        raise ApiError(
+            400, "There is no text to embed: 'input' is empty.", "invalid_request", param="input"
+        )
     if len(texts) < len(given):
         hint = "Send text, not token numbers (LangChain: check_embedding_ctx_length=False)."
         raise ApiError(400, hint, "unsupported", param="input")
@@ -93,4 +99,6 @@ def _texts(body: EmbeddingRequest) -> list[str]:
 
 
 def _encoded(vector: list[float], form: str | None) -> list[float] | str:
-    return base64.b64encode(np.array(vector, "<f4").tobytes()).decode() if form == "base64" else vector
+    return (
+        base64.b64encode(np.array(vector, "<f4").tobytes()).decode() if form == "base64" else vector
+    )

@@ -1,4 +1,5 @@
-"""Listens: binds the address, refuses what would be open to others, and runs the application until it is stopped."""
+"""Listens: binds the address, refuses what would be open to others, and runs the application until
+it is stopped."""
 
 from __future__ import annotations
 
@@ -19,15 +20,18 @@ from acclimate.serving.keys import keys_of
 from acclimate.serving.protocol import Impatient
 
 FINISH_S = 60  # what is being answered when the server is told to stop may take so long
-_KEEP_ALIVE_S = 75  # longer than clients keep idle connections, so that none is closed under a request
+_KEEP_ALIVE_S = (
+    75  # longer than clients keep idle connections, so that none is closed under a request
+)
 _MOST_CONNECTIONS = 1000
 
 
 class Server(uvicorn.Server):
-    """Serves a project until SIGINT, SIGTERM or `should_exit`; `on_address` hears where, once connections are accepted.
+    """Serves a project until SIGINT, SIGTERM or `should_exit`; `on_address` hears where, once
+    connections are accepted.
 
-    Raises SettingsError where the address cannot be had, where others than this machine would reach a server without
-    keys, and for TLS files that cannot be read.
+    Raises SettingsError where the address cannot be had, where others than this machine would reach
+    a server without keys, and for TLS files that cannot be read.
     """
 
     def __init__(self, project: Project, on_address: Callable[[str], None]) -> None:
@@ -45,7 +49,8 @@ class Server(uvicorn.Server):
             log_config=None,
             access_log=False,
             server_header=False,
-            proxy_headers=False,  # else whoever is on this machine could give any address as its own
+            # else whoever is on this machine could give any address as its own
+            proxy_headers=False,
             limit_concurrency=_MOST_CONNECTIONS,
             timeout_keep_alive=_KEEP_ALIVE_S,
             timeout_graceful_shutdown=FINISH_S,
@@ -64,7 +69,8 @@ class Server(uvicorn.Server):
             self.run([self._listening])
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Told to stop: finish what is being answered, at the second time only close. The process then ends as done."""
+        """Told to stop: finish what is being answered, at the second time only close. The process
+        then ends as done."""
         self.force_exit = self.should_exit and sig == signal.SIGINT
         self.should_exit = True
 
@@ -77,10 +83,14 @@ class Server(uvicorn.Server):
 
 def _listen(host: str, port: int) -> socket.socket:
     try:
-        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM
+        )[0]
         listening = socket.socket(family, kind, protocol)
     except OSError as error:
-        raise SettingsError(f"'{host}' is no address of this machine: {error}.", hint="[serve] host") from error
+        raise SettingsError(
+            f"'{host}' is no address of this machine: {error}.", hint="[serve] host"
+        ) from error
     # On Windows SO_REUSEADDR would let another program take over the port that we listen on.
     option = getattr(socket, "SO_EXCLUSIVEADDRUSE", socket.SO_REUSEADDR)
     listening.setsockopt(socket.SOL_SOCKET, option, 1)
@@ -89,16 +99,21 @@ def _listen(host: str, port: int) -> socket.socket:
     except OSError as error:
         listening.close()
         raise SettingsError(
-            f"{host}:{port} cannot be listened on: {error.strerror}.", hint="acclimate serve --port 0 takes a free one."
+            f"{host}:{port} cannot be listened on: {error.strerror}.",
+            hint="acclimate serve --port 0 takes a free one.",
         ) from error
     return listening
 
 
 def _tls(project: Project) -> tuple[Path | None, Path | None]:
-    """The certificate and its key. Raises SettingsError where only one is given, or they do not fit."""
+    """The certificate and its key. Raises SettingsError where only one is given, or they do not
+    fit."""
     chosen = project.settings.serve
     if (chosen.tls_cert is None) != (chosen.tls_key is None):
-        raise SettingsError("TLS needs a certificate and its key; only one is set.", hint="[serve] tls_cert, tls_key")
+        raise SettingsError(
+            "TLS needs a certificate and its key; only one is set.",
+            hint="[serve] tls_cert, tls_key",
+        )
     if chosen.tls_cert is None or chosen.tls_key is None:
         return None, None
     cert, key = under(project.folder, chosen.tls_cert), under(project.folder, chosen.tls_key)

@@ -28,7 +28,8 @@ _ON_THIS_CPU, _BY_A_SERVER = 1, 16  # answers at once
 
 
 class Run:
-    """An answer on its way: `pieces` are its raw text, then the `Answer`, or the error that ended it."""
+    """An answer on its way: `pieces` are its raw text, then the `Answer`, or the error that ended
+    it."""
 
     def __init__(self) -> None:
         self.pieces: asyncio.Queue[str | Answer | BaseException] = asyncio.Queue()
@@ -54,8 +55,9 @@ class Run:
 class Service:
     """Answers, searches and embeds for a server.
 
-    The record is read under one lock, for milliseconds; models write outside it. Answers beyond those that run at once
-    wait in a queue of `[serve] queue`; further ones are refused, with the time after which to come again.
+    The record is read under one lock, for milliseconds; models write outside it. Answers beyond
+    those that run at once wait in a queue of `[serve] queue`; further ones are refused, with the
+    time after which to come again.
     """
 
     def __init__(self, project: Project) -> None:
@@ -102,22 +104,28 @@ class Service:
     def recipe(self, name: str, caller: Caller) -> Recipe:
         """The recipe `name` ("" or "default": the project's own).
 
-        Raises ApiError where there is none, or it is not for this caller: an adapter that was trained on the project's
-        questions may know what documents with labels say.
+        Raises ApiError where there is none, or it is not for this caller: an adapter that was
+        trained on the project's questions may know what documents with labels say.
         """
         try:
-            recipe = find_recipe(self.project.settings.answer.recipe if name in ("", "default") else name)
+            recipe = find_recipe(
+                self.project.settings.answer.recipe if name in ("", "default") else name
+            )
             self.project.adapter(recipe)
         except AcclimateError as error:
             raise ApiError(404, str(error), "model_not_found", param="model") from error
         if recipe.adapter and self.rules and caller.labels is not None:
             raise ApiError(
-                403, f"'{recipe.name}' is not for keys that see some labels only.", "label_missing", param="model"
+                403,
+                f"'{recipe.name}' is not for keys that see some labels only.",
+                "label_missing",
+                param="model",
             )
         return recipe
 
     def recipes(self, caller: Caller) -> list[Recipe]:
-        """The recipes that can run: the project's own first, then the usual ones and those of trained adapters."""
+        """The recipes that can run: the project's own first, then the usual ones and those of
+        trained adapters."""
         adapters = [folder.name for folder in self.project.layout.trained_adapters()]
         solved = any(question.split == "train" for question in self.project.questions())
         found = []
@@ -135,7 +143,9 @@ class Service:
         with self._counting:
             if self.waiting >= self._room:
                 wait = int(self._seconds * self._room / self.parallel) + 1
-                raise ApiError(429, "The server is busy.", "queue_full", headers={"Retry-After": str(wait)})
+                raise ApiError(
+                    429, "The server is busy.", "queue_full", headers={"Retry-After": str(wait)}
+                )
             self.waiting += 1
         run = Run()
         run.future = self._pool.submit(self._run, ask, run)
@@ -165,18 +175,26 @@ class Service:
         self.project.engine(ask.recipe.name)  # loads outside the lock
 
         def answerer() -> Any:
-            return self.project.answerer(ask.recipe.name, ask.where, dict(ask.schema) if ask.schema else None)
+            return self.project.answerer(
+                ask.recipe.name, ask.where, dict(ask.schema) if ask.schema else None
+            )
 
         made = self.read(answerer)
-        # What reads the library is made anew when it is used: an ingest may have replaced the indexes by then.
+        # What reads the library is made anew when it is used: an ingest may have replaced the
+        # indexes by then.
         late = _Late(lambda query, k: self.read(lambda: answerer().retriever.retrieve(query, k)))
-        shown = (lambda question: self.read(lambda: answerer().demonstrate(question))) if made.demonstrate else None
+        shown = (
+            (lambda question: self.read(lambda: answerer().demonstrate(question)))
+            if made.demonstrate
+            else None
+        )
         generation = replace(made.generation, **ask.options)
 
         def explain() -> Abstention:
             return self.read(made.explain)
 
-        # A client that asks for more than the window holds wants no limit; half of it is left to the passages.
+        # A client that asks for more than the window holds wants no limit; half of it is left to
+        # the passages.
         most = max(made.generation.max_tokens, made.engine.context_tokens // 2)
         generation = replace(generation, max_tokens=min(generation.max_tokens, most))
         late_too = replace(
@@ -199,7 +217,8 @@ class Service:
         return self.read(lambda: self.project.retrieve(query, k, where=where))
 
     def embed(self, texts: Sequence[str]) -> tuple[list[list[float]], int]:
-        """Vectors of texts, as passages, and the texts' tokens. Raises ApiError for a text that would be cut."""
+        """Vectors of texts, as passages, and the texts' tokens. Raises ApiError for a text that
+        would be cut."""
         counts = [len(self.embedder.token_spans(text)) for text in texts]
         longest, most = max(counts), self.embedder.max_tokens - _SPECIAL
         if longest > most:

@@ -1,4 +1,5 @@
-"""Answers as OpenTelemetry spans, by the conventions for generative AI, without what was asked or answered.
+"""Answers as OpenTelemetry spans, by the conventions for generative AI, without what was asked or
+answered.
 
 Without the extra `trace`, or without a configured SDK, nothing is recorded.
 Conventions: https://opentelemetry.io/docs/specs/semconv/gen-ai/gen-ai-spans/
@@ -36,7 +37,8 @@ def trace_of(headers: Mapping[str, str]) -> dict[str, str]:
 
 @contextmanager
 def answering(ask: Ask) -> Iterator[Note]:
-    """A span of one answer; what it gives takes the `Answer` down, with a span of its retrieval inside."""
+    """A span of one answer; what it gives takes the `Answer` down, with a span of its retrieval
+    inside."""
     if find_spec("opentelemetry") is None:
         yield lambda answer: answer
         return
@@ -84,6 +86,8 @@ def _noted(answer: Answer, span: Span, tracer: Tracer, started: int) -> Answer:
             "acclimate.first_token_s": answer.timings.first_token_s,
         }
     )
-    retrieval = tracer.start_span("retrieve", start_time=started, attributes={"gen_ai.operation.name": "retrieval"})
+    retrieval = tracer.start_span(
+        "retrieve", start_time=started, attributes={"gen_ai.operation.name": "retrieval"}
+    )
     retrieval.end(started + int(answer.timings.retrieve_s * 1e9))
     return answer

@@ -1,6 +1,8 @@
-"""How a process ends when it is told to: what any thread may ask, put off, and leave to be cleared away.
+"""How a process ends when it is told to: what any thread may ask, put off, and leave to be cleared
+away.
 
-The command line sets the flag when a signal comes (see `acclimate.cli.signals`); without it nothing here ever happens.
+The command line sets the flag when a signal comes (see `acclimate.cli.signals`); without it nothing
+here ever happens.
 """
 
 from __future__ import annotations
@@ -54,7 +56,8 @@ def check() -> None:
 
 
 def interrupt() -> None:
-    """From a signal handler: tell every thread, and raise Interrupted here unless `held` puts that off."""
+    """From a signal handler: tell every thread, and raise Interrupted here unless `held` puts that
+    off."""
     tell()
     if not _held:
         raise Interrupted
@@ -62,7 +65,8 @@ def interrupt() -> None:
 
 @contextmanager
 def held() -> Iterator[None]:
-    """Put off the interruption of the main thread to the end of the block; other threads are unaffected."""
+    """Put off the interruption of the main thread to the end of the block; other threads are
+    unaffected."""
     global _held
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -99,10 +103,14 @@ def clear_away() -> None:
             clear()
 
 
-def start(command: Sequence[str], folder: Path | None = None, **options: Any) -> subprocess.Popen[Any]:
-    """Start a process that ends with ours, in a group of its own: a terminal's Ctrl-C reaches only us.
+def start(
+    command: Sequence[str], folder: Path | None = None, **options: Any
+) -> subprocess.Popen[Any]:
+    """Start a process that ends with ours, in a group of its own: a terminal's Ctrl-C reaches only
+    us.
 
-    `folder` goes with it, should our process end before `stop`; `options` are those of `subprocess.Popen`.
+    `folder` goes with it, should our process end before `stop`; `options` are those of
+    `subprocess.Popen`.
     """
 
     def clear() -> None:
@@ -125,8 +133,11 @@ def stop(process: subprocess.Popen[Any]) -> None:
     process.communicate()
 
 
-def run(command: Sequence[str], environment: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-    """Run a program to its end with what it says captured; `environment` is added to this process's.
+def run(
+    command: Sequence[str], environment: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run a program to its end with what it says captured; `environment` is added to this
+    process's.
 
     Raises Interrupted, with the program ended, where this process is told to end meanwhile.
     """
@@ -154,10 +165,11 @@ def run(command: Sequence[str], environment: Mapping[str, str] | None = None) ->
 
 @contextmanager
 def scratch(folder: Path, prefix: str) -> Iterator[Path]:
-    """A temporary folder in `folder` that goes at the end of the block, of the process, or else with the next one.
+    """A temporary folder in `folder` that goes at the end of the block, of the process, or else
+    with the next one.
 
-    A process that was killed leaves its own behind; whoever makes the next one of this prefix removes it: the lock on a
-    folder lasts as long as its process.
+    A process that was killed leaves its own behind; whoever makes the next one of this prefix
+    removes it: the lock on a folder lasts as long as its process.
     """
     folder.mkdir(parents=True, exist_ok=True)
     for old in folder.glob(f"{prefix}*"):

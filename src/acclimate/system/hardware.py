@@ -1,9 +1,11 @@
-"""What this machine's processor computes. Every choice of a number format asks here; PyTorch is not needed.
+"""What this machine's processor computes. Every choice of a number format asks here; PyTorch is not
+needed.
 
-bfloat16 counts where the processor multiplies it: AVX512-BF16 or AMX on x86, the BF16 extension on ARM. AVX512 alone
-(Skylake, Cascade Lake) and AVX2 only emulate it: PyTorch's products take seven times as long there as in float32.
-The variables that narrow what oneDNN and PyTorch use are honoured. ATEN_CPU_CAPABILITY=avx2 tries the other path on any
-machine; with ONEDNN_MAX_CPU_ISA OpenVINO 2026.4 cannot run language models, as it asks oneDNN for what the CPU has.
+bfloat16 counts where the processor multiplies it: AVX512-BF16 or AMX on x86, the BF16 extension on
+ARM. AVX512 alone (Skylake, Cascade Lake) and AVX2 only emulate it: PyTorch's products take seven
+times as long there as in float32. The variables that narrow what oneDNN and PyTorch use are
+honoured. ATEN_CPU_CAPABILITY=avx2 tries the other path on any machine; with ONEDNN_MAX_CPU_ISA
+OpenVINO 2026.4 cannot run language models, as it asks oneDNN for what the CPU has.
 """
 
 from __future__ import annotations
@@ -14,7 +16,8 @@ from functools import lru_cache
 from pathlib import Path
 
 _BF16 = {"avx512_bf16", "amx_bf16", "bf16"}  # as Linux names them on x86 and ARM
-# docs of oneDNN, "CPU Dispatcher Control": the values below AVX512_CORE_BF16; others leave bfloat16 on
+# docs of oneDNN, "CPU Dispatcher Control": the values below AVX512_CORE_BF16; others leave bfloat16
+# on
 _WITHOUT_BF16 = {
     "SSE41",
     "AVX",
@@ -35,11 +38,13 @@ def cpu_flags() -> frozenset[str]:
     return frozenset(next(told, "").split())
 
 
-def computes_bf16(flags: frozenset[str] | None = None, environment: Mapping[str, str] | None = None) -> bool:
+def computes_bf16(
+    flags: frozenset[str] | None = None, environment: Mapping[str, str] | None = None
+) -> bool:
     """Whether the processor multiplies bfloat16 itself, and libraries may use it.
 
-    `flags` None is `cpu_flags()`, `environment` None is this process's. ONEDNN_MAX_CPU_ISA (or the older
-    DNNL_MAX_CPU_ISA) and ATEN_CPU_CAPABILITY turn it off where they allow no bfloat16.
+    `flags` None is `cpu_flags()`, `environment` None is this process's. ONEDNN_MAX_CPU_ISA (or the
+    older DNNL_MAX_CPU_ISA) and ATEN_CPU_CAPABILITY turn it off where they allow no bfloat16.
     """
     flags = cpu_flags() if flags is None else flags
     environment = os.environ if environment is None else environment

@@ -38,7 +38,8 @@ def usable_cpus() -> int:
 
 
 def usable_cores() -> int:
-    """Cores that this process may use; two threads of one core count once where the system tells."""
+    """Cores that this process may use; two threads of one core count once where the system
+    tells."""
     if not hasattr(os, "sched_getaffinity"):
         return usable_cpus()
     siblings = set()

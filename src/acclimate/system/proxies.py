@@ -1,8 +1,9 @@
-"""Proxies: which one a request goes through, by the usual environment variables. This machine needs none.
+"""Proxies: which one a request goes through, by the usual environment variables. This machine needs
+none.
 
-HTTP_PROXY, HTTPS_PROXY and ALL_PROXY, in small letters or capitals, name one for addresses of http, of https, and of
-both; NO_PROXY lists the hosts that need none. Requests to this machine go straight to it whatever is set: a proxy is
-another machine, whose `localhost` is not this one.
+HTTP_PROXY, HTTPS_PROXY and ALL_PROXY, in small letters or capitals, name one for addresses of http,
+of https, and of both; NO_PROXY lists the hosts that need none. Requests to this machine go straight
+to it whatever is set: a proxy is another machine, whose `localhost` is not this one.
 """
 
 from __future__ import annotations
@@ -66,7 +67,8 @@ def proxy_of(url: str) -> Proxy | None:
 
 
 def through(url: str) -> str:
-    """What to say of a request to `url` that failed: " through the proxy …"; "" where it goes straight."""
+    """What to say of a request to `url` that failed: " through the proxy …"; "" where it goes
+    straight."""
     proxy = proxy_of(url)
     return f" through the proxy {proxy.shown}" if proxy else ""
 
@@ -94,12 +96,14 @@ def _require_usable(proxy: Proxy) -> None:
         sound = False
     if not sound:
         raise NetworkError(
-            f"the proxy {proxy.shown} is no address.", hint=f"export {proxy.variable}=http://HOST:PORT, or unset it"
+            f"the proxy {proxy.shown} is no address.",
+            hint=f"export {proxy.variable}=http://HOST:PORT, or unset it",
         )
     if parts.scheme not in _KINDS:
         raise NetworkError(
             f"the proxy {proxy.shown} is of the kind '{parts.scheme}', which is not known.",
-            hint=f"Write {proxy.variable} with one of {', '.join(_KINDS)} (socks:// is mostly socks5://), or unset it.",
+            hint=f"Write {proxy.variable} with one of {', '.join(_KINDS)} (socks:// is mostly "
+            f"socks5://), or unset it.",
         )
     if parts.scheme.startswith("socks") and find_spec("socksio") is None:
         raise NetworkError(
@@ -109,9 +113,11 @@ def _require_usable(proxy: Proxy) -> None:
 
 
 def routes(library: ModuleType) -> Any:
-    """A transport for a client of `library` (httpx, or httpx2): each request takes its own proxy, or none.
+    """A transport for a client of `library` (httpx, or httpx2): each request takes its own proxy,
+    or none.
 
-    Errors of the network name the proxy, if any. Requests raise NetworkError for a proxy that cannot be used.
+    Errors of the network name the proxy, if any. Requests raise NetworkError for a proxy that
+    cannot be used.
     """
     return _Routes(library)
 
@@ -139,7 +145,9 @@ class _Routes:
         try:
             return self._library.HTTPTransport(proxy=proxy.url if proxy else None)
         except OSError as error:  # no certificates where the environment says that they are
-            named = " and ".join(f"{name}={os.environ[name]}" for name in _CERTIFICATES if name in os.environ)
+            named = " and ".join(
+                f"{name}={os.environ[name]}" for name in _CERTIFICATES if name in os.environ
+            )
             raise NetworkError(
                 f"the certificates of servers cannot be read ({named or error}).",
                 hint="Correct SSL_CERT_FILE or SSL_CERT_DIR, or unset it.",
@@ -154,6 +162,9 @@ class _Routes:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self.close()

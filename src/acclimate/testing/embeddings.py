@@ -1,4 +1,5 @@
-"""The contract that every `Embedder` keeps, as one check, and an embedder without dependencies for other tests."""
+"""The contract that every `Embedder` keeps, as one check, and an embedder without dependencies for
+other tests."""
 
 from __future__ import annotations
 
@@ -26,11 +27,13 @@ _TEXTS = (
 
 
 class HashEmbedder:
-    """A hashed bag of words: texts that share words are close. Deterministic, the same on every machine.
+    """A hashed bag of words: texts that share words are close. Deterministic, the same on every
+    machine.
 
-    Each word adds ±1 at one of `dimensions` places (feature hashing, Weinberger et al. 2009, arXiv 0902.2206). A text
-    without words becomes the first unit vector. Tokens are words and single punctuation marks; words past `max_tokens`
-    are not read. Counts what it was asked: `passages` and `queries`.
+    Each word adds ±1 at one of `dimensions` places (feature hashing, Weinberger et al. 2009, arXiv
+    0902.2206). A text without words becomes the first unit vector. Tokens are words and single
+    punctuation marks; words past `max_tokens` are not read. Counts what it was asked: `passages`
+    and `queries`.
     """
 
     def __init__(self, dimensions: int = 64, max_tokens: int = 256, name: str = "hash") -> None:
@@ -42,20 +45,25 @@ class HashEmbedder:
 
     @property
     def fingerprint(self) -> str:
+        """See `Embedder`."""
         return f"{self._name}-{self._dimensions}-{self._max_tokens}"
 
     @property
     def dimensions(self) -> int:
+        """See `Embedder`."""
         return self._dimensions
 
     @property
     def max_tokens(self) -> int:
+        """See `Embedder`."""
         return self._max_tokens
 
     def token_spans(self, text: str) -> list[Span]:
+        """See `Embedder`."""
         return [Span(*match.span()) for match in _WORD.finditer(text)]
 
     def embed_passages(self, texts: Sequence[str], on_done: OnDone | None = None) -> Vectors:
+        """See `Embedder`."""
         self.passages += len(texts)
         vectors = self._embed(texts)
         if on_done is not None and texts:
@@ -63,6 +71,7 @@ class HashEmbedder:
         return vectors
 
     def embed_queries(self, texts: Sequence[str]) -> Vectors:
+        """See `Embedder`."""
         self.queries += len(texts)
         return self._embed(texts)
 
@@ -79,7 +88,8 @@ class HashEmbedder:
 
 
 def check_embedder(make: Callable[[], Embedder]) -> None:
-    """Raise AssertionError, naming the broken rule, where what `make` returns does not keep the `Embedder` contract.
+    """Raise AssertionError, naming the broken rule, where what `make` returns does not keep the
+    `Embedder` contract.
 
     For a backend's own test suite; calls the embedder about 40 times with short texts.
     """
@@ -90,17 +100,31 @@ def check_embedder(make: Callable[[], Embedder]) -> None:
     for text in _TEXTS:
         _check_spans(embedder, text)
     _check_threads(embedder)
-    _require(embedder.fingerprint != "" and make().fingerprint == embedder.fingerprint, "the fingerprint is stable")
+    _require(
+        embedder.fingerprint != "" and make().fingerprint == embedder.fingerprint,
+        "the fingerprint is stable",
+    )
 
 
 def _check_shape(embedder: Embedder) -> None:
     for embed in (embedder.embed_passages, embedder.embed_queries):
         vectors, empty = embed(_TEXTS), embed([])
-        _require(vectors.shape == (len(_TEXTS), embedder.dimensions), f"one row a text, but shape is {vectors.shape}")
-        _require(empty.shape == (0, embedder.dimensions), f"no texts give [0, d], but shape is {empty.shape}")
-        _require(vectors.dtype == empty.dtype == np.float32, f"vectors are float32, not {vectors.dtype}")
+        _require(
+            vectors.shape == (len(_TEXTS), embedder.dimensions),
+            f"one row a text, but shape is {vectors.shape}",
+        )
+        _require(
+            empty.shape == (0, embedder.dimensions),
+            f"no texts give [0, d], but shape is {empty.shape}",
+        )
+        _require(
+            vectors.dtype == empty.dtype == np.float32, f"vectors are float32, not {vectors.dtype}"
+        )
         lengths = np.linalg.norm(vectors, axis=1)
-        _require(bool((np.abs(lengths - 1) < 1e-3).all()), f"rows have length 1, but lengths are {lengths}")
+        _require(
+            bool((np.abs(lengths - 1) < 1e-3).all()),
+            f"rows have length 1, but lengths are {lengths}",
+        )
 
 
 def _check_independence(embedder: Embedder) -> None:
@@ -109,7 +133,10 @@ def _check_independence(embedder: Embedder) -> None:
     for text, row, other in zip(_TEXTS, together, backwards, strict=True):
         alone = embedder.embed_passages([text])[0]
         cosine = min(float(row @ alone), float(row @ other))
-        _require(cosine > 1 - 1e-3, f"a text embeds the same in any company: {text!r} has cosine {cosine:.4f}")
+        _require(
+            cosine > 1 - 1e-3,
+            f"a text embeds the same in any company: {text!r} has cosine {cosine:.4f}",
+        )
     spread = float((together[0] @ together[1:6].T).max())
     _require(spread < 1 - 1e-4, "different texts have different vectors")
 
@@ -139,7 +166,10 @@ def _check_threads(embedder: Embedder) -> None:
         spans = [pool.submit(embedder.token_spans, _TEXTS[0]) for _ in range(12)]
         for job in jobs:
             cosines = (job.result() * expected).sum(1)
-            _require(bool((cosines > 1 - 1e-3).all()), f"four threads get the same vectors, but cosines are {cosines}")
+            _require(
+                bool((cosines > 1 - 1e-3).all()),
+                f"four threads get the same vectors, but cosines are {cosines}",
+            )
     _require(len({tuple(job.result()) for job in spans}) == 1, "four threads get the same spans")
 
 

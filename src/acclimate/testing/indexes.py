@@ -1,4 +1,5 @@
-"""The contracts of `VectorIndex` and `TextIndex`, as one check each: every store answers as brute force does."""
+"""The contracts of `VectorIndex` and `TextIndex`, as one check each: every store answers as brute
+force does."""
 
 from __future__ import annotations
 
@@ -14,7 +15,8 @@ from acclimate.indexes.text import TantivyTextIndex
 from acclimate.types import Chunk
 
 _WORDS = (
-    "heat pump valve price warranty leaking manual winter invoices paid naïve Käse 2024 x_ray AX-200-A AX-200-B C++ C "
+    "heat pump valve price warranty leaking manual winter invoices paid naïve Käse 2024 x_ray "
+    "AX-200-A AX-200-B C++ C "
     "oﬃce 3.2.1 IT"
 ).split()
 _QUESTIONS = (
@@ -32,7 +34,8 @@ _QUESTIONS = (
 
 
 def check_vector_index(opened: Callable[[], VectorIndex]) -> None:
-    """Raises AssertionError where the index breaks its contract. `opened` opens the same, at first empty, index."""
+    """Raises AssertionError where the index breaks its contract. `opened` opens the same, at first
+    empty, index."""
     rng = np.random.default_rng(0)
     rows = rng.normal(size=(300, 24)).astype(np.float32)
     rows[7] = rows[200] = rows[100]  # ties
@@ -40,7 +43,9 @@ def check_vector_index(opened: Callable[[], VectorIndex]) -> None:
     held: dict[int, Vectors] = {}
     index = opened()
     assert (index.generation, index.keys(), index.search(rows[0], 3)) == (None, [], [])
-    for generation, (removed, added) in enumerate([((), range(1, 201)), ((3, 101), range(150, 281)), ((5,), ())], 1):
+    for generation, (removed, added) in enumerate(
+        [((), range(1, 201)), ((3, 101), range(150, 281)), ((5,), ())], 1
+    ):
         vectors = {key: rows[key if generation == 1 else 299 - key] for key in added}
         index.update(Change(removed, list(added), generation), iter(vectors.items()))
         held = {key: row for key, row in held.items() if key not in removed} | vectors
@@ -60,24 +65,35 @@ def _equals_brute_force(index: VectorIndex, held: dict[int, Vectors], query: Vec
     for keys in (None, [], sorted(held)[::3], [*sorted(held)[:2], 10_000]):
         allowed = [key for key in sorted(held) if keys is None or key in keys]
         for k in (1, 2, 10, 1000):
-            wanted = sorted((Match(key, float(held[key] @ query)) for key in allowed), key=_order)[:k]
-            _same(index.search(query, k, None if keys is None else Among(np.array(keys, np.int64))), wanted)
+            wanted = sorted((Match(key, float(held[key] @ query)) for key in allowed), key=_order)[
+                :k
+            ]
+            _same(
+                index.search(query, k, None if keys is None else Among(np.array(keys, np.int64))),
+                wanted,
+            )
         if keys is not None:
-            everything = sorted((Match(key, float(held[key] @ query)) for key in allowed), key=_order)
+            everything = sorted(
+                (Match(key, float(held[key] @ query)) for key in allowed), key=_order
+            )
             _same(sorted(index.scores(query, keys), key=_order), everything)
 
 
 def check_text_index(opened: Callable[[], TextIndex], *, fresh: bool = True) -> None:
-    """Raises AssertionError where the index breaks its contract. `opened` opens the same, at first empty, index.
+    """Raises AssertionError where the index breaks its contract. `opened` opens the same, at first
+    empty, index.
 
-    Scores are compared with those of the local index. `fresh` says that words are weighed without the rows that were
-    removed; an index for which that is false must be built anew for it, and only what it finds is compared.
+    Scores are compared with those of the local index. `fresh` says that words are weighed without
+    the rows that were removed; an index for which that is false must be built anew for it, and only
+    what it finds is compared.
     """
     rng = np.random.default_rng(0)
     held: dict[int, Chunk] = {}
     index = opened()
     assert (index.generation, index.keys(), index.search("heat", 3)) == (None, [], [])
-    for generation, (removed, added) in enumerate([((), range(1, 201)), ((3, 101), range(150, 231)), ((5,), ())], 1):
+    for generation, (removed, added) in enumerate(
+        [((), range(1, 201)), ((3, 101), range(150, 231)), ((5,), ())], 1
+    ):
         chunks = {key: _chunk(rng) for key in added}
         index.update(Change(removed, list(added), generation), chunks.items())
         held = {key: chunk for key, chunk in held.items() if key not in removed} | chunks
@@ -117,12 +133,15 @@ def _equals_local(index: TextIndex, held: dict[int, Chunk], *, scores: bool) -> 
 
 
 def _same(found: Sequence[Match], wanted: Sequence[Match]) -> None:
-    """Equal scores in order, up to single precision; equal keys where scores differ by more than that."""
+    """Equal scores in order, up to single precision; equal keys where scores differ by more than
+    that."""
     assert len(found) == len(wanted), (found, wanted)
     for ours, theirs in zip(found, wanted, strict=True):
         assert abs(ours.score - theirs.score) <= 2e-5 * max(1, abs(theirs.score)), (found, wanted)
     for at, match in enumerate(wanted):
-        around = [abs(match.score - other.score) for other in (*wanted[:at][-1:], *wanted[at + 1 :][:1])]
+        around = [
+            abs(match.score - other.score) for other in (*wanted[:at][-1:], *wanted[at + 1 :][:1])
+        ]
         if at < len(wanted) - 1 and min(around, default=1) > 1e-4:
             assert found[at].key == match.key, (found, wanted)
 

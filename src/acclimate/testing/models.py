@@ -10,7 +10,8 @@ from acclimate.types import Completion, Generation, Message
 
 
 class Heard:
-    """An `OnText` that keeps the pieces and goes on until it has heard `limit` of them (None: never ends)."""
+    """An `OnText` that keeps the pieces and goes on until it has heard `limit` of them (None: never
+    ends)."""
 
     def __init__(self, limit: int | None = None) -> None:
         self.pieces: list[str] = []
@@ -28,7 +29,10 @@ class Heard:
 
 
 Script = Callable[[Sequence[Message]], str]
-_SHORT = [Message("system", "Answer in a few words."), Message("user", "What is the capital of France?")]
+_SHORT = [
+    Message("system", "Answer in a few words."),
+    Message("user", "What is the capital of France?"),
+]
 
 
 class ScriptedEngine:
@@ -52,11 +56,15 @@ class ScriptedEngine:
         """Words of the messages, and one for each message."""
         return sum(1 + len(message.content.split()) for message in messages)
 
-    def generate(self, messages: Sequence[Message], options: Generation, on_text: OnText | None = None) -> Completion:
+    def generate(
+        self, messages: Sequence[Message], options: Generation, on_text: OnText | None = None
+    ) -> Completion:
         """See `Engine`."""
         tokens = self.count(messages)
         if tokens + options.max_tokens > self._context:
-            raise PromptTooLongError(f"{tokens} + {options.max_tokens} tokens do not fit in {self._context}.")
+            raise PromptTooLongError(
+                f"{tokens} + {options.max_tokens} tokens do not fit in {self._context}."
+            )
         self.prompts.append(tuple(messages))
         text = self._script(messages)
         for stop in options.stop:
@@ -69,14 +77,20 @@ class ScriptedEngine:
             if on_text is not None and piece and not on_text(piece):
                 return Completion(sent, tokens, number + 1, "cancelled")
         finish = "length" if len(words) > options.max_tokens else "stop"
-        return Completion(sent, tokens, min(len(words), options.max_tokens), "length" if finish == "length" else "stop")
+        return Completion(
+            sent,
+            tokens,
+            min(len(words), options.max_tokens),
+            "length" if finish == "length" else "stop",
+        )
 
     def close(self) -> None:
         """See `Engine`."""
 
 
 def check_engine(engine: Engine, *, counts_exactly: bool = True) -> None:
-    """Hold an engine to the contract of `Engine`; raises AssertionError with the rule that it breaks.
+    """Hold an engine to the contract of `Engine`; raises AssertionError with the rule that it
+    breaks.
 
     `counts_exactly` is False for engines that can only estimate a prompt's tokens.
     """
@@ -85,7 +99,9 @@ def check_engine(engine: Engine, *, counts_exactly: bool = True) -> None:
     first = engine.generate(_SHORT, options, heard)
     _require(heard.text == first.text, "the pieces concatenate to the text")
     _require(first.completion_tokens <= 12, "max_tokens bounds the answer")
-    _require(first.finish in ("stop", "length"), "an answer that nobody cancels ends by stop or length")
+    _require(
+        first.finish in ("stop", "length"), "an answer that nobody cancels ends by stop or length"
+    )
     _require(engine.generate(_SHORT, options).text == first.text, "temperature 0 is repeatable")
     if counts_exactly:
         _require(engine.count(_SHORT) == first.prompt_tokens, "count() is what is sent")
@@ -100,7 +116,9 @@ def _check_length(engine: Engine) -> None:
     _require(one.completion_tokens <= 1, "max_tokens 1 gives at most one token")
     refused = False
     try:
-        engine.generate([Message("user", "word " * engine.context_tokens * 2)], Generation(max_tokens=1))
+        engine.generate(
+            [Message("user", "word " * engine.context_tokens * 2)], Generation(max_tokens=1)
+        )
     except PromptTooLongError:
         refused = True
     _require(refused, "a prompt beyond the window is refused, never cut")

@@ -1,4 +1,5 @@
-"""A small OpenAI-compatible chat server around any engine, on this machine, for tests of clients."""
+"""A small OpenAI-compatible chat server around any engine, on this machine, for tests of
+clients."""
 
 from __future__ import annotations
 
@@ -15,9 +16,10 @@ from acclimate.types import Generation, Message
 
 
 class ChatServer:
-    """What the server does: `status` other than 200 is answered to every request; `cut` is subtracted from the prompt
-    tokens that it reports, as by a server that drops part of a prompt. `reasoning` comes before each reply, in the
-    delta's field `reasoning_field`, or among the parts of its content where that is "content"."""
+    """What the server does: `status` other than 200 is answered to every request; `cut` is
+    subtracted from the prompt tokens that it reports, as by a server that drops part of a prompt.
+    `reasoning` comes before each reply, in the delta's field `reasoning_field`, or among the parts
+    of its content where that is "content"."""
 
     def __init__(self, engine: Engine) -> None:
         self.engine, self.status, self.cut = engine, 200, 0
@@ -36,7 +38,11 @@ def serve_chat(engine: Engine) -> Iterator[ChatServer]:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             state.requests.append(body)
             if state.status != 200:
-                self._send(state.status, "application/json", json.dumps({"error": {"message": "no"}}).encode())
+                self._send(
+                    state.status,
+                    "application/json",
+                    json.dumps({"error": {"message": "no"}}).encode(),
+                )
                 return
             self._send(200, "text/event-stream", "".join(_events(state, body)).encode())
 
@@ -67,7 +73,12 @@ def _events(state: ChatServer, body: dict[str, Any]) -> Iterator[str]:
     heard = Heard()
     options = Generation(max_tokens=body["max_tokens"], stop=tuple(body.get("stop", ())))
     done = state.engine.generate(messages, options, heard)
-    base = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "model": body["model"]}
+    base = {
+        "id": "chatcmpl-1",
+        "object": "chat.completion.chunk",
+        "created": 1,
+        "model": body["model"],
+    }
     deltas: list[dict[str, Any]] = [
         {"role": "assistant", "content": ""},
         *_reasoned(state),
@@ -76,7 +87,10 @@ def _events(state: ChatServer, body: dict[str, Any]) -> Iterator[str]:
     for delta in deltas:
         yield _event({**base, "choices": [{"index": 0, "delta": delta, "finish_reason": None}]})
     yield _event({**base, "choices": [{"index": 0, "delta": {}, "finish_reason": done.finish}]})
-    usage = {"prompt_tokens": max(0, done.prompt_tokens - state.cut), "completion_tokens": done.completion_tokens}
+    usage = {
+        "prompt_tokens": max(0, done.prompt_tokens - state.cut),
+        "completion_tokens": done.completion_tokens,
+    }
     usage["total_tokens"] = sum(usage.values())
     yield _event({**base, "choices": [], "usage": usage})
     yield "data: [DONE]\n\n"

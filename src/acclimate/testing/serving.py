@@ -16,7 +16,8 @@ _STARTS_S = 60.0
 
 @contextmanager
 def serve_project(project: Project) -> Iterator[str]:
-    """Serve `project`, as its `[serve]` says, while the context lasts; its address. The server closes the project."""
+    """Serve `project`, as its `[serve]` says, while the context lasts; its address. The server
+    closes the project."""
     addresses: Queue[str] = Queue()
     server = Server(project, addresses.put)
     thread = threading.Thread(target=server.serve_project, name="server", daemon=True)

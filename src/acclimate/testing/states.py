@@ -10,7 +10,8 @@ STATE_S = 300.0
 
 
 def wait_until(reached: Callable[[], object], what: str) -> None:
-    """Wait until `reached` gives something true. Raises TimeoutError that names `what` did not come."""
+    """Wait until `reached` gives something true. Raises TimeoutError that names `what` did not
+    come."""
     until = time.monotonic() + STATE_S
     while not reached():
         if time.monotonic() > until:

@@ -1,9 +1,10 @@
 """One spelling for texts that differ only in their Unicode form, with a map back to the original.
 
-Index, filters, embedding input and citations compare texts in these forms. What is stored and cited is always the
-original: `Form.trace` gives the place in it of every folded character.
+Index, filters, embedding input and citations compare texts in these forms. What is stored and cited
+is always the original: `Form.trace` gives the place in it of every folded character.
 
-Standards: Unicode Standard Annex 15 (normalisation forms), Technical Report 36 (characters that nobody sees).
+Standards: Unicode Standard Annex 15 (normalisation forms), Technical Report 36 (characters that
+nobody sees).
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ from functools import cache, cached_property, lru_cache
 
 from acclimate.types import Span
 
-# Soft hyphen, zero width space, marks and changes of direction, word joiner, byte order mark, combining grapheme
-# joiner, variation selectors, tags.
+# Soft hyphen, zero width space, marks and changes of direction, word joiner, byte order mark,
+# combining grapheme joiner, variation selectors, tags.
 _INVISIBLE = (
     "\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f"
     "\ufe00-\ufe0f\ufeff\U000e0000-\U000e007f\U000e0100-\U000e01ef"
@@ -25,12 +26,17 @@ _INVISIBLE = (
 _JOINERS = "\u200c\u200d"  # they shape letters: dropped where texts are compared, kept for models
 # At the end of a line a soft hyphen is a break inside a word.
 _BROKEN = r"\u00ad[ \t]*\r?\n[ \t]*"
-# Vowel signs and accents of Arabic and Hebrew, which most writers leave out, and the stretch mark of Arabic.
+# Vowel signs and accents of Arabic and Hebrew, which most writers leave out, and the stretch mark
+# of Arabic.
 _OPTIONAL = re.compile(
     "[\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7\u0610-\u061a\u0640\u064b-\u065f\u0670\u06d6-\u06ed]"
 )
-_HYPHENS = dict.fromkeys(map(ord, "\u2010\u2011\u2012\u2013\u2014\u2015\u2212\ufe58\ufe63\uff0d\u05be"), "-")
-_SINGLE = dict.fromkeys(map(ord, "\u2018\u2019\u201a\u201b\u2032\u02bc\u02b9\u00b4\u05f3\uff07"), "'")
+_HYPHENS = dict.fromkeys(
+    map(ord, "\u2010\u2011\u2012\u2013\u2014\u2015\u2212\ufe58\ufe63\uff0d\u05be"), "-"
+)
+_SINGLE = dict.fromkeys(
+    map(ord, "\u2018\u2019\u201a\u201b\u2032\u02bc\u02b9\u00b4\u05f3\uff07"), "'"
+)
 _DOUBLE = dict.fromkeys(map(ord, "\u201c\u201d\u201e\u201f\u2033\u00ab\u00bb\u05f4\uff02"), '"')
 _LINES = {"\u2028": "\n", "\u2029": "\n"}
 _OTHERS = {"×": "x", "ß": "ss", "ẞ": "SS", "™": "", "℠": "", "⁄": "/", "∕": "/", "İ": "I"} | _LINES
@@ -38,7 +44,9 @@ _ALIKE = _HYPHENS | _SINGLE | _DOUBLE | {ord(one): other for one, other in _OTHE
 _SUPERSCRIPTS = "²³¹⁰⁴-⁹"
 _FRACTIONS = "¼-¾⅐-⅞↉"
 # Kinds of compatibility (UAX 15, table 3) that are the same letter in another dress.
-_DRESS = frozenset(("<wide>", "<narrow>", "<noBreak>", "<initial>", "<medial>", "<final>", "<isolated>", "<font>"))
+_DRESS = frozenset(
+    ("<wide>", "<narrow>", "<noBreak>", "<initial>", "<medial>", "<final>", "<isolated>", "<font>")
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +63,16 @@ class Traced:
 
 
 class Form:
-    """A way of folding, cluster by cluster: a character with its combining marks, or an invisible one."""
+    """A way of folding, cluster by cluster: a character with its combining marks, or an invisible
+    one."""
 
     def __init__(
-        self, fold: Callable[[str], str], changing: Callable[[str], bool], *, raised: bool, lower: bool = False
+        self,
+        fold: Callable[[str], str],
+        changing: Callable[[str], bool],
+        *,
+        raised: bool,
+        lower: bool = False,
     ) -> None:
         self._fold = lru_cache(1 << 14)(fold)
         self._changing, self._raised, self._lower = changing, raised, lower
@@ -70,7 +84,8 @@ class Form:
         return text.lower() if self._lower else text
 
     def trace(self, text: str) -> Traced:
-        """The folded text with the place in `text` of each of its characters; its `text` is what a call gives."""
+        """The folded text with the place in `text` of each of its characters; its `text` is what a
+        call gives."""
         pieces: list[str] = []
         starts: list[int] = []
         ends: list[int] = []
@@ -108,21 +123,27 @@ class Form:
     @cached_property
     def _clusters(self) -> re.Pattern[str]:
         marks = _ranges([chr(code) for code in _PLANE if unicodedata.category(chr(code))[0] == "M"])
-        # Vowels and final consonants of Hangul, and half-width ones with the Japanese voice marks, join what is before.
+        # Vowels and final consonants of Hangul, and half-width ones with the Japanese voice marks,
+        # join what is before.
         marks += "\u1160-\u11ff\ud7b0-\ud7fb\uff9e-\uffdc"
         changing = _ranges([chr(code) for code in _PLANE if self._changing(chr(code))])
-        single = f"{changing}{_INVISIBLE}\U0001d400-\U0001d7ff\U0001f100-\U0001f1ff\U0002f800-\U0002fa1d"
+        single = (
+            f"{changing}{_INVISIBLE}\U0001d400-\U0001d7ff\U0001f100-\U0001f1ff\U0002f800-\U0002fa1d"
+        )
         return re.compile(f"{_BROKEN}|[{_INVISIBLE}]|.[{marks}]+|[{single}]", re.DOTALL)
 
 
 _PLANE = [*range(0x80, 0xD800), *range(0xE000, 0x10000)]
-# A raised number after a digit is an exponent, after a longer word a footnote; only after a unit or a symbol does it
-# go on ("m²", "CO₂" and "H₂O" are m2, CO2 and H2O, but 10⁶ is not 106). A fraction after a digit is added to it.
+# A raised number after a digit is an exponent, after a longer word a footnote; only after a unit or
+# a symbol does it go on ("m²", "CO₂" and "H₂O" are m2, CO2 and H2O, but 10⁶ is not 106). A fraction
+# after a digit is added to it.
 _RAISED = re.compile(rf"(?<=\d)[{_SUPERSCRIPTS}{_FRACTIONS}]|(?<=[^\W\d_]{{4}})[{_SUPERSCRIPTS}]")
 
 
 def _raised(match: re.Match[str]) -> str:
-    power = match.string[match.start() - 1].isdecimal() and unicodedata.numeric(match[0]).is_integer()
+    power = (
+        match.string[match.start() - 1].isdecimal() and unicodedata.numeric(match[0]).is_integer()
+    )
     return f"^{match[0]}" if power else f" {match[0]}"
 
 
@@ -201,10 +222,11 @@ def _matches_otherwise(one: str) -> bool:
 
 
 plain = Form(_plain_cluster, _dressed, raised=False)
-"""For models: NFC, no invisible characters, ligatures and full width as letters, ordinary spaces and hyphens."""
+"""For models: NFC, no invisible characters, ligatures and full width as letters, ordinary spaces
+and hyphens."""
 alike = Form(_alike_cluster, _differs, raised=True)
-"""For comparing: also one kind of quotes, dashes and digits, superscripts as digits, no vowel signs of Arabic and
-Hebrew, ss for ß. Letters keep their case and accents."""
+"""For comparing: also one kind of quotes, dashes and digits, superscripts as digits, no vowel signs
+of Arabic and Hebrew, ss for ß. Letters keep their case and accents."""
 matched = Form(_matched_cluster, _matches_otherwise, raised=True, lower=True)
 """`alike` in one case, with i for the dotless ı of Turkish."""
 

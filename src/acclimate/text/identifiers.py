@@ -1,7 +1,9 @@
-"""Part numbers, error codes, versions, standards, addresses: one name for each, however it is written.
+"""Part numbers, error codes, versions, standards, addresses: one name for each, however it is
+written.
 
-"AX200B", "AX-200-B", "ax/200/b" and "AX 200 B" are `ax200b`; "ISO 9001:2015" is `iso9001.2015`; "3.2.1" stays what it
-is, because 321 is another number. All texts here are folded first (`acclimate.text.folding.alike`).
+"AX200B", "AX-200-B", "ax/200/b" and "AX 200 B" are `ax200b`; "ISO 9001:2015" is `iso9001.2015`;
+"3.2.1" stays what it is, because 321 is another number. All texts here are folded first
+(`acclimate.text.folding.alike`).
 """
 
 from __future__ import annotations
@@ -19,20 +21,24 @@ _MOST_GROUPS = 6  # of a code's beginnings that find it
 _SURE_DIGITS = 6  # so many digits are one number, whatever stands between them
 _GROUP = re.compile(r"\d+|[^\W\d_]+|§")
 _SEPARATORS = r"[-_/.:]"
-# A code has no spaces but after a paragraph mark or capitals ("ISO 9001", "AX 200 B"), around the x of measures and
-# before a bracket; it is looked for around digits only, as most text has none.
+# A code has no spaces but after a paragraph mark or capitals ("ISO 9001", "AX 200 B"), around the x
+# of measures and before a bracket; it is looked for around digits only, as most text has none.
 _FROM_DIGIT = re.compile(r"\d\S*")
 _BEFORE = re.compile(r"(?:(?<![^\W_])[A-Z]{1,5}[ ]|§+[ ]?)\Z")
-_AFTER = re.compile(r"(?:[ ]x[ ]?\d[^\s]*|[ ]\([^\W_]{1,4}\)){1,3}|[ ][A-Z]{1,2}(?![^\W_]|[+#]|[-_/.:][^\W_])")
+_AFTER = re.compile(
+    r"(?:[ ]x[ ]?\d[^\s]*|[ ]\([^\W_]{1,4}\)){1,3}|[ ][A-Z]{1,2}(?![^\W_]|[+#]|[-_/.:][^\W_])"
+)
 _CODE = re.compile(
     rf"""(?<![^\W_])(?:§+[ ]?|[A-Z]{{1,5}}[ ](?=\d))?
     [^\W_]+(?:{_SEPARATORS}[^\W_]+|[ ]?\([^\W_]{{1,4}}\)|(?<=\d)[ ]?x[ ]?(?=\d)[^\W_]+)*
     (?:(?<=\d)[ ][A-Z]{{1,2}}(?![^\W_]|[+#]|[-_/.:][^\W_]))?""",
     re.VERBOSE,
 )
-# The first digit is matched before what must not stand before it, so that a search skips everything else.
+# The first digit is matched before what must not stand before it, so that a search skips everything
+# else.
 _NUMBER = re.compile(
-    r"\d(?<![\d.,].)\d{0,2}(?:([ ,'])\d{3})(?:\1\d{3})*(?!\d)|\d(?<![\d.,].)\d*,\d{1,2}(?!,?\d)", re.DOTALL
+    r"\d(?<![\d.,].)\d{0,2}(?:([ ,'])\d{3})(?:\1\d{3})*(?!\d)|\d(?<![\d.,].)\d*,\d{1,2}(?!,?\d)",
+    re.DOTALL,
 )
 _FRACTION = re.compile(r"\d(?<![\d/.].)(?<!\d[ ].)\d*(?:[ ]\d+)?/\d+(?![\d/])", re.DOTALL)
 _TELEPHONE = re.compile(r"\d(?<![\d.,].)(?<!\d[ /)-].)[\d()/ -]{5,18}\d(?![\d()/ -]*\d)", re.DOTALL)
@@ -45,7 +51,8 @@ _SPACED_IN = re.compile(r"[^\W_]+")
 
 @dataclass(frozen=True, slots=True)
 class Code:
-    """A code at a place of a folded text. `names` are the names it goes by, the whole one first, then its beginnings.
+    """A code at a place of a folded text. `names` are the names it goes by, the whole one first,
+    then its beginnings.
 
     `instead` says that its letters alone are another word: C is not C++.
     """
@@ -74,7 +81,9 @@ def _numbered(text: str) -> Iterator[Code]:
     for around in _FROM_DIGIT.finditer(text):
         if around.start() < done:
             continue
-        start = max(text.rfind(" ", done, around.start()), text.rfind("\n", done, around.start())) + 1
+        start = (
+            max(text.rfind(" ", done, around.start()), text.rfind("\n", done, around.start())) + 1
+        )
         before = _BEFORE.search(text, max(0, start - 7), start)
         after = _AFTER.match(text, around.end())
         start, done = before.start() if before else max(start, done), (after or around).end()
@@ -94,7 +103,8 @@ def _numbered(text: str) -> Iterator[Code]:
 
 @lru_cache(1 << 14)
 def names_of(written: str) -> tuple[str, ...]:
-    """The names of one code, the whole one first; () for what is no code, and for what its words say as well."""
+    """The names of one code, the whole one first; () for what is no code, and for what its words
+    say as well."""
     groups = [(match[0].lower(), match.start()) for match in _GROUP.finditer(written)]
     if len(groups) < 2 or len(written) > _LONGEST or not _DIGITS.search(written):
         return ()
@@ -111,7 +121,11 @@ def names_of(written: str) -> tuple[str, ...]:
     digits = "".join(group for group, _ in groups)
     joined = sum(map(str.isdigit, digits)) >= _SURE_DIGITS and "." not in written
     same = written.lower() == name and len(groups) == 2  # the word itself
-    names = [*([] if same else [name]), *([digits] if joined else []), *prefixes[:-1][:_MOST_GROUPS]]
+    names = [
+        *([] if same else [name]),
+        *([digits] if joined else []),
+        *prefixes[:-1][:_MOST_GROUPS],
+    ]
     return tuple(dict.fromkeys(names))
 
 
@@ -143,7 +157,8 @@ def _joined(groups: list[str]) -> Iterator[str]:
 
 
 def asked_names(text: str) -> Iterator[str]:
-    """Names that words of a question with spaces between them may be: "ax 200 b" is `ax200b`. Most are none's."""
+    """Names that words of a question with spaces between them may be: "ax 200 b" is `ax200b`. Most
+    are none's."""
     words = [(match[0].lower(), match.span()) for match in _SPACED_IN.finditer(text)]
     for first in range(len(words)):
         run, last = list[str](), 0
@@ -158,14 +173,18 @@ def asked_names(text: str) -> Iterator[str]:
 
 
 def parts_of(word: str) -> list[str]:
-    """The groups of a code that is written in one piece, for texts that part it: "AX200B" is ax, 200, b."""
+    """The groups of a code that is written in one piece, for texts that part it: "AX200B" is ax,
+    200, b."""
     groups = _GROUP.findall(word.lower())
-    sure = len(groups) > 2 or (len(groups) == 2 and any(len(one) > 2 for one in groups if one.isdigit()))
+    sure = len(groups) > 2 or (
+        len(groups) == 2 and any(len(one) > 2 for one in groups if one.isdigit())
+    )
     return groups if sure and len(groups) <= _MOST_GROUPS else []
 
 
 def respelt(question: str, texts: list[str]) -> str:
-    """A question with its codes written as `texts` write them; one that stands in a text as it is asked for stays.
+    """A question with its codes written as `texts` write them; one that stands in a text as it is
+    asked for stays.
 
     Readers compare letters, and do not know that "AX200B" is "AX-200-B".
     """

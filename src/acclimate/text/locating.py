@@ -15,9 +15,11 @@ _LONG = 20_000  # characters; what is kept of longer texts would fill the memory
 
 
 def find_words(words: str, text: str) -> Span | None:
-    """Where the words stand in the text in order, whatever the punctuation between them; None where they do not.
+    """Where the words stand in the text in order, whatever the punctuation between them; None where
+    they do not.
 
-    A letter beside a digit may stand apart or not: "AX200B" is found as "AX-200-B", and "5kg" as "5 kg".
+    A letter beside a digit may stand apart or not: "AX200B" is found as "AX-200-B", and "5kg" as "5
+    kg".
     """
     groups = _GROUP.findall(matched(words))
     if not groups:

@@ -12,7 +12,8 @@ _TUNABLES = "glibc.malloc.mmap_threshold=4294967296:glibc.malloc.trim_threshold=
 
 
 def use_large_blocks(module: str = "acclimate") -> None:
-    """Start this program, which is `module`, again with an allocator setting that Linux takes at the start only."""
+    """Start this program, which is `module`, again with an allocator setting that Linux takes at
+    the start only."""
     if sys.platform == "linux" and "GLIBC_TUNABLES" not in os.environ:
         os.environ["GLIBC_TUNABLES"] = _TUNABLES
         hold_back()

@@ -46,12 +46,18 @@ class Attached(Protocol):
         """Read it back. Raises ModelError where it does not fit exactly."""
 
 
-def attach(network: nn.Module, method: Method = METHODS["lora"], size: int = 16, alpha: float = 32.0) -> Attached:
+def attach(
+    network: nn.Module, method: Method = METHODS["lora"], size: int = 16, alpha: float = 32.0
+) -> Attached:
     """Freeze `network` and attach a method to it, `size` in the method's unit."""
     network.eval()
     if method.code == "lora":
         return LoRAAttached(network, size, alpha, method.variant)
-    return LibraryAttached(network, method.variant, size) if method.code == "library" else FullAttached(network)
+    return (
+        LibraryAttached(network, method.variant, size)
+        if method.code == "library"
+        else FullAttached(network)
+    )
 
 
 class LoRAAttached:
@@ -79,57 +85,88 @@ class LibraryAttached:
         network.requires_grad_(requires_grad=False)
         dtype = next(network.parameters()).dtype
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "Unsupported layer type")  # PEFT's own norm tuning, of RMSNorm
-            self._model: Any = peft.get_peft_model(network, _config(variant, size), autocast_adapter_dtype=False)
+            warnings.filterwarnings(
+                "ignore", "Unsupported layer type"
+            )  # PEFT's own norm tuning, of RMSNorm
+            self._model: Any = peft.get_peft_model(
+                network, _config(variant, size), autocast_adapter_dtype=False
+            )
         self._model.to(dtype)
         self.network: nn.Module = self._model.get_base_model()
-        self.parameters = [parameter for parameter in self._model.parameters() if parameter.requires_grad]
+        self.parameters = [
+            parameter for parameter in self._model.parameters() if parameter.requires_grad
+        ]
 
     def virtual(self) -> Virtual | None:
         """Those of prefix, prompt and P-tuning."""
         return read_virtual(self._model)
 
     def start_from(self, words: Sequence[int]) -> None:
-        """Let the virtual tokens of prefix and prompt tuning begin as these tokens, repeated where there are too few;
-        other methods begin as they are.
+        """Let the virtual tokens of prefix and prompt tuning begin as these tokens, repeated where
+        there are too few; other methods begin as they are.
 
-        Random ones are noise that the network has never seen: it must unlearn them first, and forgets with it
-        (docs/decisions, Methods on one task). Sources: Li and Liang, section 7.4; Lester et al., section 3.2.
+        Random ones are noise that the network has never seen: it must unlearn them first, and
+        forgets with it (docs/decisions, Methods on one task). Sources: Li and Liang, section 7.4;
+        Lester et al., section 3.2.
         """
         config, network = self._model.active_peft_config, self.network
         if config.peft_type not in (peft.PeftType.PREFIX_TUNING, peft.PeftType.PROMPT_TUNING):
             return
-        ids = torch.tensor(list(itertools.islice(itertools.cycle(words), config.num_virtual_tokens)))
+        ids = torch.tensor(
+            list(itertools.islice(itertools.cycle(words), config.num_virtual_tokens))
+        )
         ids = ids.to(next(network.parameters()).device)
-        weight: torch.Tensor = self._model.prompt_encoder[self._model.active_adapter].embedding.weight
+        weight: torch.Tensor = self._model.prompt_encoder[
+            self._model.active_adapter
+        ].embedding.weight
         with torch.no_grad():
             if config.peft_type == peft.PeftType.PROMPT_TUNING:
                 weight.copy_(network.get_input_embeddings()(ids))  # type: ignore[operator]
                 return
             layers = network(input_ids=ids[None], use_cache=True).past_key_values.layers
-            parts = [part[0].transpose(0, 1) for layer in layers for part in (layer.keys, layer.values)]
-            weight.copy_(torch.stack(parts, dim=1).flatten(1))  # as PEFT lays them out: [v, 2 · layers · n · d]
+            parts = [
+                part[0].transpose(0, 1) for layer in layers for part in (layer.keys, layer.values)
+            ]
+            weight.copy_(
+                torch.stack(parts, dim=1).flatten(1)
+            )  # as PEFT lays them out: [v, 2 · layers · n · d]
 
     def save(self, folder: Path, base_model: str) -> None:
         """PEFT's configuration and tensors."""
         folder.mkdir(parents=True, exist_ok=True)
         tensors = get_peft_model_state_dict(self._model, save_embedding_layers=False)
-        lora.write_adapter(folder, {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}, base_model)
+        lora.write_adapter(
+            folder,
+            {name: tensor.cpu().contiguous() for name, tensor in tensors.items()},
+            base_model,
+        )
         config = self._model.active_peft_config
-        was, config.inference_mode, config.base_model_name_or_path = config.inference_mode, True, base_model
+        was, config.inference_mode, config.base_model_name_or_path = (
+            config.inference_mode,
+            True,
+            base_model,
+        )
         config.save_pretrained(str(folder))
         config.inference_mode = was
 
     def load(self, folder: Path) -> None:
-        """What was saved; after it, a P-tuning network is no longer needed and cannot be trained on."""
+        """What was saved; after it, a P-tuning network is no longer needed and cannot be trained
+        on."""
         tensors = load_file(folder / "adapter_model.safetensors")
         wanted = get_peft_model_state_dict(self._model, save_embedding_layers=False)
         odd = sorted(wanted.keys() ^ tensors.keys())
-        odd += [name for name in wanted if name in tensors and wanted[name].shape != tensors[name].shape]
+        odd += [
+            name for name in wanted if name in tensors and wanted[name].shape != tensors[name].shape
+        ]
         if odd:
-            raise ModelError(f"{folder} does not fit the model: {len(odd)} tensors differ, the first is {odd[0]}.")
+            raise ModelError(
+                f"{folder} does not fit the model: {len(odd)} tensors differ, the first is "
+                f"{odd[0]}."
+            )
         set_peft_model_state_dict(self._model, tensors)
-        self._model.active_peft_config.inference_mode = self._model.active_peft_config.is_prompt_learning
+        self._model.active_peft_config.inference_mode = (
+            self._model.active_peft_config.is_prompt_learning
+        )
 
 
 def _config(variant: str, size: int) -> Any:
@@ -140,7 +177,9 @@ def _config(variant: str, size: int) -> Any:
         case "pfeiffer":
             return BottleneckConfig(target_modules=["down_proj"], r=size, **task)
         case "parallel":  # scale 4: arXiv 2110.04366, table 5
-            return BottleneckConfig(target_modules=["mlp"], r=size, parallel=True, scaling=4.0, **task)
+            return BottleneckConfig(
+                target_modules=["mlp"], r=size, parallel=True, scaling=4.0, **task
+            )
         case "bitfit":
             return BitFitConfig(target_modules=list(lora.TARGETS), **task)
         case "layernorm":
@@ -151,12 +190,15 @@ def _config(variant: str, size: int) -> Any:
         case "prefix":
             return peft.PrefixTuningConfig(num_virtual_tokens=size, **task)
         case "p-tuning":
-            return peft.PromptEncoderConfig(num_virtual_tokens=size, encoder_hidden_size=128, **task)
+            return peft.PromptEncoderConfig(
+                num_virtual_tokens=size, encoder_hidden_size=128, **task
+            )
     return peft.PromptTuningConfig(num_virtual_tokens=size, **task)
 
 
 class FullAttached:
-    """Every weight; saved as `config.json` and `model.safetensors`, which Transformers loads as a model."""
+    """Every weight; saved as `config.json` and `model.safetensors`, which Transformers loads as a
+    model."""
 
     def __init__(self, network: nn.Module) -> None:
         self.network = network.requires_grad_()
@@ -173,7 +215,9 @@ class FullAttached:
         part = folder / "model.part"
         save_file(tensors, part, metadata={"format": "pt", "base_model": base_model})
         config: Any = self.network.config
-        (folder / "config.json").write_text(json.dumps(config.to_dict(), indent=2) + "\n", encoding="utf-8")
+        (folder / "config.json").write_text(
+            json.dumps(config.to_dict(), indent=2) + "\n", encoding="utf-8"
+        )
         part.replace(folder / "model.safetensors")
 
     def load(self, folder: Path) -> None:
@@ -181,6 +225,9 @@ class FullAttached:
         named = dict(self.network.named_parameters())
         with safe_open(folder / "model.safetensors", "pt") as file, torch.no_grad():
             if odd := sorted(named.keys() ^ set(file.keys())):
-                raise ModelError(f"{folder} does not fit the model: {len(odd)} tensors differ, the first is {odd[0]}.")
+                raise ModelError(
+                    f"{folder} does not fit the model: {len(odd)} tensors differ, the first is "
+                    f"{odd[0]}."
+                )
             for name, parameter in named.items():
                 parameter.copy_(file.get_tensor(name))

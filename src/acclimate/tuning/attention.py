@@ -1,11 +1,12 @@
-"""Attention of a packed sequence: every token looks at the shared beginning and back along its own branch.
+"""Attention of a packed sequence: every token looks at the shared beginning and back along its own
+branch.
 
-On a CPU the way back of PyTorch's fused kernel takes four times as long as the matrix products below, so these train
-there; other devices have the kernel. The heads that share a key head stand as rows of one product. Scores are float32:
-bfloat16 would round one of 32 by up to 0.125.
+On a CPU the way back of PyTorch's fused kernel takes four times as long as the matrix products
+below, so these train there; other devices have the kernel. The heads that share a key head stand as
+rows of one product. Scores are float32: bfloat16 would round one of 32 by up to 0.125.
 
-Letters: L tokens, p virtual tokens before them, n heads over g key heads (m each), d head width; a block has R queries
-and sees K keys.
+Letters: L tokens, p virtual tokens before them, n heads over g key heads (m each), d head width; a
+block has R queries and sees K keys.
 """
 
 from __future__ import annotations
@@ -18,19 +19,24 @@ from typing import Any
 import torch
 from torch.nn import functional as F  # noqa: N812 - as everybody calls it
 
-ROWS = 256  # most queries of a block: a long span's early queries are not multiplied with its late keys
-KEPT = 1 << 22  # most probabilities of a layer that are kept for the way back (8 MB) rather than computed again
+# most queries of a block: a long span's early queries are not multiplied with its late keys
+ROWS = 256
+KEPT = (
+    1 << 22
+)  # most probabilities of a layer that are kept for the way back (8 MB) rather than computed again
 
 
 @dataclass(frozen=True, slots=True)
 class Spans:
-    """Tokens before `shared` are seen by all after them; each of `own` (start, end) sees itself besides."""
+    """Tokens before `shared` are seen by all after them; each of `own` (start, end) sees itself
+    besides."""
 
     shared: int
     own: tuple[tuple[int, int], ...]
 
     def each(self, virtual: int) -> Iterator[tuple[int, int, int]]:
-        """Start and end of every span, the beginning too, and how many of the first keys all of it sees."""
+        """Start and end of every span, the beginning too, and how many of the first keys all of it
+        sees."""
         if self.shared:
             yield 0, self.shared, virtual
         for start, end in self.own:
@@ -46,8 +52,15 @@ def fused(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, spans: Spans) -> to
     """`attend` by PyTorch's kernel, a span at a time."""
     virtual, parts = len(k) - len(q), []
     for start, end, seen in spans.each(virtual):
-        keys, values = (torch.cat([one[:seen], one[virtual + start : virtual + end]]).transpose(0, 1) for one in (k, v))
-        mask = torch.ones(end - start, keys.shape[1], dtype=torch.bool, device=q.device).tril(seen) if seen else None
+        keys, values = (
+            torch.cat([one[:seen], one[virtual + start : virtual + end]]).transpose(0, 1)
+            for one in (k, v)
+        )
+        mask = (
+            torch.ones(end - start, keys.shape[1], dtype=torch.bool, device=q.device).tril(seen)
+            if seen
+            else None
+        )
         part = F.scaled_dot_product_attention(
             q[None, start:end].transpose(1, 2), keys[None], values[None],
             attn_mask=mask, is_causal=mask is None, enable_gqa=True,
@@ -58,7 +71,8 @@ def fused(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, spans: Spans) -> to
 
 @dataclass(frozen=True, slots=True)
 class _Block:
-    """Queries `start` to `end`; they see the first `seen` keys and, up to themselves, those from `first` to `last`."""
+    """Queries `start` to `end`; they see the first `seen` keys and, up to themselves, those from
+    `first` to `last`."""
 
     start: int
     end: int
@@ -98,9 +112,12 @@ def _blocks(spans: Spans, virtual: int) -> list[_Block]:
 
 
 def _probabilities(rows: torch.Tensor, keys: torch.Tensor, length: int) -> torch.Tensor:
-    """Softmax of the scaled scores [g, m · R, K], in the type of `rows`; the last R keys are the rows' own tokens."""
+    """Softmax of the scaled scores [g, m · R, K], in the type of `rows`; the last R keys are the
+    rows' own tokens."""
     later = _later(length, rows.shape[1] // length, keys.shape[1])
-    scores = torch.baddbmm(later, rows.float(), keys.float().transpose(1, 2), alpha=rows.shape[-1] ** -0.5)
+    scores = torch.baddbmm(
+        later, rows.float(), keys.float().transpose(1, 2), alpha=rows.shape[-1] ** -0.5
+    )
     return torch.softmax(scores, -1).to(rows.dtype)
 
 
@@ -111,13 +128,20 @@ def _later(length: int, heads: int, keys: int) -> torch.Tensor:
 
 
 class Products(torch.autograd.Function):
-    """`attend` by matrix products. With P the probabilities: dV = Pᵀ dY, dS = P ∘ (dY Vᵀ − rows' sums of P ∘ dY Vᵀ)."""
+    """`attend` by matrix products. With P the probabilities: dV = Pᵀ dY, dS = P ∘ (dY Vᵀ − rows'
+    sums of P ∘ dY Vᵀ)."""
 
     @staticmethod
-    def forward(ctx: Any, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, spans: Spans) -> torch.Tensor:
+    def forward(
+        ctx: Any, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, spans: Spans
+    ) -> torch.Tensor:
         """As `attend`."""
         blocks, groups = _blocks(spans, len(k) - len(q)), k.shape[1]
-        keeps = q.shape[1] * sum((one.end - one.start) * (one.seen + one.last - one.first) for one in blocks) <= KEPT
+        keeps = (
+            q.shape[1]
+            * sum((one.end - one.start) * (one.seen + one.last - one.first) for one in blocks)
+            <= KEPT
+        )
         y, kept = torch.empty_like(q, memory_format=torch.contiguous_format), []
         for block in blocks:
             p = _probabilities(block.rows(q, groups), block.keys(k), block.end - block.start)
@@ -129,7 +153,9 @@ class Products(torch.autograd.Function):
         return y.flatten(1)
 
     @staticmethod
-    def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, None]:
+    def backward(
+        ctx: Any, *grads: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, None]:
         """The gradients of q, k and v; those of keys are added up in float32."""
         q, k, v, *kept = ctx.saved_tensors
         by_y, groups, scale = grads[0].view(q.shape), k.shape[1], q.shape[-1] ** -0.5

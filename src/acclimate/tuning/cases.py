@@ -23,10 +23,11 @@ _TOKENS = 1500  # of one packed sequence, where cases share their beginning
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A prompt and the answer to learn; `question` is the id of the question that it was made from, or its place.
+    """A prompt and the answer to learn; `question` is the id of the question that it was made from,
+    or its place.
 
-    Without messages the answer is raw text, learnt as it stands from its second token on. `fields` are those of an
-    answer that calls tools, as in `Turn`.
+    Without messages the answer is raw text, learnt as it stands from its second token on. `fields`
+    are those of an answer that calls tools, as in `Turn`.
     """
 
     messages: tuple[Message, ...]
@@ -44,22 +45,29 @@ class UnlearnableError(DataError):
 
 
 def require_apart(train: Sequence[Question], other: Sequence[Question]) -> None:
-    """Raises SettingsError where a question to learn is about a document of `other`, or asks nearly the same."""
+    """Raises SettingsError where a question to learn is about a document of `other`, or asks nearly
+    the same."""
     documents = {path: question for question in other for path in documents_of(question)}
     asked = [(question, _words(question)) for question in other]
     for question in train:
         if shared := next((path for path in documents_of(question) if path in documents), None):
             twin = documents[shared]
             raise SettingsError(
-                f"the questions '{question.id}' (train) and '{twin.id}' ({twin.split}) are about the same document, "
+                f"the questions '{question.id}' (train) and '{twin.id}' ({twin.split}) are about "
+                f"the same document, "
                 f"{shared}.",
                 hint="acclimate questions split --again, or empty the split of one of them.",
             )
         words = _words(question)
         for twin, others in asked:
-            if words and len(words & others) >= _SIMILAR * len(words | others) and twin.document == question.document:
+            if (
+                words
+                and len(words & others) >= _SIMILAR * len(words | others)
+                and twin.document == question.document
+            ):
                 raise SettingsError(
-                    f"the questions '{question.id}' (train) and '{twin.id}' ({twin.split}) ask the same.",
+                    f"the questions '{question.id}' (train) and '{twin.id}' ({twin.split}) ask "
+                    f"the same.",
                     hint="Remove one of them, or move both into one split.",
                 )
 
@@ -69,10 +77,11 @@ def _words(question: Question) -> set[str]:
 
 
 def encode(case: Case, chat: ChatFormat) -> Example:
-    """Token ids of a case by the model's own chat template; the answer ends with the template's end of turn.
+    """Token ids of a case by the model's own chat template; the answer ends with the template's end
+    of turn.
 
-    Raises UnlearnableError for an empty answer and for one that holds a control token, and where the template does not
-    leave the prompt as it is asked.
+    Raises UnlearnableError for an empty answer and for one that holds a control token, and where
+    the template does not leave the prompt as it is asked.
     """
     if not case.answer.strip() and not case.fields:
         raise UnlearnableError(case, "has an empty answer", "Give it one, or leave it out.")
@@ -97,20 +106,26 @@ def encode(case: Case, chat: ChatFormat) -> Example:
 
 
 def _encode(case: Case, messages: Sequence[Message], chat: ChatFormat) -> list[int]:
-    """The tokens of messages. Raises UnlearnableError where the template has no place for calls of tools in them."""
+    """The tokens of messages. Raises UnlearnableError where the template has no place for calls of
+    tools in them."""
     if not any(isinstance(message, Turn) for message in messages):
         return chat.encode(messages)
     try:
         lost = chat.unplaced(messages)
     except ModelError as error:  # templates raise for roles that they do not know
-        raise UnlearnableError(case, "speaks with tools, which the model's chat template refuses", _TOOLS) from error
+        raise UnlearnableError(
+            case, "speaks with tools, which the model's chat template refuses", _TOOLS
+        ) from error
     if lost:
-        raise UnlearnableError(case, f"has '{lost}', for which the model's chat template has no place", _TOOLS)
+        raise UnlearnableError(
+            case, f"has '{lost}', for which the model's chat template has no place", _TOOLS
+        )
     return chat.encode(messages)
 
 
 def _encode_call(case: Case, prompt: list[int], chat: ChatFormat) -> Example:
-    """The call as the template writes it, with the token that ends it: what follows it is as long as after a text."""
+    """The call as the template writes it, with the token that ends it: what follows it is as long
+    as after a text."""
     whole = _encode(case, [*case.messages, Turn("assistant", case.answer, case.fields)], chat)
     text = chat.tokenizer.encode("x", add_special_tokens=False).ids
     plain = chat.encode([*case.messages, Message("assistant", "x")])
@@ -118,12 +133,15 @@ def _encode_call(case: Case, prompt: list[int], chat: ChatFormat) -> Example:
     answer = whole[len(prompt) : len(whole) - after]
     same = whole[: len(prompt)] == prompt and plain[: len(prompt) + len(text)] == [*prompt, *text]
     if not same or after < 0 or len(answer) < 2:
-        raise UnlearnableError(case, "is changed by the model's chat template once it is answered", _TOOLS)
+        raise UnlearnableError(
+            case, "is changed by the model's chat template once it is answered", _TOOLS
+        )
     return Example(tuple(prompt), tuple(answer))
 
 
 def encode_within(case: Case, chat: ChatFormat, max_tokens: int) -> Example:
-    """`encode`, and nothing is ever cut. Raises UnlearnableError where a case is longer than `max_tokens`, too."""
+    """`encode`, and nothing is ever cut. Raises UnlearnableError where a case is longer than
+    `max_tokens`, too."""
     example = encode(case, chat)
     if (length := len(example.prompt) + len(example.answer)) > max_tokens:
         remedy = "Shorten or split it; with passages: lower [retrieval] k or [chunking] max_tokens."
@@ -132,14 +150,17 @@ def encode_within(case: Case, chat: ChatFormat, max_tokens: int) -> Example:
 
 
 class CaseSampler:
-    """Draws cases at random; those that share most of their prompt go into one sequence together, up to a length.
+    """Draws cases at random; those that share most of their prompt go into one sequence together,
+    up to a length.
 
     Short cases that share little are put side by side, as short sequences leave cores idle.
     """
 
     def __init__(self, cases: Sequence[Case], chat: ChatFormat, max_tokens: int) -> None:
         if not cases:
-            raise SettingsError("there is nothing to learn.", hint='Mark questions with "split": "train".')
+            raise SettingsError(
+                "there is nothing to learn.", hint='Mark questions with "split": "train".'
+            )
         self._max = max_tokens
         self.examples = [encode_within(case, chat, max_tokens) for case in cases]
 
@@ -153,7 +174,9 @@ class CaseSampler:
         first = rng.choice(self.examples)
         others = rng.sample(self.examples, min(_MOST, len(self.examples)))
         chosen = self._sharing(first, others)
-        return pack(chosen if len(chosen) > 1 else _beside(first, others, min(_SHORT, self._max)), self._max)
+        return pack(
+            chosen if len(chosen) > 1 else _beside(first, others, min(_SHORT, self._max)), self._max
+        )
 
     def _sharing(self, first: Example, others: Sequence[Example]) -> list[Example]:
         """`first`, and those whose prompt begins for the most part as its own does."""
@@ -187,5 +210,8 @@ def _beside(first: Example, others: Sequence[Example], max_tokens: int) -> list[
 def _own(first: Example, other: Example) -> int:
     """Tokens of `other`'s prompt after the beginning that it shares with `first`."""
     pairs = zip(first.prompt, other.prompt, strict=False)
-    shared = next((place for place, (a, b) in enumerate(pairs) if a != b), min(len(first.prompt), len(other.prompt)))
+    shared = next(
+        (place for place, (a, b) in enumerate(pairs) if a != b),
+        min(len(first.prompt), len(other.prompt)),
+    )
     return len(other.prompt) - shared

@@ -1,7 +1,9 @@
-"""What a model forgets while it learns: perplexity of general prose and general questions, before and after.
+"""What a model forgets while it learns: perplexity of general prose and general questions, before
+and after.
 
-The texts are of common knowledge and were written for this purpose, so they are in nobody's documents. It is small:
-it costs a second or two, and shows a model that has come apart; a percent or two more perplexity means nothing.
+The texts are of common knowledge and were written for this purpose, so they are in nobody's
+documents. It is small: it costs a second or two, and shows a model that has come apart; a percent
+or two more perplexity means nothing.
 """
 
 from __future__ import annotations
@@ -28,8 +30,8 @@ _TOGETHER = 12  # questions in one sequence
 
 @dataclass(frozen=True, slots=True)
 class General:
-    """`perplexity` of the held text; `questions`, the share (0 to 1) of general questions whose right answer the model
-    holds likelier than two wrong ones."""
+    """`perplexity` of the held text; `questions`, the share (0 to 1) of general questions whose
+    right answer the model holds likelier than two wrong ones."""
 
     perplexity: float
     questions: float
@@ -45,8 +47,12 @@ class Forgetting:
 
 def measure(network: nn.Module, chat: ChatFormat, virtual: Virtual | None = None) -> General:
     """How well `network` knows the held text and the questions."""
-    held = json.loads((resources.files("acclimate.tuning") / "general.json").read_text(encoding="utf-8"))
-    texts = [tuple(chat.tokenizer.encode(text, add_special_tokens=False).ids) for text in held["texts"]]
+    held = json.loads(
+        (resources.files("acclimate.tuning") / "general.json").read_text(encoding="utf-8")
+    )
+    texts = [
+        tuple(chat.tokenizer.encode(text, add_special_tokens=False).ids) for text in held["texts"]
+    ]
     losses = [_losses(network, [Example(ids[:1], ids[1:])], virtual)[0] for ids in texts]
     tokens = sum(len(ids) - 1 for ids in texts)
     total = sum(loss * (len(ids) - 1) for loss, ids in zip(losses, texts, strict=True))
@@ -70,7 +76,9 @@ def _examples(chat: ChatFormat, asked: Sequence[str]) -> list[Example]:
     return [Example(prompt, tuple(encode(one, add_special_tokens=False).ids)) for one in answers]
 
 
-def _losses(network: nn.Module, examples: Sequence[Example], virtual: Virtual | None) -> list[float]:
+def _losses(
+    network: nn.Module, examples: Sequence[Example], virtual: Virtual | None
+) -> list[float]:
     """Mean loss of each example's answer, all in one sequence: reading the weights for each of so
     short texts would take most of the time."""
     packed = pack(examples, 4096).to(next(network.parameters()).device)

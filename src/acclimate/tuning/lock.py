@@ -16,8 +16,8 @@ from acclimate.errors import EngineError
 def alone(place: Path) -> Iterator[bool]:
     """Hold `place`, a folder of tuned weights, from reading the data to putting the result there.
 
-    Of several processes that train together the first holds it, and hears True. Raises EngineError where another run
-    holds it.
+    Of several processes that train together the first holds it, and hears True. Raises EngineError
+    where another run holds it.
     """
     if os.environ.get("RANK", "0") != "0":
         yield False
@@ -27,7 +27,9 @@ def alone(place: Path) -> Iterator[bool]:
         lock.acquire()
     except Timeout as error:
         raise EngineError(
-            f"another run trains {place.name}.", hint="Wait for it, or stop it; then run again.", retryable=True
+            f"another run trains {place.name}.",
+            hint="Wait for it, or stop it; then run again.",
+            retryable=True,
         ) from error
     try:
         yield True

@@ -2,10 +2,11 @@
 
     y = W x + s · B A x        A: [r, in], B: [out, r], B starts at zero; s = alpha / r, or alpha / √r (rsLoRA)
 
-Sources: Hu et al., arXiv 2106.09685, section 4.1; rsLoRA: Kalajdzievski, arXiv 2312.03732; DoRA: Liu et al., arXiv
-2402.09353, equation 5. Starts such as PiSSA's have A₀, B₀ from the weights and take s · B₀ A₀ off them again: that is
-kept as r more columns, so the saved adapter is a plain LoRA of rank 2 r on the untouched base. The initialisations are
-PEFT's; the layer is our own because PEFT's casts whole inputs to float32 and adds in four passes over memory.
+Sources: Hu et al., arXiv 2106.09685, section 4.1; rsLoRA: Kalajdzievski, arXiv 2312.03732; DoRA:
+Liu et al., arXiv 2402.09353, equation 5. Starts such as PiSSA's have A₀, B₀ from the weights and
+take s · B₀ A₀ off them again: that is kept as r more columns, so the saved adapter is a plain LoRA
+of rank 2 r on the untouched base. The initialisations are PEFT's; the layer is our own because
+PEFT's casts whole inputs to float32 and adds in four passes over memory.
 """
 
 from __future__ import annotations
@@ -82,10 +83,13 @@ class LoRALinear(nn.Module):
             self.magnitude = nn.Parameter(base.weight.detach().norm(dim=1))
 
     def factors(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """A [r, in] and B [out, r] of the whole update; with a start taken off again, r is twice as large."""
+        """A [r, in] and B [out, r] of the whole update; with a start taken off again, r is twice as
+        large."""
         if self.start is None:
             return self.lora_A, self.lora_B
-        return torch.cat([self.lora_A, self.start[0]]), torch.cat([self.lora_B, -self.start[1]], dim=1)
+        return torch.cat([self.lora_A, self.start[0]]), torch.cat(
+            [self.lora_B, -self.start[1]], dim=1
+        )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """x: [..., in] → [..., out], in the type of x."""
@@ -93,7 +97,9 @@ class LoRALinear(nn.Module):
         a, b = (factor.to(kind) for factor in self.factors())
         flat = x.reshape(-1, x.shape[-1]).to(kind)
         bias = self.base.bias
-        y = _product(flat, self.base.weight, bias if self.magnitude is None else None, a, b, self.scale)
+        y = _product(
+            flat, self.base.weight, bias if self.magnitude is None else None, a, b, self.scale
+        )
         if self.magnitude is not None:
             with torch.no_grad():  # the norm counts as a constant (section 4.3)
                 norm = torch.addmm(self.base.weight, b, a, alpha=self.scale).norm(dim=1)
@@ -102,7 +108,9 @@ class LoRALinear(nn.Module):
         return y.view(*x.shape[:-1], -1)
 
 
-def _initialise(base: nn.Linear, r: int, alpha: float, how: str) -> tuple[torch.Tensor, torch.Tensor, bool]:
+def _initialise(
+    base: nn.Linear, r: int, alpha: float, how: str
+) -> tuple[torch.Tensor, torch.Tensor, bool]:
     """A and B as PEFT starts them, and whether it takes their product off the base."""
     copy = nn.Linear(base.in_features, base.out_features, bias=False)
     copy.weight = nn.Parameter(base.weight.detach().float().clone(), requires_grad=False)
@@ -115,7 +123,8 @@ def _initialise(base: nn.Linear, r: int, alpha: float, how: str) -> tuple[torch.
 
 
 def attach(model: nn.Module, r: int, alpha: float, variant: str = "") -> list[nn.Parameter]:
-    """Freeze `model` and put a LoRA beside each linear layer named in TARGETS; the parameters to train."""
+    """Freeze `model` and put a LoRA beside each linear layer named in TARGETS; the parameters to
+    train."""
     model.requires_grad_(requires_grad=False)
     for name, layer in targets(model):
         parent, _, child = name.rpartition(".")
@@ -124,7 +133,8 @@ def attach(model: nn.Module, r: int, alpha: float, variant: str = "") -> list[nn
 
 
 def targets(model: nn.Module) -> list[tuple[str, nn.Linear]]:
-    """The linear layers named in TARGETS. Raises ModelError where there are none, or they are of another kind."""
+    """The linear layers named in TARGETS. Raises ModelError where there are none, or they are of
+    another kind."""
     found: list[tuple[str, nn.Linear]] = []
     for name, layer in model.named_modules():
         if name.rsplit(".", 1)[-1] not in TARGETS:
@@ -133,7 +143,10 @@ def targets(model: nn.Module) -> list[tuple[str, nn.Linear]]:
             raise ModelError(f"'{name}' is a {type(layer).__name__}, not a linear layer.")
         found.append((name, layer))
     if not found:
-        raise ModelError(f"the model has none of the layers {', '.join(TARGETS)}.", hint="Use a Llama or Qwen model.")
+        raise ModelError(
+            f"the model has none of the layers {', '.join(TARGETS)}.",
+            hint="Use a Llama or Qwen model.",
+        )
     return found
 
 
@@ -148,7 +161,10 @@ def save_adapter(model: nn.Module, folder: Path, base_model: str) -> None:
     tensors: dict[str, torch.Tensor] = {}
     for name, layer in layers(model):
         a, b = layer.factors()
-        tensors[f"base_model.model.{name}.lora_A.weight"], tensors[f"base_model.model.{name}.lora_B.weight"] = a, b
+        (
+            tensors[f"base_model.model.{name}.lora_A.weight"],
+            tensors[f"base_model.model.{name}.lora_B.weight"],
+        ) = a, b
         if layer.magnitude is not None:
             tensors[f"base_model.model.{name}.lora_magnitude_vector"] = layer.magnitude
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
@@ -167,7 +183,9 @@ def save_adapter(model: nn.Module, folder: Path, base_model: str) -> None:
         "use_dora": layer.magnitude is not None,
         "inference_mode": True,
     }
-    (folder / "adapter_config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+    (folder / "adapter_config.json").write_text(
+        json.dumps(config, indent=2) + "\n", encoding="utf-8"
+    )
 
 
 def write_adapter(folder: Path, tensors: dict[str, torch.Tensor], base_model: str) -> None:
@@ -178,7 +196,8 @@ def write_adapter(folder: Path, tensors: dict[str, torch.Tensor], base_model: st
 
 
 def load_adapter(model: nn.Module, folder: Path) -> None:
-    """Load `folder`'s weights into attached layers. Raises ModelError where names or shapes do not match exactly."""
+    """Load `folder`'s weights into attached layers. Raises ModelError where names or shapes do not
+    match exactly."""
     tensors = load_file(folder / "adapter_model.safetensors")
     wanted: dict[str, torch.Tensor] = {}
     for name, layer in layers(model):
@@ -192,9 +211,15 @@ def load_adapter(model: nn.Module, folder: Path) -> None:
                 if key in tensors and tensors[key].shape[axis] == 2 * layer.r:
                     tensors[key] = tensors[key].narrow(axis, 0, layer.r)
     odd = sorted(tensors.keys() ^ wanted.keys())
-    odd += [key for key, tensor in tensors.items() if key in wanted and tensor.shape != wanted[key].shape]
+    odd += [
+        key
+        for key, tensor in tensors.items()
+        if key in wanted and tensor.shape != wanted[key].shape
+    ]
     if odd:
-        raise ModelError(f"{folder} does not fit the model: {len(odd)} tensors differ, the first is {odd[0]}.")
+        raise ModelError(
+            f"{folder} does not fit the model: {len(odd)} tensors differ, the first is {odd[0]}."
+        )
     with torch.no_grad():
         for name, parameter in wanted.items():
             parameter.copy_(tensors[name])

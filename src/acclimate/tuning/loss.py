@@ -1,7 +1,8 @@
-"""The loss of packed answers: the vocabulary is multiplied only where there is a label, a chunk of rows at a time.
+"""The loss of packed answers: the vocabulary is multiplied only where there is a label, a chunk of
+rows at a time.
 
-Logits of 49,152 words for 2,000 tokens take 400 MB in float32, and their gradient as much again. Here a chunk's logits
-become the chunk's gradient at once and are gone: peak memory is one chunk's.
+Logits of 49,152 words for 2,000 tokens take 400 MB in float32, and their gradient as much again.
+Here a chunk's logits become the chunk's gradient at once and are gone: peak memory is one chunk's.
 """
 
 from __future__ import annotations
@@ -21,14 +22,19 @@ CHUNK = 256  # rows
 
 
 class ChunkedCrossEntropy(torch.autograd.Function):
-    """Σ over rows of logsumexp(W h) − (W h)[label]; the gradient W'(softmax − one-hot) is found on the way."""
+    """Σ over rows of logsumexp(W h) − (W h)[label]; the gradient W'(softmax − one-hot) is found on
+    the way."""
 
     @staticmethod
-    def forward(ctx: Any, hidden: torch.Tensor, weight: torch.Tensor, labels: torch.Tensor, rows: int) -> torch.Tensor:
+    def forward(
+        ctx: Any, hidden: torch.Tensor, weight: torch.Tensor, labels: torch.Tensor, rows: int
+    ) -> torch.Tensor:
         """hidden: [T, h]; weight: [V, h]; labels: [T] → the sum, float32."""
         total = torch.zeros((), device=hidden.device)
         by_hidden = torch.empty_like(hidden) if ctx.needs_input_grad[0] else None
-        by_weight = torch.zeros_like(weight, dtype=torch.float32) if ctx.needs_input_grad[1] else None
+        by_weight = (
+            torch.zeros_like(weight, dtype=torch.float32) if ctx.needs_input_grad[1] else None
+        )
         for start in range(0, len(hidden), rows):
             part, wanted = hidden[start : start + rows], labels[start : start + rows]
             logs = F.log_softmax(F.linear(part, weight), -1, dtype=torch.float32)
@@ -43,14 +49,20 @@ class ChunkedCrossEntropy(torch.autograd.Function):
                 by_hidden[start : start + rows] = narrow @ weight
             if by_weight is not None:
                 by_weight += (narrow.T @ part).float()
-        ctx.save_for_backward(by_hidden, by_weight if by_weight is None else by_weight.to(weight.dtype))
+        ctx.save_for_backward(
+            by_hidden, by_weight if by_weight is None else by_weight.to(weight.dtype)
+        )
         return total
 
     @staticmethod
-    def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor | None, torch.Tensor | None, None, None]:
+    def backward(
+        ctx: Any, *grads: torch.Tensor
+    ) -> tuple[torch.Tensor | None, torch.Tensor | None, None, None]:
         """What `forward` found, times the gradient of the sum."""
         by_hidden, by_weight = ctx.saved_tensors
-        scaled = [None if one is None else one * grads[0].to(one.dtype) for one in (by_hidden, by_weight)]
+        scaled = [
+            None if one is None else one * grads[0].to(one.dtype) for one in (by_hidden, by_weight)
+        ]
         return scaled[0], scaled[1], None, None
 
 
@@ -58,9 +70,14 @@ chunked_cross_entropy: Callable[..., torch.Tensor] = ChunkedCrossEntropy.apply
 
 
 def answer_loss(
-    network: nn.Module, packed: Packed, virtual: Virtual | None = None, *, checkpointing: bool = False
+    network: nn.Module,
+    packed: Packed,
+    virtual: Virtual | None = None,
+    *,
+    checkpointing: bool = False,
 ) -> torch.Tensor:
-    """Sum of the cross-entropy over the answers' tokens, in nats; `packed.answers` is how many they are."""
+    """Sum of the cross-entropy over the answers' tokens, in nats; `packed.answers` is how many they
+    are."""
     labelled = (packed.labels != IGNORED).nonzero()[:, 0]
     hidden = hidden_states(network, packed, virtual, labelled, checkpointing=checkpointing)
     head: Any = network.lm_head

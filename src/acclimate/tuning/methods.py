@@ -1,6 +1,8 @@
-"""The table of methods: what each trains, how it is served, and the settings that suit it. Needs no PyTorch.
+"""The table of methods: what each trains, how it is served, and the settings that suit it. Needs no
+PyTorch.
 
-A new method is a row here and, where its layers are new, a file beside this one with a function `attach`.
+A new method is a row here and, where its layers are new, a file beside this one with a function
+`attach`.
 """
 
 from __future__ import annotations
@@ -20,10 +22,10 @@ _TEN_TIMES = 10 * _RATE
 class Method:
     """One way of fine-tuning.
 
-    `code` is the module of `acclimate.tuning` that attaches it, `variant` its choice there; `size` is the number of
-    `unit` (None: chosen from the number of tokens to learn); `rate` the peak learning rate. `served`: merged into the
-    weights of any engine, as a part of the graph on OpenVINO, or by the engine 'transformers' only. `data`: what it
-    learns from.
+    `code` is the module of `acclimate.tuning` that attaches it, `variant` its choice there; `size`
+    is the number of `unit` (None: chosen from the number of tokens to learn); `rate` the peak
+    learning rate. `served`: merged into the weights of any engine, as a part of the graph on
+    OpenVINO, or by the engine 'transformers' only. `data`: what it learns from.
     """
 
     name: str
@@ -69,7 +71,8 @@ METHODS = {row.name: row for row in _ROWS}
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A method with its settings, and the reason for each. `size` and `alpha` are 0 where it has none."""
+    """A method with its settings, and the reason for each. `size` and `alpha` are 0 where it has
+    none."""
 
     method: Method
     size: int
@@ -89,9 +92,10 @@ def make_plan(
 ) -> Plan:
     """Settings for `tokens` to learn where one rank has `per_rank` parameters.
 
-    `start` is the rank and alpha of an adapter to go on from; `rate` and `size` are the user's own choice. Sources:
-    Schulman et al., "LoRA Without Regret" (2025): all linear layers, ten times full fine-tuning's learning rate,
-    capacity above the data's information; 2 bits a parameter: Allen-Zhu and Li, arXiv 2404.05405; about 1 bit a token.
+    `start` is the rank and alpha of an adapter to go on from; `rate` and `size` are the user's own
+    choice. Sources: Schulman et al., "LoRA Without Regret" (2025): all linear layers, ten times
+    full fine-tuning's learning rate, capacity above the data's information; 2 bits a parameter:
+    Allen-Zhu and Li, arXiv 2404.05405; about 1 bit a token.
     """
     reasons = []
     asked, size, alpha = size, size or method.size or 0, 0.0
@@ -99,10 +103,15 @@ def make_plan(
         size, alpha = start
         reasons.append(f"rank {size}, alpha {alpha:g}: those of the adapter that it goes on from")
     elif method.code == "lora":
-        size = asked or min(64, max(8, 2 ** math.ceil(math.log2(max(1.0, tokens / (2 * per_rank))))))
-        alpha = {"rslora": 8.0, "pissa_niter_16": float(size), "olora": float(size)}.get(method.variant, 32.0)
+        size = asked or min(
+            64, max(8, 2 ** math.ceil(math.log2(max(1.0, tokens / (2 * per_rank)))))
+        )
+        alpha = {"rslora": 8.0, "pissa_niter_16": float(size), "olora": float(size)}.get(
+            method.variant, 32.0
+        )
         reasons.append(
-            f"rank {size}: {size * per_rank / 1e6:.1f} M parameters hold about {2 * size * per_rank / 1e6:.1f} Mbit; "
+            f"rank {size}: {size * per_rank / 1e6:.1f} M parameters hold about "
+            f"{2 * size * per_rank / 1e6:.1f} Mbit; "
             f"the {tokens} tokens to learn are about {tokens / 1e6:.2f} (8 to 64 are considered)"
         )
     elif size:
@@ -112,7 +121,9 @@ def make_plan(
     if rate is not None:
         return Plan(method, size, alpha, rate, (*reasons, f"learning rate {rate:g}: as asked"))
     if start is not None:
-        reasons.append("learning rate 2e-4: small steps, as it goes on from an adapter that reads already")
+        reasons.append(
+            "learning rate 2e-4: small steps, as it goes on from an adapter that reads already"
+        )
         return Plan(method, size, alpha, 2e-4, tuple(reasons))
     times = method.rate / _RATE
     reasons.append(

@@ -1,10 +1,12 @@
-"""The forward pass of training: packed sequences without padding, attention only where a token may look.
+"""The forward pass of training: packed sequences without padding, attention only where a token may
+look.
 
-A Transformers network of the Llama family (Llama, SmolLM2, Qwen2, Qwen3) is walked layer by layer with its own modules,
-so that whatever a method puts in their place takes part. Against Transformers' own forward (the test compares them):
-attention costs the sum of the branches' squares instead of the square of the whole sequence (`attention.py`); the last
-layer is finished only where there is a label; norm, rotation and gating are single autograd functions that keep
-bfloat16 and save little.
+A Transformers network of the Llama family (Llama, SmolLM2, Qwen2, Qwen3) is walked layer by layer
+with its own modules, so that whatever a method puts in their place takes part. Against
+Transformers' own forward (the test compares them): attention costs the sum of the branches' squares
+instead of the square of the whole sequence (`attention.py`); the last layer is finished only where
+there is a label; norm, rotation and gating are single autograd functions that keep bfloat16 and
+save little.
 
 Letters: L tokens of the sequence, h hidden width, n heads, d head width.
 """
@@ -30,8 +32,8 @@ FAMILIES = ("llama", "qwen2", "qwen3")
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Who sees whom, and where they stand: `cos` and `sin` [L, d] rotate queries and keys, `sin` with its first half
-    negative."""
+    """Who sees whom, and where they stand: `cos` and `sin` [L, d] rotate queries and keys, `sin`
+    with its first half negative."""
 
     spans: Spans
     cos: torch.Tensor
@@ -42,7 +44,9 @@ def require_family(network: nn.Module) -> None:
     """Raises ModelError for a network of another family."""
     family = getattr(network.config, "model_type", type(network).__name__)
     if family not in FAMILIES:
-        raise ModelError(f"a '{family}' model cannot be tuned.", hint=f"Families: {', '.join(FAMILIES)}.")
+        raise ModelError(
+            f"a '{family}' model cannot be tuned.", hint=f"Families: {', '.join(FAMILIES)}."
+        )
 
 
 def hidden_states(
@@ -53,9 +57,10 @@ def hidden_states(
     *,
     checkpointing: bool = False,
 ) -> torch.Tensor:
-    """The last hidden states [L, h] of a packed sequence, normalised; `virtual` tokens come before it, unseen in the
-    result. With `rows`, only these, and the last layer is not finished for others. `checkpointing` keeps only each
-    layer's input and computes the rest again on the way back."""
+    """The last hidden states [L, h] of a packed sequence, normalised; `virtual` tokens come before
+    it, unseen in the result. With `rows`, only these, and the last layer is not finished for
+    others. `checkpointing` keeps only each layer's input and computes the rest again on the way
+    back."""
     model: Any = network.model
     x = model.embed_tokens(packed.tokens)
     before = len(virtual) if virtual else 0
@@ -76,7 +81,9 @@ def hidden_states(
     return _norm(model.norm, x)
 
 
-def _layout(model: Any, packed: Packed, positions: torch.Tensor, front: int, dtype: torch.dtype) -> Layout:
+def _layout(
+    model: Any, packed: Packed, positions: torch.Tensor, front: int, dtype: torch.dtype
+) -> Layout:
     counts = torch.unique_consecutive(packed.branches, return_counts=True)[1].tolist()
     own = counts if packed.branches[0] else counts[1:]
     shared = front + len(packed.tokens) - sum(own)
@@ -87,7 +94,11 @@ def _layout(model: Any, packed: Packed, positions: torch.Tensor, front: int, dty
     like = torch.empty(0, dtype=dtype, device=positions.device)
     cos, sin = model.rotary_emb(like, positions[None])
     half = sin.shape[-1] // 2
-    return Layout(Spans(shared, tuple(spans)), cos[0], torch.cat([-sin[0, :, :half], sin[0, :, half:]], dim=-1))
+    return Layout(
+        Spans(shared, tuple(spans)),
+        cos[0],
+        torch.cat([-sin[0, :, :half], sin[0, :, half:]], dim=-1),
+    )
 
 
 def _layer(
@@ -98,7 +109,10 @@ def _layer(
     kept: torch.Tensor | None,
 ) -> torch.Tensor:
     """x: [L, h] → [L, h], or only the rows `kept`."""
-    attended, block = _attention(layer.self_attn, _norm(layer.input_layernorm, x), layout, past), layer.self_attn
+    attended, block = (
+        _attention(layer.self_attn, _norm(layer.input_layernorm, x), layout, past),
+        layer.self_attn,
+    )
     if kept is not None:
         x, attended = x.index_select(0, kept), attended.index_select(0, kept)
     x = x + block.o_proj(attended)
@@ -120,19 +134,26 @@ def _norm(norm: Any, x: torch.Tensor) -> torch.Tensor:
 def _attention(
     block: Any, x: torch.Tensor, layout: Layout, past: tuple[torch.Tensor, torch.Tensor] | None
 ) -> torch.Tensor:
-    """Softmax attention of each branch over the shared beginning and itself. x: [L, h] → [L, n · d]."""
+    """Softmax attention of each branch over the shared beginning and itself. x: [L, h] → [L, n ·
+    d]."""
     length, d = len(x), block.head_dim
-    q, k, v = (project(x).view(length, -1, d) for project in (block.q_proj, block.k_proj, block.v_proj))
+    q, k, v = (
+        project(x).view(length, -1, d) for project in (block.q_proj, block.k_proj, block.v_proj)
+    )
     if hasattr(block, "q_norm"):
         q, k = _norm(block.q_norm, q), _norm(block.k_norm, k)
     q, k = (_turn(one, layout.cos, layout.sin) for one in (q, k))
     if past is not None:
-        k, v = (torch.cat([one.transpose(0, 1).to(k.dtype), two]) for one, two in zip(past, (k, v), strict=True))
+        k, v = (
+            torch.cat([one.transpose(0, 1).to(k.dtype), two])
+            for one, two in zip(past, (k, v), strict=True)
+        )
     return attend(q, k, v, layout.spans)
 
 
 class RMSNorm(torch.autograd.Function):
-    """y = w · x / √(mean(x²) + ε) over the last dimension (Zhang and Sennrich, arXiv 1910.07467), computed in float32.
+    """y = w · x / √(mean(x²) + ε) over the last dimension (Zhang and Sennrich, arXiv 1910.07467),
+    computed in float32.
 
     With x̂ the normalised x and g' = w·g: dx = (g' − x̂ · mean(g' · x̂)) / √(mean(x²) + ε).
     """
@@ -140,7 +161,9 @@ class RMSNorm(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: torch.Tensor, weight: torch.Tensor, epsilon: float) -> torch.Tensor:
         """x: [..., h]; weight: [h]."""
-        length = torch.linalg.vector_norm(x, dim=-1, keepdim=True, dtype=torch.float32)  # no float32 copy of x
+        length = torch.linalg.vector_norm(
+            x, dim=-1, keepdim=True, dtype=torch.float32
+        )  # no float32 copy of x
         scale = torch.rsqrt(length.square() / x.shape[-1] + epsilon)
         ctx.save_for_backward(x, weight, scale)
         return (x * scale).to(x.dtype).mul_(weight)
@@ -150,16 +173,22 @@ class RMSNorm(torch.autograd.Function):
         """The gradients of x and, where it is trained, of the weight."""
         x, weight, scale = ctx.saved_tensors
         normed = x * scale  # float32
-        by_weight = (grads[0] * normed).flatten(0, -2).sum(0).to(weight.dtype) if ctx.needs_input_grad[1] else None
+        by_weight = (
+            (grads[0] * normed).flatten(0, -2).sum(0).to(weight.dtype)
+            if ctx.needs_input_grad[1]
+            else None
+        )
         wide = grads[0] * weight.float()
         wide.addcmul_(normed, torch.linalg.vecdot(wide, normed)[..., None], value=-1 / x.shape[-1])
         return wide.mul_(scale).to(x.dtype), by_weight, None
 
 
 class Rotate(torch.autograd.Function):
-    """Rotary positions (Su et al., arXiv 2104.09864): x·cos + swap(x)·sin, the halves of each head swapped.
+    """Rotary positions (Su et al., arXiv 2104.09864): x·cos + swap(x)·sin, the halves of each head
+    swapped.
 
-    `sin` holds the sign of the swapped half, so that going back is the same with the signs reversed.
+    `sin` holds the sign of the swapped half, so that going back is the same with the signs
+    reversed.
     """
 
     @staticmethod
@@ -185,7 +214,8 @@ def _rotate(x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> torch.Tens
 
 
 class SwiGLU(torch.autograd.Function):
-    """silu(g) · u (Shazeer, arXiv 2002.05202); silu(g) is computed again on the way back rather than kept."""
+    """silu(g) · u (Shazeer, arXiv 2002.05202); silu(g) is computed again on the way back rather
+    than kept."""
 
     @staticmethod
     def forward(ctx: Any, gate: torch.Tensor, up: torch.Tensor) -> torch.Tensor:

@@ -1,14 +1,16 @@
 """Several questions over one shared prompt, trained in one sequence without seeing each other.
 
-A reader's prompt is mostly passages; questions about the same passages differ only at its end. The shared beginning is
-put once, then each question's own end and answer as a branch that attends to the beginning and to itself:
+A reader's prompt is mostly passages; questions about the same passages differ only at its end. The
+shared beginning is put once, then each question's own end and answer as a branch that attends to
+the beginning and to itself:
 
     shared  q1 a1  q2 a2            positions restart after the shared part for every branch
     ■■■■■■                          so that the loss is exactly that of the unpacked examples
     ■■■■■■  ■■■
     ■■■■■■       ■■■
 
-Source of the idea: shared-prefix packing, as in Hydragen (arXiv 2402.05099) for decoding; here for training.
+Source of the idea: shared-prefix packing, as in Hydragen (arXiv 2402.05099) for decoding; here for
+training.
 """
 
 from __future__ import annotations
@@ -36,8 +38,8 @@ class Example:
 class Packed:
     """One training sequence of L tokens: `tokens`, `positions`, `branches` and `labels`, each [L].
 
-    `branches` is 0 for the shared part and i + 1 for example i. `labels[t]` is the token that follows token t in its
-    own branch where that token belongs to an answer, else IGNORED.
+    `branches` is 0 for the shared part and i + 1 for example i. `labels[t]` is the token that
+    follows token t in its own branch where that token belongs to an answer, else IGNORED.
     """
 
     tokens: torch.Tensor
@@ -52,7 +54,9 @@ class Packed:
 
     def to(self, device: torch.device) -> Packed:
         """The same on a device."""
-        return Packed(*(one.to(device) for one in (self.tokens, self.positions, self.branches, self.labels)))
+        return Packed(
+            *(one.to(device) for one in (self.tokens, self.positions, self.branches, self.labels))
+        )
 
     def mask(self) -> torch.Tensor:
         """[L, L] bool: whether the row's token sees the column's."""
@@ -67,7 +71,9 @@ def pack(examples: Sequence[Example], max_tokens: int) -> Packed:
     Raises SettingsError for an example without an answer, or where the whole exceeds `max_tokens`.
     """
     if not examples or not all(example.prompt and example.answer for example in examples):
-        raise SettingsError("an example has an empty prompt or answer.", hint="Every pair needs both texts.")
+        raise SettingsError(
+            "an example has an empty prompt or answer.", hint="Every pair needs both texts."
+        )
     columns = zip(*(example.prompt[:-1] for example in examples), strict=False)
     shared = sum(1 for _ in takewhile(lambda column: len(set(column)) == 1, columns))
     tokens = list(examples[0].prompt[:shared])

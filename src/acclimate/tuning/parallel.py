@@ -1,7 +1,9 @@
-"""Several processes that train one model, as `torchrun` starts them: each takes its share of a step's sequences.
+"""Several processes that train one model, as `torchrun` starts them: each takes its share of a
+step's sequences.
 
-The parameters that are trained are few, so their gradients are added up in one exchange a step (gloo between CPUs, NCCL
-between GPUs), and all processes stay equal. One process needs none of this.
+The parameters that are trained are few, so their gradients are added up in one exchange a step
+(gloo between CPUs, NCCL between GPUs), and all processes stay equal. One process needs none of
+this.
 """
 
 from __future__ import annotations
@@ -28,7 +30,9 @@ class World:
             return
         flat = torch.cat([tensor.reshape(-1) for tensor in tensors])
         distributed.all_reduce(flat)
-        for tensor, part in zip(tensors, torch.split(flat, [tensor.numel() for tensor in tensors]), strict=True):
+        for tensor, part in zip(
+            tensors, torch.split(flat, [tensor.numel() for tensor in tensors]), strict=True
+        ):
             tensor.copy_(part.view_as(tensor))
 
     def agree(self, value: float) -> float:
@@ -43,7 +47,11 @@ class World:
 def own_device() -> torch.device:
     """This process's GPU where the machine has any, else the CPU."""
     gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")) % gpus) if gpus else torch.device("cpu")
+    return (
+        torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")) % gpus)
+        if gpus
+        else torch.device("cpu")
+    )
 
 
 def join() -> World:

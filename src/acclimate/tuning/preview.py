@@ -1,4 +1,5 @@
-"""What a run would learn, without learning it: lengths, the mask as it is, packing, and what a pass would take."""
+"""What a run would learn, without learning it: lengths, the mask as it is, packing, and what a pass
+would take."""
 
 from __future__ import annotations
 
@@ -33,7 +34,8 @@ class Lengths:
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A run of tokens of one branch (0: the shared beginning) that are all learnt, or all masked."""
+    """A run of tokens of one branch (0: the shared beginning) that are all learnt, or all
+    masked."""
 
     text: str
     tokens: int
@@ -43,8 +45,8 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class Packing:
-    """Means over sequences as training draws them: cases and tokens in one, tokens of the same cases one by one, and
-    the share of tokens that are learnt."""
+    """Means over sequences as training draws them: cases and tokens in one, tokens of the same
+    cases one by one, and the share of tokens that are learnt."""
 
     cases: float
     tokens: float
@@ -54,8 +56,8 @@ class Packing:
 
 @dataclass(frozen=True, slots=True)
 class Outlook:
-    """What a run would be: trained parameters, speed measured here, and minutes for as many tokens as one pass over all
-    cases has."""
+    """What a run would be: trained parameters, speed measured here, and minutes for as many tokens
+    as one pass over all cases has."""
 
     parameters: int
     tokens_per_s: float
@@ -64,7 +66,8 @@ class Outlook:
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """All of it. `example` is the first case that training would draw, with those packed beside it."""
+    """All of it. `example` is the first case that training would draw, with those packed beside
+    it."""
 
     prompt: Lengths
     answer: Lengths
@@ -76,11 +79,14 @@ class Preview:
     outlook: Outlook
 
 
-def preview(job: Job, settings: TrainSettings, doing: Callable[[str], None] = lambda what: None) -> Preview:
-    """Look at a job. The network is loaded and computes a few sequences forth and back; nothing is learnt or written.
+def preview(
+    job: Job, settings: TrainSettings, doing: Callable[[str], None] = lambda what: None
+) -> Preview:
+    """Look at a job. The network is loaded and computes a few sequences forth and back; nothing is
+    learnt or written.
 
-    `doing` hears of each part that may take long. Raises DataError for a case that cannot be learnt, and ModelError
-    where the model cannot be trained.
+    `doing` hears of each part that may take long. Raises DataError for a case that cannot be
+    learnt, and ModelError where the model cannot be trained.
     """
     chat, window = read_chat(job.model)
     sampler = CaseSampler(job.cases, chat, window)
@@ -89,7 +95,9 @@ def preview(job: Job, settings: TrainSettings, doing: Callable[[str], None] = la
     longest = max(sampler.examples, key=lambda one: len(one.prompt) + len(one.answer))
     with tempfile.TemporaryDirectory() as folder:  # a stopped run's checkpoint must not be taken up
         doing("Loading the network")
-        trainer, plan = set_up(replace(job, folder=Path(folder)), settings, sampler, load_network(job.model))
+        trainer, plan = set_up(
+            replace(job, folder=Path(folder)), settings, sampler, load_network(job.model)
+        )
         spent = []
         for number, packed in enumerate(drawn[: _TIMED + 1], start=1):
             doing(f"Computing sequence {number} of {_TIMED + 1}, {len(packed.tokens)} tokens")
@@ -114,13 +122,17 @@ def preview(job: Job, settings: TrainSettings, doing: Callable[[str], None] = la
 
 def pieces(packed: Packed, tokenizer: Tokenizer) -> tuple[Piece, ...]:
     """A sequence as text, told from the labels that the loss is computed from."""
-    tokens, branches, labels = (one.tolist() for one in (packed.tokens, packed.branches, packed.labels))
+    tokens, branches, labels = (
+        one.tolist() for one in (packed.tokens, packed.branches, packed.labels)
+    )
     learnt = [False, *(label != IGNORED for label in labels[:-1])]
     marked = zip(branches, learnt, tokens, strict=True)
     found = []
     for (branch, is_learnt), some in groupby(marked, key=lambda one: one[:2]):
         ids = [token for _, _, token in some]
-        found.append(Piece(tokenizer.decode(ids, skip_special_tokens=False), len(ids), is_learnt, branch))
+        found.append(
+            Piece(tokenizer.decode(ids, skip_special_tokens=False), len(ids), is_learnt, branch)
+        )
     return tuple(found)
 
 
@@ -134,7 +146,10 @@ def _packing(drawn: Sequence[Packed]) -> Packing:
     cases = [max(1, int(packed.branches.max())) for packed in drawn]
     tokens = [len(packed.tokens) for packed in drawn]
     shared = [int((packed.branches == 0).sum()) for packed in drawn]
-    alone = sum(total + (count - 1) * common for total, count, common in zip(tokens, cases, shared, strict=True))
+    alone = sum(
+        total + (count - 1) * common
+        for total, count, common in zip(tokens, cases, shared, strict=True)
+    )
     learnt = sum(packed.answers for packed in drawn)
     return Packing(
         cases=round(sum(cases) / len(drawn), 2),

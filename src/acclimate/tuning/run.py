@@ -38,7 +38,8 @@ _DEV = 12  # cases whose loss is watched
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """What a run did. Losses are means over the answers' tokens of the dev cases; `seconds` is time spent training."""
+    """What a run did. Losses are means over the answers' tokens of the dev cases; `seconds` is time
+    spent training."""
 
     folder: Path
     base: str
@@ -55,10 +56,12 @@ class Trained:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What to train: a GGUF file by its path and its model's name, cases to learn and to watch, and where to work.
+    """What to train: a GGUF file by its path and its model's name, cases to learn and to watch, and
+    where to work.
 
-    `start` is an adapter to begin with: gone on from by the method that made it ("lora"), else merged into the weights
-    below and kept as `under/` beside what is trained. `rate` and `size` None: by the method.
+    `start` is an adapter to begin with: gone on from by the method that made it ("lora"), else
+    merged into the weights below and kept as `under/` beside what is trained. `rate` and `size`
+    None: by the method.
     """
 
     model: Path
@@ -77,7 +80,8 @@ def train(
 ) -> tuple[Trained, Trainer]:
     """Train on `job`; it goes on where it was stopped.
 
-    Raises ModelError where the model cannot be trained, and SettingsError for cases that cannot be learnt.
+    Raises ModelError where the model cannot be trained, and SettingsError for cases that cannot be
+    learnt.
     """
     chat, context = read_chat(job.model)
     sampler = CaseSampler(job.cases, chat, context)
@@ -108,8 +112,11 @@ def train(
     return done, trainer
 
 
-def set_up(job: Job, settings: TrainSettings, sampler: CaseSampler, network: nn.Module) -> tuple[Trainer, Plan]:
-    """A trainer for `network` with the settings that suit what is to be learnt, at the step where its folder is."""
+def set_up(
+    job: Job, settings: TrainSettings, sampler: CaseSampler, network: nn.Module
+) -> tuple[Trainer, Plan]:
+    """A trainer for `network` with the settings that suit what is to be learnt, at the step where
+    its folder is."""
     goes_on = job.start is not None and job.method.name == "lora"
     plan = _plan(job, network, sampler.answer_tokens, goes_on=goes_on)
     if job.start is not None and not goes_on:
@@ -140,12 +147,15 @@ def _plan(job: Job, network: nn.Module, tokens: int, *, goes_on: bool) -> Plan:
     return make_plan(job.method, per_rank, tokens, start=start, rate=job.rate, size=job.size)
 
 
-@lru_cache(maxsize=2)  # parsing the file's vocabulary takes seconds, and every answer that is scored needs it
+@lru_cache(
+    maxsize=2
+)  # parsing the file's vocabulary takes seconds, and every answer that is scored needs it
 def read_chat(model: Path) -> tuple[ChatFormat, int]:
     """A GGUF file's chat format and its window in tokens. Raises ModelError for another file."""
     if model.suffix != ".gguf":
         raise ModelError(
-            f"{model.name} is no GGUF file; only those can be tuned yet.", hint="Use the GGUF of the model."
+            f"{model.name} is no GGUF file; only those can be tuned yet.",
+            hint="Use the GGUF of the model.",
         )
     info = read_info(model)
     return ChatFormat(read_tokenizer(model), info.chat_template, info.bos), info.context_tokens
@@ -157,14 +167,17 @@ def _stop_ids(model: Path) -> tuple[int, ...]:
 
 
 def load_network(model: Path, dtype: torch.dtype | None = None) -> nn.Module:
-    """The network of a GGUF file, its weights dequantised; `dtype` None is what trains fastest here."""
+    """The network of a GGUF file, its weights dequantised; `dtype` None is what trains fastest
+    here."""
     if dtype is None:
         dtype = compute_type(own_device(), training=True)
     notes: Any = transformers.utils.logging
     notes.set_verbosity_error()  # its notes on loading are not for users
     notes.disable_progress_bar()
     with redirect_stderr(io.StringIO()):  # a bar that heeds none of the above
-        network: nn.Module = AutoModelForCausalLM.from_pretrained(model.parent, gguf_file=model.name, dtype=dtype)
+        network: nn.Module = AutoModelForCausalLM.from_pretrained(
+            model.parent, gguf_file=model.name, dtype=dtype
+        )
     return network.eval()
 
 
@@ -176,7 +189,9 @@ def greedy(attached: Attached, model: Path, messages: Sequence[Message], max_tok
     device = next(network.parameters()).device
     written: list[int] = []
     with torch.inference_mode():
-        inputs = first_inputs(network, torch.tensor([chat.encode(messages)], device=device), attached.virtual())
+        inputs = first_inputs(
+            network, torch.tensor([chat.encode(messages)], device=device), attached.virtual()
+        )
         while len(written) < max_tokens:
             output = network(**inputs, use_cache=True, logits_to_keep=1)
             token = int(output.logits[0, -1].argmax())
@@ -190,15 +205,20 @@ def greedy(attached: Attached, model: Path, messages: Sequence[Message], max_tok
 
 
 def lost(attached: Attached, model: Path, messages: Sequence[Message], said: Completion) -> float:
-    """Where an answer departs most from what the trained network would choose behind the same words: by how many nats
-    of log-probability. 0 for the network's own greedy answer."""
+    """Where an answer departs most from what the trained network would choose behind the same
+    words: by how many nats of log-probability. 0 for the network's own greedy answer."""
     chat, _ = read_chat(model)
     network: Any = attached.network
     device = next(network.parameters()).device
-    prompt, answer = chat.encode(messages), chat.tokenizer.encode(said.text, add_special_tokens=False).ids
+    prompt, answer = (
+        chat.encode(messages),
+        chat.tokenizer.encode(said.text, add_special_tokens=False).ids,
+    )
     with torch.inference_mode():
         tokens = torch.tensor([[*prompt, *answer]], device=device)
-        output = network(**first_inputs(network, tokens, attached.virtual()), logits_to_keep=len(answer) + 1)
+        output = network(
+            **first_inputs(network, tokens, attached.virtual()), logits_to_keep=len(answer) + 1
+        )
     logits = output.logits[0].float()
     best = logits.max(-1).values
     losses = [float(best[at] - logits[at, token]) for at, token in enumerate(answer)]

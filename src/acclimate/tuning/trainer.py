@@ -1,4 +1,5 @@
-"""A small training loop: packed sequences, float32 masters of what is trained, exactly resumable at any moment."""
+"""A small training loop: packed sequences, float32 masters of what is trained, exactly resumable at
+any moment."""
 
 from __future__ import annotations
 
@@ -29,7 +30,8 @@ log = logging.getLogger(__name__)
 Sampler = Callable[[random.Random], Packed]
 """Draws one training sequence; equal random states draw equal sequences."""
 OnStep = Callable[[float, dict[str, float]], None]
-"""Hears of each step: seconds trained so far, and its figures (loss, lr, norm, tokens_per_s, seconds_left)."""
+"""Hears of each step: seconds trained so far, and its figures (loss, lr, norm, tokens_per_s,
+seconds_left)."""
 Score = Callable[[Attached], float]
 """The share of dev questions that the network answers right, 0 to 1."""
 
@@ -38,12 +40,13 @@ Score = Callable[[Attached], float]
 class TrainSettings:
     """How to train.
 
-    `minutes` or, where given, `steps` are the whole run; `learning_rate` is warmed up to over the share `warmup` of it,
-    then falls on a line to nothing (as arXiv 2502.15938 finds best); `r` and `alpha` are the method's size and LoRA's
-    scale; `batch` sequences make a step; gradients are clipped to the norm `clip`; a checkpoint is written every
-    `checkpoint_minutes`, and the run ends where `patience` of them brought neither a better dev loss nor a better dev
-    score; `checkpointing` computes each layer again on the way back instead of keeping its tensors: less memory, a
-    third more time.
+    `minutes` or, where given, `steps` are the whole run; `learning_rate` is warmed up to over the
+    share `warmup` of it, then falls on a line to nothing (as arXiv 2502.15938 finds best); `r` and
+    `alpha` are the method's size and LoRA's scale; `batch` sequences make a step; gradients are
+    clipped to the norm `clip`; a checkpoint is written every `checkpoint_minutes`, and the run ends
+    where `patience` of them brought neither a better dev loss nor a better dev score;
+    `checkpointing` computes each layer again on the way back instead of keeping its tensors: less
+    memory, a third more time.
     """
 
     minutes: float = 60.0
@@ -79,7 +82,8 @@ class Trainer:
         self.base_model, self.folder, self.settings = base_model, folder, settings
         self.attached = attach(model.to(self.world.device), method, settings.r, settings.alpha)
         self.model, self.parameters = self.attached.network, self.attached.parameters
-        # An update of 1e-5 would vanish in bfloat16's eight bits, so what is trained has a float32 master.
+        # An update of 1e-5 would vanish in bfloat16's eight bits, so what is trained has a float32
+        # master.
         self.masters = [parameter.detach().float().clone() for parameter in self.parameters]
         for master in self.masters:
             master.grad = torch.zeros_like(master)
@@ -93,11 +97,17 @@ class Trainer:
         self._restore()
 
     def run(
-        self, sample: Sampler, dev: Sequence[Packed], on_step: OnStep | None = None, score: Score | None = None
+        self,
+        sample: Sampler,
+        dev: Sequence[Packed],
+        on_step: OnStep | None = None,
+        score: Score | None = None,
     ) -> None:
-        """Train until time or steps are spent, then leave what had the lowest dev loss in `folder/adapter`.
+        """Train until time or steps are spent, then leave what had the lowest dev loss in
+        `folder/adapter`.
 
-        Only time spent training counts, and never more than a minute for one step: the schedule survives a pause.
+        Only time spent training counts, and never more than a minute for one step: the schedule
+        survives a pause.
         """
         saved = self.seconds
         if not self.step:  # whatever the network holds now is where it begins
@@ -134,7 +144,8 @@ class Trainer:
         self.optimizer.zero_grad(set_to_none=False)
 
     def _judge(self, dev: Sequence[Packed], score: Score | None) -> None:
-        """Note dev loss and score, once a step; the adapter is kept where no loss before was better."""
+        """Note dev loss and score, once a step; the adapter is kept where no loss before was
+        better."""
         if self._judged == self.step:
             return
         self._judged = self.step
@@ -153,7 +164,12 @@ class Trainer:
 
     def _loss(self, packed: Packed) -> torch.Tensor:
         on_device = packed.to(self.world.device)
-        return answer_loss(self.model, on_device, self.attached.virtual(), checkpointing=self.settings.checkpointing)
+        return answer_loss(
+            self.model,
+            on_device,
+            self.attached.virtual(),
+            checkpointing=self.settings.checkpointing,
+        )
 
     def _step(self, sample: Sampler) -> dict[str, float]:
         # Seeded by the step, so that a resumed run draws what an uninterrupted one would.
@@ -163,7 +179,10 @@ class Trainer:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         drawn = [sample(rng) for _ in range(self.settings.batch)]
-        own, answers = drawn[self.world.rank :: self.world.size], sum(packed.answers for packed in drawn)
+        own, answers = (
+            drawn[self.world.rank :: self.world.size],
+            sum(packed.answers for packed in drawn),
+        )
         total = torch.zeros(1, device=self.world.device)
         for packed in own:
             loss = self._loss(packed) / answers
@@ -178,7 +197,12 @@ class Trainer:
         self._copy(self.masters, self.parameters)
         self.step += 1
         speed = sum(len(packed.tokens) for packed in drawn) / (time.monotonic() - started)
-        return {"loss": round(total.item(), 4), "lr": rate, "norm": round(norm.item(), 3), "tokens_per_s": round(speed)}
+        return {
+            "loss": round(total.item(), 4),
+            "lr": rate,
+            "norm": round(norm.item(), 3),
+            "tokens_per_s": round(speed),
+        }
 
     def _collect(self) -> None:
         """Add the network's gradients, in its own type, to the masters' in float32."""
@@ -250,7 +274,9 @@ class Trainer:
         """Drop the log's rows of steps after the checkpoint: they are done again."""
         file = self.folder / "log.jsonl"
         jsonlines.drop_torn(file)
-        jsonlines.write(file, [row for _, row in jsonlines.read_rows(file) if row["step"] <= self.step])
+        jsonlines.write(
+            file, [row for _, row in jsonlines.read_rows(file) if row["step"] <= self.step]
+        )
 
     def _log(self, figures: dict[str, float]) -> None:
         if self.world.rank:

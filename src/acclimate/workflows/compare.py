@@ -1,4 +1,5 @@
-"""A project's recipes as contestants of a comparison: what each answer depends on, and what each recipe costs."""
+"""A project's recipes as contestants of a comparison: what each answer depends on, and what each
+recipe costs."""
 
 from __future__ import annotations
 
@@ -14,7 +15,16 @@ from acclimate._version import __version__
 from acclimate.embeddings.tuned import WEIGHTS
 from acclimate.errors import SettingsError, nearest
 from acclimate.evaluation.cache import AnswerCache
-from acclimate.evaluation.compare import Contestant, Judges, Progress, Ring, Setting, Unheard, compare, shuffled
+from acclimate.evaluation.compare import (
+    Contestant,
+    Judges,
+    Progress,
+    Ring,
+    Setting,
+    Unheard,
+    compare,
+    shuffled,
+)
 from acclimate.evaluation.comparison import Comparison, Metric, save
 from acclimate.evaluation.judge import read_labels
 from acclimate.evaluation.machine import describe_machine
@@ -23,7 +33,7 @@ from acclimate.evaluation.verdicts import first_word
 from acclimate.models.adapters import weights_file
 from acclimate.prompting.recipes import Recipe, find_recipe
 from acclimate.prompting.replies import ask
-from acclimate.settings import ModelSettings
+from acclimate.settings_sections import ModelSettings
 from acclimate.system import ending
 from acclimate.types import Answer, Generation, Message, Question
 from acclimate.workflows.questions import find_leaks
@@ -38,7 +48,7 @@ if TYPE_CHECKING:
 _JUDGE_TOKENS, _JUDGE_ALOUD = 8, 1024  # of a word, and of a judge that says more
 
 
-def compare_recipes(
+def compare_recipes(  # noqa: PLR0913
     workspace: Workspace,
     recipes: Sequence[str],
     *,
@@ -53,15 +63,27 @@ def compare_recipes(
     """See `Project.compare`."""
     wanted = [find_recipe(name) for name in dict.fromkeys((*recipes, *optional))]
     if any(one.reads for one in wanted):
-        require_documents(workspace)  # else every answer would abstain, and say nothing about the recipe
-    contestants = [make_contestant(workspace, one, required=one.name in recipes or not recipes) for one in wanted]
+        require_documents(
+            workspace
+        )  # else every answer would abstain, and say nothing about the recipe
+    contestants = [
+        make_contestant(workspace, one, required=one.name in recipes or not recipes)
+        for one in wanted
+    ]
     _require_unlearnt(workspace, wanted, _asked(workspace, split))
     return compare_contestants(
-        workspace, contestants, split=split, metric=metric, limit=limit, minutes=minutes, nli=nli, progress=progress
+        workspace,
+        contestants,
+        split=split,
+        metric=metric,
+        limit=limit,
+        minutes=minutes,
+        nli=nli,
+        progress=progress,
     )
 
 
-def compare_contestants(
+def compare_contestants(  # noqa: PLR0913
     workspace: Workspace,
     contestants: Sequence[Contestant],
     *,
@@ -76,10 +98,16 @@ def compare_contestants(
     """Compare on the questions of a split; answers are kept in `.acclimate/comparisons`."""
     every = _asked(workspace, split)
     chosen = shuffled(every)[:limit] if limit else every
-    drawn = [f"{len(chosen)} of {len(every)} questions were drawn, as asked."] if len(chosen) < len(every) else []
+    drawn = (
+        [f"{len(chosen)} of {len(every)} questions were drawn, as asked."]
+        if len(chosen) < len(every)
+        else []
+    )
     with closing(AnswerCache(workspace.layout.answers)) as cache:
         ring = Ring(chosen, evidence_spans(workspace, chosen), cache, progress or Unheard())
-        setting = Setting(workspace.folder.resolve().name, split, metric, describe_machine(), (*notes, *drawn))
+        setting = Setting(
+            workspace.folder.resolve().name, split, metric, describe_machine(), (*notes, *drawn)
+        )
         return compare(ring, contestants, setting, minutes, _judges(workspace, nli))
 
 
@@ -89,7 +117,8 @@ def _asked(workspace: Workspace, split: str) -> list[Question]:
         there = sorted({question.split for question in workspace.questions() if question.split})
         raise SettingsError(
             f"{workspace.layout.questions} holds no question of the split '{split}'.",
-            hint=f"{nearest(split, there)} acclimate questions make, or import; then acclimate questions split".strip(),
+            hint=f"{nearest(split, there)} acclimate questions make, or import; then acclimate "
+            f"questions split".strip(),
         )
     return every
 
@@ -112,7 +141,8 @@ def _judges(workspace: Workspace, nli: Path | None) -> Judges:
 
 
 class Judging:
-    """Asks the model of [judge], which is loaded at the first question, when the recipes are done with theirs."""
+    """Asks the model of [judge], which is loaded at the first question, when the recipes are done
+    with theirs."""
 
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
@@ -125,36 +155,49 @@ class Judging:
             workspace.keep_only(None)
             named = chosen.model_dump(include={"engine", "name", "base_url", "api_key_env"})
             model = ModelSettings(**named, adapter="none")
-            judging = workspace.sharing(workspace.settings.model_copy(update={"model": model}), share_models=False)
+            judging = workspace.sharing(
+                workspace.settings.model_copy(update={"model": model}), share_models=False
+            )
             self._engine = judging.engine("zero-shot")
         done = ask(self._engine, messages, Generation(max_tokens=_JUDGE_TOKENS))
         if done.finish == "length" and not first_word(done.text):
             left = self._engine.context_tokens - self._engine.count(messages)
-            done = ask(self._engine, messages, Generation(max_tokens=max(_JUDGE_TOKENS, min(_JUDGE_ALOUD, left))))
+            done = ask(
+                self._engine,
+                messages,
+                Generation(max_tokens=max(_JUDGE_TOKENS, min(_JUDGE_ALOUD, left))),
+            )
         return done.text
 
 
-def _require_unlearnt(workspace: Workspace, recipes: Sequence[Recipe], asked: Sequence[Question]) -> None:
+def _require_unlearnt(
+    workspace: Workspace, recipes: Sequence[Recipe], asked: Sequence[Question]
+) -> None:
     """Raises SettingsError where an adapter was trained on what it is asked."""
     for recipe in recipes:
         taught = {workspace.adapter(recipe): recipe.adapter_name} if recipe.adapter else {}
         if recipe.reads:
             taught |= {
-                folder: f"--target {folder.name}" for folder in tuned_folders(workspace.folder, workspace.settings)
+                folder: f"--target {folder.name}"
+                for folder in tuned_folders(workspace.folder, workspace.settings)
             }
         for folder, how in taught.items():
             if folder and (found := find_leaks(workspace, asked, [folder], train=False)):
                 first = found[0]
                 raise SettingsError(
-                    f"'{recipe.name}' uses {folder.name}, which was trained on {len(found)} of these questions or "
-                    f"their documents ({first.second.id}: {first.kind}), so its score would mean nothing.",
+                    f"'{recipe.name}' uses {folder.name}, which was trained on {len(found)} of "
+                    f"these questions or "
+                    f"their documents ({first.second.id}: {first.kind}), so its score would mean "
+                    f"nothing.",
                     hint=f"acclimate tune {how}",
                 )
 
 
-def make_contestant(workspace: Workspace, recipe: Recipe, *, name: str = "", required: bool = True) -> Contestant:
-    """A recipe as the comparison runs it, under its own name or another; raises what running it would, before anything
-    has run."""
+def make_contestant(
+    workspace: Workspace, recipe: Recipe, *, name: str = "", required: bool = True
+) -> Contestant:
+    """A recipe as the comparison runs it, under its own name or another; raises what running it
+    would, before anything has run."""
     adapter, settings = workspace.adapter(recipe), workspace.settings
     model = settings.model
     depends: dict[str, Any] = {
@@ -162,7 +205,9 @@ def make_contestant(workspace: Workspace, recipe: Recipe, *, name: str = "", req
         "recipe": asdict(recipe),
         "template": workspace.template(recipe.template).fingerprint,
         "model": model.model_dump(mode="json", exclude={"adapter", "prompt_price", "answer_price"}),
-        "weights": "" if model.engine == "openai" else workspace.local_model(model.name, "language").sha256,
+        "weights": ""
+        if model.engine == "openai"
+        else workspace.local_model(model.name, "language").sha256,
         "adapter": _sha256(weights_file(adapter)) if adapter else "",
     }
     prepare_s, folders = 0.0, [adapter] if adapter and recipe.adapter else []
@@ -170,14 +215,22 @@ def make_contestant(workspace: Workspace, recipe: Recipe, *, name: str = "", req
         workspace.retriever()  # raises before the first ingest
         record = workspace.library.record
         depends |= {"library": record.id, "generation": record.generation}
-        if tuned := [_sha256(folder / WEIGHTS) for folder in tuned_folders(workspace.folder, workspace.settings)]:
+        if tuned := [
+            _sha256(folder / WEIGHTS)
+            for folder in tuned_folders(workspace.folder, workspace.settings)
+        ]:
             depends["encoders"] = tuned
-        depends |= {"retrieval": settings.retrieval.model_dump(mode="json"), "overflow": settings.answer.overflow}
+        depends |= {
+            "retrieval": settings.retrieval.model_dump(mode="json"),
+            "overflow": settings.answer.overflow,
+        }
         depends |= {"second": settings.answer.second_reader, "extractor": extractor_fingerprint()}
         prepare_s += record.ingests.seconds
         folders.append(workspace.library.folder / "indexes")
     if recipe.few_shot:
-        solved = [asdict(question) for question in workspace.questions() if question.split == "train"]
+        solved = [
+            asdict(question) for question in workspace.questions() if question.split == "train"
+        ]
         depends |= {"shots": settings.answer.shots, "solved": solved}
     if adapter and (log := adapter / "training.json").is_file():
         prepare_s += float(json.loads(log.read_text(encoding="utf-8"))["seconds"])
@@ -195,20 +248,26 @@ def make_contestant(workspace: Workspace, recipe: Recipe, *, name: str = "", req
     )
 
 
-def _prepare(workspace: Workspace, recipe: Recipe, adapter: Path | None) -> Callable[[Question], Answer]:
+def _prepare(
+    workspace: Workspace, recipe: Recipe, adapter: Path | None
+) -> Callable[[Question], Answer]:
     """Load a recipe's models, and free the others first: its peak memory is then its own."""
     workspace.keep_only(adapter)
     answerer = open_answerer(workspace, recipe.name)
     return lambda question: answerer.answer(question.question)
 
 
-def evidence_spans(workspace: Workspace, questions: Sequence[Question]) -> dict[str, tuple[int, int]]:
+def evidence_spans(
+    workspace: Workspace, questions: Sequence[Question]
+) -> dict[str, tuple[int, int]]:
     """Where each question's evidence stands in its document, by question id."""
     if not workspace.layout.ingested:
         return {}
     spans = {}
     for question in questions:
-        document = workspace.library.record.document(question.document) if question.document else None
+        document = (
+            workspace.library.record.document(question.document) if question.document else None
+        )
         if document and question.evidence and (start := document.text.find(question.evidence)) >= 0:
             spans[question.id] = (start, start + len(question.evidence))
     return spans
@@ -219,7 +278,9 @@ def _sha256(file: Path) -> str:
         return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
-def save_comparison(folder: Path, comparison: Comparison, earlier: Comparison | None = None) -> Path:
+def save_comparison(
+    folder: Path, comparison: Comparison, earlier: Comparison | None = None
+) -> Path:
     """Write a comparison as JSON, Markdown and HTML into `folder`; the HTML file.
 
     The report shows the differences from `earlier`.

@@ -38,8 +38,11 @@ class ComparisonPlan:
     missing: tuple[str, ...]
 
 
-def plan_comparison(workspace: Workspace, recipes: Sequence[str] = (), minutes: float | None = None) -> ComparisonPlan:
-    """The recipes asked for; without any, `DEFAULT`, or as many of the usual ones as fit `minutes`."""
+def plan_comparison(
+    workspace: Workspace, recipes: Sequence[str] = (), minutes: float | None = None
+) -> ComparisonPlan:
+    """The recipes asked for; without any, `DEFAULT`, or as many of the usual ones as fit
+    `minutes`."""
     optional = tuple(_usual(workspace, minutes)) if minutes and not recipes else ()
     chosen = tuple(recipes)
     if not chosen and not optional:

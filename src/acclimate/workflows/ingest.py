@@ -25,7 +25,9 @@ def ingest_documents(
         return ingest(
             workspace.documents,
             workspace.library,
-            lambda file, path: sandbox(file, path, lambda done, total: hear.page(path, done, total)),
+            lambda file, path: sandbox(
+                file, path, lambda done, total: hear.page(path, done, total)
+            ),
             chunker,
             embedder,
             include=files.include,

@@ -1,8 +1,9 @@
 """Choosing a recipe's instruction and examples by their score on the project's dev questions.
 
-Candidates are instruction variants (`templates/NAME.*.txt`, shipped or the user's own) times examples: none, the
-nearest, and sets that the model solved by itself. Successive halving tells them apart within a budget. The test split
-is never touched: it is what `acclimate compare` judges the winner by.
+Candidates are instruction variants (`templates/NAME.*.txt`, shipped or the user's own) times
+examples: none, the nearest, and sets that the model solved by itself. Successive halving tells them
+apart within a budget. The test split is never touched: it is what `acclimate compare` judges the
+winner by.
 """
 
 from __future__ import annotations
@@ -23,7 +24,12 @@ from acclimate.evaluation.halving import Budget, Found, Trace, Trial, halve
 from acclimate.evaluation.metrics import score
 from acclimate.evaluation.rows import cluster
 from acclimate.evaluation.statistics import Difference, difference
-from acclimate.prompting.demonstrations import Demonstrate, Demonstration, fixed, write_demonstrations
+from acclimate.prompting.demonstrations import (
+    Demonstrate,
+    Demonstration,
+    fixed,
+    write_demonstrations,
+)
 from acclimate.prompting.recipes import Recipe, find_recipe
 from acclimate.prompting.templates import Template, load_template, parse_template
 from acclimate.settings_file import set_key
@@ -37,12 +43,17 @@ from acclimate.workspace.workspace import ALL, Workspace
 BASELINE = "as it is"
 SURE = 0.1
 """The winner is taken where the chance of such a gain by luck alone is below this."""
-_SIZES, _SETS, _POOL = (2, 4), 2, 12  # examples of a set, sets of each size, solved questions that they are drawn from
+_SIZES, _SETS, _POOL = (
+    (2, 4),
+    2,
+    12,
+)  # examples of a set, sets of each size, solved questions that they are drawn from
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """An instruction with examples. `shown` are fixed examples, `nearest` how many near ones; neither: none."""
+    """An instruction with examples. `shown` are fixed examples, `nearest` how many near ones;
+    neither: none."""
 
     name: str
     template: Template
@@ -55,8 +66,9 @@ class Candidate:
 class Optimised:
     """What a search found.
 
-    `gain` is winner less baseline on the same dev questions (None: the baseline won); `taken` says whether it was
-    written into the workspace, to the files `written`; `use` is the recipe to ask by then.
+    `gain` is winner less baseline on the same dev questions (None: the baseline won); `taken` says
+    whether it was written into the workspace, to the files `written`; `use` is the recipe to ask by
+    then.
     """
 
     recipe: str
@@ -82,8 +94,8 @@ def optimise_recipe(
 ) -> Optimised:
     """Search, and write the winner where the project uses it.
 
-    It is taken where its gain over the recipe as it is is measurable, or `take` says so. Raises SettingsError for any
-    split but dev, and where there are too few questions or calls.
+    It is taken where its gain over the recipe as it is is measurable, or `take` says so. Raises
+    SettingsError for any split but dev, and where there are too few questions or calls.
     """
     questions = _dev(workspace, split)
     recipe = find_recipe(name)
@@ -107,22 +119,29 @@ def optimise_recipe(
 
 
 def make_candidates(workspace: Workspace, recipe: Recipe) -> tuple[list[Candidate], list[str]]:
-    """The recipe as it is, then every variant with every choice of examples; and what could not be made."""
+    """The recipe as it is, then every variant with every choice of examples; and what could not be
+    made."""
     folder = workspace.layout.templates
     current = load_template(recipe.template, folder)
     variants = {"": (current, _text(recipe.template, folder)), **_variants(recipe.template, folder)}
     choices: list[tuple[str, tuple[Demonstration, ...], int]] = [("no examples", (), 0)]
     notes = []
-    if recipe.reasoning != "two-stage" and any(question.split == "train" for question in workspace.questions()):
+    if recipe.reasoning != "two-stage" and any(
+        question.split == "train" for question in workspace.questions()
+    ):
         if recipe.reasoning == "none":
             choices += [(f"{size} nearest", (), size) for size in _SIZES]
         try:
-            pool = bootstrapped(workspace, replace(recipe.plain, shown="bootstrapped"), _POOL, open_answerer)
+            pool = bootstrapped(
+                workspace, replace(recipe.plain, shown="bootstrapped"), _POOL, open_answerer
+            )
             choices += _sets(pool)
         except SettingsError as error:
             notes.append(str(error))
     else:
-        notes.append("no examples were tried: there are no train questions, or the recipe shows none.")
+        notes.append(
+            "no examples were tried: there are no train questions, or the recipe shows none."
+        )
     candidates = [Candidate(BASELINE, *variants[""])]
     for variant, (template, text) in variants.items():
         for choice, shown, nearest in choices:
@@ -139,11 +158,15 @@ def _sets(pool: Sequence[Demonstration]) -> list[tuple[str, tuple[Demonstration,
         for _ in range(_SETS):
             places = tuple(sorted(rng.sample(range(len(pool)), size)))
             found[places] = tuple(pool[place] for place in places)
-    return [(f"solved {'+'.join(str(place + 1) for place in places)}", shown, 0) for places, shown in found.items()]
+    return [
+        (f"solved {'+'.join(str(place + 1) for place in places)}", shown, 0)
+        for places, shown in found.items()
+    ]
 
 
 def _dev(workspace: Workspace, split: str) -> list[Question]:
-    """The questions to choose by. Raises SettingsError for the test split, and for a split without questions."""
+    """The questions to choose by. Raises SettingsError for the test split, and for a split without
+    questions."""
     if split != "dev":
         raise SettingsError(
             f"a prompt is not chosen on the split '{split}'.",
@@ -161,7 +184,11 @@ def _dev(workspace: Workspace, split: str) -> list[Question]:
 def _variants(name: str, folder: Path) -> dict[str, tuple[Template, str]]:
     """Other wordings of a template: `NAME.*.txt`, the user's own before those that ship."""
     shipped = Path(str(resources.files("acclimate.prompting") / "templates"))
-    files = {file.stem: file for place in (shipped, folder) for file in sorted(place.glob(f"{name}.*.txt"))}
+    files = {
+        file.stem: file
+        for place in (shipped, folder)
+        for file in sorted(place.glob(f"{name}.*.txt"))
+    }
     texts = {stem: file.read_text(encoding="utf-8") for stem, file in files.items()}
     return {stem: (parse_template(name, text), text) for stem, text in texts.items()}
 
@@ -187,7 +214,9 @@ class _Scorer:
         self._questions = {question.id: question for question in questions}
         self._evidence = evidence_spans(workspace, questions)
         self._as_it_is = open_answerer(workspace, recipe.name)
-        self._plain = open_answerer(workspace, recipe.plain.name) if recipe.few_shot else self._as_it_is
+        self._plain = (
+            open_answerer(workspace, recipe.plain.name) if recipe.few_shot else self._as_it_is
+        )
         self._near: Demonstrate | None = None
         self._candidates = {one.name: one for one in candidates}
 
@@ -195,7 +224,9 @@ class _Scorer:
         question, answerer = self._questions[item], self._as_it_is
         if name != BASELINE:
             candidate = self._candidates[name]
-            answerer = replace(self._plain, template=candidate.template, demonstrate=self._examples(candidate))
+            answerer = replace(
+                self._plain, template=candidate.template, demonstrate=self._examples(candidate)
+            )
         try:
             answer = answerer.answer(question.question)
         except AcclimateError:
@@ -214,7 +245,8 @@ class _Scorer:
 
 @ending.held()
 def _write(workspace: Workspace, recipe: Recipe, winner: Candidate) -> tuple[str, tuple[Path, ...]]:
-    """Write the winner's instruction, examples and recipe; the recipe's name, and the files that changed."""
+    """Write the winner's instruction, examples and recipe; the recipe's name, and the files that
+    changed."""
     folder, files = workspace.layout.templates, []
     folder.mkdir(exist_ok=True)
     own = folder / f"{recipe.template}.txt"
@@ -235,11 +267,20 @@ def _write(workspace: Workspace, recipe: Recipe, winner: Candidate) -> tuple[str
     return use, (*files, workspace.file)
 
 
-def _key(workspace: Workspace, recipe: Recipe, candidates: Sequence[Candidate], metric: Metric) -> str:
+def _key(
+    workspace: Workspace, recipe: Recipe, candidates: Sequence[Candidate], metric: Metric
+) -> str:
     """What a search's scores depend on."""
     settings = workspace.settings.model_dump(mode="json", exclude={"answer": {"recipe"}})
-    depends: list[Any] = [recipe.name, metric, settings, [[one.name, one.text] for one in candidates]]
-    depends.append([[one.question, one.answer] for candidate in candidates for one in candidate.shown])
+    depends: list[Any] = [
+        recipe.name,
+        metric,
+        settings,
+        [[one.name, one.text] for one in candidates],
+    ]
+    depends.append(
+        [[one.question, one.answer] for candidate in candidates for one in candidate.shown]
+    )
     depends.append([[one.question, one.answers] for one in workspace.questions()])
     if recipe.reads:
         depends.append([workspace.library.record.id, workspace.library.record.generation])

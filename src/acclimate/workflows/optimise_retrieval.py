@@ -1,5 +1,5 @@
-"""The search for the best retrieval and prompt of a project: candidates are told apart on dev, the winner meets the
-present settings on test once."""
+"""The search for the best retrieval and prompt of a project: candidates are told apart on dev, the
+winner meets the present settings on test once."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ from acclimate.workspace.workspace import Workspace
 NOW = "as it is"
 FOUND = "found"
 _SHARE = 0.6  # of the minutes for choosing; the rest is for the test
-# One choice at a time first, then those that often help together. A wider net needs more questions than people have.
+# One choice at a time first, then those that often help together. A wider net needs more questions
+# than people have.
 _CHOICES: tuple[Mapping[str, Any], ...] = (
     {"k": 2},
     {"k": 6},
@@ -44,7 +45,8 @@ OnTrial = Callable[[Trial, int], None]
 
 @dataclass(frozen=True, slots=True)
 class Searched:
-    """What a search found: the lines to put into acclimate.toml, the rounds on dev, and the comparison on test."""
+    """What a search found: the lines to put into acclimate.toml, the rounds on dev, and the
+    comparison on test."""
 
     recipe: str
     settings: Mapping[str, Any]
@@ -71,7 +73,9 @@ class Candidate:
     @property
     def name(self) -> str:
         """Its recipe and what is different."""
-        return " ".join([self.recipe, *(f"{name}={value}" for name, value in self.settings.items())])
+        return " ".join(
+            [self.recipe, *(f"{name}={value}" for name, value in self.settings.items())]
+        )
 
 
 def candidates(workspace: Workspace, recipe: str) -> dict[str, Candidate]:
@@ -85,7 +89,11 @@ def candidates(workspace: Workspace, recipe: str) -> dict[str, Candidate]:
     solved = any(question.split == "train" for question in workspace.questions())
     parts = recipe.split("+")
     for part in _PROMPTS:
-        if part not in parts and (solved or part != "few-shot") and not ({"few-shot", "cot"} & set(parts)):
+        if (
+            part not in parts
+            and (solved or part != "few-shot")
+            and not ({"few-shot", "cot"} & set(parts))
+        ):
             one = Candidate(f"{recipe}+{part}", {})
             found[one.name] = one
     return found
@@ -100,29 +108,45 @@ def search(
     progress: Progress | None = None,
     on_trial: OnTrial | None = None,
 ) -> Searched:
-    """Choose on the questions of dev within the minutes, then compare winner and present settings on test.
+    """Choose on the questions of dev within the minutes, then compare winner and present settings
+    on test.
 
-    Stopped, it goes on where it was, as long as documents, questions and settings are the same. Raises SettingsError
-    where the recipe reads no documents, where dev or test is empty, or where the minutes are too few.
+    Stopped, it goes on where it was, as long as documents, questions and settings are the same.
+    Raises SettingsError where the recipe reads no documents, where dev or test is empty, or where
+    the minutes are too few.
     """
     if not find_recipe(recipe).reads:
-        raise SettingsError(f"'{recipe}' retrieves nothing to search for.", hint="Search around rag.")
-    dev = {question.id: question for question in shuffled(workspace.questions()) if question.split == "dev"}
+        raise SettingsError(
+            f"'{recipe}' retrieves nothing to search for.", hint="Search around rag."
+        )
+    dev = {
+        question.id: question
+        for question in shuffled(workspace.questions())
+        if question.split == "dev"
+    }
     if not dev:
-        raise SettingsError("there are no dev questions to choose by.", hint="acclimate questions split")
+        raise SettingsError(
+            "there are no dev questions to choose by.", hint="acclimate questions split"
+        )
     tried = candidates(workspace, recipe)
     scorer = _Scorer(workspace, tried, dev, metric)
     file = workspace.layout.comparisons / f"search-{scorer.key}.jsonl"
     with Trace(file) as trace:
-        found = halve(list(tried), list(dev), scorer, Budget(minutes=minutes * _SHARE), trace, on_trial)
+        found = halve(
+            list(tried), list(dev), scorer, Budget(minutes=minutes * _SHARE), trace, on_trial
+        )
     best = tried[found.winner]
     contestants = [make_contestant(workspace, find_recipe(recipe), name=NOW)]
     if found.winner != NOW:
-        contestants.append(make_contestant(scorer.workspace_of(found.winner), find_recipe(best.recipe), name=FOUND))
+        contestants.append(
+            make_contestant(scorer.workspace_of(found.winner), find_recipe(best.recipe), name=FOUND)
+        )
     notes = [
-        f"“{FOUND}” is {best.name}, chosen among {len(tried)} on {len(dev)} dev questions in {found.calls} answers."
+        f"“{FOUND}” is {best.name}, chosen among {len(tried)} on {len(dev)} dev questions in "
+        f"{found.calls} answers."
         if found.winner != NOW
-        else f"None of {len(tried) - 1} other choices was better on {len(dev)} dev questions in {found.calls} answers."
+        else f"None of {len(tried) - 1} other choices was better on {len(dev)} dev questions in "
+        f"{found.calls} answers."
     ]
     comparison = compare_contestants(
         workspace,
@@ -163,12 +187,21 @@ class _Scorer:
         if name not in self._workspaces:
             settings = self.workspace.settings
             retrieval = settings.retrieval.model_copy(update=dict(self.tried[name].settings))
-            self._workspaces[name] = self.workspace.sharing(settings.model_copy(update={"retrieval": retrieval}))
+            self._workspaces[name] = self.workspace.sharing(
+                settings.model_copy(update={"retrieval": retrieval})
+            )
         return self._workspaces[name]
 
     @property
     def key(self) -> str:
         """Stands for everything that the scores depend on."""
-        keys = [make_contestant(self.workspace_of(n), find_recipe(one.recipe)).key for n, one in self.tried.items()]
-        depends: Sequence[Any] = [keys, [repr(question) for question in self.dev.values()], self.metric]
+        keys = [
+            make_contestant(self.workspace_of(n), find_recipe(one.recipe)).key
+            for n, one in self.tried.items()
+        ]
+        depends: Sequence[Any] = [
+            keys,
+            [repr(question) for question in self.dev.values()],
+            self.metric,
+        ]
         return hashlib.sha256(json.dumps(depends).encode()).hexdigest()[:12]

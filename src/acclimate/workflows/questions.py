@@ -1,4 +1,5 @@
-"""A project's question set: made from its documents, taken over from elsewhere, split, checked for leaks."""
+"""A project's question set: made from its documents, taken over from elsewhere, split, checked for
+leaks."""
 
 from __future__ import annotations
 
@@ -38,7 +39,9 @@ _MIX: dict[Kind, float] = {
 }
 LEARNT = "learnt.jsonl"
 """In an adapter's folder: the questions that it was trained on."""
-_MOST_CHUNKS = 5000  # looked at for new questions; a larger library is sampled, whole documents at a time
+_MOST_CHUNKS = (
+    5000  # looked at for new questions; a larger library is sampled, whole documents at a time
+)
 
 
 def _model_writer(workspace: Workspace) -> Writer:
@@ -46,11 +49,17 @@ def _model_writer(workspace: Workspace) -> Writer:
     trained = shipped_adapter(workspace.settings.model, "writer")
     engine = workspace.engine("zero-shot") if trained is None else workspace.engine_with(trained)
     write = lambda messages, most: ask(engine, messages, Generation(max_tokens=most)).text  # noqa: E731
-    return EngineWriter(engine.name, write) if trained is None else TrainedWriter(engine.name, write)
+    return (
+        EngineWriter(engine.name, write) if trained is None else TrainedWriter(engine.name, write)
+    )
 
 
-WRITERS: dict[str, Callable[[Workspace], Writer | None]] = {"model": _model_writer, "rules": lambda _: None}
-"""Question writers by the name that `acclimate questions make --writer` takes, the default first."""
+WRITERS: dict[str, Callable[[Workspace], Writer | None]] = {
+    "model": _model_writer,
+    "rules": lambda _: None,
+}
+"""Question writers by the name that `acclimate questions make --writer` takes, the default
+first."""
 
 
 def mix(count: int, kinds: Sequence[Kind] = KINDS) -> dict[Kind, int]:
@@ -69,16 +78,23 @@ def make_questions(
     checked: bool = True,
     hear: Callable[[Row], None] | None = None,
 ) -> Made:
-    """Make questions from the library's documents and add them to the set one by one; `hear` is told of each.
+    """Make questions from the library's documents and add them to the set one by one; `hear` is
+    told of each.
 
-    Without `checked` no reader is asked whether it finds the answer. Raises ProjectError before the first ingest, and
-    SettingsError for a writer that is not known.
+    Without `checked` no reader is asked whether it finds the answer. Raises ProjectError before the
+    first ingest, and SettingsError for a writer that is not known.
     """
     if writer not in WRITERS:
-        raise SettingsError(f"there is no question writer '{writer}'.", hint=f"Writers: {', '.join(WRITERS)}.")
+        raise SettingsError(
+            f"there is no question writer '{writer}'.", hint=f"Writers: {', '.join(WRITERS)}."
+        )
     retriever, file = workspace.retriever(), workspace.question_file
     asked = [to_question(row) for row in file.rows()]
-    check = Filter(workspace.embedder.embed_queries, retriever.retrieve, partial(_read, workspace) if checked else None)
+    check = Filter(
+        workspace.embedder.embed_queries,
+        retriever.retrieve,
+        partial(_read, workspace) if checked else None,
+    )
     for question in asked:
         check.remember(question.question, question.answers)
 
@@ -88,12 +104,20 @@ def make_questions(
         if hear is not None:
             hear(row)
 
-    return make(_material(workspace, asked), wanted, WRITERS[writer](workspace), retriever.retrieve, check, keep)
+    return make(
+        _material(workspace, asked),
+        wanted,
+        WRITERS[writer](workspace),
+        retriever.retrieve,
+        check,
+        keep,
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """Questions that were added, how their file was understood (in lines), and how many the set had before."""
+    """Questions that were added, how their file was understood (in lines), and how many the set had
+    before."""
 
     rows: list[Row]
     told: tuple[str, ...]
@@ -103,7 +127,8 @@ class Imported:
 def import_questions(workspace: Workspace, path: Path, rules: Rules | None = None) -> Imported:
     """Add the questions in a file or folder to the set; those that it has already are passed over.
 
-    Texts that come with them (SQuAD, BEIR) become documents, below the documents folder in one named after `path`.
+    Texts that come with them (SQuAD, BEIR) become documents, below the documents folder in one
+    named after `path`.
     """
     file = workspace.question_file
     held = file.rows()
@@ -121,27 +146,45 @@ def import_questions(workspace: Workspace, path: Path, rules: Rules | None = Non
 
 
 def add_question(
-    workspace: Workspace, text: str, answers: Sequence[str], document: str | None, evidence: str | None
+    workspace: Workspace,
+    text: str,
+    answers: Sequence[str],
+    document: str | None,
+    evidence: str | None,
 ) -> Row:
-    """Add a typed question. Raises SettingsError where the document is not in the library, or does not hold the
-    evidence."""
+    """Add a typed question. Raises SettingsError where the document is not in the library, or does
+    not hold the evidence."""
     if document is not None:
         found = workspace.library.record.document(document) if workspace.layout.ingested else None
         if found is None:
-            raise SettingsError(f"there is no document '{document}'.", hint="Give its path in the documents folder.")
+            raise SettingsError(
+                f"there is no document '{document}'.", hint="Give its path in the documents folder."
+            )
         if evidence is not None and evidence not in found.text:
-            raise SettingsError(f"'{evidence}' does not stand in {document}.", hint="Copy it exactly.")
+            raise SettingsError(
+                f"'{evidence}' does not stand in {document}.", hint="Copy it exactly."
+            )
     kind = "single-fact" if answers else "unanswerable"
-    row: Row = {"id": f"typed-{_digest(text)}", "question": text, "answers": list(answers), "document": document}
+    row: Row = {
+        "id": f"typed-{_digest(text)}",
+        "question": text,
+        "answers": list(answers),
+        "document": document,
+    }
     row |= {"evidence": evidence, "answerable": bool(answers), "kind": kind, "status": "accepted"}
     if any(held["id"] == row["id"] for held in workspace.question_file.rows()):
-        raise SettingsError("this question is in the set already.", hint="acclimate questions review")
+        raise SettingsError(
+            "this question is in the set already.", hint="acclimate questions review"
+        )
     workspace.question_file.append([row])
     return row
 
 
-def split_questions(workspace: Workspace, shares: Mapping[str, float], *, again: bool = False) -> list[Question]:
-    """Give every question a split, whole documents to one side; see `acclimate.questions.splitting.split`."""
+def split_questions(
+    workspace: Workspace, shares: Mapping[str, float], *, again: bool = False
+) -> list[Question]:
+    """Give every question a split, whole documents to one side; see
+    `acclimate.questions.splitting.split`."""
     done: list[Question] = []
 
     def place(rows: list[Row]) -> list[Row]:
@@ -153,10 +196,14 @@ def split_questions(workspace: Workspace, shares: Mapping[str, float], *, again:
 
 
 def find_leaks(
-    workspace: Workspace, asked: Sequence[Question], adapters: Sequence[Path] = (), *, train: bool = True
+    workspace: Workspace,
+    asked: Sequence[Question],
+    adapters: Sequence[Path] = (),
+    *,
+    train: bool = True,
 ) -> list[Leak]:
-    """What `asked` tells of the questions that recipes learn from: the train split (unless not `train`), and what
-    `adapters` were trained on, if they say so."""
+    """What `asked` tells of the questions that recipes learn from: the train split (unless not
+    `train`), and what `adapters` were trained on, if they say so."""
     taught = [question for question in workspace.questions() if train and question.split == "train"]
     learnt = {question.question: question for question in taught}
     for folder in adapters:
@@ -168,22 +215,30 @@ def find_leaks(
 def write_learnt(folder: Path, questions: Sequence[Question]) -> None:
     """Note in an adapter's folder what it was trained on, so that a later comparison can tell."""
     keys = ("id", "question", "answers", "document", "documents", "answerable", "split")
-    jsonlines.write(folder / LEARNT, ({name: getattr(question, name) for name in keys} for question in questions))
+    jsonlines.write(
+        folder / LEARNT,
+        ({name: getattr(question, name) for name in keys} for question in questions),
+    )
 
 
 def project_coverage(workspace: Workspace) -> Coverage:
     """Which documents and sections of the library the questions ask about."""
     if not workspace.layout.ingested:
-        raise ProjectError(f"{workspace.folder} has not been ingested yet.", hint="acclimate ingest")
+        raise ProjectError(
+            f"{workspace.folder} has not been ingested yet.", hint="acclimate ingest"
+        )
     record = workspace.library.record
     return coverage(record.chunks(record.keys()), workspace.questions())
 
 
 def tally(questions: Sequence[Question]) -> dict[str, Counter[str]]:
-    """Numbers of questions by split, then kind; splits in their order, questions without one last."""
+    """Numbers of questions by split, then kind; splits in their order, questions without one
+    last."""
     order = (*SPLITS, "")
     counts: dict[str, Counter[str]] = defaultdict(Counter)
-    for question in sorted(questions, key=lambda one: order.index(one.split) if one.split in order else len(order)):
+    for question in sorted(
+        questions, key=lambda one: order.index(one.split) if one.split in order else len(order)
+    ):
         counts[question.split][question.kind or "other"] += 1
     return dict(counts)
 
@@ -227,7 +282,10 @@ def _row(workspace: Workspace, candidate: Candidate) -> Row:
     if span is not None:
         document = workspace.library.record.document(first.document)
         evidence = document.text[span.start : span.end] if document else None
-    places = [{"document": c.document, "start": c.start, "end": c.end, "page": c.page} for c in candidate.chunks]
+    places = [
+        {"document": c.document, "start": c.start, "end": c.end, "page": c.page}
+        for c in candidate.chunks
+    ]
     if span is not None:
         places[0] |= {"start": span.start, "end": span.end, "page": first.page_at(span.start)}
     row: dict[str, Any] = {
@@ -246,7 +304,8 @@ def _row(workspace: Workspace, candidate: Candidate) -> Row:
 
 
 def _save_document(workspace: Workspace, folder: str, name: str, text: str) -> str:
-    """Write a text that came with questions; an existing file of another text is not overwritten."""
+    """Write a text that came with questions; an existing file of another text is not
+    overwritten."""
     safe = re.sub(r"[^\w.-]+", "-", name).strip("-.")[:80] or _digest(name)
     path = Path(re.sub(r"[^\w-]+", "-", folder) or "imported") / f"{safe}.md"
     target = workspace.documents / path

@@ -1,4 +1,5 @@
-"""What an embedder and a reranker are taught, how dev questions judge them, and whether what is served is the same."""
+"""What an embedder and a reranker are taught, how dev questions judge them, and whether what is
+served is the same."""
 
 from __future__ import annotations
 
@@ -20,7 +21,13 @@ from acclimate.evaluation.ranking import ndcg, recall, reciprocal_rank
 from acclimate.retrieval.mining import Mined
 from acclimate.retrieval.rerank import blend, passage_text
 from acclimate.text.embedded import embedding_text
-from acclimate.tuning.encoders.ranking import CrossEncoderTask, Drawn, EmbedderTask, RankSettings, Sample
+from acclimate.tuning.encoders.ranking import (
+    CrossEncoderTask,
+    Drawn,
+    EmbedderTask,
+    RankSettings,
+    Sample,
+)
 from acclimate.types import Chunk, Hit
 from acclimate.workspace.encoders import Encoder
 
@@ -35,7 +42,8 @@ Ranked = Sequence[tuple[Sequence[str], Sequence[str]]]
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
-    """Means over dev questions, 0 to 1: where the first passage with the evidence stands, and whether it is shown."""
+    """Means over dev questions, 0 to 1: where the first passage with the evidence stands, and
+    whether it is shown."""
 
     questions: int
     mrr: float
@@ -48,7 +56,9 @@ def rank_figures(ranked: Ranked, k: int) -> tuple[Ranking, list[float]]:
     wanted = [dict.fromkeys(right, 1) for _, right in ranked]
     gains = [ndcg(names, one, 10) for (names, _), one in zip(ranked, wanted, strict=True)]
     first = [reciprocal_rank(names, one) for (names, _), one in zip(ranked, wanted, strict=True)]
-    shown = [float(recall(names, one, k) > 0) for (names, _), one in zip(ranked, wanted, strict=True)]
+    shown = [
+        float(recall(names, one, k) > 0) for (names, _), one in zip(ranked, wanted, strict=True)
+    ]
     count = len(gains)
     return Ranking(count, sum(first) / count, sum(gains) / count, sum(shown) / count), gains
 
@@ -57,12 +67,19 @@ class Reranking:
     """A cross-encoder's lessons, and its order of what the search found for the dev questions."""
 
     def __init__(
-        self, network: Any, base: Encoder, learnt: Sequence[Mined], dev: Sequence[Mined], candidates: int
+        self,
+        network: Any,
+        base: Encoder,
+        learnt: Sequence[Mined],
+        dev: Sequence[Mined],
+        candidates: int,
     ) -> None:
         made = [_sample(one, lambda chunk: passage_text(Hit(chunk, 0.0, 0))) for one in learnt]
         self.samples = [sample for sample in made if sample.wrong]
         if not self.samples:
-            raise SettingsError("the search finds nothing but right passages.", hint="Ingest more documents.")
+            raise SettingsError(
+                "the search finds nothing but right passages.", hint="Ingest more documents."
+            )
         tokenizer = Tokenizer.from_file(str(base.model.folder / "tokenizer.json"))
         settings = RankSettings()
         self.task = CrossEncoderTask(
@@ -71,23 +88,29 @@ class Reranking:
         self._base, self._dev, self._candidates, self.weight = base, dev, candidates, 1.0
 
     def before(self) -> Ranked:
-        """The search's own order, or the untrained network's where that is better: the extractor ranks already."""
+        """The search's own order, or the untrained network's where that is better: the extractor
+        ranks already."""
         own = [([hit.chunk.id for hit in one.found], _ids(one)) for one in self._dev]
         return max(own, self.ranked(), key=lambda ranked: rank_figures(ranked, 1)[0].ndcg)
 
     def ranked(self) -> Ranked:
         """The order by the weight that is best now."""
         read = [
-            self.task.scores(one.question.question, [passage_text(hit) for hit in one.found[: self._candidates]])
+            self.task.scores(
+                one.question.question, [passage_text(hit) for hit in one.found[: self._candidates]]
+            )
             for one in self._dev
         ]
         tried = {
-            weight: [self._order(*pair, weight) for pair in zip(self._dev, read, strict=True)] for weight in WEIGHTS
+            weight: [self._order(*pair, weight) for pair in zip(self._dev, read, strict=True)]
+            for weight in WEIGHTS
         }
         self.weight = max(WEIGHTS, key=lambda weight: rank_figures(tried[weight], 1)[0].ndcg)
         return tried[self.weight]
 
-    def _order(self, one: Mined, read: Sequence[float], weight: float) -> tuple[list[str], list[str]]:
+    def _order(
+        self, one: Mined, read: Sequence[float], weight: float
+    ) -> tuple[list[str], list[str]]:
         head, tail = one.found[: self._candidates], one.found[self._candidates :]
         scores = blend(read, [hit.score for hit in head], weight)
         order = sorted(range(len(head)), key=lambda at: (-scores[at], at))
@@ -107,11 +130,15 @@ class Reranking:
         served = OpenVINOCrossEncoder(self._base.model.folder, adapter=folder, max_tokens=_MAX_PAIR)
         for one in self._dev[:2]:
             texts = [passage_text(hit) for hit in one.found[: _CHECKED // 2]]
-            trained, other = self.task.scores(one.question.question, texts), served.scores(one.question.question, texts)
+            trained, other = (
+                self.task.scores(one.question.question, texts),
+                served.scores(one.question.question, texts),
+            )
             gap = float(np.abs(np.array(trained) - other).max(initial=0.0))
             if gap > 0.1 * (1 + float(np.ptp(trained))):
                 raise EngineError(
-                    f"a score differs by {gap:.2f} where it is served, so the reranker is not used.",
+                    f"a score differs by {gap:.2f} where it is served, so the reranker is not "
+                    f"used.",
                     hint=f"Report this as a bug; it is in {folder}.",
                 )
 
@@ -120,18 +147,29 @@ class Embedding:
     """An embedder's lessons, and how it ranks the dev questions' passages, all in one pool."""
 
     def __init__(
-        self, network: Any, base: Encoder, learnt: Sequence[Mined], dev: Sequence[Mined], matryoshka: bool
+        self,
+        network: Any,
+        base: Encoder,
+        learnt: Sequence[Mined],
+        dev: Sequence[Mined],
+        matryoshka: bool,
     ) -> None:
         self.samples = [_sample(one, embedding_text) for one in learnt]
         self._base, self._dev, self.weight = base, dev, 1.0
         self._spec: EmbedderSpec = read_spec(base.model.folder)
-        size = int(network.config.hidden_size if hasattr(network.config, "hidden_size") else network.config.dim)
+        size = int(
+            network.config.hidden_size
+            if hasattr(network.config, "hidden_size")
+            else network.config.dim
+        )
         self._nested = [int(share * size) for share in NESTED] if matryoshka else []
         tokenizer = Tokenizer.from_file(str(base.model.folder / "tokenizer.json"))
         drawn = Drawn(self.samples, RankSettings(batch=16, wrong=1))
         self.task = EmbedderTask(network, tokenizer, self._spec, drawn, self.judge, self._nested)
         pool = {chunk.id: chunk for one in dev for chunk in one.right}
-        for place in range(max(len(one.found) for one in dev)):  # the first of each, then the second of each …
+        for place in range(
+            max(len(one.found) for one in dev)
+        ):  # the first of each, then the second of each …
             for one in dev:
                 if place < len(one.found) and len(pool) < _POOL:
                     pool.setdefault(one.found[place].chunk.id, one.found[place].chunk)
@@ -148,12 +186,21 @@ class Embedding:
     def _vectors(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Of the dev questions [Q, d] and the pool's passages [P, d]."""
         asked = self.task.embed([one.question.question for one in self._dev], queries=True)
-        return asked.numpy(), self.task.embed([embedding_text(chunk) for chunk in self._pool.values()]).numpy()
+        return asked.numpy(), self.task.embed(
+            [embedding_text(chunk) for chunk in self._pool.values()]
+        ).numpy()
 
-    def _order(self, asked: NDArray[np.float32], passages: NDArray[np.float32], length: int | None = None) -> Ranked:
+    def _order(
+        self, asked: NDArray[np.float32], passages: NDArray[np.float32], length: int | None = None
+    ) -> Ranked:
         ids = list(self._pool)
-        orders = np.argsort(-(_unit(asked[:, :length]) @ _unit(passages[:, :length]).T), axis=1, kind="stable")
-        return [([ids[at] for at in order], _ids(one)) for order, one in zip(orders, self._dev, strict=True)]
+        orders = np.argsort(
+            -(_unit(asked[:, :length]) @ _unit(passages[:, :length]).T), axis=1, kind="stable"
+        )
+        return [
+            ([ids[at] for at in order], _ids(one))
+            for order, one in zip(orders, self._dev, strict=True)
+        ]
 
     def judge(self) -> dict[str, float]:
         """See `Task`."""
@@ -163,17 +210,27 @@ class Embedding:
     def shorter(self) -> dict[int, float]:
         """nDCG@10 at each nested length."""
         vectors = self._vectors() if self._nested else None
-        return {length: rank_figures(self._order(*vectors, length), 1)[0].ndcg for length in self._nested if vectors}
+        return {
+            length: rank_figures(self._order(*vectors, length), 1)[0].ndcg
+            for length in self._nested
+            if vectors
+        }
 
     def check(self, folder: Path) -> None:
         """Raises EngineError where the served vectors are others than the trained network's."""
-        model, texts = self._base.model, [embedding_text(chunk) for chunk in self._pool.values()][:_CHECKED]
+        model, texts = (
+            self._base.model,
+            [embedding_text(chunk) for chunk in self._pool.values()][:_CHECKED],
+        )
         sha256 = tuned_sha256(folder, model.sha256)
-        served = OpenVINOEmbedder(model.folder, spec=self._spec, weights_sha256=sha256, adapter=folder)
+        served = OpenVINOEmbedder(
+            model.folder, spec=self._spec, weights_sha256=sha256, adapter=folder
+        )
         cosines = (_unit(self.task.embed(texts).numpy()) * served.embed_passages(texts)).sum(1)
         if cosines.min() < 0.998:
             raise EngineError(
-                f"a vector's cosine to what was trained is {cosines.min():.4f}, so the embedder is not used.",
+                f"a vector's cosine to what was trained is {cosines.min():.4f}, so the embedder "
+                f"is not used.",
                 hint=f"Report this as a bug; it is in {folder}.",
             )
 

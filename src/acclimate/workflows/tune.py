@@ -48,8 +48,8 @@ _BEFORE = "before"  # in a run's folder: the adapter that its own replaces, unti
 
 @dataclass(frozen=True, slots=True)
 class TuneOptions:
-    """How to tune. `rate` None: the method's. `source` None: the questions of the train split. `again` gives up a run
-    that was stopped."""
+    """How to tune. `rate` None: the method's. `source` None: the questions of the train split.
+    `again` gives up a run that was stopped."""
 
     minutes: float = 5.0
     rate: float | None = None
@@ -60,8 +60,8 @@ class TuneOptions:
 
 @dataclass(frozen=True, slots=True)
 class Tuned:
-    """A tuned adapter: how it was trained, what serves it, and how many of the checked answers are the same there,
-    within rounding."""
+    """A tuned adapter: how it was trained, what serves it, and how many of the checked answers are
+    the same there, within rounding."""
 
     recipe: str
     trained: Trained
@@ -83,14 +83,18 @@ class Prepared:
     job: Job
 
 
-def tune_recipe(workspace: Workspace, name: str, options: TuneOptions, on_step: OnStep | None) -> Tuned:
+def tune_recipe(
+    workspace: Workspace, name: str, options: TuneOptions, on_step: OnStep | None
+) -> Tuned:
     """Train the adapter of a recipe; see `Project.tune`."""
     recipe, _ = _tunable(workspace, name, options)
     with alone(tuned_folder(workspace.layout, recipe)) as first:
         return _tune(workspace, name, options, on_step, first=first)
 
 
-def _tune(workspace: Workspace, name: str, options: TuneOptions, on_step: OnStep | None, *, first: bool) -> Tuned:
+def _tune(
+    workspace: Workspace, name: str, options: TuneOptions, on_step: OnStep | None, *, first: bool
+) -> Tuned:
     prepared = prepare(workspace, name, options)
     from acclimate.tuning.run import greedy, train
     from acclimate.tuning.trainer import TrainSettings
@@ -99,21 +103,32 @@ def _tune(workspace: Workspace, name: str, options: TuneOptions, on_step: OnStep
         require_learnable(prepared.lessons, options.source)
     job, weights = prepared.job, prepared.model.weights
     if first:
-        _put_back(tuned_folder(workspace.layout, prepared.recipe), job.folder)  # a run was stopped before its check
+        _put_back(
+            tuned_folder(workspace.layout, prepared.recipe), job.folder
+        )  # a run was stopped before its check
         _go_on_or_begin(job, options)
     if options.teacher is not None:
-        job = replace(job, cases=by_teacher(workspace, prepared.answerer, job.cases, options.teacher))
+        job = replace(
+            job, cases=by_teacher(workspace, prepared.answerer, job.cases, options.teacher)
+        )
     workspace.keep_only(None)
     dev = prepared.lessons.dev
-    asked = [case for case in dev[:: max(1, len(dev) // _CHECKED)][:_CHECKED] if case.messages and case.answer]
+    asked = [
+        case
+        for case in dev[:: max(1, len(dev) // _CHECKED)][:_CHECKED]
+        if case.messages and case.answer
+    ]
 
     def score(attached: Attached) -> float:
         shares = [
-            f1(greedy(attached, weights, case.messages, _SCORED_TOKENS), [case.answer]) for case in asked[:_SCORED]
+            f1(greedy(attached, weights, case.messages, _SCORED_TOKENS), [case.answer])
+            for case in asked[:_SCORED]
         ]
         return sum(shares) / len(shares)
 
-    settings = TrainSettings(minutes=options.minutes, checkpoint_minutes=max(0.5, options.minutes / 5))
+    settings = TrainSettings(
+        minutes=options.minutes, checkpoint_minutes=max(0.5, options.minutes / 5)
+    )
     trained, trainer = train(job, settings, on_step=on_step, score=score if asked else None)
     if trainer.world.rank:
         raise SystemExit(0)  # the first of several processes serves what they trained together
@@ -140,11 +155,13 @@ class Unheard:
         """See `Heard`."""
 
 
-def prepare(workspace: Workspace, name: str, options: TuneOptions, heard: Heard | None = None) -> Prepared:
+def prepare(
+    workspace: Workspace, name: str, options: TuneOptions, heard: Heard | None = None
+) -> Prepared:
     """Read and check everything that a run needs, the data first.
 
-    Raises SettingsError for what cannot be tuned, DataError for a file that cannot be read, and ModelError for an
-    adapter of another base.
+    Raises SettingsError for what cannot be tuned, DataError for a file that cannot be read, and
+    ModelError for an adapter of another base.
     """
     recipe, method = _tunable(workspace, name, options)
     heard = heard or Unheard()
@@ -165,12 +182,18 @@ def prepare(workspace: Workspace, name: str, options: TuneOptions, heard: Heard 
     heard.doing("Checking the data against the model and the test questions")
     lessons = gather(workspace, answerer, method, read)
     folder = tuned_folder(workspace.layout, recipe).with_name(f"{recipe.adapter_name}.training")
-    job = Job(model.weights, model.name, lessons.learnt, lessons.dev, folder, method, start, options.rate)
+    job = Job(
+        model.weights, model.name, lessons.learnt, lessons.dev, folder, method, start, options.rate
+    )
     return Prepared(recipe, method, answerer, model, lessons, job)
 
 
 def _serve(
-    workspace: Workspace, prepared: Prepared, trained: Trained, trainer: Trainer, asked: Sequence[Case]
+    workspace: Workspace,
+    prepared: Prepared,
+    trained: Trained,
+    trainer: Trainer,
+    asked: Sequence[Case],
 ) -> Tuned:
     """Put the adapter in place and hold what is served to what was trained.
 
@@ -183,9 +206,12 @@ def _serve(
     final = _place(tuned_folder(workspace.layout, recipe), prepared.job.folder, trained, lessons)
     engine, weights = workspace.engine(recipe.name), prepared.model.weights
     served = [engine.generate(case.messages, answerer.generation) for case in asked]
-    # Tokens that are nearly equally likely take each other's place, as in `tuning.parity`: rounding decides there, and
-    # in a long answer it does somewhere.
-    losses = [lost(trainer.attached, weights, case.messages, said) for case, said in zip(asked, served, strict=True)]
+    # Tokens that are nearly equally likely take each other's place, as in `tuning.parity`: rounding
+    # decides there, and in a long answer it does somewhere.
+    losses = [
+        lost(trainer.attached, weights, case.messages, said)
+        for case, said in zip(asked, served, strict=True)
+    ]
     same = sum(loss <= 2 * ROUNDING for loss in losses)
     folder = prepared.job.folder
     if 2 * same < len(asked):
@@ -193,7 +219,8 @@ def _serve(
         final.folder.replace(folder / "refused")
         _put_back(final.folder, folder)
         raise EngineError(
-            f"the adapter answers {len(asked) - same} of {len(asked)} questions otherwise where it is served "
+            f"the adapter answers {len(asked) - same} of {len(asked)} questions otherwise where "
+            f"it is served "
             "than where it was trained, so it is not used.",
             hint=f"Report this as a bug; it is in {folder / 'refused'}.",
         )
@@ -205,26 +232,44 @@ def _serve(
 def _tunable(workspace: Workspace, name: str, options: TuneOptions) -> tuple[Recipe, Method]:
     """The recipe and its method. Raises SettingsError for what cannot be tuned."""
     recipe = find_recipe(name)
-    if recipe.adapter not in METHODS or recipe.name not in (recipe.adapter_name, f"rag+{recipe.adapter}"):
+    if recipe.adapter not in METHODS or recipe.name not in (
+        recipe.adapter_name,
+        f"rag+{recipe.adapter}",
+    ):
         raise SettingsError(
             f"there is no way to tune '{name}'.",
             hint=f"{nearest(recipe.adapter or name, METHODS)} Give METHOD or METHOD+rag.",
         )
     if workspace.settings.model.engine == "openai":
-        raise SettingsError("a model behind a server cannot be tuned.", hint='Set [model] engine = "openvino".')
+        raise SettingsError(
+            "a model behind a server cannot be tuned.", hint='Set [model] engine = "openvino".'
+        )
     method = METHODS[recipe.adapter]
     if (method.data == "teacher") != (options.teacher is not None):
-        need = "needs a stronger model to learn from" if options.teacher is None else "learns from no other model"
-        raise SettingsError(f"'{name}' {need}.", hint="acclimate tune distill --teacher NAME [--teacher-url ADDRESS]")
+        need = (
+            "needs a stronger model to learn from"
+            if options.teacher is None
+            else "learns from no other model"
+        )
+        raise SettingsError(
+            f"'{name}' {need}.",
+            hint="acclimate tune distill --teacher NAME [--teacher-url ADDRESS]",
+        )
     if method.data == "documents" and recipe.reads:
-        raise SettingsError(f"'{name}': raw text is learnt without passages.", hint=f"acclimate tune {method.name}")
+        raise SettingsError(
+            f"'{name}': raw text is learnt without passages.", hint=f"acclimate tune {method.name}"
+        )
     if method.data == "documents" and options.source is not None:
-        raise SettingsError(f"'{name}' learns the documents' text, no pairs.", hint="acclimate tune lora --data FILE")
+        raise SettingsError(
+            f"'{name}' learns the documents' text, no pairs.",
+            hint="acclimate tune lora --data FILE",
+        )
     return recipe, method
 
 
 def _go_on_or_begin(job: Job, options: TuneOptions) -> None:
-    """Note what the run in its folder learns. Raises SettingsError where a stopped one there learnt something else."""
+    """Note what the run in its folder learns. Raises SettingsError where a stopped one there learnt
+    something else."""
     if options.again:
         shutil.rmtree(job.folder, ignore_errors=True)
     told = [
@@ -239,7 +284,8 @@ def _go_on_or_begin(job: Job, options: TuneOptions) -> None:
     note = job.folder / "learns.sha256"
     if note.exists() and note.read_text(encoding="ascii") != sha256:
         raise SettingsError(
-            f"a run of '{job.folder.stem}' that was stopped learnt other data, or with other settings.",
+            f"a run of '{job.folder.stem}' that was stopped learnt other data, or with other "
+            f"settings.",
             hint=f"Give it the same ones, or begin anew: acclimate tune {job.folder.stem} --again",
         )
     job.folder.mkdir(parents=True, exist_ok=True)
@@ -248,7 +294,8 @@ def _go_on_or_begin(job: Job, options: TuneOptions) -> None:
 
 @ending.held()
 def _place(target: Path, work: Path, trained: Trained, lessons: Lessons) -> Trained:
-    """Put the finished adapter where recipes look for it, with what it learnt; an older one stays in `work`."""
+    """Put the finished adapter where recipes look for it, with what it learnt; an older one stays
+    in `work`."""
     made = work / "made"
     shutil.rmtree(made, ignore_errors=True)
     shutil.copytree(trained.folder, made)
@@ -258,7 +305,9 @@ def _place(target: Path, work: Path, trained: Trained, lessons: Lessons) -> Trai
         (made / OWN_TEMPLATE).write_text(lessons.template, encoding="utf-8")
     refused = lessons.data.reasons()
     noted = asdict(replace(lessons.data, problems=())) | {"problems": refused}
-    (made / "data.json").write_text(json.dumps(noted, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+    (made / "data.json").write_text(
+        json.dumps(noted, ensure_ascii=False, indent=2) + "\n", encoding="utf-8"
+    )
     if target.exists():
         target.replace(work / _BEFORE)
     made.replace(target)

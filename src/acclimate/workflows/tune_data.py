@@ -1,4 +1,5 @@
-"""What a run of `acclimate tune` learns: a project's own questions, its documents' text, or pairs from a file.
+"""What a run of `acclimate tune` learns: a project's own questions, its documents' text, or pairs
+from a file.
 
 train split   → prompts as the recipe asks them, with passages in and out (RAFT)
 a file        → pairs as they stand, or as questions; checked against the test split
@@ -23,11 +24,11 @@ from acclimate.models.base import Engine
 from acclimate.models.store import cache_folder
 from acclimate.prompting.passages import REFUSAL
 from acclimate.prompting.replies import ask, plain
-from acclimate.prompting.templates import parse_template
 from acclimate.tuning.methods import Method
 from acclimate.tuning.pairs.overlap import overlaps
 from acclimate.tuning.pairs.pairs import Pair, Pairs, PairSource, hold_out, refused
-from acclimate.types import Hit, Message, Question
+from acclimate.types import Hit, Question
+from acclimate.workflows.tune_template import own_template
 from acclimate.workspace.workspace import Workspace
 
 if TYPE_CHECKING:  # PyTorch comes with the extra `tune` only
@@ -41,7 +42,8 @@ _NOT_FOUND = "questions whose evidence retrieval does not find"
 
 @dataclass(frozen=True, slots=True)
 class Teacher:
-    """A stronger model whose answers are learnt: its name, and the address of its server (None: it runs here)."""
+    """A stronger model whose answers are learnt: its name, and the address of its server (None: it
+    runs here)."""
 
     name: str
     base_url: str | None = None
@@ -51,11 +53,12 @@ class Teacher:
 class Data:
     """Where the cases come from.
 
-    `source`, `layout`, `format` and `prompts` say how it was read; `rows` are counted before anything is left out,
-    `cases` and `dev` after; `watched` says how the latter were chosen. `left_out` counts, by reason, what is not for
-    training, `problems` names the rows that cannot be learnt, `unused` the keys that nobody reads; `twins` counts pairs
-    that came before, which are kept. It was compared with `checked_against` questions of the test split. `sha256` is
-    the file's.
+    `source`, `layout`, `format` and `prompts` say how it was read; `rows` are counted before
+    anything is left out, `cases` and `dev` after; `watched` says how the latter were chosen.
+    `left_out` counts, by reason, what is not for training, `problems` names the rows that cannot be
+    learnt, `unused` the keys that nobody reads; `twins` counts pairs that came before, which are
+    kept. It was compared with `checked_against` questions of the test split. `sha256` is the
+    file's.
     """
 
     source: str
@@ -75,13 +78,15 @@ class Data:
 
     def reasons(self) -> dict[str, int]:
         """Problems counted by their kind: names and numbers in them do not matter."""
-        return dict(Counter(re.sub(r"'[^']*'|\d+", "…", one.reason.split(":")[0]) for one in self.problems))
+        return dict(
+            Counter(re.sub(r"'[^']*'|\d+", "…", one.reason.split(":")[0]) for one in self.problems)
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class Lessons:
-    """Cases to learn and to watch. `questions` is what was learnt, for later comparisons; `template` is how the adapter
-    is to be asked (None: by the recipe's own)."""
+    """Cases to learn and to watch. `questions` is what was learnt, for later comparisons;
+    `template` is how the adapter is to be asked (None: by the recipe's own)."""
 
     learnt: list[Case]
     dev: list[Case]
@@ -91,12 +96,20 @@ class Lessons:
 
 
 def first_look(workspace: Workspace, method: Method, read: Pairs | None) -> Data:
-    """What the data is before any model has seen it: its form, its rows, and what is wrong with them by themselves."""
+    """What the data is before any model has seen it: its form, its rows, and what is wrong with
+    them by themselves."""
     if method.data == "documents":
         return Data("the documents", format="raw text")
     if read is None:
         splits = Counter(question.split for question in workspace.questions())
-        return Data(_TRAIN, "JSON Lines", "question", rows=splits["train"], cases=splits["train"], dev=splits["dev"])
+        return Data(
+            _TRAIN,
+            "JSON Lines",
+            "question",
+            rows=splits["train"],
+            cases=splits["train"],
+            dev=splits["dev"],
+        )
     return Data(
         str(read.file),
         read.layout,
@@ -111,15 +124,22 @@ def first_look(workspace: Workspace, method: Method, read: Pairs | None) -> Data
 
 
 def gather(workspace: Workspace, answerer: Answerer, method: Method, read: Pairs | None) -> Lessons:
-    """What a method learns, and what is watched meanwhile; rows of a file that cannot be learnt are left out here, and
-    named in `data.problems`."""
+    """What a method learns, and what is watched meanwhile; rows of a file that cannot be learnt are
+    left out here, and named in `data.problems`."""
     if method.data == "documents":
         return _from_documents(workspace)
-    return _from_questions(workspace, answerer) if read is None else _from_file(workspace, answerer, read)
+    return (
+        _from_questions(workspace, answerer)
+        if read is None
+        else _from_file(workspace, answerer, read)
+    )
 
 
-def by_teacher(workspace: Workspace, answerer: Answerer, cases: Sequence[Case], teacher: Teacher) -> list[Case]:
-    """The cases with the teacher's answers instead of their own; those that it has none for are left out."""
+def by_teacher(
+    workspace: Workspace, answerer: Answerer, cases: Sequence[Case], teacher: Teacher
+) -> list[Case]:
+    """The cases with the teacher's answers instead of their own; those that it has none for are
+    left out."""
     with closing(_teacher_engine(workspace, teacher)) as engine:
         said = [ask(engine, case.messages, answerer.generation).text for case in cases]
     taught = [replace(case, answer=plain(text)) for case, text in zip(cases, said, strict=True)]
@@ -127,25 +147,38 @@ def by_teacher(workspace: Workspace, answerer: Answerer, cases: Sequence[Case], 
 
 
 def require_learnable(lessons: Lessons, source: PairSource) -> None:
-    """Raises DataError where rows of a file cannot be learnt and are not to be left out, or nothing is left."""
+    """Raises DataError where rows of a file cannot be learnt and are not to be left out, or nothing
+    is left."""
     data = lessons.data
     if data.problems and (not source.leave_out or not lessons.learnt):
         raise refused(source.file, data.problems, data.rows)
     if not lessons.learnt:
-        raise SettingsError(f"{source.file} holds no pairs to learn.", hint='Give pairs without "split": "test".')
+        raise SettingsError(
+            f"{source.file} holds no pairs to learn.", hint='Give pairs without "split": "test".'
+        )
 
 
 def _from_documents(workspace: Workspace) -> Lessons:
     texts = _raw_cases(workspace)
     kept, dev = texts[len(texts) // 20 + 1 :] or texts, texts[: len(texts) // 20 + 1]
-    data = Data("the documents", format="raw text", cases=len(kept), dev=len(dev), watched="held out", rows=len(texts))
+    data = Data(
+        "the documents",
+        format="raw text",
+        cases=len(kept),
+        dev=len(dev),
+        watched="held out",
+        rows=len(texts),
+    )
     return Lessons(kept, dev, [], data)
 
 
 def _from_questions(workspace: Workspace, answerer: Answerer) -> Lessons:
     from acclimate.tuning.cases import require_apart
 
-    splits = {split: [q for q in workspace.questions() if q.split == split] for split in ("train", "dev", "test")}
+    splits = {
+        split: [q for q in workspace.questions() if q.split == split]
+        for split in ("train", "dev", "test")
+    }
     require_apart(splits["train"], [*splits["dev"], *splits["test"]])
     learnt = make_cases(answerer, splits["train"], random.Random(0))  # noqa: S311
     dev = make_cases(answerer, splits["dev"] or splits["train"], random.Random(1))  # noqa: S311
@@ -157,7 +190,9 @@ def _from_questions(workspace: Workspace, answerer: Answerer) -> Lessons:
         rows=len(splits["train"]),
         cases=len(learnt),
         dev=len(dev),
-        watched="of the split dev" if splits["dev"] else "none in the split dev: those that are learnt",
+        watched="of the split dev"
+        if splits["dev"]
+        else "none in the split dev: those that are learnt",
         left_out=_left_out(splits["train"], learnt),
         checked_against=len(splits["test"]),
     )
@@ -167,8 +202,10 @@ def _from_questions(workspace: Workspace, answerer: Answerer) -> Lessons:
 def _from_file(workspace: Workspace, answerer: Answerer, read: Pairs) -> Lessons:
     if answerer.recipe.reads and read.format != "question":
         raise SettingsError(
-            f"{read.file} has the format '{read.format}', which does not say which passage holds the answer.",
-            hint='Train without passages, or give "question", "answers", "document" and "evidence".',
+            f"{read.file} has the format '{read.format}', which does not say which passage holds "
+            f"the answer.",
+            hint='Train without passages, or give "question", "answers", "document" and '
+            '"evidence".',
         )
     test = [question for question in workspace.questions() if question.split == "test"]
     leaking = overlaps(read.pairs, test, workspace.embedder.embed_queries) if test else []
@@ -178,7 +215,9 @@ def _from_file(workspace: Workspace, answerer: Answerer, read: Pairs) -> Lessons
     kept, watched, how = hold_out(pairs) if pairs else ([], [], "")
     learnt = _cases_of(answerer, kept, random.Random(0))  # noqa: S311
     dev = _cases_of(answerer, watched, random.Random(1))  # noqa: S311
-    template, prompts = (None, _asked_by(answerer)) if read.format == "question" else own_template(pairs)
+    template, prompts = (
+        (None, _asked_by(answerer)) if read.format == "question" else own_template(pairs)
+    )
     data = Data(
         str(read.file),
         read.layout,
@@ -204,7 +243,8 @@ def _twins(pairs: Sequence[Pair]) -> int:
 
 
 def _fitting(workspace: Workspace, pairs: Sequence[Pair]) -> tuple[list[Pair], list[Problem]]:
-    """Pairs that the model can learn, and what keeps the others from it: their length, a control token."""
+    """Pairs that the model can learn, and what keeps the others from it: their length, a control
+    token."""
     from acclimate.tuning.cases import Case, UnlearnableError, encode_within
     from acclimate.tuning.run import read_chat
 
@@ -233,26 +273,6 @@ def _cases_of(answerer: Answerer, pairs: Sequence[Pair], rng: random.Random) -> 
     return cases
 
 
-def own_template(pairs: Sequence[Pair]) -> tuple[str | None, str]:
-    """How an adapter is to be asked that learnt prompts as they stand: the template's text, and that in words.
-
-    It holds the system message that all pairs have in common, if any, and the question as it is.
-    """
-    systems = {tuple(one.content for one in pair.messages if one.role == "system") for pair in pairs}
-    text = "--- user\n{{question}}\n"
-    if systems == {()}:
-        return text, "as they stand, without a system message; it will be asked the same way"
-    if len(systems) == 1:
-        system = next(iter(systems))[0]
-        whole, shown = f"--- system\n{system}\n{text}", (Message("system", system), Message("user", "?"))
-        try:
-            if parse_template("own", whole).render({"question": "?"}) == shown:
-                return whole, "as they stand, with their one system message; it will be asked the same way"
-        except SettingsError:
-            pass  # the message holds what a template would read as its own: told below
-    return text, f"as they stand, with {len(systems)} system messages; it will be asked without one"
-
-
 def _as_question(pair: Pair) -> Question:
     if pair.question is not None:
         return pair.question
@@ -278,7 +298,9 @@ def _raw_cases(workspace: Workspace) -> list[Case]:
     for path in sorted(record.files()):
         document = record.document(path)
         words = document.text.split(" ") if document else []
-        pieces += [Case((), " ".join(words[at : at + _PIECE]), path) for at in range(0, len(words), _PIECE)]
+        pieces += [
+            Case((), " ".join(words[at : at + _PIECE]), path) for at in range(0, len(words), _PIECE)
+        ]
     kept = [piece for piece in pieces if len(piece.answer.split()) > 2]
     random.Random(0).shuffle(kept)  # noqa: S311
     return kept
@@ -290,25 +312,35 @@ def _teacher_engine(workspace: Workspace, teacher: Teacher) -> Engine:
         from acclimate.models.http import HTTPEngine
 
         return HTTPEngine(
-            teacher.name, base_url=teacher.base_url, api_key_env=chosen.api_key_env, timeout_s=chosen.timeout_s
+            teacher.name,
+            base_url=teacher.base_url,
+            api_key_env=chosen.api_key_env,
+            timeout_s=chosen.timeout_s,
         )
     from acclimate.models.openvino import OpenVINOEngine
 
     model = workspace.local_model(teacher.name, "language")
-    return OpenVINOEngine(model.weights, cache_folder() / "openvino", sha256=model.sha256, name=model.name)
+    return OpenVINOEngine(
+        model.weights, cache_folder() / "openvino", sha256=model.sha256, name=model.name
+    )
 
 
 def make_cases(answerer: Answerer, questions: Sequence[Question], rng: random.Random) -> list[Case]:
     """Cases for a recipe: closed-book ones as they are, else RAFT.
 
-    That is: the passages as retrieval finds them, the one with the evidence among distractors, in several orders; and
-    again without it, with the refusal as the answer. Source: Zhang et al., "RAFT", arXiv 2403.10131, section 3.
+    That is: the passages as retrieval finds them, the one with the evidence among distractors, in
+    several orders; and again without it, with the refusal as the answer. Source: Zhang et al.,
+    "RAFT", arXiv 2403.10131, section 3.
     """
     from acclimate.tuning.cases import Case
 
     if not answerer.recipe.reads:
         return [
-            Case(answerer.prompt(one.question, ()).messages, one.answers[0] if one.answerable else REFUSAL, one.id)
+            Case(
+                answerer.prompt(one.question, ()).messages,
+                one.answers[0] if one.answerable else REFUSAL,
+                one.id,
+            )
             for one in questions
         ]
     return [case for question in questions for case in _read_cases(answerer, question, rng)]
@@ -324,7 +356,9 @@ def _read_cases(answerer: Answerer, question: Question, rng: random.Random) -> l
     others = [hit for hit in found if hit not in holding]
     cases = []
     for _ in range(_VARIANTS):
-        shown = rng.sample([holding[0], *others[: answerer.k - 1]], min(answerer.k, 1 + len(others)))
+        shown = rng.sample(
+            [holding[0], *others[: answerer.k - 1]], min(answerer.k, 1 + len(others))
+        )
         place = shown.index(holding[0]) + 1
         cases.append(_case(answerer, question, shown, f"{question.answers[0]} [{place}]"))
     text = " ".join(hit.chunk.text for hit in others).casefold()

@@ -18,9 +18,11 @@ _ADAM_BYTES = 8  # two float32 moments of each trained parameter, which a rehear
 
 @dataclass(frozen=True, slots=True)
 class Inspection:
-    """What a run of `minutes` would learn (`preview` None: nothing can be) and what would be refused (`data.problems`).
+    """What a run of `minutes` would learn (`preview` None: nothing can be) and what would be
+    refused (`data.problems`).
 
-    `passes` over the cases fit the minutes; `peak_mb` is the memory that it would take (None: not known here).
+    `passes` over the cases fit the minutes; `peak_mb` is the memory that it would take (None: not
+    known here).
     """
 
     recipe: str
@@ -48,7 +50,8 @@ class _Unheard(Unheard):
 def inspect_tuning(
     workspace: Workspace, name: str, options: TuneOptions, listener: Listener | None = None
 ) -> Inspection:
-    """Look at a run without training. A teacher is not asked. Raises what a run raises, but for refused rows."""
+    """Look at a run without training. A teacher is not asked. Raises what a run raises, but for
+    refused rows."""
     listener = listener or _Unheard()
     prepared = prepare(workspace, name, options, listener)
     from acclimate.tuning.preview import preview

@@ -1,4 +1,5 @@
-"""A project's own questions as what its embedder or its reranker learns from; the best state on dev, checked as served.
+"""A project's own questions as what its embedder or its reranker learns from; the best state on
+dev, checked as served.
 
 The train split teaches, the dev split says which state is kept, the test split is not looked at.
 """
@@ -42,11 +43,13 @@ _RATE = {"embedder": 5e-4, "reranker": 1e-3}
 
 @dataclass(frozen=True, slots=True)
 class TunedRetriever:
-    """What a run did. `before` and `after` are of dev, `gain` of its nDCG@10; `folder` is None without a gain.
+    """What a run did. `before` and `after` are of dev, `gain` of its nDCG@10; `folder` is None
+    without a gain.
 
-    `skipped` are train questions without evidence in a passage; `weight` is the share of a reranker's score beside the
-    search's that was best; `shorter` has nDCG@10 at the lengths of a Matryoshka embedder; `taken` says whether
-    acclimate.toml names it now, and `settings` are the lines that do.
+    `skipped` are train questions without evidence in a passage; `weight` is the share of a
+    reranker's score beside the search's that was best; `shorter` has nDCG@10 at the lengths of a
+    Matryoshka embedder; `taken` says whether acclimate.toml names it now, and `settings` are the
+    lines that do.
     """
 
     target: Target
@@ -76,19 +79,26 @@ def tune_retriever(
     take: bool = False,
     on_step: OnStep | None = None,
 ) -> TunedRetriever:
-    """Train a LoRA for the project's embedder or reranker; what is better on dev lands in `.acclimate/encoders/TARGET`.
+    """Train a LoRA for the project's embedder or reranker; what is better on dev lands in
+    `.acclimate/encoders/TARGET`.
 
-    With `take`, acclimate.toml names it then. Stopped, the same call goes on. Raises SettingsError for an embedder
-    that does not run here and for splits without questions that can be used, ModelError for a model that is no BERT,
-    and EngineError where what is served differs from what was trained.
+    With `take`, acclimate.toml names it then. Stopped, the same call goes on. Raises SettingsError
+    for an embedder that does not run here and for splits without questions that can be used,
+    ModelError for a model that is no BERT, and EngineError where what is served differs from what
+    was trained.
     """
     try:
         from acclimate.tuning.cases import require_apart
     except ImportError as error:
         raise MissingExtraError(f"acclimate tune --target {target}", "tune") from error
     if matryoshka and target != "embedder":
-        raise SettingsError("only an embedder has vectors to nest.", hint="acclimate tune --target embedder")
-    splits = {split: [q for q in workspace.questions() if q.split == split] for split in ("train", "dev", "test")}
+        raise SettingsError(
+            "only an embedder has vectors to nest.", hint="acclimate tune --target embedder"
+        )
+    splits = {
+        split: [q for q in workspace.questions() if q.split == split]
+        for split in ("train", "dev", "test")
+    }
     require_apart(splits["train"], [*splits["dev"], *splits["test"]])
     mined = {split: mine_questions(workspace, splits[split]) for split in ("train", "dev")}
     for split, found in mined.items():
@@ -112,7 +122,8 @@ def tune_retriever(
 
 
 def mine_questions(workspace: Workspace, questions: Sequence[Question]) -> list[Mined]:
-    """Right and wrong passages of each question that has evidence in a passage, as the search alone finds them."""
+    """Right and wrong passages of each question that has evidence in a passage, as the search alone
+    finds them."""
     plain = {"rewrite": "none", "rerank": "none", "diversity": 0.0, "neighbours": 0}
     settings = workspace.settings.model_copy(
         update={
@@ -144,7 +155,9 @@ def _base(workspace: Workspace, target: Target) -> Encoder:
             hint='Set [embedder] engine = "openvino".',
         )
     name = settings.retrieval.rerank if own else settings.embedder.model
-    found = find_encoder(workspace.folder, name, "reranker" if own else "embedder", workspace.local_model)
+    found = find_encoder(
+        workspace.folder, name, "reranker" if own else "embedder", workspace.local_model
+    )
     if not (found.model.folder / "model.safetensors").is_file():
         raise ModelError(
             f"{found.model.name} has no model.safetensors, so it cannot be tuned.",
@@ -167,23 +180,31 @@ class _Job:
     matryoshka: bool
 
     def run(self, on_step: OnStep | None) -> TunedRetriever:
-        """Train, keep the best state, hold it to what is served, and put it in place where it is better."""
+        """Train, keep the best state, hold it to what is served, and put it in place where it is
+        better."""
         from acclimate.tuning.encoders.lora import attach_lora, load_encoder
         from acclimate.tuning.encoders.trainer import EncoderSettings, EncoderTrainer
         from acclimate.workflows.retriever_tasks import rank_figures
 
-        network = attach_lora(load_encoder(self.base.model.folder, self.target, self._under), _R, 2 * _R)
+        network = attach_lora(
+            load_encoder(self.base.model.folder, self.target, self._under), _R, 2 * _R
+        )
         course = self._course(network)
         before = course.before()  # while the LoRA adds nothing yet
         pause = max(0.2, self.minutes / _JUDGEMENTS)
-        settings = EncoderSettings(self.minutes, self.rate, checkpoint_minutes=pause, patience=_PATIENCE)
+        settings = EncoderSettings(
+            self.minutes, self.rate, checkpoint_minutes=pause, patience=_PATIENCE
+        )
         work = self._folder(course.samples, settings)
         trainer = EncoderTrainer(network, work, settings)
         trainer.run(course.task, _with_seconds_left(on_step, self.minutes))
         trainer.load_best()
         network.eval()
         k = self.workspace.settings.retrieval.k
-        (first, gains_before), (last, gains_after) = rank_figures(before, k), rank_figures(course.ranked(), k)
+        (first, gains_before), (last, gains_after) = (
+            rank_figures(before, k),
+            rank_figures(course.ranked(), k),
+        )
         return TunedRetriever(
             target=self.target,
             folder=self._keep(network, course, work, better=last.ndcg > first.ndcg),
@@ -195,7 +216,9 @@ class _Job:
             parameters=sum(value.numel() for value in trainer.named.values()),
             before=first,
             after=last,
-            gain=difference(gains_after, gains_before, [one.question.document or "" for one in self.dev]),
+            gain=difference(
+                gains_after, gains_before, [one.question.document or "" for one in self.dev]
+            ),
             weight=course.weight,
             shorter=course.shorter(),
             taken=False,
@@ -211,19 +234,30 @@ class _Job:
         return Reranking(network, self.base, self.learnt, self.dev, candidates)
 
     def _folder(self, samples: Sequence[Sample], settings: EncoderSettings) -> Path:
-        """Where this very run works: with other questions, passages or settings it is another one."""
-        depends = [asdict(settings), self.base.model.sha256, [asdict(one) for one in samples], self.matryoshka]
+        """Where this very run works: with other questions, passages or settings it is another
+        one."""
+        depends = [
+            asdict(settings),
+            self.base.model.sha256,
+            [asdict(one) for one in samples],
+            self.matryoshka,
+        ]
         digest = hashlib.sha256(json.dumps(depends).encode()).hexdigest()[:12]
         return self._home / f"{self.target}-{digest}.training"
 
-    def _keep(self, network: Network, course: Embedding | Reranking, work: Path, *, better: bool) -> Path | None:
-        """Save the network, check it as it is served, and put it in place if it is better; None if it is not."""
+    def _keep(
+        self, network: Network, course: Embedding | Reranking, work: Path, *, better: bool
+    ) -> Path | None:
+        """Save the network, check it as it is served, and put it in place if it is better; None if
+        it is not."""
         from acclimate.tuning.encoders.lora import save_lora
 
         made, target = work / "result", self._home / self.target
         save_lora(network, made, self.target, self.base.source)
         sha256, under = self.base.model.sha256, self._under
-        tuned = TunedEncoder(self.target, self.base.source, sha256, course.weight, under, under_sha256(under))
+        tuned = TunedEncoder(
+            self.target, self.base.source, sha256, course.weight, under, under_sha256(under)
+        )
         write_tuned(made, tuned)
         write_learnt(made, [one.question for one in self.learnt])
         course.check(made)
@@ -237,7 +271,9 @@ class _Job:
     @property
     def _under(self) -> str:
         """What ships for the default embedder, and ranks already: the extractor's layers."""
-        made_for = json.loads((shipped(EXTRACTOR) / "extractor.json").read_text(encoding="utf-8"))["base_sha256"]
+        made_for = json.loads((shipped(EXTRACTOR) / "extractor.json").read_text(encoding="utf-8"))[
+            "base_sha256"
+        ]
         return EXTRACTOR if self.target == "reranker" and self.base.model.sha256 == made_for else ""
 
     @property
@@ -248,4 +284,6 @@ class _Job:
 def _with_seconds_left(on_step: OnStep | None, minutes: float) -> OnStep | None:
     if on_step is None:
         return None
-    return lambda seconds, figures: on_step(seconds, {**figures, "seconds_left": max(0.0, minutes * 60 - seconds)})
+    return lambda seconds, figures: on_step(
+        seconds, {**figures, "seconds_left": max(0.0, minutes * 60 - seconds)}
+    )

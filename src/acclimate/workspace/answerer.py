@@ -1,4 +1,5 @@
-"""What answers by a recipe: retriever, engine, template and the rest of an `Answerer`, as a project names them."""
+"""What answers by a recipe: retriever, engine, template and the rest of an `Answerer`, as a project
+names them."""
 
 from __future__ import annotations
 
@@ -22,8 +23,15 @@ from acclimate.workspace.workspace import ALL, Workspace
 if TYPE_CHECKING:
     from acclimate.prompting.structured import SchemaLike
 
-_INSTRUCTION_TOKENS = 256  # room for a template's own words and the question, where whole documents fill the window
-_REACH = {"drop-lowest": 1, "compress": 8, "map-reduce": 8, "refuse": 1_000_000}  # windows of documents to gather
+_INSTRUCTION_TOKENS = (
+    256  # room for a template's own words and the question, where whole documents fill the window
+)
+_REACH = {
+    "drop-lowest": 1,
+    "compress": 8,
+    "map-reduce": 8,
+    "refuse": 1_000_000,
+}  # windows of documents to gather
 
 
 def open_answerer(
@@ -34,29 +42,38 @@ def open_answerer(
 ) -> Answerer:
     """What answers by a recipe from the documents that `where` leaves, with everything loaded.
 
-    With a `schema` (JSON Schema, or a pydantic model) the answer is JSON. Raises SettingsError for a
-    recipe that cannot run, and ProjectError before the first ingest.
+    With a `schema` (JSON Schema, or a pydantic model) the answer is JSON. Raises SettingsError for
+    a recipe that cannot run, and ProjectError before the first ingest.
     """
     model, chosen = workspace.settings.model, find_recipe(recipe)
     shape, decision = None, ""
     if schema is not None:
-        from acclimate.prompting.structured import read_shape  # its packages are not needed to ask for text
+        from acclimate.prompting.structured import (
+            read_shape,
+        )  # its packages are not needed to ask for text
 
         chosen.check_json()
         shape = read_shape(schema)
-    # The model loads while the library and the embedder do: together they take as long as the model alone.
+    # The model loads while the library and the embedder do: together they take as long as the model
+    # alone.
     loading = workspace.engine_soon(chosen.name)
     retriever: Retriever = workspace.retriever(where) if chosen.reads else _NoRetriever()
     engine = loading.result()
-    generation = Generation(max_tokens=model.max_tokens, temperature=model.temperature, seed=model.seed)
+    generation = Generation(
+        max_tokens=model.max_tokens, temperature=model.temperature, seed=model.seed
+    )
     if chosen.context in ("documents", "either"):
-        whole = _whole_documents(workspace, engine, engine.context_tokens - reserve(chosen, generation), where)
+        whole = _whole_documents(
+            workspace, engine, engine.context_tokens - reserve(chosen, generation), where
+        )
         if chosen.context == "either":
             chosen, decision = settle(chosen, whole, workspace.adapter(chosen) is not None)
         retriever = whole if chosen.context == "documents" else retriever
     demonstrate = None
     if chosen.few_shot:
-        from acclimate.workspace.demonstrations import demonstrate as choose  # not needed to ask without examples
+        from acclimate.workspace.demonstrations import (
+            demonstrate as choose,
+        )  # not needed to ask without examples
 
         demonstrate = choose(workspace, chosen, where, open_answerer)
     template = template_of(workspace.layout, chosen)
@@ -107,15 +124,19 @@ def _fills(workspace: Workspace, recipe: Recipe) -> bool:
 
 
 def _weigh(workspace: Workspace, recipe: Recipe, template: str) -> Weigh | None:
-    """What weighs the model's words where the reader that ships is at work, alone or below an adapter that was tuned,
-    which may have learnt to say what stands in no passage."""
+    """What weighs the model's words where the reader that ships is at work, alone or below an
+    adapter that was tuned, which may have learnt to say what stands in no passage."""
     chosen = workspace.settings
-    short = template == "rag" and not recipe.few_shot and not recipe.extracts  # exact answers from passages
+    short = (
+        template == "rag" and not recipe.few_shot and not recipe.extracts
+    )  # exact answers from passages
     if chosen.answer.second_reader == "none" or chosen.model.adapter != "auto" or not short:
         return None
     if workspace.adapter(replace(recipe, adapter="")) is None:
         return None
-    from acclimate.workspace.extractor import searches_with_base  # its packages are not needed by other recipes
+    from acclimate.workspace.extractor import (
+        searches_with_base,
+    )  # its packages are not needed by other recipes
 
     if not searches_with_base(
         chosen.embedder, workspace.folder, workspace.local_model
@@ -135,7 +156,9 @@ def _complete(workspace: Workspace) -> Complete:
             return lambda question, turns: question.strip()
 
 
-def _whole_documents(workspace: Workspace, engine: Engine, limit: int, where: Filter) -> DocumentRetriever:
+def _whole_documents(
+    workspace: Workspace, engine: Engine, limit: int, where: Filter
+) -> DocumentRetriever:
     record = workspace.library.record
     turn = engine.count([Message("user", "")])  # what a turn costs without its text
     return DocumentRetriever(

@@ -1,4 +1,5 @@
-"""A project's solved questions as demonstrations: the nearest, always the same, or solved by the model itself."""
+"""A project's solved questions as demonstrations: the nearest, always the same, or solved by the
+model itself."""
 
 from __future__ import annotations
 
@@ -39,7 +40,8 @@ def demonstrate(
     open_answerer: OpenAnswerer,
     shots: int | None = None,
 ) -> Demonstrate:
-    """What a few-shot recipe shows, of the documents that `where` leaves: `shots` examples (None: as `[answer]` says).
+    """What a few-shot recipe shows, of the documents that `where` leaves: `shots` examples (None:
+    as `[answer]` says).
 
     Raises SettingsError where there are no solved questions, or the model solves none.
     """
@@ -53,7 +55,9 @@ def demonstrate(
             hint=f'Mark questions in {workspace.layout.questions} with "split": "train".',
         )
     if recipe.shown == "nearest":
-        return nearest(solved, workspace.embedder.embed_queries, _by_reference(workspace, recipe, where), shots)
+        return nearest(
+            solved, workspace.embedder.embed_queries, _by_reference(workspace, recipe, where), shots
+        )
     if recipe.shown == "fixed":
         return fixed(bootstrap(solved, _by_reference(workspace, recipe, where), shots))
     return fixed(_seen(workspace, bootstrapped(workspace, recipe, shots, open_answerer), where))
@@ -64,25 +68,34 @@ def chosen_file(workspace: Workspace, recipe: Recipe) -> Path:
     return workspace.layout.templates / f"{recipe.template}.demonstrations.jsonl"
 
 
-def bootstrapped(workspace: Workspace, recipe: Recipe, most: int, open_answerer: OpenAnswerer) -> list[Demonstration]:
-    """Train questions that the recipe solves without examples, as it solved them; kept in `.acclimate`.
+def bootstrapped(
+    workspace: Workspace, recipe: Recipe, most: int, open_answerer: OpenAnswerer
+) -> list[Demonstration]:
+    """Train questions that the recipe solves without examples, as it solved them; kept in
+    `.acclimate`.
 
     Raises SettingsError where it solves none.
     """
     solved = shuffled(_solved(workspace, ALL))
     answerer = open_answerer(workspace, recipe.plain.name)
     depends = [recipe.plain.name, answerer.template.fingerprint, answerer.engine.name, most]
-    depends += [workspace.settings.model_dump(mode="json"), [[one.id, one.question, one.answers] for one in solved]]
+    depends += [
+        workspace.settings.model_dump(mode="json"),
+        [[one.id, one.question, one.answers] for one in solved],
+    ]
     if recipe.reads:
         depends += [workspace.library.record.id, workspace.library.record.generation]
     key = hashlib.sha256(json.dumps(depends, sort_keys=True).encode()).hexdigest()[:16]
     file = workspace.layout.demonstrations / f"{key}.jsonl"
     if file.is_file():
         return read_demonstrations(file)
-    found = bootstrap(solved, lambda question: _by_itself(question, answerer.answer(question.question)), most)
+    found = bootstrap(
+        solved, lambda question: _by_itself(question, answerer.answer(question.question)), most
+    )
     if not found:
         raise SettingsError(
-            f"the model solves none of {len(solved)} train questions by '{recipe.plain.name}', so it can show none.",
+            f"the model solves none of {len(solved)} train questions by '{recipe.plain.name}', so "
+            f"it can show none.",
             hint="Use few-shot, which shows your own answers.",
         )
     write_demonstrations(file, found)
@@ -92,11 +105,17 @@ def bootstrapped(workspace: Workspace, recipe: Recipe, most: int, open_answerer:
 def _by_itself(question: Question, answer: Answer) -> Demonstration | None:
     """A right answer as a demonstration, with the passages that it cites."""
     led = (
-        f"{answer.reasoning}\nAnswer: " if answer.reasoning and not answer.reasoning.endswith(":") else answer.reasoning
+        f"{answer.reasoning}\nAnswer: "
+        if answer.reasoning and not answer.reasoning.endswith(":")
+        else answer.reasoning
     )
     if not question.answerable:
         shown = answer.prompt.passages[:1]
-        return Demonstration(question.question, led + REFUSAL, shown, question.document) if answer.abstained else None
+        return (
+            Demonstration(question.question, led + REFUSAL, shown, question.document)
+            if answer.abstained
+            else None
+        )
     if answer.abstained or not number_match(answer.text, question.answers, normalise):
         return None
     cited = tuple(answer.prompt.passages[citation.number - 1] for citation in answer.citations[:1])
@@ -105,7 +124,8 @@ def _by_itself(question: Question, answer: Answer) -> Demonstration | None:
 
 
 def _by_reference(workspace: Workspace, recipe: Recipe, where: Filter) -> Attempt:
-    """A train question with its reference answer; None where retrieval does not find its evidence."""
+    """A train question with its reference answer; None where retrieval does not find its
+    evidence."""
     retriever = workspace.retriever(where) if recipe.context == "passages" else None
 
     def solve(question: Question) -> Demonstration | None:
@@ -115,8 +135,14 @@ def _by_reference(workspace: Workspace, recipe: Recipe, where: Filter) -> Attemp
         found = retriever.retrieve(question.question, workspace.settings.retrieval.k)
         if not question.answerable:
             return Demonstration(question.question, answer, tuple(found[:1]), question.document)
-        holding = tuple(hit for hit in found if question.evidence and question.evidence in hit.chunk.text)[:1]
-        return Demonstration(question.question, f"{answer} [1]", holding, question.document) if holding else None
+        holding = tuple(
+            hit for hit in found if question.evidence and question.evidence in hit.chunk.text
+        )[:1]
+        return (
+            Demonstration(question.question, f"{answer} [1]", holding, question.document)
+            if holding
+            else None
+        )
 
     return solve
 
@@ -129,12 +155,18 @@ def _solved(workspace: Workspace, where: Filter) -> list[Question]:
     return [question for question in solved if question.document in seen]
 
 
-def _seen(workspace: Workspace, shown: Sequence[Demonstration], where: Filter) -> list[Demonstration]:
+def _seen(
+    workspace: Workspace, shown: Sequence[Demonstration], where: Filter
+) -> list[Demonstration]:
     """Those that tell of nothing but what `where` leaves."""
     if where == ALL:
         return list(shown)
     seen = set(workspace.paths(where))
     told = [
-        (one, {hit.chunk.document for hit in one.hits} | ({one.document} if one.document else set())) for one in shown
+        (
+            one,
+            {hit.chunk.document for hit in one.hits} | ({one.document} if one.document else set()),
+        )
+        for one in shown
     ]
     return [one for one, documents in told if documents <= seen]

@@ -1,7 +1,7 @@
 """The embedder and the cross-encoder by their names in `acclimate.toml`.
 
-A name is a catalogue name, a hub id, or a path relative to that file; a folder that `acclimate tune --target` made is
-loaded over its base model.
+A name is a catalogue name, a hub id, or a path relative to that file; a folder that `acclimate tune
+--target` made is loaded over its base model.
 """
 
 from __future__ import annotations
@@ -17,13 +17,15 @@ from acclimate.errors import ModelError, SettingsError
 from acclimate.files.places import under
 from acclimate.models.catalogue import CATALOGUE, Kind
 from acclimate.models.store import LocalModel
-from acclimate.settings import EmbedderSettings, Settings
+from acclimate.settings import Settings
+from acclimate.settings_sections import EmbedderSettings
 from acclimate.workspace.engine import FindModel
 
 
 @dataclass(frozen=True, slots=True)
 class Encoder:
-    """A base model on this machine, by the name `source`, and the tuned folder over it, if any, with its record."""
+    """A base model on this machine, by the name `source`, and the tuned folder over it, if any,
+    with its record."""
 
     source: str
     model: LocalModel
@@ -39,14 +41,18 @@ class Encoder:
 def find_encoder(folder: Path, name: str, kind: Kind, find_model: FindModel) -> Encoder:
     """What `name` stands for in the project in `folder`, fetched where it is not here yet.
 
-    Raises ModelError for a folder that was tuned for something else, and HashMismatchError where its base changed.
+    Raises ModelError for a folder that was tuned for something else, and HashMismatchError where
+    its base changed.
     """
     here = _path(folder, name)
     tuned = read_tuned(Path(here))
     if tuned is None:
         return Encoder(name, find_model(here, kind))
     if tuned.target != kind:
-        raise ModelError(f"{here} was tuned as {tuned.target}, not as {kind}.", hint=f"acclimate tune --target {kind}")
+        raise ModelError(
+            f"{here} was tuned as {tuned.target}, not as {kind}.",
+            hint=f"acclimate tune --target {kind}",
+        )
     model = find_model(_path(folder, tuned.base), kind)
     require_base(Path(here), tuned.base, tuned.base_sha256, model.sha256)
     return Encoder(tuned.base, model, Path(here), tuned)
@@ -68,12 +74,17 @@ def open_embedder(chosen: EmbedderSettings, folder: Path, find_model: FindModel)
     """What `[embedder]` names in the project in `folder`."""
     if chosen.engine != "openvino" and chosen.dimensions:
         raise SettingsError(
-            f"'embedder.dimensions' cannot be used with engine '{chosen.engine}'.", hint='Set engine = "openvino".'
+            f"'embedder.dimensions' cannot be used with engine '{chosen.engine}'.",
+            hint='Set engine = "openvino".',
         )
     if chosen.engine == "openai":
-        from acclimate.embeddings.openai import OpenAIEmbedder  # each engine's packages load only where used
+        from acclimate.embeddings.openai import (
+            OpenAIEmbedder,
+        )  # each engine's packages load only where used
 
-        return OpenAIEmbedder(chosen.model, base_url=chosen.base_url, api_key_env=chosen.api_key_env)
+        return OpenAIEmbedder(
+            chosen.model, base_url=chosen.base_url, api_key_env=chosen.api_key_env
+        )
     found = find_encoder(folder, chosen.model, "embedder", find_model)
     model, spec = found.model, read_spec(found.model.folder)
     if chosen.engine == "sentence-transformers":
@@ -96,4 +107,6 @@ def open_cross_encoder(name: str, folder: Path, find_model: FindModel) -> CrossE
     """What `[retrieval] rerank` names. Raises ModelError where it is no sequence classifier."""
     found = find_encoder(folder, name, "reranker", find_model)
     weight = found.tuned.weight if found.tuned else 1.0
-    return OpenVINOCrossEncoder(found.model.folder, name=found.name, adapter=found.adapter, weight=weight)
+    return OpenVINOCrossEncoder(
+        found.model.folder, name=found.name, adapter=found.adapter, weight=weight
+    )

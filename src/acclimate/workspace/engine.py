@@ -17,7 +17,7 @@ from acclimate.models.choice import choose
 from acclimate.models.store import LocalModel, cache_folder
 from acclimate.prompting.recipes import PARTS, Recipe
 from acclimate.prompting.templates import Template, load_template, parse_template
-from acclimate.settings import ModelSettings
+from acclimate.settings_sections import ModelSettings
 from acclimate.workspace.layout import Layout
 
 FindModel = Callable[[str, Kind], LocalModel]
@@ -32,13 +32,14 @@ _SHIPPED: dict[tuple[str, Use], str] = {
 
 
 def load_engine(chosen: ModelSettings, adapter: Path | None, find_model: FindModel) -> Engine:
-    """The model with this adapter. Raises SettingsError where a server's model would have to wear one, and ModelError
-    for an adapter of another base."""
+    """The model with this adapter. Raises SettingsError where a server's model would have to wear
+    one, and ModelError for an adapter of another base."""
     if chosen.engine == "openai":
         if adapter is not None:
             raise SettingsError(
                 f"the adapter '{adapter.name}' cannot be worn by a model behind a server.",
-                hint="Load it into the server and name it as the model, or use another [model] engine.",
+                hint="Load it into the server and name it as the model, or use another [model] "
+                "engine.",
             )
         from acclimate.models.http import HTTPEngine  # each engine's packages load only where used
 
@@ -62,7 +63,9 @@ def _load_here(chosen: ModelSettings, model: LocalModel, adapter: Path | None) -
     if kind == "transformers" or (adapter is not None and served_by(adapter) == "transformers"):
         from acclimate.models.transformers import TransformersEngine
 
-        return TransformersEngine(model.weights, adapter=adapter, context_tokens=chosen.context_tokens)
+        return TransformersEngine(
+            model.weights, adapter=adapter, context_tokens=chosen.context_tokens
+        )
     if kind == "llamacpp":
         from acclimate.models.llamacpp import LlamaCppEngine
 
@@ -88,7 +91,8 @@ def adapter_of(chosen: ModelSettings, layout: Layout, recipe: Recipe) -> Path | 
         if not is_tuned(folder):
             _require_method(layout, recipe)
             raise SettingsError(
-                f"the recipe '{recipe.name}' needs the adapter '{recipe.adapter_name}', which is not trained yet.",
+                f"the recipe '{recipe.name}' needs the adapter '{recipe.adapter_name}', which is "
+                f"not trained yet.",
                 hint=f"acclimate tune {recipe.adapter_name}",
             )
         return folder
@@ -97,13 +101,16 @@ def adapter_of(chosen: ModelSettings, layout: Layout, recipe: Recipe) -> Path | 
     if chosen.adapter != "auto":
         folder = under(layout.folder, chosen.adapter)
         if not is_tuned(folder):
-            raise SettingsError(f"'model.adapter' = '{chosen.adapter}': {folder} is no PEFT adapter folder.")
+            raise SettingsError(
+                f"'model.adapter' = '{chosen.adapter}': {folder} is no PEFT adapter folder."
+            )
         return folder
     return shipped_adapter(chosen, "reader")
 
 
 def _require_method(layout: Layout, recipe: Recipe) -> None:
-    """Raises SettingsError for a recipe whose adapter is neither there nor one that a method would make."""
+    """Raises SettingsError for a recipe whose adapter is neither there nor one that a method would
+    make."""
     from acclimate.tuning.methods import METHODS  # needed only to say what is wrong
 
     if recipe.adapter in METHODS:
@@ -115,7 +122,8 @@ def _require_method(layout: Layout, recipe: Recipe) -> None:
 
 
 def shipped_adapter(chosen: ModelSettings, use: Use) -> Path | None:
-    """The adapter that ships for what `[model]` names; None where there is none, or another or none is asked for."""
+    """The adapter that ships for what `[model]` names; None where there is none, or another or none
+    is asked for."""
     shipped = _SHIPPED.get((chosen.name, use))
     if shipped is None or chosen.engine == "openai" or chosen.adapter != "auto":
         return None

@@ -1,4 +1,5 @@
-"""The extractor that ships with Acclimate, as a recipe uses it: a place in a passage, or a refusal."""
+"""The extractor that ships with Acclimate, as a recipe uses it: a place in a passage, or a
+refusal."""
 
 from __future__ import annotations
 
@@ -12,31 +13,41 @@ from typing import Any
 from acclimate.embeddings.base import Scores
 from acclimate.embeddings.extractor import Extractor, Marked
 from acclimate.embeddings.spec import read_json
-from acclimate.embeddings.tuned import EXTRACTOR, LAYERS, depth, read_trained, require_base, shipped, under_sha256
+from acclimate.embeddings.tuned import (
+    EXTRACTOR,
+    LAYERS,
+    depth,
+    read_trained,
+    require_base,
+    shipped,
+    under_sha256,
+)
 from acclimate.embeddings.weights import read_weights
 from acclimate.errors import EngineError
 from acclimate.models.base import OnText
 from acclimate.prompting.citations import Resolved, mark_answer
 from acclimate.prompting.passages import REFUSAL
-from acclimate.settings import EmbedderSettings
+from acclimate.settings_sections import EmbedderSettings
 from acclimate.types import Completion, Generation, Hit, Message, Span
 from acclimate.workspace.encoders import find_encoder
 from acclimate.workspace.engine import FindModel
 
 _REFUSED = Resolved(REFUSAL, REFUSAL, True, ())
 _EDGES = " \t\n.,;:|"  # of an answer, that are none of its words
-# Beside a model that reads: how many times as sure of another place it must be, below which confidence of both nobody
-# knows, and from which it answers where the model does not. How they were chosen: docs/decisions, Two readers.
+# Beside a model that reads: how many times as sure of another place it must be, below which
+# confidence of both nobody knows, and from which it answers where the model does not. How they were
+# chosen: docs/decisions, Two readers.
 _SURER, _DOUBT, _ALONE = 7.0, 0.02, 0.4
 
 
 @dataclass(frozen=True, slots=True)
 class ExtractiveReader:
-    """Marks answers, and takes the place of a recipe's engine: it counts no tokens and writes nothing.
+    """Marks answers, and takes the place of a recipe's engine: it counts no tokens and writes
+    nothing.
 
-    Of a place's confidence, `discount` is kept for each rank that its passage is behind the first; below `threshold` it
-    abstains; `rerank_weight` is the share of its relevance where it orders passages. The card beside the weights and
-    docs/decisions say how they were chosen.
+    Of a place's confidence, `discount` is kept for each rank that its passage is behind the first;
+    below `threshold` it abstains; `rerank_weight` is the share of its relevance where it orders
+    passages. The card beside the weights and docs/decisions say how they were chosen.
     """
 
     extractor: Extractor
@@ -53,8 +64,11 @@ class ExtractiveReader:
             return _REFUSED
         return mark_answer(best.span, best.passage + 1, hits)
 
-    def weigh(self, question: str, hits: Sequence[Hit], said: Resolved, *, own_words: bool = False) -> Resolved:
-        """The surer one of what a model said and the best place, or a refusal where neither is likely.
+    def weigh(
+        self, question: str, hits: Sequence[Hit], said: Resolved, *, own_words: bool = False
+    ) -> Resolved:
+        """The surer one of what a model said and the best place, or a refusal where neither is
+        likely.
 
         Text found in no passage has confidence 0; `own_words` keeps it anyway.
         """
@@ -77,7 +91,8 @@ class ExtractiveReader:
         return replace(mark_answer(best.span, best.passage + 1, hits), decision=figures)
 
     def _best(self, hits: Sequence[Hit], marked: Sequence[Marked]) -> Marked | None:
-        """The surest place that holds a word, its span trimmed, after the discount for its passage's rank."""
+        """The surest place that holds a word, its span trimmed, after the discount for its
+        passage's rank."""
         found = [
             Marked(one.passage, span, one.confidence * self.discount**one.passage)
             for one in marked
@@ -89,9 +104,14 @@ class ExtractiveReader:
         """See `Engine`; there is no prompt."""
         return 0
 
-    def generate(self, messages: Sequence[Message], options: Generation, on_text: OnText | None = None) -> Completion:
+    def generate(
+        self, messages: Sequence[Message], options: Generation, on_text: OnText | None = None
+    ) -> Completion:
         """See `Engine`. Raises EngineError: it marks and does not write."""
-        raise EngineError("the extractor marks answers in passages; it writes nothing.", hint="Use the recipe 'rag'.")
+        raise EngineError(
+            "the extractor marks answers in passages; it writes nothing.",
+            hint="Use the recipe 'rag'.",
+        )
 
     def close(self) -> None:
         """See `Engine`."""
@@ -119,9 +139,13 @@ def open_extractor(find_model: FindModel) -> ExtractiveReader:
 
 
 def searches_with_base(chosen: EmbedderSettings, folder: Path, find_model: FindModel) -> bool:
-    """Whether the base of the shipped extractor is the project's embedder, so that it is here anyway."""
+    """Whether the base of the shipped extractor is the project's embedder, so that it is here
+    anyway."""
     base = json.loads((shipped(EXTRACTOR) / "extractor.json").read_text(encoding="utf-8"))["base"]
-    return chosen.engine != "openai" and find_encoder(folder, chosen.model, "embedder", find_model).source == base
+    return (
+        chosen.engine != "openai"
+        and find_encoder(folder, chosen.model, "embedder", find_model).source == base
+    )
 
 
 def fingerprint() -> str:
@@ -131,7 +155,8 @@ def fingerprint() -> str:
 
 
 def load_extractor(folder: Path, find_model: FindModel) -> ExtractiveReader:
-    """The extractor in a folder: `extractor.json` (base, base_sha256, words, threshold, discount) and the weights."""
+    """The extractor in a folder: `extractor.json` (base, base_sha256, words, threshold, discount)
+    and the weights."""
     settings = json.loads((folder / "extractor.json").read_text(encoding="utf-8"))
     base = find_model(settings["base"], "embedder")
     require_base(folder, settings["base"], settings["base_sha256"], base.sha256)

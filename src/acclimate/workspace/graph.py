@@ -17,14 +17,23 @@ _RULES = "rules-2"  # to be counted up when the rules find other things
 _MODEL = "rules-1"  # the same for facts of a model, which cost a call for each chunk
 _MAX_TOKENS = 256  # of the facts of one chunk
 _NAME = {"type": "string", "minLength": 2, "maxLength": 60}
-_FACT = {"subject": _NAME, "relation": {"type": "string", "minLength": 1, "maxLength": 40}, "object": _NAME}
+_FACT = {
+    "subject": _NAME,
+    "relation": {"type": "string", "minLength": 1, "maxLength": 40},
+    "object": _NAME,
+}
 SCHEMA = {
     "type": "object",
     "properties": {
         "facts": {
             "type": "array",
             "maxItems": 6,
-            "items": {"type": "object", "properties": _FACT, "required": list(_FACT), "additionalProperties": False},
+            "items": {
+                "type": "object",
+                "properties": _FACT,
+                "required": list(_FACT),
+                "additionalProperties": False,
+            },
         }
     },
     "required": ["facts"],
@@ -36,7 +45,8 @@ Write = Callable[[Sequence[Message], int, str], str]
 
 
 def open_graph(folder: Path, template: Template | None, model: str, write: Write) -> GraphIndex:
-    """The graph in `folder`, of facts that the model reads by `template`, or by rules where that is None."""
+    """The graph in `folder`, of facts that the model reads by `template`, or by rules where that is
+    None."""
     if template is None:
         return SQLiteGraphIndex(folder, extract, _RULES)
     reader = partial(read_facts, template, write)
@@ -44,7 +54,8 @@ def open_graph(folder: Path, template: Template | None, model: str, write: Write
 
 
 def read_facts(template: Template, write: Write, chunk: Chunk) -> Extraction:
-    """What the rules find, and the facts that the model reads whose names stand in the chunk's text."""
+    """What the rules find, and the facts that the model reads whose names stand in the chunk's
+    text."""
     found = extract(chunk)
     written = write(template.render({"passage": chunk.shown}), _MAX_TOKENS, json.dumps(SCHEMA))
     try:

@@ -1,4 +1,5 @@
-"""Where everything of a project lies: the user's own files, and what Acclimate keeps below `.acclimate`."""
+"""Where everything of a project lies: the user's own files, and what Acclimate keeps below
+`.acclimate`."""
 
 from __future__ import annotations
 

@@ -12,12 +12,15 @@ from acclimate.documents.engines import require_engine
 from acclimate.documents.sandbox import EngineSandbox, Limits, Sandbox
 from acclimate.embeddings.base import Embedder, PictureEmbedder
 from acclimate.prompting.templates import Template, load_template
-from acclimate.settings import DocumentsSettings, Settings
+from acclimate.settings import Settings
+from acclimate.settings_sections import DocumentsSettings
 from acclimate.types import Message
 
 Write = Callable[[Sequence[Message], int], str]
 """What the language model writes for messages, in at most so many tokens."""
-_READERS = 2  # raised where our readers give another document for the same file than in the release before
+_READERS = (
+    2  # raised where our readers give another document for the same file than in the release before
+)
 _CONTEXT_TOKENS = 60  # of the sentence about a chunk
 
 
@@ -29,17 +32,23 @@ def parser_name(files: DocumentsSettings, pictures: PictureEmbedder | None) -> s
 
 
 def open_sandbox(files: DocumentsSettings, pictures: bool) -> Sandbox | EngineSandbox:
-    """What parses the files. Raises MissingExtraError or SettingsError for an engine that is not installed."""
-    limits = Limits(files.parse_seconds, files.parse_memory_mb, files.max_characters, files.max_file_mb)
+    """What parses the files. Raises MissingExtraError or SettingsError for an engine that is not
+    installed."""
+    limits = Limits(
+        files.parse_seconds, files.parse_memory_mb, files.max_characters, files.max_file_mb
+    )
     if files.engine == "acclimate":
         return Sandbox(limits, files.workers, pictures=pictures, hidden=files.hidden)
     if not files.engine_python:
         require_engine(files.engine)
-    return EngineSandbox(limits, files.workers, files.engine, files.engine_python, pictures, files.hidden)
+    return EngineSandbox(
+        limits, files.workers, files.engine, files.engine_python, pictures, files.hidden
+    )
 
 
 def open_chunker(settings: Settings, embedder: Embedder, templates: Path, write: Write) -> Chunker:
-    """What `[chunking]` names; it counts tokens by `embedder`, and `write` is the language model."""
+    """What `[chunking]` names; it counts tokens by `embedder`, and `write` is the language
+    model."""
     chosen = settings.chunking
     cut = Cut(
         max_tokens=chosen.max_tokens,
@@ -58,9 +67,13 @@ def open_chunker(settings: Settings, embedder: Embedder, templates: Path, write:
 
 
 def with_contexts(chunker: Chunker, template: Template, model: str, write: Write) -> Chunker:
-    """The chunks of `chunker`, with a sentence each that `write`, the model named `model`, makes of `template`."""
+    """The chunks of `chunker`, with a sentence each that `write`, the model named `model`, makes of
+    `template`."""
 
     def describe(title: str, beginning: str, passage: str) -> str:
-        return write(template.render({"title": title, "beginning": beginning, "passage": passage}), _CONTEXT_TOKENS)
+        return write(
+            template.render({"title": title, "beginning": beginning, "passage": passage}),
+            _CONTEXT_TOKENS,
+        )
 
     return ContextChunker(chunker, describe, f"{model}/{template.fingerprint}")

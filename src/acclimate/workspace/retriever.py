@@ -86,7 +86,9 @@ def _search(settings: Settings, parts: Parts, among: Among | None) -> Retriever:
         dense = DenseRetriever(embedder, library.vectors, library.fetch, among)
         found = dense
         if chosen.method == "hybrid":
-            found = HybridRetriever(dense, text, chosen.candidates, chosen.dense_weight, chosen.fusion)
+            found = HybridRetriever(
+                dense, text, chosen.candidates, chosen.dense_weight, chosen.fusion
+            )
     if library.graph is not None:
         return GraphRetriever(found, library.graph, library.fetch, chosen.graph_weight, among)
     return found

@@ -1,4 +1,5 @@
-"""A project folder's settings and what they name, each loaded once. It knows no job that takes minutes."""
+"""A project folder's settings and what they name, each loaded once. It knows no job that takes
+minutes."""
 
 from __future__ import annotations
 
@@ -89,7 +90,9 @@ class Workspace:
             with ending.held(), file.open("xb") as out:
                 out.write(text)
         except FileExistsError as error:
-            raise ProjectError(f"{file} exists already.", hint="Edit it, or choose another folder.") from error
+            raise ProjectError(
+                f"{file} exists already.", hint="Edit it, or choose another folder."
+            ) from error
         return cls(folder, load_settings(file))
 
     @classmethod
@@ -104,7 +107,9 @@ class Workspace:
             if file.is_file():
                 return cls(candidate, load_settings(file), on_bytes)
         name = Layout(here).settings.name
-        raise ProjectError(f"{here} is not a project: there is no {name}.", hint="acclimate ingest FOLDER")
+        raise ProjectError(
+            f"{here} is not a project: there is no {name}.", hint="acclimate ingest FOLDER"
+        )
 
     def sharing(self, settings: Settings, *, share_models: bool = True) -> Self:
         """The same folder with other settings of retrieval and answers.

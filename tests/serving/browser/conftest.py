@@ -26,13 +26,21 @@ def visit(chromium):
     seen = []
 
     def open_page(address, size="desktop", room="ask", blocks=False, **options):
-        context = chromium.new_context(viewport=SIZES[size] if isinstance(size, str) else size, **options)
+        context = chromium.new_context(
+            viewport=SIZES[size] if isinstance(size, str) else size, **options
+        )
         context.set_default_timeout(300_000)
         page = context.new_page()
         told = SimpleNamespace(page=page, context=context, blocks=blocks, origins=set(), errors=[])
-        page.on("request", lambda request: told.origins.add(request.url.partition("/v1")[0].partition("/web")[0]))
+        page.on(
+            "request",
+            lambda request: told.origins.add(request.url.partition("/v1")[0].partition("/web")[0]),
+        )
         page.on("pageerror", lambda error: told.errors.append(str(error)))
-        page.on("console", lambda line: "Content Security Policy" in line.text and told.errors.append(line.text))
+        page.on(
+            "console",
+            lambda line: "Content Security Policy" in line.text and told.errors.append(line.text),
+        )
         page.add_init_script(
             "addEventListener('securitypolicyviolation', (e) => (window.violated ??= []).push(e.blockedURI))"
         )
@@ -55,8 +63,14 @@ def read(messages):
     """Answers as a model would that reads well: from the first passage that holds what is asked for."""
     shown = messages[-1].content
     question = shown.rpartition("Question:")[2].casefold()
-    for word, answer in {"valve": "117 kg of load", "open": "117 kg of load", "filter": "12 euros"}.items():
-        number = next((part.partition("]")[0] for part in f"\n{shown}".split("\n[")[1:] if answer in part), "")
+    for word, answer in {
+        "valve": "117 kg of load",
+        "open": "117 kg of load",
+        "filter": "12 euros",
+    }.items():
+        number = next(
+            (part.partition("]")[0] for part in f"\n{shown}".split("\n[")[1:] if answer in part), ""
+        )
         if word in question and number:
             return f"{answer} [{number}]"
     return "Not in the documents." if "[1]" in shown else "It depends."
@@ -89,7 +103,9 @@ def upload():
     """Chooses a file in the page."""
 
     def upload(page, name, content):
-        page.locator("input[type=file]").set_input_files({"name": name, "mimeType": "text/plain", "buffer": content})
+        page.locator("input[type=file]").set_input_files(
+            {"name": name, "mimeType": "text/plain", "buffer": content}
+        )
 
     return upload
 
@@ -104,7 +120,11 @@ def keep_report(tmp_path):
         file = kept / f"{name.replace('/', '-')}.html"
         file.write_text(REPORT)
         rows = [{"recipe": "rag"}, {"recipe": "zero-shot"}]
-        figures = {"created": "2026-01-02T03:04:05+00:00", "verdict": {"sentence": sentence}, "rows": rows}
+        figures = {
+            "created": "2026-01-02T03:04:05+00:00",
+            "verdict": {"sentence": sentence},
+            "rows": rows,
+        }
         file.with_suffix(".json").write_text(json.dumps(figures))
 
     return keep

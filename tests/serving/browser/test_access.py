@@ -61,7 +61,11 @@ def tour(ask, keep_report):
         page.locator(".reader mark").wait_for()
         yield "reader"
         page.keyboard.press("Escape")
-        for room, selector in {"documents": "li.document", "comparisons": ".report", "questions": "h2"}.items():
+        for room, selector in {
+            "documents": "li.document",
+            "comparisons": ".report",
+            "questions": "h2",
+        }.items():
             page.goto(f"{address}/#/{room}")
             page.locator(f"main {selector}").first.wait_for()
             yield room
@@ -96,4 +100,6 @@ def test_axe_finds_nothing(site, visit, tour, scheme, size):
     page.get_by_role("button", name="Side by side").click()
     for place in tour(page, address):
         found = Axe().run(page).response["violations"]
-        assert [(one["id"], [node["html"][:160] for node in one["nodes"]]) for one in found] == [], place
+        assert [
+            (one["id"], [node["html"][:160] for node in one["nodes"]]) for one in found
+        ] == [], place

@@ -12,18 +12,26 @@ from acclimate.testing.serving import serve_project
 from acclimate.testing.states import STATE_S, wait_until
 
 QUOTE = "The valve Skog opens at 117 kg of load."
-VALVE = f"# Valves 🔧🔧\n\nAbout valves. {QUOTE} Each is tested.\n\n" + "Other matters stand here.\n\n" * 60
+VALVE = (
+    f"# Valves 🔧🔧\n\nAbout valves. {QUOTE} Each is tested.\n\n"
+    + "Other matters stand here.\n\n" * 60
+)
 
 
 def inside(page, inner, outer):
     """Whether the middle of one element is within the other, as it stands on the screen."""
     one, other = page.locator(inner).first.bounding_box(), page.locator(outer).bounding_box()
     x, y = one["x"] + one["width"] / 2, one["y"] + one["height"] / 2
-    return other["x"] < x < other["x"] + other["width"] and other["y"] < y < other["y"] + other["height"]
+    return (
+        other["x"] < x < other["x"] + other["width"]
+        and other["y"] < y < other["y"] + other["height"]
+    )
 
 
 @pytest.mark.parametrize("size", ["desktop", "phone"])
-def test_upload_ask_open_the_citation_at_its_words_and_delete(site, visit, size, tmp_path, ask, upload):
+def test_upload_ask_open_the_citation_at_its_words_and_delete(
+    site, visit, size, tmp_path, ask, upload
+):
     page = visit(site(), size, "documents")
     upload(page, "valve.md", VALVE.encode())
     row = page.locator("li.document.ready", has_text="valve.md")
@@ -85,7 +93,9 @@ def make_pdf():
     for number in range(1, 5):
         made.add_page()
         made.ln(60)
-        made.write(text=QUOTE if number == 3 else f"Page {number} is about other things altogether.")
+        made.write(
+            text=QUOTE if number == 3 else f"Page {number} is about other things altogether."
+        )
     return bytes(made.output())
 
 
@@ -141,7 +151,9 @@ def slowly(engine, finished, go_on):
                 wait_until(lambda: not on_text(""), "a reader that leaves")
             return on_text(piece)
 
-        long = ScriptedEngine(lambda _: " ".join(f"word {number}" for number in range(120)), 100_000)
+        long = ScriptedEngine(
+            lambda _: " ".join(f"word {number}" for number in range(120)), 100_000
+        )
         made = long.generate(messages, options, heard)
         finished.append(made.finish)
         return made
@@ -159,7 +171,9 @@ def test_abstention_is_told_plainly_with_what_was_looked_at(site, visit, ask):
     expect(page.locator(".reader mark")).not_to_have_count(0)
 
 
-def test_an_empty_library_is_told_apart_from_documents_that_do_not_answer(site, visit, ask, make_project):
+def test_an_empty_library_is_told_apart_from_documents_that_do_not_answer(
+    site, visit, ask, make_project
+):
     with make_project() as project:
         for file in (project.folder / "documents").rglob("*.md"):
             file.unlink()
@@ -167,7 +181,9 @@ def test_an_empty_library_is_told_apart_from_documents_that_do_not_answer(site, 
     page = visit(site(empty=True))
     answer = ask(page, "What does a filter cost?")
     expect(answer.locator(".answer-text")).to_have_text("The library holds no documents.")
-    expect(answer.locator(".note")).to_have_text("There is nothing to search yet. Add documents in the room Documents.")
+    expect(answer.locator(".note")).to_have_text(
+        "There is nothing to search yet. Add documents in the room Documents."
+    )
 
 
 @pytest.mark.parametrize(("size", "apart"), [("desktop", True), ("phone", False)])
@@ -189,7 +205,9 @@ def test_two_recipes_answer_the_same_question_side_by_side(site, visit, size, ap
     expect(page.locator(".turn")).to_have_count(0)
 
 
-def test_the_little_markdown_that_models_write_is_shown_as_such(site, visit, ask, engine, monkeypatch):
+def test_the_little_markdown_that_models_write_is_shown_as_such(
+    site, visit, ask, engine, monkeypatch
+):
     address = site()
     said = "Two **kinds**:\n- the `pump`\n- the tank\n\n```\na < b\n```\nunfinished **mark"
     monkeypatch.setattr(engine, "_script", lambda _: said)
@@ -203,9 +221,14 @@ def test_the_little_markdown_that_models_write_is_shown_as_such(site, visit, ask
 def test_a_question_goes_with_the_turns_before_it_until_one_starts_anew(site, visit, ask):
     page = visit(site())
     sent = []
-    page.on("request", lambda request: "chat/completions" in request.url and sent.append(request.post_data_json))
+    page.on(
+        "request",
+        lambda request: "chat/completions" in request.url and sent.append(request.post_data_json),
+    )
     ask(page, "What does a filter cost?")
-    expect(ask(page, "And how is it tested?").locator(".note").first).to_contain_text("Understood as: ")
+    expect(ask(page, "And how is it tested?").locator(".note").first).to_contain_text(
+        "Understood as: "
+    )
     page.get_by_role("button", name="New").click()
     ask(page, "zzz")
     first, second, third = ([message["content"] for message in body["messages"]] for body in sent)

@@ -19,7 +19,14 @@ def test_nothing_of_documents_answers_names_or_questions_is_run(
     project = make_project()
     text = f"# {EVIL}\n\nThe pump {EVIL} [here](javascript:window.canary=1).\n\n| {EVIL} | b |\n|---|---|\n| 1 | 2 |\n"
     (tmp_path / "documents" / EVIL_NAME).write_text(text)
-    row = {"id": EVIL, "question": EVIL, "answers": [EVIL], "evidence": EVIL, "document": EVIL_NAME, "kind": EVIL}
+    row = {
+        "id": EVIL,
+        "question": EVIL,
+        "answers": [EVIL],
+        "evidence": EVIL,
+        "document": EVIL_NAME,
+        "kind": EVIL,
+    }
     (tmp_path / "questions.jsonl").write_text(json.dumps(row) + "\n")
     keep_report(sentence=EVIL, name=EVIL)
     project.ingest()
@@ -41,7 +48,9 @@ def test_nothing_of_documents_answers_names_or_questions_is_run(
             expect(page.locator("main")).to_contain_text("onerror")
         assert page.locator("main img, main script, #reader script").count() == 0
         assert page.evaluate("window.canary ?? null") is None
-        assert page.evaluate("window.violated ?? null") is None  # it was never markup, so nothing had to be blocked
+        assert (
+            page.evaluate("window.violated ?? null") is None
+        )  # it was never markup, so nothing had to be blocked
 
 
 def test_the_policy_blocks_what_would_slip_through(site, visit):

@@ -42,7 +42,9 @@ def test_dropped_files_are_taken_and_an_empty_project_says_what_to_do(site, visi
     page.locator("li.document.ready", has_text="dropped.md").wait_for()
     page.get_by_role("button", name="Ask about dropped.md").click()
     expect(page.locator(".within-chip")).to_contain_text("dropped.md")
-    expect(ask(page, "At what load does it open?").locator(".within")).to_have_text("Only in dropped.md")
+    expect(ask(page, "At what load does it open?").locator(".within")).to_have_text(
+        "Only in dropped.md"
+    )
 
 
 def test_review_by_keyboard_is_kept_in_the_file(site, visit, tmp_path):
@@ -57,12 +59,19 @@ def test_review_by_keyboard_is_kept_in_the_file(site, visit, tmp_path):
     expect(page.locator("#edit-question")).to_be_focused()
     page.get_by_label("Answers that count as right").fill("")
     page.get_by_role("button", name="Keep and accept").click()
-    assert page.evaluate("document.querySelector('#edit-answers').validationMessage") == "Write at least one answer."
+    assert (
+        page.evaluate("document.querySelector('#edit-answers').validationMessage")
+        == "Write at least one answer."
+    )
     page.get_by_label("Answers that count as right").fill("12 euros\n€12")
     page.get_by_role("button", name="Keep and accept").click()
     expect(page.locator(".room-head")).to_contain_text("2 of 3 questions reviewed")
     first, second, _ = rows_of(tmp_path)
-    assert (first["status"], second["status"], second["answers"]) == ("accepted", "accepted", ["12 euros", "€12"])
+    assert (first["status"], second["status"], second["answers"]) == (
+        "accepted",
+        "accepted",
+        ["12 euros", "€12"],
+    )
 
     page.get_by_role("button", name="All 3").click()
     page.locator(".question-list button").first.click()
@@ -73,7 +82,9 @@ def test_review_by_keyboard_is_kept_in_the_file(site, visit, tmp_path):
     page.keyboard.press("j")
     expect(page.locator(".question-card h2")).to_have_text("What does a filter cost?")
 
-    (tmp_path / "questions.jsonl").write_text(json.dumps(second | {"answers": ["changed meanwhile"]}) + "\n")
+    (tmp_path / "questions.jsonl").write_text(
+        json.dumps(second | {"answers": ["changed meanwhile"]}) + "\n"
+    )
     page.keyboard.press("r")
     expect(page.get_by_role("alert")).to_contain_text("changed meanwhile; load it again")
     expect(page.locator(".reference")).to_contain_text("changed meanwhile")

@@ -1,7 +1,9 @@
-"""A cross-encoder that ranks and reads: one bidirectional encoder, a relevance logit and the answer's place.
+"""A cross-encoder that ranks and reads: one bidirectional encoder, a relevance logit and the
+answer's place.
 
-Shapes: B pairs, S tokens, H hidden size. The span head is that of Devlin et al. 2018, arXiv 1810.04805, sections 4.2
-and 4.3: a start and an end logit for every token, where the first token stands for "no answer here".
+Shapes: B pairs, S tokens, H hidden size. The span head is that of Devlin et al. 2018, arXiv
+1810.04805, sections 4.2 and 4.3: a start and an end logit for every token, where the first token
+stands for "no answer here".
 """
 
 from __future__ import annotations
@@ -23,7 +25,12 @@ def configure(folder: Path, dropout: float = 0.0) -> Any:
     """The Transformers configuration in `folder`, with `dropout` of hidden states and no other."""
     config = AutoConfig.from_pretrained(folder)
     shares = {"hidden_dropout_prob": dropout, "dropout": dropout}
-    others = ("attention_probs_dropout_prob", "attention_dropout", "classifier_dropout", "seq_classif_dropout")
+    others = (
+        "attention_probs_dropout_prob",
+        "attention_dropout",
+        "classifier_dropout",
+        "seq_classif_dropout",
+    )
     for name in (*shares, *others):
         if hasattr(config, name):
             setattr(config, name, shares.get(name, 0.0))
@@ -45,15 +52,24 @@ class JointEncoder(nn.Module):
 
     @classmethod
     def start_from(cls, folder: Path, dropout: float = 0.0) -> JointEncoder:
-        """The encoder in `folder` with fresh heads; `dropout` of hidden states (passes over new data need none)."""
+        """The encoder in `folder` with fresh heads; `dropout` of hidden states (passes over new
+        data need none)."""
         config = configure(folder, dropout)
-        pooled = {"add_pooling_layer": False} if config.model_type in ("bert", "roberta", "xlm-roberta") else {}
-        # Written out, attention trains a quarter faster than PyTorch's fused kernel on a CPU at these lengths.
-        encoder = AutoModel.from_pretrained(folder, config=config, attn_implementation="eager", **pooled)
+        pooled = (
+            {"add_pooling_layer": False}
+            if config.model_type in ("bert", "roberta", "xlm-roberta")
+            else {}
+        )
+        # Written out, attention trains a quarter faster than PyTorch's fused kernel on a CPU at
+        # these lengths.
+        encoder = AutoModel.from_pretrained(
+            folder, config=config, attn_implementation="eager", **pooled
+        )
         return cls(encoder)
 
     def forward(self, batch: PairBatch) -> tuple[torch.Tensor, torch.Tensor]:
-        """Relevance logits [B], and start and end logits [B, S, 2] that are −inf at padding and the question."""
+        """Relevance logits [B], and start and end logits [B, S, 2] that are −inf at padding and the
+        question."""
         hidden = self.encoder(
             input_ids=batch.ids, attention_mask=batch.mask, token_type_ids=batch.types
         ).last_hidden_state.float()
@@ -63,12 +79,17 @@ class JointEncoder(nn.Module):
         return self.relevance(hidden[:, 0])[:, 0], spans
 
     def loss(self, batch: PairBatch) -> torch.Tensor:
-        """Binary cross-entropy of the relevance plus mean cross-entropy of start and end, where there is one."""
+        """Binary cross-entropy of the relevance plus mean cross-entropy of start and end, where
+        there is one."""
         relevance, spans = self(batch)
         loss = nn.functional.binary_cross_entropy_with_logits(relevance, batch.relevant)
         if bool((batch.starts != IGNORED).any()):
-            loss = loss + 0.5 * nn.functional.cross_entropy(spans[..., 0], batch.starts, ignore_index=IGNORED)
-            loss = loss + 0.5 * nn.functional.cross_entropy(spans[..., 1], batch.ends, ignore_index=IGNORED)
+            loss = loss + 0.5 * nn.functional.cross_entropy(
+                spans[..., 0], batch.starts, ignore_index=IGNORED
+            )
+            loss = loss + 0.5 * nn.functional.cross_entropy(
+                spans[..., 1], batch.ends, ignore_index=IGNORED
+            )
         return loss
 
     def put(self, weights: Mapping[str, FloatArray]) -> None:
@@ -79,14 +100,16 @@ class JointEncoder(nn.Module):
                     value.copy_(torch.from_numpy(weights[name.removeprefix("encoder.")]))
 
     def freeze(self, layers: int) -> None:
-        """Leave the embeddings and the lowest `layers` as they are: less to compute, less to ship."""
+        """Leave the embeddings and the lowest `layers` as they are: less to compute, less to
+        ship."""
         frozen = [self.encoder.embeddings, *self.encoder.encoder.layer[:layers]]  # type: ignore[union-attr, index]
         for module in frozen:
             module.requires_grad_(False)
 
 
 def save_trained(model: JointEncoder, file: Path) -> None:
-    """The tensors that were trained: matrices as eight-bit rows with a scale for each, the rest as float32."""
+    """The tensors that were trained: matrices as eight-bit rows with a scale for each, the rest as
+    float32."""
     tensors: dict[str, torch.Tensor] = {}
     for name, value in model.named_parameters():
         if not value.requires_grad:

@@ -18,8 +18,9 @@ IGNORED = -100
 class Pair:
     """A question with a passage (`before`, its heading path, then `text`).
 
-    `relevant` is what the relevance logit shall say. `span` is the answer's place in `text`; None with `reads` means
-    that the passage does not hold the answer, and without `reads` no span is learnt.
+    `relevant` is what the relevance logit shall say. `span` is the answer's place in `text`; None
+    with `reads` means that the passage does not hold the answer, and without `reads` no span is
+    learnt.
     """
 
     question: str
@@ -32,8 +33,8 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """Token ids and types [S] of a pair, and the tokens at which its answer starts and ends: 0 (no answer here: the
-    first token) or IGNORED."""
+    """Token ids and types [S] of a pair, and the tokens at which its answer starts and ends: 0 (no
+    answer here: the first token) or IGNORED."""
 
     ids: list[int]
     types: list[int]
@@ -63,7 +64,9 @@ def encode_pair(tokenizer: Tokenizer, pair: Pair) -> Encoded:
         first, last = len(before) + pair.span.start, len(before) + pair.span.end
         inside = [
             at
-            for at, (kind, (left, right)) in enumerate(zip(encoding.sequence_ids, encoding.offsets, strict=True))
+            for at, (kind, (left, right)) in enumerate(
+                zip(encoding.sequence_ids, encoding.offsets, strict=True)
+            )
             if kind == 1 and left < last and right > first
         ]
         start, end = (inside[0], inside[-1]) if inside else (IGNORED, IGNORED)

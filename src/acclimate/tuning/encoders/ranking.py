@@ -1,8 +1,10 @@
-"""Teaching an encoder to rank: as a cross-encoder over a question's own passages, or as an embedder over a batch's.
+"""Teaching an encoder to rank: as a cross-encoder over a question's own passages, or as an embedder
+over a batch's.
 
-Shapes: Q questions, P passages, S tokens, d dimensions. Both losses are the cross-entropy of the right passage among
-others: Gao et al., "Rethink Training of BERT Rerankers", arXiv 2101.08751 (a question's mined negatives), and van den
-Oord et al., arXiv 1807.03748, with in-batch negatives as in Karpukhin et al., arXiv 2004.04906.
+Shapes: Q questions, P passages, S tokens, d dimensions. Both losses are the cross-entropy of the
+right passage among others: Gao et al., "Rethink Training of BERT Rerankers", arXiv 2101.08751 (a
+question's mined negatives), and van den Oord et al., arXiv 1807.03748, with in-batch negatives as
+in Karpukhin et al., arXiv 2004.04906.
 """
 
 from __future__ import annotations
@@ -29,7 +31,8 @@ Loss = Callable[[], tuple[torch.Tensor, int]]
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """A question with texts that answer it (one at least), texts that do not, hardest first, and accepted answers."""
+    """A question with texts that answer it (one at least), texts that do not, hardest first, and
+    accepted answers."""
 
     question: str
     right: tuple[str, ...]
@@ -39,7 +42,8 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class RankSettings:
-    """`batch` questions make a step, computed `micro` together, each with `wrong` of its `among` hardest negatives."""
+    """`batch` questions make a step, computed `micro` together, each with `wrong` of its `among`
+    hardest negatives."""
 
     batch: int = 8
     micro: int = 4
@@ -50,7 +54,9 @@ class RankSettings:
 class Drawn:
     """Steps over samples: pass after pass, each in an order of its own; equal steps draw alike."""
 
-    def __init__(self, samples: Sequence[Sample], settings: RankSettings, share: int = 0, shares: int = 1) -> None:
+    def __init__(
+        self, samples: Sequence[Sample], settings: RankSettings, share: int = 0, shares: int = 1
+    ) -> None:
         self._samples, self._settings, self._share, self._shares = samples, settings, share, shares
         self._order: tuple[int, list[int]] = (-1, [])
 
@@ -79,10 +85,17 @@ class Drawn:
 
 
 class CrossEncoderTask:
-    """See `Task`: a sequence classifier learns to score a question's right passage above its wrong ones."""
+    """See `Task`: a sequence classifier learns to score a question's right passage above its wrong
+    ones."""
 
     def __init__(
-        self, network: nn.Module, tokenizer: Tokenizer, max_tokens: int, drawn: Drawn, judge: Judge, micro: int = 4
+        self,
+        network: nn.Module,
+        tokenizer: Tokenizer,
+        max_tokens: int,
+        drawn: Drawn,
+        judge: Judge,
+        micro: int = 4,
     ) -> None:
         self._network, self._drawn, self.judge, self._micro = network, drawn, judge, micro
         self._tokenizer = _cutting(tokenizer, max_tokens)
@@ -91,10 +104,15 @@ class CrossEncoderTask:
         """See `Task`; questions of like length are computed together."""
         drawn = [(sample, [right, *wrong]) for sample, right, wrong in self._drawn(step) if wrong]
         drawn.sort(key=lambda one: max(map(len, one[1])))
-        return [partial(self._loss, drawn[at : at + self._micro]) for at in range(0, len(drawn), self._micro)]
+        return [
+            partial(self._loss, drawn[at : at + self._micro])
+            for at in range(0, len(drawn), self._micro)
+        ]
 
     def _loss(self, part: Sequence[tuple[Sample, list[str]]]) -> tuple[torch.Tensor, int]:
-        logits, tokens = self._logits([(sample.question, text) for sample, texts in part for text in texts])
+        logits, tokens = self._logits(
+            [(sample.question, text) for sample, texts in part for text in texts]
+        )
         sizes = [len(texts) for _, texts in part]
         rows = [
             nn.functional.pad(row, (0, max(sizes) - len(row)), value=float("-inf"))
@@ -116,14 +134,18 @@ class CrossEncoderTask:
         encodings = self._tokenizer.encode_batch(list(pairs))
         output: Any = self._network(**_inputs(self._network, encodings, types=True))
         logits = output.logits.float()
-        return logits[:, 0] if logits.shape[1] == 1 else logits[:, 1] - logits[:, 0], sum(map(len, encodings))
+        return logits[:, 0] if logits.shape[1] == 1 else logits[:, 1] - logits[:, 0], sum(
+            map(len, encodings)
+        )
 
 
 class EmbedderTask:
-    """See `Task`: questions learn to lie near their passage, and away from the other passages of the batch.
+    """See `Task`: questions learn to lie near their passage, and away from the other passages of
+    the batch.
 
-    `nested` are the lengths at which the first components shall be vectors of their own, the whole one included
-    (Matryoshka: Kusupati et al., arXiv 2205.13147); the losses at all of them are averaged.
+    `nested` are the lengths at which the first components shall be vectors of their own, the whole
+    one included (Matryoshka: Kusupati et al., arXiv 2205.13147); the losses at all of them are
+    averaged.
     """
 
     def __init__(
@@ -143,13 +165,21 @@ class EmbedderTask:
         return [lambda: self._loss(self._drawn(step))]
 
     def _loss(self, drawn: Sequence[tuple[Sample, str, list[str]]]) -> tuple[torch.Tensor, int]:
-        passages = [right for _, right, _ in drawn] + [text for _, _, wrong in drawn for text in wrong]
-        questions, asked = self._vectors([self._spec.query_prefix + sample.question for sample, _, _ in drawn])
+        passages = [right for _, right, _ in drawn] + [
+            text for _, _, wrong in drawn for text in wrong
+        ]
+        questions, asked = self._vectors(
+            [self._spec.query_prefix + sample.question for sample, _, _ in drawn]
+        )
         texts, read = self._vectors([self._spec.passage_prefix + text for text in passages])
-        barred = torch.tensor([[_may_answer(s, right, text) for text in passages] for s, right, _ in drawn])
+        barred = torch.tensor(
+            [[_may_answer(s, right, text) for text in passages] for s, right, _ in drawn]
+        )
         losses = []
         for length in self._nested or (questions.shape[1],):
-            left, right = (nn.functional.normalize(side[:, :length], dim=1) for side in (questions, texts))
+            left, right = (
+                nn.functional.normalize(side[:, :length], dim=1) for side in (questions, texts)
+            )
             scores = (_SCALE * left @ right.T).masked_fill(barred, float("-inf"))  # [Q, P]
             losses.append(nn.functional.cross_entropy(scores, torch.arange(len(drawn))))
         return torch.stack(losses).mean(), asked + read
@@ -162,7 +192,9 @@ class EmbedderTask:
         with torch.no_grad(), _autocast():
             for at in range(0, len(order), _JUDGED):
                 some = order[at : at + _JUDGED]
-                rows |= dict(zip(some, self._vectors([prefix + texts[one] for one in some])[0], strict=True))
+                rows |= dict(
+                    zip(some, self._vectors([prefix + texts[one] for one in some])[0], strict=True)
+                )
         return torch.stack([rows[at] for at in range(len(texts))])
 
     def _vectors(self, texts: Sequence[str]) -> tuple[torch.Tensor, int]:
@@ -177,7 +209,8 @@ class EmbedderTask:
 
 
 def _may_answer(sample: Sample, right: str, text: str) -> bool:
-    """Whether a text of the batch must not count as wrong for a sample whose right text is `right`."""
+    """Whether a text of the batch must not count as wrong for a sample whose right text is
+    `right`."""
     return text != right and (text in sample.right or holds(text, sample.answers))
 
 
@@ -188,7 +221,9 @@ def _cutting(tokenizer: Tokenizer, max_tokens: int) -> Tokenizer:
     return own
 
 
-def _inputs(network: nn.Module, encodings: Sequence[Encoding], *, types: bool) -> dict[str, torch.Tensor]:
+def _inputs(
+    network: nn.Module, encodings: Sequence[Encoding], *, types: bool
+) -> dict[str, torch.Tensor]:
     """Ids, mask and, where the network knows them, types [n, S], padded on the right."""
     width = max(len(encoding.ids) for encoding in encodings)
     config: Any = network.config

@@ -1,4 +1,5 @@
-"""The training loop of encoders: by the clock, resumable at any moment, on one process or several."""
+"""The training loop of encoders: by the clock, resumable at any moment, on one process or
+several."""
 
 from __future__ import annotations
 
@@ -29,7 +30,8 @@ class Task(Protocol):
     """What is trained, and on what."""
 
     def losses(self, step: int) -> Sequence[Callable[[], tuple[torch.Tensor, int]]]:
-        """The step's micro-batches, each giving its loss and its tokens; equal steps give equal batches."""
+        """The step's micro-batches, each giving its loss and its tokens; equal steps give equal
+        batches."""
 
     def judge(self) -> dict[str, float]:
         """Figures on dev data; where "score" is among them, the state with the highest is kept."""
@@ -39,9 +41,10 @@ class Task(Protocol):
 class EncoderSettings:
     """How to train.
 
-    `learning_rate` is the peak; it rises over `warmup` (a share of `minutes`) and falls linearly to 0. Gradients are
-    clipped to the norm `clip`. Dev figures and a checkpoint come every `checkpoint_minutes`; the run ends where
-    `patience` of them in a row brought no higher score (None: never; for one process only).
+    `learning_rate` is the peak; it rises over `warmup` (a share of `minutes`) and falls linearly to
+    0. Gradients are clipped to the norm `clip`. Dev figures and a checkpoint come every
+    `checkpoint_minutes`; the run ends where `patience` of them in a row brought no higher score
+    (None: never; for one process only).
     """
 
     minutes: float = 10.0
@@ -57,8 +60,8 @@ class EncoderSettings:
 class EncoderTrainer:
     """Trains what of `model` requires gradients; goes on from the checkpoint in `folder`, if any.
 
-    `average` makes gradients the mean over all processes that train together (None: there is one process); `leads` is
-    whether this one writes.
+    `average` makes gradients the mean over all processes that train together (None: there is one
+    process); `leads` is whether this one writes.
     """
 
     def __init__(
@@ -72,10 +75,15 @@ class EncoderTrainer:
     ) -> None:
         self.model, self.folder, self.settings = model, folder, settings
         self._average, self._leads = average, leads
-        self.named = {name: value for name, value in model.named_parameters() if value.requires_grad}
+        self.named = {
+            name: value for name, value in model.named_parameters() if value.requires_grad
+        }
         decayed = [value for value in self.named.values() if value.ndim > 1]
         plain = [value for value in self.named.values() if value.ndim <= 1]
-        groups = [{"params": decayed, "weight_decay": settings.weight_decay}, {"params": plain, "weight_decay": 0.0}]
+        groups = [
+            {"params": decayed, "weight_decay": settings.weight_decay},
+            {"params": plain, "weight_decay": 0.0},
+        ]
         self.optimizer = torch.optim.AdamW(groups, lr=settings.learning_rate, fused=True)
         self.step, self.seconds, self.worse = 0, 0.0, 0
         self.best: float | None = None
@@ -83,11 +91,14 @@ class EncoderTrainer:
 
     def run(self, task: Task, on_step: OnStep | None = None) -> None:
         """Train until the minutes are spent, or the patience; only time spent training counts."""
-        self.model.train()  # Transformers hands models over in evaluation mode, in which nothing is dropped
+        # Transformers hands models over in evaluation mode, in which nothing is dropped
+        self.model.train()
         saved, patience = self.seconds, self.settings.patience
         if patience is not None and not self.step:  # the state to be better than
             self._pause(task)
-        while self.seconds < self.settings.minutes * 60 and (patience is None or self.worse < patience):
+        while self.seconds < self.settings.minutes * 60 and (
+            patience is None or self.worse < patience
+        ):
             started = time.monotonic()
             with ending.held():  # a step is done whole or not at all
                 figures = self._step(task)
@@ -128,7 +139,11 @@ class EncoderTrainer:
             self.worse += 1
             return
         self.best, self.worse = score, 0
-        self._put("best", {name: value.detach() for name, value in self.named.items()}, {"score": str(score)})
+        self._put(
+            "best",
+            {name: value.detach() for name, value in self.named.items()},
+            {"score": str(score)},
+        )
 
     def _step(self, task: Task) -> dict[str, float]:
         started, tokens, total = time.monotonic(), 0, 0.0
@@ -148,7 +163,12 @@ class EncoderTrainer:
         self.optimizer.zero_grad()
         self.step += 1
         speed = tokens / (time.monotonic() - started)
-        return {"loss": round(total, 4), "lr": rate, "norm": round(norm.item(), 3), "tokens_per_s": round(speed)}
+        return {
+            "loss": round(total, 4),
+            "lr": rate,
+            "norm": round(norm.item(), 3),
+            "tokens_per_s": round(speed),
+        }
 
     def _agree(self, seconds: float) -> float:
         """The same clock in all processes."""
@@ -160,7 +180,11 @@ class EncoderTrainer:
 
     def _learning_rate(self) -> float:
         done = min(1.0, self.seconds / (self.settings.minutes * 60))
-        shape = done / self.settings.warmup if done < self.settings.warmup else (1 - done) / (1 - self.settings.warmup)
+        shape = (
+            done / self.settings.warmup
+            if done < self.settings.warmup
+            else (1 - done) / (1 - self.settings.warmup)
+        )
         return self.settings.learning_rate * max(0.01, shape)
 
     def _checkpoint(self) -> None:
@@ -171,7 +195,11 @@ class EncoderTrainer:
             tensors[name] = value.detach()
             tensors[f"{name}/exp_avg"] = state["exp_avg"]
             tensors[f"{name}/exp_avg_sq"] = state.get("exp_avg_sq", torch.zeros_like(value))
-        progress = {"step": str(self.step), "seconds": str(self.seconds), "settings": json.dumps(asdict(self.settings))}
+        progress = {
+            "step": str(self.step),
+            "seconds": str(self.seconds),
+            "settings": json.dumps(asdict(self.settings)),
+        }
         if self.best is not None:
             progress |= {"best": str(self.best), "worse": str(self.worse)}
         self._put("checkpoint", tensors, progress)

@@ -1,4 +1,5 @@
-"""What was tuned, in the formats that others run: each is loaded again and compared with what is served, then kept."""
+"""What was tuned, in the formats that others run: each is loaded again and compared with what is
+served, then kept."""
 
 from __future__ import annotations
 
@@ -35,7 +36,8 @@ _PROBE = "A pump\u2019s naïve 1,085 °C: 30\u202f% \u2013 東京\n\n  def f(x):
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """What is exported: a tuned folder and the GGUF model that it was trained for; `cache` is that of the engine."""
+    """What is exported: a tuned folder and the GGUF model that it was trained for; `cache` is that
+    of the engine."""
 
     model: Path
     adapter: Path
@@ -56,7 +58,8 @@ class Exported:
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """A format: `kinds` are what it can hold, `alone` whether a single adapter only, `extra` what must be installed."""
+    """A format: `kinds` are what it can hold, `alone` whether a single adapter only, `extra` what
+    must be installed."""
 
     kinds: tuple[str, ...]
     alone: bool
@@ -87,20 +90,27 @@ def _write_merged(source: Source, target: Path) -> None:
 
 def _write_openvino(source: Source, target: Path) -> None:
     folder = build(source.model, source.cache, source.adapter)
-    shutil.copytree(folder, target, ignore=shutil.ignore_patterns("info.json", "tokenizer.json", "compiled"))
+    shutil.copytree(
+        folder, target, ignore=shutil.ignore_patterns("info.json", "tokenizer.json", "compiled")
+    )
 
 
 def _run_openvino(source: Source, target: Path, _: int) -> Runtime:
-    """The graph, once OpenVINO GenAI has loaded the folder. Raises ModelError where that reads text as other tokens."""
+    """The graph, once OpenVINO GenAI has loaded the folder. Raises ModelError where that reads text
+    as other tokens."""
     expected = read_tokenizer(source.model).encode(_PROBE).ids
     try:
         pipeline = genai.LLMPipeline(target, "CPU")
         found = pipeline.get_tokenizer().encode(_PROBE, add_special_tokens=False).input_ids.data[0]
         pipeline.generate(_PROBE, max_new_tokens=1)
     except RuntimeError as error:
-        raise ModelError(f"OpenVINO GenAI cannot run the export: {str(error).strip().splitlines()[-1]}") from error
+        raise ModelError(
+            f"OpenVINO GenAI cannot run the export: {str(error).strip().splitlines()[-1]}"
+        ) from error
     if list(found) != expected:
-        raise ModelError("OpenVINO GenAI's tokenizer reads a text as other tokens than the model's.")
+        raise ModelError(
+            "OpenVINO GenAI's tokenizer reads a text as other tokens than the model's."
+        )
     return Graph(target, {})
 
 
@@ -125,7 +135,9 @@ FORMS = {
         _ANY,
         alone=False,
         extra="export",
-        write=lambda source, target: rewrite(source.model, target, source.adapter, source.precision, for_genai=False),
+        write=lambda source, target: rewrite(
+            source.model, target, source.adapter, source.precision, for_genai=False
+        ),
         run=lambda _, target, tokens: LlamaCpp(target, None, tokens),
     ),
     "openvino": Form(
@@ -145,12 +157,15 @@ FORMS = {
 }
 
 
-def export(source: Source, name: str, target: Path, prompts: Sequence[Sequence[Message]]) -> Exported:
+def export(
+    source: Source, name: str, target: Path, prompts: Sequence[Sequence[Message]]
+) -> Exported:
     """Write the format `name` to `target`, once it has answered `prompts` as what is served does.
 
-    Raises SettingsError where `target` is there already or cannot hold this method, MissingExtraError where nothing can
-    run the format, ModelError where the adapter does not fit the model, and EngineError, leaving nothing behind, where
-    the export differs from what is served, or the prompts cannot tell.
+    Raises SettingsError where `target` is there already or cannot hold this method,
+    MissingExtraError where nothing can run the format, ModelError where the adapter does not fit
+    the model, and EngineError, leaving nothing behind, where the export differs from what is
+    served, or the prompts cannot tell.
     """
     form = FORMS[name]
     if target.exists():
@@ -165,7 +180,9 @@ def export(source: Source, name: str, target: Path, prompts: Sequence[Sequence[M
         parity = _check(source, form, part, prompts)
         part.replace(target)
     files = [target] if target.is_file() else sorted(target.rglob("*"))
-    return Exported(target, name, source.adapter.name, sum(file.stat().st_size for file in files) / 1e6, parity)
+    return Exported(
+        target, name, source.adapter.name, sum(file.stat().st_size for file in files) / 1e6, parity
+    )
 
 
 def _require_expressible(source: Source, name: str) -> None:
@@ -202,8 +219,10 @@ def _check(source: Source, form: Form, part: Path, prompts: Sequence[Sequence[Me
         parity = compare(runtime, samples, effect)
     if not parity.holds:
         raise EngineError(
-            f"the export differs from what is served: in {parity.runtime} {parity.same} of {parity.answers} answers "
-            f"are the same, log-probabilities differ by {parity.difference:.3f} (the adapter's whole effect is "
+            f"the export differs from what is served: in {parity.runtime} {parity.same} of "
+            f"{parity.answers} answers "
+            f"are the same, log-probabilities differ by {parity.difference:.3f} (the adapter's "
+            f"whole effect is "
             f"{effect:.3f}). It is not kept.",
             hint="Report this as a bug.",
         )
@@ -223,13 +242,15 @@ def _sample(served: Graph | Network, prompt: Sequence[int], stop_ids: Sequence[i
 
 
 def _effect(source: Source, samples: Sequence[Sample]) -> float:
-    """How far the model is from its base. Raises EngineError where that is too little to tell anything by."""
+    """How far the model is from its base. Raises EngineError where that is too little to tell
+    anything by."""
     with closing(Graph(build(source.model, source.cache), PRECISE)) as base:
         found = [distance(one, rows(base.log_probs(one.prompt, one.answer))) for one in samples]
     effect = sum(found) / len(found)
     if effect < LEAST_EFFECT:
         raise EngineError(
-            f"{source.adapter.name} changes the answers' log-probabilities by {effect:.3f} on average, too little to "
+            f"{source.adapter.name} changes the answers' log-probabilities by {effect:.3f} on "
+            f"average, too little to "
             f"check an export by (at least {LEAST_EFFECT}).",
             hint="Train it longer, or ask questions like those that it was trained for.",
         )

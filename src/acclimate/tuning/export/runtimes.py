@@ -1,4 +1,5 @@
-"""What computes log-probabilities for a check: OpenVINO's graph, llama.cpp, and Transformers with PEFT."""
+"""What computes log-probabilities for a check: OpenVINO's graph, llama.cpp, and Transformers with
+PEFT."""
 
 from __future__ import annotations
 
@@ -38,9 +39,13 @@ class Graph:
         self.name = f"OpenVINO {version('openvino')}"
         core = ov.Core()
         model = core.read_model(folder / "openvino_model.xml")
-        self._request: Any = core.compile_model(model, "CPU", dict(properties)).create_infer_request()
+        self._request: Any = core.compile_model(
+            model, "CPU", dict(properties)
+        ).create_infer_request()
 
-    def greedy(self, prompt: Sequence[int], max_tokens: int, stop_ids: Sequence[int]) -> tuple[int, ...]:
+    def greedy(
+        self, prompt: Sequence[int], max_tokens: int, stop_ids: Sequence[int]
+    ) -> tuple[int, ...]:
         """The likeliest tokens one after another, a stop token at the end included."""
         written: list[int] = []
         step: Sequence[int] = prompt
@@ -67,8 +72,14 @@ class Graph:
     def _logits(self, ids: Sequence[int], past: int) -> Any:
         """[L, v] for L tokens behind `past` others."""
         length = len(ids)
-        inputs = {"input_ids": np.array([ids]), "attention_mask": np.ones((1, past + length), np.int64)}
-        inputs |= {"position_ids": np.arange(past, past + length)[None], "beam_idx": np.zeros(1, np.int32)}
+        inputs = {
+            "input_ids": np.array([ids]),
+            "attention_mask": np.ones((1, past + length), np.int64),
+        }
+        inputs |= {
+            "position_ids": np.arange(past, past + length)[None],
+            "beam_idx": np.zeros(1, np.int32),
+        }
         return self._request.infer(inputs)[0][0].astype(np.float32)
 
 
@@ -80,7 +91,9 @@ class Network:
         with redirect_stderr(StringIO()):  # bars of Transformers' own, for each of its steps
             self._engine = TransformersEngine(model, adapter=adapter, device="cpu", precise=True)
 
-    def greedy(self, prompt: Sequence[int], max_tokens: int, stop_ids: Sequence[int]) -> tuple[int, ...]:
+    def greedy(
+        self, prompt: Sequence[int], max_tokens: int, stop_ids: Sequence[int]
+    ) -> tuple[int, ...]:
         """The likeliest tokens one after another, a stop token at the end included."""
         written: list[int] = []
         for token in self._engine.tokens(list(prompt), Generation(max_tokens=max_tokens)):
@@ -108,15 +121,26 @@ class Network:
 
 
 class LlamaCpp:
-    """A GGUF model, optionally with a GGUF adapter, in llama.cpp; in a process of its own, as it may abort."""
+    """A GGUF model, optionally with a GGUF adapter, in llama.cpp; in a process of its own, as it
+    may abort."""
 
     def __init__(self, model: Path, adapter: Path | None, context_tokens: int) -> None:
         self.name = f"llama.cpp (xllamacpp {version('xllamacpp')})"
-        command = [sys.executable, "-m", "acclimate.tuning.export.llamacpp", str(model), str(context_tokens)]
+        command = [
+            sys.executable,
+            "-m",
+            "acclimate.tuning.export.llamacpp",
+            str(model),
+            str(context_tokens),
+        ]
         command += [str(adapter)] if adapter else []
         self._notes = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115 -- a pipe that nobody reads would fill up
         self._process: Any = ending.start(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._notes, encoding="utf-8"
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._notes,
+            encoding="utf-8",
         )
 
     def top(self, prompt: Sequence[int], answer: Sequence[int]) -> Sequence[Mapping[int, float]]:
@@ -135,7 +159,9 @@ class LlamaCpp:
             code = process.wait()
             self._notes.seek(0)
             said = self._notes.read()[-500:].split()
-            raise EngineError(f"llama.cpp ended with {code}: {' '.join(said)}", hint="Report this as a bug.")
+            raise EngineError(
+                f"llama.cpp ended with {code}: {' '.join(said)}", hint="Report this as a bug."
+            )
         return {int(token): float(value) for token, value in json.loads(line)}
 
     def close(self) -> None:

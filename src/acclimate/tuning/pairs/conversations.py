@@ -1,8 +1,8 @@
 """Lists of turns as pairs: each answer is learnt with the turns before it as its prompt.
 
-A turn is OpenAI's {"role", "content"} or ShareGPT's {"from", "value"}. Fields that are null or empty count as absent.
-Calls of tools, their results and the tools themselves go to the model's chat template, which decides later whether it
-has a place for them (`cases.encode`).
+A turn is OpenAI's {"role", "content"} or ShareGPT's {"from", "value"}. Fields that are null or
+empty count as absent. Calls of tools, their results and the tools themselves go to the model's chat
+template, which decides later whether it has a place for them (`cases.encode`).
 """
 
 from __future__ import annotations
@@ -34,7 +34,9 @@ _AFTER: dict[str, tuple[Role, ...]] = {
     "tool": ("tool", "assistant"),
 }
 _GREETING = "greetings before the first question"
-READ = frozenset({"role", "from", "content", "value", "weight", "tool_calls", "tool_call_id", "name"})
+READ = frozenset(
+    {"role", "from", "content", "value", "weight", "tool_calls", "tool_call_id", "name"}
+)
 """Keys of a turn that are read."""
 
 
@@ -48,8 +50,9 @@ class Unfit(ValueError):  # noqa: N818 -- not an error of the program
 
 @dataclass(frozen=True, slots=True)
 class Lesson:
-    """A prompt and the answer to learn. `question` is there where the row is a question set's; `fields` are those of an
-    answer that calls tools, as in `Turn`; `passed` says what of the row is not for training."""
+    """A prompt and the answer to learn. `question` is there where the row is a question set's;
+    `fields` are those of an answer that calls tools, as in `Turn`; `passed` says what of the row is
+    not for training."""
 
     messages: tuple[Message, ...]
     answer: str
@@ -58,13 +61,18 @@ class Lesson:
     passed: str = ""
 
 
-def read_conversation(turns: object, name: str, tools: object = None, *, learnt_from: int = 0) -> list[Lesson]:
-    """A lesson for each answer from turn `learnt_from` on (from 0); those of weight 0 are shown and not learnt.
+def read_conversation(
+    turns: object, name: str, tools: object = None, *, learnt_from: int = 0
+) -> list[Lesson]:
+    """A lesson for each answer from turn `learnt_from` on (from 0); those of weight 0 are shown and
+    not learnt.
 
     An assistant's greeting before the first question is left out, and said. Raises Unfit.
     """
     if not isinstance(turns, list) or not turns:
-        raise Unfit(f"has no list of turns in '{name}'", f'Write "{name}": [{{"role": …, "content": …}}].')
+        raise Unfit(
+            f"has no list of turns in '{name}'", f'Write "{name}": [{{"role": …, "content": …}}].'
+        )
     told: list[Message] = []
     lessons: list[Lesson] = []
     passed = ""
@@ -77,13 +85,20 @@ def read_conversation(turns: object, name: str, tools: object = None, *, learnt_
         message = _message(turn, role, number)
         if role == "assistant" and number > learnt_from and _weight(turn, number):
             fields = message.fields if isinstance(message, Turn) else ""
-            lessons.append(Lesson(_with_tools(told, tools), message.content, fields=fields, passed=passed))
+            lessons.append(
+                Lesson(_with_tools(told, tools), message.content, fields=fields, passed=passed)
+            )
         told.append(message)
     if told[-1].role != "assistant" or isinstance(told[-1], Turn):
-        last = "a call of a tool" if told[-1].role == "assistant" else f"a turn of '{told[-1].role}'"
+        last = (
+            "a call of a tool" if told[-1].role == "assistant" else f"a turn of '{told[-1].role}'"
+        )
         raise Unfit(f"ends with {last}, which nothing answers", "End with the assistant's answer.")
     if not lessons:
-        raise Unfit("has weight 0 for every answer, so all of it is masked", "Give the answers to learn weight 1.")
+        raise Unfit(
+            "has weight 0 for every answer, so all of it is masked",
+            "Give the answers to learn weight 1.",
+        )
     return lessons
 
 
@@ -91,7 +106,9 @@ def _with_tools(told: Sequence[Message], tools: object) -> tuple[Message, ...]:
     if not tools:
         return tuple(told)
     if not isinstance(tools, list) or not all(isinstance(one, dict) for one in tools):
-        raise Unfit("has 'tools' that are no list of objects", 'Write "tools": [{"type": "function", …}].')
+        raise Unfit(
+            "has 'tools' that are no list of objects", 'Write "tools": [{"type": "function", …}].'
+        )
     first = told[0]
     fields = json.loads(first.fields) if isinstance(first, Turn) else {}
     return (Turn(first.role, first.content, json.dumps(fields | {"tools": tools})), *told[1:])
@@ -114,7 +131,9 @@ def _role(turn: object, number: int) -> Role:
     if not isinstance(turn, dict) or not _key(turn, "role", "from"):
         raise Unfit(f"has no key 'role' in turn {number}", "Say who speaks, by 'role' or 'from'.")
     if turn.get("function_call"):
-        raise Unfit(f"has 'function_call' in turn {number}, an older form", "Write it as 'tool_calls'.")
+        raise Unfit(
+            f"has 'function_call' in turn {number}, an older form", "Write it as 'tool_calls'."
+        )
     said = _key(turn, "role", "from")
     if said.casefold() not in _ROLES:
         raise Unfit(f"has the role '{said}' in turn {number}", f"Known roles: {', '.join(_ROLES)}.")
@@ -131,7 +150,8 @@ def _require_order(role: Role, told: Sequence[Message], number: int) -> None:
         wanted = " or ".join(f"'{name}'" for name in _AFTER[last])
         raise Unfit(
             f"has '{role}' {after} (turn {number}), where {wanted} belongs",
-            "A system turn may stand first; then user and assistant take turns, and tools answer calls.",
+            "A system turn may stand first; then user and assistant take turns, and tools answer "
+            "calls.",
         )
 
 
@@ -140,9 +160,13 @@ def _message(turn: Values, role: Role, number: int) -> Message:
     fields: dict[str, Any] = {}
     if calls := turn.get("tool_calls"):
         if role != "assistant":
-            raise Unfit(f"has 'tool_calls' in turn {number} of '{role}'", "Only the assistant calls tools.")
+            raise Unfit(
+                f"has 'tool_calls' in turn {number} of '{role}'", "Only the assistant calls tools."
+            )
         fields["tool_calls"] = (
-            [_call(one, number) for one in calls] if isinstance(calls, list) else _call(calls, number)
+            [_call(one, number) for one in calls]
+            if isinstance(calls, list)
+            else _call(calls, number)
         )
     if role == "tool":
         fields = {name: turn[name] for name in ("name", "tool_call_id") if turn.get(name)}
@@ -156,7 +180,10 @@ def _call(call: object, number: int) -> dict[str, Any]:
     """A call with its arguments as an object, which is how chat templates take them."""
     function = call.get("function", call) if isinstance(call, dict) else None
     if not isinstance(function, dict) or not isinstance(function.get("name"), str):
-        raise Unfit(f"has 'tool_calls' in turn {number} without a function's name", 'Write {"function": {"name": …}}.')
+        raise Unfit(
+            f"has 'tool_calls' in turn {number} without a function's name",
+            'Write {"function": {"name": …}}.',
+        )
     arguments = function.get("arguments") or {}
     if isinstance(arguments, str):
         try:
@@ -165,7 +192,8 @@ def _call(call: object, number: int) -> dict[str, Any]:
             arguments = None
     if not isinstance(arguments, dict):
         raise Unfit(
-            f"has 'tool_calls' in turn {number} whose arguments are no JSON object", 'Write "arguments": "{…}".'
+            f"has 'tool_calls' in turn {number} whose arguments are no JSON object",
+            'Write "arguments": "{…}".',
         )
     made = {"type": "function", "function": {"name": function["name"], "arguments": arguments}}
     return made | ({"id": call["id"]} if isinstance(call, dict) and call.get("id") else {})
@@ -174,14 +202,18 @@ def _call(call: object, number: int) -> dict[str, Any]:
 def _content(turn: Values, number: int) -> object:
     name = next((name for name in ("content", "value") if name in turn), None)
     if name is None and not turn.get("tool_calls"):
-        raise Unfit(f"has no key 'content' in turn {number}", "Give its text, as 'content' or 'value'.")
+        raise Unfit(
+            f"has no key 'content' in turn {number}", "Give its text, as 'content' or 'value'."
+        )
     content = turn.get(name) if name else None
     if not isinstance(content, list):
         return content
     kinds = {part.get("type") if isinstance(part, dict) else "?" for part in content}
     if kinds != {"text"}:
         odd = ", ".join(sorted(str(kind) for kind in kinds - {"text"})) or "nothing"
-        raise Unfit(f"has other parts than text in turn {number} ({odd})", "Only text can be learnt.")
+        raise Unfit(
+            f"has other parts than text in turn {number} ({odd})", "Only text can be learnt."
+        )
     return "\n".join(str(part.get("text", "")) for part in content)
 
 
@@ -193,7 +225,8 @@ def _weight(turn: Values, number: int) -> bool:
 
 
 def clean(value: object, what: str) -> str:
-    """A text without the space around it. Raises Unfit where it is none, is empty, or was decoded wrongly."""
+    """A text without the space around it. Raises Unfit where it is none, is empty, or was decoded
+    wrongly."""
     if not isinstance(value, str):
         raise Unfit(f"has no text as {what}", "Put it into quotes.")
     if not value.strip():
@@ -201,7 +234,10 @@ def clean(value: object, what: str) -> str:
             raise Unfit("has an empty answer", "Give it one, or remove the line.")
         raise Unfit(f"is empty in {what}", "Fill it in, or remove the line.")
     if "\ufffd" in value:
-        raise Unfit(f"has the character U+FFFD in {what}: its text was decoded wrongly once", "Export it as UTF-8.")
+        raise Unfit(
+            f"has the character U+FFFD in {what}: its text was decoded wrongly once",
+            "Export it as UTF-8.",
+        )
     if any("\ud800" <= character <= "\udfff" for character in value):
         raise Unfit(f"has half a character (\\ud800 to \\udfff) in {what}", "Export it as UTF-8.")
     return value.strip()

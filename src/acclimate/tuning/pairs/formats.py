@@ -1,4 +1,5 @@
-"""The forms that people keep training data in, each a row of a table: which keys tell it, and how a row is read.
+"""The forms that people keep training data in, each a row of a table: which keys tell it, and how a
+row is read.
 
 prompt      TRL's, OpenAI's older form   {"prompt": …, "completion": …}, texts or lists of messages
 preference  TRL's preference pairs       {"prompt": …, "chosen": …, "rejected": …}, texts or lists of messages that
@@ -10,9 +11,9 @@ input       plain pairs                  {"input": …, "output": …}
 chat        OpenAI's for fine-tuning     {"messages": [{"role": …, "content": …, "weight": 0 or 1}], "tools": […]}
 sharegpt    ShareGPT's                   {"conversations": [{"from": …, "value": …} or {"role": …, "content": …}]}
 
-Sources: https://platform.openai.com/docs/guides/supervised-fine-tuning, https://github.com/tatsu-lab/stanford_alpaca,
-https://huggingface.co/docs/trl/dataset_formats, https://huggingface.co/datasets/databricks/databricks-dolly-15k,
-https://github.com/lm-sys/FastChat.
+Sources: https://platform.openai.com/docs/guides/supervised-fine-tuning,
+https://github.com/tatsu-lab/stanford_alpaca, https://huggingface.co/docs/trl/dataset_formats,
+https://huggingface.co/datasets/databricks/databricks-dolly-15k, https://github.com/lm-sys/FastChat.
 """
 
 from __future__ import annotations
@@ -33,8 +34,8 @@ _BAD = "labelled false, so not for learning"
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """A form. A row has it that holds one key of each group of `needed` and none of `without`; `known` are further keys
-    that are read."""
+    """A form. A row has it that holds one key of each group of `needed` and none of `without`;
+    `known` are further keys that are read."""
 
     name: str
     needed: tuple[tuple[str, ...], ...]
@@ -54,17 +55,22 @@ class Format:
 
 
 def _read_prompt(values: Values, place: str) -> list[Lesson]:
-    if values.get("label") is False or str(values.get("label")).strip().casefold() == "false":  # of KTO
+    if (
+        values.get("label") is False or str(values.get("label")).strip().casefold() == "false"
+    ):  # of KTO
         return [Lesson((), "", passed=_BAD)]
     return _answered(values, values["prompt"], values["completion"], "completion")
 
 
 def _answered(values: Values, prompt: Any, answer: Any, name: str) -> list[Lesson]:
-    """Lessons of a prompt and its answer, each a text or a list of messages; only what is in `answer` is learnt."""
+    """Lessons of a prompt and its answer, each a text or a list of messages; only what is in
+    `answer` is learnt."""
     prompt, answer = _listed(prompt), _listed(answer)
     tools = _tools(values)
     if isinstance(prompt, list) or isinstance(answer, list):
-        before = prompt if isinstance(prompt, list) else [*_system_turn(values), _turn("user", prompt)]
+        before = (
+            prompt if isinstance(prompt, list) else [*_system_turn(values), _turn("user", prompt)]
+        )
         after = answer if isinstance(answer, list) else [_turn("assistant", answer)]
         return read_conversation([*before, *after], name, tools, learnt_from=len(before))
     text = clean(prompt, "'prompt'")
@@ -88,7 +94,10 @@ def _turn(role: str, content: Any) -> dict[str, Any]:
 def _read_preference(values: Values, place: str) -> list[Lesson]:
     chosen, rejected = _listed(values["chosen"]), _listed(values["rejected"])
     if chosen == rejected:
-        raise Unfit("has the same text as 'chosen' and as 'rejected'", "Correct one of them, or remove the line.")
+        raise Unfit(
+            "has the same text as 'chosen' and as 'rejected'",
+            "Correct one of them, or remove the line.",
+        )
     prompt = values.get("prompt")
     whole = isinstance(chosen, list) and bool(chosen) and isinstance(chosen[0], dict)
     if whole and chosen[0].get("role") != "assistant":  # the lists begin with the prompt
@@ -96,7 +105,10 @@ def _read_preference(values: Values, place: str) -> list[Lesson]:
             raise Unfit("has no answer in 'chosen'", "End it with the assistant's answer.")
         lessons = read_conversation(chosen, "chosen", _tools(values), learnt_from=len(chosen) - 1)
     elif prompt in (None, "", []):
-        raise Unfit("has no 'prompt' for its 'chosen' answer", 'Give a "prompt", or write "chosen" as messages.')
+        raise Unfit(
+            "has no 'prompt' for its 'chosen' answer",
+            'Give a "prompt", or write "chosen" as messages.',
+        )
     else:
         lessons = _answered(values, prompt, chosen, "chosen")
     return [replace(lesson, passed=lesson.passed or _REJECTED) for lesson in lessons]
@@ -140,7 +152,9 @@ def _read_question(values: Values, place: str) -> list[Lesson]:
         split="train",
         documents=tuple(str(path) for path in paths) if isinstance(paths, list) else (),
     )
-    return [Lesson((Message("user", question.question),), answers[0] if answers else REFUSAL, question)]
+    return [
+        Lesson((Message("user", question.question),), answers[0] if answers else REFUSAL, question)
+    ]
 
 
 def _answers(values: Values) -> tuple[str, ...]:
@@ -150,7 +164,9 @@ def _answers(values: Values) -> tuple[str, ...]:
         raise Unfit("has answers that are no texts", 'Write "answers": ["…"].')
     if not isinstance(listed, list | str):
         raise Unfit("has answers that are no texts", 'Write "answers": ["…"].')
-    kept = tuple(clean(one, "the answer") for one in read_texts(listed, plural="answers" in values).values)
+    kept = tuple(
+        clean(one, "the answer") for one in read_texts(listed, plural="answers" in values).values
+    )
     if not kept:
         raise Unfit("has an empty answer", 'Give it one, or "answerable": false.')
     return kept
@@ -168,7 +184,8 @@ def _read_sharegpt(values: Values, place: str) -> list[Lesson]:
 
 
 def _tools(values: Values) -> object:
-    """The tools, also where they stand as JSON in a text. Raises Unfit for what cannot be rendered."""
+    """The tools, also where they stand as JSON in a text. Raises Unfit for what cannot be
+    rendered."""
     if values.get("functions"):
         raise Unfit("has 'functions', an older form", "Write them as 'tools'.")
     tools = values.get("tools")
@@ -176,7 +193,9 @@ def _tools(values: Values) -> object:
         try:
             return json.loads(tools)
         except ValueError as error:
-            raise Unfit("has 'tools' that are not JSON", "Correct them, or leave them out.") from error
+            raise Unfit(
+                "has 'tools' that are not JSON", "Correct them, or leave them out."
+            ) from error
     return tools or None
 
 
@@ -208,10 +227,23 @@ _ROWS = (
         ("id", "document", "documents", "evidence", "answerable", "kind", "split", "status"),
         _read_question,
     ),
-    Format("alpaca", (("instruction",), ("output",)), ("input", "system", "history", "split"), _read_alpaca),
+    Format(
+        "alpaca",
+        (("instruction",), ("output",)),
+        ("input", "system", "history", "split"),
+        _read_alpaca,
+    ),
     Format("dolly", (("instruction",), ("response",)), ("context", "system", "split"), _read_dolly),
-    Format("input", (("input",), ("output",)), ("system", "split"), _read_input, without=("instruction",)),
+    Format(
+        "input",
+        (("input",), ("output",)),
+        ("system", "split"),
+        _read_input,
+        without=("instruction",),
+    ),
     Format("chat", (("messages",),), ("tools", "functions", "split"), _read_chat),
-    Format("sharegpt", (("conversations",),), ("system", "tools", "functions", "split"), _read_sharegpt),
+    Format(
+        "sharegpt", (("conversations",),), ("system", "tools", "functions", "split"), _read_sharegpt
+    ),
 )
 FORMATS: Mapping[str, Format] = {row.name: row for row in _ROWS}

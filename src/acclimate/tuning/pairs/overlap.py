@@ -1,4 +1,5 @@
-"""Which training pairs tell of the test split: its questions, or its evidence with the answer, in whatever wrapping."""
+"""Which training pairs tell of the test split: its questions, or its evidence with the answer, in
+whatever wrapping."""
 
 from __future__ import annotations
 
@@ -18,15 +19,20 @@ _REMEDY = "Remove it: a comparison on the test split would be worth nothing."
 def overlaps(pairs: Sequence[Pair], test: Sequence[Question], embed: Embed) -> list[Problem]:
     """A problem for each pair that asks what a question of `test` asks.
 
-    That is: the same question, also inside a longer prompt; one near it in meaning with the same answer; its evidence
-    together with its answer; or another question about its document (see `questions.splitting.leaks`).
+    That is: the same question, also inside a longer prompt; one near it in meaning with the same
+    answer; its evidence together with its answer; or another question about its document (see
+    `questions.splitting.leaks`).
     """
     if not pairs or not test:
         return []
     answers = _Phrases({key(answer) for question in test for answer in question.answers}, fewest=1)
     asked = {key(question.question): question for question in test}
     questions = _Phrases(asked, fewest=_FEWEST)
-    proofs = {key(question.evidence): question for question in test if question.evidence and question.answerable}
+    proofs = {
+        key(question.evidence): question
+        for question in test
+        if question.evidence and question.answerable
+    }
     evidence = _Phrases(proofs, fewest=_FEWEST)
     found: dict[int, Problem] = {}
     ready: list[Question] = []
@@ -35,8 +41,14 @@ def overlaps(pairs: Sequence[Pair], test: Sequence[Question], embed: Embed) -> l
         ready.append(_as_question(pair, index, held))
         if twins := questions.inside(pair.text):
             found[index] = _problem(pair, "asks the test question", asked[min(twins)])
-        elif proved := [one for one in evidence.inside(pair.text) if held & {key(a) for a in proofs[one].answers}]:
-            found[index] = _problem(pair, "gives evidence and answer of the test question", proofs[min(proved)])
+        elif proved := [
+            one
+            for one in evidence.inside(pair.text)
+            if held & {key(a) for a in proofs[one].answers}
+        ]:
+            found[index] = _problem(
+                pair, "gives evidence and answer of the test question", proofs[min(proved)]
+            )
     left = [question for index, question in enumerate(ready) if index not in found]
     words = {
         "same question": "asks the test question",
@@ -47,11 +59,16 @@ def overlaps(pairs: Sequence[Pair], test: Sequence[Question], embed: Embed) -> l
         index = int(leak.second.id)
         found.setdefault(index, _problem(pairs[index], words[leak.kind], leak.first))
     for index, proof in _near_evidence(ready, test, embed).items():
-        found.setdefault(index, _problem(pairs[index], "gives nearly evidence and answer of the test question", proof))
+        found.setdefault(
+            index,
+            _problem(pairs[index], "gives nearly evidence and answer of the test question", proof),
+        )
     return [found[index] for index in sorted(found)]
 
 
-def _near_evidence(ready: Sequence[Question], test: Sequence[Question], embed: Embed) -> dict[int, Question]:
+def _near_evidence(
+    ready: Sequence[Question], test: Sequence[Question], embed: Embed
+) -> dict[int, Question]:
     """Pairs whose evidence is near that of a test question with the same answer in meaning."""
 
     def proofs(questions: Sequence[Question]) -> list[Question]:
@@ -70,9 +87,12 @@ def _problem(pair: Pair, what: str, question: Question) -> Problem:
 
 
 def _as_question(pair: Pair, index: int, held: Iterable[str]) -> Question:
-    """The pair as a question; a short answer of the test split that its own answer contains counts as its own."""
+    """The pair as a question; a short answer of the test split that its own answer contains counts
+    as its own."""
     if pair.question is not None:
-        return replace(pair.question, id=str(index), answers=(*pair.question.answers, *sorted(held)))
+        return replace(
+            pair.question, id=str(index), answers=(*pair.question.answers, *sorted(held))
+        )
     return Question(str(index), pair.asked, (pair.answer, *sorted(held)))
 
 

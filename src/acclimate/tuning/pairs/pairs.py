@@ -1,6 +1,8 @@
-"""A user's own pairs of prompt and answer: read whole, each fault with its line, before anything is trained.
+"""A user's own pairs of prompt and answer: read whole, each fault with its line, before anything is
+trained.
 
-bytes → rows with their lines (acclimate.files.rows) → one form for all rows, never guessed (pair_formats) → pairs
+bytes → rows with their lines (acclimate.files.rows) → one form for all rows, never guessed
+(pair_formats) → pairs
 """
 
 from __future__ import annotations
@@ -24,7 +26,8 @@ _MOST_HELD = 100
 
 @dataclass(frozen=True, slots=True)
 class PairSource:
-    """A file of pairs. `format` None: told by its keys. `leave_out`: go on without the lines that are refused."""
+    """A file of pairs. `format` None: told by its keys. `leave_out`: go on without the lines that
+    are refused."""
 
     file: Path
     format: str | None = None
@@ -33,8 +36,8 @@ class PairSource:
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """A prompt, the answer to learn, and where they stand in the file. `split` is "train" or "dev"; `fields` are those
-    of an answer that calls tools."""
+    """A prompt, the answer to learn, and where they stand in the file. `split` is "train" or "dev";
+    `fields` are those of an answer that calls tools."""
 
     place: Place
     messages: tuple[Message, ...]
@@ -46,7 +49,9 @@ class Pair:
     @property
     def asked(self) -> str:
         """What the user says last."""
-        return next(message.content for message in reversed(self.messages) if message.role == "user")
+        return next(
+            message.content for message in reversed(self.messages) if message.role == "user"
+        )
 
     @property
     def text(self) -> str:
@@ -61,9 +66,9 @@ class Pair:
 class Pairs:
     """What a file of pairs holds.
 
-    `layout` and `format` say how it was read. `rows` counts all rows, `unused` the keys that nobody reads; `passed`
-    counts what is not for training by its own `split`, `status` or `label`, and what of a row is not. `problems` are in
-    the order of lines.
+    `layout` and `format` say how it was read. `rows` counts all rows, `unused` the keys that nobody
+    reads; `passed` counts what is not for training by its own `split`, `status` or `label`, and
+    what of a row is not. `problems` are in the order of lines.
     """
 
     file: Path
@@ -86,7 +91,9 @@ def read_pairs(source: PairSource) -> Pairs:
     pairs: list[Pair] = []
     problems, passed = list(read.problems), Counter[str]()
     for row in read.rows:
-        split, status = (str(row.values.get(name) or "").strip().casefold() for name in ("split", "status"))
+        split, status = (
+            str(row.values.get(name) or "").strip().casefold() for name in ("split", "status")
+        )
         if split == "test" or status == "rejected":
             passed["of its split 'test'" if split == "test" else "rejected by a reviewer"] += 1
             continue
@@ -94,7 +101,9 @@ def read_pairs(source: PairSource) -> Pairs:
             lessons = _lessons(chosen, row)
             passed.update({lesson.passed for lesson in lessons if lesson.passed})
             pairs += [
-                Pair(row.place, one.messages, one.answer, one.question, split or "train", one.fields)
+                Pair(
+                    row.place, one.messages, one.answer, one.question, split or "train", one.fields
+                )
                 for one in lessons
                 if one.messages
             ]
@@ -105,7 +114,14 @@ def read_pairs(source: PairSource) -> Pairs:
     ordered = tuple(sorted(problems, key=lambda problem: problem.place))
     rows = len(read.rows) + len(read.problems)
     return Pairs(
-        source.file, read.layout, chosen.name, rows, tuple(pairs), ordered, dict(passed), tuple(sorted(keys - known))
+        source.file,
+        read.layout,
+        chosen.name,
+        rows,
+        tuple(pairs),
+        ordered,
+        dict(passed),
+        tuple(sorted(keys - known)),
     )
 
 
@@ -126,7 +142,10 @@ def _unread_of_turns(rows: Sequence[Row]) -> set[str]:
 def _lessons(chosen: Format, row: Row) -> list[Lesson]:
     for group in chosen.needed:
         if not any(name in row.values for name in group):
-            raise Unfit(f"has no key '{' or '.join(group)}'", f"The format '{chosen.name}' needs {chosen.keys}.")
+            raise Unfit(
+                f"has no key '{' or '.join(group)}'",
+                f"The format '{chosen.name}' needs {chosen.keys}.",
+            )
     split = str(row.values.get("split") or "train").strip().casefold()
     if split not in ("train", "dev"):
         raise Unfit(f"has the split '{split}'", "Splits are train, dev and test.")
@@ -150,17 +169,22 @@ def _format(source: PairSource, rows: Sequence[Row], problems: Sequence[Problem]
     if not first:
         if all("text" in row.values for row in rows):
             raise DataError(
-                f"{source.file}, {rows[0].place}: its keys (text) are of no known format: one text for prompt and "
+                f"{source.file}, {rows[0].place}: its keys (text) are of no known format: one "
+                f"text for prompt and "
                 "answer does not say what is to be learnt.",
-                hint=f"Give both as keys, like prompt and completion. Texts to read, not to answer: put them into "
+                hint=f"Give both as keys, like prompt and completion. Texts to read, not to "
+                f"answer: put them into "
                 f"the documents folder and run acclimate tune pretrain. Known: {known}.",
             )
         keys = ", ".join(rows[0].values) or "no keys"
         raise DataError(
-            f"{source.file}, {rows[0].place}: its keys ({keys}) are of no known format.", hint=f"Known: {known}."
+            f"{source.file}, {rows[0].place}: its keys ({keys}) are of no known format.",
+            hint=f"Known: {known}.",
         )
     if len(first) > 1:
-        found = ", ".join(f"'{name}' ({FORMATS[name].keys}; {place})" for name, place in first.items())
+        found = ", ".join(
+            f"'{name}' ({FORMATS[name].keys}; {place})" for name, place in first.items()
+        )
         raise DataError(
             f"{source.file} has the keys of {len(first)} formats: {found}.",
             hint=f"Say which is meant: --format {next(iter(first))}",
@@ -181,10 +205,11 @@ def refused(file: Path, problems: Sequence[Problem], rows: int) -> DataError:
 
 
 def hold_out(pairs: Sequence[Pair]) -> tuple[list[Pair], list[Pair], str]:
-    """Pairs to learn, pairs to watch, and how they were chosen; the same file is always divided alike.
+    """Pairs to learn, pairs to watch, and how they were chosen; the same file is always divided
+    alike.
 
-    Those of split "dev" are watched; where there are none, a twentieth, pairs of one document or one question together.
-    With fewer than ten pairs those that are learnt are watched.
+    Those of split "dev" are watched; where there are none, a twentieth, pairs of one document or
+    one question together. With fewer than ten pairs those that are learnt are watched.
     """
     dev = [pair for pair in pairs if pair.split == "dev"]
     learnt = [pair for pair in pairs if pair.split != "dev"]
