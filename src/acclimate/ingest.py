@@ -129,11 +129,7 @@ def _ingest(  # noqa: PLR0913
         progress.files(tally.done, len(due))
 
     # Last, so that a file that only moved finds its vectors.
-    with record.transaction():
-        for path in gone:
-            record.remove(path)
-        if gone:
-            record.bump()
+    _remove(record, gone)
     library.catch_up()
     copies = _near_copies(
         record, sorted(due.keys() - {failure.path for failure in tally.failures}), known
@@ -157,6 +153,14 @@ def _ingest(  # noqa: PLR0913
         unread=tuple(tally.unread),
         near_copies=copies,
     )
+
+
+def _remove(record: Record, gone: Sequence[str]) -> None:
+    with record.transaction():
+        for path in gone:
+            record.remove(path)
+        if gone:
+            record.bump()
 
 
 def _near_copies(

@@ -36,7 +36,8 @@ def make_router(service: Service, shelf: Shelf, jobs: Jobs, sandbox: Sandbox) ->
     router = APIRouter(prefix="/v1", tags=["documents"])
     _add_documents(router, service, shelf)
     _add_changes(router, shelf, jobs)
-    _add_contents(router, service, shelf, sandbox)
+    _add_contents(router, service, shelf)
+    _add_pages(router, service, shelf, sandbox)
     _add_jobs(router, service, jobs)
     return router
 
@@ -122,7 +123,7 @@ def _add_changes(router: APIRouter, shelf: Shelf, jobs: Jobs) -> None:
         }
 
 
-def _add_contents(router: APIRouter, service: Service, shelf: Shelf, sandbox: Sandbox) -> None:
+def _add_contents(router: APIRouter, service: Service, shelf: Shelf) -> None:
     @router.get("/documents/{number}/text")
     def text(
         number: Number,
@@ -136,12 +137,10 @@ def _add_contents(router: APIRouter, service: Service, shelf: Shelf, sandbox: Sa
         end = start + len(piece)
         elements = [
             {
-                **{
-                    "kind": element.kind,
-                    "start": element.start,
-                    "end": element.end,
-                    "level": element.level,
-                },
+                "kind": element.kind,
+                "start": element.start,
+                "end": element.end,
+                "level": element.level,
                 "hidden": element.metadata.get("hidden", ""),
             }
             for element in found.elements
@@ -168,6 +167,8 @@ def _add_contents(router: APIRouter, service: Service, shelf: Shelf, sandbox: Sa
             shelf.file(entry), media_type="application/octet-stream", headers=headers
         )
 
+
+def _add_pages(router: APIRouter, service: Service, shelf: Shelf, sandbox: Sandbox) -> None:
     @router.get("/documents/{number}/pages/{page}", response_model=None)
     def page(
         number: Number,

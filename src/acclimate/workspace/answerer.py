@@ -12,6 +12,7 @@ from acclimate.errors import ProjectError
 from acclimate.indexes.filters import Filter
 from acclimate.models.base import Engine
 from acclimate.prompting.conversation import Complete, complete, condense
+from acclimate.prompting.demonstrations import Demonstrate
 from acclimate.prompting.recipes import Recipe, find_recipe
 from acclimate.prompting.techniques import reserve
 from acclimate.retrieval.base import Retriever
@@ -48,9 +49,8 @@ def open_answerer(
     model, chosen = workspace.settings.model, find_recipe(recipe)
     shape, decision = None, ""
     if schema is not None:
-        from acclimate.prompting.structured import (
-            read_shape,
-        )  # its packages are not needed to ask for text
+        # Its packages are not needed to ask for text.
+        from acclimate.prompting.structured import read_shape
 
         chosen.check_json()
         shape = read_shape(schema)
@@ -69,13 +69,6 @@ def open_answerer(
         if chosen.context == "either":
             chosen, decision = settle(chosen, whole, workspace.adapter(chosen) is not None)
         retriever = whole if chosen.context == "documents" else retriever
-    demonstrate = None
-    if chosen.few_shot:
-        from acclimate.workspace.demonstrations import (
-            demonstrate as choose,
-        )  # not needed to ask without examples
-
-        demonstrate = choose(workspace, chosen, where, open_answerer)
     template = template_of(workspace.layout, chosen)
     fill: Fill | None = None
     if schema is not None and _fills(workspace, chosen):
@@ -88,7 +81,7 @@ def open_answerer(
         generation=generation,
         k=workspace.settings.retrieval.k,
         overflow=workspace.settings.answer.overflow,
-        demonstrate=demonstrate,
+        demonstrate=_demonstrate(workspace, chosen, where),
         shape=shape,
         complete=_complete(workspace),
         tell={"rule": None, "model": True, "none": False}[workspace.settings.answer.memory],
@@ -98,6 +91,15 @@ def open_answerer(
         fill=fill,
         explain=partial(why_nothing, workspace, where),
     )
+
+
+def _demonstrate(workspace: Workspace, recipe: Recipe, where: Filter) -> Demonstrate | None:
+    """The solved examples of a few-shot recipe."""
+    if not recipe.few_shot:
+        return None
+    from acclimate.workspace.demonstrations import demonstrate  # not needed without examples
+
+    return demonstrate(workspace, recipe, where, open_answerer)
 
 
 def require_documents(workspace: Workspace) -> None:
