@@ -36,7 +36,7 @@ def test_an_ingest_tells_copies_and_which_is_newer(capsys):
         NearCopy("v2.md", "v1.md", 0.87, "v2.md"),
         *(NearCopy(f"x{n}.md", "x.md", 0.6) for n in range(10)),
     )
-    echo_report(IngestReport(14, 0, 0, 0, (), 14, 14, 14, 0, 1.0, copies))
+    echo_report(IngestReport(14, 0, 0, 0, (), 14, 14, 14, 0, 1.0, near_copies=copies))
     told = capsys.readouterr().err.splitlines()
     assert told[0] == "the same text: b.md and a.md"
     assert (

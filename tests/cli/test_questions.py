@@ -102,7 +102,7 @@ def test_the_default_model_writes_with_the_adapter_that_ships(folder, capsys):
 def test_no_other_model_wears_that_adapter(folder, monkeypatch, setting, value):
     monkeypatch.setenv(f"ACCLIMATE_MODEL__{setting}", value)
     with Project.open(folder) as project:
-        assert shipped_adapter(project, "writer") is None
+        assert shipped_adapter(project.settings.model, "writer") is None
 
 
 def test_imported_typed_split_and_shown(folder, capsys):
