@@ -239,7 +239,7 @@ def test_asking_imports_no_pytorch(folder):
 
 
 def test_the_cli_page_is_up_to_date():
-    subprocess.run([sys.executable, "scripts/cli_docs.py", "--check"], cwd=ROOT, check=True)
+    subprocess.run([sys.executable, "scripts/pages.py", "--check"], cwd=ROOT, check=True)
 
 
 @pytest.mark.parametrize(
