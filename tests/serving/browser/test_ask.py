@@ -118,6 +118,7 @@ def expected_box():
 def test_an_answer_comes_in_pieces_and_can_be_stopped(make_project, visit, engine, monkeypatch):
     finished, go_on = [], threading.Event()
     monkeypatch.setattr(engine, "generate", slowly(engine, finished, go_on))
+    engine.prefill = ""  # its template is known, so it may stream at once
     with serve_project(make_project()) as address:
         page = visit(address)
         page.get_by_label("Question", exact=True).fill("What is the pump?")
