@@ -311,6 +311,11 @@ class AnswerSettings(_Section):
         "passages, and has the "
         "last word where it is much surer; none: the model alone",
     )
+    tables: Literal["rule", "off"] = Field(
+        default="rule",
+        description="rule: look-ups, counts, sums, averages, changes and comparisons over parsed "
+        "tables are answered by rule where the rule is sure; off: by the readers alone",
+    )
     json_by: Literal["auto", "answer", "model"] = Field(
         default="auto",
         description="JSON by a schema: filled from a plain answer, or by the model; auto: as it "

@@ -332,6 +332,7 @@ class Answer:
     changed). `decision` says why this recipe was taken where `auto` chose it, and why the extractor
     had the last word. `links_removed` counts links that were taken out of the text, see
     `acclimate.prompting.links`. `abstention` says why where `abstained`.
+    `working` are the steps of an answer that was worked out from cells ("" for any other).
     """
 
     question: str
@@ -352,6 +353,7 @@ class Answer:
     decision: str = ""
     links_removed: int = 0
     abstention: Abstention = ""
+    working: str = ""
 
     def _repr_html_(self) -> str:
         """The answer and its sources, for notebooks."""

@@ -171,8 +171,9 @@ class _Form:
     def _notes(self, answer: Answer) -> str:
         if not self._footnotes or not answer.citations:
             return ""
-        marks = "".join(f" [{citation.number}]" for citation in answer.citations)
-        lines = []
+        numbers = dict.fromkeys(citation.number for citation in answer.citations)
+        marks = "".join(f" [{number}]" for number in numbers)
+        lines = [answer.working] if answer.working else []
         for citation in answer.citations:
             page = f", page {citation.page}" if citation.page else ""
             lines.append(
@@ -208,6 +209,7 @@ def extension(answer: Answer, waited: float) -> dict[str, Any]:
         "citations": citations,
         "passages": [hit_row(hit) for hit in answer.prompt.passages],
         "reasoning": answer.reasoning,
+        "working": answer.working,
         "timings": {
             "queue_s": round(waited, 4),
             "retrieve_s": round(answer.timings.retrieve_s, 4),

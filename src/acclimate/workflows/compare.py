@@ -223,6 +223,7 @@ def make_contestant(
         depends |= {
             "retrieval": settings.retrieval.model_dump(mode="json"),
             "overflow": settings.answer.overflow,
+            "tables": settings.answer.tables,
         }
         depends |= {"second": settings.answer.second_reader, "extractor": extractor_fingerprint()}
         prepare_s += record.ingests.seconds

@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from acclimate.answer import Answerer, Fill, Weigh
+from acclimate.answer import Answerer, Fill, ReadTables, Weigh
 from acclimate.errors import ProjectError
 from acclimate.indexes.filters import Filter
 from acclimate.models.base import Engine
@@ -90,7 +90,18 @@ def open_answerer(
         weigh=_weigh(workspace, chosen, template.name) if fill or schema is None else None,
         fill=fill,
         explain=partial(why_nothing, workspace, where),
+        tables=_tables(workspace, chosen) if fill or schema is None else None,
     )
+
+
+def _tables(workspace: Workspace, recipe: Recipe) -> ReadTables | None:
+    """What answers from tables by rule, for recipes that read."""
+    if workspace.settings.answer.tables == "off" or not recipe.reads:
+        return None
+    from acclimate.tables.reader import TableReader  # not needed where they are off
+
+    # The library is asked for when a table is read: an ingest may have replaced it by then.
+    return TableReader(lambda path: workspace.library.record.document(path)).read
 
 
 def _demonstrate(workspace: Workspace, recipe: Recipe, where: Filter) -> Demonstrate | None:

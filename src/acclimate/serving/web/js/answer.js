@@ -38,6 +38,7 @@ function notices(answer) {
   if (answer.abstained) told.push(abstention(answer, shown));
   else if (!shown) told.push("Written from the model's memory: it was not shown your documents.");
   else if (!answer.citations.length) told.push("The model named no source. Read the passages below before you rely on this.");
+  if (answer.working) told.push(`Worked out: ${answer.working}`);
   if (answer.finish === "length") told.push("Cut off at the limit of tokens.");
   return told.map((one) => h("p", { class: "note" }, one));
 }

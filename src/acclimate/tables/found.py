@@ -1,0 +1,45 @@
+"""An answer from one table, and how much of the question the table itself explains."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from acclimate.tables.compute import Result
+from acclimate.tables.grid import Table
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """An answer's text, the steps to it, and its cells as (row, column) of `table`; column names
+    have row -1. `explained` are the words of the question that rows and columns explain. `over` is
+    how many rows were counted, 0 where cells were named."""
+
+    table: Table
+    text: str
+    working: str
+    cells: tuple[tuple[int, int], ...]
+    explained: frozenset[str]
+    over: int = 0
+    computed: bool = True
+
+
+def worked_out(
+    table: Table,
+    result: Result | None,
+    cells: tuple[tuple[int, int], ...],
+    explained: frozenset[str],
+    over: int = 0,
+    *,
+    relative: bool = False,
+) -> Found | None:
+    """A result with the scale of its cells; None where there is no result, or their scales
+    differ. `relative`: it is a share of one another, and has none."""
+    if result is None:
+        return None
+    scales = {table.scale_of(table.rows[row], table.rows[row].cells[at]) for row, at in cells}
+    if len(scales) != 1:
+        return None
+    scale = scales.pop()
+    bare = not scale or "%" in result.text or relative
+    text = result.text if bare else f"{result.text} {scale}"
+    return Found(table, text, result.working, cells, explained, over)
