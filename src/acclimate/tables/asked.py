@@ -97,15 +97,15 @@ _SHARE = (
     re.compile(r"\b(?P<ratio>ratio) of (?P<a>.+?) to (?P<b>.+)", re.I),
     re.compile(r"(?P<a>.+?)\s+as (?:a|the) (?P<ratio>ratio) of\s+(?P<b>.+)", re.I),
 )
-_COUNT = re.compile(r"\b(?:how many|number of|count of)\s+(?P<noun>[^\W\d_]+(?:[ -][^\W\d_]+){0,3})", re.I)
+_COUNT = re.compile(r"\b(?:how many|(?:the |total |what )number of|count of)\s+(?P<noun>[^\W\d_]+(?:[ -][^\W\d_]+){0,3})", re.I)
 _MOST = {
-    **dict.fromkeys("highest largest biggest greatest most maximum max top".split(), ""),
+    **dict.fromkeys("highest largest biggest greatest most maximum".split(), ""),
     "expensive": "price", "dearest": "price", "priciest": "price", "heaviest": "weight",
     "tallest": "height", "longest": "length", "widest": "width", "deepest": "depth",
     "oldest": "age", "fastest": "speed", "latest": "date", "newest": "date",
 }  # fmt: skip
 _LEAST = {
-    **dict.fromkeys("lowest smallest least minimum min fewest".split(), ""),
+    **dict.fromkeys("lowest smallest least minimum fewest".split(), ""),
     "cheapest": "price", "lightest": "weight", "shortest": "length", "youngest": "age",
     "slowest": "speed", "narrowest": "width", "earliest": "date",
 }  # fmt: skip
@@ -225,8 +225,10 @@ def _operation(
     counted = _COUNT.search(text)
     if counted and not _DIFFERENCE.search(text) and not _PERCENT_CHANGE.search(text) and not _AVERAGE.search(text):
         return "count", _noun_phrase(counted["noun"]), "", (), none
+    which = _WHICH.search(text)
+    noun = which["noun"].casefold() if which and which["noun"].casefold() not in _NOT_A_NOUN else ""
     if bound is not None:
-        return "look up", "", "", (), none
+        return "look up", noun, "", (), none
     if _PERCENT_CHANGE.search(text):
         return "percentage change", "", "", (), none
     for pattern in _SHARE:
@@ -235,8 +237,6 @@ def _operation(
             return "share", ratio, "", (match["a"], match["b"]), none
     lower = text.casefold()
     said = re.findall(r"[^\W\d_]+", lower)
-    which = _WHICH.search(text)
-    noun = which["noun"].casefold() if which and which["noun"].casefold() not in _NOT_A_NOUN else ""
     if noun == "" and re.match(r"who\b", lower):
         noun = "who"
     if _DIFFERENCE.search(text):
@@ -255,9 +255,12 @@ def _operation(
                     measure, own = "price", {*own, stem("expensive")}
                 if word == "least" and "expensive" in said:
                     measure, own = "price", {*own, stem("expensive")}
+                if measure and not noun:
+                    noun = _after(lower, "expensive" if "expensive" in own else word)
                 return operation, noun, measure, (), frozenset(own)  # type: ignore[return-value]
     for word in said:
-        if (word in _MORE or word in _LESS) and (noun or lower.startswith(("is ", "are ", "does ", "do "))):
+        if (word in _MORE or word in _LESS) and (noun or lower.startswith("which ")):
+            noun = noun or "item"
             measure = (_MORE | _LESS)[word]
             own = {stem(word)}
             if "expensive" in said:
@@ -269,6 +272,12 @@ def _operation(
     if _TOTAL.search(text):
         return "total", "", "", (), none
     return "look up", noun, "", (), none
+
+
+def _after(text: str, word: str) -> str:
+    """The noun behind an adjective: “the cheapest product”; "item" where there is none."""
+    match = re.search(rf"\b{word}\s+([^\W\d_]+)", text)
+    return match[1] if match and match[1] not in STOP else "item"
 
 
 def _noun_phrase(text: str) -> str:

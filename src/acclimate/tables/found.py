@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from acclimate.tables.compute import Result
 from acclimate.tables.grid import Table
@@ -21,6 +21,11 @@ class Found:
     explained: frozenset[str]
     over: int = 0
     computed: bool = True
+
+    def turned_back(self, table: Table) -> Found:
+        """The same answer with the cells' places in the table that was turned."""
+        cells = tuple((column - 1, row + 1) for row, column in self.cells)
+        return replace(self, table=table, cells=cells)
 
 
 def worked_out(

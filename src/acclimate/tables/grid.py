@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from acclimate.tables.numbers import Convention, Value, convention, read_value
 from acclimate.tables.words import stems
 from acclimate.types import Document, Element, Span
 
+_LONGEST_NAME = 60  # characters
+_MOST_TURNED = 40  # rows and columns
+_CODE = re.compile(r"(?=.*\d)[^\W_]+(?:[-./_ ]?[A-Z\d]+)*")
 MOST_CHARACTERS = 4_000_000  # of a table: longer ones are left to the readers
 _CELL = re.compile(r"(?<!\\)\|")
 _RULE = re.compile(r"[\s|:+=-]+")
@@ -122,6 +125,47 @@ class Table:
         filled = sum(not blank(row.cells[column].text) for row in self.rows)
         numbers = sum(value is not None for value in self.values(column))
         return numbers > 0 and 5 * numbers >= 3 * filled
+
+    @cached_property
+    def keys(self) -> tuple[int, ...]:
+        """The columns that name rows: the first, and others of short texts that are all
+        different."""
+        found = [0]
+        rows = [row for row in self.rows if not row.total]
+        for at in range(1, self.width):
+            texts = [row.cells[at].text for row in rows]
+            different = len(set(texts)) == len(texts) > 1
+            named = all(any(map(str.isalpha, text)) and len(text) <= _LONGEST_NAME for text in texts)
+            if different and named and not self.numeric(at):
+                found.append(at)
+        return tuple(found)
+
+    @cached_property
+    def name_column(self) -> int:
+        """The column that people call rows by: the first, or the next where that holds codes."""
+        codes = all(_CODE.fullmatch(row.cells[0].text) for row in self.rows if not row.total)
+        return self.keys[1] if codes and len(self.keys) > 1 else 0
+
+    def name_of(self, row: int) -> str:
+        """What a row is called."""
+        return plain_label(self.rows[row].cells[self.name_column].text)
+
+    @cached_property
+    def turned(self) -> Table | None:
+        """The table with its columns as rows, for one that compares things side by side; None where
+        that makes no sense. Its cell (row, column) is the cell (column - 1, row + 1) of this
+        one."""
+        plain_rows = not any(row.total or row.group for row in self.rows)
+        if not plain_rows or self.years or self.width < 3 or self.width > _MOST_TURNED:
+            return None
+        labels = [row.label for row in self.rows]
+        if len(labels) > _MOST_TURNED or not all(labels) or not all(self.header[1:]):
+            return None
+        rows = tuple(
+            Row((Cell(self.header[at], self.span), *(row.cells[at] for row in self.rows)))
+            for at in range(1, self.width)
+        )
+        return replace(self, header=(self.header[0], *labels), rows=rows, _values={})
 
     @cached_property
     def years(self) -> dict[int, str]:

@@ -9,7 +9,7 @@ from decimal import Decimal
 from acclimate.tables import compute
 from acclimate.tables.asked import Asked, Bound
 from acclimate.tables.found import Found, worked_out
-from acclimate.tables.grid import Table, blank, plain_label
+from acclimate.tables.grid import Table, blank
 from acclimate.tables.numbers import Value
 from acclimate.tables.select import (
     Columns,
@@ -21,13 +21,14 @@ from acclimate.tables.select import (
     number_columns,
     year_columns,
 )
-from acclimate.tables.words import FILLER, read_words, stem, stems
+from acclimate.tables.words import FILLER, names_column, read_words, stem, stems
 
 _MOST_LISTED = 12
 _NAMES = frozenset(
     "item entri row article product compon type kind categori segment line one thing name record"
     .split()
 )
+_PEOPLE = frozenset(map(stem, ("people", "person", "persons", "employees", "staff", "colleagues", "members", "workers")))
 _ADDS_UP = frozenset({"gross", "net", "total"})
 _GENERIC = frozenset("item entri row record line".split())
 
@@ -81,6 +82,8 @@ def count(asked: Asked, table: Table) -> Found | None:
     column = column_named(table, noun[-1], numeric=True)
     if column is not None and asked.bound is None and "per" not in table.header[column].split():
         return _number_of(asked, table, column)
+    if asked.bound is None and (known := _pieces(asked, table)) is not None:
+        return known
     if not _countable(table) or not _counts(table, noun):
         return None
     if asked.bound is not None:
@@ -113,6 +116,22 @@ def _number_of(asked: Asked, table: Table, column: int) -> Found | None:
     explained = rows.explained | frozenset(table.header_stems[column]) | frozenset(stems(asked.noun))
     text = _text(table, *place)
     return Found(table, text, "", (place,), explained, computed=False)
+
+
+def _pieces(asked: Asked, table: Table) -> Found | None:
+    """The number that a column of quantities gives for a row that is named: “how many washers are
+    in stock”."""
+    column = choose_columns(table, asked.words, numeric=True)
+    if column is None or not names_column("stock", table.header_stems[column.at[0]]):
+        return None
+    rows = choose_rows(table, asked.words, column.explained)
+    if rows is None or len(rows.at) != 1:
+        return None
+    place = (rows.at[0], column.at[0])
+    if table.values(place[1])[place[0]] is None:
+        return None
+    explained = rows.explained | column.explained
+    return Found(table, _text(table, *place), "", (place,), explained, computed=False)
 
 
 def _count_years(asked: Asked, table: Table, bound: Bound) -> Found | None:
@@ -207,7 +226,7 @@ def list_rows(asked: Asked, table: Table) -> Found | None:
     if found is None or not 0 < len(found[0]) <= _MOST_LISTED:
         return None
     rows, column, explained = found
-    text = ", ".join(plain_label(table.rows[at].label) for at in rows)
+    text = ", ".join(table.name_of(at) for at in rows)
     places = tuple((at, column) for at in rows)
     over = max(1, sum(not row.total for row in table.rows))
     return Found(table, text, "", places, explained | set(noun), over)
@@ -241,7 +260,7 @@ def most_or_least(asked: Asked, table: Table) -> Found | None:
     shown = _text(table, row, column)
     explained |= columns.explained
     if _asks_for_value(asked, table, column):
-        text, working = shown, f"{plain_label(table.rows[row].label)}: {shown}"
+        text, working = shown, f"{table.name_of(row)}: {shown}"
     else:
         named_by = _name_column(asked, table, column)
         if named_by is None:
@@ -269,7 +288,8 @@ def _name_column(asked: Asked, table: Table, column: int) -> int | None:
     if asked.noun == "who":
         return column_named(table, "who", numeric=False)
     texts = [at for at in range(table.width) if not table.numeric(at)]
-    return 0 if 0 in texts and (noun in _NAMES or noun in table.about_stems) else None
+    best = table.name_column
+    return best if best in texts and (noun in _NAMES or noun in table.about_stems) else None
 
 
 def _best_year(asked: Asked, table: Table) -> Found | None:
@@ -302,9 +322,9 @@ def _measured(asked: Asked, table: Table, bound: Bound | None = None) -> Columns
             return Columns(named.at, frozenset({stem(asked.measure)}))
         return None
     named = choose_columns(table, asked.words, numeric=True)
-    if named is not None:
-        return named
     numbers = number_columns(table)
+    if named is not None:
+        return named if named.at[0] in numbers else None
     if bound is not None and bound.value.dimension:
         wanted = bound.value.dimension
         numbers = [at for at in numbers if wanted in _dimensions(table, at)] or numbers
@@ -367,7 +387,9 @@ def _group(asked: Asked, table: Table) -> tuple[list[int], frozenset[str]] | Non
 
 def _counts(table: Table, noun: Sequence[str]) -> bool:
     """Whether a row of a table is one of what the noun says."""
-    first = frozenset(table.header_stems[0])
+    first = frozenset(table.header_stems[0]) | frozenset(table.header_stems[table.name_column])
+    if noun[-1] in _PEOPLE and names_column("who", table.header_stems[0]):
+        return True
     return (
         noun[-1] in first
         or noun[-1] in _GENERIC
@@ -389,7 +411,7 @@ def _adds_up(values: Sequence[Value]) -> bool:
 
 
 def _listed(table: Table, rows: Sequence[int]) -> str:
-    names = [plain_label(table.rows[at].label) for at in rows[:_MOST_LISTED]]
+    names = [table.name_of(at) for at in rows[:_MOST_LISTED]]
     more = f" and {len(rows) - len(names)} more" if len(rows) > len(names) else ""
     return f"{', '.join(names)}{more}" if names else ""
 

@@ -19,6 +19,7 @@ from acclimate.tables.select import (
     Rows,
     choose_columns,
     choose_rows,
+    column_named,
     number_columns,
     unexplained,
     whole_label,
@@ -34,7 +35,11 @@ _ADDED = re.compile(r"\b(?:total|sum)\b.*\b(?:between|from|over|across|altogethe
 def answer(asked: Asked, table: Table, near: Callable[[], frozenset[str]]) -> Found | None:
     """The answer of one table. `near` gives the words of the text around it, which may explain
     what the table does not where an answer is worked out."""
-    found = _RULES[asked.operation](asked, table)
+    rule = _RULES[asked.operation]
+    found = rule(asked, table)
+    if found is None and table.turned is not None:
+        found = rule(asked, table.turned)
+        found = found if found is None else found.turned_back(table)
     if found is None:
         return None
     rest = unexplained(asked.words, found.explained, table)
@@ -63,6 +68,10 @@ def _named_columns(asked: Asked, table: Table) -> Columns | None:
     named = choose_columns(table, asked.words, numeric=True)
     if named is not None:
         return named
+    if asked.text.casefold().startswith("how much"):
+        price = column_named(table, stem("cost"), numeric=True)
+        if price is not None:
+            return Columns((price,), frozenset())
     numbers = number_columns(table)
     return Columns(tuple(numbers), frozenset()) if len(numbers) == 1 else None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -14,12 +15,21 @@ _LIGHT = frozenset(
     stem(word)
     for word in (
         "work use need take get got belong hold come require stand make charge be generate "
-        "include relate attribute recognise recognize incur all each name see cost total net"
+        "recognise recognize incur all each name see cost total net pay paid "
+        "buy buys bought order sell sold earn receive weigh open close call offer"
     ).split()
 )
 _SOFT = frozenset("total net of and other less gross".split())
 _LEAST_OVERLAP = 0.6  # of a label and what is left of a question, as Dice's coefficient
 _MOST_FUZZY = 400  # rows of a table whose labels may be named in part: longer tables are lists
+
+
+# Numbers that are names: adding them up says nothing.
+_NO_QUANTITY = re.compile(
+    r"\b(?:extension|phone|telephone|tel|mobile|fax|ids?|code|no|nr|number|zip|postcode|plz|room|year"
+    r"|account|iban|durchwahl|telefon|nummer|jahr|article|artikel|page|position|pos|rank|version)\b\.?$",
+    re.I,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +58,9 @@ def _labels(table: Table) -> dict[str, list[tuple[tuple[str, ...], int]]]:
     word."""
     found: dict[str, list[tuple[tuple[str, ...], int]]] = defaultdict(list)
     for at, row in enumerate(table.rows):
-        label = plain_label(row.label)
-        for variant in dict.fromkeys((stems(label), stems(without_brackets(label)))):
+        names = [plain_label(row.cells[column].text) for column in table.keys]
+        texts = [text for name in names for text in (name, without_brackets(name))]
+        for variant in dict.fromkeys(map(stems, texts)):
             if variant:
                 found[variant[0]].append((variant, at))
     return found
@@ -82,7 +93,8 @@ def choose_rows(table: Table, words: Sequence[Word], columns: Collection[str]) -
     mentions = named_rows(table, words)
     strong = [one for one in mentions if not _covered(words, one, columns)]
     if not strong:
-        return _nearest(table, words, said - frozenset(columns))
+        rest = said - frozenset(columns)
+        return _nearest(table, words, rest) or _meant(table, rest)
     rows: list[int] = []
     explained: set[str] = set()
     for one in strong:
@@ -158,10 +170,26 @@ def _nearest(table: Table, words: Sequence[Word], rest: frozenset[str]) -> Rows 
     return _holding(table, words, rest)
 
 
+def _meant(table: Table, rest: frozenset[str]) -> Rows | None:
+    """The only row whose label is another word for one in the question: “cost” for “Price”."""
+    if table.years:
+        return None
+    labels = [stems(row.label) for row in table.rows[:_MOST_FUZZY]]
+    found = {
+        (at, word)
+        for word in rest
+        for at, label in enumerate(labels)
+        if word not in label and names_column(word, label)
+    }
+    rows = {at for at, _ in found}
+    return Rows((rows.pop(),), frozenset(w for _, w in found), loose=True) if len(rows) == 1 else None
+
+
 def _holding(table: Table, words: Sequence[Word], rest: frozenset[str]) -> Rows | None:
     """The only row with cells of text that hold all that is left of the question, a name in it."""
     names = frozenset(word.stem for word in words if word.name) & rest
-    needed = rest - table.about_stems - FILLER
+    headers = frozenset(word for header in table.header_stems for word in header)
+    needed = rest - table.about_stems - FILLER - _LIGHT - headers
     if not names or not needed:
         return None
     found = []
@@ -255,8 +283,9 @@ def number_columns(table: Table) -> list[int]:
             continue
         values = [value.number for value in table.values(at) if value is not None]
         serial = values == list(range(1, len(values) + 1)) and len(values) > 2
+        named = _NO_QUANTITY.search(table.header[at]) is not None
         dates = all(1900 <= value <= 2100 and value == int(value) for value in values)
-        if not serial and not dates:
+        if not (serial or dates or named):
             found.append(at)
     return found
 

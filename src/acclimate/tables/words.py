@@ -100,14 +100,14 @@ def _concept(questions: str, headers: str) -> tuple[frozenset[str], frozenset[st
 # What questions call a column that is headed otherwise, in English and German headers.
 _CONCEPTS = (
     _concept(
-        "cost price expensive cheap pricey dear charge priced costs",
+        "cost price pricey charge priced costs",
         "price cost fee charge rate preis kosten gebühr einzelpreis listenpreis",
     ),
     _concept(
-        "pay paid spend spent owe transfer earn receive",
+        "pay paid spend spent owe transfer earn receive amount",
         "amount sum price cost fee salary wage pay betrag summe gehalt lohn preis gesamt",
     ),
-    _concept("weigh heavy light weight", "weight mass gewicht masse"),
+    _concept("weigh heavy weight", "weight mass gewicht masse"),
     _concept("tall high height", "height höhe"),
     _concept("wide width broad", "width breite"),
     _concept("deep depth", "depth tiefe"),
