@@ -64,7 +64,8 @@ class Element:
     where the format has no pages; `box` is None where the parser knows no geometry. `metadata` may
     have `hidden`, what kind of thing its author hid (it is kept only where that was asked for), and
     for a table of a spreadsheet `values`, the numbers behind cells that show them in another form:
-    a JSON object of cell address → number as it is stored.
+    a JSON object of cell address → number as it is stored; and `merged`, "rows" where a cell over
+    several rows is repeated in each of them.
     """
 
     kind: ElementKind

@@ -198,6 +198,7 @@ class Service:
         # the passages.
         most = max(made.generation.max_tokens, made.engine.context_tokens // 2)
         generation = replace(generation, max_tokens=min(generation.max_tokens, most))
+
         def read_tables(question: str, hits: Sequence[Hit]) -> Resolved | None:
             return self.read(lambda: made.tables(question, hits) if made.tables else None)
 

@@ -75,9 +75,9 @@ def extreme(values: Sequence[Value], *, most: bool) -> int | None:
     """The place of the greatest or least value; None where units differ or two are equal."""
     if not values or len({value.dimension for value in values if value.dimension}) > 1:
         return None
-    if len({value.unit for value in values}) > 1 and not alike(values):
-        if any(not value.dimension for value in values):
-            return None
+    units = {value.unit for value in values}
+    if len(units) > 1 and not alike(values) and not all(value.dimension for value in values):
+        return None
     sizes = [value.size for value in values]
     if min(sizes) < 0 < max(sizes) or (max(sizes) < 0 and len(sizes) == 2):
         return None  # "(4.2)" may be a greater cost or a smaller sum

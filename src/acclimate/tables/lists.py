@@ -24,11 +24,15 @@ from acclimate.tables.select import (
 from acclimate.tables.words import FILLER, names_column, read_words, stem, stems
 
 _MOST_LISTED = 12
-_NAMES = frozenset(
-    "item entri row article product compon type kind categori segment line one thing name record"
-    .split()
+NAMES = frozenset(
+    "item entri row article product compon type kind categori segment line one thing name record".split()
 )
-_PEOPLE = frozenset(map(stem, ("people", "person", "persons", "employees", "staff", "colleagues", "members", "workers")))
+_PEOPLE = frozenset(
+    map(
+        stem,
+        ("people", "person", "persons", "employees", "staff", "colleagues", "members", "workers"),
+    )
+)
 _ADDS_UP = frozenset({"gross", "net", "total"})
 _GENERIC = frozenset("item entri row record line".split())
 
@@ -36,10 +40,10 @@ _GENERIC = frozenset("item entri row record line".split())
 def over_rows(asked: Asked, table: Table) -> Found | None:
     """The sum or the average of a column over all rows, or those that a value in the question
     names; a row of totals is taken as it stands for a sum over all."""
-    columns = _measured(asked, table)
-    if columns is None or not _countable(table):
+    columns = measured(asked, table)
+    if columns is None or not countable(table):
         return None
-    rows, explained = _filtered(asked, table, columns.explained)
+    rows, explained = filtered(asked, table, columns.explained)
     column = columns.at[0]
     if rows is None:
         return None
@@ -50,12 +54,14 @@ def over_rows(asked: Asked, table: Table) -> Found | None:
             return _only_total(table, totals, column, columns.explained)
     pairs = [(at, table.values(column)[at]) for at in rows]
     known = [(at, value) for at, value in pairs if value is not None]
-    odd = [at for at, value in pairs if value is None and not blank(_text(table, at, column))]
+    odd = [at for at, value in pairs if value is None and not blank(cell_text(table, at, column))]
     if len(known) < 2 or odd:
         return None
     values = [value for _, value in known]
     if added and _adds_up(values):
         return None
+    if column in table.years and len({value.decimals for value in values}) > 1:
+        return None  # a statement with lines of several sorts, not a list
     result = compute.total(values) if added else compute.average(values)
     places = tuple((at, column) for at, _ in known)
     return worked_out(table, result, places, columns.explained | explained, len(known))
@@ -68,7 +74,7 @@ def _only_total(
     value = table.values(column)[totals[0]]
     if len(totals) != 1 or value is None:
         return None
-    result = compute.Result(_text(table, totals[0], column))
+    result = compute.Result(cell_text(table, totals[0], column))
     return worked_out(table, result, ((totals[0], column),), explained | {"total"}, 1)
 
 
@@ -84,11 +90,11 @@ def count(asked: Asked, table: Table) -> Found | None:
         return _number_of(asked, table, column)
     if asked.bound is None and (known := _pieces(asked, table)) is not None:
         return known
-    if not _countable(table) or not _counts(table, noun):
+    if not countable(table) or not _counts(table, noun):
         return None
     if asked.bound is not None:
         return _count_beyond(asked, table, noun, asked.bound)
-    rows, explained = _filtered(asked, table, frozenset(noun))
+    rows, explained = filtered(asked, table, frozenset(noun))
     grouped = _group(asked, table)
     if grouped is not None:
         rows, explained = grouped
@@ -104,17 +110,21 @@ def count(asked: Asked, table: Table) -> Found | None:
 def _of_all(asked: Asked) -> bool:
     """Whether a question counts all there are: “how many … are there”, “… are listed”."""
     lower = asked.text.casefold()
-    return any(f" {end}" in lower for end in ("there", "listed", "in the list", "in the table", "have"))
+    return any(
+        f" {end}" in lower for end in ("there", "listed", "in the list", "in the table", "have")
+    )
 
 
 def _number_of(asked: Asked, table: Table, column: int) -> Found | None:
     """A number that a column holds already: “how many pieces of … are in stock”."""
     rows = choose_rows(table, asked.words, frozenset(table.header_stems[column]))
-    if rows is None or len(rows.at) != 1 or blank(_text(table, rows.at[0], column)):
+    if rows is None or len(rows.at) != 1 or not _is_number(table, rows.at[0], column):
         return None
     place = (rows.at[0], column)
-    explained = rows.explained | frozenset(table.header_stems[column]) | frozenset(stems(asked.noun))
-    text = _text(table, *place)
+    explained = (
+        rows.explained | frozenset(table.header_stems[column]) | frozenset(stems(asked.noun))
+    )
+    text = cell_text(table, *place)
     return Found(table, text, "", (place,), explained, computed=False)
 
 
@@ -128,10 +138,16 @@ def _pieces(asked: Asked, table: Table) -> Found | None:
     if rows is None or len(rows.at) != 1:
         return None
     place = (rows.at[0], column.at[0])
-    if table.values(place[1])[place[0]] is None:
+    if not _is_number(table, *place):
         return None
     explained = rows.explained | column.explained
-    return Found(table, _text(table, *place), "", (place,), explained, computed=False)
+    return Found(table, cell_text(table, *place), "", (place,), explained, computed=False)
+
+
+def _is_number(table: Table, row: int, column: int) -> bool:
+    """Whether a cell holds a number of things: no sum of money and no share."""
+    value = table.values(column)[row]
+    return value is not None and not value.before and "%" not in value.after
 
 
 def _count_years(asked: Asked, table: Table, bound: Bound) -> Found | None:
@@ -184,14 +200,14 @@ def _beyond(
 ) -> tuple[list[int], int, frozenset[str]] | None:
     """The rows whose value is on the right side of a bound, the column, and the words that this
     explains."""
-    columns = _measured(asked, table, bound)
+    columns = measured(asked, table, bound)
     if columns is None:
         return None
     column = columns.at[0]
-    rows, explained = _filtered(asked, table, columns.explained | set(noun))
+    rows, explained = filtered(asked, table, columns.explained | set(noun))
     if rows is None:
         return None
-    rows = [at for at in rows if not blank(_text(table, at, column))]
+    rows = [at for at in rows if not blank(cell_text(table, at, column))]
     if not rows:
         return None
     scale = table.scale_of(table.rows[rows[0]], table.rows[rows[0]].cells[column])
@@ -202,9 +218,7 @@ def _beyond(
     return chosen, column, columns.explained | explained
 
 
-def _count_beyond(
-    asked: Asked, table: Table, noun: Sequence[str], bound: Bound
-) -> Found | None:
+def _count_beyond(asked: Asked, table: Table, noun: Sequence[str], bound: Bound) -> Found | None:
     found = _beyond(asked, table, bound, noun)
     if found is None:
         return None
@@ -217,7 +231,7 @@ def _count_beyond(
 
 def list_rows(asked: Asked, table: Table) -> Found | None:
     """The names of the rows above or below a bound."""
-    if asked.bound is None or not asked.noun or not _countable(table):
+    if asked.bound is None or not asked.noun or not countable(table):
         return None
     noun = stems(asked.noun)
     if not noun or not _counts(table, noun):
@@ -232,85 +246,7 @@ def list_rows(asked: Asked, table: Table) -> Found | None:
     return Found(table, text, "", places, explained | set(noun), over)
 
 
-def most_or_least(asked: Asked, table: Table) -> Found | None:
-    """The year, the row or the value that is the greatest or the least."""
-    if asked.noun == "year" or (not asked.noun and "year" in asked.text.casefold().split()):
-        return _best_year(asked, table)
-    if not _countable(table):
-        return None
-    columns = _measured(asked, table)
-    if columns is None:
-        return None
-    column = columns.at[0]
-    named = choose_rows(table, asked.words, columns.explained | {stem(asked.noun)})
-    if named is not None and len(named.at) > 1:
-        rows, explained = list(named.at), named.explained
-    else:
-        chosen, explained = _filtered(asked, table, columns.explained | {stem(asked.noun)})
-        if chosen is None:
-            return None
-        rows = chosen
-    rows = [at for at in rows if not blank(_text(table, at, column))]
-    values = [table.values(column)[at] for at in rows]
-    known = [value for value in values if value is not None]
-    best = compute.extreme(known, most=asked.operation == "most")
-    if len(known) != len(values) or len(known) < 2 or best is None:
-        return None
-    row = rows[best]
-    shown = _text(table, row, column)
-    explained |= columns.explained
-    if _asks_for_value(asked, table, column):
-        text, working = shown, f"{table.name_of(row)}: {shown}"
-    else:
-        named_by = _name_column(asked, table, column)
-        if named_by is None:
-            return None
-        text, working = _text(table, row, named_by), f"{table.header[column]}: {shown}"
-        explained |= frozenset(stems(asked.noun))
-    return Found(table, text, working, ((row, column),), explained, len(known))
-
-
-def _asks_for_value(asked: Asked, table: Table, column: int) -> bool:
-    """Whether the value itself is wanted (“what is the highest price”), not the row's name."""
-    if asked.noun and asked.noun != "who":
-        return stem(asked.noun) in table.header_stems[column]
-    return asked.noun == ""
-
-
-def _name_column(asked: Asked, table: Table, column: int) -> int | None:
-    """The column that names what is looked for: the first, or the one that the noun means."""
-    noun = stem(asked.noun)
-    named = [at for at, header in enumerate(table.header_stems) if noun in header and at != column]
-    if len(named) == 1:
-        return named[0]
-    if named:
-        return None
-    if asked.noun == "who":
-        return column_named(table, "who", numeric=False)
-    texts = [at for at in range(table.width) if not table.numeric(at)]
-    best = table.name_column
-    return best if best in texts and (noun in _NAMES or noun in table.about_stems) else None
-
-
-def _best_year(asked: Asked, table: Table) -> Found | None:
-    columns = list(table.years)
-    rows = choose_rows(table, asked.words, frozenset({"year"}))
-    if len(columns) < 2 or rows is None or len(rows.at) != 1:
-        return None
-    if len(set(table.years.values())) != len(columns):
-        return None
-    values = [table.values(at)[rows.at[0]] for at in columns]
-    known = [value for value in values if value is not None]
-    best = compute.extreme(known, most=asked.operation == "most")
-    if len(known) != len(columns) or best is None:
-        return None
-    places = tuple((rows.at[0], at) for at in columns)
-    texts = [f"{table.years[at]}: {_text(table, rows.at[0], at)}" for at in columns]
-    explained = rows.explained | {"year"}
-    return Found(table, table.years[columns[best]], ", ".join(texts), places, explained)
-
-
-def _measured(asked: Asked, table: Table, bound: Bound | None = None) -> Columns | None:
+def measured(asked: Asked, table: Table, bound: Bound | None = None) -> Columns | None:
     """The column of numbers that is meant: by its year, its name, the adjective, the unit of the
     bound, or as the only one."""
     said = frozenset(word.stem for word in asked.words)
@@ -335,7 +271,7 @@ def _dimensions(table: Table, column: int) -> set[str]:
     return {value.dimension for value in table.values(column) if value is not None}
 
 
-def _filtered(
+def filtered(
     asked: Asked, table: Table, used: frozenset[str]
 ) -> tuple[list[int] | None, frozenset[str]]:
     """The rows that hold the question's other words in a cell of text, and these words; all rows
@@ -394,11 +330,11 @@ def _counts(table: Table, noun: Sequence[str]) -> bool:
         noun[-1] in first
         or noun[-1] in _GENERIC
         or noun[-1] in table.about_stems
-        or (noun[-1] in _NAMES)
+        or (noun[-1] in NAMES)
     )
 
 
-def _countable(table: Table) -> bool:
+def countable(table: Table) -> bool:
     """Whether its rows are each one thing: none is counted twice, and each has a name."""
     return not table.doubtful and not empty_labels(table) and len(table.rows) > 1
 
@@ -416,5 +352,6 @@ def _listed(table: Table, rows: Sequence[int]) -> str:
     return f"{', '.join(names)}{more}" if names else ""
 
 
-def _text(table: Table, row: int, column: int) -> str:
+def cell_text(table: Table, row: int, column: int) -> str:
+    """What a cell says."""
     return table.rows[row].cells[column].text

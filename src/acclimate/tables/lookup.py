@@ -88,7 +88,9 @@ def _columns(asked: Asked, table: Table) -> Iterator[Columns]:
     if kind in ("who", "when", "where"):
         at = column_named(table, kind, numeric=False)
         if at is not None:
-            yield Columns((at,), explained if named is not None and named.at == (at,) else frozenset())
+            yield Columns(
+                (at,), explained if named is not None and named.at == (at,) else frozenset()
+            )
     if asked.noun:
         wanted = [at for at, header in enumerate(table.header_stems) if stem(asked.noun) in header]
         if len(wanted) == 1:

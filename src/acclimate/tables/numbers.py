@@ -23,7 +23,9 @@ _SHAPE = re.compile(
 )
 _POINT = re.compile(rf"\d*(?:[,{_GROUPS}]\d{{2,3}})*(?:\.\d+)?")
 _COMMA = re.compile(rf"\d*(?:[.{_GROUPS}]\d{{3}})*(?:,\d+)?")
-_ONLY_COMMA = re.compile(r"\d\.\d{3},\d+|(?:^|\D)\d+,(?:\d{1,2}|\d{4,})(?!\d)|\d\.\d{3}\.\d{3}(?!\d)")
+_ONLY_COMMA = re.compile(
+    r"\d\.\d{3},\d+|(?:^|\D)\d+,(?:\d{1,2}|\d{4,})(?!\d)|\d\.\d{3}\.\d{3}(?!\d)"
+)
 _ONLY_POINT = re.compile(
     r"\d,\d{3}\.\d+|(?:^|[^\d.])\d*\.(?:\d{1,2}|\d{4,})(?![\d.])|\d,\d{3},\d{3}(?!\d)|(?:^|\D)0\.\d"
 )

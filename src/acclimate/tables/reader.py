@@ -9,9 +9,11 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from acclimate.prompting.citations import Resolved
-from acclimate.tables.asked import Operation, read_question
+from acclimate.tables.asked import read_question
 from acclimate.tables.found import Found
-from acclimate.tables.grid import Table, read_tables
+from acclimate.tables.grid import Table
+from acclimate.tables.kinds import Operation
+from acclimate.tables.parse import read_tables
 from acclimate.tables.rules import answer
 from acclimate.tables.words import stems
 from acclimate.types import Citation, Document, Hit, Span
@@ -98,7 +100,9 @@ def _surest(read: Sequence[_Read]) -> _Read | None:
         return len(one.found.explained) if one.found else 0
 
     ranked = sorted(read, key=lambda one: (-explained(one), one.number))
-    equal = {one.found.text for one in ranked if one.found and explained(one) == explained(ranked[0])}
+    equal = {
+        one.found.text for one in ranked if one.found and explained(one) == explained(ranked[0])
+    }
     return ranked[0] if len(equal) == 1 else None
 
 
@@ -140,6 +144,7 @@ def _spans(found: Found) -> list[Span]:
     spans = []
     for row, columns in list(rows.items())[:_MOST_CITED]:
         cells = found.table.rows[row].cells
+        last = max(*columns, found.table.name_column)
         first = cells[0].span if cells[0].text else cells[min(columns)].span
-        spans.append(Span(first.start, cells[max(columns)].span.end))
+        spans.append(Span(first.start, cells[last].span.end))
     return spans

@@ -8,10 +8,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from acclimate.tables import compute
-from acclimate.tables.asked import Asked, Operation
+from acclimate.tables.asked import Asked
+from acclimate.tables.extremes import most_or_least
 from acclimate.tables.found import Found, worked_out
 from acclimate.tables.grid import Table
-from acclimate.tables.lists import count, list_rows, most_or_least, over_rows
+from acclimate.tables.kinds import Operation
+from acclimate.tables.lists import count, list_rows, over_rows
 from acclimate.tables.lookup import look_up
 from acclimate.tables.numbers import Value
 from acclimate.tables.select import (
@@ -27,9 +29,8 @@ from acclimate.tables.select import (
 )
 from acclimate.tables.words import read_words, stem
 
-
 _CHANGE_WORDS = frozenset(map(stem, ("change", "increase", "decrease", "growth", "difference")))
-_ADDED = re.compile(r"\b(?:total|sum)\b.*\b(?:between|from|over|across|altogether|and)\b", re.I)
+_ADDED = re.compile(r"\b(?:total|sum)\b.*\b(?:between|from|over|across|altogether)\b", re.I)
 
 
 def answer(asked: Asked, table: Table, near: Callable[[], frozenset[str]]) -> Found | None:
@@ -118,7 +119,9 @@ def _between_years(asked: Asked, table: Table) -> Found | None:
     change = asked.operation == "percentage change"
     if change:
         result = compute.percentage_change(old, new)
-    elif re.match(r"(?:by )?how much\b.*\b(?:decrease|fall|drop|decline|go down)", asked.text, re.I):
+    elif re.match(
+        r"(?:by )?how much\b.*\b(?:decrease|fall|drop|decline|go down)", asked.text, re.I
+    ):
         result = compute.difference(old, new)
     else:
         result = compute.difference(new, old)
@@ -184,7 +187,9 @@ def _by_measure(asked: Asked, table: Table) -> Columns | None:
     if not asked.measure:
         return None
     named = choose_columns(table, read_words(asked.measure), numeric=True)
-    return None if named is None else replace(named, explained=named.explained | {stem(asked.measure)})
+    return (
+        None if named is None else replace(named, explained=named.explained | {stem(asked.measure)})
+    )
 
 
 def _shared_tail(asked: Asked, table: Table, columns: Columns) -> Rows | None:

@@ -182,7 +182,9 @@ def _meant(table: Table, rest: frozenset[str]) -> Rows | None:
         if word not in label and names_column(word, label)
     }
     rows = {at for at, _ in found}
-    return Rows((rows.pop(),), frozenset(w for _, w in found), loose=True) if len(rows) == 1 else None
+    return (
+        Rows((rows.pop(),), frozenset(w for _, w in found), loose=True) if len(rows) == 1 else None
+    )
 
 
 def _holding(table: Table, words: Sequence[Word], rest: frozenset[str]) -> Rows | None:
@@ -199,7 +201,8 @@ def _holding(table: Table, words: Sequence[Word], rest: frozenset[str]) -> Rows 
             found.append(at)
             if len(found) > 1:
                 return None
-    return Rows((found[0],), needed | names, loose=True) if found else None
+    explained = needed | names | (rest & headers)
+    return Rows((found[0],), explained, loose=True) if found else None
 
 
 def holding_rows(table: Table, said: Collection[str]) -> dict[str, list[int]]:
@@ -228,7 +231,9 @@ def year_columns(table: Table, years: Sequence[str], said: Collection[str]) -> C
         columns = [at for at, named in table.years.items() if named == year]
         columns = [at for at in columns if table.numeric(at)] or columns
         if len(columns) > 1:
-            shared = {at: len(frozenset(table.header_stems[at]).intersection(said)) for at in columns}
+            shared = {
+                at: len(frozenset(table.header_stems[at]).intersection(said)) for at in columns
+            }
             best = max(shared.values())
             columns = [at for at, count in shared.items() if count == best and best]
         if len(columns) != 1:
@@ -238,9 +243,7 @@ def year_columns(table: Table, years: Sequence[str], said: Collection[str]) -> C
     return Columns(tuple(found), frozenset(explained))
 
 
-def choose_columns(
-    table: Table, words: Sequence[Word], *, numeric: bool = False
-) -> Columns | None:
+def choose_columns(table: Table, words: Sequence[Word], *, numeric: bool = False) -> Columns | None:
     """The column whose name the question says, all of it or its greatest part; None for none, and
     where two fit equally."""
     ranked: list[tuple[tuple[float, float], int, frozenset[str]]] = []
@@ -290,9 +293,7 @@ def number_columns(table: Table) -> list[int]:
     return found
 
 
-def unexplained(
-    words: Sequence[Word], explained: Collection[str], table: Table
-) -> frozenset[str]:
+def unexplained(words: Sequence[Word], explained: Collection[str], table: Table) -> frozenset[str]:
     """The words of a question that neither the table nor what stands above it explains."""
     known = frozenset(explained) | table.about_stems | FILLER | _LIGHT
     known |= frozenset(table.header_stems[0])

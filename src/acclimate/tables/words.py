@@ -22,6 +22,8 @@ STOP = frozenset(
         "during between among across over also just still currently now"
     ).split()
 )
+
+
 @dataclass(frozen=True, slots=True)
 class Word:
     """A word of a text without its ending, and where it stands; `name` says that it is written
