@@ -133,7 +133,7 @@ class Answerer:
         """An answer that no model wrote; the passages are all read, so none is dropped."""
         resolved, _, shown = self._without_links(asked, found.marked, found, None)
         guard.finish(shown)
-        written = Written(found.marked, "", 0, 0, "stop")
+        written = Written(found.marked, "", 0, 0, "stop", calls=0)
         return self._assemble(question, asked, resolved, Prompt((), 0, tuple(hits)), written, clock)
 
     def prompt(

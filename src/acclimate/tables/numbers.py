@@ -135,6 +135,8 @@ def _unit(before: str, after: str) -> Quantity | None:
     than a unit."""
     if not before and not after:
         return Quantity(Decimal(1))
+    if not after and len(before) == 3 and before.isupper() and before.isalpha():
+        return _code(before)
     tokens = read_tokens(f"{before}1 {after}".strip(), _same)
     quantities = [token for token in tokens if isinstance(token, Quantity)]
     rest = [token for token in tokens if isinstance(token, str)]
@@ -145,7 +147,7 @@ def _unit(before: str, after: str) -> Quantity | None:
     words = after.split()
     named = before == "" or (before.isupper() and len(before) <= 4)
     if not named or len(words) > _MOST_UNIT_WORDS or not after.replace(" ", "").isalpha():
-        return None if after or not (before.isupper() and len(before) == 3) else _code(before)
+        return None
     if quantities[0].dimension:
         return None
     return Quantity(Decimal(1), f"{before} {after}".strip().casefold())

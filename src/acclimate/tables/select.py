@@ -284,10 +284,12 @@ def number_columns(table: Table) -> list[int]:
     for at in range(table.width):
         if not table.numeric(at):
             continue
-        values = [value.number for value in table.values(at) if value is not None]
-        serial = values == list(range(1, len(values) + 1)) and len(values) > 2
+        known = [value for value in table.values(at) if value is not None]
+        numbers = [value.number for value in known]
+        bare = not any(value.dimension for value in known)
+        serial = bare and len(numbers) > 2 and numbers == list(range(1, len(numbers) + 1))
         named = _NO_QUANTITY.search(table.header[at]) is not None
-        dates = all(1900 <= value <= 2100 and value == int(value) for value in values)
+        dates = bare and all(1900 <= one <= 2100 and one == int(one) for one in numbers)
         if not (serial or dates or named):
             found.append(at)
     return found
