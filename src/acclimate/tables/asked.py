@@ -100,7 +100,7 @@ def _bound(text: str) -> tuple[Bound | None, str]:
     said = match["number"].strip()
     words = said.split()
     scale = ""
-    kept = []
+    kept: list[str] = []
     for word in words:
         name = word.casefold().removesuffix("s")
         scale, kept = (name, kept) if name in _SCALES else (scale, [*kept, word])
