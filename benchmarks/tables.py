@@ -1,6 +1,6 @@
 """Answer questions over tables, by rule and by a recipe, with the gold passage.
 
-    python -m benchmarks.tables --data DOMAINSET [--half dev|held-out] [--recipe rag] [--limit N] [--show]
+    python -m benchmarks.tables --data DOMAINSET [--half dev|held-out] [--recipe rag] [--kind K] [--limit N] [--show]
 
 Without `--recipe` only the rules answer, and no model is loaded. The passage is the chunk with the question's
 evidence; where a question has none, as those that are worked out, the whole document. Documents are halved by their
@@ -23,6 +23,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from acclimate.answer import ReadTables
 from acclimate.documents.markdown import MarkdownParser
 from acclimate.evaluation.metrics import exact_match, f1, normalise
 from acclimate.evaluation.quantities import Quantity, read_tokens
@@ -35,13 +36,14 @@ _HALF_CENT = Decimal("0.0051")
 Row = dict[str, Any]
 
 
-def read(data: Path, half: str, limit: int | None) -> list[Row]:
-    """The questions of a half ("" both), as many as the limit, drawn evenly by a fixed seed."""
+def read(data: Path, half: str, kind: str, limit: int | None) -> list[Row]:
+    """The questions of a half and a kind ("": of all), as many as the limit, drawn evenly by a fixed seed."""
     lines = (data / "questions.jsonl").read_text(encoding="utf-8").split("\n")
     rows = [json.loads(line) for line in lines if line.strip()]
     names = sorted({row["document"] for row in rows})
     wanted = set(names[{"dev": 0, "held-out": 1}[half] :: 2] if half else names)
     rows = [row for row in rows if row["document"] in wanted]
+    rows = [row for row in rows if not kind or row["kind"] == kind]
     if limit is not None:
         random.Random(0).shuffle(rows)
     return rows[:limit]
@@ -87,7 +89,7 @@ class _Fixed:
 
 
 def with_recipe(
-    recipe: str, scratch: Path, rules: TableReader
+    recipe: str, scratch: Path, rules: ReadTables | None
 ) -> Callable[[str, Sequence[Hit]], tuple[str, bool]]:
     """What answers by rule, else by a recipe: the text, and whether it was a rule's."""
     (scratch / "documents").mkdir()
@@ -95,7 +97,7 @@ def with_recipe(
     project = Project.create(scratch, Path("documents"))
     project.ingest()
     retriever = _Fixed()
-    answerer = replace(project.answerer(recipe), retriever=retriever, tables=rules.read, k=8)
+    answerer = replace(project.answerer(recipe), retriever=retriever, tables=rules, k=8)
 
     def ask(question: str, hits: Sequence[Hit]) -> tuple[str, bool]:
         retriever.hits = hits
@@ -111,6 +113,8 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--half", choices=["dev", "held-out"], default="")
     parser.add_argument("--recipe", default="", help="answers where no rule is sure")
+    parser.add_argument("--kind", default="", help="arithmetic, count, span or multi-span")
+    parser.add_argument("--without-rules", action="store_true", help="the recipe alone")
     parser.add_argument("--limit", type=int)
     parser.add_argument(
         "--show", action="store_true", help="print each question and answer to stderr"
@@ -120,10 +124,11 @@ def main() -> None:
     for file in sorted((options.data / "documents").glob("*.md")):
         documents[file.name] = MarkdownParser().parse(file, file.name)
     rules = TableReader(documents.get)
+    used = None if options.without_rules else rules.read
     scores: dict[str, list[tuple[float, float, bool, bool]]] = defaultdict(list)
     with tempfile.TemporaryDirectory() as scratch:
-        ask = with_recipe(options.recipe, Path(scratch), rules) if options.recipe else None
-        for row in read(options.data, options.half, options.limit):
+        ask = with_recipe(options.recipe, Path(scratch), used) if options.recipe else None
+        for row in read(options.data, options.half, options.kind, options.limit):
             hits = shown(row, documents[row["document"]])
             if ask is not None:
                 text, ruled = ask(row["question"], hits)

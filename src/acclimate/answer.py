@@ -34,9 +34,9 @@ if TYPE_CHECKING:
     )  # its packages take 0.1 s, and most answers need no schema
 
 
-Mark = Callable[[str, Sequence[Hit]], Resolved]
+Extract = Callable[[str, Sequence[Hit]], Resolved]
 """Answers a question by a place in a passage, or abstains."""
-Weigh = Callable[[str, Sequence[Hit], Resolved], Resolved]
+SecondReader = Callable[[str, Sequence[Hit], Resolved], Resolved]
 """Reads the passages too, and keeps a model's answer or gives a surer one."""
 ReadTables = Callable[[str, Sequence[Hit]], Resolved | None]
 """Answers a question by rule from the tables that passages show; None where no rule is sure."""
@@ -55,11 +55,11 @@ class Answerer:
     recipe. `demonstrate` gives the solved examples of a few-shot recipe. With a `shape` the answer
     is JSON. `complete` makes a question that points back to earlier turns stand on its own, for
     recipes that read; the turns themselves are shown where `tell` says so, and to recipes that read
-    nothing. `mark` answers in the place of the engine, which is then not asked; `weigh` has the
-    last word on what the engine wrote, which is then shown in one piece. `explain` says why where
-    the search gives no passage. `instructions` are the asker's own, beside the recipe's. Where
-    there is a `fill`, it answers in plain text, and the shape is filled from that. What `tables`
-    is sure of is the answer, and neither reader is asked.
+    nothing. `extract` answers in the place of the engine, which is then not asked;
+    `second_reader` has the last word on what the engine wrote, which is then shown in one piece.
+    `explain` says why where the search gives no passage. `instructions` are the asker's own,
+    beside the recipe's. Where there is a `fill`, it answers in plain text, and the shape is filled
+    from that. What `tables` is sure of is the answer, and neither reader is asked.
     """
 
     recipe: Recipe
@@ -74,8 +74,8 @@ class Answerer:
     complete: Complete = complete
     tell: bool | None = None
     decision: str = ""
-    mark: Mark | None = None
-    weigh: Weigh | None = None
+    extract: Extract | None = None
+    second_reader: SecondReader | None = None
     explain: Callable[[], Abstention] = lambda: "nothing_found"
     instructions: str = ""
     fill: Fill | None = None
@@ -100,20 +100,20 @@ class Answerer:
         asked = respelt(asked, [hit.chunk.shown for hit in hits])
         guard = LinkGuard(clock.watch(on_text))
         found = self.tables(asked, hits) if self.tables is not None else None
-        if found is None and self.mark is not None:
-            found = self.mark(asked, hits)
+        if found is None and self.extract is not None:
+            found = self.extract(asked, hits)
         if found is not None:
             return self._marked(question, asked, hits, clock, guard, found)
         hits, before = self._narrowed(asked, hits, turns)
         prompt = self.prompt(asked, hits, turns, narrowed=bool(before))
         heard = (
-            guard if self.weigh is None else lambda _: guard("")
+            guard if self.second_reader is None else lambda _: guard("")
         )  # shows nothing yet, and tells who stops listening
         written = self._write(prompt, heard) if hits or not before else _NOTHING
         resolved, data = self._resolve(written.text, prompt)
         raw = written.text
-        if self.weigh is not None and prompt.passages:
-            resolved = self.weigh(asked, prompt.passages, resolved)
+        if self.second_reader is not None and prompt.passages:
+            resolved = self.second_reader(asked, prompt.passages, resolved)
             raw = resolved.marked
         resolved, data, shown = self._without_links(asked, raw, resolved, data)
         guard.finish(shown)
