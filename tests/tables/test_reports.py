@@ -120,4 +120,14 @@ def test_columns_of_two_groups_are_told_apart(tmp_path):
 def test_a_citation_holds_the_cells_and_their_name(tmp_path):
     found = ask(REPORT, "What was the change in passengers from 2020 to 2021?", tmp_path)
     assert [citation.quote for citation in found.citations] == ["Passengers | 1,050.5 | 400"]
-    assert all(citation.verbatim for citation in found.citations)
+    assert not found.citations[0].verbatim  # what is worked out stands nowhere
+    looked_up = ask(REPORT, "What was freight in 2020?", tmp_path)
+    assert looked_up.citations[0].quote == "Freight | $4,200 | $3,900"
+    assert looked_up.citations[0].verbatim
+
+
+def test_a_count_of_none_cites_what_was_looked_at(tmp_path):
+    text = "| Name | Price |\n| --- | --- |\n| Bench | 120 € |\n| Chair | 45 € |\n"
+    found = ask(text, "How many items cost more than 500 €?", tmp_path)
+    assert found.text == "0"
+    assert [citation.quote for citation in found.citations] == ["Bench | 120 €", "Chair | 45 €"]

@@ -104,7 +104,7 @@ def echo_sources(answer: Answer) -> None:
         click.echo(f"    “{' '.join(citation.quote.split())}”")
         if citation.also:
             click.echo(f"    also in: {_some(citation.also)}")
-        if not citation.verbatim:
+        if not (citation.verbatim or answer.working):
             click.echo("    (the answer's words do not stand there exactly)")
     echo_abstention(answer)
 

@@ -223,8 +223,9 @@ def _count_beyond(asked: Asked, table: Table, noun: Sequence[str], bound: Bound)
     if found is None:
         return None
     rows, column, explained = found
-    places = tuple((at, column) for at in rows)
-    over = max(1, sum(not row.total for row in table.rows))
+    every = [at for at, row in enumerate(table.rows) if not row.total]
+    places = tuple((at, column) for at in rows or every)  # for none, all that were looked at
+    over = len(every)
     working = _listed(table, rows)
     return Found(table, str(len(rows)), working, places, explained | set(noun), over)
 

@@ -119,7 +119,7 @@ def _resolved(one: _Read, hit: Hit, operation: Operation) -> Resolved | None:
             quote=text[span.start : span.end],
             page=one.document.page_at(span.start),
             headings=hit.chunk.headings,
-            verbatim=True,
+            verbatim=not found.computed or found.text in text[span.start : span.end],
             also=hit.also,
         )
         for span in _spans(found)
