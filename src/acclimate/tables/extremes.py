@@ -42,7 +42,7 @@ def most_or_least(asked: Asked, table: Table) -> Found | None:
         text, working = shown, f"{table.name_of(row)}: {shown}"
     else:
         named_by = _name_column(asked, table, column)
-        if named_by is None:
+        if named_by is None or not _each_once(table, named_by):
             return None
         text, working = cell_text(table, row, named_by), f"{table.header[column]}: {shown}"
         explained |= frozenset(stems(asked.noun))
@@ -54,6 +54,12 @@ def _asks_for_value(asked: Asked, table: Table, column: int) -> bool:
     if asked.noun and asked.noun != "who":
         return stem(asked.noun) in table.header_stems[column]
     return asked.noun == ""
+
+
+def _each_once(table: Table, column: int) -> bool:
+    """Whether no two rows have the same name: a customer with several invoices has no one sum."""
+    names = [row.cells[column].text for row in table.rows if not row.total]
+    return len(set(names)) == len(names)
 
 
 def _name_column(asked: Asked, table: Table, column: int) -> int | None:

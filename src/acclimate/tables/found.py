@@ -45,6 +45,10 @@ def worked_out(
     if len(scales) != 1:
         return None
     scale = scales.pop()
+    columns = {at for _, at in cells}
+    unit = table.unit_of(min(columns)) if len(columns) == 1 else ""
+    if unit and result.text[-1:].isdigit() and not relative:
+        return Found(table, f"{result.text} {unit}", result.working, cells, explained, over)
     bare = not scale or "%" in result.text or relative
     text = result.text if bare else f"{result.text} {scale}"
     return Found(table, text, result.working, cells, explained, over)

@@ -19,7 +19,7 @@ _NO_SCALE = re.compile(
     r"per |%|percent|ratio|rate|margin|employees|headcount|shares|number of|years|eps|volatility|yield",
     re.IGNORECASE,
 )
-_NOTES = re.compile(r"\s*\((?:\d{1,2}|[a-z]{1,3}|refer[^)]*|note[^)]*)\)|[*†‡]+|(?<=[a-z])\d$")
+_NOTES = re.compile(r"\s*\((?:\d{1,2}|[a-z]{1,3}|refer[^)]*|note[^)]*)\)|[*†‡]+")
 _BRACKETS = re.compile(r"\(([^()]*)\)")
 _UNIT_IN_HEADER = re.compile(r"(?:\(|,\s|\bin\s|\[)([^()\[\],]{1,12})[)\]]?\s*$")
 

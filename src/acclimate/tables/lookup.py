@@ -68,7 +68,7 @@ def _fits(asked: Asked, text: str) -> bool:
     if first in ("who", "whom", "whose", "where"):
         return any(map(str.isalpha, text))
     if first == "when":
-        return _MOMENT.search(text) is not None
+        return _MOMENT.search(text) is not None or re.fullmatch(r"\d{3,4}", text) is not None
     return True
 
 

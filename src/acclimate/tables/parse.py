@@ -24,7 +24,8 @@ _DATE_OR_YEAR = re.compile(
     re.IGNORECASE,
 )
 _TOTAL = re.compile(
-    r"(?:grand |net |sub-?|sub )?total\b|sum(?:me)?\b|gesamt\w*|insgesamt|zwischensumme|overall\b",
+    r"(?:grand |net |sub-?|sub )?total\b|sum(?:me)?\b|gesamt\w*|insgesamt|zwischensumme|overall\b"
+    r"|average\b|mean$|median$|ø|durchschnitt|mittelwert|subtotal\b",
     re.IGNORECASE,
 )
 _SCALE = re.compile(

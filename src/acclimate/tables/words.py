@@ -129,7 +129,8 @@ _CONCEPTS = (
     _concept("close", "close closing closed geschlossen schließt"),
     _concept(
         "who person whom",
-        "name person employee responsible owner manager contact lead head by staff mitarbeiter "
+        "name person student customer member author player patient employee responsible owner "
+        "manager contact lead head by staff mitarbeiter "
         "ansprechpartner verantwortlich",
     ),
     _concept(
@@ -137,6 +138,9 @@ _CONCEPTS = (
         "location place room city site office address town country ort stadt standort raum",
     ),
     _concept("when date day", "date day deadline due time datum tag termin frist"),
+    _concept("people live inhabitant resident", "population inhabitant resident einwohner"),
+    _concept("leave depart", "departure abfahrt"),
+    _concept("arrive", "arrival ankunft"),
     _concept("big large small size", "size area capacity größe fläche"),
 )
 
