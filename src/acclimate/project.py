@@ -30,6 +30,7 @@ if TYPE_CHECKING:  # what takes minutes is not needed to ask
     from acclimate.tuning.export.export import Exported
     from acclimate.tuning.pairs.pairs import PairSource
     from acclimate.tuning.trainer import OnStep
+    from acclimate.workflows.calibrate import Calibrated
     from acclimate.workflows.compare_plan import ComparisonPlan
     from acclimate.workflows.optimise_prompt import Optimised
     from acclimate.workflows.optimise_retrieval import OnTrial, Searched
@@ -265,6 +266,18 @@ class Project(Workspace):
             take=take,
             on_trial=on_trial,
         )
+
+    def calibrate(
+        self, *, take: bool = False, on_progress: Callable[[int, int], None] | None = None
+    ) -> Calibrated:
+        """Choose the extractor's windows and limits on the dev questions.
+
+        They are kept in the project where the gain is measurable, or `take` says
+        so. Raises SettingsError where there are no dev questions with a document.
+        """
+        from acclimate.workflows.calibrate import calibrate
+
+        return calibrate(self, take=take, on_progress=on_progress)
 
     def tune(
         self,

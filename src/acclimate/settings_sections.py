@@ -311,6 +311,12 @@ class AnswerSettings(_Section):
         "passages, and has the "
         "last word where it is much surer; none: the model alone",
     )
+    extractor: str = Field(
+        default="minilm-extractor",
+        description="what marks answers for `extract` and the second reader: minilm-extractor, or "
+        "the hub id or folder of a question-answering model (BERT, RoBERTa, DistilBERT; others as "
+        "ONNX)",
+    )
     json_by: Literal["auto", "answer", "model"] = Field(
         default="auto",
         description="JSON by a schema: filled from a plain answer, or by the model; auto: as it "

@@ -224,7 +224,10 @@ def make_contestant(
             "retrieval": settings.retrieval.model_dump(mode="json"),
             "overflow": settings.answer.overflow,
         }
-        depends |= {"second": settings.answer.second_reader, "extractor": extractor_fingerprint()}
+        extractor = extractor_fingerprint(
+            settings.answer.extractor, workspace.layout, workspace.local_model
+        )
+        depends |= {"second": settings.answer.second_reader, "extractor": extractor}
         prepare_s += record.ingests.seconds
         folders.append(workspace.library.folder / "indexes")
     if recipe.few_shot:

@@ -137,10 +137,12 @@ def _weigh(workspace: Workspace, recipe: Recipe, template: str) -> Weigh | None:
     if workspace.adapter(replace(recipe, adapter="")) is None:
         return None
     from acclimate.workspace.extractor import (
+        EXTRACTOR,
         searches_with_base,
     )  # its packages are not needed by other recipes
 
-    if not searches_with_base(
+    own = chosen.answer.extractor != EXTRACTOR
+    if not own and not searches_with_base(
         chosen.embedder, workspace.folder, workspace.local_model
     ):  # its base would have to be fetched
         return None

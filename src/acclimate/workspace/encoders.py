@@ -44,7 +44,7 @@ def find_encoder(folder: Path, name: str, kind: Kind, find_model: FindModel) -> 
     Raises ModelError for a folder that was tuned for something else, and HashMismatchError where
     its base changed.
     """
-    here = _path(folder, name)
+    here = located(folder, name)
     tuned = read_tuned(Path(here))
     if tuned is None:
         return Encoder(name, find_model(here, kind))
@@ -53,13 +53,13 @@ def find_encoder(folder: Path, name: str, kind: Kind, find_model: FindModel) -> 
             f"{here} was tuned as {tuned.target}, not as {kind}.",
             hint=f"acclimate tune --target {kind}",
         )
-    model = find_model(_path(folder, tuned.base), kind)
+    model = find_model(located(folder, tuned.base), kind)
     require_base(Path(here), tuned.base, tuned.base_sha256, model.sha256)
     return Encoder(tuned.base, model, Path(here), tuned)
 
 
-def _path(folder: Path, name: str) -> str:
-    """A path in acclimate.toml is relative to it; other names are left."""
+def located(folder: Path, name: str) -> str:
+    """A model's name as it is found: a path in acclimate.toml is relative to it; other names are left."""
     here = under(folder, name)
     return str(here) if name not in CATALOGUE and here.exists() else name
 
@@ -67,7 +67,7 @@ def _path(folder: Path, name: str) -> str:
 def tuned_folders(folder: Path, settings: Settings) -> list[Path]:
     """The tuned encoders that the project in `folder` searches with."""
     names = (settings.embedder.model, settings.retrieval.rerank)
-    return [Path(here) for name in names if read_tuned(Path(here := _path(folder, name)))]
+    return [Path(here) for name in names if read_tuned(Path(here := located(folder, name)))]
 
 
 def open_embedder(chosen: EmbedderSettings, folder: Path, find_model: FindModel) -> Embedder:

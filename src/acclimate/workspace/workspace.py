@@ -179,9 +179,13 @@ class Workspace:
         """What `[retrieval] rerank` names."""
         name = self.settings.retrieval.rerank
         if name == EXTRACTOR:
-            from acclimate.workspace.extractor import Relevance
+            from acclimate.workspace.extractor import Relevance, open_extractor
 
-            return Relevance(self.extractor.extractor, self.extractor.rerank_weight)
+            own = self.settings.answer.extractor == EXTRACTOR
+            reader = (
+                self.extractor if own else open_extractor(EXTRACTOR, self.layout, self.local_model)
+            )
+            return Relevance(reader.extractor, reader.rerank_weight)
         from acclimate.workspace.encoders import open_cross_encoder
 
         return open_cross_encoder(name, self.folder, self.local_model)
@@ -191,7 +195,7 @@ class Workspace:
         """What marks answers for the recipe `extract`."""
         from acclimate.workspace.extractor import open_extractor
 
-        return open_extractor(self.local_model)
+        return open_extractor(self.settings.answer.extractor, self.layout, self.local_model)
 
     @cached_property
     def pictures(self) -> PictureEmbedder | None:
