@@ -69,7 +69,9 @@ class Extractor:
     ) -> None:
         self._words = tuple(words)
         model = _read_onnx(weights) if isinstance(weights, Path) else _with_heads(config, weights)
-        reads = int(config.get("max_position_embeddings", MAX_TOKENS)) - position_offset(config)
+        reads = int(config.get("max_position_embeddings", MAX_TOKENS)) - position_offset(
+            dict(config)
+        )
         limit = min(MAX_TOKENS, reads)
         self.pairs = PairEncoder(model, tokenizer, limit, precision=precision, threads=threads)
 
