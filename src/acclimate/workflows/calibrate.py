@@ -29,7 +29,7 @@ from acclimate.prompting.citations import Resolved, resolve
 from acclimate.prompting.passages import REFUSAL
 from acclimate.prompting.recipes import find_recipe
 from acclimate.types import Hit
-from acclimate.workflows.compare import make_contestant
+from acclimate.workflows.compare import make_entry
 from acclimate.workflows.optimise_prompt import SURE
 from acclimate.workspace.answerer import open_answerer
 from acclimate.workspace.extractor import ExtractiveReader, Limits, surest, write_limits
@@ -246,7 +246,7 @@ def _said(
     workspace: Workspace, answerer: Answerer, asked: Sequence[Asked], step: Step
 ) -> list[tuple[Asked, Resolved]]:
     """What the model alone says over the same passages; kept in a file from question to question."""
-    depends = [make_contestant(workspace, find_recipe("rag")).key]
+    depends = [make_entry(workspace, find_recipe("rag")).key]
     depends += [f"{one.id} {hit.chunk.id}" for one in asked for hit in one.hits]
     key = hashlib.sha256(json.dumps(depends).encode()).hexdigest()[:16]
     file = workspace.layout.optimisations / f"extractor-{key}.jsonl"

@@ -18,7 +18,7 @@ from acclimate.embeddings.tuned import (
     LAYERS,
     depth,
     read_trained,
-    require_base,
+    require_base_encoder,
     shipped,
     under_sha256,
 )
@@ -72,14 +72,14 @@ class ExtractiveReader:
         """The same weights with other limits."""
         return replace(self, extractor=self.extractor.cut(limits.words), limits=limits)
 
-    def mark(self, question: str, hits: Sequence[Hit]) -> Resolved:
+    def extract(self, question: str, hits: Sequence[Hit]) -> Resolved:
         """The surest place; the refusal where none is sure enough."""
-        best = self._surest(hits, self.extractor.mark(question, [hit.chunk for hit in hits]))
+        best = self._surest(hits, self.extractor.best_spans(question, [hit.chunk for hit in hits]))
         if best is None or best.confidence < self.limits.threshold:
             return _REFUSED
         return mark_answer(best.span, best.passage + 1, hits)
 
-    def weigh(
+    def second_opinion(
         self, question: str, hits: Sequence[Hit], said: Resolved, *, own_words: bool = False
     ) -> Resolved:
         """The surer one of what a model said and the best place, or a refusal where neither is
@@ -95,7 +95,9 @@ class ExtractiveReader:
     ) -> tuple[Marked | None, Marked | None]:
         """Its own surest place, and the surest that holds what a model said."""
         answer = "" if said.abstained else said.text.strip(_EDGES)
-        marked, same = self.extractor.weigh(question, [hit.chunk for hit in hits], answer)
+        marked, same = self.extractor.best_and_matching_spans(
+            question, [hit.chunk for hit in hits], answer
+        )
         return self._surest(hits, marked), self._surest(hits, same)
 
     def decide(
@@ -232,7 +234,7 @@ def load_extractor(folder: Path, find_model: FindModel) -> ExtractiveReader:
     weights."""
     settings = json.loads((folder / "extractor.json").read_text(encoding="utf-8"))
     base = find_model(settings["base"], "embedder")
-    require_base(folder, settings["base"], settings["base_sha256"], base.sha256)
+    require_base_encoder(folder, settings["base"], settings["base_sha256"], base.sha256)
     weights = read_trained(folder / LAYERS, read_weights(base.weights))
     config: Any = read_json(base.folder / "config.json")
     config["num_hidden_layers"] = depth(weights)

@@ -19,9 +19,9 @@ from acclimate.files.places import under
 from acclimate.indexes.base import GraphIndex
 from acclimate.indexes.filters import Filter, parse_rules
 from acclimate.indexes.library import Library
-from acclimate.indexes.stores import Server, open_indexes
+from acclimate.indexes.stores import StoreServer, open_indexes
 from acclimate.models.base import Engine
-from acclimate.models.catalogue import Kind
+from acclimate.models.catalogue import ModelKind
 from acclimate.models.store import LocalModel, OnBytes, locate
 from acclimate.prompting.recipes import Recipe, find_recipe
 from acclimate.prompting.replies import ask, json_text
@@ -153,7 +153,7 @@ class Workspace:
         chosen, retrieval = self.settings.store, self.settings.retrieval
         server = None
         if chosen.url:
-            server = Server(chosen.url, chosen.prefix, os.environ.get(chosen.api_key_env))
+            server = StoreServer(chosen.url, chosen.prefix, os.environ.get(chosen.api_key_env))
         opened = open_indexes(chosen.vectors, chosen.texts, server)
         graph = None if retrieval.graph == "none" else self._open_graph
         return Library(self.layout.state, opened, graph, retrieval.language)
@@ -292,7 +292,7 @@ class Workspace:
         """The project's `questions.jsonl`, to be changed."""
         return QuestionFile(self.layout.questions, self.layout.questions_lock)
 
-    def local_model(self, name: str, kind: Kind) -> LocalModel:
+    def local_model(self, name: str, kind: ModelKind) -> LocalModel:
         """A model's files, fetched where they are not here yet."""
         if (here := locate(name)) is not None:
             return here
