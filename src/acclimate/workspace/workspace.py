@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from acclimate.embeddings.base import Embedder, PictureEmbedder
@@ -31,6 +30,7 @@ from acclimate.retrieval.base import Retriever
 from acclimate.settings import Settings, load_settings
 from acclimate.settings_file import render_settings
 from acclimate.system import ending
+from acclimate.system.closing import Closing
 from acclimate.types import Generation, Message, Question
 from acclimate.workspace.engine import adapter_of, load_engine
 from acclimate.workspace.layout import Layout
@@ -44,7 +44,7 @@ ALL = Filter()
 """Leaves every document."""
 
 
-class Workspace:
+class Workspace(Closing):
     """A folder with `acclimate.toml` and, once ingested, `.acclimate/`.
 
     Models are loaded when they are first needed. `on_bytes` hears of models being downloaded. An
@@ -308,14 +308,3 @@ class Workspace:
             engine.close()
         if "library" in self.__dict__ and self._given_library is None:
             self.library.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
