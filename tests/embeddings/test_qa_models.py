@@ -77,7 +77,7 @@ def test_places_are_those_of_transformers(make_tiny, tmp_path: Path, family: str
     extractor = Extractor(
         config, weights, tiny.folder / "tokenizer.json", words=(200,), precision="f32"
     )
-    best = extractor.mark(QUESTION, [CHUNK])[0]
+    best = extractor.best_spans(QUESTION, [CHUNK])[0]
     text, sure = by_transformers(tiny.folder, model)
     assert TEXT[best.span.start : best.span.end] == text
     assert best.confidence == pytest.approx(sure, abs=1e-4)
@@ -105,7 +105,7 @@ def test_an_onnx_export_marks(make_tiny, tmp_path: Path) -> None:
     config = json.loads((folder / "config.json").read_text())
     save_onnx(folder / "model.onnx")
     extractor = Extractor(config, folder / "model.onnx", folder / "tokenizer.json", words=(200,))
-    best = extractor.mark(QUESTION, [CHUNK])[0]
+    best = extractor.best_spans(QUESTION, [CHUNK])[0]
     assert TEXT[best.span.start : best.span.end] == "thirty"
     assert best.confidence > 0.9
     (found,) = extractor.relevance(QUESTION, [TEXT])

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -62,7 +62,7 @@ class Asked:
     question: str
     answers: tuple[str, ...]
     hits: tuple[Hit, ...]
-    group: str
+    group: Hashable
     weight: float
 
     def points(self, text: str | None) -> float:
@@ -108,7 +108,7 @@ def calibrate(
     """
     reader, name = workspace.extractor, workspace.settings.answer.extractor
     asked, answerer = _asked(workspace), open_answerer(workspace, "rag")
-    now, beside = reader.limits, answerer.weigh is not None
+    now, beside = reader.limits, answerer.second_reader is not None
     cuts = list(dict.fromkeys((now.words, *_CUTS)))
     done, total = itertools.count(1), len(asked) * (len(cuts) + 2 * beside)
 
@@ -184,7 +184,7 @@ def _asked(workspace: Workspace) -> list[Asked]:
 def _marks(reader: ExtractiveReader, asked: Sequence[Asked], step: Step) -> list[list[Marked]]:
     found = []
     for one in asked:
-        found.append(reader.extractor.mark(one.question, [hit.chunk for hit in one.hits]))
+        found.append(reader.extractor.best_spans(one.question, [hit.chunk for hit in one.hits]))
         step()
     return found
 
@@ -256,7 +256,7 @@ def _said(
     found = []
     for one in asked:
         if one.id not in kept:
-            alone = replace(answerer, retriever=_Given(one.hits), weigh=None)
+            alone = replace(answerer, retriever=_Given(one.hits), second_reader=None)
             answer = alone.answer(one.question) if one.hits else None
             kept[one.id] = answer.marked if answer else REFUSAL
             jsonlines.append(file, {"id": one.id, "text": kept[one.id]})

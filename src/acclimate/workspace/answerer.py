@@ -138,8 +138,8 @@ def _second_reader(workspace: Workspace, recipe: Recipe, template: str) -> Secon
         return None
     if workspace.adapter(replace(recipe, adapter="")) is None:
         return None
+    from acclimate.embeddings.tuned import EXTRACTOR
     from acclimate.workspace.extractor import (
-        EXTRACTOR,
         searches_with_base,
     )  # its packages are not needed by other recipes
 

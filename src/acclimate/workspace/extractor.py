@@ -109,7 +109,7 @@ class ExtractiveReader:
         *,
         own_words: bool = False,
     ) -> Resolved:
-        """`weigh` for these `places`."""
+        """`second_opinion` for these `places`."""
         limits = self.limits
         mine, others = best.confidence if best else 0.0, held.confidence if held else 0.0
         if said.abstained:
