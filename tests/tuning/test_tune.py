@@ -136,7 +136,7 @@ def test_an_engine_that_leaves_the_adapter_out_is_refused(project, monkeypatch):
         lambda self, _: load_engine(self.settings.model, None, self.local_model),
     )
     source = PairSource(pairs(project, [{"messages": chat} for chat in CHATS]))
-    with pytest.raises(EngineError, match="2 of 2 questions otherwise where it is served"):
+    with pytest.raises(EngineError, match="2 of 2 questions differently than in training"):
         project.tune("rslora", data=source)
     assert (before.is_dir() and (before / "adapter_model.safetensors").read_bytes()) == held
     assert (before.with_name("rslora.training") / "refused" / "adapter_model.safetensors").is_file()

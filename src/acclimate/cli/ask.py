@@ -110,5 +110,5 @@ def _read_schema(file: Path) -> dict[str, Any]:
     except ValueError as error:
         raise SettingsError(f"{file} is not JSON: {error}.") from error
     if not isinstance(schema, dict):
-        raise SettingsError(f"{file} holds no JSON Schema: that is an object.")
+        raise SettingsError(f"{file} holds no JSON Schema, which is an object.")
     return schema

@@ -65,7 +65,7 @@ def _machine() -> Iterator[Finding]:
         yield Finding("cpu", "ok", "computes bfloat16")
     elif not flags:
         yield Finding(
-            "cpu", "ok", f"is {platform.machine()}; what it computes is not told by this system"
+            "cpu", "ok", f"is {platform.machine()}; this system does not report what it computes"
         )
     elif computes_bf16(environment={}):
         yield Finding(
@@ -119,7 +119,7 @@ def _limits() -> Finding:
 
 def _room(what: str, free: float | None, repair: str) -> Finding:
     if free is None:
-        return Finding(what, "ok", "is not told by this system")
+        return Finding(what, "ok", "is not reported by this system")
     enough = free >= _NEEDED_GB[what]
     detail = f"{free:.1f} GB free" + ("" if enough else f", {_NEEDED_GB[what]:.0f} are wanted")
     return Finding(what, "ok" if enough else "warning", detail, "" if enough else repair)
@@ -177,7 +177,7 @@ def _check_documents(project: Project) -> Iterator[Finding]:
     elif missing := sorted(found.files.keys() - held.keys()):
         detail = f"{len(missing)} of {len(found.files)} files in {place} are not in the library: {_some(missing)}"
         yield Finding(
-            "documents", "warning", detail, "acclimate ingest reads them, or tells why it cannot"
+            "documents", "warning", detail, "acclimate ingest reads them, or says why it cannot"
         )
     elif gone := sorted(path for path in held.keys() - found.files.keys() if not found.keeps(path)):
         detail = f"{len(gone)} documents in the library are no longer in {place}: {_some(gone)}"

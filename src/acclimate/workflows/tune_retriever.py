@@ -104,7 +104,7 @@ def tune_retriever(
     for split, found in mined.items():
         if not found:
             raise SettingsError(
-                f"no question of the {split} split has evidence that stands in a passage.",
+                f"no question of the {split} split has evidence that is in a passage.",
                 hint="acclimate questions make; acclimate questions split",
             )
     mined["dev"] = mined["dev"][:: -(-len(mined["dev"]) // _MOST_DEV)]

@@ -37,7 +37,7 @@ def load_engine(chosen: ModelSettings, adapter: Path | None, find_model: FindMod
     if chosen.engine == "openai":
         if adapter is not None:
             raise SettingsError(
-                f"the adapter '{adapter.name}' cannot be worn by a model behind a server.",
+                f"the adapter '{adapter.name}' cannot be applied to a model behind a server.",
                 hint="Load it into the server and name it as the model, or use another [model] "
                 "engine.",
             )
@@ -102,7 +102,7 @@ def adapter_of(chosen: ModelSettings, layout: Layout, recipe: Recipe) -> Path | 
         folder = under(layout.folder, chosen.adapter)
         if not is_tuned(folder):
             raise SettingsError(
-                f"'model.adapter' = '{chosen.adapter}': {folder} is no PEFT adapter folder."
+                f"'model.adapter' = '{chosen.adapter}': {folder} is not a PEFT adapter folder."
             )
         return folder
     return shipped_adapter(chosen, "reader")
