@@ -188,7 +188,7 @@ def test_a_stopped_run_is_not_gone_on_with_on_other_data(project):
     with pytest.raises(KeyboardInterrupt):
         project.tune("dora", data=PairSource(pairs(project, first)), on_step=stop)
     source = PairSource(pairs(project, other))
-    with pytest.raises(SettingsError, match="learnt other data") as caught:
+    with pytest.raises(SettingsError, match="used other data") as caught:
         project.tune("dora", minutes=0.01, data=source)
     assert "--again" in caught.value.hint
     with pytest.raises(KeyboardInterrupt):
