@@ -34,6 +34,7 @@ COMMANDS = {
     "export": "Write a tuned adapter in the formats that other programs run.",
     "compare": "Run recipes over your questions and say which one works.",
     "serve": "Serve an OpenAI-compatible API and a web page.",
+    "mcp": "Serve the project to a program on this machine, by MCP over stdio.",
     "keys": "Make, list and remove the API keys of the server.",
     "models": "List, fetch and verify models.",
     "doctor": "Check machine, models and library, and print the repair.",
@@ -50,6 +51,7 @@ _KEPT = {
     "export": "No half export is left.",
     "compare": "The answers given so far are kept.",
     "serve": "Nothing is lost.",
+    "mcp": "Nothing is lost.",
     "models": "What was fetched is kept.",
     "try": "What was done so far is kept.",
 }
