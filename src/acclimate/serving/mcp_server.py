@@ -51,7 +51,7 @@ WhoAsks = Callable[[Context], Caller]
 
 _TEMPLATE = URI + "{+path}"
 _PAGE, _COMPLETIONS = 1000, 100  # a completion has at most 100 values by the specification
-_MOST_TEXT = 1_000_000  # characters of a resource that is read at once
+_MOST_TEXT = 200_000  # characters of a resource: the SDK's clients take 1 MiB in one event
 _PUBLIC_MS = 3_600_000  # what is the same for every caller may be cached for an hour
 _INSTRUCTIONS = (
     "Read-only access to the documents of one project. `ask` answers a question from them with "
@@ -133,7 +133,9 @@ class _Handlers:
         await self._caller(ctx)
         return wire.ListToolsResult(tools=[tool.described(name) for name, tool in _TOOLS.items()])
 
-    async def call_tool(self, ctx: Context, asked: wire.CallToolRequestParams) -> wire.CallToolResult:
+    async def call_tool(
+        self, ctx: Context, asked: wire.CallToolRequestParams
+    ) -> wire.CallToolResult:
         """Run a tool; what goes wrong is told in its result, so that a model can mend its call."""
         tool = _TOOLS.get(asked.name)
         if tool is None:

@@ -24,6 +24,8 @@ from acclimate.serving.service import Run, Service
 from acclimate.types import Answer, Document
 
 URI = "acclimate://documents/"
+# The SDK's clients take 1 MiB in one event of a stream; a text is sent twice, in UTF-8.
+_MOST_PASSAGES, _MOST_LENGTH = 20, 50_000
 _ALIVE_S = 5.0  # a sign of life at least that often, for clients that ask for progress
 _WHY = {
     "empty_library": "The library holds no document.",
@@ -50,7 +52,7 @@ class SearchArguments(Strict):
     """What `search` takes."""
 
     query: _Question = Field(description="What to look for, as a question or as words.")
-    k: int = Field(default=5, ge=1, le=50, description="The most passages to return.")
+    k: int = Field(default=5, ge=1, le=_MOST_PASSAGES, description="The most passages to return.")
     where: _Where
 
 
@@ -76,7 +78,7 @@ class ReadArguments(Strict):
     )
     start: int = Field(default=0, ge=0, description="The first character to read.")
     length: int = Field(
-        default=20_000, ge=1, le=200_000, description="The most characters to read."
+        default=20_000, ge=1, le=_MOST_LENGTH, description="The most characters to read."
     )
 
 
