@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -38,6 +39,7 @@ if TYPE_CHECKING:  # what takes minutes is not needed to ask
     from acclimate.workflows.tune_data import Teacher
     from acclimate.workflows.tune_preview import Inspection, Listener
     from acclimate.workflows.tune_retriever import Target, TunedRetriever
+    from acclimate.workflows.watch import OnIngest
 
 
 class Project(Workspace):
@@ -60,6 +62,21 @@ class Project(Workspace):
         return ingest_documents(
             self, check_all=check_all, allow_empty=allow_empty, progress=progress
         )
+
+    def watch(
+        self,
+        hear: OnIngest | None = None,
+        *,
+        stop: threading.Event | None = None,
+        progress: Progress | None = None,
+    ) -> None:
+        """Ingest now, and again whenever files below the documents folder change, until `stop`.
+
+        `hear` is told how each ingest went. Errors of the first one are raised.
+        """
+        from acclimate.workflows.watch import watch_documents
+
+        watch_documents(self, hear or (lambda _: None), stop=stop, progress=progress)
 
     def retrieve(self, query: str, k: int | None = None, *, where: Filter = ALL) -> list[Hit]:
         """The best `k` chunks for a query (None: as `[retrieval]` says) among the documents that

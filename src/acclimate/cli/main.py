@@ -26,6 +26,7 @@ from acclimate.system import ending
 COMMANDS = {
     "init": "Make a project in this folder: a commented acclimate.toml.",
     "ingest": "Read the documents and bring the library up to date.",
+    "watch": "Ingest now, and again whenever files change.",
     "ask": "Answer a question from the documents, with citations.",
     "chat": "Ask one question after another.",
     "questions": "Make, import, review and split the questions to compare on.",
@@ -43,6 +44,7 @@ COMMANDS = {
 # What there is after a command was ended, for the commands of which that is worth a word.
 _KEPT = {
     "ingest": "The documents that were read are in the library.",
+    "watch": "The documents that were read are in the library.",
     "ask": "Nothing was changed.",
     "chat": "A chat is not kept.",
     "questions": "The questions that were written are kept.",
@@ -55,7 +57,17 @@ _KEPT = {
     "models": "What was fetched is kept.",
     "try": "What was done so far is kept.",
 }
-_GOES_ON = ("ingest", "questions", "optimise", "tune", "export", "compare", "models", "try")
+_GOES_ON = (
+    "ingest",
+    "watch",
+    "questions",
+    "optimise",
+    "tune",
+    "export",
+    "compare",
+    "models",
+    "try",
+)
 
 
 class _LazyGroup(click.Group):

@@ -30,6 +30,7 @@ from acclimate.serving.keys import keys_of
 from acclimate.serving.mcp_route import McpRoute, open_endpoint
 from acclimate.serving.metrics import Metrics
 from acclimate.serving.service import Service
+from acclimate.serving.watcher import Watcher
 from acclimate.settings_sections import ServeSettings
 
 _WEB = Path(__file__).parent / "web"
@@ -51,8 +52,11 @@ def create_app(project: Project) -> Gate:
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         threading.Thread(target=_warm, args=(service,), name="warm", daemon=True).start()
+        watcher = Watcher(project, jobs) if project.settings.documents.watch else None
         async with endpoint.running():
             yield
+        if watcher is not None:
+            await run_in_threadpool(watcher.close)
         await run_in_threadpool(jobs.close)
         sandbox.close()
         await run_in_threadpool(service.close)
