@@ -37,6 +37,8 @@ COMMANDS = {
     "serve": "Serve an OpenAI-compatible API and a web page.",
     "mcp": "Serve the project to a program on this machine, by MCP over stdio.",
     "keys": "Make, list and remove the API keys of the server.",
+    "backup": "Write the project into one file, also while it is served.",
+    "restore": "Put a project from a backup into a folder.",
     "models": "List, fetch and verify models.",
     "doctor": "Check machine, models and library, and print the repair.",
     "try": "See it work on the example documents.",
@@ -54,6 +56,8 @@ _KEPT = {
     "compare": "The answers given so far are kept.",
     "serve": "Nothing is lost.",
     "mcp": "Nothing is lost.",
+    "backup": "No half backup is left.",
+    "restore": "Nothing was changed.",
     "models": "What was fetched is kept.",
     "try": "What was done so far is kept.",
 }

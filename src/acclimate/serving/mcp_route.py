@@ -39,7 +39,7 @@ class McpRoute(Route):
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         """See Starlette; names the route for log and figures."""
         match, found = super().matches(scope)
-        return match, found | {"route": self}
+        return match, {**found, "route": self}
 
 
 def open_endpoint(service: Service, hear: Callable[[Answer], None]) -> Endpoint:

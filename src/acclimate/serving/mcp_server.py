@@ -218,7 +218,8 @@ class _Handlers:
         )
 
     async def _caller(self, ctx: Context) -> Caller:
-        return await self._run(self._who, ctx)
+        caller: Caller = await self._run(self._who, ctx)
+        return caller
 
     async def _run(self, what: Callable[..., Any], *arguments: Any) -> Any:
         """Run it in a thread. Raises MCPError in the place of every other error."""
@@ -274,8 +275,8 @@ class HttpEndpoint:
 
 
 def _admitted(ctx: Context) -> Caller:
-    caller = ctx.request.state.caller
-    assert isinstance(caller, Caller)  # noqa: S101 -- the gate's, for the type checker
+    assert ctx.request is not None  # noqa: S101 -- for the type checker
+    caller: Caller = ctx.request.state.caller
     return caller
 
 
