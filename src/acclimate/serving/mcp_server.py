@@ -26,7 +26,7 @@ from starlette.types import Receive, Scope, Send
 
 from acclimate._version import __version__
 from acclimate.errors import legible
-from acclimate.serving.errors import ApiError, told
+from acclimate.serving.errors import ApiError, as_api_error
 from acclimate.serving.keys import Caller
 from acclimate.serving.mcp_tools import (
     URI,
@@ -147,7 +147,7 @@ class _Handlers:
         except ValidationError as error:
             return _failed(_fault(error))
         except Exception as error:
-            return _failed(_say(told(error)))
+            return _failed(_say(as_api_error(error)))
         return wire.CallToolResult(
             content=[wire.TextContent(text=given.text)],
             structured_content=given.data.model_dump(mode="json"),
@@ -226,7 +226,7 @@ class _Handlers:
         try:
             return await run_in_threadpool(what, *arguments)
         except Exception as error:
-            refused = told(error)
+            refused = as_api_error(error)
             code = wire.INVALID_PARAMS if refused.status in (400, 404) else wire.INTERNAL_ERROR
             raise MCPError(code, _say(refused)) from None
 

@@ -20,7 +20,7 @@ from acclimate.serving.errors import ApiError
 from acclimate.serving.keys import Caller
 from acclimate.serving.rows import citation_row, filter_of, footnotes, hit_row
 from acclimate.serving.schemas import Strict, Text
-from acclimate.serving.service import Run, Service
+from acclimate.serving.service import PendingAnswer, Service
 from acclimate.types import Answer, Document
 
 URI = "acclimate://documents/"
@@ -246,7 +246,7 @@ def path_of(uri: str) -> str:
     return unquote(uri.removeprefix(URI))
 
 
-async def _finished(run: Run, alive: Alive) -> Answer:
+async def _finished(run: PendingAnswer, alive: Alive) -> Answer:
     """The answer of a run, or the error that ended it."""
     began = told = time.monotonic()
     while True:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from acclimate.documents.changes import follow
 from acclimate.errors import AcclimateError, LibraryError
-from acclimate.ingest_report import IngestReport, Progress
+from acclimate.ingest_report import IngestProgress, IngestReport
 from acclimate.system import ending
 from acclimate.workflows.ingest import ingest_documents
 from acclimate.workspace.workspace import Workspace
@@ -39,7 +39,7 @@ def watch_documents(
     hear: OnIngest,
     *,
     stop: threading.Event | None = None,
-    progress: Progress | None = None,
+    progress: IngestProgress | None = None,
 ) -> None:
     """Ingest now, and again whenever files below the documents folder change, until `stop` is set.
 
@@ -76,7 +76,7 @@ def watch_documents(
 
 
 def _ingest(
-    workspace: Workspace, stopping: Stopping, hear: OnIngest, progress: Progress | None
+    workspace: Workspace, stopping: Stopping, hear: OnIngest, progress: IngestProgress | None
 ) -> IngestReport | None:
     """The report of an ingest over files of its own; None where it was stopped while it waited for
     another ingest, or for room on a full disk, which `hear` is told once."""
