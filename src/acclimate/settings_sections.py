@@ -39,6 +39,17 @@ class DocumentsSettings(_Section):
         description='access labels as "GLOB = LABEL"; `ask --label` sees what is open or has its '
         "label",
     )
+    watch: bool = Field(
+        default=False,
+        description="whether `acclimate serve` ingests by itself when files change; "
+        "`acclimate watch` does it beside a server",
+    )
+    watch_seconds: float = Field(
+        default=60.0,
+        gt=0,
+        description="longest time until a change is found that sends no file event, as in network "
+        "folders, in seconds",
+    )
     engine: Literal["acclimate", "docling", "docling-native", "dedoc"] = Field(
         default="acclimate",
         description="what parses the formats that it reads, our own readers the others: docling "

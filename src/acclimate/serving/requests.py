@@ -16,8 +16,8 @@ from acclimate.prompting.structured import ANY_OBJECT, read_shape
 from acclimate.serving.ask import Ask
 from acclimate.serving.errors import ApiError
 from acclimate.serving.keys import Caller
+from acclimate.serving.rows import filter_of
 from acclimate.serving.schemas import ChatMessage, ChatRequest, Part
-from acclimate.serving.search import filter_of
 from acclimate.serving.service import Service
 from acclimate.types import Message, Role
 
