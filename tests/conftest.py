@@ -30,6 +30,8 @@ PLACES = {
     "cli": "slow models",
     "documents/test_hostile.py": "slow",
     "embeddings/test_cross_encoder.py": "torch",
+    "embeddings/test_layers.py": "torch",
+    "embeddings/test_modernbert.py": "torch",
     "embeddings/test_sentence_transformers_embedder.py": "torch",
     "evaluation/test_beyond_words.py": "slow torch",
     "evaluation/test_compare.py": "slow",

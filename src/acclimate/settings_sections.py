@@ -133,6 +133,25 @@ class EmbedderSettings(_Section):
         description="keep so many of a vector's numbers, for models made for that (Matryoshka); "
         "unset: all",
     )
+    query_prefix: str | None = Field(
+        default=None,
+        description='put before every question, such as "query: "; unset: what the model wants, '
+        "as far as it is known",
+    )
+    passage_prefix: str | None = Field(
+        default=None,
+        description='put before every passage, such as "passage: "; unset: what the model wants, '
+        "as far as it is known",
+    )
+    pooling: Literal["mean", "cls"] | None = Field(
+        default=None,
+        description="one vector of all tokens' or the first one's; unset: as the model's files say",
+    )
+    dense: tuple[str, ...] | None = Field(
+        default=None,
+        description="the model's folders of layers after the pooling, such as 2_Dense; unset: "
+        "as its files say",
+    )
     base_url: str | None = Field(default=None, description="server address, for engine 'openai'")
     api_key_env: str = Field(
         default="OPENAI_API_KEY", description="environment variable that holds the server's key"

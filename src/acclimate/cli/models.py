@@ -9,8 +9,10 @@ import click
 
 from acclimate.cli.output import echo_json, json_option
 from acclimate.cli.progress import download_bar
-from acclimate.models.catalogue import CATALOGUE, Kind
+from acclimate.models.catalogue import CATALOGUE
+from acclimate.models.entries import Kind
 from acclimate.models.fetch import fetch, resolve
+from acclimate.models.hub import Form
 from acclimate.models.store import locate, not_here, verify
 
 _LINE = "{:28} {:8} {:>8}  {:>8}  {:>6}  {:9}  {:10}  {}"
@@ -66,14 +68,19 @@ def list_models(as_json: bool) -> None:
     "--kind", type=_KIND, default="language", help="What a hub id is (the catalogue knows its own)."
 )
 @click.option("--again", is_flag=True, help="Fetch even what is here.")
-def fetch_models(names: tuple[str, ...], kind: str, again: bool) -> None:
+@click.option(
+    "--form",
+    type=click.Choice(["safetensors", "onnx"]),
+    help="Of an embedder's or reranker's hub id (default: what runs without PyTorch).",
+)
+def fetch_models(names: tuple[str, ...], kind: str, again: bool, form: Form | None) -> None:
     """Fetch models by catalogue name or hub id ('org/repo' or 'org/repo:file.gguf')."""
     for name in names:
         known = CATALOGUE[name].kind if name in CATALOGUE else cast("Kind", kind)
         with download_bar() as on_bytes:
             model = (
-                fetch(name, known, on_bytes, again=True)
-                if again
+                fetch(name, known, on_bytes, again=again, form=form)
+                if again or form
                 else resolve(name, known, on_bytes)
             )
         click.echo(f"{name}: {model.weights}", err=True)

