@@ -20,7 +20,7 @@ from acclimate.models.entries import (
 )
 
 
-def _qwen(
+def _qwen(  # noqa: PLR0913 -- a row of a table
     repo: str,
     revision: str,
     file: ModelFile,
@@ -29,6 +29,7 @@ def _qwen(
     window: int = 32_768,
     languages: str,
     memory: int,
+    parameters: float,
     about: str,
 ) -> ModelEntry:
     name = repo.removesuffix("-GGUF").lower()
@@ -44,6 +45,7 @@ def _qwen(
         window,
         languages,
         memory,
+        parameters=parameters,
     )
 
 
@@ -60,6 +62,7 @@ _QWEN = (
         size_class="small",
         languages="about ten",
         memory=900_000_000,
+        parameters=0.494,
         about="Qwen2.5 Coder 0.5B Instruct, 4 bits: prose and tables as well as code",
     ),
     _qwen(
@@ -74,6 +77,7 @@ _QWEN = (
         window=40_960,
         languages="100+",
         memory=1_400_000_000,
+        parameters=0.596,
         about="Qwen3 0.6B, 8 bits; its thinking is turned off",
     ),
     _qwen(
@@ -90,6 +94,7 @@ _QWEN = (
         size_class="medium",
         languages="about ten",
         memory=1_600_000_000,
+        parameters=1.54,
         about="Qwen2.5 Coder 1.5B Instruct, 4 bits: prose and tables as well as code",
     ),
     _qwen(
@@ -103,6 +108,7 @@ _QWEN = (
         size_class="medium",
         languages="29",
         memory=1_600_000_000,
+        parameters=1.54,
         about="Qwen2.5 1.5B Instruct, 4 bits",
     ),
     _qwen(
@@ -117,6 +123,7 @@ _QWEN = (
         window=40_960,
         languages="100+",
         memory=2_600_000_000,
+        parameters=1.72,
         about="Qwen3 1.7B, 8 bits; its thinking is turned off",
     ),
     _qwen(
@@ -131,6 +138,7 @@ _QWEN = (
         window=40_960,
         languages="100+",
         memory=3_400_000_000,
+        parameters=4.02,
         about="Qwen3 4B, 4 bits; its thinking is turned off",
     ),
 )
@@ -155,6 +163,7 @@ CATALOGUE = {
             "tiny",
             8_192,
             memory=600_000_000,
+            parameters=0.135,
         ),
         *_QWEN,
         ModelEntry(
