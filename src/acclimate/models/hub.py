@@ -14,7 +14,7 @@ import httpx
 from acclimate.errors import ModelError, nearest
 from acclimate.models.catalogue import CATALOGUE
 from acclimate.models.encoders import BUILT_FROM_WEIGHTS
-from acclimate.models.entries import Hub, Kind, ModelEntry, ModelFile, Source
+from acclimate.models.entries import Hub, ModelEntry, ModelFile, ModelKind, Source
 from acclimate.system.proxies import routes
 
 _SAFE = (".gguf", ".safetensors", ".onnx", ".json", ".txt", ".model")
@@ -31,7 +31,7 @@ _LAYER = re.compile(r"\d+_(Pooling|Dense|LayerNorm)/(config\.json|model\.safeten
 _EXPORTS = ("onnx/model.onnx", "model.onnx")
 Form = Literal["safetensors", "onnx"]
 """How an embedder's or reranker's weights are kept."""
-_SHIPPED: dict[Kind, str] = {"reranker": "minilm-extractor"}  # never fetched, but may be meant
+_SHIPPED: dict[ModelKind, str] = {"reranker": "minilm-extractor"}  # never fetched, but may be meant
 _GGUF_PREFERENCE = ("Q4_K_M", "Q4_0", "Q4_1", "Q8_0", "Q5_K_M", "F16")
 
 
@@ -86,7 +86,7 @@ def _ask(repo: str, revision: str = "") -> _Repository:
 
 
 def ask_hub(
-    name: str, kind: Kind, form: Form | None
+    name: str, kind: ModelKind, form: Form | None
 ) -> tuple[tuple[ModelFile, ...], tuple[Source, ...]]:
     """Which files to fetch of a hub id; their hashes are recorded at this first fetch and hold ever
     after."""
