@@ -40,6 +40,7 @@ PLACES = {
     "indexes/test_oracle.py": "slow",
     "indexes/test_stores.py": "servers",
     "models/test_chat.py": "torch",
+    "models/test_folders.py": "torch",
     "models/test_foreign_adapters.py": "torch",
     "models/test_openvino.py": "torch models",
     "serving": "servers",

@@ -168,10 +168,10 @@ class ChatTemplate:
 class ChatFormat(ChatTemplate):
     """The template of a model whose `tokenizer` is one of the tokenizers package."""
 
-    def __init__(self, tokenizer: Tokenizer, template: str, bos: str) -> None:
+    def __init__(self, tokenizer: Tokenizer, template: str, bos: str, eos: str = "") -> None:
         self.tokenizer = tokenizer
         added = (token.content for token in tokenizer.get_added_tokens_decoder().values())
-        super().__init__(self._ids, added, template, bos)
+        super().__init__(self._ids, added, template, bos, eos)
 
     def _ids(self, text: str) -> list[int]:
         ids: list[int] = self.tokenizer.encode(text, add_special_tokens=False).ids

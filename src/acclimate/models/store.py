@@ -161,6 +161,7 @@ def _local(path: Path) -> LocalModel:
     for pattern in (
         "*.gguf",
         "model.safetensors",
+        "model-00001-of-*.safetensors",
         "model.onnx",
         "onnx/model.onnx",
         "openvino_model.bin",
