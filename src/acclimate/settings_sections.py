@@ -125,6 +125,11 @@ class ChunkingSettings(_Section):
     )
 
 
+def _prefix(what: str, example: str) -> Any:
+    said = f'put before every {what}, such as "{example}"; unset: as the model wants, if known'
+    return Field(default=None, description=said)
+
+
 class EmbedderSettings(_Section):
     """What turns text into vectors."""
 
@@ -143,24 +148,14 @@ class EmbedderSettings(_Section):
         description="keep so many of a vector's numbers, for models made for that (Matryoshka); "
         "unset: all",
     )
-    query_prefix: str | None = Field(
-        default=None,
-        description='put before every question, such as "query: "; unset: what the model wants, '
-        "as far as it is known",
-    )
-    passage_prefix: str | None = Field(
-        default=None,
-        description='put before every passage, such as "passage: "; unset: what the model wants, '
-        "as far as it is known",
-    )
+    query_prefix: str | None = _prefix("question", "query: ")
+    passage_prefix: str | None = _prefix("passage", "passage: ")
     pooling: Literal["mean", "cls"] | None = Field(
         default=None,
         description="one vector of all tokens' or the first one's; unset: as the model's files say",
     )
     dense: tuple[str, ...] | None = Field(
-        default=None,
-        description="the model's folders of layers after the pooling, such as 2_Dense; unset: "
-        "as its files say",
+        default=None, description="layers after the pooling, as 2_Dense; unset: as its files say"
     )
     base_url: str | None = _server_address()
     api_key_env: str = _server_key()
