@@ -133,7 +133,7 @@ def make_retriever(
         return text, time.perf_counter() - started
     model = resolve(embedder_name, "embedder")
     embedder = OpenVINOEmbedder(
-        model.folder, spec=read_spec(model.folder), weights_sha256=model.sha256
+        model.folder, spec=read_spec(model.folder, model.name), weights_sha256=model.sha256
     )
     embedded = embed_chunks(embedder, chunks)
     long = LongChunks({key: len(rows) for key, rows in enumerate(embedded) if len(rows) > 1})

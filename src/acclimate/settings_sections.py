@@ -136,6 +136,11 @@ class ChunkingSettings(_Section):
     )
 
 
+def _prefix(what: str, example: str) -> Any:
+    said = f'put before every {what}, such as "{example}"; unset: as the model wants, if known'
+    return Field(default=None, description=said)
+
+
 class EmbedderSettings(_Section):
     """What turns text into vectors."""
 
@@ -153,6 +158,15 @@ class EmbedderSettings(_Section):
         ge=8,
         description="keep so many of a vector's numbers, for models made for that (Matryoshka); "
         "unset: all",
+    )
+    query_prefix: str | None = _prefix("question", "query: ")
+    passage_prefix: str | None = _prefix("passage", "passage: ")
+    pooling: Literal["mean", "cls"] | None = Field(
+        default=None,
+        description="one vector of all tokens' or the first one's; unset: as the model's files say",
+    )
+    dense: tuple[str, ...] | None = Field(
+        default=None, description="layers after the pooling, as 2_Dense; unset: as its files say"
     )
     base_url: str | None = _server_address()
     api_key_env: str = _server_key()

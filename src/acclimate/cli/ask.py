@@ -54,7 +54,9 @@ _PARTS = "\n".join(f"  {name:<17} {meaning}" for name, meaning in (PARTS | _NAME
 )
 @click.option("--show-prompt", is_flag=True, help="Print the prompt as sent, to stderr.")
 @click.option(
+    "--reasoning",
     "--show-reasoning",
+    "show_reasoning",
     is_flag=True,
     help="Print what the model wrote before its answer, to stderr.",
 )

@@ -18,6 +18,7 @@ from acclimate.errors import AcclimateError, ProjectError, legible
 from acclimate.files.places import as_typed
 from acclimate.indexes.library import Library
 from acclimate.models.catalogue import CATALOGUE
+from acclimate.models.recommendation import measure_machine, recommend
 from acclimate.models.store import cache_folder, locate
 from acclimate.project import Project
 from acclimate.settings_sections import EmbedderSettings, ModelSettings
@@ -47,7 +48,7 @@ class Finding:
 def command(repair: bool, as_json: bool, folder: Path) -> int:
     """Check machine, models and library, and print the repair. Exit code 1 where something
     failed."""
-    findings = [*_machine(), *_models(), *_library(folder, repair)]
+    findings = [*_machine(), *_models(), _advice(), *_library(folder, repair)]
     if as_json:
         echo_json(findings)
     else:
@@ -138,6 +139,14 @@ def _models() -> Iterator[Finding]:
             yield Finding(
                 "model", "warning", f"{name} is not here yet", f"acclimate models fetch {name}"
             )
+
+
+def _advice() -> Finding:
+    found = recommend(measure_machine())
+    detail = f"{found.name} is recommended: {found.reason}"
+    return Finding(
+        "advice", "ok", detail, "" if found.name in _DEFAULTS else "acclimate models recommend"
+    )
 
 
 def _library(folder: Path, repair: bool) -> Iterator[Finding]:

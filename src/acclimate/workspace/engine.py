@@ -12,8 +12,8 @@ from acclimate.errors import SettingsError, nearest
 from acclimate.files.places import under
 from acclimate.models.adapters import OWN_TEMPLATE, is_tuned, require_base_model, served_by
 from acclimate.models.base import Engine
-from acclimate.models.catalogue import ModelKind
 from acclimate.models.choice import choose
+from acclimate.models.entries import ModelKind
 from acclimate.models.store import LocalModel, cache_folder
 from acclimate.prompting.recipes import PARTS, Recipe
 from acclimate.prompting.templates import Template, load_template, parse_template
