@@ -57,7 +57,9 @@ def test_a_second_reader_has_the_last_word_and_nothing_else_is_shown():
         asked.append((question, len(hits), said.text))
         return replace(surer, decision="surer")
 
-    answer = answerer("14 days [1]", weigh=weigh, decision="auto").answer("  How long? ", heard)
+    answer = answerer("14 days [1]", second_reader=weigh, decision="auto").answer(
+        "  How long? ", heard
+    )
     assert asked == [("How long?", 3, "14 days")]
     assert (answer.text, answer.marked) == (surer.text, surer.marked)
     assert answer.decision == "auto; surer"

@@ -39,7 +39,7 @@ from acclimate.embeddings.tuned import read_trained
 from acclimate.embeddings.weights import read_weights
 from acclimate.models.fetch import resolve
 from acclimate.tuning.encoders.model import JointEncoder, save_trained
-from acclimate.tuning.encoders.pairs import Encoded, Pair, batches, encode_pair
+from acclimate.tuning.encoders.pairs import Encoded, TextPair, batches, encode_pair
 from acclimate.tuning.encoders.trainer import EncoderSettings, EncoderTrainer
 from acclimate.types import Span
 from benchmarks.retrieval import read_set
@@ -96,7 +96,7 @@ class Data:
         rows = jsonlines.read_rows(folder / "questions.jsonl")
         self._rows = [row for _, row in rows if row["document"] in self._documents]
 
-    def draw(self, seed: int) -> tuple[list[Pair], list[Pair]]:
+    def draw(self, seed: int) -> tuple[list[TextPair], list[TextPair]]:
         """All right pairs and their wrong ones, with windows of their own for each seed."""
         rng = random.Random(seed)
         windows = [
@@ -105,8 +105,8 @@ class Data:
             for span in windows_of(document.text, rng.choice(WORDS))
         ]
         search = Bm25([f"{window.title}\n{window.text}" for window in windows])
-        rights: list[Pair] = []
-        wrongs: list[Pair] = []
+        rights: list[TextPair] = []
+        wrongs: list[TextPair] = []
         for row in self._rows:
             document = self._documents[row["document"]]
             answer = row["answers"][0].strip().rstrip(".,;:") if row["answers"] else ""
@@ -118,7 +118,7 @@ class Data:
             start = at + row["evidence"].index(answer) - shown.start
             text = document.text[shown.start : shown.end]
             rights.append(
-                Pair(question, document.title, text, True, Span(start, start + len(answer)))
+                TextPair(question, document.title, text, True, Span(start, start + len(answer)))
             )
             if rng.random() < WRONG:
                 found = [windows[i] for i in search(question, 8)]
@@ -128,16 +128,16 @@ class Data:
                 if lacking:
                     # The best of them most often: that is what stands beside the right passage when it is asked.
                     chosen = lacking[min(int(rng.expovariate(0.6)), len(lacking) - 1)]
-                    wrongs.append(Pair(question, chosen.title, chosen.text, False))
+                    wrongs.append(TextPair(question, chosen.title, chosen.text, False))
         logging.info("%d windows, %d right pairs, %d wrong", len(windows), len(rights), len(wrongs))
         return rights, wrongs
 
-    def mixed(self, claims: Sequence[Pair], seed: int) -> list[Pair]:
+    def mixed(self, claims: Sequence[TextPair], seed: int) -> list[TextPair]:
         """A pass: every question, with made-up ones and claims, in an order of its own."""
         rights, wrongs = self.draw(seed)
         rng = random.Random(seed)
         pairs = rights + wrongs
-        made: list[Pair] = []
+        made: list[TextPair] = []
         while len(made) < len(pairs) * MADE:
             made += make_pairs(rng)
         mixed = (
@@ -184,7 +184,7 @@ def around(text: str, evidence: Span, rng: random.Random) -> Span:
     return strip(text, Span(first, last))
 
 
-def make_pairs(rng: random.Random) -> list[Pair]:
+def make_pairs(rng: random.Random) -> list[TextPair]:
     """A few questions about a made-up passage; only answers that stand in it once."""
     made = facts.make(rng)
     found = []
@@ -194,13 +194,13 @@ def make_pairs(rng: random.Random) -> list[Pair]:
             for match in re.finditer(rf"(?<![\w.,]){re.escape(answer)}(?!\w)", made.text)
         ]
         if len(places) == 1:
-            found.append(Pair(question, made.title, made.text, True, Span(*places[0])))
+            found.append(TextPair(question, made.title, made.text, True, Span(*places[0])))
     return found + [
-        Pair(question, made.title, made.text, False) for question in made.unanswerable[:1]
+        TextPair(question, made.title, made.text, False) for question in made.unanswerable[:1]
     ]
 
 
-def claim_pairs(folder: Path) -> list[Pair]:
+def claim_pairs(folder: Path) -> list[TextPair]:
     """SciFact's train claims with the abstract judged relevant, and with BM25's best others; no spans are learnt."""
     chunks, queries, judged = read_set(folder, "train")
     search, rng = Bm25([f"{chunk.title}\n{chunk.text}" for chunk in chunks]), random.Random(3)
@@ -210,7 +210,9 @@ def claim_pairs(folder: Path) -> list[Pair]:
         shown = [i for i, chunk in enumerate(chunks) if judged[key].get(chunk.document, 0) > 0]
         for index in shown + rng.sample(others, min(len(others), 2 * len(shown))):
             chunk = chunks[index]
-            pairs.append(Pair(claim, chunk.title, chunk.text, index in shown, None, reads=False))
+            pairs.append(
+                TextPair(claim, chunk.title, chunk.text, index in shown, None, reads=False)
+            )
     return pairs
 
 
@@ -221,19 +223,19 @@ class ExtractorTask:
         self,
         model: JointEncoder,
         tokenizer: Tokenizer,
-        passes: Callable[[int], list[Pair]],
-        dev: list[Pair],
+        passes: Callable[[int], list[TextPair]],
+        dev: list[TextPair],
         share: int,
         shares: int,
     ) -> None:
         self._model, self._tokenizer, self._passes = model, tokenizer, passes
         self._dev, self._share, self._shares = dev, share, shares
-        self._pairs: list[Pair] = []
+        self._pairs: list[TextPair] = []
         self._drawn, self._at, self._step = 0, 0, 0
 
     def losses(self, step: int) -> Sequence[Callable[[], tuple[torch.Tensor, int]]]:
         while self._step <= step:  # the same pairs again for a run that goes on
-            taken: list[Pair] = []
+            taken: list[TextPair] = []
             while len(taken) < PAIRS * self._shares:
                 if self._at == len(self._pairs):
                     self._pairs, self._at, self._drawn = (
@@ -355,7 +357,7 @@ def train(options: argparse.Namespace) -> None:
     )
     data = Data(options.data, slice(0, -HELD_OUT - DEV))
     claims = claim_pairs(options.claims) if options.claims else []
-    dev: list[Pair] = []
+    dev: list[TextPair] = []
     if options.rank == 0:
         rights, wrongs = Data(options.data, slice(-HELD_OUT - DEV, -HELD_OUT)).draw(1)
         rng = random.Random(5)

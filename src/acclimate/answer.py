@@ -34,9 +34,9 @@ if TYPE_CHECKING:
     )  # its packages take 0.1 s, and most answers need no schema
 
 
-Mark = Callable[[str, Sequence[Hit]], Resolved]
+Extract = Callable[[str, Sequence[Hit]], Resolved]
 """Answers a question by a place in a passage, or abstains."""
-Weigh = Callable[[str, Sequence[Hit], Resolved], Resolved]
+SecondReader = Callable[[str, Sequence[Hit], Resolved], Resolved]
 """Reads the passages too, and keeps a model's answer or gives a surer one."""
 Fill = Callable[["Answerer", str, OnText | None, Sequence[Turn]], Answer]
 """Answers a question in plain text first and fills the shape of an answerer from that."""
@@ -53,10 +53,11 @@ class Answerer:
     recipe. `demonstrate` gives the solved examples of a few-shot recipe. With a `shape` the answer
     is JSON. `complete` makes a question that points back to earlier turns stand on its own, for
     recipes that read; the turns themselves are shown where `tell` says so, and to recipes that read
-    nothing. `mark` answers in the place of the engine, which is then not asked; `weigh` has the
-    last word on what the engine wrote, which is then shown in one piece. `explain` says why where
-    the search gives no passage. `instructions` are the asker's own, beside the recipe's. Where
-    there is a `fill`, it answers in plain text, and the shape is filled from that.
+    nothing. `extract` answers in the place of the engine, which is then not asked;
+    `second_reader` has the last word on what the engine wrote, which is then shown in one piece.
+    `explain` says why where the search gives no passage. `instructions` are the asker's own,
+    beside the recipe's. Where there is a `fill`, it answers in plain text, and the shape is filled
+    from that.
     """
 
     recipe: Recipe
@@ -71,8 +72,8 @@ class Answerer:
     complete: Complete = complete
     tell: bool | None = None
     decision: str = ""
-    mark: Mark | None = None
-    weigh: Weigh | None = None
+    extract: Extract | None = None
+    second_reader: SecondReader | None = None
     explain: Callable[[], Abstention] = lambda: "nothing_found"
     instructions: str = ""
     fill: Fill | None = None
@@ -95,18 +96,18 @@ class Answerer:
             return self._nothing_found(question, asked, clock, on_text)
         asked = respelt(asked, [hit.chunk.shown for hit in hits])
         guard = LinkGuard(clock.watch(on_text))
-        if self.mark is not None:
+        if self.extract is not None:
             return self._marked(question, asked, hits, clock, guard)
         hits, before = self._narrowed(asked, hits, turns)
         prompt = self.prompt(asked, hits, turns, narrowed=bool(before))
         heard = (
-            guard if self.weigh is None else lambda _: guard("")
+            guard if self.second_reader is None else lambda _: guard("")
         )  # shows nothing yet, and tells who stops listening
         written = self._write(prompt, heard) if hits or not before else _NOTHING
         resolved, data = self._resolve(written.text, prompt)
         raw = written.text
-        if self.weigh is not None and prompt.passages:
-            resolved = self.weigh(asked, prompt.passages, resolved)
+        if self.second_reader is not None and prompt.passages:
+            resolved = self.second_reader(asked, prompt.passages, resolved)
             raw = resolved.marked
         resolved, data, shown = self._without_links(asked, raw, resolved, data)
         guard.finish(shown)
@@ -118,8 +119,8 @@ class Answerer:
         self, question: str, asked: str, hits: Sequence[Hit], clock: _Clock, guard: LinkGuard
     ) -> Answer:
         """The answer as it stands in a passage; the passages are all read, so none is dropped."""
-        assert self.mark is not None  # noqa: S101 -- for the type checker
-        found = self.mark(asked, hits)
+        assert self.extract is not None  # noqa: S101 -- for the type checker
+        found = self.extract(asked, hits)
         resolved, _, shown = self._without_links(asked, found.marked, found, None)
         guard.finish(shown)
         written = Written(found.marked, "", 0, 0, "stop")

@@ -28,7 +28,7 @@ from acclimate.indexes.library import Library
 from acclimate.indexes.record import Record
 from acclimate.indexes.same import NearCopy, near_copies
 from acclimate.indexes.versions import newer_of
-from acclimate.ingest_report import IngestReport, NoProgress, Progress, Tally
+from acclimate.ingest_report import IngestProgress, IngestReport, NoProgress, Tally
 from acclimate.text.embedded import embedded_hash
 from acclimate.types import Chunk, Document, Element
 
@@ -70,7 +70,7 @@ def ingest(  # noqa: PLR0913
     parallel: int = 1,
     parser: str = "",
     pictures: PictureEmbedder | None = None,
-    progress: Progress | None = None,
+    progress: IngestProgress | None = None,
 ) -> IngestReport:
     """Bring `library` up to date with the files under `root`.
 
@@ -103,7 +103,7 @@ def _ingest(  # noqa: PLR0913
     pictures: PictureEmbedder | None,
     check_all: bool,
     allow_empty: bool,
-    progress: Progress | None,
+    progress: IngestProgress | None,
 ) -> IngestReport:
     started, progress = time.perf_counter(), progress or NoProgress()
     record, files = library.record, found.files
@@ -304,7 +304,7 @@ def _store(
     library: Library,
     embedder: Embedder,
     pictures: PictureEmbedder | None,
-    progress: Progress,
+    progress: IngestProgress,
     tally: Tally,
 ) -> None:
     """Put a group's documents into the record together, or each alone where one of them cannot be
@@ -328,7 +328,7 @@ def _store_together(
     library: Library,
     embedder: Embedder,
     pictures: PictureEmbedder | None,
-    progress: Progress,
+    progress: IngestProgress,
     tally: Tally,
 ) -> None:
     """Embed what is new in a group and put its documents into the record at once."""
@@ -360,7 +360,7 @@ def _store_together(
         tally.store(read.path, document, read.chunks)
 
 
-def _renew(library: Library, embedder: Embedder, progress: Progress) -> int:
+def _renew(library: Library, embedder: Embedder, progress: IngestProgress) -> int:
     """Embed chunks again that an older version embedded in another Unicode form; how many.
     Interrupted, it goes on."""
     record, done = library.record, 0
@@ -376,7 +376,7 @@ def _renew(library: Library, embedder: Embedder, progress: Progress) -> int:
     return done
 
 
-def _migrate(library: Library, embedder: Embedder, progress: Progress) -> int:
+def _migrate(library: Library, embedder: Embedder, progress: IngestProgress) -> int:
     """Where the library's vectors are another embedder's, embed its chunks again; how many.
 
     The new vectors grow beside the old, which are searched until the last one is there:

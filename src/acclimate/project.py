@@ -15,18 +15,18 @@ from acclimate.workspace.answerer import open_answerer
 from acclimate.workspace.workspace import ALL, Workspace
 
 if TYPE_CHECKING:  # what takes minutes is not needed to ask
-    from acclimate.evaluation.compare import Progress as CompareProgress
+    from acclimate.evaluation.compare import ComparisonProgress
     from acclimate.evaluation.comparison import Comparison, Metric
     from acclimate.evaluation.halving import Budget, Trial
-    from acclimate.ingest_report import IngestReport, Progress
+    from acclimate.ingest_report import IngestProgress, IngestReport
     from acclimate.models.merge import Precision
     from acclimate.prompting.structured import SchemaLike
     from acclimate.questions.coverage import Coverage
-    from acclimate.questions.file import Row
+    from acclimate.questions.file import QuestionRow
     from acclimate.questions.generate import Made
     from acclimate.questions.imports import Rules
     from acclimate.questions.splitting import Leak
-    from acclimate.questions.writer import Kind
+    from acclimate.questions.writer import QuestionKind
     from acclimate.tuning.export.export import Exported
     from acclimate.tuning.pairs.pairs import PairSource
     from acclimate.tuning.trainer import OnStep
@@ -36,7 +36,7 @@ if TYPE_CHECKING:  # what takes minutes is not needed to ask
     from acclimate.workflows.questions import Imported
     from acclimate.workflows.tune import Tuned
     from acclimate.workflows.tune_data import Teacher
-    from acclimate.workflows.tune_preview import Inspection, Listener
+    from acclimate.workflows.tune_preview import Inspection, PreviewProgress
     from acclimate.workflows.tune_retriever import Target, TunedRetriever
 
 
@@ -52,7 +52,7 @@ class Project(Workspace):
         *,
         check_all: bool = False,
         allow_empty: bool = False,
-        progress: Progress | None = None,
+        progress: IngestProgress | None = None,
     ) -> IngestReport:
         """Bring the library up to date with the documents folder; see `acclimate.ingest.ingest`."""
         from acclimate.workflows.ingest import ingest_documents
@@ -100,11 +100,11 @@ class Project(Workspace):
 
     def make_questions(
         self,
-        count: int | Mapping[Kind, int] = 60,
+        count: int | Mapping[QuestionKind, int] = 60,
         *,
         writer: str = "model",
         checked: bool = True,
-        progress: Callable[[Row], None] | None = None,
+        progress: Callable[[QuestionRow], None] | None = None,
     ) -> Made:
         """Write questions from the documents into `questions.jsonl`, and split them by document.
 
@@ -115,7 +115,7 @@ class Project(Workspace):
         from acclimate.workflows.questions import SHARES, make_questions, mix, split_questions
 
         wanted = mix(count) if isinstance(count, int) else count
-        made = make_questions(self, wanted, writer, checked=checked, hear=progress)
+        made = make_questions(self, wanted, writer, checked=checked, progress=progress)
         split_questions(self, SHARES)
         return made
 
@@ -135,7 +135,7 @@ class Project(Workspace):
         *,
         document: str | None = None,
         evidence: str | None = None,
-    ) -> Row:
+    ) -> QuestionRow:
         """Add one question; without `answers` it is one that the documents do not answer."""
         from acclimate.workflows.questions import add_question
 
@@ -184,7 +184,7 @@ class Project(Workspace):
         optional: Sequence[str] = (),
         nli: Path | None = None,
         against: Comparison | None = None,
-        progress: CompareProgress | None = None,
+        progress: ComparisonProgress | None = None,
     ) -> Comparison:
         """Run recipes over the questions of a split, score them, judge, and save it all.
 
@@ -220,7 +220,7 @@ class Project(Workspace):
         metric: Metric = "f1",
         minutes: float = 10.0,
         against: Comparison | None = None,
-        progress: CompareProgress | None = None,
+        progress: ComparisonProgress | None = None,
         on_trial: OnTrial | None = None,
     ) -> Searched:
         """Choose retrieval settings and prompt on dev, then compare the choice with the settings as
@@ -299,7 +299,7 @@ class Project(Workspace):
         rate: float | None = None,
         teacher: Teacher | None = None,
         data: PairSource | None = None,
-        listener: Listener | None = None,
+        listener: PreviewProgress | None = None,
     ) -> Inspection:
         """What `tune` would learn, how, and what it would take; nothing is trained.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -12,6 +12,16 @@ from acclimate.types import Language
 
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def _server_address() -> Any:
+    return Field(default=None, description="server address, for engine 'openai'")
+
+
+def _server_key() -> Any:
+    return Field(
+        default="OPENAI_API_KEY", description="environment variable that holds the server's key"
+    )
 
 
 class DocumentsSettings(_Section):
@@ -133,10 +143,8 @@ class EmbedderSettings(_Section):
         description="keep so many of a vector's numbers, for models made for that (Matryoshka); "
         "unset: all",
     )
-    base_url: str | None = Field(default=None, description="server address, for engine 'openai'")
-    api_key_env: str = Field(
-        default="OPENAI_API_KEY", description="environment variable that holds the server's key"
-    )
+    base_url: str | None = _server_address()
+    api_key_env: str = _server_key()
 
 
 class ImagesSettings(_Section):
@@ -276,10 +284,8 @@ class ModelSettings(_Section):
         description="auto (the reader and question writer that ship for it), none, or a PEFT "
         "folder",
     )
-    base_url: str | None = Field(default=None, description="server address, for engine 'openai'")
-    api_key_env: str = Field(
-        default="OPENAI_API_KEY", description="environment variable that holds the server's key"
-    )
+    base_url: str | None = _server_address()
+    api_key_env: str = _server_key()
     context_tokens: int | None = Field(
         default=None, ge=64, description="window in tokens; unset: the model's own"
     )
@@ -337,10 +343,8 @@ class JudgeSettings(_Section):
     engine: Literal["auto", "openvino", "llamacpp", "openai", "transformers"] = Field(
         default="openai", description="as in [model]"
     )
-    base_url: str | None = Field(default=None, description="server address, for engine 'openai'")
-    api_key_env: str = Field(
-        default="OPENAI_API_KEY", description="environment variable that holds the server's key"
-    )
+    base_url: str | None = _server_address()
+    api_key_env: str = _server_key()
 
 
 class ServeSettings(_Section):

@@ -9,7 +9,7 @@ import click
 
 from acclimate.cli.output import echo_json, json_option
 from acclimate.cli.progress import download_bar
-from acclimate.models.catalogue import CATALOGUE, Kind
+from acclimate.models.catalogue import CATALOGUE, ModelKind
 from acclimate.models.fetch import fetch, resolve
 from acclimate.models.store import locate, not_here, verify
 
@@ -69,7 +69,7 @@ def list_models(as_json: bool) -> None:
 def fetch_models(names: tuple[str, ...], kind: str, again: bool) -> None:
     """Fetch models by catalogue name or hub id ('org/repo' or 'org/repo:file.gguf')."""
     for name in names:
-        known = CATALOGUE[name].kind if name in CATALOGUE else cast("Kind", kind)
+        known = CATALOGUE[name].kind if name in CATALOGUE else cast("ModelKind", kind)
         with download_bar() as on_bytes:
             model = (
                 fetch(name, known, on_bytes, again=True)

@@ -13,7 +13,7 @@ from acclimate.cli.progress import download_bar
 from acclimate.evaluation.comparison import METRICS, Metric
 from acclimate.evaluation.halving import Budget, Trial
 from acclimate.project import Project
-from acclimate.workflows.optimise_prompt import BASELINE, SURE, Optimised
+from acclimate.workflows.optimise_prompt import AS_IT_IS, SURE, Optimised
 
 _MINUTES = 10.0  # where neither calls nor minutes are given
 
@@ -81,7 +81,7 @@ def echo_optimised(done: Optimised) -> None:
     low, high = 100 * done.gain.interval.low, 100 * done.gain.interval.high
     click.echo(
         f"Best: {done.found.winner}, {done.metric.upper()} {100 * done.gain.interval.mean:+.1f} "
-        f"({low:+.1f} to {high:+.1f}, p = {done.gain.p:.2f}) against '{BASELINE}', on the dev "
+        f"({low:+.1f} to {high:+.1f}, p = {done.gain.p:.2f}) against '{AS_IT_IS}', on the dev "
         f"questions that chose it."
     )
     if done.taken:

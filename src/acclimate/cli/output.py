@@ -13,7 +13,7 @@ import click
 
 from acclimate.cli.console import can_show
 from acclimate.errors import legible
-from acclimate.prompting.citations import Unmarked
+from acclimate.prompting.citations import CitationStripper
 from acclimate.prompting.recipes import find_recipe
 from acclimate.types import Answer, Usage
 
@@ -75,11 +75,11 @@ class AnswerStream:
     """Prints a raw answer as it comes, without its citation marks."""
 
     def __init__(self, write: Callable[[str], None]) -> None:
-        self._write, self._unmarked = write, Unmarked()
+        self._write, self._stripper = write, CitationStripper()
 
     def __call__(self, piece: str) -> bool:
         """Take the next piece."""
-        self._write(self._unmarked(piece))
+        self._write(self._stripper(piece))
         return True
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from lxml import etree
 
 from acclimate.documents.builder import TextBuilder
-from acclimate.documents.hidden import Kind, keep
+from acclimate.documents.hidden import HiddenKind, keep
 from acclimate.documents.odf_lists import Lists, list_styles
 from acclimate.documents.odf_text import SKIPPED, OdfWords, paragraph_text
 from acclimate.documents.properties import office_properties
@@ -100,7 +100,7 @@ class _Reader:
             else:
                 self.walk(node, depth + 1)
 
-    def _unless_hidden(self, kind: Kind, nodes: Iterable[etree._Element], depth: int) -> None:
+    def _unless_hidden(self, kind: HiddenKind, nodes: Iterable[etree._Element], depth: int) -> None:
         if keep(kind):
             with self._builder.hidden(kind):
                 self.walk(nodes, depth + 1)

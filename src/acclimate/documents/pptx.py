@@ -16,7 +16,7 @@ from pptx.shapes.picture import Picture
 
 from acclimate.documents.builder import TextBuilder
 from acclimate.documents.chart import add_chart
-from acclimate.documents.hidden import Kind, keep
+from acclimate.documents.hidden import HiddenKind, keep
 from acclimate.documents.pictures import wanted
 from acclimate.documents.properties import office_properties
 from acclimate.documents.reading_order import reading_order
@@ -59,7 +59,7 @@ def _add_slide(slide: Any, page: Box, builder: TextBuilder) -> None:
         )
     order = reading_order([one.box or page for one in placed])
     for one in [*first, *(placed[at] for at in order)]:
-        hidden: Kind | None = "shape" if one.hidden or _outside(one.box, page) else None
+        hidden: HiddenKind | None = "shape" if one.hidden or _outside(one.box, page) else None
         if hidden and not (_says(one.shape) and keep(hidden)):
             continue
         with builder.hidden(hidden or ""):

@@ -63,10 +63,10 @@ class Extractor:
         model, self._words = _with_heads(config, weights), tuple(words)
         self.pairs = PairEncoder(model, tokenizer, MAX_TOKENS, precision=precision, threads=threads)
 
-    def mark(self, question: str, chunks: Sequence[Chunk]) -> list[Marked]:
+    def best_spans(self, question: str, chunks: Sequence[Chunk]) -> list[Marked]:
         """The likeliest place of each window of each chunk, the surest first; ties by the order of
         the chunks."""
-        return self.weigh(question, chunks, "")[0]
+        return self.best_and_matching_spans(question, chunks, "")[0]
 
     def relevance(self, question: str, texts: Sequence[str]) -> Rows:
         """[n] logits of each text holding the answer to the question; [0] for none."""
@@ -74,10 +74,10 @@ class Extractor:
             [output.rows[0][0] for output in self.pairs.run(question, texts)], np.float32
         )
 
-    def weigh(
+    def best_and_matching_spans(
         self, question: str, chunks: Sequence[Chunk], answer: str
     ) -> tuple[list[Marked], list[Marked]]:
-        """What `mark` finds, and all places that hold `answer` word for word, in any case."""
+        """What `best_spans` finds, and all places that hold `answer` word for word, in any case."""
         if not question.strip():
             return [], []
         heads = [plain(_before(chunk)) for chunk in chunks]

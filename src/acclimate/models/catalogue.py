@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Kind = Literal["language", "embedder", "reranker"]
+ModelKind = Literal["language", "embedder", "reranker"]
 SizeClass = Literal["tiny", "small", "medium", "large"]
 """Of language models: below 0.3, 1, 2 and 5 billion parameters."""
 
@@ -82,7 +82,7 @@ class ModelEntry:
     """
 
     name: str
-    kind: Kind
+    kind: ModelKind
     licence: str
     summary: str
     files: tuple[ModelFile, ...]

@@ -26,9 +26,9 @@ from acclimate.errors import (
 from acclimate.models.catalogue import (
     CATALOGUE,
     Hub,
-    Kind,
     ModelEntry,
     ModelFile,
+    ModelKind,
     Source,
     SplitWheels,
     Wheel,
@@ -63,11 +63,11 @@ _EMBEDDER_FILES = (
     "1_Pooling/config.json",
 )
 _INDEX = "https://"  # pip alone knows its host; what is asked here is the proxy for https
-_SHIPPED: dict[Kind, str] = {"reranker": "minilm-extractor"}  # never fetched, but may be meant
+_SHIPPED: dict[ModelKind, str] = {"reranker": "minilm-extractor"}  # never fetched, but may be meant
 _GGUF_PREFERENCE = ("Q4_K_M", "Q4_0", "Q4_1", "Q8_0", "Q5_K_M", "F16")
 
 
-def resolve(name: str, kind: Kind, on_bytes: OnBytes | None = None) -> LocalModel:
+def resolve(name: str, kind: ModelKind, on_bytes: OnBytes | None = None) -> LocalModel:
     """The model `name` (catalogue name, hub id 'org/repo[:file]' or path), fetched where it is not
     here yet.
 
@@ -86,7 +86,7 @@ def offline() -> bool:
 
 
 def fetch(
-    name: str, kind: Kind, on_bytes: OnBytes | None = None, *, again: bool = False
+    name: str, kind: ModelKind, on_bytes: OnBytes | None = None, *, again: bool = False
 ) -> LocalModel:
     """Fetch the model `name` into the cache. `again` replaces what is there."""
     folder = model_folder(name)
@@ -115,7 +115,7 @@ def fetch(
     return model
 
 
-def known(kind: Kind | None = None) -> list[ModelEntry]:
+def known(kind: ModelKind | None = None) -> list[ModelEntry]:
     """The catalogue's models of a kind (None: all)."""
     return [entry for entry in CATALOGUE.values() if kind in (None, entry.kind)]
 
@@ -332,7 +332,7 @@ def _in_hub_cache(source: Hub, file: ModelFile) -> Path | None:
     return None
 
 
-def _ask_hub(name: str, kind: Kind) -> tuple[tuple[ModelFile, ...], tuple[Source, ...]]:
+def _ask_hub(name: str, kind: ModelKind) -> tuple[tuple[ModelFile, ...], tuple[Source, ...]]:
     """Which files to fetch of a hub id; their hashes are recorded at this first fetch and hold ever
     after."""
     repo, _, wanted = name.partition(":")
@@ -366,7 +366,7 @@ def _ask_hub(name: str, kind: Kind) -> tuple[tuple[ModelFile, ...], tuple[Source
     return tuple(ModelFile(file, 0, "") for file in chosen), (source,)
 
 
-def _choose(repo: str, names: set[str], kind: Kind) -> list[str]:
+def _choose(repo: str, names: set[str], kind: ModelKind) -> list[str]:
     if kind == "language":
         ggufs = sorted(file for file in names if file.endswith(".gguf"))
         for quality in _GGUF_PREFERENCE:

@@ -13,12 +13,13 @@ import numpy as np
 from tokenizers import Tokenizer
 from tokenizers.decoders import DecodeStream
 
-from acclimate.errors import EngineError, MissingExtraError, ModelError, PromptTooLongError
+from acclimate.errors import EngineError, MissingExtraError, ModelError
 from acclimate.models.adapters import layers_of, read_base, require_keys, served_by
 from acclimate.models.base import OnText
 from acclimate.models.chat import ChatFormat
 from acclimate.models.gguf import read_info, read_tokenizer
 from acclimate.models.grammar import grammar
+from acclimate.models.local import require_room
 from acclimate.types import Completion, Generation, Message
 
 if TYPE_CHECKING:  # needs PyTorch
@@ -123,12 +124,7 @@ class TransformersEngine:
     ) -> Completion:
         """See `Engine`."""
         ids = self._chat.encode(messages)
-        if len(ids) + options.max_tokens > self._context:
-            raise PromptTooLongError(
-                f"the prompt has {len(ids)} tokens and the answer may have {options.max_tokens}; "
-                f"{self._name} has a window of {self._context}.",
-                hint="Show fewer passages ([retrieval] k), or use a model with a longer context.",
-            )
+        require_room(self._name, len(ids), options.max_tokens, self._context)
         decoder, text, sent, written = DecodeStream(skip_special_tokens=True), "", 0, 0
         with self._lock, self._torch.inference_mode():
             for token in self.tokens(ids, options):

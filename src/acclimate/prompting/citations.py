@@ -36,7 +36,7 @@ class Resolved:
     decision: str = ""
 
 
-class Unmarked:
+class CitationStripper:
     """Takes a raw text piece by piece and gives it without its marks: those are checked when it is
     complete."""
 

@@ -13,14 +13,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from acclimate.questions.candidates import Candidate, content_words
-from acclimate.questions.filters import Filter
+from acclimate.questions.filters import CandidateFilter
 from acclimate.questions.tables import Fact, bridge_candidates, hash_order, table_candidates
 from acclimate.questions.unanswerable import (
     Retrieve,
     unanswerable_from_questions,
     unanswerable_from_tables,
 )
-from acclimate.questions.writer import Kind, Writer
+from acclimate.questions.writer import QuestionKind, Writer
 from acclimate.types import Chunk, Question
 
 _A_PASSAGE = 3  # drafts asked for from one passage
@@ -53,10 +53,10 @@ class Made:
 
 def make(
     material: Material,
-    wanted: Mapping[Kind, int],
+    wanted: Mapping[QuestionKind, int],
     writer: Writer | None,
     retrieve: Retrieve,
-    check: Filter,
+    check: CandidateFilter,
     keep: Keep,
 ) -> Made:
     """Make up to so many questions of each kind; without a `writer`, those that rules can make.
@@ -80,7 +80,7 @@ def make(
 
 
 def _sources(
-    kind: Kind,
+    kind: QuestionKind,
     material: Material,
     held: Sequence[tuple[str, Chunk]],
     writer: Writer | None,
@@ -111,7 +111,7 @@ def _sources(
 
 
 def written(
-    writer: Writer, kind: Kind, passages: Iterator[tuple[Chunk, ...]]
+    writer: Writer, kind: QuestionKind, passages: Iterator[tuple[Chunk, ...]]
 ) -> Iterator[Candidate]:
     """The writer's drafts as candidates."""
     for chunks in passages:

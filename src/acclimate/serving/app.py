@@ -19,11 +19,11 @@ from starlette.staticfiles import StaticFiles
 from acclimate._version import __version__
 from acclimate.documents.sandbox import Limits, Sandbox
 from acclimate.errors import AcclimateError
-from acclimate.ingest_report import IngestReport, Progress
+from acclimate.ingest_report import IngestProgress, IngestReport
 from acclimate.project import Project
 from acclimate.serving import chat, comparisons, documents, questions, search
-from acclimate.serving.errors import ApiError, told
-from acclimate.serving.folder import Shelf
+from acclimate.serving.errors import ApiError, as_api_error
+from acclimate.serving.folder import DocumentsFolder
 from acclimate.serving.gate import Gate, Rules
 from acclimate.serving.jobs import Jobs
 from acclimate.serving.keys import keys_of
@@ -44,7 +44,7 @@ def create_app(project: Project) -> Gate:
     jobs = Jobs(lambda progress, may_empty: _ingest(service, progress, may_empty))
     sandbox = Sandbox(_SHOWN, workers=2)
     metrics = Metrics(lambda: service.waiting)
-    shelf = Shelf(service, jobs)
+    folder = DocumentsFolder(service, jobs)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -59,7 +59,7 @@ def create_app(project: Project) -> Gate:
     )
     app.include_router(chat.make_router(service, metrics))
     app.include_router(search.make_router(service))
-    app.include_router(documents.make_router(service, shelf, jobs, sandbox))
+    app.include_router(documents.make_router(service, folder, jobs, sandbox))
     app.include_router(questions.make_router(service))
     app.include_router(comparisons.make_router(service))
     _add_health(app, service, metrics)
@@ -88,7 +88,7 @@ def is_loopback(host: str) -> bool:
         return host.casefold() == "localhost"
 
 
-def _ingest(service: Service, progress: Progress, may_empty: bool) -> IngestReport:
+def _ingest(service: Service, progress: IngestProgress, may_empty: bool) -> IngestReport:
     """An ingest over files of its own; only the embedder is shared."""
     project = service.project
     with Project(project.folder, project.settings, embedder=service.embedder) as own:
@@ -138,7 +138,7 @@ def _add_errors(app: FastAPI) -> None:
     @app.exception_handler(ApiError)
     @app.exception_handler(AcclimateError)
     async def failed(_request: Request, error: Exception) -> Response:
-        return told(error).response()
+        return as_api_error(error).response()
 
     @app.exception_handler(RequestValidationError)
     async def invalid(_request: Request, error: RequestValidationError) -> Response:

@@ -15,16 +15,16 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from acclimate.prompting.citations import Unmarked
+from acclimate.prompting.citations import CitationStripper
 from acclimate.serving.ask import Ask
-from acclimate.serving.errors import ApiError, told
+from acclimate.serving.errors import ApiError, as_api_error
 from acclimate.serving.folder import document_id
 from acclimate.serving.keys import Caller
 from acclimate.serving.metrics import Metrics
 from acclimate.serving.requests import read_request
 from acclimate.serving.schemas import ChatRequest, Sound
 from acclimate.serving.search import also_rows, hit_row
-from acclimate.serving.service import Run, Service
+from acclimate.serving.service import PendingAnswer, Service
 from acclimate.serving.tracing import trace_of
 from acclimate.types import Answer
 
@@ -80,7 +80,7 @@ def make_router(service: Service, metrics: Metrics) -> APIRouter:
 class _Events(StreamingResponse):
     """A stream of events that cancels its answer when the client leaves, at whatever moment."""
 
-    def __init__(self, events: AsyncIterator[str], run: Run) -> None:
+    def __init__(self, events: AsyncIterator[str], run: PendingAnswer) -> None:
         super().__init__(
             events, media_type="text/event-stream", headers={"X-Accel-Buffering": "no"}
         )
@@ -127,10 +127,10 @@ class _Form:
             "acclimate": self._own(answer, waited),
         }
 
-    async def events(self, run: Run, metrics: Metrics) -> AsyncIterator[str]:
+    async def events(self, run: PendingAnswer, metrics: Metrics) -> AsyncIterator[str]:
         """The lines of a stream: the role, the text as it comes, its footnotes, usage where asked
         for."""
-        unmarked = Unmarked()
+        unmarked = CitationStripper()
         yield self._chunk({"role": "assistant", "content": ""})
         while True:
             try:
@@ -144,7 +144,7 @@ class _Form:
                 continue
             break
         if isinstance(piece, BaseException):
-            yield f"data: {json.dumps(told(piece).body)}\n\n"
+            yield f"data: {json.dumps(as_api_error(piece).body)}\n\n"
         else:
             metrics.answered(piece)
             if self._json:
@@ -217,7 +217,7 @@ def extension(answer: Answer, waited: float) -> dict[str, Any]:
     }
 
 
-async def _finished(run: Run, request: Request) -> Answer:
+async def _finished(run: PendingAnswer, request: Request) -> Answer:
     """The answer, or the error that ended it; given up when the client leaves."""
     looked = time.monotonic()
     while True:

@@ -51,7 +51,7 @@ class ApiError(Exception):
         return JSONResponse(self.body, self.status, self.headers)
 
 
-def told(error: BaseException) -> ApiError:
+def as_api_error(error: BaseException) -> ApiError:
     """What a caller is told of an error. Messages of ours that may name files of this machine stay
     in the log."""
     match error:

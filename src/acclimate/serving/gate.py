@@ -17,7 +17,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from acclimate.errors import SettingsError
-from acclimate.serving.errors import ApiError, told
+from acclimate.serving.errors import ApiError, as_api_error
 from acclimate.serving.keys import LOCAL, Caller, Keys
 
 _LOOPBACK = frozenset(("localhost", "127.0.0.1", "::1"))
@@ -97,7 +97,7 @@ class Rules:
 
 
 @dataclass(slots=True)
-class _Seen:
+class _RequestLog:
     """What of a request goes into the log: no text of the caller's."""
 
     caller: str = "-"
@@ -120,7 +120,7 @@ class Gate:
             if scope["type"] == "lifespan":
                 await self._app(scope, receive, send)
             return
-        seen = _Seen()
+        seen = _RequestLog()
         scope["path"] = _tidy(scope["path"])
         headers = Headers(scope=scope)
         origin = headers.get("origin")
@@ -136,7 +136,7 @@ class Gate:
             scope.setdefault("state", {})["caller"] = caller
             await self._app(scope, self._incoming(scope, headers, receive), out)
         except Exception as error:
-            refused = told(error)
+            refused = as_api_error(error)
             if not seen.status:
                 await refused.response()(scope, receive, out)
             elif (
@@ -146,7 +146,7 @@ class Gate:
         finally:
             self._note(scope, seen)
 
-    def _note(self, scope: Scope, seen: _Seen) -> None:
+    def _note(self, scope: Scope, seen: _RequestLog) -> None:
         took = time.perf_counter() - seen.started
         client = (scope.get("client") or ("-",))[0]
         known = ("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH")
@@ -252,7 +252,7 @@ class Gate:
 
         return limited
 
-    def _outgoing(self, send: Send, seen: _Seen, origin: str | None) -> Send:
+    def _outgoing(self, send: Send, seen: _RequestLog, origin: str | None) -> Send:
         async def secured(message: Message) -> None:
             if message["type"] == "http.response.start":
                 seen.status = message["status"]

@@ -17,7 +17,7 @@ from acclimate.files.places import under
 from acclimate.project import Project
 from acclimate.serving.app import create_app, rules_of
 from acclimate.serving.keys import keys_of
-from acclimate.serving.protocol import Impatient
+from acclimate.serving.protocol import BoundedH11Protocol
 
 FINISH_S = 60  # what is being answered when the server is told to stop may take so long
 _KEEP_ALIVE_S = (
@@ -44,7 +44,9 @@ class Server(uvicorn.Server):
         cert, key = _tls(project)
         config = uvicorn.Config(
             create_app(project),
-            http=type("Impatient", (Impatient,), {"patience": chosen.receive_seconds}),
+            http=type(
+                "BoundedH11Protocol", (BoundedH11Protocol,), {"patience": chosen.receive_seconds}
+            ),
             ws="none",
             log_config=None,
             access_log=False,

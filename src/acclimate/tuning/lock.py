@@ -13,7 +13,7 @@ from acclimate.errors import EngineError
 
 
 @contextmanager
-def alone(place: Path) -> Iterator[bool]:
+def exclusive_run(place: Path) -> Iterator[bool]:
     """Hold `place`, a folder of tuned weights, from reading the data to putting the result there.
 
     Of several processes that train together the first holds it, and hears True. Raises EngineError

@@ -25,8 +25,8 @@ from acclimate.tuning.encoders.ranking import (
     CrossEncoderTask,
     Drawn,
     EmbedderTask,
+    RankingSample,
     RankSettings,
-    Sample,
 )
 from acclimate.types import Chunk, Hit
 from acclimate.workspace.encoders import Encoder
@@ -235,8 +235,8 @@ class Embedding:
             )
 
 
-def _sample(one: Mined, text: Callable[[Chunk], str]) -> Sample:
-    return Sample(
+def _sample(one: Mined, text: Callable[[Chunk], str]) -> RankingSample:
+    return RankingSample(
         one.question.question,
         tuple(text(chunk) for chunk in one.right),
         tuple(text(chunk) for chunk in one.wrong),

@@ -19,7 +19,7 @@ from acclimate.errors import MissingExtraError, ModelError, SettingsError
 from acclimate.evaluation.statistics import Difference, difference
 from acclimate.retrieval.mining import Mined, mine
 from acclimate.settings_file import set_key
-from acclimate.tuning.lock import alone
+from acclimate.tuning.lock import exclusive_run
 from acclimate.types import Chunk, Question, Span
 from acclimate.workflows.compare import evidence_spans
 from acclimate.workflows.questions import write_learnt
@@ -28,7 +28,7 @@ from acclimate.workspace.workspace import Workspace
 
 if TYPE_CHECKING:  # PyTorch comes with the extra `tune` only
     from acclimate.tuning.encoders.lora import Network
-    from acclimate.tuning.encoders.ranking import Sample
+    from acclimate.tuning.encoders.ranking import RankingSample
     from acclimate.tuning.encoders.trainer import EncoderSettings, OnStep
     from acclimate.workflows.retriever_tasks import Embedding, Ranking, Reranking
 
@@ -109,8 +109,10 @@ def tune_retriever(
             )
     mined["dev"] = mined["dev"][:: -(-len(mined["dev"]) // _MOST_DEV)]
     base, rate = _base(workspace, target), rate or _RATE[target]
-    job = _Job(workspace, target, base, mined["train"], mined["dev"], minutes, rate, matryoshka)
-    with alone(workspace.layout.encoders / target):
+    job = _RetrieverTuning(
+        workspace, target, base, mined["train"], mined["dev"], minutes, rate, matryoshka
+    )
+    with exclusive_run(workspace.layout.encoders / target):
         done = job.run(on_step)
     done = replace(done, skipped=len(splits["train"]) - len(mined["train"]))
     if not (take and done.folder):
@@ -167,7 +169,7 @@ def _base(workspace: Workspace, target: Target) -> Encoder:
 
 
 @dataclass(frozen=True, slots=True)
-class _Job:
+class _RetrieverTuning:
     """What is trained, on what, and how."""
 
     workspace: Workspace
@@ -233,7 +235,7 @@ class _Job:
         candidates = self.workspace.settings.retrieval.rerank_candidates
         return Reranking(network, self.base, self.learnt, self.dev, candidates)
 
-    def _folder(self, samples: Sequence[Sample], settings: EncoderSettings) -> Path:
+    def _folder(self, samples: Sequence[RankingSample], settings: EncoderSettings) -> Path:
         """Where this very run works: with other questions, passages or settings it is another
         one."""
         depends = [

@@ -12,10 +12,10 @@ from pathlib import Path
 from acclimate.embeddings.base import CrossEncoder, Embedder
 from acclimate.embeddings.cross_encoder import OpenVINOCrossEncoder
 from acclimate.embeddings.spec import read_spec
-from acclimate.embeddings.tuned import TunedEncoder, read_tuned, require_base, tuned_sha256
+from acclimate.embeddings.tuned import TunedEncoder, read_tuned, require_base_encoder, tuned_sha256
 from acclimate.errors import ModelError, SettingsError
 from acclimate.files.places import under
-from acclimate.models.catalogue import CATALOGUE, Kind
+from acclimate.models.catalogue import CATALOGUE, ModelKind
 from acclimate.models.store import LocalModel
 from acclimate.settings import Settings
 from acclimate.settings_sections import EmbedderSettings
@@ -38,7 +38,7 @@ class Encoder:
         return f"{self.model.name}+{self.adapter.name}" if self.adapter else self.model.name
 
 
-def find_encoder(folder: Path, name: str, kind: Kind, find_model: FindModel) -> Encoder:
+def find_encoder(folder: Path, name: str, kind: ModelKind, find_model: FindModel) -> Encoder:
     """What `name` stands for in the project in `folder`, fetched where it is not here yet.
 
     Raises ModelError for a folder that was tuned for something else, and HashMismatchError where
@@ -54,7 +54,7 @@ def find_encoder(folder: Path, name: str, kind: Kind, find_model: FindModel) -> 
             hint=f"acclimate tune --target {kind}",
         )
     model = find_model(_path(folder, tuned.base), kind)
-    require_base(Path(here), tuned.base, tuned.base_sha256, model.sha256)
+    require_base_encoder(Path(here), tuned.base, tuned.base_sha256, model.sha256)
     return Encoder(tuned.base, model, Path(here), tuned)
 
 

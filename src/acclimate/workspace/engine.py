@@ -10,9 +10,9 @@ from typing import Literal
 
 from acclimate.errors import SettingsError, nearest
 from acclimate.files.places import under
-from acclimate.models.adapters import OWN_TEMPLATE, is_tuned, require_base, served_by
+from acclimate.models.adapters import OWN_TEMPLATE, is_tuned, require_base_model, served_by
 from acclimate.models.base import Engine
-from acclimate.models.catalogue import Kind
+from acclimate.models.catalogue import ModelKind
 from acclimate.models.choice import choose
 from acclimate.models.store import LocalModel, cache_folder
 from acclimate.prompting.recipes import PARTS, Recipe
@@ -20,7 +20,7 @@ from acclimate.prompting.templates import Template, load_template, parse_templat
 from acclimate.settings_sections import ModelSettings
 from acclimate.workspace.layout import Layout
 
-FindModel = Callable[[str, Kind], LocalModel]
+FindModel = Callable[[str, ModelKind], LocalModel]
 """A model's files by its name, fetched where they are not here yet."""
 
 log = logging.getLogger(__name__)
@@ -53,7 +53,7 @@ def load_engine(chosen: ModelSettings, adapter: Path | None, find_model: FindMod
     model = find_model(chosen.name, "language")
     log.info("loading %s", model.name)
     if adapter is not None:
-        require_base(adapter, model.name)
+        require_base_model(adapter, model.name)
     return _load_here(chosen, model, adapter)
 
 

@@ -18,7 +18,7 @@ from acclimate.embeddings.tuned import (
     LAYERS,
     depth,
     read_trained,
-    require_base,
+    require_base_encoder,
     shipped,
     under_sha256,
 )
@@ -57,14 +57,14 @@ class ExtractiveReader:
     context_tokens: int = 1 << 20
     rerank_weight: float = 1.0
 
-    def mark(self, question: str, hits: Sequence[Hit]) -> Resolved:
+    def extract(self, question: str, hits: Sequence[Hit]) -> Resolved:
         """The surest place; the refusal where none is sure enough."""
-        best = self._best(hits, self.extractor.mark(question, [hit.chunk for hit in hits]))
+        best = self._best(hits, self.extractor.best_spans(question, [hit.chunk for hit in hits]))
         if best is None or best.confidence < self.threshold:
             return _REFUSED
         return mark_answer(best.span, best.passage + 1, hits)
 
-    def weigh(
+    def second_opinion(
         self, question: str, hits: Sequence[Hit], said: Resolved, *, own_words: bool = False
     ) -> Resolved:
         """The surer one of what a model said and the best place, or a refusal where neither is
@@ -73,7 +73,9 @@ class ExtractiveReader:
         Text found in no passage has confidence 0; `own_words` keeps it anyway.
         """
         answer = "" if said.abstained else said.text.strip(_EDGES)
-        marked, same = self.extractor.weigh(question, [hit.chunk for hit in hits], answer)
+        marked, same = self.extractor.best_and_matching_spans(
+            question, [hit.chunk for hit in hits], answer
+        )
         best, held = self._best(hits, marked), self._best(hits, same)
         mine, others = best.confidence if best else 0.0, held.confidence if held else 0.0
         if said.abstained:
@@ -159,7 +161,7 @@ def load_extractor(folder: Path, find_model: FindModel) -> ExtractiveReader:
     and the weights."""
     settings = json.loads((folder / "extractor.json").read_text(encoding="utf-8"))
     base = find_model(settings["base"], "embedder")
-    require_base(folder, settings["base"], settings["base_sha256"], base.sha256)
+    require_base_encoder(folder, settings["base"], settings["base_sha256"], base.sha256)
     weights = read_trained(folder / LAYERS, read_weights(base.weights))
     config: Any = read_json(base.folder / "config.json")
     config["num_hidden_layers"] = depth(weights)
