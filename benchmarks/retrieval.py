@@ -43,7 +43,6 @@ from acclimate.settings_file import set_key
 from acclimate.settings_sections import RetrievalSettings
 from acclimate.types import Chunk
 from acclimate.workflows.compare import evidence_spans
-from acclimate.workspace.encoders import open_cross_encoder
 from benchmarks.harness import emit, machine, peak_mb
 
 DEPTH = 100
@@ -185,7 +184,7 @@ def main() -> None:
             if not options.reranker:
                 parser.error("--method rerank needs --reranker")
             named = Settings(retrieval=RetrievalSettings(rerank=options.reranker))
-            encoder = open_cross_encoder(Project(Path(), named))
+            encoder = Project(Path(), named).cross_encoder
             weight = encoder.weight if options.weight is None else options.weight
             retriever = RerankingRetriever(retriever, encoder, options.candidates, weight)
         retriever.retrieve("warm up", DEPTH)

@@ -240,6 +240,12 @@ class RetrievalSettings(_Section):
     dense_weight: float = Field(
         default=0.75, ge=0, le=1, description="share of the vector score in convex fusion, 0 to 1"
     )
+    spelling: Literal["library", "none"] = Field(
+        default="library",
+        description="library: a word of a question that neither the documents nor the embedder "
+        "know is searched as "
+        "the documents' nearest word (local text index only); none: as it was typed",
+    )
     rewrite: Literal["none", "hyde", "multi-query", "decompose", "step-back"] = Field(
         default="none",
         description="what else to search by, written by the language model; its lists are fused",
