@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from acclimate.answer import Answerer
 from acclimate.indexes.filters import Filter
@@ -30,6 +31,7 @@ if TYPE_CHECKING:  # what takes minutes is not needed to ask
     from acclimate.tuning.export.export import Exported
     from acclimate.tuning.pairs.pairs import PairSource
     from acclimate.tuning.trainer import OnStep
+    from acclimate.workflows.backup import Backup
     from acclimate.workflows.calibrate import Calibrated
     from acclimate.workflows.compare_plan import ComparisonPlan
     from acclimate.workflows.optimise_prompt import Optimised
@@ -39,6 +41,7 @@ if TYPE_CHECKING:  # what takes minutes is not needed to ask
     from acclimate.workflows.tune_data import Teacher
     from acclimate.workflows.tune_preview import Inspection, PreviewProgress
     from acclimate.workflows.tune_retriever import Target, TunedRetriever
+    from acclimate.workflows.watch import OnIngest
 
 
 class Project(Workspace):
@@ -61,6 +64,21 @@ class Project(Workspace):
         return ingest_documents(
             self, check_all=check_all, allow_empty=allow_empty, progress=progress
         )
+
+    def watch(
+        self,
+        hear: OnIngest | None = None,
+        *,
+        stop: threading.Event | None = None,
+        progress: IngestProgress | None = None,
+    ) -> None:
+        """Ingest now, and again whenever files below the documents folder change, until `stop`.
+
+        `hear` is told how each ingest went. Errors of the first one are raised.
+        """
+        from acclimate.workflows.watch import watch_documents
+
+        watch_documents(self, hear or (lambda _: None), stop=stop, progress=progress)
 
     def retrieve(self, query: str, k: int | None = None, *, where: Filter = ALL) -> list[Hit]:
         """The best `k` chunks for a query (None: as `[retrieval]` says) among the documents that
@@ -358,6 +376,28 @@ class Project(Workspace):
         from acclimate.workflows.export import export_recipe
 
         return export_recipe(self, recipe, form, target, precision)
+
+    def backup(self, file: Path, *, documents: bool = True, replace: bool = False) -> Backup:
+        """Write the project into one file: settings, questions, library, adapters, keys, and the
+        documents where they lie in its folder; it may be asked and ingested meanwhile.
+
+        Raises ProjectError before the first ingest, and where `file` exists, unless `replace`.
+        """
+        from acclimate.workflows.backup import back_up
+
+        return back_up(self, file, documents=documents, replace=replace)
+
+    @classmethod
+    def restore(cls, file: Path, folder: Path, *, replace: bool = False) -> Self:
+        """Put the project in the backup `file` into `folder`, checked, and open it.
+
+        Raises ProjectError for a file that is no whole backup, and, unless `replace`, where
+        something that would be written exists; with it, that is removed.
+        """
+        from acclimate.workflows.restore import restore
+
+        restore(file, folder, replace=replace)
+        return cls.open(folder)
 
     def serve(self, *, ready: Callable[[str], None] | None = None) -> None:
         """Serve the project as `[serve]` says until the process is told to end; extra `serve`.

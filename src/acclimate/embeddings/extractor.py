@@ -21,7 +21,8 @@ import numpy as np
 from openvino import Core, Model
 from openvino import opset15 as ops
 
-from acclimate.embeddings.bert import IDS, MASK, TYPES, build_bert, constant, index
+from acclimate.embeddings.bert import IDS, MASK, TYPES, build_bert
+from acclimate.embeddings.nodes import constant, index
 from acclimate.embeddings.openvino import Precision
 from acclimate.embeddings.pairs import PairEncoder, PairOutput, Rows
 from acclimate.embeddings.spec import position_offset
