@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from acclimate.answer import Answerer
 from acclimate.indexes.filters import Filter
 from acclimate.models.base import OnText
+from acclimate.project_questions import QuestionVerbs
 from acclimate.prompting.conversation import Turn
-from acclimate.types import Answer, Hit, Question
+from acclimate.types import Answer, Hit
 from acclimate.workspace.answerer import open_answerer
-from acclimate.workspace.workspace import ALL, Workspace
+from acclimate.workspace.workspace import ALL
 
 if TYPE_CHECKING:  # what takes minutes is not needed to ask
     from acclimate.evaluation.compare import ComparisonProgress
@@ -22,12 +23,6 @@ if TYPE_CHECKING:  # what takes minutes is not needed to ask
     from acclimate.ingest_report import IngestProgress, IngestReport
     from acclimate.models.merge import Precision
     from acclimate.prompting.structured import SchemaLike
-    from acclimate.questions.coverage import Coverage
-    from acclimate.questions.file import QuestionRow
-    from acclimate.questions.generate import Made
-    from acclimate.questions.imports import Rules
-    from acclimate.questions.splitting import Leak
-    from acclimate.questions.writer import QuestionKind
     from acclimate.tuning.export.export import Exported
     from acclimate.tuning.pairs.pairs import PairSource
     from acclimate.tuning.trainer import OnStep
@@ -36,7 +31,6 @@ if TYPE_CHECKING:  # what takes minutes is not needed to ask
     from acclimate.workflows.compare_plan import ComparisonPlan
     from acclimate.workflows.optimise_prompt import Optimised
     from acclimate.workflows.optimise_retrieval import OnTrial, Searched
-    from acclimate.workflows.questions import Imported
     from acclimate.workflows.tune import Tuned
     from acclimate.workflows.tune_data import Teacher
     from acclimate.workflows.tune_preview import Inspection, PreviewProgress
@@ -44,7 +38,7 @@ if TYPE_CHECKING:  # what takes minutes is not needed to ask
     from acclimate.workflows.watch import OnIngest
 
 
-class Project(Workspace):
+class Project(QuestionVerbs):
     """A folder of documents to be asked, measured and tuned on.
 
     Options are named as on the command line. `progress` and the like are silent where None. Every
@@ -116,73 +110,6 @@ class Project(Workspace):
     def warm(self, recipe: str | None = None) -> None:
         """Load everything that `answer` needs."""
         self.answerer(recipe)
-
-    def make_questions(
-        self,
-        count: int | Mapping[QuestionKind, int] = 60,
-        *,
-        writer: str = "model",
-        checked: bool = True,
-        progress: Callable[[QuestionRow], None] | None = None,
-    ) -> Made:
-        """Write questions from the documents into `questions.jsonl`, and split them by document.
-
-        `count` is how many, of all kinds or of each. Without `checked` no reader is asked whether
-        it finds each answer. `progress` hears of each question that is kept. Raises ProjectError
-        before the first ingest, and SettingsError for an unknown writer.
-        """
-        from acclimate.workflows.questions import SHARES, make_questions, mix, split_questions
-
-        wanted = mix(count) if isinstance(count, int) else count
-        made = make_questions(self, wanted, writer, checked=checked, progress=progress)
-        split_questions(self, SHARES)
-        return made
-
-    def import_questions(self, path: Path, rules: Rules | None = None) -> Imported:
-        """Add the questions in a file or folder to `questions.jsonl`, and tell how it was read.
-
-        `rules` say which columns mean what, where the file does not.
-        """
-        from acclimate.workflows.questions import import_questions
-
-        return import_questions(self, path, rules)
-
-    def add_question(
-        self,
-        question: str,
-        answers: Sequence[str] = (),
-        *,
-        document: str | None = None,
-        evidence: str | None = None,
-    ) -> QuestionRow:
-        """Add one question; without `answers` it is one that the documents do not answer."""
-        from acclimate.workflows.questions import add_question
-
-        return add_question(self, question, answers, document, evidence)
-
-    def split_questions(
-        self, shares: Mapping[str, float] | None = None, *, again: bool = False
-    ) -> list[Question]:
-        """Put the questions about each document into train, dev or test, in these shares."""
-        from acclimate.workflows.questions import SHARES, split_questions
-
-        return split_questions(self, shares or SHARES, again=again)
-
-    def find_leaks(
-        self, asked: Sequence[Question] | None = None, adapters: Sequence[Path] = ()
-    ) -> list[Leak]:
-        """What `asked` (None: dev and test) tells of the questions that recipes learn from."""
-        from acclimate.workflows.questions import find_leaks
-
-        if asked is None:
-            asked = [one for one in self.questions() if one.split in ("dev", "test")]
-        return find_leaks(self, asked, adapters)
-
-    def coverage(self) -> Coverage:
-        """Which documents and sections of the library the questions ask about."""
-        from acclimate.workflows.questions import project_coverage
-
-        return project_coverage(self)
 
     def plan_comparison(
         self, recipes: Sequence[str] = (), minutes: float | None = None
