@@ -39,6 +39,17 @@ class DocumentsSettings(_Section):
         description='access labels as "GLOB = LABEL"; `ask --label` sees what is open or has its '
         "label",
     )
+    watch: bool = Field(
+        default=False,
+        description="whether `acclimate serve` ingests by itself when files change; "
+        "`acclimate watch` does it beside a server",
+    )
+    watch_seconds: float = Field(
+        default=60.0,
+        gt=0,
+        description="longest time until a change is found that sends no file event, as in network "
+        "folders, in seconds",
+    )
     engine: Literal["acclimate", "docling", "docling-native", "dedoc"] = Field(
         default="acclimate",
         description="what parses the formats that it reads, our own readers the others: docling "
@@ -125,6 +136,11 @@ class ChunkingSettings(_Section):
     )
 
 
+def _prefix(what: str, example: str) -> Any:
+    said = f'put before every {what}, such as "{example}"; unset: as the model wants, if known'
+    return Field(default=None, description=said)
+
+
 class EmbedderSettings(_Section):
     """What turns text into vectors."""
 
@@ -142,6 +158,15 @@ class EmbedderSettings(_Section):
         ge=8,
         description="keep so many of a vector's numbers, for models made for that (Matryoshka); "
         "unset: all",
+    )
+    query_prefix: str | None = _prefix("question", "query: ")
+    passage_prefix: str | None = _prefix("passage", "passage: ")
+    pooling: Literal["mean", "cls"] | None = Field(
+        default=None,
+        description="one vector of all tokens' or the first one's; unset: as the model's files say",
+    )
+    dense: tuple[str, ...] | None = Field(
+        default=None, description="layers after the pooling, as 2_Dense; unset: as its files say"
     )
     base_url: str | None = _server_address()
     api_key_env: str = _server_key()
@@ -214,6 +239,12 @@ class RetrievalSettings(_Section):
     )
     dense_weight: float = Field(
         default=0.75, ge=0, le=1, description="share of the vector score in convex fusion, 0 to 1"
+    )
+    spelling: Literal["library", "none"] = Field(
+        default="library",
+        description="library: a word of a question that neither the documents nor the embedder "
+        "know is searched as "
+        "the documents' nearest word (local text index only); none: as it was typed",
     )
     rewrite: Literal["none", "hyde", "multi-query", "decompose", "step-back"] = Field(
         default="none",
@@ -321,6 +352,12 @@ class AnswerSettings(_Section):
         default="rule",
         description="rule: look-ups, counts, sums, averages, changes and comparisons over parsed "
         "tables are answered by rule where the rule is sure; off: by the readers alone",
+    )
+    extractor: str = Field(
+        default="minilm-extractor",
+        description="what marks answers for `extract` and the second reader: minilm-extractor, or "
+        "the hub id or folder of a question-answering model (BERT, RoBERTa, DistilBERT; others as "
+        "ONNX)",
     )
     json_by: Literal["auto", "answer", "model"] = Field(
         default="auto",

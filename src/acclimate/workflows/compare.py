@@ -226,7 +226,10 @@ def make_entry(
             "overflow": settings.answer.overflow,
             "tables": settings.answer.tables,
         }
-        depends |= {"second": settings.answer.second_reader, "extractor": extractor_fingerprint()}
+        extractor = extractor_fingerprint(
+            settings.answer.extractor, workspace.layout, workspace.local_model
+        )
+        depends |= {"second": settings.answer.second_reader, "extractor": extractor}
         prepare_s += record.ingests.seconds
         folders.append(workspace.library.folder / "indexes")
     if recipe.few_shot:

@@ -149,11 +149,13 @@ def _second_reader(workspace: Workspace, recipe: Recipe, template: str) -> Secon
         return None
     if workspace.adapter(replace(recipe, adapter="")) is None:
         return None
+    from acclimate.embeddings.tuned import EXTRACTOR
     from acclimate.workspace.extractor import (
         searches_with_base,
     )  # its packages are not needed by other recipes
 
-    if not searches_with_base(
+    own = chosen.answer.extractor != EXTRACTOR
+    if not own and not searches_with_base(
         chosen.embedder, workspace.folder, workspace.local_model
     ):  # its base would have to be fetched
         return None

@@ -20,7 +20,7 @@ from acclimate.indexes.filters import Filter, parse_rules
 from acclimate.indexes.library import Library
 from acclimate.indexes.stores import StoreServer, open_indexes
 from acclimate.models.base import Engine
-from acclimate.models.catalogue import ModelKind
+from acclimate.models.entries import ModelKind
 from acclimate.models.store import LocalModel, OnBytes, locate
 from acclimate.prompting.recipes import Recipe, find_recipe
 from acclimate.prompting.replies import ask, json_text
@@ -179,9 +179,13 @@ class Workspace(Closing):
         """What `[retrieval] rerank` names."""
         name = self.settings.retrieval.rerank
         if name == EXTRACTOR:
-            from acclimate.workspace.extractor import Relevance
+            from acclimate.workspace.extractor import Relevance, open_extractor
 
-            return Relevance(self.extractor.extractor, self.extractor.rerank_weight)
+            own = self.settings.answer.extractor == EXTRACTOR
+            reader = (
+                self.extractor if own else open_extractor(EXTRACTOR, self.layout, self.local_model)
+            )
+            return Relevance(reader.extractor, reader.rerank_weight)
         from acclimate.workspace.encoders import open_cross_encoder
 
         return open_cross_encoder(name, self.folder, self.local_model)
@@ -191,7 +195,7 @@ class Workspace(Closing):
         """What marks answers for the recipe `extract`."""
         from acclimate.workspace.extractor import open_extractor
 
-        return open_extractor(self.local_model)
+        return open_extractor(self.settings.answer.extractor, self.layout, self.local_model)
 
     @cached_property
     def pictures(self) -> PictureEmbedder | None:
