@@ -136,6 +136,11 @@ class ChunkingSettings(_Section):
     )
 
 
+def _prefix(what: str, example: str) -> Any:
+    said = f'put before every {what}, such as "{example}"; unset: as the model wants, if known'
+    return Field(default=None, description=said)
+
+
 class EmbedderSettings(_Section):
     """What turns text into vectors."""
 
@@ -153,6 +158,15 @@ class EmbedderSettings(_Section):
         ge=8,
         description="keep so many of a vector's numbers, for models made for that (Matryoshka); "
         "unset: all",
+    )
+    query_prefix: str | None = _prefix("question", "query: ")
+    passage_prefix: str | None = _prefix("passage", "passage: ")
+    pooling: Literal["mean", "cls"] | None = Field(
+        default=None,
+        description="one vector of all tokens' or the first one's; unset: as the model's files say",
+    )
+    dense: tuple[str, ...] | None = Field(
+        default=None, description="layers after the pooling, as 2_Dense; unset: as its files say"
     )
     base_url: str | None = _server_address()
     api_key_env: str = _server_key()
@@ -225,6 +239,12 @@ class RetrievalSettings(_Section):
     )
     dense_weight: float = Field(
         default=0.75, ge=0, le=1, description="share of the vector score in convex fusion, 0 to 1"
+    )
+    spelling: Literal["library", "none"] = Field(
+        default="library",
+        description="library: a word of a question that neither the documents nor the embedder "
+        "know is searched as "
+        "the documents' nearest word (local text index only); none: as it was typed",
     )
     rewrite: Literal["none", "hyde", "multi-query", "decompose", "step-back"] = Field(
         default="none",

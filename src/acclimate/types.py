@@ -33,8 +33,8 @@ Language = Literal[
     "arabic", "cjk", "danish", "dutch", "english", "finnish", "french", "german", "greek", "hungarian", "italian",
     "none", "norwegian", "portuguese", "romanian", "russian", "spanish", "swedish", "tamil", "turkish",
 ]  # fmt: skip
-"""Whose endings words lose (Snowball's stemmers); "none" keeps them, "cjk" makes a word of each
-such character too."""
+"""Language whose word endings are stripped (Snowball stemmer). "none" keeps them; "cjk" also makes
+a word of each Chinese, Japanese or Korean character."""
 
 
 @dataclass(frozen=True, slots=True)

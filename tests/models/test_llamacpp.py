@@ -15,7 +15,6 @@ import jsonschema
 import numpy as np
 import pytest
 import torch
-from asked import GREEDY, PROMPTS
 from safetensors.torch import load_file, save_file
 
 from acclimate.errors import EngineError, ModelError
@@ -29,6 +28,8 @@ from acclimate.models.store import cache_folder
 from acclimate.models.transformers import TransformersEngine
 from acclimate.testing.models import Heard, check_engine
 from acclimate.types import Generation, Message
+
+from .asked import GREEDY, PROMPTS
 
 FRANCE = [Message("user", "What is the capital of France?")]
 
@@ -285,6 +286,8 @@ import os, signal, socket, sys
 from pathlib import Path
 from acclimate.models.llamacpp import LlamaCppEngine
 from acclimate.types import Generation, Message
+
+from .asked import GREEDY, PROMPTS
 engine = LlamaCppEngine(Path(sys.argv[1]), Path(sys.argv[2]), sha256=sys.argv[3])
 engine.generate([Message("user", "Hi")], Generation(max_tokens=2))
 assert signal.getsignal(signal.SIGINT) is signal.default_int_handler

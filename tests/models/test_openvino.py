@@ -10,7 +10,6 @@ import numpy as np
 import openvino as ov
 import pytest
 import torch
-from asked import GREEDY, PROMPTS
 from safetensors.torch import load_file, save_file
 
 from acclimate.errors import ModelError
@@ -23,6 +22,8 @@ from acclimate.models.transformers import TransformersEngine
 from acclimate.testing.models import check_engine
 from acclimate.tuning.run import load_network
 from acclimate.types import Generation, Message
+
+from .asked import GREEDY, PROMPTS
 
 
 def _write(writer):

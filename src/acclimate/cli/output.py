@@ -103,7 +103,7 @@ def echo_sources(answer: Answer) -> None:
         if citation.also:
             click.echo(f"    also in: {_some(citation.also)}")
         if not citation.verbatim:
-            click.echo("    (the answer's words do not stand there exactly)")
+            click.echo("    (closest sentence; the answer is not quoted verbatim)")
     echo_abstention(answer)
 
 

@@ -20,7 +20,8 @@ import numpy as np
 from openvino import Model
 from openvino import opset15 as ops
 
-from acclimate.embeddings.bert import build_bert, constant, index
+from acclimate.embeddings.bert import build_bert
+from acclimate.embeddings.nodes import constant, index
 from acclimate.embeddings.openvino import Precision
 from acclimate.embeddings.pairs import PairEncoder, PairOutput, Rows
 from acclimate.embeddings.weights import FloatArray

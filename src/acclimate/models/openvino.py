@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import platform
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -33,6 +34,7 @@ from acclimate.models.local import Loaded, LocalEngine
 from acclimate.models.merge import needs_rewrite, rewrite
 from acclimate.models.streaming import TextStream
 from acclimate.system import ending
+from acclimate.system.hardware import cpu_flags
 from acclimate.system.platforms import link_or_copy
 from acclimate.types import Completion, Generation, Message
 
@@ -201,7 +203,15 @@ def _write_info(part: Path, info: ModelInfo) -> None:
 
 def _load(folder: Path) -> genai.LLMPipeline:
     with _quiet():
-        return genai.LLMPipeline(folder, "CPU", CACHE_DIR=str(folder / "compiled"), **_PROPERTIES)
+        return genai.LLMPipeline(folder, "CPU", CACHE_DIR=str(_compiled(folder)), **_PROPERTIES)
+
+
+def _compiled(folder: Path) -> Path:
+    """Where the compiled graph is kept: on a shared disk each kind of processor has its own, as
+    what was compiled for one may hold instructions that another lacks."""
+    limits = [os.environ.get(name, "") for name in ("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA")]
+    told = "\n".join([platform.machine(), platform.system(), *sorted(cpu_flags()), *limits])
+    return folder / f"compiled-{hashlib.sha256(told.encode()).hexdigest()[:12]}"
 
 
 def _key(sha256: str, adapter: Path | None) -> str:

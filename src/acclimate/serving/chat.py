@@ -113,6 +113,8 @@ class _Form:
         ):  # no JSON, so what parses it is told as the form has it
             text, refusal = None, answer.text
         message = {"role": "assistant", "content": text, "refusal": refusal}
+        if answer.reasoning:  # by the name that vLLM, SGLang, llama.cpp and DeepSeek give it
+            message["reasoning_content"] = answer.reasoning
         choice = {
             "index": 0,
             "message": message,
@@ -146,6 +148,8 @@ class _Form:
             yield f"data: {json.dumps(as_api_error(piece).body)}\n\n"
         else:
             metrics.answered(piece)
+            if piece.reasoning:
+                yield self._chunk({"reasoning_content": piece.reasoning})
             if self._json:
                 yield self._chunk({"refusal" if piece.data is None else "content": piece.text})
             if notes := self._notes(piece):

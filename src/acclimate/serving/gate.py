@@ -102,7 +102,7 @@ class Rules:
 
 @dataclass(slots=True)
 class _RequestLog:
-    """What of a request goes into the log: no text of the caller's."""
+    """What is logged of a request; never the caller's text."""
 
     caller: str = "-"
     status: int = 0

@@ -150,7 +150,8 @@ def _is_text(part: Part) -> bool:
 
 
 def _spoken(role: str) -> Role:
-    return "user" if role == "user" else "assistant" if role == "assistant" else "system"
+    spoken: dict[str, Role] = {"user": "user", "assistant": "assistant"}
+    return spoken.get(role, "system")
 
 
 def _schema(chosen: Mapping[str, Any] | None) -> dict[str, Any] | None:

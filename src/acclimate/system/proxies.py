@@ -97,7 +97,7 @@ def _require_usable(proxy: Proxy) -> None:
         sound = False
     if not sound:
         raise NetworkError(
-            f"the proxy {proxy.shown} is no address.",
+            f"the proxy {proxy.shown} is not an address.",
             hint=f"export {proxy.variable}=http://HOST:PORT, or unset it",
         )
     if parts.scheme not in _KINDS:

@@ -12,7 +12,7 @@ from typing import Any
 
 from acclimate.embeddings.base import Scores
 from acclimate.embeddings.extractor import Extractor, Marked
-from acclimate.embeddings.spec import read_json
+from acclimate.embeddings.files import read_json
 from acclimate.embeddings.tuned import (
     EXTRACTOR,
     LAYERS,

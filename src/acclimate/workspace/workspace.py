@@ -20,7 +20,7 @@ from acclimate.indexes.filters import Filter, parse_rules
 from acclimate.indexes.library import Library
 from acclimate.indexes.stores import StoreServer, open_indexes
 from acclimate.models.base import Engine
-from acclimate.models.catalogue import ModelKind
+from acclimate.models.entries import ModelKind
 from acclimate.models.store import LocalModel, OnBytes, locate
 from acclimate.prompting.recipes import Recipe, find_recipe
 from acclimate.prompting.replies import ask, json_text
