@@ -33,8 +33,8 @@ Language = Literal[
     "arabic", "cjk", "danish", "dutch", "english", "finnish", "french", "german", "greek", "hungarian", "italian",
     "none", "norwegian", "portuguese", "romanian", "russian", "spanish", "swedish", "tamil", "turkish",
 ]  # fmt: skip
-"""Whose endings words lose (Snowball's stemmers); "none" keeps them, "cjk" makes a word of each
-such character too."""
+"""Language whose word endings are stripped (Snowball stemmer). "none" keeps them; "cjk" also makes
+a word of each Chinese, Japanese or Korean character."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,8 @@ class Element:
     where the format has no pages; `box` is None where the parser knows no geometry. `metadata` may
     have `hidden`, what kind of thing its author hid (it is kept only where that was asked for), and
     for a table of a spreadsheet `values`, the numbers behind cells that show them in another form:
-    a JSON object of cell address → number as it is stored.
+    a JSON object of cell address → number as it is stored; and `merged`, "rows" where a cell over
+    several rows is repeated in each of them.
     """
 
     kind: ElementKind
@@ -332,6 +333,7 @@ class Answer:
     changed). `decision` says why this recipe was taken where `auto` chose it, and why the extractor
     had the last word. `links_removed` counts links that were taken out of the text, see
     `acclimate.prompting.links`. `abstention` says why where `abstained`.
+    `working` are the steps of an answer that was worked out from cells ("" for any other).
     """
 
     question: str
@@ -352,6 +354,7 @@ class Answer:
     decision: str = ""
     links_removed: int = 0
     abstention: Abstention = ""
+    working: str = ""
 
     def _repr_html_(self) -> str:
         """The answer and its sources, for notebooks."""

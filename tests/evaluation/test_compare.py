@@ -179,7 +179,7 @@ def test_gates(comparison_run):
     assert parse_gate("good+rag.em < 0.5").failure(result) == "good+rag.em < 0.5: good+rag.em is 1"
     assert "not measured" in parse_gate("good+rag.cost<1").failure(result)
     for text in ("rag", "rag.f1=1", "rag.f1>=high"):
-        with pytest.raises(SettingsError, match="no gate"):
+        with pytest.raises(SettingsError, match="not a gate"):
             parse_gate(text)
     with pytest.raises(SettingsError, match="not compared"):
         parse_gate("rag.f1>0").failure(result)

@@ -41,6 +41,7 @@ def parse_gate(text: str) -> QualityGate:
     match = _GATE.fullmatch(text)
     if match is None:
         raise SettingsError(
-            f"'{text}' is no gate.", hint="Write recipe.figure, >=, <=, > or <, number: rag.f1>=0.6"
+            f"'{text}' is not a gate.",
+            hint="Write recipe.figure, >=, <=, > or <, number: rag.f1>=0.6",
         )
     return QualityGate(text, match["recipe"], match["figure"], match["sign"], float(match["bound"]))

@@ -100,7 +100,9 @@ def optimise_recipe(
     questions = _dev(workspace, split)
     recipe = find_recipe(name)
     if recipe.context == "either":
-        raise SettingsError("'auto' is no recipe of its own.", hint="Optimise 'rag' or 'stuffing'.")
+        raise SettingsError(
+            "'auto' is not a recipe of its own.", hint="Optimise 'rag' or 'stuffing'."
+        )
     candidates, notes = make_candidates(workspace, recipe)
     scorer = _Scorer(workspace, recipe, candidates, questions, metric)
     trace = workspace.layout.optimisations / f"{_key(workspace, recipe, candidates, metric)}.jsonl"

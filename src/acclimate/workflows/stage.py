@@ -154,8 +154,12 @@ def _depends(workspace: Workspace, recipe: Recipe, adapter: Path | None) -> dict
         depends |= {
             "retrieval": settings.retrieval.model_dump(mode="json"),
             "overflow": settings.answer.overflow,
+            "tables": settings.answer.tables,
         }
-        depends |= {"second": settings.answer.second_reader, "extractor": extractor_fingerprint()}
+        extractor = extractor_fingerprint(
+            settings.answer.extractor, workspace.layout, workspace.local_model
+        )
+        depends |= {"second": settings.answer.second_reader, "extractor": extractor}
     if recipe.few_shot:
         solved = [_shown(one) for one in workspace.questions() if one.split == "train"]
         depends |= {"shots": settings.answer.shots, "solved": solved}

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from acclimate.embeddings.base import Embedder, PictureEmbedder
@@ -21,7 +20,7 @@ from acclimate.indexes.filters import Filter, parse_rules
 from acclimate.indexes.library import Library
 from acclimate.indexes.stores import StoreServer, open_indexes
 from acclimate.models.base import Engine
-from acclimate.models.catalogue import ModelKind
+from acclimate.models.entries import ModelKind
 from acclimate.models.store import LocalModel, OnBytes, locate
 from acclimate.prompting.recipes import Recipe, find_recipe
 from acclimate.prompting.replies import ask, json_text
@@ -31,6 +30,7 @@ from acclimate.retrieval.base import Retriever
 from acclimate.settings import Settings, load_settings
 from acclimate.settings_file import render_settings
 from acclimate.system import ending
+from acclimate.system.closing import Closing
 from acclimate.types import Generation, Message, Question
 from acclimate.workspace.engine import adapter_of, load_engine
 from acclimate.workspace.layout import Layout
@@ -44,7 +44,7 @@ ALL = Filter()
 """Leaves every document."""
 
 
-class Workspace:
+class Workspace(Closing):
     """A folder with `acclimate.toml` and, once ingested, `.acclimate/`.
 
     Models are loaded when they are first needed. `on_bytes` hears of models being downloaded. An
@@ -182,9 +182,13 @@ class Workspace:
         if self._lender is not None and self._lender.settings.retrieval.rerank == name:
             return self._lender.cross_encoder
         if name == EXTRACTOR:
-            from acclimate.workspace.extractor import Relevance
+            from acclimate.workspace.extractor import Relevance, open_extractor
 
-            return Relevance(self.extractor.extractor, self.extractor.rerank_weight)
+            own = self.settings.answer.extractor == EXTRACTOR
+            reader = (
+                self.extractor if own else open_extractor(EXTRACTOR, self.layout, self.local_model)
+            )
+            return Relevance(reader.extractor, reader.rerank_weight)
         from acclimate.workspace.encoders import open_cross_encoder
 
         return open_cross_encoder(name, self.folder, self.local_model)
@@ -196,7 +200,7 @@ class Workspace:
             return self._lender.extractor
         from acclimate.workspace.extractor import open_extractor
 
-        return open_extractor(self.local_model)
+        return open_extractor(self.settings.answer.extractor, self.layout, self.local_model)
 
     @cached_property
     def pictures(self) -> PictureEmbedder | None:
@@ -315,14 +319,3 @@ class Workspace:
         own = self._given_library is None and self._lender is None
         if "library" in self.__dict__ and own:
             self.library.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
