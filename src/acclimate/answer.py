@@ -38,6 +38,8 @@ Extract = Callable[[str, Sequence[Hit]], Resolved]
 """Answers a question by a place in a passage, or abstains."""
 SecondReader = Callable[[str, Sequence[Hit], Resolved], Resolved]
 """Reads the passages too, and keeps a model's answer or gives a surer one."""
+ReadTables = Callable[[str, Sequence[Hit]], Resolved | None]
+"""Answers a question by rule from the tables that passages show; None where no rule is sure."""
 Fill = Callable[["Answerer", str, OnText | None, Sequence[Turn]], Answer]
 """Answers a question in plain text first and fills the shape of an answerer from that."""
 _NOTHING = Written(REFUSAL, "", 0, 0, "stop", calls=0)
@@ -57,7 +59,7 @@ class Answerer:
     `second_reader` has the last word on what the engine wrote, which is then shown in one piece.
     `explain` says why where the search gives no passage. `instructions` are the asker's own,
     beside the recipe's. Where there is a `fill`, it answers in plain text, and the shape is filled
-    from that.
+    from that. What `tables` is sure of is the answer, and neither reader is asked.
     """
 
     recipe: Recipe
@@ -77,6 +79,7 @@ class Answerer:
     explain: Callable[[], Abstention] = lambda: "nothing_found"
     instructions: str = ""
     fill: Fill | None = None
+    tables: ReadTables | None = None
 
     def answer(
         self, question: str, on_text: OnText | None = None, turns: Sequence[Turn] = ()
@@ -96,8 +99,11 @@ class Answerer:
             return self._nothing_found(question, asked, clock, on_text)
         asked = respelt(asked, [hit.chunk.shown for hit in hits])
         guard = LinkGuard(clock.watch(on_text))
-        if self.extract is not None:
-            return self._marked(question, asked, hits, clock, guard)
+        found = self.tables(asked, hits) if self.tables is not None else None
+        if found is None and self.extract is not None:
+            found = self.extract(asked, hits)
+        if found is not None:
+            return self._marked(question, asked, hits, clock, guard, found)
         hits, before = self._narrowed(asked, hits, turns)
         prompt = self.prompt(asked, hits, turns, narrowed=bool(before))
         heard = (
@@ -116,14 +122,18 @@ class Answerer:
         )
 
     def _marked(
-        self, question: str, asked: str, hits: Sequence[Hit], clock: _Clock, guard: LinkGuard
+        self,
+        question: str,
+        asked: str,
+        hits: Sequence[Hit],
+        clock: _Clock,
+        guard: LinkGuard,
+        found: Resolved,
     ) -> Answer:
-        """The answer as it stands in a passage; the passages are all read, so none is dropped."""
-        assert self.extract is not None  # noqa: S101 -- for the type checker
-        found = self.extract(asked, hits)
+        """An answer that no model wrote; the passages are all read, so none is dropped."""
         resolved, _, shown = self._without_links(asked, found.marked, found, None)
         guard.finish(shown)
-        written = Written(found.marked, "", 0, 0, "stop")
+        written = Written(found.marked, "", 0, 0, "stop", calls=0)
         return self._assemble(question, asked, resolved, Prompt((), 0, tuple(hits)), written, clock)
 
     def prompt(
@@ -299,6 +309,7 @@ class Answerer:
             decision="; ".join(part for part in (self.decision, resolved.decision) if part),
             links_removed=resolved.links_removed,
             abstention="not_answered" if resolved.abstained else "",
+            working=resolved.working,
         )
 
 

@@ -158,7 +158,7 @@ def test_an_engine_that_leaves_the_adapter_out_is_refused(tiny, monkeypatch):
         lambda self, _: load_engine(self.settings.model, None, self.local_model),
     )
     source = PairSource(pairs(tiny, [{"messages": chat} for chat in CHATS]))
-    with pytest.raises(EngineError, match="2 of 2 questions otherwise where it is served"):
+    with pytest.raises(EngineError, match="2 of 2 questions differently than in training"):
         tiny.tune("rslora", data=source)
     assert (before.is_dir() and (before / "adapter_model.safetensors").read_bytes()) == held
     assert (before.with_name("rslora.training") / "refused" / "adapter_model.safetensors").is_file()
@@ -211,7 +211,7 @@ def test_a_stopped_run_is_not_gone_on_with_on_other_data(tiny):
     with pytest.raises(KeyboardInterrupt):
         tiny.tune("dora", data=PairSource(pairs(tiny, first)), on_step=stop)
     source = PairSource(pairs(tiny, other))
-    with pytest.raises(SettingsError, match="learnt other data") as caught:
+    with pytest.raises(SettingsError, match="used other data") as caught:
         tiny.tune("dora", minutes=0.01, data=source)
     assert "--again" in caught.value.hint
     with pytest.raises(KeyboardInterrupt):

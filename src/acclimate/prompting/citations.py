@@ -34,6 +34,7 @@ class Resolved:
     citations: tuple[Citation, ...]
     links_removed: int = 0
     decision: str = ""
+    working: str = ""
 
 
 class CitationStripper:

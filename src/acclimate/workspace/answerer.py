@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from acclimate.answer import Answerer, Fill, SecondReader
+from acclimate.answer import Answerer, Fill, ReadTables, SecondReader
 from acclimate.errors import ProjectError
 from acclimate.indexes.filters import Filter
 from acclimate.models.base import Engine
@@ -92,7 +92,18 @@ def open_answerer(
         else None,
         fill=fill,
         explain=partial(why_nothing, workspace, where),
+        tables=_tables(workspace, chosen) if fill or schema is None else None,
     )
+
+
+def _tables(workspace: Workspace, recipe: Recipe) -> ReadTables | None:
+    """What answers from tables by rule, for recipes that read."""
+    if workspace.settings.answer.tables == "off" or not recipe.reads:
+        return None
+    from acclimate.tables.reader import TableReader  # not needed where they are off
+
+    # The library is asked for when a table is read: an ingest may have replaced it by then.
+    return TableReader(lambda path: workspace.library.record.document(path)).read
 
 
 def _demonstrate(workspace: Workspace, recipe: Recipe, where: Filter) -> Demonstrate | None:
@@ -138,11 +149,13 @@ def _second_reader(workspace: Workspace, recipe: Recipe, template: str) -> Secon
         return None
     if workspace.adapter(replace(recipe, adapter="")) is None:
         return None
+    from acclimate.embeddings.tuned import EXTRACTOR
     from acclimate.workspace.extractor import (
         searches_with_base,
     )  # its packages are not needed by other recipes
 
-    if not searches_with_base(
+    own = chosen.answer.extractor != EXTRACTOR
+    if not own and not searches_with_base(
         chosen.embedder, workspace.folder, workspace.local_model
     ):  # its base would have to be fetched
         return None
