@@ -30,15 +30,20 @@ PLACES = {
     "cli": "slow models",
     "documents/test_hostile.py": "slow",
     "embeddings/test_cross_encoder.py": "torch",
+    "embeddings/test_layers.py": "torch",
+    "embeddings/test_modernbert.py": "torch",
     "embeddings/test_sentence_transformers_embedder.py": "torch",
     "evaluation/test_beyond_words.py": "slow torch",
     "evaluation/test_compare.py": "slow",
     "evaluation/test_judging_models.py": "torch",
+    "evaluation/test_sequential.py": "slow",
     "indexes/test_crashes.py": "slow",
     "indexes/test_oracle.py": "slow",
     "indexes/test_stores.py": "servers",
     "models/test_chat.py": "torch",
+    "models/test_folders.py": "torch",
     "models/test_foreign_adapters.py": "torch",
+    "models/test_llamacpp.py": "torch models",
     "models/test_openvino.py": "torch models",
     "serving": "servers",
     "watch": "slow models",
@@ -50,6 +55,7 @@ PLACES = {
     "workflows/test_optimise_prompt.py": "models",
     "test_platforms.py": "slow",
     "test_proxies.py": "slow models",
+    "test_watching.py": "slow servers",
     "test_readme.py": "models",
     "tuning/test_attention.py": "torch",
     "tuning/test_cases.py": "torch models",
@@ -71,6 +77,7 @@ TESTS = {
     "evaluation/test_memory.py::test_what_was_freed_before_does_not_count": "slow",
     "indexes/test_indexes.py::test_hnsw_finds_nearly_all_scores_exactly_and_notices_damage": "slow",
     "models/test_grammar.py::test_whole_ranges_are_exact": "slow",
+    "test_backup.py::test_backups_made_while_documents_change_are_whole": "slow",
     "test_ingest.py::test_a_full_disk_loses_nothing": "slow",
     "workspace/test_answerer.py::test_the_extractor_reads_what_the_shipped_reader_reads": "models",
     "workspace/test_answerer.py::test_answers_of_one_reader_are_not_taken_for_those_of_two": "models",
@@ -107,8 +114,8 @@ def _needs(place):
 
 
 def pytest_ignore_collect(collection_path, config):
-    """With --fast a file that is left out is not imported either: its first lines import PyTorch."""
-    if config.getoption("fast") and collection_path.suffix == ".py":
+    """With --fast a file or folder that is left out is not imported either: it may need PyTorch."""
+    if config.getoption("fast") and collection_path.is_relative_to(ROOT):
         return bool(_needs(collection_path.relative_to(ROOT))) or None
     return None
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from acclimate.chunking.base import Chunker
-from acclimate.documents.walk import Found, walk
+from acclimate.documents.walk import Found, is_fresh, walk
 from acclimate.embeddings.base import Embedder, PictureEmbedder
 from acclimate.embeddings.chunks import embed_chunks
 from acclimate.errors import AcclimateError, DocumentError, LibraryError, ProjectError
@@ -296,7 +296,9 @@ def _state(file: Path, path: str, reader: str) -> FileState:
     stat = file.stat()
     with file.open("rb") as opened:
         digest = hashlib.file_digest(opened, "sha256").hexdigest()
-    return FileState(path, digest, stat.st_size, stat.st_mtime_ns, reader)
+    # A time that the next change may have too is not kept: the next ingest hashes the file again.
+    mtime_ns = 0 if is_fresh(stat.st_mtime_ns) else stat.st_mtime_ns
+    return FileState(path, digest, stat.st_size, mtime_ns, reader)
 
 
 def _store(

@@ -5,7 +5,7 @@ import pytest
 from acclimate.project import Project
 from acclimate.prompting.recipes import find_recipe
 from acclimate.testing.models import ScriptedEngine
-from acclimate.workflows.compare import make_entry
+from acclimate.workflows.stage import make_entry
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from acclimate.prompting.recipes import find_recipe
 from acclimate.settings_file import set_key
 from acclimate.testing.rerank import check_cross_encoder
 from acclimate.types import Chunk, Generation, Hit, Span
-from acclimate.workspace.extractor import ExtractiveReader
+from acclimate.workspace.extractor import ExtractiveReader, Limits
 
 TEXTS = [
     "Oil is due in May. Filters in June.",
@@ -46,7 +46,8 @@ class Scripted:
 def extracting(
     *marked: Marked, same: Sequence[Marked] = (), threshold: float = 0.2, discount: float = 0.5
 ) -> ExtractiveReader:
-    return ExtractiveReader(Scripted(list(marked), list(same)), threshold, discount)  # type: ignore[arg-type]
+    limits = Limits(threshold=threshold, discount=discount)
+    return ExtractiveReader(Scripted(list(marked), list(same)), limits)  # type: ignore[arg-type]
 
 
 def test_the_answer_is_cited_where_it_was_marked() -> None:

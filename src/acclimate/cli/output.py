@@ -102,6 +102,8 @@ def echo_sources(answer: Answer, *, marked: bool = False) -> None:
     numbers = dict.fromkeys(citation.number for citation in answer.citations)
     marks = "" if marked else "".join(f" [{number}]" for number in numbers)
     click.echo(f"{marks}\n" if numbers else "")
+    if answer.working:
+        click.echo(f"{answer.working}\n")
     for citation in answer.citations:
         page = f", page {citation.page}" if citation.page else ""
         headings = f" · {' › '.join(citation.headings)}" if citation.headings else ""
@@ -111,7 +113,7 @@ def echo_sources(answer: Answer, *, marked: bool = False) -> None:
         click.echo(f"    “{' '.join(citation.quote.split())}”")
         if citation.also:
             click.echo(f"    also in: {_some(citation.also)}")
-        if not citation.verbatim:
+        if not (citation.verbatim or answer.working):
             click.echo("    (the answer's words do not stand there exactly)")
     for span in answer.unsupported:
         click.echo(f"(No passage supports: “{answer.text[span.start : span.end]}”)", err=True)

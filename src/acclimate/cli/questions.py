@@ -269,7 +269,7 @@ def split(shares: str, again: bool, as_json: bool, folder: Path) -> int:
         wanted = dict(zip(SPLITS, numbers, strict=True))
     except ValueError as error:
         raise SettingsError(
-            f"'{shares}' are no shares.", hint="Write three numbers like 50,15,35."
+            f"'{shares}' are not shares.", hint="Write three numbers like 50,15,35."
         ) from error
     with download_bar() as on_bytes, Project.open(folder, on_bytes) as project:
         questions = project.split_questions(wanted, again=again)
@@ -323,7 +323,7 @@ def _column(option: str) -> tuple[str, str]:
     what, equals, name = option.partition("=")
     if not equals or not name.strip() or what.strip() not in FIELDS:
         raise SettingsError(
-            f"'{option}' says of no column what it is.",
+            f"'{option}' does not say what a column is.",
             hint=f"FIELD=NAME with {', '.join(FIELDS)}.",
         )
     return what.strip(), name.strip()

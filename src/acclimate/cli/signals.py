@@ -134,11 +134,11 @@ class Signals:
         again = self._next(_QUIET_S)
         if again is None:
             if not self._reported:
-                self._say(f"{self.signal_name}; ending. Once more ends at once.")
+                self._say(f"{self.signal_name}; stopping. The same again stops at once.")
             again = self._next(until - time.monotonic())
         if again != _OVER:
             if not self._reported:
-                self._say(f"{self.signal_name}; ended at once. {self.kept}".rstrip())
+                self._say(f"{self.signal_name}; stopped at once. {self.kept}".rstrip())
             self._end(self.code)
 
     def _next(self, seconds: float | None) -> int | None:

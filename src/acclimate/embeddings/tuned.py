@@ -24,7 +24,7 @@ from acclimate.errors import HashMismatchError, ModelError
 RECORD, WEIGHTS, LAYERS = "encoder.json", "adapter_model.safetensors", "extractor.safetensors"
 EXTRACTOR = "minilm-extractor"  # ships; marks answers, reads beside a model, and reranks
 _WRAPPED = "base_model.model."
-_FAMILIES = ("bert.", "roberta.", "distilbert.")
+_FAMILIES = ("bert.", "roberta.", "distilbert.", "model.")
 
 
 @dataclass(frozen=True, slots=True)

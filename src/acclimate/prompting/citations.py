@@ -36,6 +36,7 @@ class Resolved:
     decision: str = ""
     unsupported: tuple[Span, ...] = ()
     style: Style = "short"
+    working: str = ""
 
 
 class CitationStripper:

@@ -157,25 +157,20 @@ def _answered_in(material: Material) -> list[tuple[str, Chunk]]:
     by_document: dict[str, list[Chunk]] = defaultdict(list)
     for chunk in material.chunks:
         by_document[chunk.document].append(chunk)
-    return [
-        (question.question, chunk)
-        for question in material.asked
-        if question.answerable and question.evidence
-        for chunk in by_document[question.document or ""]
-        if question.evidence in chunk.text
-    ]
+    found = []
+    for question in material.asked:
+        if question.answerable and question.evidence:
+            holding = by_document[question.document or ""]
+            found += [(question.question, one) for one in holding if question.evidence in one.text]
+    return found
 
 
 def _sections_in_turn(chunks: Sequence[Chunk]) -> list[Chunk]:
     sections: dict[tuple[str, ...], list[Chunk]] = defaultdict(list)
     for chunk in chunks:
         sections[chunk.headings].append(chunk)
-    return [
-        chunk
-        for round_ in itertools.zip_longest(*sections.values())
-        for chunk in round_
-        if chunk is not None
-    ]
+    turns = itertools.chain.from_iterable(itertools.zip_longest(*sections.values()))
+    return [chunk for chunk in turns if chunk is not None]
 
 
 def _one_a_chunk(facts: Sequence[Fact]) -> list[Fact]:

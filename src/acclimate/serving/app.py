@@ -27,8 +27,10 @@ from acclimate.serving.folder import DocumentsFolder
 from acclimate.serving.gate import Gate, Rules
 from acclimate.serving.jobs import Jobs
 from acclimate.serving.keys import keys_of
+from acclimate.serving.mcp_route import McpRoute, open_endpoint
 from acclimate.serving.metrics import Metrics
 from acclimate.serving.service import Service
+from acclimate.serving.watcher import Watcher
 from acclimate.settings_sections import ServeSettings
 
 _WEB = Path(__file__).parent / "web"
@@ -45,11 +47,16 @@ def create_app(project: Project) -> Gate:
     sandbox = Sandbox(_SHOWN, workers=2)
     metrics = Metrics(lambda: service.waiting)
     folder = DocumentsFolder(service, jobs)
+    endpoint = open_endpoint(service, metrics.answered)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         threading.Thread(target=_warm, args=(service,), name="warm", daemon=True).start()
-        yield
+        watcher = Watcher(project, jobs) if project.settings.documents.watch else None
+        async with endpoint.running():
+            yield
+        if watcher is not None:
+            await run_in_threadpool(watcher.close)
         await run_in_threadpool(jobs.close)
         sandbox.close()
         await run_in_threadpool(service.close)
@@ -62,6 +69,7 @@ def create_app(project: Project) -> Gate:
     app.include_router(documents.make_router(service, folder, jobs, sandbox))
     app.include_router(questions.make_router(service))
     app.include_router(comparisons.make_router(service))
+    app.router.routes.append(McpRoute(endpoint))
     _add_health(app, service, metrics)
     _add_page(app)
     _add_errors(app)

@@ -1,4 +1,4 @@
-"""Errors as OpenAI's clients expect them, and what of ours may be told to a caller."""
+"""Errors in the form that OpenAI clients expect, without details of this machine."""
 
 from __future__ import annotations
 
@@ -52,8 +52,7 @@ class ApiError(Exception):
 
 
 def as_api_error(error: BaseException) -> ApiError:
-    """What a caller is told of an error. Messages of ours that may name files of this machine stay
-    in the log."""
+    """The error to send to a client. Messages that may name local files are only logged."""
     match error:
         case ApiError():
             return error

@@ -21,6 +21,7 @@ from acclimate.serving.errors import ApiError, as_api_error
 from acclimate.serving.keys import LOCAL, Caller, Keys
 
 _LOOPBACK = frozenset(("localhost", "127.0.0.1", "::1"))
+MCP = "/mcp"
 _PUBLIC = frozenset(("/", "/healthz", "/readyz", "/openapi.json"))
 # What the scope "ask" opens; all else needs "manage".
 _ASK = frozenset(
@@ -50,6 +51,9 @@ _HEADERS = {
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
     "Cache-Control": "no-store",
 }
+
+# What clients of MCP in a web page send beside.
+_MCP_HEADERS = "Mcp-Protocol-Version, Mcp-Method, Mcp-Name, Mcp-Session-Id, Last-Event-ID"
 
 audit = logging.getLogger("acclimate.audit")
 log = logging.getLogger(__name__)
@@ -98,7 +102,7 @@ class Rules:
 
 @dataclass(slots=True)
 class _RequestLog:
-    """What of a request goes into the log: no text of the caller's."""
+    """What is logged of a request; never the caller's text."""
 
     caller: str = "-"
     status: int = 0
@@ -189,9 +193,7 @@ class Gate:
         ):
             return Caller("public", frozenset(), frozenset())
         caller = self._caller(scope, headers)
-        parts = path.split("/")
-        method = "GET" if scope["method"] == "HEAD" else scope["method"]
-        wanted = "ask" if parts[1] == "v1" and (method, "".join(parts[2:3])) in _ASK else "manage"
+        wanted = "ask" if _asks(scope["method"], path) else "manage"
         if wanted not in caller.scopes:
             raise ApiError(403, f"This key lacks the scope '{wanted}'.", "scope_missing")
         return caller
@@ -274,7 +276,14 @@ class Gate:
 def _tidy(path: str) -> str:
     """The path without the doubled and trailing slashes of addresses that clients put together."""
     path = re.sub("/{2,}", "/", path)
-    return path.rstrip("/") if path.startswith("/v1/") else path
+    return path.rstrip("/") if path.startswith(("/v1/", f"{MCP}/")) else path
+
+
+def _asks(method: str, path: str) -> bool:
+    """Whether the scope "ask" opens a route; the tools of MCP only read."""
+    parts = path.split("/")
+    read = "GET" if method == "HEAD" else method
+    return path == MCP or (parts[1] == "v1" and (read, "".join(parts[2:3])) in _ASK)
 
 
 def _is_address(name: str | None) -> bool:
@@ -287,7 +296,7 @@ def _is_address(name: str | None) -> bool:
 def _preflight() -> Response:
     allowed = {
         "Access-Control-Allow-Methods": "GET, POST, PUT, DELETE",
-        "Access-Control-Allow-Headers": "Authorization, Content-Type",
+        "Access-Control-Allow-Headers": f"Authorization, Content-Type, {_MCP_HEADERS}",
         "Access-Control-Max-Age": "600",
     }
     return Response(status_code=204, headers=allowed)

@@ -91,7 +91,7 @@ def _listen(host: str, port: int) -> socket.socket:
         listening = socket.socket(family, kind, protocol)
     except OSError as error:
         raise SettingsError(
-            f"'{host}' is no address of this machine: {error}.", hint="[serve] host"
+            f"'{host}' is not an address of this machine: {error}.", hint="[serve] host"
         ) from error
     # On Windows SO_REUSEADDR would let another program take over the port that we listen on.
     option = getattr(socket, "SO_EXCLUSIVEADDRUSE", socket.SO_REUSEADDR)

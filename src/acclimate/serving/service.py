@@ -14,6 +14,7 @@ from acclimate.embeddings.base import Embedder
 from acclimate.errors import AcclimateError, LibraryError, UnfilledError
 from acclimate.indexes.filters import Filter, labels_of, parse_rules
 from acclimate.project import Project
+from acclimate.prompting.citations import Resolved
 from acclimate.prompting.recipes import USUAL, Recipe, find_recipe
 from acclimate.serving.ask import Ask
 from acclimate.serving.errors import ApiError
@@ -200,8 +201,13 @@ class Service:
         # the passages.
         most = max(made.generation.max_tokens, made.engine.context_tokens // 2)
         generation = replace(generation, max_tokens=min(generation.max_tokens, most))
+
+        def read_tables(question: str, hits: Sequence[Hit]) -> Resolved | None:
+            return self.read(lambda: made.tables(question, hits) if made.tables else None)
+
         late_too = replace(
             made,
+            tables=read_tables if made.tables else None,
             retriever=lazy,
             demonstrate=shown,
             generation=generation,

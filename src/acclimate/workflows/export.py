@@ -37,13 +37,11 @@ def export_recipe(
         )
     adapter = workspace.adapter(recipe)
     if adapter is None:
-        raise SettingsError(
-            f"the recipe '{name}' wears no adapter.", hint="acclimate tune lora+rag"
-        )
+        raise SettingsError(f"the recipe '{name}' uses no adapter.", hint="acclimate tune lora+rag")
     model = workspace.local_model(workspace.settings.model.name, "language")
     if model.weights.suffix != ".gguf":
         raise SettingsError(
-            f"{model.name} is no GGUF file; only what was tuned on one can be exported."
+            f"{model.name} is not a GGUF file; only what was tuned on one can be exported."
         )
     require_base_model(adapter, model.name)
     prompts = _prompts(workspace, recipe.name)

@@ -161,9 +161,7 @@ def add_question(
                 f"there is no document '{document}'.", hint="Give its path in the documents folder."
             )
         if evidence is not None and evidence not in found.text:
-            raise SettingsError(
-                f"'{evidence}' does not stand in {document}.", hint="Copy it exactly."
-            )
+            raise SettingsError(f"'{evidence}' is not in {document}.", hint="Copy it exactly.")
     kind = "single-fact" if answers else "unanswerable"
     row: QuestionRow = {
         "id": f"typed-{_digest(text)}",

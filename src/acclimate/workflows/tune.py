@@ -136,13 +136,13 @@ def _tune(
 
 
 class TuneProgress(Protocol):
-    """Hears of a run that is prepared."""
+    """Receives the progress of the preparation of a run."""
 
     def read(self, recipe: str, data: DataReport) -> None:
         """The data is read; nothing is loaded or compared yet."""
 
     def doing(self, what: str) -> None:
-        """What begins now and may take long."""
+        """A step that may take long begins."""
 
 
 class NoProgress:
@@ -228,9 +228,8 @@ def _serve(
         final.folder.replace(folder / "refused")
         _put_back(final.folder, folder)
         raise EngineError(
-            f"the adapter answers {len(asked) - same} of {len(asked)} questions otherwise where "
-            f"it is served "
-            "than where it was trained, so it is not used.",
+            f"the served adapter answers {len(asked) - same} of {len(asked)} questions differently "
+            "than in training, so it is not used.",
             hint=f"Report this as a bug; it is in {folder / 'refused'}.",
         )
     shutil.rmtree(folder, ignore_errors=True)
@@ -293,9 +292,8 @@ def _go_on_or_begin(job: TuningJob, options: TuneOptions) -> None:
     note = job.folder / "learns.sha256"
     if note.exists() and note.read_text(encoding="ascii") != sha256:
         raise SettingsError(
-            f"a run of '{job.folder.stem}' that was stopped learnt other data, or with other "
-            f"settings.",
-            hint=f"Give it the same ones, or begin anew: acclimate tune {job.folder.stem} --again",
+            f"the interrupted run of '{job.folder.stem}' used other data or settings.",
+            hint=f"Use the same ones, or start over: acclimate tune {job.folder.stem} --again",
         )
     job.folder.mkdir(parents=True, exist_ok=True)
     note.write_text(sha256, encoding="ascii")

@@ -36,7 +36,7 @@ class Inspection:
 
 
 class PreviewProgress(TuneProgress, Protocol):
-    """Hears of an inspection while it goes on."""
+    """Receives the progress of an inspection."""
 
     def checked(self, inspection: Inspection) -> None:
         """The data is checked, no network is loaded yet: an inspection without its preview."""

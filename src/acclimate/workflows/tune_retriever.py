@@ -14,6 +14,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from acclimate.embeddings.encoder import SAFETENSORS, weights_file
+from acclimate.embeddings.spec import read_layers, read_spec
 from acclimate.embeddings.tuned import EXTRACTOR, TunedEncoder, shipped, under_sha256, write_tuned
 from acclimate.errors import MissingExtraError, ModelError, SettingsError
 from acclimate.evaluation.statistics import Difference, difference
@@ -23,7 +25,7 @@ from acclimate.tuning.lock import exclusive_run
 from acclimate.types import Chunk, Question, Span
 from acclimate.workflows.compare import evidence_spans
 from acclimate.workflows.questions import write_learnt
-from acclimate.workspace.encoders import Encoder, find_encoder
+from acclimate.workspace.encoders import Encoder, find_encoder, wishes
 from acclimate.workspace.style import PASSAGES
 from acclimate.workspace.workspace import Workspace
 
@@ -105,7 +107,7 @@ def tune_retriever(
     for split, found in mined.items():
         if not found:
             raise SettingsError(
-                f"no question of the {split} split has evidence that stands in a passage.",
+                f"no question of the {split} split has evidence that is in a passage.",
                 hint="acclimate questions make; acclimate questions split",
             )
     mined["dev"] = mined["dev"][:: -(-len(mined["dev"]) // _MOST_DEV)]
@@ -161,10 +163,16 @@ def _base(workspace: Workspace, target: Target) -> Encoder:
     found = find_encoder(
         workspace.folder, name, "reranker" if own else "embedder", workspace.local_model
     )
-    if not (found.model.folder / "model.safetensors").is_file():
+    if weights_file(found.model.folder).name != SAFETENSORS:
         raise ModelError(
-            f"{found.model.name} has no model.safetensors, so it cannot be tuned.",
-            hint="Use the checkpoint that its ONNX file was made from.",
+            f"{found.model.name} is run from an ONNX file, so it cannot be tuned.",
+            hint="Use the checkpoint that its ONNX file was made from, if its family is one that "
+            "runs from weights.",
+        )
+    if read_layers(found.model.folder):
+        raise ModelError(
+            f"{found.model.name} has layers after its pooling, so it cannot be tuned.",
+            hint="Tune another model.",
         )
     return found
 
@@ -232,7 +240,9 @@ class _RetrieverTuning:
         from acclimate.workflows.retriever_tasks import Embedding, Reranking
 
         if self.target == "embedder":
-            return Embedding(network, self.base, self.learnt, self.dev, self.matryoshka)
+            wanted = wishes(self.workspace.settings.embedder)
+            spec = read_spec(self.base.model.folder, self.base.source, wanted)
+            return Embedding(network, self.base, self.learnt, self.dev, self.matryoshka, spec)
         candidates = self.workspace.settings.retrieval.rerank_candidates
         return Reranking(network, self.base, self.learnt, self.dev, candidates)
 

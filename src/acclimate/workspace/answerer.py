@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from acclimate.answer import Answerer, Extract, Fill, Finish, SecondReader
+from acclimate.answer import Answerer, Extract, Fill, Finish, ReadTables, SecondReader
 from acclimate.errors import ProjectError
 from acclimate.indexes.filters import Filter
 from acclimate.models.base import Engine
@@ -98,6 +98,7 @@ def open_answerer(
         finish=_finish(workspace) if manner == "written" else None,
         fill=fill,
         explain=partial(why_nothing, workspace, where),
+        tables=_tables(workspace, chosen) if fill or schema is None else None,
     )
 
 
@@ -135,6 +136,16 @@ def _full_reader(workspace: Workspace) -> FullReader:
     from acclimate.workspace.full_reader import FullReader  # not needed for short answers
 
     return FullReader(workspace.extractor)
+
+
+def _tables(workspace: Workspace, recipe: Recipe) -> ReadTables | None:
+    """What answers from tables by rule, for recipes that read."""
+    if workspace.settings.answer.tables == "off" or not recipe.reads:
+        return None
+    from acclimate.tables.reader import TableReader  # not needed where they are off
+
+    # The library is asked for when a table is read: an ingest may have replaced it by then.
+    return TableReader(lambda path: workspace.library.record.document(path)).read
 
 
 def _demonstrate(workspace: Workspace, recipe: Recipe, where: Filter) -> Demonstrate | None:
@@ -189,13 +200,16 @@ def _second_reader(workspace: Workspace, recipe: Recipe, template: str) -> Secon
 
 
 def _reads_beside(workspace: Workspace) -> bool:
-    """Whether the extractor reads beside the model: it is wanted, and its base is here anyway."""
+    """Whether the extractor reads beside the model: it is wanted, and what it needs is here
+    anyway, or was named."""
     chosen = workspace.settings
     if chosen.answer.second_reader == "none":
         return False
+    from acclimate.embeddings.tuned import EXTRACTOR
     from acclimate.workspace.extractor import searches_with_base  # not needed by other recipes
 
-    return searches_with_base(chosen.embedder, workspace.folder, workspace.local_model)
+    named = chosen.answer.extractor != EXTRACTOR
+    return named or searches_with_base(chosen.embedder, workspace.folder, workspace.local_model)
 
 
 def _complete(workspace: Workspace) -> Complete:
