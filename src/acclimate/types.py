@@ -13,18 +13,9 @@ from html import escape
 from typing import Any, ClassVar, Literal
 
 ElementKind = Literal[
-    "title",
-    "heading",
-    "message",
-    "paragraph",
-    "list_item",
-    "table",
-    "code",
-    "caption",
-    "quote",
-    "header",
+    "title", "heading", "message", "paragraph", "list_item", "table", "code", "caption", "quote", "header",
     "footer",
-]
+]  # fmt: skip
 QUOTED = "Quoted from"
 """How the heading ("message") of an older message begins that a mail quotes: with its author and
 date."""

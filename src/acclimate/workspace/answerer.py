@@ -91,7 +91,7 @@ def open_answerer(
         complete=_complete(workspace),
         tell={"rule": None, "model": True, "none": False}[workspace.settings.answer.memory],
         decision=decision,
-        mark=_mark(workspace, chosen, manner),
+        extract=_extract(workspace, chosen, manner),
         second_reader=_second_reader(workspace, chosen, template.name)
         if fill or schema is None
         else None,
@@ -113,7 +113,7 @@ def _generation(workspace: Workspace, manner: Manner) -> Generation:
     )
 
 
-def _mark(workspace: Workspace, recipe: Recipe, manner: Manner) -> Extract | None:
+def _extract(workspace: Workspace, recipe: Recipe, manner: Manner) -> Extract | None:
     """What answers by a place in a passage, for all questions or for those that a few words do not
     answer."""
     if manner == "quoted":

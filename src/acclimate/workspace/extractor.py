@@ -27,7 +27,7 @@ from acclimate.errors import EngineError
 from acclimate.models.base import OnText
 from acclimate.prompting.citations import Resolved, mark_answer
 from acclimate.prompting.passages import REFUSAL
-from acclimate.settings_sections import EmbedderSettings
+from acclimate.settings_library import EmbedderSettings
 from acclimate.types import Completion, Generation, Hit, Message, Span
 from acclimate.workspace.encoders import find_encoder, located
 from acclimate.workspace.engine import FindModel
