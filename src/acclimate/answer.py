@@ -18,6 +18,7 @@ from acclimate.prompting.budget import Overflow, fit, groups
 from acclimate.prompting.citations import Resolved, resolve
 from acclimate.prompting.conversation import Complete, Turn, as_messages, complete
 from acclimate.prompting.demonstrations import Demonstrate, with_demonstrations
+from acclimate.prompting.full_answer import FullReading
 from acclimate.prompting.links import LinkGuard, without_links
 from acclimate.prompting.passages import NO_DOCUMENTS, REFUSAL, render_passages
 from acclimate.prompting.recipes import Recipe
@@ -34,8 +35,10 @@ if TYPE_CHECKING:
     )  # its packages take 0.1 s, and most answers need no schema
 
 
-Mark = Callable[[str, Sequence[Hit]], Resolved]
-"""Answers a question by a place in a passage, or abstains."""
+Mark = Callable[[str, Sequence[Hit]], Resolved | None]
+"""Answers a question by a place in a passage, or abstains; None leaves it to the engine."""
+Finish = Callable[[str, Sequence[Hit], FullReading], Resolved]
+"""Completes a full answer of which everything that the engine wrote was read."""
 Weigh = Callable[[str, Sequence[Hit], Resolved], Resolved]
 """Reads the passages too, and keeps a model's answer or gives a surer one."""
 Fill = Callable[["Answerer", str, OnText | None, Sequence[Turn]], Answer]
@@ -53,8 +56,10 @@ class Answerer:
     recipe. `demonstrate` gives the solved examples of a few-shot recipe. With a `shape` the answer
     is JSON. `complete` makes a question that points back to earlier turns stand on its own, for
     recipes that read; the turns themselves are shown where `tell` says so, and to recipes that read
-    nothing. `mark` answers in the place of the engine, which is then not asked; `weigh` has the
-    last word on what the engine wrote, which is then shown in one piece. `explain` says why where
+    nothing. `mark` answers in the place of the engine, which is asked only where that gives None;
+    `weigh` has the last word on what the engine wrote, which is then shown in one piece. Where
+    there is a `finish`, the engine writes full answers, which are read and shown sentence by
+    sentence. `explain` says why where
     the search gives no passage. `instructions` are the asker's own, beside the recipe's. Where
     there is a `fill`, it answers in plain text, and the shape is filled from that.
     """
@@ -73,6 +78,7 @@ class Answerer:
     decision: str = ""
     mark: Mark | None = None
     weigh: Weigh | None = None
+    finish: Finish | None = None
     explain: Callable[[], Abstention] = lambda: "nothing_found"
     instructions: str = ""
     fill: Fill | None = None
@@ -95,16 +101,21 @@ class Answerer:
             return self._nothing_found(question, asked, clock, on_text)
         asked = respelt(asked, [hit.chunk.shown for hit in hits])
         guard = LinkGuard(clock.watch(on_text))
-        if self.mark is not None:
-            return self._marked(question, asked, hits, clock, guard)
+        if self.mark is not None and (found := self.mark(asked, hits)) is not None:
+            return self._marked(question, asked, hits, found, clock, guard)
         hits, before = self._narrowed(asked, hits, turns)
         prompt = self.prompt(asked, hits, turns, narrowed=bool(before))
-        heard = (
-            guard if self.weigh is None else lambda _: guard("")
-        )  # shows nothing yet, and tells who stops listening
-        written = self._write(prompt, heard) if hits or not before else _NOTHING
-        resolved, data = self._resolve(written.text, prompt)
-        raw = written.text
+        reading = None if self.finish is None else FullReading(asked, prompt.passages)
+        written = (
+            self._write(prompt, self._heard(guard, reading)) if hits or not before else _NOTHING
+        )
+        raw, data = written.text, None
+        if reading is not None and self.finish is not None:
+            reading.end(raw, cut=written.finish != "stop")
+            resolved = self.finish(asked, prompt.passages, reading)
+            raw = resolved.marked
+        else:
+            resolved, data = self._resolve(raw, prompt)
         if self.weigh is not None and prompt.passages:
             resolved = self.weigh(asked, prompt.passages, resolved)
             raw = resolved.marked
@@ -114,12 +125,23 @@ class Answerer:
             question, asked, resolved, prompt, _together(written, before), clock, data
         )
 
+    def _heard(self, guard: LinkGuard, reading: FullReading | None) -> OnText:
+        """What hears the engine's text: what of it may be shown already, and whether anybody still
+        listens."""
+        if reading is not None:
+            return lambda piece: guard(reading.hear(piece))
+        return guard if self.weigh is None else lambda _: guard("")
+
     def _marked(
-        self, question: str, asked: str, hits: Sequence[Hit], clock: _Clock, guard: LinkGuard
+        self,
+        question: str,
+        asked: str,
+        hits: Sequence[Hit],
+        found: Resolved,
+        clock: _Clock,
+        guard: LinkGuard,
     ) -> Answer:
         """The answer as it stands in a passage; the passages are all read, so none is dropped."""
-        assert self.mark is not None  # noqa: S101 -- for the type checker
-        found = self.mark(asked, hits)
         resolved, _, shown = self._without_links(asked, found.marked, found, None)
         guard.finish(shown)
         written = Written(found.marked, "", 0, 0, "stop")
@@ -196,7 +218,7 @@ class Answerer:
                 data,
                 raw,
             )
-        if resolved.abstained:
+        if resolved.abstained or resolved.style == "full":  # there each sentence earns its own
             return resolved, data, raw
         text, removed = without_links(resolved.text, question, quotes)
         marked, _ = without_links(resolved.marked, question, quotes)
@@ -298,6 +320,8 @@ class Answerer:
             decision="; ".join(part for part in (self.decision, resolved.decision) if part),
             links_removed=resolved.links_removed,
             abstention="not_answered" if resolved.abstained else "",
+            style=resolved.style,
+            unsupported=resolved.unsupported,
         )
 
 

@@ -10,7 +10,7 @@ from acclimate.answer import Answerer
 from acclimate.indexes.filters import Filter
 from acclimate.models.base import OnText
 from acclimate.prompting.conversation import Turn
-from acclimate.types import Answer, Hit, Question
+from acclimate.types import Answer, Hit, Question, Style
 from acclimate.workspace.answerer import open_answerer
 from acclimate.workspace.workspace import ALL, Workspace
 
@@ -64,7 +64,11 @@ class Project(Workspace):
     def retrieve(self, query: str, k: int | None = None, *, where: Filter = ALL) -> list[Hit]:
         """The best `k` chunks for a query (None: as `[retrieval]` says) among the documents that
         `where` leaves."""
-        return self.retriever(where).retrieve(query, k or self.settings.retrieval.k)
+        from acclimate.workspace.style import PASSAGES
+
+        return self.retriever(where).retrieve(
+            query, k or self.settings.retrieval.k or PASSAGES["tiny"]
+        )
 
     def answer(
         self,
@@ -74,6 +78,7 @@ class Project(Workspace):
         where: Filter = ALL,
         schema: SchemaLike | None = None,
         turns: Sequence[Turn] = (),
+        style: Style | None = None,
         on_text: OnText | None = None,
     ) -> Answer:
         """Answer a question by a recipe (None: as `[answer]` says) from the documents that `where`
@@ -81,18 +86,20 @@ class Project(Workspace):
 
         `turns` are the earlier questions and answers of a conversation, oldest first. With a
         `schema` (JSON Schema, or a pydantic model) the answer is JSON by it, and `Answer.data` its
-        value. See `Answerer.answer`.
+        value. `style` is "short" or "full" (None: as the recipe or `[answer]` says). See
+        `Answerer.answer`.
         """
-        return self.answerer(recipe, where, schema).answer(question, on_text, turns)
+        return self.answerer(recipe, where, schema, style).answer(question, on_text, turns)
 
     def answerer(
         self,
         recipe: str | None = None,
         where: Filter = ALL,
         schema: SchemaLike | None = None,
+        style: Style | None = None,
     ) -> Answerer:
         """What answers by a recipe (None: as `[answer]` says), with everything loaded."""
-        return open_answerer(self, recipe or self.settings.answer.recipe, where, schema)
+        return open_answerer(self, recipe or self.settings.answer.recipe, where, schema, style)
 
     def warm(self, recipe: str | None = None) -> None:
         """Load everything that `answer` needs."""

@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from acclimate.types import Language
+from acclimate.types import Language, Style
 
 
 class _Section(BaseModel):
@@ -191,7 +191,13 @@ class RetrievalSettings(_Section):
     method: Literal["hybrid", "dense", "text"] = Field(
         default="hybrid", description="vectors (dense), BM25 (text), or both"
     )
-    k: int = Field(default=4, ge=1, le=100, description="passages shown to the model")
+    k: int | None = Field(
+        default=None,
+        ge=1,
+        le=100,
+        description="passages shown to the model; unset: by its size class, 4 to tiny ones, 6 to "
+        "small and medium, 8 to large",
+    )
     language: Language = Field(
         default="english",
         description='whose word endings text search ignores; "none", and "cjk" for East Asian '
@@ -296,6 +302,12 @@ class AnswerSettings(_Section):
 
     recipe: str = Field(
         default="rag", description="recipe of `acclimate ask`; `acclimate ask --help` lists them"
+    )
+    style: Style = Field(
+        default="auto",
+        description="short: the exact words; full: sentences, a list or steps, each with its "
+        "source; auto: full where the model can (size class small and up), else short, but "
+        "steps and lists are quoted whole",
     )
     shots: int = Field(default=4, ge=1, le=64, description="solved examples that few-shot shows")
     overflow: Literal["drop-lowest", "compress", "map-reduce", "refuse"] = Field(

@@ -40,6 +40,7 @@ from acclimate.workflows.questions import find_leaks
 from acclimate.workspace.answerer import open_answerer, require_documents
 from acclimate.workspace.encoders import tuned_folders
 from acclimate.workspace.extractor import fingerprint as extractor_fingerprint
+from acclimate.workspace.style import manner_of, passages_for
 from acclimate.workspace.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -200,10 +201,12 @@ def make_contestant(
     would, before anything has run."""
     adapter, settings = workspace.adapter(recipe), workspace.settings
     model = settings.model
+    manner = manner_of(workspace, recipe)
+    answered = recipe.in_style("full" if manner == "written" else "short")
     depends: dict[str, Any] = {
         "version": __version__,
-        "recipe": asdict(recipe),
-        "template": workspace.template(recipe.template).fingerprint,
+        "recipe": {key: value for key, value in asdict(recipe).items() if key != "style"},
+        "template": workspace.template(answered.template).fingerprint,
         "model": model.model_dump(mode="json", exclude={"adapter", "prompt_price", "answer_price"}),
         "weights": ""
         if model.engine == "openai"
@@ -221,12 +224,15 @@ def make_contestant(
         ]:
             depends["encoders"] = tuned
         depends |= {
-            "retrieval": settings.retrieval.model_dump(mode="json"),
+            "retrieval": settings.retrieval.model_dump(mode="json")
+            | {"k": passages_for(workspace, recipe)},
             "overflow": settings.answer.overflow,
         }
         depends |= {"second": settings.answer.second_reader, "extractor": extractor_fingerprint()}
         prepare_s += record.ingests.seconds
         folders.append(workspace.library.folder / "indexes")
+    if manner != "short":
+        depends |= {"style": manner}
     if recipe.few_shot:
         solved = [
             asdict(question) for question in workspace.questions() if question.split == "train"

@@ -59,10 +59,14 @@ class ExtractiveReader:
 
     def mark(self, question: str, hits: Sequence[Hit]) -> Resolved:
         """The surest place; the refusal where none is sure enough."""
-        best = self._best(hits, self.extractor.mark(question, [hit.chunk for hit in hits]))
+        best = self.best(question, hits)
         if best is None or best.confidence < self.threshold:
             return _REFUSED
         return mark_answer(best.span, best.passage + 1, hits)
+
+    def best(self, question: str, hits: Sequence[Hit]) -> Marked | None:
+        """The surest place after the discount for its passage's rank; None where there is none."""
+        return self._best(hits, self.extractor.mark(question, [hit.chunk for hit in hits]))
 
     def weigh(
         self, question: str, hits: Sequence[Hit], said: Resolved, *, own_words: bool = False
