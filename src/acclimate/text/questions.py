@@ -28,8 +28,10 @@ _YES_NO = re.compile(
     rf"^{_AUXILIARY}(?:n['’]?t)?\s+\w|[,;:.]\s+{_AUXILIARY}\s+{_WHO}\b", re.IGNORECASE
 )
 _LIST = re.compile(
-    # Plurals: "which programs", "what regions", "what are the core values", "tools used".
-    r"\b(?:which|what)\s+(?:\w+\s+){0,2}?(?!(?:this|is|was|does|has|us|its)\b)[a-z]{2,}(?<!s)s\b"
+    # Plurals before a verb of theirs: "which programs are", "what core values do we have".
+    r"\b(?:which|what)\s+(?:\w+\s+){0,2}?(?!(?:was|has|does|this)\b)[a-z]{2,}(?<![su])s"
+    r"(?=\s+(?:are|were|am|do|did|can|could|may|must|should|shall|will|would|have|had|get|need"
+    r"|i|we|you|they)\b|\W*$)"
     r"|\b(?:which|what)\s+(?:\w+\s+){0,2}?(?:are|were)\b|\bin\s+(?:what|which)\s+ways\b"
     r"|^(?:list|name|enumerate)\b|\bwhat\s+(?:do|can|will)\s+\w+\s+(?:get|receive|need|bring)\b"
     r"|\bwhat\s+(?:is|['’]?s)\s+(?:in|included|part)\b",

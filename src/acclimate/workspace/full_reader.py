@@ -21,13 +21,13 @@ from acclimate.workspace.extractor import ExtractiveReader
 
 # How likely a block must be to hold the answer; a second one is quoted too from this share of the
 # first's on, while both together are no longer than this. How they were chosen: docs/decisions.
-_LIKELY, _SECOND, _LONGEST = 0.15, 0.6, 700
+_LIKELY, _SECOND, _LONGEST = 0.3, 0.6, 700
 _PARAGRAPH = 400  # characters of a paragraph that is quoted whole
 _LIST = 900  # and of a list
 _SENTENCES = 4
-# Beside a model: from where a block is quoted though the model abstains, and from which confidence
-# the place of a sentence that the model left out is added.
-_ALONE, _ADDED = 0.4, 0.5
+# Beside a model: how sure the extractor must be of a place that the model left out, for its sentence
+# to be added.
+_ADDED = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,27 +48,27 @@ class FullReader:
     def quote(self, question: str, hits: Sequence[Hit]) -> Resolved:
         """The block that answers, whole where it is a list and the question asks for one or for
         steps; the refusal where none is likely to."""
-        return self._quoted(question, hits, _LIKELY)
+        return self._quoted(question, hits, self._find(question, hits))
 
     def quote_where_asked(self, question: str, hits: Sequence[Hit]) -> Resolved | None:
         """`quote` for questions that a few words do not answer: how to, why, yes or no, several
-        things that stand in a list. None for others."""
+        things that stand in a list. None for others, and for what a cell of a table answers."""
         kind = asked_for(question)
-        if kind in ("steps", "yes-no", "reason"):
-            return self.quote(question, hits)
-        if kind != "list":
+        if kind == "other":
             return None
         found = self._find(question, hits)
-        if not found or found[0].block.kind != "list" or found[0].likely < _LIKELY:
+        best = found[0].block.kind if found else "paragraph"
+        if best == "table" or (kind == "list" and best != "list"):
             return None
-        return self._quoted(question, hits, _LIKELY, found)
+        quoted = self._quoted(question, hits, found)
+        return None if kind == "list" and quoted.abstained else quoted
 
     def complete(self, question: str, hits: Sequence[Hit], reading: FullReading) -> Resolved:
         """What a model said, with what the extractor is sure of and the model left out; the quoted
         block where it abstains."""
         answer = reading.answer
         if not answer.text:
-            quoted = self._quoted(question, hits, _ALONE)
+            quoted = self.quote(question, hits)
             if quoted.abstained:
                 return answer.resolved()
             return replace(quoted, decision="the model abstained, so the passage is quoted")
@@ -83,15 +83,8 @@ class FullReader:
                 answer.notes.append(f"the extractor added its place ({marked.confidence:.2f})")
         return answer.resolved()
 
-    def _quoted(
-        self,
-        question: str,
-        hits: Sequence[Hit],
-        least: float,
-        found: Sequence[Found] | None = None,
-    ) -> Resolved:
-        found = self._find(question, hits) if found is None else found
-        if not found or found[0].likely < least:
+    def _quoted(self, question: str, hits: Sequence[Hit], found: Sequence[Found]) -> Resolved:
+        if not found or found[0].likely < _LIKELY:
             return REFUSED
         pieces: list[Piece] = []
         length = 0
@@ -130,7 +123,7 @@ class FullReader:
         """The part of a block to quote."""
         span = block.span
         size = span.end - span.start
-        if block.kind == "list" and size <= _LIST and asked_for(question) != "other":
+        if block.kind == "list" and size <= _LIST and asked_for(question) in ("steps", "list"):
             return span
         if size <= (_PARAGRAPH if block.kind != "table" else 0):
             return span
