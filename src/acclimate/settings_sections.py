@@ -317,11 +317,11 @@ class AnswerSettings(_Section):
         "nearest to the question; map-reduce: ask about parts of them, then about what those "
         "answers cite; refuse",
     )
-    second_reader: Literal["auto", "none"] = Field(
+    second_reader: Literal["auto", "always", "none"] = Field(
         default="auto",
-        description="auto: where the default model reads for `rag`, the extractor reads the same "
-        "passages, and has the "
-        "last word where it is much surer; none: the model alone",
+        description="the extractor reads the same passages for `rag`, and has the last word where "
+        "it is much surer: auto: beside the default model, and beside every model's full answers; "
+        "always: beside every model; none: the model alone",
     )
     json_by: Literal["auto", "answer", "model"] = Field(
         default="auto",

@@ -94,6 +94,13 @@ def test_short_style_quotes_only_what_a_few_words_do_not_answer(
     assert (reader(word).quote_where_asked(question, HITS) is not None) is quoted
 
 
+def test_short_style_leaves_what_is_less_likely_to_the_other_reader() -> None:
+    question = "How do I reset the hub?"
+    assert reader("button", 0.45).quote_where_asked(question, HITS) is None
+    assert not reader("button", 0.45).quote(question, HITS).abstained
+    assert reader("button", 0.55).quote_where_asked(question, HITS) is not None
+
+
 def test_what_the_model_left_out_is_added_once() -> None:
     reading = FullReading("What is the hub like?", HITS)
     reading.end("To reset the hub, hold the button R [1].")

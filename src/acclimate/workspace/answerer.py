@@ -169,16 +169,21 @@ def _fills(workspace: Workspace, recipe: Recipe) -> bool:
 
 def _weigh(workspace: Workspace, recipe: Recipe, template: str) -> Weigh | None:
     """What weighs the model's words where the reader that ships is at work, alone or below an
-    adapter that was tuned, which may have learnt to say what stands in no passage."""
+    adapter that was tuned, which may have learnt to say what stands in no passage; where asked
+    for, those of every model, which may be in no passage either."""
     chosen = workspace.settings
     short = (
         template == "rag" and not recipe.few_shot and not recipe.extracts
     )  # exact answers from passages
-    if chosen.model.adapter != "auto" or not short:
+    if not short:
         return None
-    if workspace.adapter(replace(recipe, adapter="")) is None or not _reads_beside(workspace):
+    ours = (
+        chosen.model.adapter == "auto"
+        and workspace.adapter(replace(recipe, adapter="")) is not None
+    )
+    if not (ours or chosen.answer.second_reader == "always") or not _reads_beside(workspace):
         return None
-    return partial(workspace.extractor.weigh, own_words=bool(recipe.adapter))
+    return partial(workspace.extractor.weigh, own_words=bool(recipe.adapter) or not ours)
 
 
 def _reads_beside(workspace: Workspace) -> bool:

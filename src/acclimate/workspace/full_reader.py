@@ -25,6 +25,8 @@ _LIKELY, _SECOND, _LONGEST = 0.3, 0.6, 700
 _PARAGRAPH = 400  # characters of a paragraph that is quoted whole
 _LIST = 900  # and of a list
 _SENTENCES = 4
+# How likely it must be where the question could be left to the reader of short answers.
+_INSTEAD = 0.5
 # Beside a model: how sure the extractor must be of a place that the model left out, for its sentence
 # to be added.
 _ADDED = 0.5
@@ -52,16 +54,18 @@ class FullReader:
 
     def quote_where_asked(self, question: str, hits: Sequence[Hit]) -> Resolved | None:
         """`quote` for questions that a few words do not answer: how to, why, yes or no, several
-        things that stand in a list. None for others, and for what a cell of a table answers."""
+        things that stand in a list. None for others, for what a cell of a table answers, and where
+        no block is very likely to answer."""
         kind = asked_for(question)
         if kind == "other":
             return None
         found = self._find(question, hits)
-        best = found[0].block.kind if found else "paragraph"
+        if not found or found[0].likely < _INSTEAD:
+            return None
+        best = found[0].block.kind
         if best == "table" or (kind == "list" and best != "list"):
             return None
-        quoted = self._quoted(question, hits, found)
-        return None if kind == "list" and quoted.abstained else quoted
+        return self._quoted(question, hits, found)
 
     def complete(self, question: str, hits: Sequence[Hit], reading: FullReading) -> Resolved:
         """What a model said, with what the extractor is sure of and the model left out; the quoted
