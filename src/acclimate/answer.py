@@ -35,12 +35,14 @@ if TYPE_CHECKING:
     )  # its packages take 0.1 s, and most answers need no schema
 
 
-Mark = Callable[[str, Sequence[Hit]], Resolved | None]
+Extract = Callable[[str, Sequence[Hit]], Resolved | None]
 """Answers a question by a place in a passage, or abstains; None leaves it to the engine."""
 Finish = Callable[[str, Sequence[Hit], FullReading], Resolved]
 """Completes a full answer of which everything that the engine wrote was read."""
-Weigh = Callable[[str, Sequence[Hit], Resolved], Resolved]
+SecondReader = Callable[[str, Sequence[Hit], Resolved], Resolved]
 """Reads the passages too, and keeps a model's answer or gives a surer one."""
+ReadTables = Callable[[str, Sequence[Hit]], Resolved | None]
+"""Answers a question by rule from the tables that passages show; None where no rule is sure."""
 Fill = Callable[["Answerer", str, OnText | None, Sequence[Turn]], Answer]
 """Answers a question in plain text first and fills the shape of an answerer from that."""
 _NOTHING = Written(REFUSAL, "", 0, 0, "stop", calls=0)
@@ -56,12 +58,12 @@ class Answerer:
     recipe. `demonstrate` gives the solved examples of a few-shot recipe. With a `shape` the answer
     is JSON. `complete` makes a question that points back to earlier turns stand on its own, for
     recipes that read; the turns themselves are shown where `tell` says so, and to recipes that read
-    nothing. `mark` answers in the place of the engine, which is asked only where that gives None;
-    `weigh` has the last word on what the engine wrote, which is then shown in one piece. Where
-    there is a `finish`, the engine writes full answers, which are read and shown sentence by
-    sentence. `explain` says why where
-    the search gives no passage. `instructions` are the asker's own, beside the recipe's. Where
-    there is a `fill`, it answers in plain text, and the shape is filled from that.
+    nothing. `extract` answers in the place of the engine, which is asked only where that gives
+    None; `second_reader` has the last word on what the engine wrote, which is then shown in one
+    piece. Where there is a `finish`, the engine writes full answers, which are read and shown
+    sentence by sentence. `explain` says why where the search gives no passage. `instructions` are
+    the asker's own, beside the recipe's. Where there is a `fill`, it answers in plain text, and the
+    shape is filled from that. What `tables` is sure of is the answer, and neither reader is asked.
     """
 
     recipe: Recipe
@@ -76,12 +78,13 @@ class Answerer:
     complete: Complete = complete
     tell: bool | None = None
     decision: str = ""
-    mark: Mark | None = None
-    weigh: Weigh | None = None
+    extract: Extract | None = None
+    second_reader: SecondReader | None = None
     finish: Finish | None = None
     explain: Callable[[], Abstention] = lambda: "nothing_found"
     instructions: str = ""
     fill: Fill | None = None
+    tables: ReadTables | None = None
 
     def answer(
         self, question: str, on_text: OnText | None = None, turns: Sequence[Turn] = ()
@@ -101,8 +104,11 @@ class Answerer:
             return self._nothing_found(question, asked, clock, on_text)
         asked = respelt(asked, [hit.chunk.shown for hit in hits])
         guard = LinkGuard(clock.watch(on_text))
-        if self.mark is not None and (found := self.mark(asked, hits)) is not None:
-            return self._marked(question, asked, hits, found, clock, guard)
+        found = self.tables(asked, hits) if self.tables is not None else None
+        if found is None and self.extract is not None:
+            found = self.extract(asked, hits)
+        if found is not None:
+            return self._marked(question, asked, hits, clock, guard, found)
         hits, before = self._narrowed(asked, hits, turns)
         prompt = self.prompt(asked, hits, turns, narrowed=bool(before))
         reading = None if self.finish is None else FullReading(asked, prompt.passages)
@@ -116,8 +122,8 @@ class Answerer:
             raw = resolved.marked
         else:
             resolved, data = self._resolve(raw, prompt)
-        if self.weigh is not None and prompt.passages:
-            resolved = self.weigh(asked, prompt.passages, resolved)
+        if self.second_reader is not None and prompt.passages:
+            resolved = self.second_reader(asked, prompt.passages, resolved)
             raw = resolved.marked
         resolved, data, shown = self._without_links(asked, raw, resolved, data)
         guard.finish(shown)
@@ -130,21 +136,21 @@ class Answerer:
         listens."""
         if reading is not None:
             return lambda piece: guard(reading.hear(piece))
-        return guard if self.weigh is None else lambda _: guard("")
+        return guard if self.second_reader is None else lambda _: guard("")
 
     def _marked(
         self,
         question: str,
         asked: str,
         hits: Sequence[Hit],
-        found: Resolved,
         clock: _Clock,
         guard: LinkGuard,
+        found: Resolved,
     ) -> Answer:
-        """The answer as it stands in a passage; the passages are all read, so none is dropped."""
+        """An answer that no model wrote; the passages are all read, so none is dropped."""
         resolved, _, shown = self._without_links(asked, found.marked, found, None)
         guard.finish(shown)
-        written = Written(found.marked, "", 0, 0, "stop")
+        written = Written(found.marked, "", 0, 0, "stop", calls=0)
         return self._assemble(question, asked, resolved, Prompt((), 0, tuple(hits)), written, clock)
 
     def prompt(
@@ -322,6 +328,7 @@ class Answerer:
             abstention="not_answered" if resolved.abstained else "",
             style=resolved.style,
             unsupported=resolved.unsupported,
+            working=resolved.working,
         )
 
 

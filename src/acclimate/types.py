@@ -33,13 +33,12 @@ Language = Literal[
     "arabic", "cjk", "danish", "dutch", "english", "finnish", "french", "german", "greek", "hungarian", "italian",
     "none", "norwegian", "portuguese", "romanian", "russian", "spanish", "swedish", "tamil", "turkish",
 ]  # fmt: skip
-"""Whose endings words lose (Snowball's stemmers); "none" keeps them, "cjk" makes a word of each
-such character too."""
+"""Language whose word endings are stripped (Snowball stemmer). "none" keeps them; "cjk" also makes
+a word of each Chinese, Japanese or Korean character."""
 
 
 Style = Literal["auto", "short", "full"]
-"""How long answers are. short: the exact words; full: one to four sentences, a list or steps, each
-with its citation; auto: as the model can."""
+"""short: the exact words; full: sentences, a list or steps, each with its citation; auto: by size."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +68,8 @@ class Element:
     where the format has no pages; `box` is None where the parser knows no geometry. `metadata` may
     have `hidden`, what kind of thing its author hid (it is kept only where that was asked for), and
     for a table of a spreadsheet `values`, the numbers behind cells that show them in another form:
-    a JSON object of cell address → number as it is stored.
+    a JSON object of cell address → number as it is stored; and `merged`, "rows" where a cell over
+    several rows is repeated in each of them.
     """
 
     kind: ElementKind
@@ -339,9 +339,10 @@ class Answer:
     pointed back to earlier turns, or wrote a code in another way than they do ("" where nothing was
     changed). `decision` says why this recipe was taken where `auto` chose it, and why the extractor
     had the last word. `links_removed` counts links that were taken out of the text, see
-    `acclimate.prompting.links`. `abstention` says why where `abstained`. `style` is the one that it
-    was answered in; of a full answer, `unsupported` are the sentences in `text` whose words stand
-    in no passage, which have no mark either.
+    `acclimate.prompting.links`. `abstention` says why where `abstained`. `working` are the steps of
+    an answer that was worked out from cells ("" for any other). `style` is the one that it was
+    answered in; of a full answer, `unsupported` are the sentences in `text` whose words stand in no
+    passage, which have no mark either.
     """
 
     question: str
@@ -362,6 +363,7 @@ class Answer:
     decision: str = ""
     links_removed: int = 0
     abstention: Abstention = ""
+    working: str = ""
     style: Style = "short"
     unsupported: tuple[Span, ...] = ()
 

@@ -221,9 +221,11 @@ STEPS = [
     (("models", "verify"), ""),
     (("models", "fetch", "all-minilm-l6-v2"), ""),
     (("doctor",), ""),
+    (("backup", "kept.tar"), ""),
+    (("restore", "kept.tar", "restored"), ""),
     (("try",), ""),
 ]
-ELSEWHERE = {("tune",), ("export",), ("serve",)}
+ELSEWHERE = {("tune",), ("export",), ("serve",), ("mcp",), ("watch",)}
 
 
 def test_every_command_is_run_here():
@@ -304,7 +306,8 @@ from importlib.util import find_spec
 for name in ("models.transformers", "models.entailment", "models.peft_tuners", "models.virtual", "embeddings.clip",
              "embeddings.sentence_transformers", "embeddings.openai", "models.http", "chunking.langchain",
              "documents.ocr", "indexes.hnsw", "indexes.postgres", "tuning.run", "tuning.trainer", "tuning.export",
-             "serving.server", "serving.tracing"):
+             "serving.server", "serving.tracing", "serving.mcp_server",
+             "serving.mcp_stdio"):
     importlib.import_module(f"acclimate.{name}")
 for name in ("torch", "transformers", "peft", "sentence_transformers", "rapidocr", "usearch.index", "psycopg",
              "docling", "docling.document_converter", "opentelemetry.trace", "xllamacpp", "langchain_text_splitters",
@@ -354,6 +357,46 @@ def test_serving_asks_and_writes_nothing_elsewhere(watch):
             assert client.get("/").is_success
         os.kill(_child(server.pid), signal.SIGTERM)
         assert server.wait(120) == 0
+    watch.require_quiet()
+
+
+# One request of revision 2026-07-28, which needs no handshake.
+META = {
+    "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+    "io.modelcontextprotocol/clientCapabilities": {},
+}
+ASK = {"name": "ask", "arguments": {"question": "How heavy is the pump?"}, "_meta": META}
+
+
+def test_mcp_asks_and_writes_nothing_elsewhere(watch):
+    write_documents(watch.project)
+    watch.acclimate("init", "docs")
+    watch.acclimate("ingest")
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    command = watch.command("-m", "acclimate", "mcp")
+    with subprocess.Popen(command, cwd=watch.project, env=watch.environment, **pipes) as server:
+        request = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": ASK}
+        server.stdin.write(json.dumps(request) + "\n")
+        server.stdin.flush()
+        assert "98 kg" in json.loads(server.stdout.readline())["result"]["content"][0]["text"]
+        server.stdin.close()
+        assert server.wait(120) == 0
+    watch.require_quiet()
+
+
+@pytest.mark.parametrize("watch", [False], indirect=True, ids=["online"])
+def test_watching_asks_and_writes_nothing_elsewhere(watch):
+    write_documents(watch.project)
+    watch.acclimate("init", "docs")
+    command = watch.command("-m", "acclimate", "watch", "--json")
+    with subprocess.Popen(
+        command, cwd=watch.project, env=watch.environment, stdout=subprocess.PIPE, text=True
+    ) as watching:
+        assert json.loads(watching.stdout.readline())["added"] == 4
+        (watch.project / "docs" / "new.md").write_text("# New\n\nText.\n")
+        assert json.loads(watching.stdout.readline())["added"] == 1
+        os.kill(_child(watching.pid), signal.SIGINT)
+        assert watching.wait(120) == 130
     watch.require_quiet()
 
 

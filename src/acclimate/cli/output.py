@@ -13,7 +13,7 @@ import click
 
 from acclimate.cli.console import can_show
 from acclimate.errors import legible
-from acclimate.prompting.citations import Unmarked
+from acclimate.prompting.citations import CitationStripper
 from acclimate.prompting.recipes import find_recipe
 from acclimate.types import Answer, Usage
 
@@ -82,12 +82,12 @@ class AnswerStream:
     those of a full answer are."""
 
     def __init__(self, write: Callable[[str], None], *, checked: bool = False) -> None:
-        self._write, self._unmarked = write, Unmarked()
+        self._write, self._stripper = write, CitationStripper()
         self._checked = checked
 
     def __call__(self, piece: str) -> bool:
         """Take the next piece."""
-        self._write(piece if self._checked else self._unmarked(piece))
+        self._write(piece if self._checked else self._stripper(piece))
         return True
 
 
@@ -102,6 +102,8 @@ def echo_sources(answer: Answer, *, marked: bool = False) -> None:
     numbers = dict.fromkeys(citation.number for citation in answer.citations)
     marks = "" if marked else "".join(f" [{number}]" for number in numbers)
     click.echo(f"{marks}\n" if numbers else "")
+    if answer.working:
+        click.echo(f"{answer.working}\n")
     for citation in answer.citations:
         page = f", page {citation.page}" if citation.page else ""
         headings = f" · {' › '.join(citation.headings)}" if citation.headings else ""
@@ -111,8 +113,8 @@ def echo_sources(answer: Answer, *, marked: bool = False) -> None:
         click.echo(f"    “{' '.join(citation.quote.split())}”")
         if citation.also:
             click.echo(f"    also in: {_some(citation.also)}")
-        if not citation.verbatim:
-            click.echo("    (the answer's words do not stand there exactly)")
+        if not (citation.verbatim or answer.working):
+            click.echo("    (closest sentence; the answer is not quoted verbatim)")
     for span in answer.unsupported:
         click.echo(f"(No passage supports: “{answer.text[span.start : span.end]}”)", err=True)
     echo_abstention(answer)

@@ -13,7 +13,7 @@ from typing import Protocol
 from acclimate.errors import AcclimateError, SettingsError
 from acclimate.evaluation.cache import AnswerCache, answer_key
 from acclimate.evaluation.comparison import Comparison, Metric, Outcome, number_notes, scores
-from acclimate.evaluation.judge import Ask, Judgement, Label, judge
+from acclimate.evaluation.judge import AskJudge, Judgement, Label, judge
 from acclimate.evaluation.meaning import Embed, Entail, add_meaning
 from acclimate.evaluation.memory import peak_mb, reset_peak
 from acclimate.evaluation.metrics import Score, score
@@ -26,11 +26,11 @@ _ENOUGH = 30  # questions that a recipe must have time for, or it is left out wh
 _LEAST = 10  # questions; fewer say nothing
 _SLACK = 0.9  # of the minutes given, for loading models and for what the probes could not foresee
 
-Run = Callable[[Question], Answer]
+AnswerQuestion = Callable[[Question], Answer]
 
 
 @dataclass(frozen=True, slots=True)
-class Contestant:
+class Entry:
     """A recipe that can be run.
 
     `prepare` loads what it needs and gives the function that answers; `key` stands for everything
@@ -39,7 +39,7 @@ class Contestant:
     """
 
     recipe: str
-    prepare: Callable[[], Run]
+    prepare: Callable[[], AnswerQuestion]
     key: str
     prepare_s: float = 0.0
     disk_mb: float = 0.0
@@ -60,7 +60,7 @@ class Estimate:
     cost: float | None
 
 
-class Progress(Protocol):
+class ComparisonProgress(Protocol):
     """Hears of a running comparison."""
 
     def preparing(self, recipe: str) -> None:
@@ -73,34 +73,34 @@ class Progress(Protocol):
         """A recipe has so many of its answers."""
 
 
-class Unheard:
-    """A `Progress` for callers that want none."""
+class NoProgress:
+    """A `ComparisonProgress` for callers that want none."""
 
     def preparing(self, recipe: str) -> None:
-        """See `Progress`."""
+        """See `ComparisonProgress`."""
 
     def estimated(self, estimate: Estimate) -> None:
-        """See `Progress`."""
+        """See `ComparisonProgress`."""
 
     def answered(self, recipe: str, done: int, total: int) -> None:
-        """See `Progress`."""
+        """See `ComparisonProgress`."""
 
 
 @dataclass(slots=True)
-class Ring:
-    """The place where contestants answer: questions, evidence spans by question id, cached answers;
-    `notes` tell what became of contestants."""
+class ComparisonRun:
+    """The place where entries answer: questions, evidence spans by question id, cached answers;
+    `notes` tell what became of entries."""
 
     questions: Sequence[Question]
     evidence: Mapping[str, tuple[int, int]]
     cache: AnswerCache
-    progress: Progress
+    progress: ComparisonProgress
     notes: list[str] = field(default_factory=list)
     _seconds: dict[str, list[float]] = field(default_factory=dict)
 
-    def run(self, contestants: Sequence[Contestant], minutes: float | None = None) -> list[Outcome]:
-        """Every contestant's outcomes, for as many of the questions as fit `minutes`; all
-        contestants answer the same.
+    def run(self, entries: Sequence[Entry], minutes: float | None = None) -> list[Outcome]:
+        """Every entry's outcomes, for as many of the questions as fit `minutes`; all
+        entries answer the same.
 
         Raises SettingsError for no questions, or where not even ten fit the time.
         """
@@ -109,27 +109,27 @@ class Ring:
                 "there are no questions to compare on.", hint="acclimate questions make"
             )
         ordered = shuffled(self.questions)
-        grouped = by_model(contestants)
-        for contestant in grouped:
-            self._answer(contestant, ordered[:_PROBES])
-        staying = self._affordable(contestants, ordered, minutes) if minutes else list(contestants)
+        grouped = by_model(entries)
+        for entry in grouped:
+            self._answer(entry, ordered[:_PROBES])
+        staying = self._affordable(entries, ordered, minutes) if minutes else list(entries)
         chosen = ordered[: self._fitting(staying, ordered, minutes)] if minutes else ordered
         self.progress.estimated(self._estimate(staying, chosen))
         done: dict[str, list[Outcome]] = {}
-        for contestant in reversed(
+        for entry in reversed(
             [one for one in grouped if one in staying]
         ):  # the last model is still loaded
-            done[contestant.recipe] = self._answer(contestant, chosen, tell=True)
-        return [outcome for contestant in staying for outcome in done[contestant.recipe]]
+            done[entry.recipe] = self._answer(entry, chosen, tell=True)
+        return [outcome for entry in staying for outcome in done[entry.recipe]]
 
     def _affordable(
-        self, contestants: Sequence[Contestant], ordered: Sequence[Question], minutes: float
-    ) -> list[Contestant]:
+        self, entries: Sequence[Entry], ordered: Sequence[Question], minutes: float
+    ) -> list[Entry]:
         """Those that can answer enough questions together, the earlier ones first; the others are
         told in `notes`."""
         left, staying = minutes * 60 * _SLACK, []
         enough = min(_ENOUGH, len(ordered))
-        for one in sorted(contestants, key=lambda one: not one.required):
+        for one in sorted(entries, key=lambda one: not one.required):
             missing = self._cached(one, ordered[:enough]).count(None)
             needs = missing * self._speed(one, ordered)
             if one.required or needs <= left:
@@ -139,33 +139,33 @@ class Ring:
                 self.notes.append(
                     f"{one.recipe} was left out: {needs / 60:.0f} minutes for {enough} questions."
                 )
-        return [one for one in contestants if one in staying]
+        return [one for one in entries if one in staying]
 
     def _answer(
-        self, contestant: Contestant, questions: Sequence[Question], *, tell: bool = False
+        self, entry: Entry, questions: Sequence[Question], *, tell: bool = False
     ) -> list[Outcome]:
         outcomes: list[Outcome] = []
-        run: Run | None = None
+        run: AnswerQuestion | None = None
         for question in questions:
-            key = answer_key(contestant.key, question.question)
+            key = answer_key(entry.key, question.question)
             answer, error = self.cache.get(key), ""
             if answer is None:
                 if run is None:
-                    self.progress.preparing(contestant.recipe)
+                    self.progress.preparing(entry.recipe)
                     reset_peak()
-                    run = contestant.prepare()
-                answer, error = self._run(contestant, run, question)
+                    run = entry.prepare()
+                answer, error = self._run(entry, run, question)
                 if answer is not None:
                     self.cache.put(key, answer)
-            outcomes.append(self._outcome(contestant.recipe, question, answer, error))
+            outcomes.append(self._outcome(entry.recipe, question, answer, error))
             if tell:
-                self.progress.answered(contestant.recipe, len(outcomes), len(questions))
+                self.progress.answered(entry.recipe, len(outcomes), len(questions))
         if run is not None and (peak := peak_mb()):
-            self.cache.note_peak(contestant.key, peak)
+            self.cache.note_peak(entry.key, peak)
         return outcomes
 
     def _run(
-        self, contestant: Contestant, run: Run, question: Question
+        self, entry: Entry, run: AnswerQuestion, question: Question
     ) -> tuple[Answer | None, str]:
         started = time.perf_counter()
         try:
@@ -173,7 +173,7 @@ class Ring:
         except AcclimateError as error:  # it counts as a wrong answer, and is tried again next time
             return None, str(error)
         finally:
-            self._seconds.setdefault(contestant.recipe, []).append(time.perf_counter() - started)
+            self._seconds.setdefault(entry.recipe, []).append(time.perf_counter() - started)
 
     def _outcome(
         self, recipe: str, question: Question, answer: Answer | None, error: str
@@ -185,48 +185,39 @@ class Ring:
             recipe, question.id, score(question, answer, self.evidence.get(question.id)), answer
         )
 
-    def _speed(self, contestant: Contestant, questions: Sequence[Question]) -> float:
+    def _speed(self, entry: Entry, questions: Sequence[Question]) -> float:
         """Seconds of one answer, from this run or from the cached answers."""
-        measured = self._seconds.get(contestant.recipe) or [
-            answer.timings.total_s
-            for answer in self._cached(contestant, questions[:_PROBES])
-            if answer
+        measured = self._seconds.get(entry.recipe) or [
+            answer.timings.total_s for answer in self._cached(entry, questions[:_PROBES]) if answer
         ]
         return sum(measured) / len(measured) if measured else 0.0
 
-    def _cached(self, contestant: Contestant, questions: Sequence[Question]) -> list[Answer | None]:
-        return [
-            self.cache.get(answer_key(contestant.key, question.question)) for question in questions
-        ]
+    def _cached(self, entry: Entry, questions: Sequence[Question]) -> list[Answer | None]:
+        return [self.cache.get(answer_key(entry.key, question.question)) for question in questions]
 
     def _fitting(
-        self, contestants: Sequence[Contestant], ordered: Sequence[Question], minutes: float
+        self, entries: Sequence[Entry], ordered: Sequence[Question], minutes: float
     ) -> int:
         left = minutes * 60 * _SLACK
         missing = {
-            one.recipe: [answer is None for answer in self._cached(one, ordered)]
-            for one in contestants
+            one.recipe: [answer is None for answer in self._cached(one, ordered)] for one in entries
         }
         for count in range(len(ordered)):
-            left -= sum(
-                self._speed(one, ordered) for one in contestants if missing[one.recipe][count]
-            )
+            left -= sum(self._speed(one, ordered) for one in entries if missing[one.recipe][count])
             if left < 0:
                 if count < _LEAST:
                     raise SettingsError(
                         f"{minutes:g} minutes are enough for {count} questions with "
-                        f"{len(contestants)} recipes; "
+                        f"{len(entries)} recipes; "
                         f"fewer than {_LEAST} say nothing.",
                         hint="Give more --minutes, or compare fewer recipes.",
                     )
                 return count
         return len(ordered)
 
-    def _estimate(
-        self, contestants: Sequence[Contestant], questions: Sequence[Question]
-    ) -> Estimate:
+    def _estimate(self, entries: Sequence[Entry], questions: Sequence[Question]) -> Estimate:
         answers, seconds, tokens, cost = {}, {}, {}, 0.0
-        for one in contestants:
+        for one in entries:
             held = self._cached(one, questions)
             answers[one.recipe] = held.count(None)
             seconds[one.recipe] = held.count(None) * self._speed(one, questions)
@@ -241,7 +232,7 @@ class Ring:
             answers,
             seconds,
             tokens,
-            cost if any(one.prices for one in contestants) else None,
+            cost if any(one.prices for one in entries) else None,
         )
 
 
@@ -263,27 +254,29 @@ class Judges:
 
     embed: Embed
     entail: Entail | None = None
-    ask: Ask | None = None
+    ask: AskJudge | None = None
     name: str = ""
     labels: Sequence[Label] = ()
 
 
 def compare(
-    ring: Ring,
-    contestants: Sequence[Contestant],
+    comparison_run: ComparisonRun,
+    entries: Sequence[Entry],
     setting: Setting,
     minutes: float | None = None,
     judges: Judges | None = None,
 ) -> Comparison:
-    """Run the contestants and judge them. Raises SettingsError as `Ring.run` does."""
+    """Run the entries and judge them. Raises SettingsError as `ComparisonRun.run` does."""
     if setting.metric == "similarity" and judges is None:
         raise SettingsError("similarity needs an embedder.", hint="Compare by f1, em or rouge_l.")
-    outcomes = ring.run(contestants, minutes)
+    outcomes = comparison_run.run(entries, minutes)
     asked = {outcome.question for outcome in outcomes}
-    questions = {question.id: question for question in ring.questions if question.id in asked}
+    questions = {
+        question.id: question for question in comparison_run.questions if question.id in asked
+    }
     if judges:
         outcomes = add_meaning(outcomes, questions, judges.embed, judges.entail)
-        outcomes = _judged(ring, outcomes, questions, judges)
+        outcomes = _judged(comparison_run, outcomes, questions, judges)
     by_recipe = {name: list(some) for name, some in _by_recipe(outcomes).items()}
     clusters = [cluster(questions[outcome.question]) for outcome in next(iter(by_recipe.values()))]
     rows = [
@@ -292,24 +285,24 @@ def compare(
             by_recipe[one.recipe],
             questions,
             setting.metric,
-            peak_mb=ring.cache.peak(one.key),
+            peak_mb=comparison_run.cache.peak(one.key),
             prepare_s=one.prepare_s,
             disk_mb=one.disk_mb,
             prices=one.prices,
             labels=judges.labels if judges else (),
         )
-        for one in contestants
+        for one in entries
         if one.recipe in by_recipe
     ]
     rows.sort(key=lambda row: (-row.interval.mean, row.total_s[0]))
     compared = pairs(
         {row.recipe: scores(by_recipe[row.recipe], setting.metric) for row in rows}, clusters
     )
-    notes = [*setting.notes, *ring.notes, *number_notes(outcomes, questions)]
-    if len(questions) < len(ring.questions):
+    notes = [*setting.notes, *comparison_run.notes, *number_notes(outcomes, questions)]
+    if len(questions) < len(comparison_run.questions):
         notes.append(
-            f"{len(questions)} of {len(ring.questions)} questions were asked, as many as the time "
-            f"allowed."
+            f"{len(questions)} of {len(comparison_run.questions)} questions were "
+            f"asked, as many as the time allowed."
         )
     return Comparison(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -334,7 +327,10 @@ def _by_recipe(outcomes: Sequence[Outcome]) -> dict[str, list[Outcome]]:
 
 
 def _judged(
-    ring: Ring, outcomes: Sequence[Outcome], questions: Mapping[str, Question], judges: Judges
+    comparison_run: ComparisonRun,
+    outcomes: Sequence[Outcome],
+    questions: Mapping[str, Question],
+    judges: Judges,
 ) -> list[Outcome]:
     """The outcomes with the judging model's word; words that were given before are kept, failures
     are tried again."""
@@ -349,21 +345,21 @@ def _judged(
         key = answer_key(
             f"judge {judges.name}", repr((question.question, question.answers, outcome.answer.text))
         )
-        right = ring.cache.judgement(key)
+        right = comparison_run.cache.judgement(key)
         word = (
             Judgement(right) if right is not None else judge(question, outcome.answer, judges.ask)
         )
         if word.right is not None:
-            ring.cache.note_judgement(key, word.right)
+            comparison_run.cache.note_judgement(key, word.right)
         done.append(replace(outcome, judgement=word))
     return done
 
 
-def by_model(contestants: Sequence[Contestant]) -> list[Contestant]:
-    """Contestants of one group beside each other, so that each model is loaded as few times as
+def by_model(entries: Sequence[Entry]) -> list[Entry]:
+    """Entries of one group beside each other, so that each model is loaded as few times as
     possible."""
-    groups = list(dict.fromkeys(one.group for one in contestants))
-    return sorted(contestants, key=lambda one: groups.index(one.group))
+    groups = list(dict.fromkeys(one.group for one in entries))
+    return sorted(entries, key=lambda one: groups.index(one.group))
 
 
 def shuffled(questions: Sequence[Question]) -> list[Question]:

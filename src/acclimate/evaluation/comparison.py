@@ -40,7 +40,7 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class RecipeRow:
     """One recipe over all questions.
 
     `interval` is of the comparison's metric. Seconds are the 50th and 95th percentile over its
@@ -75,7 +75,7 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
+class PairedDifference:
     """Two recipes' paired difference, first minus second; the first has the higher mean."""
 
     first: str
@@ -104,14 +104,14 @@ class Comparison:
     metric: Metric
     split: str
     questions: tuple[Question, ...]
-    rows: tuple[Row, ...]
+    rows: tuple[RecipeRow, ...]
     outcomes: tuple[Outcome, ...]
-    pairs: tuple[Pair, ...]
+    pairs: tuple[PairedDifference, ...]
     verdict: Verdict
     machine: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
-    def row(self, recipe: str) -> Row:
+    def row(self, recipe: str) -> RecipeRow:
         """The row of a recipe. Raises SettingsError where it was not compared."""
         for row in self.rows:
             if row.recipe == recipe:
@@ -172,7 +172,7 @@ def latest_comparison(folder: Path) -> Comparison:
     return load(kept[-1])
 
 
-def value(row: Row, name: str) -> float | None:
+def value(row: RecipeRow, name: str) -> float | None:
     """A figure of a row by its name in gates and tables. Raises SettingsError naming the known
     ones."""
     figures: dict[str, float | None] = {

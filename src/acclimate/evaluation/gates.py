@@ -16,7 +16,7 @@ _SIGNS = {">=": operator.ge, "<=": operator.le, ">": operator.gt, "<": operator.
 
 
 @dataclass(frozen=True, slots=True)
-class Gate:
+class QualityGate:
     """A figure of a recipe and the bound that it must keep."""
 
     text: str
@@ -35,11 +35,12 @@ class Gate:
         return f"{self.text}: {self.recipe}.{self.figure} is {shown}"
 
 
-def parse_gate(text: str) -> Gate:
+def parse_gate(text: str) -> QualityGate:
     """Read a gate. Raises SettingsError where it is not `recipe.figure>=number`."""
     match = _GATE.fullmatch(text)
     if match is None:
         raise SettingsError(
-            f"'{text}' is no gate.", hint="Write recipe.figure, >=, <=, > or <, number: rag.f1>=0.6"
+            f"'{text}' is not a gate.",
+            hint="Write recipe.figure, >=, <=, > or <, number: rag.f1>=0.6",
         )
-    return Gate(text, match["recipe"], match["figure"], match["sign"], float(match["bound"]))
+    return QualityGate(text, match["recipe"], match["figure"], match["sign"], float(match["bound"]))

@@ -20,7 +20,7 @@ from acclimate.evaluation.verdicts import read_verdict
 from acclimate.files import jsonlines
 from acclimate.types import Answer, Message, Question
 
-Ask = Callable[[Sequence[Message]], str]
+AskJudge = Callable[[Sequence[Message]], str]
 """What the judging model writes."""
 RESAMPLES = 2000
 
@@ -67,7 +67,7 @@ class Agreement:
     failed: int
 
 
-def judge(question: Question, answer: Answer, ask: Ask) -> Judgement:
+def judge(question: Question, answer: Answer, ask: AskJudge) -> Judgement:
     """Ask a model whether an answer is right. Never raises: what fails is a judgement with an
     error."""
     reference = " / ".join(question.answers) if question.answerable else _NONE

@@ -6,7 +6,7 @@ import math
 import re
 import string
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from acclimate.evaluation.quantities import number_f1, number_match
@@ -216,27 +216,30 @@ def summarise(scores: Sequence[Score]) -> Summary:
     abstained = sum(score.abstained for score in scores)
     unanswerable = sum(not score.answerable for score in scores)
     total = abstained + unanswerable
+
+    def mean(field: Callable[[Score], float | None]) -> float | None:
+        """Over the scores that have the figure; None where none has."""
+        return _mean([one for one in map(field, scores) if one is not None])
+
     return Summary(
         n=len(scores),
-        em=_mean([score.em for score in scores]) or 0.0,
-        f1=_mean([score.f1 for score in scores]) or 0.0,
-        citation_precision=_mean(
-            [s.citation_precision for s in scores if s.citation_precision is not None]
-        ),
-        citation_recall=_mean([s.citation_recall for s in scores if s.citation_recall is not None]),
+        em=mean(lambda one: one.em) or 0.0,
+        f1=mean(lambda one: one.f1) or 0.0,
+        citation_precision=mean(lambda one: one.citation_precision),
+        citation_recall=mean(lambda one: one.citation_recall),
         abstention_precision=right / abstained if abstained else None,
         abstention_recall=right / unanswerable if unanswerable else None,
         abstention_f1=2 * right / total if total else None,
-        rouge_l=_mean([score.rouge_l for score in scores]) or 0.0,
-        grounded=_mean([score.grounded for score in scores if score.grounded is not None]),
-        found=_mean([float(score.found > 0) for score in scores if score.found is not None]),
-        mrr=_mean([score.found for score in scores if score.found is not None]),
-        ndcg=_mean([_gain(score.found) for score in scores if score.found is not None]),
-        similarity=_mean([score.similarity for score in scores]) or 0.0,
-        supported=_mean([score.supported for score in scores if score.supported is not None]),
-        entailed=_mean([score.entailed for score in scores if score.entailed is not None]),
-        number_em=_mean([score.number_em for score in scores if score.number_em is not None]),
-        number_f1=_mean([score.number_f1 for score in scores if score.number_f1 is not None]),
+        rouge_l=mean(lambda one: one.rouge_l) or 0.0,
+        grounded=mean(lambda one: one.grounded),
+        found=mean(lambda one: None if one.found is None else float(one.found > 0)),
+        mrr=mean(lambda one: one.found),
+        ndcg=mean(lambda one: None if one.found is None else _gain(one.found)),
+        similarity=mean(lambda one: one.similarity) or 0.0,
+        supported=mean(lambda one: one.supported),
+        entailed=mean(lambda one: one.entailed),
+        number_em=mean(lambda one: one.number_em),
+        number_f1=mean(lambda one: one.number_f1),
     )
 
 

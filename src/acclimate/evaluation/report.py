@@ -12,7 +12,7 @@ import jinja2
 from markupsafe import Markup, escape
 
 from acclimate.evaluation import plots
-from acclimate.evaluation.comparison import Comparison, Outcome, Row
+from acclimate.evaluation.comparison import Comparison, Outcome, RecipeRow
 from acclimate.types import Citation, Hit, Question
 
 _LONGEST_PROMPT = 12_000  # characters shown; the JSON has all
@@ -94,12 +94,12 @@ def _view(comparison: Comparison, earlier: Comparison | None) -> dict[str, Any]:
     }
 
 
-def _cost_scatter(rows: Sequence[Row]) -> Markup | None:
+def _cost_scatter(rows: Sequence[RecipeRow]) -> Markup | None:
     priced = [(row.recipe, row.cost, row.interval) for row in rows if row.cost is not None]
     return plots.scatter(priced, "cost of 1,000 answers") if priced else None
 
 
-def _curves(rows: Sequence[Row], metric: str) -> Markup | None:
+def _curves(rows: Sequence[RecipeRow], metric: str) -> Markup | None:
     drawn = [
         (row.recipe, [(one.coverage, one.accuracy) for one in row.curve])
         for row in rows
@@ -207,7 +207,7 @@ def _seconds(value: float) -> str:
     return f"{value:.2f}" if value < 10 else f"{value:,.0f}"
 
 
-def _cell(row: Row, kind: str) -> str:
+def _cell(row: RecipeRow, kind: str) -> str:
     """The mean score of a kind of question."""
     return _percent(row.by_kind[kind][1]) if kind in row.by_kind else "–"
 

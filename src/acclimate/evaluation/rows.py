@@ -7,7 +7,7 @@ from collections.abc import Hashable, Mapping, Sequence
 import numpy as np
 
 from acclimate.evaluation.abstention import Held, calibrate, curve
-from acclimate.evaluation.comparison import Metric, Outcome, Row, scores
+from acclimate.evaluation.comparison import Metric, Outcome, RecipeRow, scores
 from acclimate.evaluation.judge import Label, agreement
 from acclimate.evaluation.metrics import summarise
 from acclimate.evaluation.statistics import Interval, mean_interval
@@ -32,7 +32,7 @@ def make_row(  # noqa: PLR0913
     disk_mb: float = 0.0,
     prices: tuple[float, float] | None = None,
     labels: Sequence[Label] = (),
-) -> Row:
+) -> RecipeRow:
     """The row; `prices` are money for a million tokens of prompt and of answer. Raises ValueError
     for no outcomes."""
     answers = [outcome.answer for outcome in outcomes if outcome.answer]
@@ -53,7 +53,7 @@ def make_row(  # noqa: PLR0913
         for one in outcomes
         if one.judgement and one.answer and (one.question, one.answer.text) in said
     ]
-    return Row(
+    return RecipeRow(
         recipe=recipe,
         summary=summarise([outcome.score for outcome in outcomes]),
         interval=Interval(interval.mean, max(0.0, interval.low), min(1.0, interval.high)),

@@ -6,18 +6,20 @@ import itertools
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import replace
 
-from acclimate.evaluation.comparison import Pair, Row, Verdict
+from acclimate.evaluation.comparison import PairedDifference, RecipeRow, Verdict
 from acclimate.evaluation.statistics import Interval, difference, family_p
 
 LEVEL = 0.05
 
 
-def pairs(scores: Mapping[str, Sequence[float]], clusters: Sequence[Hashable]) -> tuple[Pair, ...]:
+def pairs(
+    scores: Mapping[str, Sequence[float]], clusters: Sequence[Hashable]
+) -> tuple[PairedDifference, ...]:
     """Every two recipes' paired difference, p-values corrected for all of them."""
     ranked = sorted(scores, key=lambda recipe: -sum(scores[recipe]))
     adjusted = family_p([scores[recipe] for recipe in ranked], clusters)
     return tuple(
-        Pair(
+        PairedDifference(
             a,
             b,
             replace(difference(scores[a], scores[b], clusters), adjusted=float(adjusted[i, j])),
@@ -26,7 +28,7 @@ def pairs(scores: Mapping[str, Sequence[float]], clusters: Sequence[Hashable]) -
     )
 
 
-def decide(rows: Sequence[Row], compared: Sequence[Pair], metric: str) -> Verdict:
+def decide(rows: Sequence[RecipeRow], compared: Sequence[PairedDifference], metric: str) -> Verdict:
     """The cheapest of the recipes that cannot be told from the best; `rows` are best first.
 
     A recipe counts as equal where even its own test, not corrected for the number of recipes, finds
@@ -66,11 +68,11 @@ def decide(rows: Sequence[Row], compared: Sequence[Pair], metric: str) -> Verdic
     )
 
 
-def _price(row: Row) -> tuple[float, float]:
+def _price(row: RecipeRow) -> tuple[float, float]:
     return row.cost or 0.0, row.total_s[0]
 
 
-def _score(row: Row, metric: str) -> str:
+def _score(row: RecipeRow, metric: str) -> str:
     return (
         f"{metric.upper().replace('_', '-')} {_points(row.interval.mean)} ({_range(row.interval)})"
     )
@@ -88,6 +90,6 @@ def _points(share: float) -> str:
     return f"{100 * share:.0f}"
 
 
-def _names(rows: Sequence[Row]) -> str:
+def _names(rows: Sequence[RecipeRow]) -> str:
     names = [row.recipe for row in rows]
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from acclimate.models.catalogue import CATALOGUE, SizeClass
+from acclimate.models.catalogue import CATALOGUE
+from acclimate.models.entries import SizeClass
 
 _MB = 1_000_000
 # Bytes below which a file is of a class: GGUF files hold about 0.8 bytes a parameter at 4 bits,

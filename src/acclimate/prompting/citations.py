@@ -34,11 +34,12 @@ class Resolved:
     citations: tuple[Citation, ...]
     links_removed: int = 0
     decision: str = ""
+    working: str = ""
     unsupported: tuple[Span, ...] = ()
     style: Style = "short"
 
 
-class Unmarked:
+class CitationStripper:
     """Takes a raw text piece by piece and gives it without its marks: those are checked when it is
     complete."""
 

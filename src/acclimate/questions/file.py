@@ -13,7 +13,7 @@ from acclimate.files import jsonlines
 from acclimate.system import ending
 from acclimate.types import Question
 
-Row = dict[str, Any]
+QuestionRow = dict[str, Any]
 """A line of `questions.jsonl`: the fields of a `Question`, and whatever else its maker keeps with
 it."""
 
@@ -34,7 +34,7 @@ def _missing(file: Path) -> list[tuple[int, Any]]:
     raise SettingsError(f"there is no {file}.", hint="acclimate questions make, or import")
 
 
-def _checked(rows: Iterable[tuple[str, Row]]) -> list[Question]:
+def _checked(rows: Iterable[tuple[str, QuestionRow]]) -> list[Question]:
     """The rows as questions. Raises SettingsError with the place of a row that is none, or whose id
     came before."""
     questions: dict[str, Question] = {}
@@ -104,14 +104,14 @@ class QuestionFile:
     def __init__(self, file: Path, lock: Path) -> None:
         self._file, self._lock = file, lock
 
-    def rows(self) -> list[Row]:
+    def rows(self) -> list[QuestionRow]:
         """All lines, those of rejected questions too. Raises SettingsError where the file is no
         question set."""
         rows = jsonlines.read_rows(self._file)
         _checked((f"{self._file}, line {number}", row) for number, row in rows)
         return [row for _, row in rows]
 
-    def append(self, rows: Iterable[Row]) -> None:
+    def append(self, rows: Iterable[QuestionRow]) -> None:
         """Add questions at the end; they are on the disk when this returns."""
         added = list(rows)
         self.change(lambda held: [*held, *added])
@@ -120,7 +120,7 @@ class QuestionFile:
         """Set keys of the questions with these ids; ids that are gone are passed over."""
         self.change(lambda held: [row | dict(changes.get(str(row["id"]), {})) for row in held])
 
-    def change(self, make: Callable[[list[Row]], Sequence[Row]]) -> None:
+    def change(self, make: Callable[[list[QuestionRow]], Sequence[QuestionRow]]) -> None:
         """Put what `make` makes of all rows in their place.
 
         Raises SettingsError for a row that could not be read afterwards; the file is as it was

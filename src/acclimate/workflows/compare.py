@@ -1,4 +1,4 @@
-"""A project's recipes as contestants of a comparison: what each answer depends on, and what each
+"""A project's recipes as entries of a comparison: what each answer depends on, and what each
 recipe costs."""
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from acclimate.embeddings.tuned import WEIGHTS
 from acclimate.errors import SettingsError, nearest
 from acclimate.evaluation.cache import AnswerCache
 from acclimate.evaluation.compare import (
-    Contestant,
+    ComparisonProgress,
+    ComparisonRun,
+    Entry,
     Judges,
-    Progress,
-    Ring,
+    NoProgress,
     Setting,
-    Unheard,
     compare,
     shuffled,
 )
@@ -59,7 +59,7 @@ def compare_recipes(  # noqa: PLR0913
     minutes: float | None,
     optional: Sequence[str] = (),
     nli: Path | None = None,
-    progress: Progress | None,
+    progress: ComparisonProgress | None,
 ) -> Comparison:
     """See `Project.compare`."""
     wanted = [find_recipe(name) for name in dict.fromkeys((*recipes, *optional))]
@@ -67,14 +67,13 @@ def compare_recipes(  # noqa: PLR0913
         require_documents(
             workspace
         )  # else every answer would abstain, and say nothing about the recipe
-    contestants = [
-        make_contestant(workspace, one, required=one.name in recipes or not recipes)
-        for one in wanted
+    entries = [
+        make_entry(workspace, one, required=one.name in recipes or not recipes) for one in wanted
     ]
     _require_unlearnt(workspace, wanted, _asked(workspace, split))
-    return compare_contestants(
+    return compare_entries(
         workspace,
-        contestants,
+        entries,
         split=split,
         metric=metric,
         limit=limit,
@@ -84,16 +83,16 @@ def compare_recipes(  # noqa: PLR0913
     )
 
 
-def compare_contestants(  # noqa: PLR0913
+def compare_entries(  # noqa: PLR0913
     workspace: Workspace,
-    contestants: Sequence[Contestant],
+    entries: Sequence[Entry],
     *,
     split: str,
     metric: Metric,
     limit: int | None = None,
     minutes: float | None = None,
     nli: Path | None = None,
-    progress: Progress | None = None,
+    progress: ComparisonProgress | None = None,
     notes: Sequence[str] = (),
 ) -> Comparison:
     """Compare on the questions of a split; answers are kept in `.acclimate/comparisons`."""
@@ -105,11 +104,13 @@ def compare_contestants(  # noqa: PLR0913
         else []
     )
     with closing(AnswerCache(workspace.layout.answers)) as cache:
-        ring = Ring(chosen, evidence_spans(workspace, chosen), cache, progress or Unheard())
+        comparison_run = ComparisonRun(
+            chosen, evidence_spans(workspace, chosen), cache, progress or NoProgress()
+        )
         setting = Setting(
             workspace.folder.resolve().name, split, metric, describe_machine(), (*notes, *drawn)
         )
-        return compare(ring, contestants, setting, minutes, _judges(workspace, nli))
+        return compare(comparison_run, entries, setting, minutes, _judges(workspace, nli))
 
 
 def _asked(workspace: Workspace, split: str) -> list[Question]:
@@ -194,9 +195,9 @@ def _require_unlearnt(
                 )
 
 
-def make_contestant(
+def make_entry(
     workspace: Workspace, recipe: Recipe, *, name: str = "", required: bool = True
-) -> Contestant:
+) -> Entry:
     """A recipe as the comparison runs it, under its own name or another; raises what running it
     would, before anything has run."""
     adapter, settings = workspace.adapter(recipe), workspace.settings
@@ -223,16 +224,19 @@ def make_contestant(
             for folder in tuned_folders(workspace.folder, workspace.settings)
         ]:
             depends["encoders"] = tuned
+        shown = {"k": passages_for(workspace, recipe)}
         depends |= {
-            "retrieval": settings.retrieval.model_dump(mode="json")
-            | {"k": passages_for(workspace, recipe)},
+            "retrieval": settings.retrieval.model_dump(mode="json") | shown,
             "overflow": settings.answer.overflow,
+            "tables": settings.answer.tables,
         }
-        depends |= {"second": settings.answer.second_reader, "extractor": extractor_fingerprint()}
+        extractor = extractor_fingerprint(
+            settings.answer.extractor, workspace.layout, workspace.local_model
+        )
+        depends |= {"second": settings.answer.second_reader, "extractor": extractor}
         prepare_s += record.ingests.seconds
         folders.append(workspace.library.folder / "indexes")
-    if manner != "short":
-        depends |= {"style": manner}
+    depends |= {} if manner == "short" else {"style": manner}
     if recipe.few_shot:
         solved = [
             asdict(question) for question in workspace.questions() if question.split == "train"
@@ -242,7 +246,7 @@ def make_contestant(
         prepare_s += float(json.loads(log.read_text(encoding="utf-8"))["seconds"])
     prices = (model.prompt_price or 0.0, model.answer_price or 0.0)
     files = [file for folder in folders for file in folder.rglob("*") if file.is_file()]
-    return Contestant(
+    return Entry(
         recipe=name or recipe.name,
         prepare=lambda: _prepare(workspace, recipe, adapter),
         key=hashlib.sha256(json.dumps(depends, sort_keys=True).encode()).hexdigest(),

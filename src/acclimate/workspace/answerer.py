@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from acclimate.answer import Answerer, Fill, Finish, Mark, Weigh
+from acclimate.answer import Answerer, Extract, Fill, Finish, ReadTables, SecondReader
 from acclimate.errors import ProjectError
 from acclimate.indexes.filters import Filter
 from acclimate.models.base import Engine
@@ -16,7 +16,7 @@ from acclimate.prompting.demonstrations import Demonstrate
 from acclimate.prompting.recipes import Recipe, find_recipe
 from acclimate.prompting.techniques import reserve
 from acclimate.retrieval.base import Retriever
-from acclimate.retrieval.documents import DocumentRetriever, settle
+from acclimate.retrieval.documents import DocumentRetriever, choose_context
 from acclimate.types import Abstention, Generation, Hit, Message, Style
 from acclimate.workspace.engine import template_of
 from acclimate.workspace.style import Manner, manner_of, passages_for
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from acclimate.prompting.structured import SchemaLike
     from acclimate.workspace.full_reader import FullReader
 
+_TELL = {"rule": None, "model": True, "none": False}  # whether earlier turns are shown
 _FULL_TOKENS = 320  # of a full answer, where [model] max_tokens is not set
 _INSTRUCTION_TOKENS = (
     256  # room for a template's own words and the question, where whole documents fill the window
@@ -63,7 +64,8 @@ def open_answerer(
         shape = read_shape(schema)
     # The model loads while the library and the embedder do: together they take as long as the model
     # alone.
-    loading = workspace.engine_soon(chosen.name)
+    alone = manner == "quoted" and chosen.context == "passages"  # no language model is asked
+    loading = workspace.engine_soon("extract" if alone else chosen.name)
     retriever: Retriever = workspace.retriever(where) if chosen.reads else _NoRetriever()
     engine = loading.result()
     generation = _generation(workspace, manner)
@@ -72,12 +74,13 @@ def open_answerer(
             workspace, engine, engine.context_tokens - reserve(chosen, generation), where
         )
         if chosen.context == "either":
-            chosen, decision = settle(chosen, whole, workspace.adapter(chosen) is not None)
+            chosen, decision = choose_context(chosen, whole, workspace.adapter(chosen) is not None)
         retriever = whole if chosen.context == "documents" else retriever
     template = template_of(workspace.layout, chosen)
     fill: Fill | None = None
     if schema is not None and _fills(workspace, chosen):
         from acclimate.answer_json import answer_first as fill
+    plain = fill is not None or schema is None  # the engine writes text, not JSON
     return Answerer(
         recipe=chosen,
         template=template,
@@ -89,13 +92,14 @@ def open_answerer(
         demonstrate=_demonstrate(workspace, chosen, where),
         shape=shape,
         complete=_complete(workspace),
-        tell={"rule": None, "model": True, "none": False}[workspace.settings.answer.memory],
+        tell=_TELL[workspace.settings.answer.memory],
         decision=decision,
-        mark=_mark(workspace, chosen, manner),
-        weigh=_weigh(workspace, chosen, template.name) if fill or schema is None else None,
+        extract=_extract(workspace, chosen, manner),
+        second_reader=_second_reader(workspace, chosen, template.name) if plain else None,
         finish=_finish(workspace) if manner == "written" else None,
         fill=fill,
         explain=partial(why_nothing, workspace, where),
+        tables=_tables(workspace, chosen) if plain else None,
     )
 
 
@@ -110,13 +114,13 @@ def _generation(workspace: Workspace, manner: Manner) -> Generation:
     )
 
 
-def _mark(workspace: Workspace, recipe: Recipe, manner: Manner) -> Mark | None:
+def _extract(workspace: Workspace, recipe: Recipe, manner: Manner) -> Extract | None:
     """What answers by a place in a passage, for all questions or for those that a few words do not
     answer."""
     if manner == "quoted":
         return _full_reader(workspace).quote
     if recipe.extracts:
-        return workspace.extractor.mark
+        return workspace.extractor.extract
     if manner == "quoting" and _reads_beside(workspace):
         return _full_reader(workspace).quote_where_asked
     return None
@@ -133,6 +137,16 @@ def _full_reader(workspace: Workspace) -> FullReader:
     from acclimate.workspace.full_reader import FullReader  # not needed for short answers
 
     return FullReader(workspace.extractor)
+
+
+def _tables(workspace: Workspace, recipe: Recipe) -> ReadTables | None:
+    """What answers from tables by rule, for recipes that read."""
+    if workspace.settings.answer.tables == "off" or not recipe.reads:
+        return None
+    from acclimate.tables.reader import TableReader  # not needed where they are off
+
+    # The library is asked for when a table is read: an ingest may have replaced it by then.
+    return TableReader(lambda path: workspace.library.record.document(path)).read
 
 
 def _demonstrate(workspace: Workspace, recipe: Recipe, where: Filter) -> Demonstrate | None:
@@ -167,7 +181,7 @@ def _fills(workspace: Workspace, recipe: Recipe) -> bool:
     return workspace.adapter(recipe) is not None if wanted == "auto" else wanted == "answer"
 
 
-def _weigh(workspace: Workspace, recipe: Recipe, template: str) -> Weigh | None:
+def _second_reader(workspace: Workspace, recipe: Recipe, template: str) -> SecondReader | None:
     """What weighs the model's words where the reader that ships is at work, alone or below an
     adapter that was tuned, which may have learnt to say what stands in no passage; where asked
     for, those of every model, which may be in no passage either."""
@@ -183,17 +197,20 @@ def _weigh(workspace: Workspace, recipe: Recipe, template: str) -> Weigh | None:
     )
     if not (ours or chosen.answer.second_reader == "always") or not _reads_beside(workspace):
         return None
-    return partial(workspace.extractor.weigh, own_words=bool(recipe.adapter) or not ours)
+    return partial(workspace.extractor.second_opinion, own_words=bool(recipe.adapter) or not ours)
 
 
 def _reads_beside(workspace: Workspace) -> bool:
-    """Whether the extractor reads beside the model: it is wanted, and its base is here anyway."""
+    """Whether the extractor reads beside the model: it is wanted, and is here anyway."""
     chosen = workspace.settings
     if chosen.answer.second_reader == "none":
         return False
+    from acclimate.embeddings.tuned import EXTRACTOR
     from acclimate.workspace.extractor import searches_with_base  # not needed by other recipes
 
-    return searches_with_base(chosen.embedder, workspace.folder, workspace.local_model)
+    own = chosen.answer.extractor != EXTRACTOR
+    # The base of the one that ships would have to be fetched, unless the search has it.
+    return own or searches_with_base(chosen.embedder, workspace.folder, workspace.local_model)
 
 
 def _complete(workspace: Workspace) -> Complete:

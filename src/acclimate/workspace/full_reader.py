@@ -133,7 +133,7 @@ class FullReader:
             return span
         text = chunk.text[span.start : span.end]
         part = replace(chunk, text=text, start=chunk.start + span.start, end=chunk.start + span.end)
-        marked = self.reader.extractor.mark(question, [part])
+        marked = self.reader.extractor.best_spans(question, [part])
         place = marked[0].span if marked else Span(0, min(len(text), _PARAGRAPH))
         if block.kind == "list":
             around = next((one for one in items(text) if one.end > place.start), place)

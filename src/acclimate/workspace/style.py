@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from acclimate.models.catalogue import SizeClass
+from acclimate.models.entries import SizeClass
 from acclimate.models.size import size_class
 from acclimate.prompting.recipes import Recipe
 from acclimate.types import Style

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from acclimate.embeddings.base import Embedder, PictureEmbedder
@@ -19,9 +18,9 @@ from acclimate.files.places import under
 from acclimate.indexes.base import GraphIndex
 from acclimate.indexes.filters import Filter, parse_rules
 from acclimate.indexes.library import Library
-from acclimate.indexes.stores import Server, open_indexes
+from acclimate.indexes.stores import StoreServer, open_indexes
 from acclimate.models.base import Engine
-from acclimate.models.catalogue import Kind
+from acclimate.models.entries import ModelKind
 from acclimate.models.store import LocalModel, OnBytes, locate
 from acclimate.prompting.recipes import Recipe, find_recipe
 from acclimate.prompting.replies import ask, json_text
@@ -31,6 +30,7 @@ from acclimate.retrieval.base import Retriever
 from acclimate.settings import Settings, load_settings
 from acclimate.settings_file import render_settings
 from acclimate.system import ending
+from acclimate.system.closing import Closing
 from acclimate.types import Generation, Message, Question
 from acclimate.workspace.engine import adapter_of, load_engine
 from acclimate.workspace.layout import Layout
@@ -44,7 +44,7 @@ ALL = Filter()
 """Leaves every document."""
 
 
-class Workspace:
+class Workspace(Closing):
     """A folder with `acclimate.toml` and, once ingested, `.acclimate/`.
 
     Models are loaded when they are first needed. `on_bytes` hears of models being downloaded. An
@@ -153,7 +153,7 @@ class Workspace:
         chosen, retrieval = self.settings.store, self.settings.retrieval
         server = None
         if chosen.url:
-            server = Server(chosen.url, chosen.prefix, os.environ.get(chosen.api_key_env))
+            server = StoreServer(chosen.url, chosen.prefix, os.environ.get(chosen.api_key_env))
         opened = open_indexes(chosen.vectors, chosen.texts, server)
         graph = None if retrieval.graph == "none" else self._open_graph
         return Library(self.layout.state, opened, graph, retrieval.language)
@@ -179,9 +179,13 @@ class Workspace:
         """What `[retrieval] rerank` names."""
         name = self.settings.retrieval.rerank
         if name == EXTRACTOR:
-            from acclimate.workspace.extractor import Relevance
+            from acclimate.workspace.extractor import Relevance, open_extractor
 
-            return Relevance(self.extractor.extractor, self.extractor.rerank_weight)
+            own = self.settings.answer.extractor == EXTRACTOR
+            reader = (
+                self.extractor if own else open_extractor(EXTRACTOR, self.layout, self.local_model)
+            )
+            return Relevance(reader.extractor, reader.rerank_weight)
         from acclimate.workspace.encoders import open_cross_encoder
 
         return open_cross_encoder(name, self.folder, self.local_model)
@@ -191,7 +195,7 @@ class Workspace:
         """What marks answers for the recipe `extract`."""
         from acclimate.workspace.extractor import open_extractor
 
-        return open_extractor(self.local_model)
+        return open_extractor(self.settings.answer.extractor, self.layout, self.local_model)
 
     @cached_property
     def pictures(self) -> PictureEmbedder | None:
@@ -288,7 +292,7 @@ class Workspace:
         """The project's `questions.jsonl`, to be changed."""
         return QuestionFile(self.layout.questions, self.layout.questions_lock)
 
-    def local_model(self, name: str, kind: Kind) -> LocalModel:
+    def local_model(self, name: str, kind: ModelKind) -> LocalModel:
         """A model's files, fetched where they are not here yet."""
         if (here := locate(name)) is not None:
             return here
@@ -304,14 +308,3 @@ class Workspace:
             engine.close()
         if "library" in self.__dict__ and self._given_library is None:
             self.library.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
