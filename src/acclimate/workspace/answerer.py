@@ -57,8 +57,7 @@ def open_answerer(
     manner = manner_of(workspace, chosen, "short" if schema is not None else style)
     chosen = chosen.in_style("full" if manner == "written" else "short")
     if schema is not None:
-        # Its packages are not needed to ask for text.
-        from acclimate.prompting.structured import read_shape
+        from acclimate.prompting.structured import read_shape  # not needed to ask for text
 
         chosen.check_json()
         shape = read_shape(schema)
