@@ -36,12 +36,14 @@ PLACES = {
     "evaluation/test_beyond_words.py": "slow torch",
     "evaluation/test_compare.py": "slow",
     "evaluation/test_judging_models.py": "torch",
+    "evaluation/test_sequential.py": "slow",
     "indexes/test_crashes.py": "slow",
     "indexes/test_oracle.py": "slow",
     "indexes/test_stores.py": "servers",
     "models/test_chat.py": "torch",
     "models/test_folders.py": "torch",
     "models/test_foreign_adapters.py": "torch",
+    "models/test_llamacpp.py": "torch models",
     "models/test_openvino.py": "torch models",
     "serving": "servers",
     "watch": "slow models",
@@ -112,8 +114,8 @@ def _needs(place):
 
 
 def pytest_ignore_collect(collection_path, config):
-    """With --fast a file that is left out is not imported either: its first lines import PyTorch."""
-    if config.getoption("fast") and collection_path.suffix == ".py":
+    """With --fast a file or folder that is left out is not imported either: it may need PyTorch."""
+    if config.getoption("fast") and collection_path.is_relative_to(ROOT):
         return bool(_needs(collection_path.relative_to(ROOT))) or None
     return None
 

@@ -17,8 +17,8 @@ from acclimate.workspace.answerer import open_answerer
 from acclimate.workspace.workspace import ALL
 
 if TYPE_CHECKING:  # what takes minutes is not needed to ask
-    from acclimate.evaluation.compare import ComparisonProgress
     from acclimate.evaluation.comparison import Comparison, Metric
+    from acclimate.evaluation.entry import ComparisonProgress
     from acclimate.evaluation.halving import Budget, Trial
     from acclimate.ingest_report import IngestProgress, IngestReport
     from acclimate.models.merge import Precision
@@ -130,39 +130,54 @@ class Project(QuestionVerbs):
         self,
         recipes: Sequence[str] = (),
         *,
+        models: Sequence[str] = (),
+        answers: Sequence[str] = (),
+        checks: Sequence[str] = (),
         split: str = "test",
         metric: Metric = "f1",
         limit: int | None = None,
         minutes: float | None = None,
         optional: Sequence[str] = (),
         nli: Path | None = None,
+        parallel: int = 0,
+        stop_early: bool = False,
         against: Comparison | None = None,
         progress: ComparisonProgress | None = None,
     ) -> Comparison:
         """Run recipes over the questions of a split, score them, judge, and save it all.
 
+        A recipe may change settings ("rag[k=8]") and name its model ("rag@MODEL"); without one it
+        is run with each of `models`: names, paths, "http://HOST/v1#NAME", or "default" for the
+        project's own. `answers` are files of another system's answers ("FILE", "NAME=FILE"; see
+        `acclimate.evaluation.given`). `checks` are the user's own ("checks.py:FUNCTION",
+        "regex:…", "contains:…", "schema:FILE"); `metric` decides, "check:NAME" one of them.
+
         `limit` takes so many of the questions, `minutes` as many as fit, and those of the
-        `optional` recipes that do; without any recipe see `plan_comparison`. `nli` is a folder with
-        an entailment model (extra `tune`); the report shows the differences from `against`. JSON,
-        Markdown and HTML land in `.acclimate/comparisons`. Raises SettingsError for recipes that
-        cannot run and for a split without questions.
+        `optional` recipes that do; without any recipe see `plan_comparison`. `stop_early` ends
+        where a winner is certain. A server is asked for `parallel` answers at once (0: as `[model]
+        parallel` says). `nli` is a folder with an entailment model (extra `tune`); the report shows
+        the differences from `against`. JSON, Markdown and HTML land in `.acclimate/comparisons`.
+        Raises SettingsError for entries that cannot run and for a split without questions.
         """
-        from acclimate.workflows.compare import compare_recipes, save_comparison
+        from acclimate.workflows.compare import CompareOptions, compare_recipes, save_comparison
 
         if not recipes and not optional:
             plan = self.plan_comparison(recipes, minutes)
             recipes, optional = plan.recipes, plan.optional
-        comparison = compare_recipes(
-            self,
-            recipes,
+        options = CompareOptions(
             split=split,
             metric=metric,
             limit=limit,
             minutes=minutes,
             optional=optional,
+            models=models,
+            answers=answers,
+            checks=checks,
             nli=nli,
-            progress=progress,
+            parallel=parallel,
+            stop_early=stop_early,
         )
+        comparison = compare_recipes(self, recipes, options, progress)
         save_comparison(self.layout.comparisons, comparison, against)
         return comparison
 

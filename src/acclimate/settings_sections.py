@@ -326,6 +326,12 @@ class ModelSettings(_Section):
     timeout_s: float = Field(
         default=120.0, gt=0, description="longest wait for a server, in seconds"
     )
+    parallel: int = Field(
+        default=0,
+        ge=0,
+        le=256,
+        description="answers that `compare` asks a server for at once; 0: 16",
+    )
     prompt_price: float | None = Field(
         default=None, ge=0, description="money for a million prompt tokens; unset: free"
     )

@@ -10,7 +10,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from html import escape
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 ElementKind = Literal[
     "title",
@@ -385,8 +385,12 @@ class Question:
     `answers` is empty where unanswerable; `document` is the path under documents/, or None;
     `evidence` is exact text of that document, or None; `kind` and `split` are empty where the set
     does not say. `documents` are all that an answer needs, where that is more than one. `status` is
-    what a reviewer said: "", "accepted" or "rejected".
+    what a reviewer said: "", "accepted" or "rejected". For scoring: of each key fact in `facts` one
+    of several regular expressions is in a good answer, none of those in `wrong` is, and a judge
+    says yes to each line of `rubric`.
     """
+
+    SCORING: ClassVar[frozenset[str]] = frozenset({"facts", "wrong", "rubric"})
 
     id: str
     question: str
@@ -398,3 +402,6 @@ class Question:
     split: str = ""
     documents: tuple[str, ...] = ()
     status: str = ""
+    facts: tuple[tuple[str, ...], ...] = field(default=(), repr=False)
+    wrong: tuple[str, ...] = field(default=(), repr=False)
+    rubric: tuple[str, ...] = field(default=(), repr=False)

@@ -12,8 +12,10 @@ import pytest
 from acclimate.errors import EngineError, ModelError, SettingsError
 from acclimate.evaluation.abstention import Held, calibrate, curve
 from acclimate.evaluation.cache import AnswerCache
-from acclimate.evaluation.compare import ComparisonRun, Judges, NoProgress, Setting, compare
+from acclimate.evaluation.compare import Setting, compare
 from acclimate.evaluation.comparison import load, save
+from acclimate.evaluation.comparison_run import ComparisonRun
+from acclimate.evaluation.entry import NoProgress
 from acclimate.evaluation.judge import (
     Judgement,
     Label,
@@ -23,6 +25,7 @@ from acclimate.evaluation.judge import (
     kappa,
     read_labels,
 )
+from acclimate.evaluation.judges import Judges
 from acclimate.evaluation.report import render_html, render_markdown
 from acclimate.models.entailment import EntailmentModel
 from acclimate.testing.embeddings import HashEmbedder

@@ -16,8 +16,10 @@ from playwright.sync_api import expect
 
 from acclimate.errors import EngineError, SettingsError
 from acclimate.evaluation.cache import AnswerCache
-from acclimate.evaluation.compare import ComparisonRun, Entry, NoProgress, Setting, compare
+from acclimate.evaluation.compare import Setting, compare
 from acclimate.evaluation.comparison import load, save, value
+from acclimate.evaluation.comparison_run import ComparisonRun
+from acclimate.evaluation.entry import Entry, NoProgress
 from acclimate.evaluation.gates import parse_gate
 from acclimate.evaluation.report import render_html, render_markdown
 from acclimate.types import Answer, Chunk, Citation, Hit, Message, Prompt, Question, Timings, Usage
@@ -151,7 +153,7 @@ def test_answers_are_not_asked_for_twice(comparison_run):
 def test_minutes_bound_the_questions_and_all_recipes_answer_the_same(comparison_run, monkeypatch):
     monkeypatch.setattr(ComparisonRun, "_speed", lambda *_: 1.0)
     result = compare(
-        comparison_run, [entry("a", right), entry("b", wrong)], Setting("p", "test"), minutes=0.5
+        comparison_run, [entry("a", right), entry("b", wrong)], Setting("p", "test", minutes=0.5)
     )
     assert (
         len(result.questions) == 15
@@ -161,7 +163,7 @@ def test_minutes_bound_the_questions_and_all_recipes_answer_the_same(comparison_
     }
     assert "15 of 24 questions" in result.notes[0]
     with pytest.raises(SettingsError, match="enough for"):
-        compare(comparison_run, [entry("d", right)], Setting("p", "test"), minutes=0.1)
+        compare(comparison_run, [entry("d", right)], Setting("p", "test", minutes=0.1))
 
 
 def test_prices_become_cost_per_thousand_answers(comparison_run):
@@ -302,7 +304,9 @@ from pathlib import Path
 sys.path.insert(0, sys.argv[2])
 from test_compare import QUESTIONS, entry, right
 from acclimate.evaluation.cache import AnswerCache
-from acclimate.evaluation.compare import ComparisonRun, Setting, NoProgress, compare
+from acclimate.evaluation.compare import Setting, compare
+from acclimate.evaluation.entry import NoProgress
+from acclimate.evaluation.comparison_run import ComparisonRun
 said = []
 def run(asked):
     print(asked.id, flush=True)

@@ -11,8 +11,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from acclimate.cli.output import echo_json, json_option, project_option
 from acclimate.cli.progress import download_bar
-from acclimate.evaluation.comparison import METRICS, Metric
+from acclimate.evaluation.comparison import Metric
 from acclimate.evaluation.halving import Budget, Trial
+from acclimate.evaluation.measures import BY_WORDS
 from acclimate.project import Project
 from acclimate.workflows.optimise_prompt import AS_IT_IS, SURE, Optimised
 
@@ -25,7 +26,7 @@ _MINUTES = 10.0  # where neither calls nor minutes are given
     "--split", default="dev", show_default=True, help="Questions to choose by; test is refused."
 )
 @click.option(
-    "--metric", type=click.Choice(METRICS), default="f1", show_default=True, help="What decides."
+    "--metric", type=click.Choice(BY_WORDS), default="f1", show_default=True, help="What decides."
 )
 @click.option("--calls", type=click.IntRange(min=1), help="At most so many answers.")
 @click.option(

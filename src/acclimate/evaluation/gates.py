@@ -7,10 +7,11 @@ import re
 from dataclasses import dataclass
 
 from acclimate.errors import SettingsError
-from acclimate.evaluation.comparison import Comparison, value
+from acclimate.evaluation.comparison import Comparison, figure
 
 _GATE = re.compile(
-    r"\s*(?P<recipe>[\w+-]+)\.(?P<figure>\w+)\s*(?P<sign>>=|<=|>|<)\s*(?P<bound>-?\d+(?:\.\d+)?)\s*"
+    r"\s*(?P<recipe>\S.*)\.(?P<figure>(?:check:)?[\w:-]+)"
+    r"\s*(?P<sign>>=|<=|>|<)\s*(?P<bound>-?\d+(?:\.\d+)?)\s*"
 )
 _SIGNS = {">=": operator.ge, "<=": operator.le, ">": operator.gt, "<": operator.lt}
 
@@ -28,7 +29,7 @@ class QualityGate:
     def failure(self, comparison: Comparison) -> str | None:
         """What is wrong, or None where the gate holds. A figure that could not be measured does not
         hold."""
-        measured = value(comparison.row(self.recipe), self.figure)
+        measured = figure(comparison, self.recipe, self.figure)
         if measured is not None and _SIGNS[self.sign](measured, self.bound):
             return None
         shown = "not measured" if measured is None else f"{measured:.4g}"

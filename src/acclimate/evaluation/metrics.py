@@ -6,10 +6,12 @@ import math
 import re
 import string
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
+from acclimate.evaluation.full import completeness, score_facts, words
 from acclimate.evaluation.quantities import number_f1, number_match
+from acclimate.text.language import same_language
 from acclimate.types import Answer, Question
 
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
@@ -85,7 +87,9 @@ def groundedness(answer: Answer) -> float | None:
 
 
 def _grounded(answer: Answer) -> float | None:
-    return groundedness(answer) if answer.prompt.passages else None
+    """None too where the texts of what was read are not known (another system's)."""
+    known = any(hit.chunk.text for hit in answer.prompt.passages)
+    return groundedness(answer) if known else None
 
 
 def _content(sentence: str) -> set[str]:
@@ -116,6 +120,13 @@ class Score:
     sentences of the passages it cites; `entailed` how likely those entail them, None without a
     model for it. `number_em` and `number_f1` are `em` and `f1` with numbers compared as numbers
     (`quantities.py`), None where an earlier version scored.
+
+    Of full answers: `facts` is the share of the question's key facts, `wrong` whether something
+    listed as wrong is said, `full` whether all facts and nothing wrong are (`full.py`; None where
+    the question lists none); `complete`, how much of the reference's content it has; `claims`, the
+    share of its sentences that what it cites supports; `rubric`, the share of the question's
+    criteria that a judge sees met; `same_language`, whether it is in the question's language;
+    `words`, its length; `checks`, the user's own.
     """
 
     em: float
@@ -132,11 +143,43 @@ class Score:
     entailed: float | None = None
     number_em: float | None = None
     number_f1: float | None = None
+    facts: float | None = None
+    full: float | None = None
+    wrong: float | None = None
+    complete: float | None = None
+    claims: float | None = None
+    rubric: float | None = None
+    same_language: float | None = None
+    words: int | None = None
+    checks: Mapping[str, float | None] = field(default_factory=dict)
+
+
+def failed(question: Question) -> Score:
+    """The score of an answer that did not come."""
+    return Score(0.0, 0.0, False, question.answerable, number_em=0.0, number_f1=0.0)
 
 
 def score(question: Question, answer: Answer, evidence: tuple[int, int] | None) -> Score:
     """Score an answer; `evidence` is the span of the question's evidence in its document's text, if
     any."""
+    facts, wrong = score_facts(question, answer)
+    full = None if facts is None else float(facts == 1 and not wrong)
+    if not question.answerable:
+        full = float(answer.abstained)
+    complete = completeness(answer.text, question.answers, normalise)
+    alike = None if answer.abstained else same_language(question.question, answer.text)
+    return replace(
+        _score(question, answer, evidence),
+        facts=facts,
+        wrong=wrong,
+        full=full,
+        complete=0.0 if answer.abstained and complete is not None else complete,
+        same_language=None if alike is None else float(alike),
+        words=None if answer.abstained else words(answer.text),
+    )
+
+
+def _score(question: Question, answer: Answer, evidence: tuple[int, int] | None) -> Score:
     found = None
     if evidence is not None and question.document is not None and answer.prompt.passages:
         rank = evidence_rank(answer, question.document, evidence)

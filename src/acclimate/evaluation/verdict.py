@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import replace
 
 from acclimate.evaluation.comparison import PairedDifference, RecipeRow, Verdict
+from acclimate.evaluation.sequential import Look
 from acclimate.evaluation.statistics import Interval, difference, family_p
 
 LEVEL = 0.05
@@ -26,6 +27,23 @@ def pairs(
         )
         for (i, a), (j, b) in itertools.combinations(enumerate(ranked), 2)
     )
+
+
+def sequential_pairs(
+    scores: Mapping[str, Sequence[float]],
+    clusters: Sequence[Hashable],
+    level: float,
+    find: Callable[[Sequence[Sequence[float]]], Look],
+) -> tuple[PairedDifference, ...]:
+    """As `pairs`, after several looks: p-values and intervals (of `level`) allow for them."""
+    ranked = sorted(scores, key=lambda recipe: -sum(scores[recipe]))
+    looked = find([scores[recipe] for recipe in ranked])
+    found = []
+    for (i, a), (j, b) in itertools.combinations(enumerate(ranked), 2):
+        gap = difference(scores[a], scores[b], clusters, level)
+        p = float(looked.p[i, j])
+        found.append(PairedDifference(a, b, replace(gap, p=max(gap.p, min(p, 1.0)), adjusted=p)))
+    return tuple(found)
 
 
 def decide(rows: Sequence[RecipeRow], compared: Sequence[PairedDifference], metric: str) -> Verdict:
@@ -61,7 +79,7 @@ def decide(rows: Sequence[RecipeRow], compared: Sequence[PairedDifference], metr
         sentences.append(
             f"So take {chosen.recipe}, the cheapest of them: {chosen.total_s[0]:.2f} s an answer."
         )
-    elif equals:
+    elif equals and best.timed:
         sentences.append(f"Take {best.recipe}: it is also the cheapest of them.")
     return Verdict(
         chosen.recipe, best.recipe, tuple(row.recipe for row in equals), " ".join(sentences)
@@ -69,7 +87,7 @@ def decide(rows: Sequence[RecipeRow], compared: Sequence[PairedDifference], metr
 
 
 def _price(row: RecipeRow) -> tuple[float, float]:
-    return row.cost or 0.0, row.total_s[0]
+    return row.cost or 0.0, row.total_s[0] if row.timed else float("inf")
 
 
 def _score(row: RecipeRow, metric: str) -> str:

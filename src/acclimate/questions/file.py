@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -68,12 +69,38 @@ def to_question(row: Mapping[str, Any]) -> Question:
         split=_text(row.get("split") or "", "split"),
         documents=_texts(row, "documents"),
         status=_text(row.get("status") or "", "status"),
+        facts=_facts(row),
+        wrong=_patterns(_texts(row, "wrong"), "wrong"),
+        rubric=_texts(row, "rubric"),
     )
     if not question.question.strip():
         raise ValueError("the question is empty")
     if answerable and not any(map(str.strip, question.answers)) and question.status != "rejected":
         raise ValueError("an answerable question needs answers")
     return question
+
+
+def _facts(row: Mapping[str, Any]) -> tuple[tuple[str, ...], ...]:
+    """Key facts, each as alternative patterns; a text alone is a fact with one."""
+    values = row.get("facts") or ()
+    if not isinstance(values, list | tuple):
+        raise ValueError(f"'facts' is {values!r}, not a list")
+    return tuple(
+        _patterns((fact,) if isinstance(fact, str) else _texts({"facts": fact}, "facts"), "facts")
+        for fact in values
+    )
+
+
+def _patterns(values: tuple[str, ...], name: str) -> tuple[str, ...]:
+    """Raises ValueError for what is no regular expression, or matches any text."""
+    for value in values:
+        try:
+            empty = re.compile(value).search("") is not None
+        except re.error as error:
+            raise ValueError(f"'{name}': {value!r} is no regular expression: {error}") from error
+        if empty:
+            raise ValueError(f"'{name}': {value!r} matches every text")
+    return values
 
 
 def _texts(row: Mapping[str, Any], name: str) -> tuple[str, ...]:

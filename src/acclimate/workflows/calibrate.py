@@ -29,8 +29,8 @@ from acclimate.prompting.citations import Resolved, resolve
 from acclimate.prompting.passages import REFUSAL
 from acclimate.prompting.recipes import find_recipe
 from acclimate.types import Hit
-from acclimate.workflows.compare import make_entry
 from acclimate.workflows.optimise_prompt import SURE
+from acclimate.workflows.stage import make_entry
 from acclimate.workspace.answerer import open_answerer
 from acclimate.workspace.extractor import ExtractiveReader, Limits, surest, write_limits
 from acclimate.workspace.style import PASSAGES

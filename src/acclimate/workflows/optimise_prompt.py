@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from acclimate.errors import AcclimateError, SettingsError
-from acclimate.evaluation.compare import shuffled
 from acclimate.evaluation.comparison import Metric
+from acclimate.evaluation.comparison_run import shuffled
 from acclimate.evaluation.halving import Budget, Found, Trace, Trial, halve
 from acclimate.evaluation.metrics import score
 from acclimate.evaluation.rows import cluster
@@ -238,7 +238,8 @@ class _Scorer:
             answer = answerer.answer(question.question)
         except AcclimateError:
             return 0.0
-        return float(getattr(score(question, answer, self._evidence.get(item)), self._metric))
+        points = score(question, answer, self._evidence.get(item))
+        return float(getattr(points, self._metric) or 0.0)
 
     def _examples(self, candidate: PromptCandidate) -> Demonstrate | None:
         if not candidate.nearest:

@@ -10,13 +10,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from acclimate.errors import AcclimateError, SettingsError
-from acclimate.evaluation.compare import AnswerQuestion, ComparisonProgress, shuffled
 from acclimate.evaluation.comparison import Comparison, Metric
+from acclimate.evaluation.comparison_run import shuffled
+from acclimate.evaluation.entry import AnswerQuestion, ComparisonProgress
 from acclimate.evaluation.halving import Budget, Found, Trace, Trial, halve
+from acclimate.evaluation.measures import require_by_words
 from acclimate.evaluation.metrics import Score, score
 from acclimate.prompting.recipes import find_recipe
 from acclimate.types import Question
-from acclimate.workflows.compare import compare_entries, make_entry
+from acclimate.workflows.compare import CompareOptions, compare_entries
+from acclimate.workflows.stage import make_entry
 from acclimate.workspace.answerer import open_answerer
 from acclimate.workspace.workspace import Workspace
 
@@ -115,6 +118,7 @@ def search(
     Raises SettingsError where the recipe reads no documents, where dev or test is empty, or where
     the minutes are too few.
     """
+    require_by_words(metric)
     if not find_recipe(recipe).reads:
         raise SettingsError(
             f"'{recipe}' retrieves nothing to search for.", hint="Search around rag."
@@ -151,11 +155,9 @@ def search(
     comparison = compare_entries(
         workspace,
         entries,
-        split="test",
-        metric=metric,
-        minutes=minutes * (1 - _SHARE),
-        progress=progress,
-        notes=notes,
+        CompareOptions("test", metric, minutes=minutes * (1 - _SHARE)),
+        progress,
+        notes,
     )
     return Searched(best.recipe, best.settings, found, comparison)
 
@@ -180,7 +182,7 @@ class _Scorer:
             got = score(question, self._running[name](question), None)
         except AcclimateError:
             got = Score(0.0, 0.0, False, question.answerable)
-        return float(getattr(got, self.metric))
+        return float(getattr(got, self.metric) or 0.0)
 
     def workspace_of(self, name: str) -> Workspace:
         """The project with a candidate's settings."""
@@ -201,7 +203,13 @@ class _Scorer:
         ]
         depends: Sequence[Any] = [
             keys,
-            [repr(question) for question in self.dev.values()],
+            [_depends(question) for question in self.dev.values()],
             self.metric,
         ]
         return hashlib.sha256(json.dumps(depends).encode()).hexdigest()[:12]
+
+
+def _depends(question: Question) -> str:
+    """What a score depends on; where nothing beside words is scored, as it always was."""
+    told = (question.facts, question.wrong)
+    return repr(question) + (repr(told) if any(told) else "")

@@ -65,6 +65,7 @@ class Workspace(Closing):
         self.layout = Layout(folder)
         self._on_bytes = on_bytes
         self._given_embedder, self._given_library = embedder, library
+        self._lender: Workspace | None = None
         self._loader = ThreadPoolExecutor(1, thread_name_prefix="load")
         self._loading = threading.Lock()
         self._engines: dict[Path | None, Engine] = {}
@@ -112,20 +113,16 @@ class Workspace(Closing):
         )
 
     def sharing(self, settings: Settings, *, share_models: bool = True) -> Self:
-        """The same folder with other settings of retrieval and answers.
+        """The same folder with other settings of retrieval and answers, and without
+        `share_models` of another language model.
 
-        Library, embedder and (with `share_models`) language models are this one's: close only this
-        one.
+        Library, embedder, what reads passages, and (with `share_models`) language models are this
+        one's: close only this one.
         """
-        other = type(self)(
-            self.folder,
-            settings,
-            self._on_bytes,
-            embedder=self.embedder,
-            library=self.library,
-        )
+        other = type(self)(self.folder, settings, self._on_bytes)
+        other._lender = self
         if share_models:
-            other._engines = self._engines
+            other._engines, other._loading = self._engines, self._loading
         return other
 
     @property
@@ -150,6 +147,8 @@ class Workspace(Closing):
         """The project's library."""
         if self._given_library is not None:
             return self._given_library
+        if self._lender is not None:
+            return self._lender.library
         chosen, retrieval = self.settings.store, self.settings.retrieval
         server = None
         if chosen.url:
@@ -170,6 +169,8 @@ class Workspace(Closing):
         """What `[embedder]` names."""
         if self._given_embedder is not None:
             return self._given_embedder
+        if self._lender is not None:
+            return self._lender.embedder
         from acclimate.workspace.encoders import open_embedder
 
         return open_embedder(self.settings.embedder, self.folder, self.local_model)
@@ -178,6 +179,8 @@ class Workspace(Closing):
     def cross_encoder(self) -> CrossEncoder:
         """What `[retrieval] rerank` names."""
         name = self.settings.retrieval.rerank
+        if self._lender is not None and self._lender.settings.retrieval.rerank == name:
+            return self._lender.cross_encoder
         if name == EXTRACTOR:
             from acclimate.workspace.extractor import Relevance, open_extractor
 
@@ -193,6 +196,8 @@ class Workspace(Closing):
     @cached_property
     def extractor(self) -> ExtractiveReader:
         """What marks answers for the recipe `extract`."""
+        if self._lender is not None:
+            return self._lender.extractor
         from acclimate.workspace.extractor import open_extractor
 
         return open_extractor(self.settings.answer.extractor, self.layout, self.local_model)
@@ -232,6 +237,11 @@ class Workspace(Closing):
         """Free every loaded language model but the one with this adapter."""
         for other in [held for held in self._engines if held != adapter]:
             self._engines.pop(other).close()
+
+    def free(self) -> None:
+        """Free every loaded language model; each is loaded again when it is needed."""
+        while self._engines:
+            self._engines.popitem()[1].close()
 
     def adapter(self, recipe: Recipe) -> Path | None:
         """The PEFT folder of a recipe.
@@ -306,5 +316,6 @@ class Workspace(Closing):
         self._loader.shutdown(wait=not ending.requested(), cancel_futures=True)
         for engine in self._engines.values():
             engine.close()
-        if "library" in self.__dict__ and self._given_library is None:
+        own = self._given_library is None and self._lender is None
+        if "library" in self.__dict__ and own:
             self.library.close()
