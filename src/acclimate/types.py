@@ -13,18 +13,9 @@ from html import escape
 from typing import Any, ClassVar, Literal
 
 ElementKind = Literal[
-    "title",
-    "heading",
-    "message",
-    "paragraph",
-    "list_item",
-    "table",
-    "code",
-    "caption",
-    "quote",
-    "header",
+    "title", "heading", "message", "paragraph", "list_item", "table", "code", "caption", "quote", "header",
     "footer",
-]
+]  # fmt: skip
 QUOTED = "Quoted from"
 """How the heading ("message") of an older message begins that a mail quotes: with its author and
 date."""
@@ -38,7 +29,8 @@ a word of each Chinese, Japanese or Korean character."""
 
 
 Style = Literal["auto", "short", "full"]
-"""short: the exact words; full: sentences, a list or steps, each with its citation; auto: by size."""
+"""How long answers are. short: the exact words; full: one to four sentences, a list or steps, each
+with its citation; auto: as the model can."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -339,10 +331,10 @@ class Answer:
     pointed back to earlier turns, or wrote a code in another way than they do ("" where nothing was
     changed). `decision` says why this recipe was taken where `auto` chose it, and why the extractor
     had the last word. `links_removed` counts links that were taken out of the text, see
-    `acclimate.prompting.links`. `abstention` says why where `abstained`. `working` are the steps of
-    an answer that was worked out from cells ("" for any other). `style` is the one that it was
-    answered in; of a full answer, `unsupported` are the sentences in `text` whose words stand in no
-    passage, which have no mark either.
+    `acclimate.prompting.links`. `abstention` says why where `abstained`. `style` is the one that it
+    was answered in; of a full answer, `unsupported` are the sentences in `text` whose words stand
+    in no passage, which have no mark either. `working` are the steps of an answer that was worked
+    out from cells ("" for any other).
     """
 
     question: str
@@ -363,9 +355,9 @@ class Answer:
     decision: str = ""
     links_removed: int = 0
     abstention: Abstention = ""
-    working: str = ""
     style: Style = "short"
     unsupported: tuple[Span, ...] = ()
+    working: str = ""
 
     def _repr_html_(self) -> str:
         """The answer and its sources, for notebooks."""

@@ -34,9 +34,9 @@ class Resolved:
     citations: tuple[Citation, ...]
     links_removed: int = 0
     decision: str = ""
-    working: str = ""
     unsupported: tuple[Span, ...] = ()
     style: Style = "short"
+    working: str = ""
 
 
 class CitationStripper:

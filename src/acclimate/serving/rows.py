@@ -57,8 +57,8 @@ def also_rows(paths: Sequence[str]) -> list[dict[str, str]]:
 
 
 def footnotes(answer: Answer, *, marked: bool = False) -> str:
-    """The marks, steps and lines that follow an answer's text, for clients that show text only; ""
-    where the answer cites nothing. A text that is `marked` has its marks already."""
+    """The marks (unless the text was shown with them, `marked`), steps and lines that follow an
+    answer's text, for clients that show text only; "" where the answer cites nothing."""
     if not answer.citations:
         return ""
     numbers = dict.fromkeys(citation.number for citation in answer.citations)

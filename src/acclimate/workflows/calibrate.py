@@ -33,7 +33,7 @@ from acclimate.workflows.optimise_prompt import SURE
 from acclimate.workflows.stage import make_entry
 from acclimate.workspace.answerer import open_answerer
 from acclimate.workspace.extractor import ExtractiveReader, Limits, surest, write_limits
-from acclimate.workspace.style import PASSAGES
+from acclimate.workspace.style import passages_for
 from acclimate.workspace.workspace import Workspace
 
 _CUTS = ((90,), (130,), (200,), (90, 130), (130, 200))
@@ -108,7 +108,7 @@ def calibrate(
     Raises SettingsError where there are no dev questions with a document.
     """
     reader, name = workspace.extractor, workspace.settings.answer.extractor
-    asked, answerer = _asked(workspace), open_answerer(workspace, "rag", style="short")
+    asked, answerer = _asked(workspace), open_answerer(workspace, "rag")
     now, beside = reader.limits, answerer.second_reader is not None
     cuts = list(dict.fromkeys((now.words, *_CUTS)))
     done, total = itertools.count(1), len(asked) * (len(cuts) + 2 * beside)
@@ -160,7 +160,7 @@ def _asked(workspace: Workspace) -> list[Asked]:
             "there are no answerable dev questions with a document to choose by.",
             hint="acclimate questions split",
         )
-    retriever, k = workspace.retriever(), workspace.settings.retrieval.k or PASSAGES["tiny"]
+    retriever, k = workspace.retriever(), passages_for(workspace, find_recipe("rag"))
     refused = [one for one in dev if not one.answerable]
     share = max(len(refused) / len(dev), _LEAST_UNANSWERABLE)
     count = 2 * len(documents) + len(refused)

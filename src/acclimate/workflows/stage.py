@@ -154,9 +154,9 @@ def _depends(workspace: Workspace, recipe: Recipe, adapter: Path | None) -> dict
             _sha256(folder / WEIGHTS) for folder in tuned_folders(workspace.folder, settings)
         ]:
             depends["encoders"] = tuned
-        shown = {"k": passages_for(workspace, recipe)}
         depends |= {
-            "retrieval": settings.retrieval.model_dump(mode="json") | shown,
+            "retrieval": settings.retrieval.model_dump(mode="json")
+            | {"k": passages_for(workspace, recipe)},
             "overflow": settings.answer.overflow,
             "tables": settings.answer.tables,
         }
@@ -165,7 +165,7 @@ def _depends(workspace: Workspace, recipe: Recipe, adapter: Path | None) -> dict
         )
         depends |= {"second": settings.answer.second_reader, "extractor": extractor}
     if manner != "short":
-        depends |= {"style": manner}
+        depends["style"] = manner
     if recipe.few_shot:
         solved = [_shown(one) for one in workspace.questions() if one.split == "train"]
         depends |= {"shots": settings.answer.shots, "solved": solved}
