@@ -23,7 +23,7 @@ def folder(tmp_path, monkeypatch):
 
 def weighs(folder, recipe="rag", **options):
     with Project.open(folder) as project:
-        return project.answerer(recipe, **options).weigh is not None
+        return project.answerer(recipe, **options).second_reader is not None
 
 
 def test_the_extractor_reads_what_the_shipped_reader_reads(folder, monkeypatch):

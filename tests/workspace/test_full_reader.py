@@ -10,7 +10,7 @@ from acclimate.embeddings.extractor import Marked
 from acclimate.prompting.full_answer import FullReading
 from acclimate.prompting.passages import REFUSAL
 from acclimate.types import Chunk, Hit, Span
-from acclimate.workspace.extractor import ExtractiveReader
+from acclimate.workspace.extractor import ExtractiveReader, Limits
 from acclimate.workspace.full_reader import FullReader
 
 TEXTS = (
@@ -37,7 +37,7 @@ class Scripted:
         logit = float(np.log(self.sure / (1 - self.sure)))
         return np.array([[logit if self.word in text else -6.0] for text in texts], np.float32)
 
-    def mark(self, question: str, chunks: Sequence[Chunk]) -> list[Marked]:
+    def best_spans(self, question: str, chunks: Sequence[Chunk]) -> list[Marked]:
         found = []
         for at, chunk in enumerate(chunks):
             if (start := chunk.text.find(self.word)) >= 0:
@@ -46,7 +46,7 @@ class Scripted:
 
 
 def reader(word: str, sure: float = 0.9) -> FullReader:
-    return FullReader(ExtractiveReader(Scripted(word, sure), 0.2, 1.0))  # type: ignore[arg-type]
+    return FullReader(ExtractiveReader(Scripted(word, sure), Limits(discount=1.0)))  # type: ignore[arg-type]
 
 
 def test_steps_are_quoted_whole_with_the_sentence_before_them() -> None:

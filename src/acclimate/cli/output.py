@@ -114,7 +114,7 @@ def echo_sources(answer: Answer, *, marked: bool = False) -> None:
         if citation.also:
             click.echo(f"    also in: {_some(citation.also)}")
         if not (citation.verbatim or answer.working):
-            click.echo("    (the answer's words do not stand there exactly)")
+            click.echo("    (closest sentence; the answer is not quoted verbatim)")
     for span in answer.unsupported:
         click.echo(f"(No passage supports: “{answer.text[span.start : span.end]}”)", err=True)
     echo_abstention(answer)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from acclimate.prompting.structured import SchemaLike
     from acclimate.workspace.full_reader import FullReader
 
+_TELL = {"rule": None, "model": True, "none": False}  # whether earlier turns are shown
 _FULL_TOKENS = 320  # of a full answer, where [model] max_tokens is not set
 _INSTRUCTION_TOKENS = (
     256  # room for a template's own words and the question, where whole documents fill the window
@@ -62,7 +63,8 @@ def open_answerer(
         shape = read_shape(schema)
     # The model loads while the library and the embedder do: together they take as long as the model
     # alone.
-    loading = workspace.engine_soon(chosen.name)
+    alone = manner == "quoted" and chosen.context == "passages"  # no language model is asked
+    loading = workspace.engine_soon("extract" if alone else chosen.name)
     retriever: Retriever = workspace.retriever(where) if chosen.reads else _NoRetriever()
     engine = loading.result()
     generation = _generation(workspace, manner)
@@ -77,6 +79,7 @@ def open_answerer(
     fill: Fill | None = None
     if schema is not None and _fills(workspace, chosen):
         from acclimate.answer_json import answer_first as fill
+    plain = fill is not None or schema is None  # the engine writes text, not JSON
     return Answerer(
         recipe=chosen,
         template=template,
@@ -88,16 +91,14 @@ def open_answerer(
         demonstrate=_demonstrate(workspace, chosen, where),
         shape=shape,
         complete=_complete(workspace),
-        tell={"rule": None, "model": True, "none": False}[workspace.settings.answer.memory],
+        tell=_TELL[workspace.settings.answer.memory],
         decision=decision,
         extract=_extract(workspace, chosen, manner),
-        second_reader=_second_reader(workspace, chosen, template.name)
-        if fill or schema is None
-        else None,
+        second_reader=_second_reader(workspace, chosen, template.name) if plain else None,
         finish=_finish(workspace) if manner == "written" else None,
         fill=fill,
         explain=partial(why_nothing, workspace, where),
-        tables=_tables(workspace, chosen) if fill or schema is None else None,
+        tables=_tables(workspace, chosen) if plain else None,
     )
 
 
@@ -199,16 +200,16 @@ def _second_reader(workspace: Workspace, recipe: Recipe, template: str) -> Secon
 
 
 def _reads_beside(workspace: Workspace) -> bool:
-    """Whether the extractor reads beside the model: it is wanted, and what it needs is here
-    anyway, or was named."""
+    """Whether the extractor reads beside the model: it is wanted, and is here anyway."""
     chosen = workspace.settings
     if chosen.answer.second_reader == "none":
         return False
     from acclimate.embeddings.tuned import EXTRACTOR
     from acclimate.workspace.extractor import searches_with_base  # not needed by other recipes
 
-    named = chosen.answer.extractor != EXTRACTOR
-    return named or searches_with_base(chosen.embedder, workspace.folder, workspace.local_model)
+    own = chosen.answer.extractor != EXTRACTOR
+    # The base of the one that ships would have to be fetched, unless the search has it.
+    return own or searches_with_base(chosen.embedder, workspace.folder, workspace.local_model)
 
 
 def _complete(workspace: Workspace) -> Complete:
