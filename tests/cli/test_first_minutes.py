@@ -135,7 +135,7 @@ def test_doctor_sees_an_empty_and_a_half_library(folder, capsys):
         (["ask", "-r", "rag+lra", "Who?"], 2, "there is no recipe or adapter 'rag+lra'", "'lora'"),
         (["ask", "-r", "lora", "Who?"], 2, "which is not trained yet", "acclimate tune lora"),
         (["compare", "foo", "--split", ""], 2, "there is no recipe or adapter 'foo'", "rag"),
-        (["compare", "rag", "--metric", "f2"], 2, "'f2' is not one of 'f1'", ""),
+        (["compare", "rag", "--metric", "f2"], 2, "there is no measure 'f2'", "f1"),
         (["compare", "rag", "--split", "tset"], 2, "no question of the split 'tset'", "'test'"),
         (["compare", "rag", "--gate", "rag.f2>=1"], 2, "f2", "f1"),
         (["tune", "lra"], 2, "there is no way to tune 'lra'", "'lora'"),

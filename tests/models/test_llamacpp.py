@@ -286,8 +286,6 @@ import os, signal, socket, sys
 from pathlib import Path
 from acclimate.models.llamacpp import LlamaCppEngine
 from acclimate.types import Generation, Message
-
-from .asked import GREEDY, PROMPTS
 engine = LlamaCppEngine(Path(sys.argv[1]), Path(sys.argv[2]), sha256=sys.argv[3])
 engine.generate([Message("user", "Hi")], Generation(max_tokens=2))
 assert signal.getsignal(signal.SIGINT) is signal.default_int_handler

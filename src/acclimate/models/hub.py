@@ -92,9 +92,8 @@ def ask_hub(
     after."""
     repo, _, wanted = name.partition(":")
     if "/" not in repo:
-        known = [name for name, entry in CATALOGUE.items() if entry.kind == kind] or [
-            _SHIPPED[kind]
-        ]
+        known = [name for name, entry in CATALOGUE.items() if entry.kind == kind]
+        known += [_SHIPPED[kind]] if kind in _SHIPPED else []
         raise ModelError(
             f"there is no model '{name}'.",
             hint=f"{nearest(name, known)} Or give a hub id 'org/repo' or a local path.",
