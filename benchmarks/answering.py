@@ -1,7 +1,12 @@
 """Answer a domain set's questions, beside LlamaIndex with the same model file through llama.cpp.
 
     python -m benchmarks.answering --data DOMAINSET [--recipe rag] [--limit N] [--split test] [--articles K] [--gold]
-                                   [--peer llamaindex]
+                                   [--style full] [--model NAME_OR_PATH ...] [--project FOLDER] [--peer llamaindex]
+
+Where the questions have `facts`, their recall, what is wrong and whether a right document is cited are printed too, by
+kind, and with several `--style` or `--model` a table of all of them last, on stderr. A set without `documents/` takes those
+of the set beside it that its name begins with (handbook-natural: handbook). `--project` keeps the library there, and
+uses it again.
 
 The peer gets the same questions, the same GGUF file and the same number of passages of the same length; it retrieves
 with the same embedder and prompts with LlamaIndex's own default template. `--gold` shows the evidence's chunk only.
@@ -17,7 +22,8 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -25,8 +31,11 @@ from typing import Any
 from acclimate.evaluation.metrics import Score, score, summarise
 from acclimate.models.fetch import resolve
 from acclimate.project import Project
+from acclimate.prompting.conversation import Turn
 from acclimate.questions.file import read_questions
-from acclimate.types import Answer, Hit, Question
+from acclimate.types import Answer, Hit, Question, Style
+from acclimate.workspace.style import PASSAGES
+from benchmarks.facts import Row, read_facts, score_facts, summarise_facts, table
 from benchmarks.harness import PEERS, copy_documents, emit, machine, require_peers
 
 
@@ -74,16 +83,23 @@ def evidence_span(project: Project, question: Question) -> tuple[int, int] | Non
 
 
 def ask(
-    project: Project, questions: Sequence[Question], options: argparse.Namespace
+    project: Project,
+    questions: Sequence[Question],
+    options: argparse.Namespace,
+    style: Style | None,
+    rows: Mapping[str, Row],
 ) -> tuple[list[Score], list[Answer]]:
     """Our answers and their scores."""
-    project.warm(options.recipe)
-    answerer = project.answerer(options.recipe)
+    answerer = project.answerer(options.recipe, style=style)
     if options.gold:
         answerer = replace(answerer, retriever=Gold(project, questions), k=1)
     scores, answers = [], []
     for question in questions:
-        answer = answerer.answer(question.question)
+        turns = [
+            Turn(one["question"], one["answer"])
+            for one in rows.get(question.id, {}).get("turns", [])
+        ]
+        answer = answerer.answer(question.question, turns=turns)
         scores.append(score(question, answer, evidence_span(project, question)))
         answers.append(answer)
     return scores, answers
@@ -141,11 +157,108 @@ def ask_peer(
     return {"name": "llamaindex", **result}
 
 
-def main() -> None:
-    """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__)
+def documents_of(data: Path) -> Path:
+    """The domain set that holds a set's documents: itself, or the one beside it that its name begins with."""
+    if (data / "documents").is_dir():
+        return data
+    names = sorted(
+        (one for one in data.parent.iterdir() if (one / "documents").is_dir()),
+        key=lambda one: -len(one.name),
+    )
+    found = next((one for one in names if data.name.startswith(one.name)), None)
+    if found is None:
+        sys.exit(
+            f"{data} has no documents/, and neither has a set beside it that its name begins with."
+        )
+    return found
+
+
+@contextmanager
+def opened(options: argparse.Namespace, questions: Sequence[Question]) -> Iterator[Project]:
+    """A project with the set's documents, ingested: in `--project` once for all runs, else in a folder of its own."""
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = options.project or Path(scratch)
+        if not (folder / "acclimate.toml").exists():
+            folder.mkdir(parents=True, exist_ok=True)
+            prepare(options, questions, folder)
+            Project.create(folder, Path("documents")).close()
+        with Project.open(folder) as project:
+            project.ingest()
+            yield project
+
+
+def prepare(options: argparse.Namespace, questions: Sequence[Question], scratch: Path) -> None:
+    """Put the documents there: all, or those that are asked about."""
+    wanted = {question.document for question in questions} if options.articles else None
+    data = documents_of(options.data)
+    folder = data / "documents"
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    files = [
+        path for path in files if wanted is None or path.relative_to(folder).as_posix() in wanted
+    ]
+    copy_documents(data, files, scratch)
+    if options.split:  # few-shot recipes show questions of the train split
+        shutil.copy(options.data / "questions.jsonl", scratch)
+
+
+def run(
+    project: Project,
+    questions: Sequence[Question],
+    options: argparse.Namespace,
+    style: Style | None,
+) -> dict[str, Any]:
+    """One line of figures."""
+    rows = read_facts(options.data / "questions.jsonl")
+    scores, answers = ask(project, questions, options, style, rows)
+    if options.show:
+        for question, answer, mark in zip(questions, answers, scores, strict=True):
+            print(
+                f"{mark.f1:.2f} {question.question} | {answer.marked} | {question.answers[:1]}",
+                file=sys.stderr,
+            )
+    timings = [answer.timings for answer in answers]
+    result: dict[str, Any] = {
+        "benchmark": "answering",
+        "data": options.data.name,
+        "recipe": options.recipe + ("+gold" if options.gold else ""),
+        "style": style or project.settings.answer.style,
+        "second_reader": project.settings.answer.second_reader,
+    }
+    result |= summary(scores, [t.first_token_s for t in timings], [t.total_s for t in timings])
+    result["model"] = answers[0].model
+    result["k"] = project.answerer(options.recipe, style=style).k
+    if rows:
+        facts = [
+            score_facts(rows[one.id], answer)
+            for one, answer in zip(questions, answers, strict=True)
+        ]
+        result |= {"facts": summarise_facts(facts)}
+    return result
+
+
+def with_model(project: Project, name: str | None) -> Project:
+    """The same library read by another model."""
+    if name is None:
+        return project
+    settings = project.settings
+    model = settings.model.model_copy(update={"name": name})
+    return project.sharing(settings.model_copy(update={"model": model}), share_models=False)
+
+
+def parse() -> argparse.Namespace:
+    """The options."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--recipe", default="rag")
+    parser.add_argument("--style", nargs="*", default=[None], choices=["auto", "short", "full"])
+    parser.add_argument(
+        "--model", nargs="*", default=[None], help="catalogue names or paths of language models"
+    )
+    parser.add_argument(
+        "--project", type=Path, help="keep the library in this folder, and use what is there"
+    )
     parser.add_argument("--limit", type=int, default=200)
     parser.add_argument("--split", default="")
     parser.add_argument(
@@ -158,57 +271,41 @@ def main() -> None:
     parser.add_argument(
         "--show", action="store_true", help="print each question and answer to stderr"
     )
-    options = parser.parse_args()
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Measure and print."""
+    options = parse()
     questions = choose(options)
-    with tempfile.TemporaryDirectory() as scratch:
-        wanted = {question.document for question in questions} if options.articles else None
-        folder = options.data / "documents"
-        files = sorted(path for path in folder.rglob("*") if path.is_file())
-        files = [
-            path
-            for path in files
-            if wanted is None or path.relative_to(folder).as_posix() in wanted
-        ]
-        copy_documents(options.data, files, Path(scratch))
-        if options.split:  # few-shot recipes show questions of the train split
-            shutil.copy(options.data / "questions.jsonl", scratch)
-        with Project.create(Path(scratch), Path("documents")) as project:
-            project.ingest()
-            scores, answers = ask(project, questions, options)
-            if options.show:
-                for question, answer, mark in zip(questions, answers, scores, strict=True):
-                    print(
-                        f"{mark.f1:.2f} {question.question} | {answer.marked} | {question.answers[:1]}",
-                        file=sys.stderr,
-                    )
-            timings = [answer.timings for answer in answers]
-            recipe = options.recipe + ("+gold" if options.gold else "")
-            result: dict[str, Any] = {
-                "benchmark": "answering",
-                "data": options.data.name,
-                "recipe": recipe,
-            }
-            result |= summary(
-                scores, [t.first_token_s for t in timings], [t.total_s for t in timings]
-            )
-            result["model"] = answers[0].model
-            if options.peer:
-                settings = project.settings
-                documents = Path(scratch) / "documents"
-                peer = ask_peer(
-                    project,
-                    questions,
-                    documents,
-                    settings.retrieval.k,
-                    settings.chunking.max_tokens,
-                )
-                result["peer"] = peer
-                result["ratio"] = {
-                    key: round(peer[key] / result[key], 2)
-                    for key in ("ttft_s", "seconds_per_answer")
-                    if result[key]
-                }
-    emit({**result, "machine": machine()})
+    lines: list[tuple[str, Mapping[str, Any]]] = []
+    with opened(options, questions) as project:
+        for name in options.model:
+            reading = with_model(project, name)
+            for style in options.style:
+                result = run(reading, questions, options, style)
+                if options.peer:
+                    add_peer(result, project, questions)
+                emit({**result, "machine": machine()})
+                if "facts" in result:
+                    lines.append((f"{result['model']}, {result['style']}", result["facts"]))
+            if reading is not project:
+                reading.keep_only(Path("none"))  # frees its models before the next one's
+    if len(lines) > 1:
+        print(table(lines), file=sys.stderr)
+
+
+def add_peer(result: dict[str, Any], project: Project, questions: Sequence[Question]) -> None:
+    """The peer's figures over the same documents and questions."""
+    settings = project.settings
+    k = settings.retrieval.k or PASSAGES["tiny"]
+    peer = ask_peer(project, questions, project.documents, k, settings.chunking.max_tokens)
+    result["peer"] = peer
+    result["ratio"] = {
+        key: round(peer[key] / result[key], 2)
+        for key in ("ttft_s", "seconds_per_answer")
+        if result[key]
+    }
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from acclimate.prompting.budget import Overflow, fit, groups
 from acclimate.prompting.citations import Resolved, resolve
 from acclimate.prompting.conversation import Complete, Turn, as_messages, complete
 from acclimate.prompting.demonstrations import Demonstrate, with_demonstrations
+from acclimate.prompting.full_answer import FullReading
 from acclimate.prompting.links import LinkGuard, without_links
 from acclimate.prompting.passages import NO_DOCUMENTS, REFUSAL, render_passages
 from acclimate.prompting.recipes import Recipe
@@ -34,8 +35,10 @@ if TYPE_CHECKING:
     )  # its packages take 0.1 s, and most answers need no schema
 
 
-Extract = Callable[[str, Sequence[Hit]], Resolved]
-"""Answers a question by a place in a passage, or abstains."""
+Extract = Callable[[str, Sequence[Hit]], Resolved | None]
+"""Answers a question by a place in a passage, or abstains; None leaves it to the engine."""
+Finish = Callable[[str, Sequence[Hit], FullReading], Resolved]
+"""Completes a full answer of which everything that the engine wrote was read."""
 SecondReader = Callable[[str, Sequence[Hit], Resolved], Resolved]
 """Reads the passages too, and keeps a model's answer or gives a surer one."""
 ReadTables = Callable[[str, Sequence[Hit]], Resolved | None]
@@ -55,11 +58,12 @@ class Answerer:
     recipe. `demonstrate` gives the solved examples of a few-shot recipe. With a `shape` the answer
     is JSON. `complete` makes a question that points back to earlier turns stand on its own, for
     recipes that read; the turns themselves are shown where `tell` says so, and to recipes that read
-    nothing. `extract` answers in the place of the engine, which is then not asked;
-    `second_reader` has the last word on what the engine wrote, which is then shown in one piece.
-    `explain` says why where the search gives no passage. `instructions` are the asker's own,
-    beside the recipe's. Where there is a `fill`, it answers in plain text, and the shape is filled
-    from that. What `tables` is sure of is the answer, and neither reader is asked.
+    nothing. `extract` answers in the place of the engine, which is asked only where that gives
+    None; `second_reader` has the last word on what the engine wrote, which is then shown in one
+    piece. Where there is a `finish`, the engine writes full answers, which are read and shown
+    sentence by sentence. `explain` says why where the search gives no passage. `instructions` are
+    the asker's own, beside the recipe's. Where there is a `fill`, it answers in plain text, and the
+    shape is filled from that. What `tables` is sure of is the answer, and neither reader is asked.
     """
 
     recipe: Recipe
@@ -76,6 +80,7 @@ class Answerer:
     decision: str = ""
     extract: Extract | None = None
     second_reader: SecondReader | None = None
+    finish: Finish | None = None
     explain: Callable[[], Abstention] = lambda: "nothing_found"
     instructions: str = ""
     fill: Fill | None = None
@@ -106,12 +111,17 @@ class Answerer:
             return self._marked(question, asked, hits, clock, guard, found)
         hits, before = self._narrowed(asked, hits, turns)
         prompt = self.prompt(asked, hits, turns, narrowed=bool(before))
-        heard = (
-            guard if self.second_reader is None else lambda _: guard("")
-        )  # shows nothing yet, and tells who stops listening
-        written = self._write(prompt, heard) if hits or not before else _NOTHING
-        resolved, data = self._resolve(written.text, prompt)
-        raw = written.text
+        reading = None if self.finish is None else FullReading(asked, prompt.passages)
+        written = (
+            self._write(prompt, self._heard(guard, reading)) if hits or not before else _NOTHING
+        )
+        raw, data = written.text, None
+        if reading is not None and self.finish is not None:
+            reading.end(raw, cut=written.finish != "stop")
+            resolved = self.finish(asked, prompt.passages, reading)
+            raw = resolved.marked
+        else:
+            resolved, data = self._resolve(raw, prompt)
         if self.second_reader is not None and prompt.passages:
             resolved = self.second_reader(asked, prompt.passages, resolved)
             raw = resolved.marked
@@ -120,6 +130,13 @@ class Answerer:
         return self._assemble(
             question, asked, resolved, prompt, _together(written, before), clock, data
         )
+
+    def _heard(self, guard: LinkGuard, reading: FullReading | None) -> OnText:
+        """What hears the engine's text: what of it may be shown already, and whether anybody still
+        listens."""
+        if reading is not None:
+            return lambda piece: guard(reading.hear(piece))
+        return guard if self.second_reader is None else lambda _: guard("")
 
     def _marked(
         self,
@@ -207,7 +224,7 @@ class Answerer:
                 data,
                 raw,
             )
-        if resolved.abstained:
+        if resolved.abstained or resolved.style == "full":  # there each sentence earns its own
             return resolved, data, raw
         text, removed = without_links(resolved.text, question, quotes)
         marked, _ = without_links(resolved.marked, question, quotes)
@@ -309,6 +326,8 @@ class Answerer:
             decision="; ".join(part for part in (self.decision, resolved.decision) if part),
             links_removed=resolved.links_removed,
             abstention="not_answered" if resolved.abstained else "",
+            style=resolved.style,
+            unsupported=resolved.unsupported,
             working=resolved.working,
         )
 

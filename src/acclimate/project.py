@@ -12,7 +12,7 @@ from acclimate.indexes.filters import Filter
 from acclimate.models.base import OnText
 from acclimate.project_questions import QuestionVerbs
 from acclimate.prompting.conversation import Turn
-from acclimate.types import Answer, Hit
+from acclimate.types import Answer, Hit, Style
 from acclimate.workspace.answerer import open_answerer
 from acclimate.workspace.workspace import ALL
 
@@ -77,7 +77,11 @@ class Project(QuestionVerbs):
     def retrieve(self, query: str, k: int | None = None, *, where: Filter = ALL) -> list[Hit]:
         """The best `k` chunks for a query (None: as `[retrieval]` says) among the documents that
         `where` leaves."""
-        return self.retriever(where).retrieve(query, k or self.settings.retrieval.k)
+        from acclimate.workspace.style import PASSAGES
+
+        return self.retriever(where).retrieve(
+            query, k or self.settings.retrieval.k or PASSAGES["tiny"]
+        )
 
     def answer(
         self,
@@ -87,6 +91,7 @@ class Project(QuestionVerbs):
         where: Filter = ALL,
         schema: SchemaLike | None = None,
         turns: Sequence[Turn] = (),
+        style: Style | None = None,
         on_text: OnText | None = None,
     ) -> Answer:
         """Answer a question by a recipe (None: as `[answer]` says) from the documents that `where`
@@ -94,18 +99,20 @@ class Project(QuestionVerbs):
 
         `turns` are the earlier questions and answers of a conversation, oldest first. With a
         `schema` (JSON Schema, or a pydantic model) the answer is JSON by it, and `Answer.data` its
-        value. See `Answerer.answer`.
+        value. `style` is "short" or "full" (None: as the recipe or `[answer]` says). See
+        `Answerer.answer`.
         """
-        return self.answerer(recipe, where, schema).answer(question, on_text, turns)
+        return self.answerer(recipe, where, schema, style).answer(question, on_text, turns)
 
     def answerer(
         self,
         recipe: str | None = None,
         where: Filter = ALL,
         schema: SchemaLike | None = None,
+        style: Style | None = None,
     ) -> Answerer:
         """What answers by a recipe (None: as `[answer]` says), with everything loaded."""
-        return open_answerer(self, recipe or self.settings.answer.recipe, where, schema)
+        return open_answerer(self, recipe or self.settings.answer.recipe, where, schema, style)
 
     def warm(self, recipe: str | None = None) -> None:
         """Load everything that `answer` needs."""

@@ -16,17 +16,19 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from pydantic_settings.exceptions import SettingsError as SourceError
 
 from acclimate.errors import SettingsError, nearest
-from acclimate.settings_sections import (
-    AnswerSettings,
+from acclimate.settings_library import (
     ChunkingSettings,
     DocumentsSettings,
     EmbedderSettings,
     ImagesSettings,
+    StoreSettings,
+)
+from acclimate.settings_sections import (
+    AnswerSettings,
     JudgeSettings,
     ModelSettings,
     RetrievalSettings,
     ServeSettings,
-    StoreSettings,
 )
 
 FILE_NAME = "acclimate.toml"

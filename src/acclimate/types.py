@@ -13,18 +13,9 @@ from html import escape
 from typing import Any, ClassVar, Literal
 
 ElementKind = Literal[
-    "title",
-    "heading",
-    "message",
-    "paragraph",
-    "list_item",
-    "table",
-    "code",
-    "caption",
-    "quote",
-    "header",
+    "title", "heading", "message", "paragraph", "list_item", "table", "code", "caption", "quote", "header",
     "footer",
-]
+]  # fmt: skip
 QUOTED = "Quoted from"
 """How the heading ("message") of an older message begins that a mail quotes: with its author and
 date."""
@@ -35,6 +26,11 @@ Language = Literal[
 ]  # fmt: skip
 """Language whose word endings are stripped (Snowball stemmer). "none" keeps them; "cjk" also makes
 a word of each Chinese, Japanese or Korean character."""
+
+
+Style = Literal["auto", "short", "full"]
+"""How long answers are. short: the exact words; full: one to four sentences, a list or steps, each
+with its citation; auto: as the model can."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,6 +296,8 @@ class Citation:
     document's text, and `quote` is exactly that text: the sentence that holds the answer's words
     where they stand there (`verbatim`), else the one closest to them. `page` is None where the
     format has no pages. `also` are the paths of other documents that hold the same passage.
+    `claim` is the sentence, list item or step of `Answer.text` that it supports; None where that is
+    the whole answer.
     """
 
     number: int
@@ -311,6 +309,7 @@ class Citation:
     headings: tuple[str, ...] = ()
     verbatim: bool = False
     also: tuple[str, ...] = ()
+    claim: Span | None = None
 
 
 Abstention = Literal["", "empty_library", "no_document_left", "nothing_found", "not_answered"]
@@ -332,8 +331,10 @@ class Answer:
     pointed back to earlier turns, or wrote a code in another way than they do ("" where nothing was
     changed). `decision` says why this recipe was taken where `auto` chose it, and why the extractor
     had the last word. `links_removed` counts links that were taken out of the text, see
-    `acclimate.prompting.links`. `abstention` says why where `abstained`.
-    `working` are the steps of an answer that was worked out from cells ("" for any other).
+    `acclimate.prompting.links`. `abstention` says why where `abstained`. `style` is the one that it
+    was answered in; of a full answer, `unsupported` are the sentences in `text` whose words stand
+    in no passage, which have no mark either. `working` are the steps of an answer that was worked
+    out from cells ("" for any other).
     """
 
     question: str
@@ -354,6 +355,8 @@ class Answer:
     decision: str = ""
     links_removed: int = 0
     abstention: Abstention = ""
+    style: Style = "short"
+    unsupported: tuple[Span, ...] = ()
     working: str = ""
 
     def _repr_html_(self) -> str:

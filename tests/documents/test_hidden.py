@@ -17,7 +17,7 @@ from acclimate.ingest import ingest
 from acclimate.ingest_report import Count, IngestReport
 from acclimate.prompting.passages import render_passages
 from acclimate.retrieval.documents import whole
-from acclimate.settings_sections import DocumentsSettings
+from acclimate.settings_library import DocumentsSettings
 from acclimate.testing.chunking import no_embedder, word_spans
 from acclimate.testing.embeddings import HashEmbedder
 from acclimate.types import HIDDEN, PARTLY_HIDDEN, Span

@@ -11,7 +11,7 @@ from acclimate.embeddings.spec import Wishes, read_spec
 from acclimate.errors import SettingsError
 from acclimate.models.catalogue import CATALOGUE
 from acclimate.models.store import LocalModel
-from acclimate.settings_sections import EmbedderSettings
+from acclimate.settings_library import EmbedderSettings
 from acclimate.workspace.encoders import open_embedder
 
 SEARCH = "Represent this sentence for searching relevant passages: "

@@ -3,7 +3,7 @@
 import pytest
 
 from acclimate.errors import SettingsError
-from acclimate.prompting.recipes import PARTS, find_recipe
+from acclimate.prompting.recipes import PARTS, STYLES, find_recipe
 from acclimate.prompting.templates import load_template, parse_template
 
 
@@ -44,7 +44,12 @@ def test_a_malformed_template_names_its_line(text, part):
 
 
 @pytest.mark.parametrize(
-    "name", [*PARTS, "rag+cot", "stuffing+cot", "rag+few-shot", "lora+rag", "self-consistency+rag"]
+    "name",
+    [
+        *(part for part in PARTS if part not in STYLES),
+        *("rag+cot", "stuffing+cot", "rag+few-shot", "lora+rag", "self-consistency+rag"),
+        *("rag+short", "rag+full", "stuffing+full", "extract+full"),
+    ],
 )
 def test_every_recipe_has_a_template_with_the_variables_it_fills(name):
     recipe = find_recipe(name)

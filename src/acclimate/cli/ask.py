@@ -17,6 +17,7 @@ from acclimate.cli.output import (
     json_option,
     project_option,
     recipe_option,
+    style_option,
     summary,
     write_stdout,
 )
@@ -25,6 +26,7 @@ from acclimate.errors import SettingsError
 from acclimate.indexes.filters import Filter
 from acclimate.project import Project
 from acclimate.prompting.recipes import PARTS
+from acclimate.types import Style
 
 _NAME = {"NAME": "wear the adapter that `acclimate tune` made under this name"}
 _PARTS = "\n".join(f"  {name:<17} {meaning}" for name, meaning in (PARTS | _NAME).items())
@@ -33,6 +35,7 @@ _PARTS = "\n".join(f"  {name:<17} {meaning}" for name, meaning in (PARTS | _NAME
 @click.command(epilog=f"\b\nA recipe is parts joined by +, like rag or lora+rag:\n{_PARTS}")
 @click.argument("question", required=False)
 @recipe_option
+@style_option
 @click.option(
     "--where",
     "where",
@@ -65,6 +68,7 @@ _PARTS = "\n".join(f"  {name:<17} {meaning}" for name, meaning in (PARTS | _NAME
 def command(
     question: str | None,
     recipe: str | None,
+    style: Style | None,
     where: tuple[str, ...],
     labels: tuple[str, ...],
     schema_file: Path | None,
@@ -81,13 +85,10 @@ def command(
     wanted = Filter.parse(where, labels or None)
     schema = _read_schema(schema_file) if schema_file else None
     with download_bar() as on_bytes, Project.open(folder, on_bytes) as project:
-        answer = project.answer(
-            question,
-            recipe=recipe,
-            where=wanted,
-            schema=schema,
-            on_text=None if as_json or schema else AnswerStream(write_stdout),
-        )
+        answerer = project.answerer(recipe, wanted, schema, style)
+        marked = answerer.finish is not None
+        stream = None if as_json or schema else AnswerStream(write_stdout, checked=marked)
+        answer = answerer.answer(question, stream)
     if show_prompt:
         for message in answer.prompt.messages:
             click.echo(f"--- {message.role}\n{message.content}", err=True)
@@ -99,7 +100,7 @@ def command(
         click.echo(answer.text)
         echo_abstention(answer)
     else:
-        echo_sources(answer)
+        echo_sources(answer, marked=marked)
     if not as_json:
         click.echo(
             " · ".join(f"{name} {value}" for name, value in summary(answer).items()), err=True

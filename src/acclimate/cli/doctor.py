@@ -21,7 +21,8 @@ from acclimate.models.catalogue import CATALOGUE
 from acclimate.models.recommendation import measure_machine, recommend
 from acclimate.models.store import cache_folder, locate
 from acclimate.project import Project
-from acclimate.settings_sections import EmbedderSettings, ModelSettings
+from acclimate.settings_library import EmbedderSettings
+from acclimate.settings_sections import ModelSettings
 from acclimate.system.hardware import computes_bf16, cpu_flags
 from acclimate.system.platforms import free_memory_gb, missing_limits
 

@@ -16,7 +16,7 @@ from acclimate.indexes.same import NearCopy
 from acclimate.ingest_report import Count, IngestReport
 from acclimate.project import Project
 from acclimate.settings import FILE_NAME
-from acclimate.settings_sections import DocumentsSettings
+from acclimate.settings_library import DocumentsSettings
 
 _SHOWN = 10  # documents of which the counts are printed
 

@@ -43,6 +43,12 @@ recipe_option = click.option(
     callback=lambda _context, _option, name: name and find_recipe(name).name,
     help="How to answer, like rag or lora+rag (default: from acclimate.toml).",
 )
+style_option = click.option(
+    "--style",
+    type=click.Choice(["short", "full"]),
+    help="The exact words, or sentences, a list or steps, each with its source (default: from the "
+    "recipe or acclimate.toml).",
+)
 json_option = click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON object instead of text."
 )
@@ -72,14 +78,16 @@ def _plain(value: object) -> object:
 
 
 class AnswerStream:
-    """Prints a raw answer as it comes, without its citation marks."""
+    """Prints a raw answer as it comes: without its citation marks, unless they are `checked`, as
+    those of a full answer are."""
 
-    def __init__(self, write: Callable[[str], None]) -> None:
+    def __init__(self, write: Callable[[str], None], *, checked: bool = False) -> None:
         self._write, self._stripper = write, CitationStripper()
+        self._checked = checked
 
     def __call__(self, piece: str) -> bool:
         """Take the next piece."""
-        self._write(self._stripper(piece))
+        self._write(piece if self._checked else self._stripper(piece))
         return True
 
 
@@ -88,11 +96,12 @@ def write_stdout(text: str) -> None:
     click.echo(text, nl=False)
 
 
-def echo_sources(answer: Answer) -> None:
-    """End a streamed answer: its checked marks, then where each points, one place a line with its
-    words below; for an abstention, why, on stderr."""
-    marks = "".join(f" [{number}]" for number in dict.fromkeys(c.number for c in answer.citations))
-    click.echo(f"{marks}\n" if marks else "")
+def echo_sources(answer: Answer, *, marked: bool = False) -> None:
+    """End a streamed answer: its checked marks where it was not printed with them (`marked`), then
+    where each points, one place a line with its words below; for an abstention, why, on stderr."""
+    numbers = dict.fromkeys(citation.number for citation in answer.citations)
+    marks = "" if marked else "".join(f" [{number}]" for number in numbers)
+    click.echo(f"{marks}\n" if numbers else "")
     if answer.working:
         click.echo(f"{answer.working}\n")
     for citation in answer.citations:
@@ -105,7 +114,9 @@ def echo_sources(answer: Answer) -> None:
         if citation.also:
             click.echo(f"    also in: {_some(citation.also)}")
         if not (citation.verbatim or answer.working):
-            click.echo("    (closest sentence; the answer is not quoted verbatim)")
+            click.echo("    (the answer's words do not stand there exactly)")
+    for span in answer.unsupported:
+        click.echo(f"(No passage supports: “{answer.text[span.start : span.end]}”)", err=True)
     echo_abstention(answer)
 
 

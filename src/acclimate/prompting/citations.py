@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from acclimate.prompting.passages import REFUSAL
 from acclimate.text.folding import matched
 from acclimate.text.locating import find_words
-from acclimate.types import Citation, Hit, Span
+from acclimate.types import Citation, Hit, Span, Style
 
 _MARK = re.compile(r"\s*\[(\d+(?:\s*[,;]\s*\d+)*)\]")
 _SENTENCE_END = re.compile(r"(?<=[.!?])[\"'”’)\]]*\s+|\n+")
@@ -34,6 +34,8 @@ class Resolved:
     citations: tuple[Citation, ...]
     links_removed: int = 0
     decision: str = ""
+    unsupported: tuple[Span, ...] = ()
+    style: Style = "short"
     working: str = ""
 
 
@@ -126,7 +128,7 @@ def _cite(claim: str, asked: Sequence[int], passages: Sequence[Hit]) -> list[Cit
 
 def _citation(number: int, hit: Hit, place: Span | None, claim: str) -> Citation:
     chunk = hit.chunk
-    span = _sentence_around(chunk.text, place) if place else _closest_sentence(claim, chunk.text)
+    span = sentence_around(chunk.text, place) if place else _closest_sentence(claim, chunk.text)
     quote = chunk.text[span.start : span.end]
     return Citation(
         number=number,
@@ -152,7 +154,7 @@ def sentences(text: str) -> list[Span]:
     return spans
 
 
-def _sentence_around(text: str, place: Span) -> Span:
+def sentence_around(text: str, place: Span) -> Span:
     """The sentences (or table rows) that hold `place`."""
     touched = [
         span for span in sentences(text) if span.end > place.start and span.start < place.end

@@ -14,6 +14,7 @@ from difflib import get_close_matches
 from typing import Literal
 
 from acclimate.errors import SettingsError
+from acclimate.types import Style
 
 Context = Literal["nothing", "passages", "documents", "either"]
 Shown = Literal["none", "nearest", "fixed", "bootstrapped"]
@@ -31,7 +32,8 @@ class Recipe:
     afterwards, Kojima et al., arXiv 2205.11916); `vote`, whether the majority of several sampled
     answers counts (Wang et al., arXiv 2203.11171); `adapter` names a tuned adapter of the project
     ("" for the one in acclimate.toml); `extracts`, whether the extractor marks the answer in the
-    passages and no language model is asked.
+    passages and no language model is asked; `style`, how long the answer is (auto: as
+    acclimate.toml says).
     """
 
     name: str
@@ -41,6 +43,7 @@ class Recipe:
     vote: bool = False
     adapter: str = ""
     extracts: bool = False
+    style: Style = "auto"
 
     @property
     def few_shot(self) -> bool:
@@ -74,17 +77,30 @@ class Recipe:
                 hint="Use 'rag', 'stuffing' or 'zero-shot'.",
             )
 
+    def check_full(self) -> None:
+        """Raises SettingsError where the recipe cannot answer in style full."""
+        if not self.reads or self.reasoning != "none" or self.few_shot:
+            raise SettingsError(
+                f"the recipe '{self.name}' has no full answers: each sentence needs a source among "
+                "the passages, and solved examples and reasoning lead to short answers.",
+                hint="Use 'rag+full', 'stuffing+full' or 'extract+full'.",
+            )
+
+    def in_style(self, style: Style) -> Recipe:
+        """The recipe with another style; its name stays. Raises SettingsError where it cannot."""
+        if style == "full":
+            self.check_full()
+        return replace(self, style=style)
+
     @property
     def template(self) -> str:
         """The name of its prompt template."""
         if self.reasoning == "two-stage":
             return "zero-shot-cot"
         base = {"nothing": "zero-shot", "documents": "stuffing"}.get(self.context, "rag")
-        return (
-            base
-            if self.reasoning == "none"
-            else {"nothing": "cot"}.get(self.context, f"{base}-cot")
-        )
+        if self.reasoning != "none":
+            return {"nothing": "cot"}.get(self.context, f"{base}-cot")
+        return f"{base}-full" if self.style == "full" else base
 
 
 PARTS = {
@@ -104,8 +120,13 @@ PARTS = {
     "cot": "reason step by step before the answer",
     "zero-shot-cot": "reason step by step, then ask for the answer (two calls)",
     "self-consistency": "sample several reasoned answers and take the majority",
+    "short": "answer with the exact words and no more",
+    "full": "answer in sentences, a list or steps, each with its source",
 }
 """What each part means, for help texts; any other part names an adapter."""
+
+STYLES: dict[str, Style] = {"short": "short", "full": "full"}
+"""The parts that say how long an answer is."""
 
 USUAL = (
     "zero-shot",
@@ -128,13 +149,15 @@ def find_recipe(name: str) -> Recipe:
     parts = name.split("+")
     if len(set(parts)) != len(parts):
         raise SettingsError(f"the recipe '{name}' names a part twice.")
-    if "extract" in parts and len(parts) > 1:
+    if "extract" in parts and not {"extract", *STYLES}.issuperset(parts):
         raise SettingsError(
-            f"the recipe '{name}': extract stands alone.", hint="Use 'extract' or 'rag'."
+            f"the recipe '{name}': extract stands alone, or with short or full.",
+            hint="Use 'extract' or 'rag'.",
         )
     recipe = Recipe(name)
     for part in parts:
-        recipe = _add(recipe, part)
+        style = STYLES.get(part)
+        recipe = _add(recipe, part) if style is None else _styled(recipe, style)
     if recipe.reasoning == "two-stage" and recipe.reads:
         raise SettingsError(
             f"the recipe '{name}': zero-shot-cot reads no documents.", hint="Use 'rag+cot'."
@@ -146,7 +169,15 @@ def find_recipe(name: str) -> Recipe:
         raise SettingsError(
             f"the recipe '{name}': zero-shot-cot shows no examples.", hint="Use 'cot'."
         )
+    if recipe.style == "full":
+        recipe.check_full()
     return recipe
+
+
+def _styled(recipe: Recipe, style: Style) -> Recipe:
+    if recipe.style != "auto":
+        raise SettingsError(f"the recipe '{recipe.name}' names two styles.", hint="Choose one.")
+    return replace(recipe, style=style)
 
 
 def _add(recipe: Recipe, part: str) -> Recipe:

@@ -9,6 +9,7 @@ from typing import Any
 from acclimate.indexes.filters import Filter
 from acclimate.prompting.conversation import Turn
 from acclimate.prompting.recipes import Recipe
+from acclimate.types import Style
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +18,8 @@ class Ask:
     project's own.
 
     `trace` are the headers that say which trace it belongs to; `instructions`, what the client's
-    developer asks for; `notices`, what of the request was not followed.
+    developer asks for; `notices`, what of the request was not followed; `style`, how long the
+    answer is to be (None: as the recipe or acclimate.toml says).
     """
 
     question: str
@@ -29,3 +31,4 @@ class Ask:
     trace: Mapping[str, str] = field(default_factory=dict)
     instructions: str = ""
     notices: tuple[str, ...] = ()
+    style: Style | None = None

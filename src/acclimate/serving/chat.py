@@ -53,7 +53,8 @@ def make_router(service: Service, metrics: Metrics) -> APIRouter:
         """Answer the last user message from the documents."""
         ask = await run_in_threadpool(read_request, service, body, request.state.caller)
         run = service.submit(replace(ask, trace=trace_of(request.headers)))
-        form = _Form(ask, body)
+        marked = await run_in_threadpool(service.marks_sentences, ask)
+        form = _Form(ask, body, marked=marked)
         if body.stream:
             return _Events(form.events(run, metrics), run)
         try:
@@ -95,18 +96,20 @@ class _Events(StreamingResponse):
 class _Form:
     """An answer in OpenAI's form."""
 
-    def __init__(self, ask: Ask, body: ChatRequest) -> None:
+    def __init__(self, ask: Ask, body: ChatRequest, *, marked: bool) -> None:
         created, model = int(time.time()), ask.recipe.name
         self._head = {"id": f"chatcmpl-{secrets.token_hex(12)}", "created": created, "model": model}
         self._usage = body.stream_options is not None and body.stream_options.include_usage is True
         self._json = ask.schema is not None
         wanted = body.acclimate is None or body.acclimate.footnotes is not False
         self._footnotes = wanted and not self._json
+        self._marked = marked and self._footnotes  # the text has its marks where they belong
         self._notices = ask.notices
 
     def whole(self, answer: Answer, waited: float) -> dict[str, Any]:
         """The response without streaming."""
-        text: str | None = answer.text + self._notes(answer)
+        said = answer.marked if self._marked else answer.text
+        text: str | None = said + self._notes(answer)
         refusal = None
         if (
             self._json and answer.data is None
@@ -140,7 +143,7 @@ class _Form:
                 yield ": waiting\n\n"
                 continue
             if isinstance(piece, str):
-                if not self._json and (text := unmarked(piece)):
+                if not self._json and (text := piece if self._marked else unmarked(piece)):
                     yield self._chunk({"content": text})
                 continue
             break
@@ -172,7 +175,7 @@ class _Form:
         )
 
     def _notes(self, answer: Answer) -> str:
-        return footnotes(answer) if self._footnotes else ""
+        return footnotes(answer, marked=self._marked) if self._footnotes else ""
 
 
 def extension(answer: Answer, waited: float) -> dict[str, Any]:
@@ -183,6 +186,8 @@ def extension(answer: Answer, waited: float) -> dict[str, Any]:
         "asked": answer.asked,
         "abstained": answer.abstained,
         "abstention": answer.abstention,
+        "style": answer.style,
+        "unsupported": [[span.start, span.end] for span in answer.unsupported],
         "citations": [citation_row(citation) for citation in answer.citations],
         "passages": [hit_row(hit) for hit in answer.prompt.passages],
         "reasoning": answer.reasoning,

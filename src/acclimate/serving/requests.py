@@ -48,6 +48,9 @@ def read_request(service: Service, body: ChatRequest, caller: Caller) -> Ask:
     if schema is not None:
         recipe.check_json()
     where = (body.acclimate.where if body.acclimate else None) or []
+    style = body.acclimate.style if body.acclimate else None
+    if style == "full":
+        recipe.check_full()
     return Ask(
         question,
         recipe,
@@ -57,6 +60,7 @@ def read_request(service: Service, body: ChatRequest, caller: Caller) -> Ask:
         turns,
         instructions=instructions,
         notices=tuple(notices),
+        style=style,
     )
 
 

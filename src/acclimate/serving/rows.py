@@ -47,6 +47,7 @@ def citation_row(citation: Citation) -> dict[str, Any]:
         "headings": list(citation.headings),
         "verbatim": citation.verbatim,
         "also_in": also_rows(citation.also),
+        "claim": [citation.claim.start, citation.claim.end] if citation.claim else None,
     }
 
 
@@ -55,13 +56,13 @@ def also_rows(paths: Sequence[str]) -> list[dict[str, str]]:
     return [{"document": document_id(path), "path": path} for path in paths]
 
 
-def footnotes(answer: Answer) -> str:
-    """The marks, steps and lines that follow an answer's text, for clients that show text only; ""
-    where the answer cites nothing."""
+def footnotes(answer: Answer, *, marked: bool = False) -> str:
+    """The marks (unless the text was shown with them, `marked`), steps and lines that follow an
+    answer's text, for clients that show text only; "" where the answer cites nothing."""
     if not answer.citations:
         return ""
     numbers = dict.fromkeys(citation.number for citation in answer.citations)
-    marks = "".join(f" [{number}]" for number in numbers)
+    marks = "" if marked else "".join(f" [{number}]" for number in numbers)
     lines = [answer.working] if answer.working else []
     for citation in answer.citations:
         page = f", page {citation.page}" if citation.page else ""

@@ -79,10 +79,11 @@ class StreamOptions(Loose):
 
 class Extension(Strict):
     """Acclimate's own: `where` narrows the documents; `footnotes` writes the citations below the
-    text too."""
+    text too; `style` takes the place of the recipe's."""
 
     where: Where | None = None
     footnotes: bool | None = None
+    style: Literal["short", "full"] | None = None
 
 
 class ChatRequest(Loose):

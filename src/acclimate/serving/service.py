@@ -22,6 +22,7 @@ from acclimate.serving.keys import Caller
 from acclimate.serving.tracing import answering
 from acclimate.types import Abstention, Answer, Hit
 from acclimate.workspace.answerer import why_nothing
+from acclimate.workspace.style import manner_of
 
 T = TypeVar("T")
 _SPECIAL = 2  # tokens that begin and end what an embedder reads
@@ -177,7 +178,7 @@ class Service:
 
         def answerer() -> Any:
             return self.project.answerer(
-                ask.recipe.name, ask.where, dict(ask.schema) if ask.schema else None
+                ask.recipe.name, ask.where, dict(ask.schema) if ask.schema else None, ask.style
             )
 
         made = self.read(answerer)
@@ -215,6 +216,12 @@ class Service:
         )
         answer: Answer = late_too.answer(ask.question, on_text, ask.turns)
         return answer
+
+    def marks_sentences(self, ask: Ask) -> bool:
+        """Whether the pieces of an answer hold checked marks, one after each sentence."""
+        if ask.schema is not None:
+            return False
+        return manner_of(self.project, ask.recipe, ask.style) == "written"
 
     def why_nothing(self, where: Filter) -> Abstention:
         """Why a search gives nothing."""

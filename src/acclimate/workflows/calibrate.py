@@ -33,6 +33,7 @@ from acclimate.workflows.optimise_prompt import SURE
 from acclimate.workflows.stage import make_entry
 from acclimate.workspace.answerer import open_answerer
 from acclimate.workspace.extractor import ExtractiveReader, Limits, surest, write_limits
+from acclimate.workspace.style import passages_for
 from acclimate.workspace.workspace import Workspace
 
 _CUTS = ((90,), (130,), (200,), (90, 130), (130, 200))
@@ -159,7 +160,7 @@ def _asked(workspace: Workspace) -> list[Asked]:
             "there are no answerable dev questions with a document to choose by.",
             hint="acclimate questions split",
         )
-    retriever, k = workspace.retriever(), workspace.settings.retrieval.k
+    retriever, k = workspace.retriever(), passages_for(workspace, find_recipe("rag"))
     refused = [one for one in dev if not one.answerable]
     share = max(len(refused) / len(dev), _LEAST_UNANSWERABLE)
     count = 2 * len(documents) + len(refused)

@@ -34,7 +34,7 @@ from acclimate.prompting.recipes import Recipe, find_recipe
 from acclimate.prompting.templates import Template, load_template, parse_template
 from acclimate.settings_file import set_key
 from acclimate.system import ending
-from acclimate.types import Question
+from acclimate.types import Question, Style
 from acclimate.workflows.compare import evidence_spans
 from acclimate.workspace.answerer import open_answerer
 from acclimate.workspace.demonstrations import bootstrapped, chosen_file, demonstrate
@@ -217,9 +217,12 @@ class _Scorer:
         self._workspace, self._recipe, self._metric = workspace, recipe, metric
         self._questions = {question.id: question for question in questions}
         self._evidence = evidence_spans(workspace, questions)
-        self._as_it_is = open_answerer(workspace, recipe.name)
+        style: Style = "full" if recipe.style == "full" else "short"  # whose template is tried
+        self._as_it_is = open_answerer(workspace, recipe.name, style=style)
         self._plain = (
-            open_answerer(workspace, recipe.plain.name) if recipe.few_shot else self._as_it_is
+            open_answerer(workspace, recipe.plain.name, style=style)
+            if recipe.few_shot
+            else self._as_it_is
         )
         self._near: Demonstrate | None = None
         self._candidates = {one.name: one for one in candidates}

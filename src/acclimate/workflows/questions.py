@@ -258,7 +258,7 @@ def _material(workspace: Workspace, asked: Sequence[Question]) -> Material:
 
 
 def _read(workspace: Workspace, question: str, chunk: Chunk) -> str:
-    answerer = replace(open_answerer(workspace, "rag"), retriever=_Only(chunk), k=1)
+    answerer = replace(open_answerer(workspace, "rag", style="short"), retriever=_Only(chunk), k=1)
     answer = answerer.answer(question)
     return "" if answer.abstained else answer.text
 

@@ -23,6 +23,7 @@ from acclimate.types import Answer, Question
 from acclimate.workspace.answerer import open_answerer
 from acclimate.workspace.encoders import tuned_folders
 from acclimate.workspace.extractor import fingerprint as extractor_fingerprint
+from acclimate.workspace.style import manner_of, passages_for
 from acclimate.workspace.workspace import Workspace
 
 BY_A_SERVER = 16
@@ -135,10 +136,12 @@ def _depends(workspace: Workspace, recipe: Recipe, adapter: Path | None) -> dict
     """Everything that a recipe's answers depend on. Raises what running it would."""
     settings = workspace.settings
     model = settings.model
+    manner = manner_of(workspace, recipe)
+    answered = recipe.in_style("full" if manner == "written" else "short")
     depends: dict[str, Any] = {
         "version": __version__,
-        "recipe": asdict(recipe),
-        "template": workspace.template(recipe.template).fingerprint,
+        "recipe": {key: value for key, value in asdict(recipe).items() if key != "style"},
+        "template": workspace.template(answered.template).fingerprint,
         "model": model.model_dump(mode="json", exclude=_NOT_OF_ANSWERS),
         "weights": _weights(workspace, adapter),
         "adapter": _sha256(weights_file(adapter)) if adapter else "",
@@ -152,7 +155,8 @@ def _depends(workspace: Workspace, recipe: Recipe, adapter: Path | None) -> dict
         ]:
             depends["encoders"] = tuned
         depends |= {
-            "retrieval": settings.retrieval.model_dump(mode="json"),
+            "retrieval": settings.retrieval.model_dump(mode="json")
+            | {"k": passages_for(workspace, recipe)},
             "overflow": settings.answer.overflow,
             "tables": settings.answer.tables,
         }
@@ -160,6 +164,8 @@ def _depends(workspace: Workspace, recipe: Recipe, adapter: Path | None) -> dict
             settings.answer.extractor, workspace.layout, workspace.local_model
         )
         depends |= {"second": settings.answer.second_reader, "extractor": extractor}
+    if manner != "short":
+        depends["style"] = manner
     if recipe.few_shot:
         solved = [_shown(one) for one in workspace.questions() if one.split == "train"]
         depends |= {"shots": settings.answer.shots, "solved": solved}

@@ -178,7 +178,7 @@ def prepare(
     if start is not None:
         require_base_model(start, model.name)
     # The prompts are those of the recipe without its adapter, which is not there yet.
-    answerer = open_answerer(workspace, "rag" if recipe.reads else "zero-shot")
+    answerer = open_answerer(workspace, "rag" if recipe.reads else "zero-shot", style="short")
     progress.doing("Checking the data against the model and the test questions")
     training_set = gather(workspace, answerer, method, read)
     folder = tuned_folder(workspace.layout, recipe).with_name(f"{recipe.adapter_name}.training")

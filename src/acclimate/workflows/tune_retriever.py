@@ -26,6 +26,7 @@ from acclimate.types import Chunk, Question, Span
 from acclimate.workflows.compare import evidence_spans
 from acclimate.workflows.questions import write_learnt
 from acclimate.workspace.encoders import Encoder, find_encoder, wishes
+from acclimate.workspace.style import PASSAGES
 from acclimate.workspace.workspace import Workspace
 
 if TYPE_CHECKING:  # PyTorch comes with the extra `tune` only
@@ -210,7 +211,7 @@ class _RetrieverTuning:
         trainer.run(course.task, _with_seconds_left(on_step, self.minutes))
         trainer.load_best()
         network.eval()
-        k = self.workspace.settings.retrieval.k
+        k = self.workspace.settings.retrieval.k or PASSAGES["tiny"]
         (first, gains_before), (last, gains_after) = (
             rank_figures(before, k),
             rank_figures(course.ranked(), k),

@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from acclimate.answer import Answerer, Fill, ReadTables, SecondReader
+from acclimate.answer import Answerer, Extract, Fill, Finish, ReadTables, SecondReader
 from acclimate.errors import ProjectError
 from acclimate.indexes.filters import Filter
 from acclimate.models.base import Engine
@@ -17,13 +17,16 @@ from acclimate.prompting.recipes import Recipe, find_recipe
 from acclimate.prompting.techniques import reserve
 from acclimate.retrieval.base import Retriever
 from acclimate.retrieval.documents import DocumentRetriever, choose_context
-from acclimate.types import Abstention, Generation, Hit, Message
+from acclimate.types import Abstention, Generation, Hit, Message, Style
 from acclimate.workspace.engine import template_of
+from acclimate.workspace.style import Manner, manner_of, passages_for
 from acclimate.workspace.workspace import ALL, Workspace
 
 if TYPE_CHECKING:
     from acclimate.prompting.structured import SchemaLike
+    from acclimate.workspace.full_reader import FullReader
 
+_FULL_TOKENS = 320  # of a full answer, where [model] max_tokens is not set
 _INSTRUCTION_TOKENS = (
     256  # room for a template's own words and the question, where whole documents fill the window
 )
@@ -40,17 +43,20 @@ def open_answerer(
     recipe: str,
     where: Filter = ALL,
     schema: SchemaLike | None = None,
+    style: Style | None = None,
 ) -> Answerer:
     """What answers by a recipe from the documents that `where` leaves, with everything loaded.
 
-    With a `schema` (JSON Schema, or a pydantic model) the answer is JSON. Raises SettingsError for
-    a recipe that cannot run, and ProjectError before the first ingest.
+    With a `schema` (JSON Schema, or a pydantic model) the answer is JSON. `style` takes the place
+    of the recipe's own. Raises SettingsError for a recipe that cannot run, and ProjectError before
+    the first ingest.
     """
-    model, chosen = workspace.settings.model, find_recipe(recipe)
+    chosen = find_recipe(recipe)
     shape, decision = None, ""
+    manner = manner_of(workspace, chosen, "short" if schema is not None else style)
+    chosen = chosen.in_style("full" if manner == "written" else "short")
     if schema is not None:
-        # Its packages are not needed to ask for text.
-        from acclimate.prompting.structured import read_shape
+        from acclimate.prompting.structured import read_shape  # not needed to ask for text
 
         chosen.check_json()
         shape = read_shape(schema)
@@ -59,9 +65,7 @@ def open_answerer(
     loading = workspace.engine_soon(chosen.name)
     retriever: Retriever = workspace.retriever(where) if chosen.reads else _NoRetriever()
     engine = loading.result()
-    generation = Generation(
-        max_tokens=model.max_tokens, temperature=model.temperature, seed=model.seed
-    )
+    generation = _generation(workspace, manner)
     if chosen.context in ("documents", "either"):
         whole = _whole_documents(
             workspace, engine, engine.context_tokens - reserve(chosen, generation), where
@@ -79,21 +83,58 @@ def open_answerer(
         engine=engine,
         retriever=retriever,
         generation=generation,
-        k=workspace.settings.retrieval.k,
+        k=passages_for(workspace, chosen),
         overflow=workspace.settings.answer.overflow,
         demonstrate=_demonstrate(workspace, chosen, where),
         shape=shape,
         complete=_complete(workspace),
         tell={"rule": None, "model": True, "none": False}[workspace.settings.answer.memory],
         decision=decision,
-        extract=workspace.extractor.extract if chosen.extracts else None,
+        extract=_extract(workspace, chosen, manner),
         second_reader=_second_reader(workspace, chosen, template.name)
         if fill or schema is None
         else None,
+        finish=_finish(workspace) if manner == "written" else None,
         fill=fill,
         explain=partial(why_nothing, workspace, where),
         tables=_tables(workspace, chosen) if fill or schema is None else None,
     )
+
+
+def _generation(workspace: Workspace, manner: Manner) -> Generation:
+    model = workspace.settings.model
+    set_by_user = "max_tokens" in model.model_fields_set
+    longer = manner == "written" and not set_by_user
+    return Generation(
+        max_tokens=max(_FULL_TOKENS, model.max_tokens) if longer else model.max_tokens,
+        temperature=model.temperature,
+        seed=model.seed,
+    )
+
+
+def _extract(workspace: Workspace, recipe: Recipe, manner: Manner) -> Extract | None:
+    """What answers by a place in a passage, for all questions or for those that a few words do not
+    answer."""
+    if manner == "quoted":
+        return _full_reader(workspace).quote
+    if recipe.extracts:
+        return workspace.extractor.extract
+    if manner == "quoting" and _reads_beside(workspace):
+        return _full_reader(workspace).quote_where_asked
+    return None
+
+
+def _finish(workspace: Workspace) -> Finish:
+    """What completes a model's full answers: the extractor, where it is at work."""
+    if _reads_beside(workspace):
+        return _full_reader(workspace).complete
+    return lambda question, passages, reading: reading.answer.resolved()
+
+
+def _full_reader(workspace: Workspace) -> FullReader:
+    from acclimate.workspace.full_reader import FullReader  # not needed for short answers
+
+    return FullReader(workspace.extractor)
 
 
 def _tables(workspace: Workspace, recipe: Recipe) -> ReadTables | None:
@@ -140,26 +181,34 @@ def _fills(workspace: Workspace, recipe: Recipe) -> bool:
 
 def _second_reader(workspace: Workspace, recipe: Recipe, template: str) -> SecondReader | None:
     """What weighs the model's words where the reader that ships is at work, alone or below an
-    adapter that was tuned, which may have learnt to say what stands in no passage."""
+    adapter that was tuned, which may have learnt to say what stands in no passage; where asked
+    for, those of every model, which may be in no passage either."""
     chosen = workspace.settings
     short = (
         template == "rag" and not recipe.few_shot and not recipe.extracts
     )  # exact answers from passages
-    if chosen.answer.second_reader == "none" or chosen.model.adapter != "auto" or not short:
+    if not short:
         return None
-    if workspace.adapter(replace(recipe, adapter="")) is None:
+    ours = (
+        chosen.model.adapter == "auto"
+        and workspace.adapter(replace(recipe, adapter="")) is not None
+    )
+    if not (ours or chosen.answer.second_reader == "always") or not _reads_beside(workspace):
         return None
-    from acclimate.embeddings.tuned import EXTRACTOR
-    from acclimate.workspace.extractor import (
-        searches_with_base,
-    )  # its packages are not needed by other recipes
+    return partial(workspace.extractor.second_opinion, own_words=bool(recipe.adapter) or not ours)
 
-    own = chosen.answer.extractor != EXTRACTOR
-    if not own and not searches_with_base(
-        chosen.embedder, workspace.folder, workspace.local_model
-    ):  # its base would have to be fetched
-        return None
-    return partial(workspace.extractor.second_opinion, own_words=bool(recipe.adapter))
+
+def _reads_beside(workspace: Workspace) -> bool:
+    """Whether the extractor reads beside the model: it is wanted, and what it needs is here
+    anyway, or was named."""
+    chosen = workspace.settings
+    if chosen.answer.second_reader == "none":
+        return False
+    from acclimate.embeddings.tuned import EXTRACTOR
+    from acclimate.workspace.extractor import searches_with_base  # not needed by other recipes
+
+    named = chosen.answer.extractor != EXTRACTOR
+    return named or searches_with_base(chosen.embedder, workspace.folder, workspace.local_model)
 
 
 def _complete(workspace: Workspace) -> Complete:

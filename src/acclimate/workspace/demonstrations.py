@@ -26,10 +26,11 @@ from acclimate.prompting.demonstrations import (
 from acclimate.prompting.passages import REFUSAL
 from acclimate.prompting.recipes import Recipe
 from acclimate.types import Answer, Question
+from acclimate.workspace.style import passages_for
 from acclimate.workspace.workspace import ALL, Workspace
 
 Attempt = Callable[[Question], Demonstration | None]
-OpenAnswerer = Callable[[Workspace, str], Answerer]
+OpenAnswerer = Callable[..., Answerer]
 """Opens what answers by the recipe of that name."""
 
 
@@ -77,7 +78,7 @@ def bootstrapped(
     Raises SettingsError where it solves none.
     """
     solved = shuffled(_solved(workspace, ALL))
-    answerer = open_answerer(workspace, recipe.plain.name)
+    answerer = open_answerer(workspace, recipe.plain.name, style="short")
     depends = [recipe.plain.name, answerer.template.fingerprint, answerer.engine.name, most]
     depends += [
         workspace.settings.model_dump(mode="json"),
@@ -132,7 +133,7 @@ def _by_reference(workspace: Workspace, recipe: Recipe, where: Filter) -> Attemp
         answer = question.answers[0] if question.answerable else REFUSAL
         if retriever is None:
             return Demonstration(question.question, answer, (), question.document)
-        found = retriever.retrieve(question.question, workspace.settings.retrieval.k)
+        found = retriever.retrieve(question.question, passages_for(workspace, recipe))
         if not question.answerable:
             return Demonstration(question.question, answer, tuple(found[:1]), question.document)
         holding = tuple(

@@ -19,7 +19,7 @@ from acclimate.models.catalogue import CATALOGUE
 from acclimate.models.entries import ModelKind
 from acclimate.models.store import LocalModel
 from acclimate.settings import Settings
-from acclimate.settings_sections import EmbedderSettings
+from acclimate.settings_library import EmbedderSettings
 from acclimate.workspace.engine import FindModel
 
 

@@ -27,7 +27,7 @@ from acclimate.errors import EngineError
 from acclimate.models.base import OnText
 from acclimate.prompting.citations import Resolved, mark_answer
 from acclimate.prompting.passages import REFUSAL
-from acclimate.settings_sections import EmbedderSettings
+from acclimate.settings_library import EmbedderSettings
 from acclimate.types import Completion, Generation, Hit, Message, Span
 from acclimate.workspace.encoders import find_encoder, located
 from acclimate.workspace.engine import FindModel
@@ -74,10 +74,14 @@ class ExtractiveReader:
 
     def extract(self, question: str, hits: Sequence[Hit]) -> Resolved:
         """The surest place; the refusal where none is sure enough."""
-        best = self._surest(hits, self.extractor.best_spans(question, [hit.chunk for hit in hits]))
+        best = self.best(question, hits)
         if best is None or best.confidence < self.limits.threshold:
             return _REFUSED
         return mark_answer(best.span, best.passage + 1, hits)
+
+    def best(self, question: str, hits: Sequence[Hit]) -> Marked | None:
+        """The surest place after the discount for its passage's rank; None where there is none."""
+        return self._surest(hits, self.extractor.best_spans(question, [hit.chunk for hit in hits]))
 
     def second_opinion(
         self, question: str, hits: Sequence[Hit], said: Resolved, *, own_words: bool = False

@@ -13,7 +13,7 @@ from acclimate.documents.sandbox import EngineSandbox, Limits, Sandbox
 from acclimate.embeddings.base import Embedder, PictureEmbedder
 from acclimate.prompting.templates import Template, load_template
 from acclimate.settings import Settings
-from acclimate.settings_sections import DocumentsSettings
+from acclimate.settings_library import DocumentsSettings
 from acclimate.types import Message
 
 Write = Callable[[Sequence[Message], int], str]

@@ -1,7 +1,7 @@
 // One answer: its text as it comes, its sources, what the model was shown, and what to think of it.
 
 import { count, fill, h, icon, iconButton, toast } from "./dom.js";
-import { prose } from "./prose.js";
+import { prose, withNotes } from "./prose.js";
 import { openDocument } from "./reader.js";
 
 const SHORT = 90; // characters; such an answer is set larger
@@ -21,12 +21,36 @@ export function answerCard(recipe, { named }) {
       element.classList.remove("writing");
       element.classList.toggle("abstained", Boolean(answer.abstained));
       text.removeAttribute("aria-busy");
-      fill(text, prose(answer.text));
+      fill(text, noted(answer));
       text.classList.toggle("short", answer.text.length <= SHORT && !answer.abstained);
       text.hidden = !answer.text;
       fill(rest, notices(answer), sources(answer), more(answer, named));
     },
   };
+}
+
+/** The answer's text; a full one with the number of its source after each sentence, and a mark after those without. */
+function noted(answer) {
+  const ends = (answer.citations ?? []).map((one, at) => one.claim && [place(answer.text, one.claim[1]), at]).filter(Boolean);
+  const alone = (answer.unsupported ?? []).map(([, end]) => [place(answer.text, end), -1]);
+  if (!ends.length && !alone.length) return prose(answer.text);
+  const minus = answer.citations.length; // notes are numbers: this one stands for none
+  const notes = [...ends, ...alone].map(([end, at]) => [end, at < 0 ? minus : at]);
+  return prose(withNotes(answer.text, notes), (at) => (at === minus ? doubted() : source(answer.citations[at])));
+}
+
+/** Places come in code points, as Python counts; JavaScript counts in halves of some. */
+function place(text, points) {
+  return [...text].slice(0, points).join("").length;
+}
+
+function source(citation) {
+  const label = `Source ${citation.number}: ${citation.path}`;
+  return h("button", { type: "button", class: "source", title: `${citation.path}\n${plain(citation.quote)}`, "aria-label": label, onclick: () => openDocument({ ...citation, id: citation.document }) }, String(citation.number));
+}
+
+function doubted() {
+  return h("span", { class: "unsourced", title: "No passage was found that says this." }, "no source");
 }
 
 /** What the reader has to know about the answer, plainly. */
@@ -59,7 +83,8 @@ function abstention(answer, shown) {
 
 function sources(answer) {
   if (!answer.citations?.length) return null;
-  const chips = answer.citations.map((citation) => h("li", {}, chip(citation, answer)));
+  const places = new Map(answer.citations.map((one) => [`${one.document} ${one.start} ${one.end}`, one]));
+  const chips = [...places.values()].map((citation) => h("li", {}, chip(citation, answer)));
   return h("ul", { class: "chips", "aria-label": "Sources" }, chips);
 }
 

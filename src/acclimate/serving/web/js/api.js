@@ -86,12 +86,12 @@ export const api = {
 };
 
 /** Ask a question after `earlier` messages; `onText` hears the pieces. Resolves with { text, finish, ...the acclimate extension }. */
-export async function ask({ recipe, question, where = [], earlier = [] }, onText, signal) {
+export async function ask({ recipe, question, where = [], earlier = [], style = "" }, onText, signal) {
   const body = {
     model: recipe,
     messages: [...earlier, { role: "user", content: question }],
     stream: true,
-    acclimate: { where, footnotes: false },
+    acclimate: { where, footnotes: false, ...(style && { style }) },
   };
   const response = await request("POST", "v1/chat/completions", { body, signal });
   let text = "", result = null;

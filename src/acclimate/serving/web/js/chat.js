@@ -3,7 +3,7 @@
 import { answerCard } from "./answer.js";
 import { api, ask } from "./api.js";
 import { announce, count, empty, failed, fill, h, icon, iconButton } from "./dom.js";
-import { describe, picker } from "./recipes.js";
+import { describe, picker, stylePicker } from "./recipes.js";
 import { forgetThread, keepThread, keptThread } from "./thread.js";
 
 const TOLD = 6; // earlier turns that go with a question
@@ -41,7 +41,7 @@ export function askRoom(me) {
 
   async function send(question) {
     await ready; // a question may come before the recipes have
-    const { recipes, where } = composer.choice();
+    const { recipes, where, style } = composer.choice();
     if (running || !recipes.length) return composer.put(question);
     fill(welcome);
     const turn = { question, where, answers: [] };
@@ -52,7 +52,7 @@ export function askRoom(me) {
     composer.busy(true);
     announce("Answering");
     made.scrollIntoView({ block: "start" });
-    turn.answers = await Promise.all(cards.map((card, at) => answerOne(card, { recipe: recipes[at], question, where, earlier: spokenBefore(turns, recipes[at]) }, running.signal)));
+    turn.answers = await Promise.all(cards.map((card, at) => answerOne(card, { recipe: recipes[at], question, where, style, earlier: spokenBefore(turns, recipes[at]) }, running.signal)));
     running = null;
     composer.busy(false);
     turns.push(turn);
@@ -143,7 +143,7 @@ function makeComposer({ send, stop, fresh, last }) {
   const hint = h("span", { class: "hint" });
   const within = h("div", { class: "within-chip", hidden: true });
   const form = h("form", { class: "composer" }, within, field, h("div", { class: "composer-end" }, pickers, side, fresh, hint, button, halt));
-  let names = [], first = "", second = "", where = [];
+  let names = [], first = "", second = "", where = [], style = "";
 
   const other = () => names.find((name) => name !== first) ?? "";
 
@@ -154,6 +154,7 @@ function makeComposer({ send, stop, fresh, last }) {
     hint.textContent = second ? "" : describe(first);
     const pick = [picker("Recipe", names, first, (value) => { first = value; if (second === value) second = other(); choose(second); })];
     if (second) pick.push(h("span", { class: "against" }, "and"), picker("Second recipe", names.filter((one) => one !== first), second, (value) => choose(value)));
+    pick.push(stylePicker(style, (value) => (style = value)));
     fill(pickers, pick);
   }
 
@@ -196,7 +197,7 @@ function makeComposer({ send, stop, fresh, last }) {
       field.value = text;
       grow();
     },
-    choice: () => ({ recipes: [first, second].filter(Boolean), where }),
+    choice: () => ({ recipes: [first, second].filter(Boolean), where, style }),
     recipes(all, chosen) {
       names = all;
       first = all.includes(chosen) ? chosen : (all[0] ?? "");

@@ -4,10 +4,19 @@ import { h } from "./dom.js";
 
 const ITEM = /^\s*(?:[-*+]|(\d+)[.)])\s+(.*)$/;
 const HEADING = /^#{1,6}\s+(.*)$/;
-const INLINE = /\*\*(?=\S)(.+?)\*\*|`([^`]+)`/g;
+const INLINE = /\*\*(?=\S)(.+?)\*\*|`([^`]+)`|\uE000(\d+)\uE001/g;
+let noted = null; // makes the element of a note while a text is read
+
+/** A text with notes at places of it: [[place, number]]; `prose` puts in what its `note` makes of each number. */
+export function withNotes(text, notes) {
+  const clean = text.replace(/[\uE000\uE001]/g, " "); // as long as the text, so that places hold
+  const places = [...notes].sort((one, other) => other[0] - one[0]);
+  return places.reduce((held, [place, number]) => `${held.slice(0, place)}\uE000${number}\uE001${held.slice(place)}`, clean);
+}
 
 /** The blocks of a text. Unfinished marks, as while an answer comes, are text. */
-export function prose(text) {
+export function prose(text, note = null) {
+  noted = note;
   const blocks = [];
   const lines = text.split("\n");
   while (lines.length) {
@@ -41,11 +50,17 @@ function paragraph(lines) {
   return h("p", {}, inline(held.join("\n")));
 }
 
+function part([, strong, code, number]) {
+  if (strong) return h("strong", {}, inline(strong));
+  if (code) return h("code", {}, code.replace(/\uE000\d+\uE001/g, ""));
+  return noted?.(Number(number)) ?? "";
+}
+
 function inline(text) {
   const parts = [];
   let place = 0;
   for (const match of text.matchAll(INLINE)) {
-    parts.push(text.slice(place, match.index), match[1] ? h("strong", {}, match[1]) : h("code", {}, match[2]));
+    parts.push(text.slice(place, match.index), part(match));
     place = match.index + match[0].length;
   }
   return [...parts, text.slice(place)];

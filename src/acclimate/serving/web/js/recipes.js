@@ -10,7 +10,11 @@ const PARTS = {
   "self-consistency": "asks itself several times, takes the majority",
   stuffing: "reads whole documents",
   rag: "finds passages, then answers from them",
+  short: "the exact words",
+  full: "sentences, a list or steps, each with its source",
 };
+
+const STYLES = { "": "as set", short: "short", full: "full" };
 
 /** One line about a recipe: its parts, joined by +; names of adapters are the user's own. */
 export function describe(name) {
@@ -24,5 +28,16 @@ export function picker(label, names, chosen, onchange) {
     onchange(select.value);
   } });
   for (const name of names) select.append(h("option", { value: name, selected: name === chosen, title: describe(name) }, name));
+  return select;
+}
+
+/** A picker of how long answers are; "" leaves it to the recipe and acclimate.toml. */
+export function stylePicker(chosen, onchange) {
+  const title = (value) => PARTS[value] ?? "as the recipe or acclimate.toml says";
+  const select = h("select", { "aria-label": "Style", title: title(chosen), onchange: () => {
+    select.title = title(select.value);
+    onchange(select.value);
+  } });
+  for (const [value, name] of Object.entries(STYLES)) select.append(h("option", { value, selected: value === chosen, title: title(value) }, name));
   return select;
 }
