@@ -27,6 +27,7 @@ def say(messages):
 def folder(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("ACCLIMATE_ANSWER__SECOND_READER", "none")
+    monkeypatch.setenv("ACCLIMATE_RETRIEVAL__K", "4")
     (tmp_path / "docs").mkdir()
     rows = []
     for word in WORDS:

@@ -1,9 +1,12 @@
 """Stopping early: no more false winners, a clear one for fewer questions, and the right looks."""
 
 from contextlib import closing
+from functools import partial
 
 import numpy as np
 import pytest
+from scipy import stats
+from scipy.optimize import brentq
 
 from acclimate.evaluation import sequential, statistics
 from acclimate.evaluation.cache import AnswerCache
@@ -37,11 +40,35 @@ def test_one_look_at_the_end_is_the_test_without_looks():
     assert interval_level((40,), 40) == 0.95
 
 
-def test_the_bounds_are_those_of_the_spending_function():
-    """Nominal levels of five equal looks at 5 % t²; R's gsDesign gives 0.0020, 0.0067, 0.0132,
-    0.0225, 0.0345 (sfPower, 2)."""
-    levels = [1 - interval_level(tuple(range(20, end + 1, 20)), 100) for end in range(20, 101, 20)]
-    assert levels == pytest.approx([0.0020, 0.0067, 0.0132, 0.0225, 0.0345], abs=0.002)
+def _excess(grid, beyond, share, spent, bound):
+    return 2 * np.interp(bound * np.sqrt(share), grid, beyond) - spent
+
+
+def integrated(shares):
+    """Nominal levels of the looks, spending 5 % t², by numerical integration over the paths that
+    have crossed no bound yet (Armitage, McPherson and Rowe, 1969)."""
+    grid = np.linspace(-8, 8, 1601)
+    width, before, density, levels = grid[1] - grid[0], 0.0, None, []
+    for share in shares:
+        spread = np.sqrt(share - before)
+        if density is None:
+            density = stats.norm.pdf(grid, scale=spread)
+        else:
+            steps = stats.norm.pdf(grid[:, None] - grid[None, :], scale=spread)
+            density = steps @ density * width
+        beyond = np.cumsum(density[::-1])[::-1] * width
+        spent = 0.05 * (share**2 - before**2)
+        bound = brentq(partial(_excess, grid, beyond, share, spent), 0.5, 6)
+        levels.append(2 * stats.norm.sf(bound))
+        density = np.where(np.abs(grid) <= bound * np.sqrt(share), density, 0.0)
+        before = share
+    return levels
+
+
+@pytest.mark.parametrize("looks", [(20, 40, 60, 80, 100), (50, 100), (37, 61, 100)])
+def test_the_bounds_are_those_that_integration_gives(looks):
+    levels = [1 - interval_level(looks[:number], 100) for number in range(1, len(looks) + 1)]
+    assert levels == pytest.approx(integrated([look / 100 for look in looks]), rel=0.06)
 
 
 def simulate(rng, recipes, documents, effect):
