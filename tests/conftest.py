@@ -39,6 +39,7 @@ PLACES = {
     "indexes/test_stores.py": "servers",
     "models/test_chat.py": "torch",
     "models/test_foreign_adapters.py": "torch",
+    "models/test_llamacpp.py": "torch models",
     "models/test_openvino.py": "torch models",
     "serving": "servers",
     "watch": "slow models",

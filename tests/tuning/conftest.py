@@ -13,12 +13,11 @@ SIZES = {
     "block_count": BLOCKS,
     "embedding_length": WIDTH,
     "feed_forward_length": INNER,
-    "context_length": 512,
 }
 SIZES |= {"vocab_size": VOCABULARY, "attention.head_count": HEADS, "attention.head_count_kv": KEYS}
 
 
-def write_tiny(target, source, family):
+def write_tiny(target, source, family, window=512):
     """Random weights of 8 bits; the embeddings are wide, so that answers are not ties."""
     reader, rng = gguf.GGUFReader(source), np.random.default_rng(1)
     writer = gguf.GGUFWriter(target, arch="")
@@ -53,7 +52,7 @@ def write_tiny(target, source, family):
         "attention.key_length": head,
         "attention.value_length": head,
     }
-    for name, value in (SIZES | heads).items():
+    for name, value in (SIZES | heads | {"context_length": window}).items():
         writer.add_uint32(f"{family}.{name}", value)
     writer.add_float32(f"{family}.rope.freq_base", theta)
     writer.add_float32(
@@ -101,10 +100,11 @@ def tiny_file(tmp_path_factory):
     """The tiny model of a family: "llama", "qwen2" or "qwen3"."""
     made = {}
 
-    def make(family="llama"):
-        if family not in made:
-            made[family] = tmp_path_factory.mktemp("tiny") / f"{family}.gguf"
-            write_tiny(made[family], resolve("smollm2-135m-instruct", "language").weights, family)
-        return made[family]
+    def make(family="llama", window=512):
+        if (family, window) not in made:
+            made[family, window] = tmp_path_factory.mktemp("tiny") / f"{family}.gguf"
+            source = resolve("smollm2-135m-instruct", "language").weights
+            write_tiny(made[family, window], source, family, window)
+        return made[family, window]
 
     return make

