@@ -108,8 +108,8 @@ def _needs(place):
 
 
 def pytest_ignore_collect(collection_path, config):
-    """With --fast a file that is left out is not imported either: its first lines import PyTorch."""
-    if config.getoption("fast") and collection_path.suffix == ".py":
+    """With --fast a file or folder that is left out is not imported either: it may need PyTorch."""
+    if config.getoption("fast") and collection_path.is_relative_to(ROOT):
         return bool(_needs(collection_path.relative_to(ROOT))) or None
     return None
 

@@ -227,7 +227,7 @@ TRIED = """
 [documents]
 path = "documents"
 [model]
-name = "../tiny.gguf"
+name = "tiny.gguf"
 max_tokens = 4
 """
 
