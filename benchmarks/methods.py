@@ -34,7 +34,7 @@ from acclimate.models.store import LocalModel
 from acclimate.models.transformers import TransformersEngine
 from acclimate.tuning.cases import Case
 from acclimate.tuning.methods import METHODS
-from acclimate.tuning.run import Job, train
+from acclimate.tuning.run import TuningJob, train
 from acclimate.tuning.trainer import TrainSettings
 from acclimate.types import Generation, Message
 from benchmarks.harness import emit, machine
@@ -130,7 +130,9 @@ def run_method(
     """Train in the folder `work`, serve, score; `untuned` keeps what the untuned model needs for all methods."""
     method = METHODS[name]
     size = RANK if method.code == "lora" else None
-    job = Job(model.weights, model.name, task.learnt, task.dev, work / name, method, size=size)
+    job = TuningJob(
+        model.weights, model.name, task.learnt, task.dev, work / name, method, size=size
+    )
     trained, _ = train(job, TrainSettings(steps=steps, batch=4, checkpoint_minutes=1e9))
     transformers = served_by(trained.folder) == "transformers"
     engine = engine_for(model, work / "cache", trained.folder, transformers=transformers)

@@ -61,7 +61,9 @@ def main() -> None:
             project.ingest()
             project.warm("rag")
             started = time.monotonic()
-            made = make_questions(project, {options.kind: options.count}, options.writer, hear=hear)
+            made = make_questions(
+                project, {options.kind: options.count}, options.writer, progress=hear
+            )
             seconds = time.monotonic() - started
     result = {
         "benchmark": "questions",

@@ -43,7 +43,6 @@ from acclimate.settings_file import set_key
 from acclimate.settings_sections import RetrievalSettings
 from acclimate.types import Chunk
 from acclimate.workflows.compare import evidence_spans
-from acclimate.workspace.encoders import open_cross_encoder
 from benchmarks.harness import emit, machine, peak_mb
 
 DEPTH = 100
@@ -133,7 +132,7 @@ def make_retriever(
         return text, time.perf_counter() - started
     model = resolve(embedder_name, "embedder")
     embedder = OpenVINOEmbedder(
-        model.folder, spec=read_spec(model.folder), weights_sha256=model.sha256
+        model.folder, spec=read_spec(model.folder, model.name), weights_sha256=model.sha256
     )
     embedded = embed_chunks(embedder, chunks)
     long = LongChunks({key: len(rows) for key, rows in enumerate(embedded) if len(rows) > 1})
@@ -185,7 +184,7 @@ def main() -> None:
             if not options.reranker:
                 parser.error("--method rerank needs --reranker")
             named = Settings(retrieval=RetrievalSettings(rerank=options.reranker))
-            encoder = open_cross_encoder(Project(Path(), named))
+            encoder = Project(Path(), named).cross_encoder
             weight = encoder.weight if options.weight is None else options.weight
             retriever = RerankingRetriever(retriever, encoder, options.candidates, weight)
         retriever.retrieve("warm up", DEPTH)

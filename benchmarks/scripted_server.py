@@ -1,4 +1,7 @@
-"""A server whose engine writes 20 words, one each 50 ms, for everyone at once; see `benchmarks.serving`."""
+"""A server whose engine writes 20 words, one each 50 ms, for everyone at once; see `benchmarks.serving`.
+
+python -m benchmarks.scripted_server FOLDER [WORDS]
+"""
 
 from __future__ import annotations
 
@@ -37,17 +40,20 @@ class Paced(ScriptedEngine):
 class Scripted(Project):
     """A project with that engine."""
 
+    words = _WORDS
+
     def _load_engine(self, adapter: Path | None) -> Engine:
-        return Paced(lambda _: " ".join(["word"] * _WORDS), context_tokens=8192)
+        return Paced(lambda _: " ".join(["word"] * self.words), context_tokens=8192)
 
 
 def main() -> None:
     """Serve the project in the folder named."""
     folder = Path(sys.argv[1])
     values = load_settings(folder / "acclimate.toml").model_dump()
-    values["serve"] |= {"port": 0, "parallel": 64}
+    values["serve"] |= {"port": 0, "parallel": 64, "requests_per_minute": 1_000_000}
     values["answer"]["second_reader"] = "none"  # only what the engine says is measured
     project = Scripted(folder, make_settings(values, "the benchmark"))
+    project.words = int(sys.argv[2]) if len(sys.argv) > 2 else _WORDS
     Server(project, lambda address: print(address, flush=True)).serve_project()
 
 

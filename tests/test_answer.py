@@ -57,7 +57,9 @@ def test_a_second_reader_has_the_last_word_and_nothing_else_is_shown():
         asked.append((question, len(hits), said.text))
         return replace(surer, decision="surer")
 
-    answer = answerer("14 days [1]", weigh=weigh, decision="auto").answer("  How long? ", heard)
+    answer = answerer("14 days [1]", second_reader=weigh, decision="auto").answer(
+        "  How long? ", heard
+    )
     assert asked == [("How long?", 3, "14 days")]
     assert (answer.text, answer.marked) == (surer.text, surer.marked)
     assert answer.decision == "auto; surer"
@@ -292,3 +294,24 @@ def test_a_citation_names_the_other_documents_that_hold_the_passage():
     subject = answerer("14 days [1]")
     subject.retriever.hits[0] = replace(subject.retriever.hits[0], also=("copy.md",))
     assert subject.answer("How long?").citations[0].also == ("copy.md",)
+
+
+def test_what_a_rule_reads_from_a_table_is_the_answer_and_no_model_is_asked():
+    def fail(prompt):
+        raise AssertionError(prompt)
+
+    surer = replace(mark_answer(Span(0, 4), 1, Fixed(TEXTS).retrieve("?", 1)), working="1 + 1 = 2")
+    heard = Heard()
+    subject = answerer(fail, tables=lambda question, hits: surer)
+    answer = subject.answer("How much is it in total?", heard)
+    assert answer.working == "1 + 1 = 2"
+    assert answer.usage.calls == 0
+    assert answer.text == surer.text
+    assert answer.citations == surer.citations
+    assert "".join(heard.pieces) == surer.marked
+
+
+def test_where_no_rule_is_sure_the_model_answers():
+    answer = answerer("14 days [1]", tables=lambda question, hits: None).answer("How long?")
+    assert answer.text == "14 days"
+    assert answer.working == ""

@@ -184,7 +184,7 @@ def test_a_socks_proxy_stands_in_nobodys_way_who_does_not_need_it(server, proxy,
 )
 def test_a_proxy_that_is_no_address_is_named(value, monkeypatch):
     monkeypatch.setenv("https_proxy", value)
-    with pytest.raises(NetworkError, match=r"\(https_proxy\) is no address"):
+    with pytest.raises(NetworkError, match=r"\(https_proxy\) is not an address"):
         proxy_of("https://models.invalid")
 
 

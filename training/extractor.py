@@ -1,12 +1,12 @@
 """Trains the extractor that ships: one encoder that ranks passages for a question and marks the answer in them.
 
-    python -m training.extractor --data ../shared/data/squad-train --claims ../shared/data/retrieval/scifact \
-        --out DIR --minutes 75
+    python -m training.extractor --data SQUAD_TRAIN --claims SCIFACT --out DIR --minutes 75
 
-It starts from the default embedder, from another BERT's layers over that one's embeddings (`--layers`: what ships, see
-its card), or from weights that it saved (`--start`). Of squad-train's articles the last 48 are held out, as for the
-reader, and 8 more are dev. It reads windows of some sentences, cut anew in each pass; wrong ones are BM25's best
-without the answer. One process trains on each core (`--processes`).
+It starts from the default embedder, from another BERT's layers over that one's embeddings
+(`--layers`: what ships, see its card), or from weights that it saved (`--start`). Of squad-train's
+articles the last 48 are held out, as for the reader, and 8 more are dev; other sets of the same
+form come beside it (`--more`). It reads windows of some sentences, cut anew in each pass; wrong
+ones are BM25's best without the answer. One process trains on each core (`--processes`).
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from acclimate.embeddings.tuned import read_trained
 from acclimate.embeddings.weights import read_weights
 from acclimate.models.fetch import resolve
 from acclimate.tuning.encoders.model import JointEncoder, save_trained
-from acclimate.tuning.encoders.pairs import Encoded, Pair, batches, encode_pair
+from acclimate.tuning.encoders.pairs import Encoded, TextPair, batches, encode_pair
 from acclimate.tuning.encoders.trainer import EncoderSettings, EncoderTrainer
 from acclimate.types import Span
 from benchmarks.retrieval import read_set
@@ -47,10 +47,10 @@ from training import facts
 
 HELD_OUT, DEV = 48, 8  # articles: the last 48 as for the reader, the 8 before them
 MAX_TOKENS = 192
-WORDS = (30, 40, 50, 60, 80, 90, 110, 130)  # of a window, drawn for each question and article
-WRONG = 0.5  # wrong windows for each question
+WORDS = (40, 60, 80, 90, 110, 130)  # of a window, drawn for each question and article
+WRONG = 0.4  # wrong windows for each question
 MADE, CLAIMS = 0.12, 0.03  # beside each of these pairs
-PAIRS, MICRO = 16, 8  # a step's pairs in each process, and those computed together
+PAIRS, MICRO = 32, 16  # a step's pairs in each process, and those computed together
 EMBEDDER, FROZEN = "all-minilm-l6-v2", 0  # layers; the embeddings stay as they are
 
 
@@ -88,15 +88,19 @@ class Window:
 
 
 class Data:
-    """Pairs from squad-train's articles: each question with a window that holds its answer, many with another."""
+    """Pairs from a set's documents: each question with a window that holds its answer, many with another.
 
-    def __init__(self, folder: Path, articles: slice) -> None:
+    `share` of the questions, drawn anew in each pass.
+    """
+
+    def __init__(self, folder: Path, articles: slice, share: float = 1.0) -> None:
         names = sorted(path.name for path in (folder / "documents").iterdir())[articles]
         self._documents = {name: parse(folder / "documents" / name, name) for name in names}
         rows = jsonlines.read_rows(folder / "questions.jsonl")
         self._rows = [row for _, row in rows if row["document"] in self._documents]
+        self._share = share
 
-    def draw(self, seed: int) -> tuple[list[Pair], list[Pair]]:
+    def draw(self, seed: int) -> tuple[list[TextPair], list[TextPair]]:
         """All right pairs and their wrong ones, with windows of their own for each seed."""
         rng = random.Random(seed)
         windows = [
@@ -105,20 +109,24 @@ class Data:
             for span in windows_of(document.text, rng.choice(WORDS))
         ]
         search = Bm25([f"{window.title}\n{window.text}" for window in windows])
-        rights: list[Pair] = []
-        wrongs: list[Pair] = []
+        rights: list[TextPair] = []
+        wrongs: list[TextPair] = []
         for row in self._rows:
+            if rng.random() >= self._share:
+                continue
             document = self._documents[row["document"]]
             answer = row["answers"][0].strip().rstrip(".,;:") if row["answers"] else ""
-            if not answer or answer not in row["evidence"]:
+            if not answer or answer not in (row["evidence"] or ""):
                 continue
             question = row["question"].strip()
             at = document.text.find(row["evidence"])
+            if at < 0:
+                continue
             shown = around(document.text, Span(at, at + len(row["evidence"])), rng)
             start = at + row["evidence"].index(answer) - shown.start
             text = document.text[shown.start : shown.end]
             rights.append(
-                Pair(question, document.title, text, True, Span(start, start + len(answer)))
+                TextPair(question, document.title, text, True, Span(start, start + len(answer)))
             )
             if rng.random() < WRONG:
                 found = [windows[i] for i in search(question, 8)]
@@ -128,25 +136,22 @@ class Data:
                 if lacking:
                     # The best of them most often: that is what stands beside the right passage when it is asked.
                     chosen = lacking[min(int(rng.expovariate(0.6)), len(lacking) - 1)]
-                    wrongs.append(Pair(question, chosen.title, chosen.text, False))
+                    wrongs.append(TextPair(question, chosen.title, chosen.text, False))
         logging.info("%d windows, %d right pairs, %d wrong", len(windows), len(rights), len(wrongs))
         return rights, wrongs
 
-    def mixed(self, claims: Sequence[Pair], seed: int) -> list[Pair]:
-        """A pass: every question, with made-up ones and claims, in an order of its own."""
-        rights, wrongs = self.draw(seed)
-        rng = random.Random(seed)
-        pairs = rights + wrongs
-        made: list[Pair] = []
-        while len(made) < len(pairs) * MADE:
-            made += make_pairs(rng)
-        mixed = (
-            pairs
-            + made
-            + [rng.choice(claims) for _ in range(int(len(pairs) * CLAIMS) if claims else 0)]
-        )
-        rng.shuffle(mixed)
-        return mixed
+
+def mixed(sets: Sequence[Data], claims: Sequence[TextPair], seed: int) -> list[TextPair]:
+    """A pass: the questions of all sets, with made-up ones and claims, in an order of its own."""
+    rng = random.Random(seed)
+    pairs = [pair for one in sets for drawn in one.draw(seed) for pair in drawn]
+    made: list[TextPair] = []
+    while len(made) < len(pairs) * MADE:
+        made += make_pairs(rng)
+    drawn_claims = [rng.choice(claims) for _ in range(int(len(pairs) * CLAIMS) if claims else 0)]
+    mix = pairs + made + drawn_claims
+    rng.shuffle(mix)
+    return mix
 
 
 def sentences(text: str) -> list[Span]:
@@ -184,7 +189,7 @@ def around(text: str, evidence: Span, rng: random.Random) -> Span:
     return strip(text, Span(first, last))
 
 
-def make_pairs(rng: random.Random) -> list[Pair]:
+def make_pairs(rng: random.Random) -> list[TextPair]:
     """A few questions about a made-up passage; only answers that stand in it once."""
     made = facts.make(rng)
     found = []
@@ -194,13 +199,13 @@ def make_pairs(rng: random.Random) -> list[Pair]:
             for match in re.finditer(rf"(?<![\w.,]){re.escape(answer)}(?!\w)", made.text)
         ]
         if len(places) == 1:
-            found.append(Pair(question, made.title, made.text, True, Span(*places[0])))
+            found.append(TextPair(question, made.title, made.text, True, Span(*places[0])))
     return found + [
-        Pair(question, made.title, made.text, False) for question in made.unanswerable[:1]
+        TextPair(question, made.title, made.text, False) for question in made.unanswerable[:1]
     ]
 
 
-def claim_pairs(folder: Path) -> list[Pair]:
+def claim_pairs(folder: Path) -> list[TextPair]:
     """SciFact's train claims with the abstract judged relevant, and with BM25's best others; no spans are learnt."""
     chunks, queries, judged = read_set(folder, "train")
     search, rng = Bm25([f"{chunk.title}\n{chunk.text}" for chunk in chunks]), random.Random(3)
@@ -210,7 +215,9 @@ def claim_pairs(folder: Path) -> list[Pair]:
         shown = [i for i, chunk in enumerate(chunks) if judged[key].get(chunk.document, 0) > 0]
         for index in shown + rng.sample(others, min(len(others), 2 * len(shown))):
             chunk = chunks[index]
-            pairs.append(Pair(claim, chunk.title, chunk.text, index in shown, None, reads=False))
+            pairs.append(
+                TextPair(claim, chunk.title, chunk.text, index in shown, None, reads=False)
+            )
     return pairs
 
 
@@ -221,19 +228,19 @@ class ExtractorTask:
         self,
         model: JointEncoder,
         tokenizer: Tokenizer,
-        passes: Callable[[int], list[Pair]],
-        dev: list[Pair],
+        passes: Callable[[int], list[TextPair]],
+        dev: list[TextPair],
         share: int,
         shares: int,
     ) -> None:
         self._model, self._tokenizer, self._passes = model, tokenizer, passes
         self._dev, self._share, self._shares = dev, share, shares
-        self._pairs: list[Pair] = []
+        self._pairs: list[TextPair] = []
         self._drawn, self._at, self._step = 0, 0, 0
 
     def losses(self, step: int) -> Sequence[Callable[[], tuple[torch.Tensor, int]]]:
         while self._step <= step:  # the same pairs again for a run that goes on
-            taken: list[Pair] = []
+            taken: list[TextPair] = []
             while len(taken) < PAIRS * self._shares:
                 if self._at == len(self._pairs):
                     self._pairs, self._at, self._drawn = (
@@ -295,6 +302,15 @@ def main() -> None:
     """Read the options, train, leave extractor.safetensors, a checkpoint and log.jsonl in --out."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--share", type=float, default=1.0, help="of --data's questions in a pass")
+    parser.add_argument(
+        "--more",
+        nargs=3,
+        action="append",
+        default=[],
+        metavar=("DIR", "SHARE", "HELD_OUT"),
+        help="a set beside it, and how many of its last documents are held out",
+    )
     parser.add_argument("--claims", type=Path)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--minutes", type=float, default=75)
@@ -303,6 +319,7 @@ def main() -> None:
     parser.add_argument(
         "--layers", type=Path, help="folder of the BERT whose layers it begins with"
     )
+    parser.add_argument("--embeddings", action="store_true", help="train the embeddings, too")
     parser.add_argument("--start", type=Path, help="extractor.safetensors to go on from")
     parser.add_argument(
         "--keep", type=float, default=0.0, help="share of the weights of --start in what is saved"
@@ -337,7 +354,8 @@ def train(options: argparse.Namespace) -> None:
     tokenizer = load_tokenizer(folder)
     torch.manual_seed(0)
     model = JointEncoder.start_from(options.layers or folder, options.dropout)
-    model.freeze(FROZEN)
+    if not options.embeddings:
+        model.freeze(FROZEN)
     if options.layers:  # over the embedder's embeddings, which need not ship
         model.encoder.embeddings.load_state_dict(
             {
@@ -353,14 +371,18 @@ def train(options: argparse.Namespace) -> None:
         if options.keep
         else {}
     )
-    data = Data(options.data, slice(0, -HELD_OUT - DEV))
+    sets = [Data(options.data, slice(0, -HELD_OUT - DEV), options.share)]
+    sets += [
+        Data(Path(folder), slice(0, -int(held_out) or None), float(share))
+        for folder, share, held_out in options.more
+    ]
     claims = claim_pairs(options.claims) if options.claims else []
-    dev: list[Pair] = []
+    dev: list[TextPair] = []
     if options.rank == 0:
         rights, wrongs = Data(options.data, slice(-HELD_OUT - DEV, -HELD_OUT)).draw(1)
         rng = random.Random(5)
         dev = rng.sample(rights, 300) + rng.sample(wrongs, 150)
-    passes = lambda number: data.mixed(claims, options.seed + number)  # noqa: E731
+    passes = lambda number: mixed(sets, claims, options.seed + number)  # noqa: E731
     task = ExtractorTask(model, tokenizer, passes, dev, options.rank, options.processes)
     settings = EncoderSettings(
         minutes=options.minutes, learning_rate=options.rate, checkpoint_minutes=20

@@ -31,7 +31,7 @@ from acclimate.evaluation.ranking import ndcg, reciprocal_rank
 from acclimate.models.fetch import resolve
 from acclimate.retrieval.mining import holds
 from acclimate.tuning.encoders.lora import attach_lora, load_encoder, save_lora
-from acclimate.tuning.encoders.ranking import CrossEncoderTask, Drawn, RankSettings, Sample
+from acclimate.tuning.encoders.ranking import CrossEncoderTask, Drawn, RankingSample, RankSettings
 from acclimate.tuning.encoders.trainer import EncoderSettings, EncoderTrainer
 from benchmarks.retrieval import read_set
 from training.extractor import Bm25, windows_of
@@ -43,7 +43,7 @@ EMBEDDER, UNDER, DEPTH, DEV_QUESTIONS = "all-minilm-l6-v2", "minilm-extractor", 
 CLAIMS = 2  # times that each claim comes in a pass
 
 
-def article_samples(folder: Path, articles: slice, most: int) -> list[Sample]:
+def article_samples(folder: Path, articles: slice, most: int) -> list[RankingSample]:
     """Questions about some articles, each with the passages that hold its evidence and BM25's best that do not."""
     names = sorted(path.name for path in (folder / "documents").iterdir())[articles]
     rng, passages = random.Random(1), dict[str, list[str]]()
@@ -66,11 +66,13 @@ def article_samples(folder: Path, articles: slice, most: int) -> list[Sample]:
             text for i in search(row["question"], DEPTH) if not holds(text := every[i], answers)
         ]
         if right and wrong:
-            samples.append(Sample(row["question"].strip(), tuple(right), tuple(wrong), answers))
+            samples.append(
+                RankingSample(row["question"].strip(), tuple(right), tuple(wrong), answers)
+            )
     return samples
 
 
-def claim_samples(folder: Path) -> list[Sample]:
+def claim_samples(folder: Path) -> list[RankingSample]:
     """SciFact's train claims with the abstracts judged relevant and BM25's best others."""
     chunks, queries, judged = read_set(folder, "train")
     texts = {chunk.document: f"{chunk.title}\n{chunk.text}" for chunk in chunks}
@@ -78,23 +80,23 @@ def claim_samples(folder: Path) -> list[Sample]:
     for key, claim in queries.items():
         right = [texts[name] for name, grade in judged[key].items() if grade > 0]
         wrong = [texts[names[i]] for i in search(claim, DEPTH) if names[i] not in judged[key]]
-        samples.append(Sample(claim, tuple(right), tuple(wrong), ()))
+        samples.append(RankingSample(claim, tuple(right), tuple(wrong), ()))
     return samples
 
 
-def kept(file: Path, make: Callable[[], list[Sample]]) -> list[Sample]:
+def kept(file: Path, make: Callable[[], list[RankingSample]]) -> list[RankingSample]:
     """The samples in a file; made and written where there is none."""
     if not file.exists():
         jsonlines.write(file, map(asdict, make()))
     rows = [row for _, row in jsonlines.read_rows(file)]
     return [
-        Sample(r["question"], tuple(r["right"]), tuple(r["wrong"]), tuple(r["answers"]))
+        RankingSample(r["question"], tuple(r["right"]), tuple(r["wrong"]), tuple(r["answers"]))
         for r in rows
     ]
 
 
 def dev_ranking(
-    samples: Sequence[Sample], task: Callable[[], CrossEncoderTask]
+    samples: Sequence[RankingSample], task: Callable[[], CrossEncoderTask]
 ) -> Callable[[], dict[str, float]]:
     """Mean nDCG@10 of each dev question's right passages among BM25's wrong ones, by the network's scores alone."""
 

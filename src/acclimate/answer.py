@@ -34,10 +34,12 @@ if TYPE_CHECKING:
     )  # its packages take 0.1 s, and most answers need no schema
 
 
-Mark = Callable[[str, Sequence[Hit]], Resolved]
+Extract = Callable[[str, Sequence[Hit]], Resolved]
 """Answers a question by a place in a passage, or abstains."""
-Weigh = Callable[[str, Sequence[Hit], Resolved], Resolved]
+SecondReader = Callable[[str, Sequence[Hit], Resolved], Resolved]
 """Reads the passages too, and keeps a model's answer or gives a surer one."""
+ReadTables = Callable[[str, Sequence[Hit]], Resolved | None]
+"""Answers a question by rule from the tables that passages show; None where no rule is sure."""
 Fill = Callable[["Answerer", str, OnText | None, Sequence[Turn]], Answer]
 """Answers a question in plain text first and fills the shape of an answerer from that."""
 _NOTHING = Written(REFUSAL, "", 0, 0, "stop", calls=0)
@@ -53,10 +55,11 @@ class Answerer:
     recipe. `demonstrate` gives the solved examples of a few-shot recipe. With a `shape` the answer
     is JSON. `complete` makes a question that points back to earlier turns stand on its own, for
     recipes that read; the turns themselves are shown where `tell` says so, and to recipes that read
-    nothing. `mark` answers in the place of the engine, which is then not asked; `weigh` has the
-    last word on what the engine wrote, which is then shown in one piece. `explain` says why where
-    the search gives no passage. `instructions` are the asker's own, beside the recipe's. Where
-    there is a `fill`, it answers in plain text, and the shape is filled from that.
+    nothing. `extract` answers in the place of the engine, which is then not asked;
+    `second_reader` has the last word on what the engine wrote, which is then shown in one piece.
+    `explain` says why where the search gives no passage. `instructions` are the asker's own,
+    beside the recipe's. Where there is a `fill`, it answers in plain text, and the shape is filled
+    from that. What `tables` is sure of is the answer, and neither reader is asked.
     """
 
     recipe: Recipe
@@ -71,11 +74,12 @@ class Answerer:
     complete: Complete = complete
     tell: bool | None = None
     decision: str = ""
-    mark: Mark | None = None
-    weigh: Weigh | None = None
+    extract: Extract | None = None
+    second_reader: SecondReader | None = None
     explain: Callable[[], Abstention] = lambda: "nothing_found"
     instructions: str = ""
     fill: Fill | None = None
+    tables: ReadTables | None = None
 
     def answer(
         self, question: str, on_text: OnText | None = None, turns: Sequence[Turn] = ()
@@ -95,18 +99,21 @@ class Answerer:
             return self._nothing_found(question, asked, clock, on_text)
         asked = respelt(asked, [hit.chunk.shown for hit in hits])
         guard = LinkGuard(clock.watch(on_text))
-        if self.mark is not None:
-            return self._marked(question, asked, hits, clock, guard)
+        found = self.tables(asked, hits) if self.tables is not None else None
+        if found is None and self.extract is not None:
+            found = self.extract(asked, hits)
+        if found is not None:
+            return self._marked(question, asked, hits, clock, guard, found)
         hits, before = self._narrowed(asked, hits, turns)
         prompt = self.prompt(asked, hits, turns, narrowed=bool(before))
         heard = (
-            guard if self.weigh is None else lambda _: guard("")
+            guard if self.second_reader is None else lambda _: guard("")
         )  # shows nothing yet, and tells who stops listening
         written = self._write(prompt, heard) if hits or not before else _NOTHING
         resolved, data = self._resolve(written.text, prompt)
         raw = written.text
-        if self.weigh is not None and prompt.passages:
-            resolved = self.weigh(asked, prompt.passages, resolved)
+        if self.second_reader is not None and prompt.passages:
+            resolved = self.second_reader(asked, prompt.passages, resolved)
             raw = resolved.marked
         resolved, data, shown = self._without_links(asked, raw, resolved, data)
         guard.finish(shown)
@@ -115,14 +122,18 @@ class Answerer:
         )
 
     def _marked(
-        self, question: str, asked: str, hits: Sequence[Hit], clock: _Clock, guard: LinkGuard
+        self,
+        question: str,
+        asked: str,
+        hits: Sequence[Hit],
+        clock: _Clock,
+        guard: LinkGuard,
+        found: Resolved,
     ) -> Answer:
-        """The answer as it stands in a passage; the passages are all read, so none is dropped."""
-        assert self.mark is not None  # noqa: S101 -- for the type checker
-        found = self.mark(asked, hits)
+        """An answer that no model wrote; the passages are all read, so none is dropped."""
         resolved, _, shown = self._without_links(asked, found.marked, found, None)
         guard.finish(shown)
-        written = Written(found.marked, "", 0, 0, "stop")
+        written = Written(found.marked, "", 0, 0, "stop", calls=0)
         return self._assemble(question, asked, resolved, Prompt((), 0, tuple(hits)), written, clock)
 
     def prompt(
@@ -298,6 +309,7 @@ class Answerer:
             decision="; ".join(part for part in (self.decision, resolved.decision) if part),
             links_removed=resolved.links_removed,
             abstention="not_answered" if resolved.abstained else "",
+            working=resolved.working,
         )
 
 

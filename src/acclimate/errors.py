@@ -15,16 +15,24 @@ class AcclimateError(Exception):
     """Base of every error that Acclimate raises on purpose.
 
     `hint` is the repair, a command where there is one; `retryable` says whether the same call may
-    succeed later. The command line prints message and hint on one line each and exits with
-    `exit_code`.
+    succeed later, and `wait_s` after how many seconds, where a server says so. The command line
+    prints message and hint on one line each and exits with `exit_code`.
     """
 
     exit_code = 1
 
-    def __init__(self, message: str, *, hint: str = "", retryable: bool = False) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str = "",
+        retryable: bool = False,
+        wait_s: float | None = None,
+    ) -> None:
         super().__init__(message)
         self.hint = hint
         self.retryable = retryable
+        self.wait_s = wait_s
 
 
 class SettingsError(AcclimateError):

@@ -19,7 +19,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from acclimate.chunking.base import Chunker
-from acclimate.documents.walk import Found, walk
+from acclimate.documents.walk import Found, is_fresh, walk
 from acclimate.embeddings.base import Embedder, PictureEmbedder
 from acclimate.embeddings.chunks import embed_chunks
 from acclimate.errors import AcclimateError, DocumentError, LibraryError, ProjectError
@@ -28,7 +28,7 @@ from acclimate.indexes.library import Library
 from acclimate.indexes.record import Record
 from acclimate.indexes.same import NearCopy, near_copies
 from acclimate.indexes.versions import newer_of
-from acclimate.ingest_report import IngestReport, NoProgress, Progress, Tally
+from acclimate.ingest_report import IngestProgress, IngestReport, NoProgress, Tally
 from acclimate.text.embedded import embedded_hash
 from acclimate.types import Chunk, Document, Element
 
@@ -70,7 +70,7 @@ def ingest(  # noqa: PLR0913
     parallel: int = 1,
     parser: str = "",
     pictures: PictureEmbedder | None = None,
-    progress: Progress | None = None,
+    progress: IngestProgress | None = None,
 ) -> IngestReport:
     """Bring `library` up to date with the files under `root`.
 
@@ -103,7 +103,7 @@ def _ingest(  # noqa: PLR0913
     pictures: PictureEmbedder | None,
     check_all: bool,
     allow_empty: bool,
-    progress: Progress | None,
+    progress: IngestProgress | None,
 ) -> IngestReport:
     started, progress = time.perf_counter(), progress or NoProgress()
     record, files = library.record, found.files
@@ -296,7 +296,9 @@ def _state(file: Path, path: str, reader: str) -> FileState:
     stat = file.stat()
     with file.open("rb") as opened:
         digest = hashlib.file_digest(opened, "sha256").hexdigest()
-    return FileState(path, digest, stat.st_size, stat.st_mtime_ns, reader)
+    # A time that the next change may have too is not kept: the next ingest hashes the file again.
+    mtime_ns = 0 if is_fresh(stat.st_mtime_ns) else stat.st_mtime_ns
+    return FileState(path, digest, stat.st_size, mtime_ns, reader)
 
 
 def _store(
@@ -304,7 +306,7 @@ def _store(
     library: Library,
     embedder: Embedder,
     pictures: PictureEmbedder | None,
-    progress: Progress,
+    progress: IngestProgress,
     tally: Tally,
 ) -> None:
     """Put a group's documents into the record together, or each alone where one of them cannot be
@@ -328,7 +330,7 @@ def _store_together(
     library: Library,
     embedder: Embedder,
     pictures: PictureEmbedder | None,
-    progress: Progress,
+    progress: IngestProgress,
     tally: Tally,
 ) -> None:
     """Embed what is new in a group and put its documents into the record at once."""
@@ -360,7 +362,7 @@ def _store_together(
         tally.store(read.path, document, read.chunks)
 
 
-def _renew(library: Library, embedder: Embedder, progress: Progress) -> int:
+def _renew(library: Library, embedder: Embedder, progress: IngestProgress) -> int:
     """Embed chunks again that an older version embedded in another Unicode form; how many.
     Interrupted, it goes on."""
     record, done = library.record, 0
@@ -376,7 +378,7 @@ def _renew(library: Library, embedder: Embedder, progress: Progress) -> int:
     return done
 
 
-def _migrate(library: Library, embedder: Embedder, progress: Progress) -> int:
+def _migrate(library: Library, embedder: Embedder, progress: IngestProgress) -> int:
     """Where the library's vectors are another embedder's, embed its chunks again; how many.
 
     The new vectors grow beside the old, which are searched until the last one is there:

@@ -13,7 +13,7 @@ from acclimate.indexes.same import NearCopy
 from acclimate.types import Chunk, Document
 
 
-class Progress(Protocol):
+class IngestProgress(Protocol):
     """Hears how far an ingest is."""
 
     def files(self, done: int, total: int) -> None:
@@ -30,13 +30,13 @@ class NoProgress:
     """Progress that nobody hears."""
 
     def files(self, done: int, total: int) -> None:
-        """See `Progress`."""
+        """See `IngestProgress`."""
 
     def chunks(self, embedded: int) -> None:
-        """See `Progress`."""
+        """See `IngestProgress`."""
 
     def page(self, path: str, done: int, total: int) -> None:
-        """See `Progress`."""
+        """See `IngestProgress`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,45 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import threading
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from acclimate.answer import Answerer
 from acclimate.indexes.filters import Filter
 from acclimate.models.base import OnText
+from acclimate.project_questions import QuestionVerbs
 from acclimate.prompting.conversation import Turn
-from acclimate.types import Answer, Hit, Question
+from acclimate.types import Answer, Hit
 from acclimate.workspace.answerer import open_answerer
-from acclimate.workspace.workspace import ALL, Workspace
+from acclimate.workspace.workspace import ALL
 
 if TYPE_CHECKING:  # what takes minutes is not needed to ask
-    from acclimate.evaluation.compare import Progress as CompareProgress
     from acclimate.evaluation.comparison import Comparison, Metric
+    from acclimate.evaluation.entry import ComparisonProgress
     from acclimate.evaluation.halving import Budget, Trial
-    from acclimate.ingest_report import IngestReport, Progress
+    from acclimate.ingest_report import IngestProgress, IngestReport
     from acclimate.models.merge import Precision
     from acclimate.prompting.structured import SchemaLike
-    from acclimate.questions.coverage import Coverage
-    from acclimate.questions.file import Row
-    from acclimate.questions.generate import Made
-    from acclimate.questions.imports import Rules
-    from acclimate.questions.splitting import Leak
-    from acclimate.questions.writer import Kind
     from acclimate.tuning.export.export import Exported
     from acclimate.tuning.pairs.pairs import PairSource
     from acclimate.tuning.trainer import OnStep
+    from acclimate.workflows.backup import Backup
+    from acclimate.workflows.calibrate import Calibrated
     from acclimate.workflows.compare_plan import ComparisonPlan
     from acclimate.workflows.optimise_prompt import Optimised
     from acclimate.workflows.optimise_retrieval import OnTrial, Searched
-    from acclimate.workflows.questions import Imported
     from acclimate.workflows.tune import Tuned
     from acclimate.workflows.tune_data import Teacher
-    from acclimate.workflows.tune_preview import Inspection, Listener
+    from acclimate.workflows.tune_preview import Inspection, PreviewProgress
     from acclimate.workflows.tune_retriever import Target, TunedRetriever
+    from acclimate.workflows.watch import OnIngest
 
 
-class Project(Workspace):
+class Project(QuestionVerbs):
     """A folder of documents to be asked, measured and tuned on.
 
     Options are named as on the command line. `progress` and the like are silent where None. Every
@@ -52,7 +50,7 @@ class Project(Workspace):
         *,
         check_all: bool = False,
         allow_empty: bool = False,
-        progress: Progress | None = None,
+        progress: IngestProgress | None = None,
     ) -> IngestReport:
         """Bring the library up to date with the documents folder; see `acclimate.ingest.ingest`."""
         from acclimate.workflows.ingest import ingest_documents
@@ -60,6 +58,21 @@ class Project(Workspace):
         return ingest_documents(
             self, check_all=check_all, allow_empty=allow_empty, progress=progress
         )
+
+    def watch(
+        self,
+        hear: OnIngest | None = None,
+        *,
+        stop: threading.Event | None = None,
+        progress: IngestProgress | None = None,
+    ) -> None:
+        """Ingest now, and again whenever files below the documents folder change, until `stop`.
+
+        `hear` is told how each ingest went. Errors of the first one are raised.
+        """
+        from acclimate.workflows.watch import watch_documents
+
+        watch_documents(self, hear or (lambda _: None), stop=stop, progress=progress)
 
     def retrieve(self, query: str, k: int | None = None, *, where: Filter = ALL) -> list[Hit]:
         """The best `k` chunks for a query (None: as `[retrieval]` says) among the documents that
@@ -98,73 +111,6 @@ class Project(Workspace):
         """Load everything that `answer` needs."""
         self.answerer(recipe)
 
-    def make_questions(
-        self,
-        count: int | Mapping[Kind, int] = 60,
-        *,
-        writer: str = "model",
-        checked: bool = True,
-        progress: Callable[[Row], None] | None = None,
-    ) -> Made:
-        """Write questions from the documents into `questions.jsonl`, and split them by document.
-
-        `count` is how many, of all kinds or of each. Without `checked` no reader is asked whether
-        it finds each answer. `progress` hears of each question that is kept. Raises ProjectError
-        before the first ingest, and SettingsError for an unknown writer.
-        """
-        from acclimate.workflows.questions import SHARES, make_questions, mix, split_questions
-
-        wanted = mix(count) if isinstance(count, int) else count
-        made = make_questions(self, wanted, writer, checked=checked, hear=progress)
-        split_questions(self, SHARES)
-        return made
-
-    def import_questions(self, path: Path, rules: Rules | None = None) -> Imported:
-        """Add the questions in a file or folder to `questions.jsonl`, and tell how it was read.
-
-        `rules` say which columns mean what, where the file does not.
-        """
-        from acclimate.workflows.questions import import_questions
-
-        return import_questions(self, path, rules)
-
-    def add_question(
-        self,
-        question: str,
-        answers: Sequence[str] = (),
-        *,
-        document: str | None = None,
-        evidence: str | None = None,
-    ) -> Row:
-        """Add one question; without `answers` it is one that the documents do not answer."""
-        from acclimate.workflows.questions import add_question
-
-        return add_question(self, question, answers, document, evidence)
-
-    def split_questions(
-        self, shares: Mapping[str, float] | None = None, *, again: bool = False
-    ) -> list[Question]:
-        """Put the questions about each document into train, dev or test, in these shares."""
-        from acclimate.workflows.questions import SHARES, split_questions
-
-        return split_questions(self, shares or SHARES, again=again)
-
-    def find_leaks(
-        self, asked: Sequence[Question] | None = None, adapters: Sequence[Path] = ()
-    ) -> list[Leak]:
-        """What `asked` (None: dev and test) tells of the questions that recipes learn from."""
-        from acclimate.workflows.questions import find_leaks
-
-        if asked is None:
-            asked = [one for one in self.questions() if one.split in ("dev", "test")]
-        return find_leaks(self, asked, adapters)
-
-    def coverage(self) -> Coverage:
-        """Which documents and sections of the library the questions ask about."""
-        from acclimate.workflows.questions import project_coverage
-
-        return project_coverage(self)
-
     def plan_comparison(
         self, recipes: Sequence[str] = (), minutes: float | None = None
     ) -> ComparisonPlan:
@@ -177,39 +123,54 @@ class Project(Workspace):
         self,
         recipes: Sequence[str] = (),
         *,
+        models: Sequence[str] = (),
+        answers: Sequence[str] = (),
+        checks: Sequence[str] = (),
         split: str = "test",
         metric: Metric = "f1",
         limit: int | None = None,
         minutes: float | None = None,
         optional: Sequence[str] = (),
         nli: Path | None = None,
+        parallel: int = 0,
+        stop_early: bool = False,
         against: Comparison | None = None,
-        progress: CompareProgress | None = None,
+        progress: ComparisonProgress | None = None,
     ) -> Comparison:
         """Run recipes over the questions of a split, score them, judge, and save it all.
 
+        A recipe may change settings ("rag[k=8]") and name its model ("rag@MODEL"); without one it
+        is run with each of `models`: names, paths, "http://HOST/v1#NAME", or "default" for the
+        project's own. `answers` are files of another system's answers ("FILE", "NAME=FILE"; see
+        `acclimate.evaluation.given`). `checks` are the user's own ("checks.py:FUNCTION",
+        "regex:…", "contains:…", "schema:FILE"); `metric` decides, "check:NAME" one of them.
+
         `limit` takes so many of the questions, `minutes` as many as fit, and those of the
-        `optional` recipes that do; without any recipe see `plan_comparison`. `nli` is a folder with
-        an entailment model (extra `tune`); the report shows the differences from `against`. JSON,
-        Markdown and HTML land in `.acclimate/comparisons`. Raises SettingsError for recipes that
-        cannot run and for a split without questions.
+        `optional` recipes that do; without any recipe see `plan_comparison`. `stop_early` ends
+        where a winner is certain. A server is asked for `parallel` answers at once (0: as `[model]
+        parallel` says). `nli` is a folder with an entailment model (extra `tune`); the report shows
+        the differences from `against`. JSON, Markdown and HTML land in `.acclimate/comparisons`.
+        Raises SettingsError for entries that cannot run and for a split without questions.
         """
-        from acclimate.workflows.compare import compare_recipes, save_comparison
+        from acclimate.workflows.compare import CompareOptions, compare_recipes, save_comparison
 
         if not recipes and not optional:
             plan = self.plan_comparison(recipes, minutes)
             recipes, optional = plan.recipes, plan.optional
-        comparison = compare_recipes(
-            self,
-            recipes,
+        options = CompareOptions(
             split=split,
             metric=metric,
             limit=limit,
             minutes=minutes,
             optional=optional,
+            models=models,
+            answers=answers,
+            checks=checks,
             nli=nli,
-            progress=progress,
+            parallel=parallel,
+            stop_early=stop_early,
         )
+        comparison = compare_recipes(self, recipes, options, progress)
         save_comparison(self.layout.comparisons, comparison, against)
         return comparison
 
@@ -220,7 +181,7 @@ class Project(Workspace):
         metric: Metric = "f1",
         minutes: float = 10.0,
         against: Comparison | None = None,
-        progress: CompareProgress | None = None,
+        progress: ComparisonProgress | None = None,
         on_trial: OnTrial | None = None,
     ) -> Searched:
         """Choose retrieval settings and prompt on dev, then compare the choice with the settings as
@@ -266,6 +227,18 @@ class Project(Workspace):
             on_trial=on_trial,
         )
 
+    def calibrate(
+        self, *, take: bool = False, on_progress: Callable[[int, int], None] | None = None
+    ) -> Calibrated:
+        """Choose the extractor's windows and limits on the dev questions.
+
+        They are kept in the project where the gain is measurable, or `take` says
+        so. Raises SettingsError where there are no dev questions with a document.
+        """
+        from acclimate.workflows.calibrate import calibrate
+
+        return calibrate(self, take=take, on_progress=on_progress)
+
     def tune(
         self,
         recipe: str,
@@ -299,7 +272,7 @@ class Project(Workspace):
         rate: float | None = None,
         teacher: Teacher | None = None,
         data: PairSource | None = None,
-        listener: Listener | None = None,
+        listener: PreviewProgress | None = None,
     ) -> Inspection:
         """What `tune` would learn, how, and what it would take; nothing is trained.
 
@@ -345,6 +318,28 @@ class Project(Workspace):
         from acclimate.workflows.export import export_recipe
 
         return export_recipe(self, recipe, form, target, precision)
+
+    def backup(self, file: Path, *, documents: bool = True, replace: bool = False) -> Backup:
+        """Write the project into one file: settings, questions, library, adapters, keys, and the
+        documents where they lie in its folder; it may be asked and ingested meanwhile.
+
+        Raises ProjectError before the first ingest, and where `file` exists, unless `replace`.
+        """
+        from acclimate.workflows.backup import back_up
+
+        return back_up(self, file, documents=documents, replace=replace)
+
+    @classmethod
+    def restore(cls, file: Path, folder: Path, *, replace: bool = False) -> Self:
+        """Put the project in the backup `file` into `folder`, checked, and open it.
+
+        Raises ProjectError for a file that is no whole backup, and, unless `replace`, where
+        something that would be written exists; with it, that is removed.
+        """
+        from acclimate.workflows.restore import restore
+
+        restore(file, folder, replace=replace)
+        return cls.open(folder)
 
     def serve(self, *, ready: Callable[[str], None] | None = None) -> None:
         """Serve the project as `[serve]` says until the process is told to end; extra `serve`.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -12,6 +12,16 @@ from acclimate.types import Language
 
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def _server_address() -> Any:
+    return Field(default=None, description="server address, for engine 'openai'")
+
+
+def _server_key() -> Any:
+    return Field(
+        default="OPENAI_API_KEY", description="environment variable that holds the server's key"
+    )
 
 
 class DocumentsSettings(_Section):
@@ -28,6 +38,17 @@ class DocumentsSettings(_Section):
         default=(),
         description='access labels as "GLOB = LABEL"; `ask --label` sees what is open or has its '
         "label",
+    )
+    watch: bool = Field(
+        default=False,
+        description="whether `acclimate serve` ingests by itself when files change; "
+        "`acclimate watch` does it beside a server",
+    )
+    watch_seconds: float = Field(
+        default=60.0,
+        gt=0,
+        description="longest time until a change is found that sends no file event, as in network "
+        "folders, in seconds",
     )
     engine: Literal["acclimate", "docling", "docling-native", "dedoc"] = Field(
         default="acclimate",
@@ -115,6 +136,11 @@ class ChunkingSettings(_Section):
     )
 
 
+def _prefix(what: str, example: str) -> Any:
+    said = f'put before every {what}, such as "{example}"; unset: as the model wants, if known'
+    return Field(default=None, description=said)
+
+
 class EmbedderSettings(_Section):
     """What turns text into vectors."""
 
@@ -133,10 +159,17 @@ class EmbedderSettings(_Section):
         description="keep so many of a vector's numbers, for models made for that (Matryoshka); "
         "unset: all",
     )
-    base_url: str | None = Field(default=None, description="server address, for engine 'openai'")
-    api_key_env: str = Field(
-        default="OPENAI_API_KEY", description="environment variable that holds the server's key"
+    query_prefix: str | None = _prefix("question", "query: ")
+    passage_prefix: str | None = _prefix("passage", "passage: ")
+    pooling: Literal["mean", "cls"] | None = Field(
+        default=None,
+        description="one vector of all tokens' or the first one's; unset: as the model's files say",
     )
+    dense: tuple[str, ...] | None = Field(
+        default=None, description="layers after the pooling, as 2_Dense; unset: as its files say"
+    )
+    base_url: str | None = _server_address()
+    api_key_env: str = _server_key()
 
 
 class ImagesSettings(_Section):
@@ -207,6 +240,12 @@ class RetrievalSettings(_Section):
     dense_weight: float = Field(
         default=0.75, ge=0, le=1, description="share of the vector score in convex fusion, 0 to 1"
     )
+    spelling: Literal["library", "none"] = Field(
+        default="library",
+        description="library: a word of a question that neither the documents nor the embedder "
+        "know is searched as "
+        "the documents' nearest word (local text index only); none: as it was typed",
+    )
     rewrite: Literal["none", "hyde", "multi-query", "decompose", "step-back"] = Field(
         default="none",
         description="what else to search by, written by the language model; its lists are fused",
@@ -270,10 +309,8 @@ class ModelSettings(_Section):
         description="auto (the reader and question writer that ship for it), none, or a PEFT "
         "folder",
     )
-    base_url: str | None = Field(default=None, description="server address, for engine 'openai'")
-    api_key_env: str = Field(
-        default="OPENAI_API_KEY", description="environment variable that holds the server's key"
-    )
+    base_url: str | None = _server_address()
+    api_key_env: str = _server_key()
     context_tokens: int | None = Field(
         default=None, ge=64, description="window in tokens; unset: the model's own"
     )
@@ -282,6 +319,12 @@ class ModelSettings(_Section):
     seed: int | None = Field(default=None, description="makes sampling repeatable")
     timeout_s: float = Field(
         default=120.0, gt=0, description="longest wait for a server, in seconds"
+    )
+    parallel: int = Field(
+        default=0,
+        ge=0,
+        le=256,
+        description="answers that `compare` asks a server for at once; 0: 16",
     )
     prompt_price: float | None = Field(
         default=None, ge=0, description="money for a million prompt tokens; unset: free"
@@ -311,6 +354,17 @@ class AnswerSettings(_Section):
         "passages, and has the "
         "last word where it is much surer; none: the model alone",
     )
+    tables: Literal["rule", "off"] = Field(
+        default="rule",
+        description="rule: look-ups, counts, sums, averages, changes and comparisons over parsed "
+        "tables are answered by rule where the rule is sure; off: by the readers alone",
+    )
+    extractor: str = Field(
+        default="minilm-extractor",
+        description="what marks answers for `extract` and the second reader: minilm-extractor, or "
+        "the hub id or folder of a question-answering model (BERT, RoBERTa, DistilBERT; others as "
+        "ONNX)",
+    )
     json_by: Literal["auto", "answer", "model"] = Field(
         default="auto",
         description="JSON by a schema: filled from a plain answer, or by the model; auto: as it "
@@ -331,10 +385,8 @@ class JudgeSettings(_Section):
     engine: Literal["auto", "openvino", "llamacpp", "openai", "transformers"] = Field(
         default="openai", description="as in [model]"
     )
-    base_url: str | None = Field(default=None, description="server address, for engine 'openai'")
-    api_key_env: str = Field(
-        default="OPENAI_API_KEY", description="environment variable that holds the server's key"
-    )
+    base_url: str | None = _server_address()
+    api_key_env: str = _server_key()
 
 
 class ServeSettings(_Section):

@@ -10,7 +10,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from html import escape
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 ElementKind = Literal[
     "title",
@@ -33,8 +33,8 @@ Language = Literal[
     "arabic", "cjk", "danish", "dutch", "english", "finnish", "french", "german", "greek", "hungarian", "italian",
     "none", "norwegian", "portuguese", "romanian", "russian", "spanish", "swedish", "tamil", "turkish",
 ]  # fmt: skip
-"""Whose endings words lose (Snowball's stemmers); "none" keeps them, "cjk" makes a word of each
-such character too."""
+"""Language whose word endings are stripped (Snowball stemmer). "none" keeps them; "cjk" also makes
+a word of each Chinese, Japanese or Korean character."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,8 @@ class Element:
     where the format has no pages; `box` is None where the parser knows no geometry. `metadata` may
     have `hidden`, what kind of thing its author hid (it is kept only where that was asked for), and
     for a table of a spreadsheet `values`, the numbers behind cells that show them in another form:
-    a JSON object of cell address → number as it is stored.
+    a JSON object of cell address → number as it is stored; and `merged`, "rows" where a cell over
+    several rows is repeated in each of them.
     """
 
     kind: ElementKind
@@ -332,6 +333,7 @@ class Answer:
     changed). `decision` says why this recipe was taken where `auto` chose it, and why the extractor
     had the last word. `links_removed` counts links that were taken out of the text, see
     `acclimate.prompting.links`. `abstention` says why where `abstained`.
+    `working` are the steps of an answer that was worked out from cells ("" for any other).
     """
 
     question: str
@@ -352,6 +354,7 @@ class Answer:
     decision: str = ""
     links_removed: int = 0
     abstention: Abstention = ""
+    working: str = ""
 
     def _repr_html_(self) -> str:
         """The answer and its sources, for notebooks."""
@@ -371,8 +374,12 @@ class Question:
     `answers` is empty where unanswerable; `document` is the path under documents/, or None;
     `evidence` is exact text of that document, or None; `kind` and `split` are empty where the set
     does not say. `documents` are all that an answer needs, where that is more than one. `status` is
-    what a reviewer said: "", "accepted" or "rejected".
+    what a reviewer said: "", "accepted" or "rejected". For scoring: of each key fact in `facts` one
+    of several regular expressions is in a good answer, none of those in `wrong` is, and a judge
+    says yes to each line of `rubric`.
     """
+
+    SCORING: ClassVar[frozenset[str]] = frozenset({"facts", "wrong", "rubric"})
 
     id: str
     question: str
@@ -384,3 +391,6 @@ class Question:
     split: str = ""
     documents: tuple[str, ...] = ()
     status: str = ""
+    facts: tuple[tuple[str, ...], ...] = field(default=(), repr=False)
+    wrong: tuple[str, ...] = field(default=(), repr=False)
+    rubric: tuple[str, ...] = field(default=(), repr=False)

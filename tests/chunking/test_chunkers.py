@@ -161,7 +161,7 @@ def test_a_pattern_begins_chunks():
     document = build([("paragraph", "§1 Scope. §2 Terms apply. §3 End.", 0)])
     texts = [chunk.text for chunk in split(document, "regex", max_tokens=50, pattern="§")]
     assert texts == ["§1 Scope.", "§2 Terms apply.", "§3 End."]
-    with pytest.raises(SettingsError, match="no regular expression"):
+    with pytest.raises(SettingsError, match="not a regular expression"):
         split(document, "regex", max_tokens=50, pattern="(")
 
 

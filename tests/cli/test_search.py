@@ -7,7 +7,7 @@ import pytest
 from acclimate.cli.main import run
 from acclimate.project import Project
 from acclimate.testing.models import ScriptedEngine
-from acclimate.workflows.optimise_retrieval import FOUND, NOW, candidates
+from acclimate.workflows.optimise_retrieval import AS_IT_IS, FOUND, candidates
 
 WORDS = "amber birch cedar delta ember fjord grove heath islet jetty kelpy larch".split()
 
@@ -57,7 +57,7 @@ def test_the_choice_is_made_on_dev_and_tested_once(folder, capsys):
     result = json.loads(printed.out)
     assert {question["split"] for question in result["questions"]} == {"test"}
     by_name = {row["recipe"]: row["summary"]["f1"] for row in result["rows"]}
-    assert by_name == {FOUND: 1.0, NOW: 0.0}
+    assert by_name == {FOUND: 1.0, AS_IT_IS: 0.0}
     assert "[retrieval]\nk = " in printed.err
     assert "chosen among" in result["notes"][0]
     assert (
@@ -69,7 +69,7 @@ def test_the_choice_is_made_on_dev_and_tested_once(folder, capsys):
 def test_candidates_begin_with_the_project_as_it_is(folder):
     with Project.open(folder) as project:
         names = list(candidates(project, "rag"))
-    assert names[0] == NOW
+    assert names[0] == AS_IT_IS
     assert {"rag k=2", "rag method=text", "rag+cot"} <= set(names)
     assert "rag+few-shot" not in names  # nothing is solved
 

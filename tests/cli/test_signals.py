@@ -188,9 +188,9 @@ def test_the_second_signal_ends_at_once(folder, start, server):
     client = threading.Thread(target=ask)
     client.start()
     server.wait_stalled()
-    command.tell(signal.SIGTERM).until("Told to end; ending. Once more ends at once.")
+    command.tell(signal.SIGTERM).until("Told to end; stopping. The same again stops at once.")
     assert command.tell(signal.SIGTERM).ends() == TOLD
-    assert "Told to end; ended at once." in command.said
+    assert "Told to end; stopped at once." in command.said
     client.join()
 
 

@@ -253,5 +253,12 @@ def test_spec_is_read_from_the_sentence_transformers_layout(tiny, tmp_path):
     with pytest.raises(ModelError, match="pooling_mode_max_tokens"):
         read_spec(tmp_path)
     put("modules.json", [{"type": "sentence_transformers.models.Dense", "path": "2_Dense"}])
-    with pytest.raises(ModelError, match="'Dense'"):
+    with pytest.raises(ModelError, match="pooling_mode_max_tokens"):
         read_spec(tmp_path)
+    put("1_Pooling/config.json", {"pooling_mode": "cls"})  # as newer versions write it
+    with pytest.raises(ModelError, match=r"2_Dense lacks config\.json"):
+        read_spec(tmp_path)
+    put("modules.json", [{"type": "sentence_transformers.models.LSTM", "path": "2_LSTM"}])
+    with pytest.raises(ModelError, match="'LSTM'"):
+        read_spec(tmp_path)
+    assert read_spec(tmp_path, runs_here=False).query_prefix == "query: "

@@ -66,5 +66,9 @@ def test_agrees_with_the_openvino_embedder(folder):
 
 
 def test_a_folder_without_a_model_is_named(tmp_path):
-    with pytest.raises(ModelError, match="cannot be loaded"):
+    with pytest.raises(ModelError, match=r"has no model\.safetensors") as caught:
         SentenceTransformersEmbedder(tmp_path / "none", spec=SPEC, weights_sha256="0" * 64)
+    assert "--form safetensors" in caught.value.hint
+    (tmp_path / "model.safetensors").write_bytes(b"nothing")
+    with pytest.raises(ModelError, match="cannot be loaded"):
+        SentenceTransformersEmbedder(tmp_path, spec=SPEC, weights_sha256="0" * 64)

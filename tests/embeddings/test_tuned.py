@@ -11,7 +11,7 @@ from acclimate.embeddings.tuned import (
     TunedEncoder,
     merge,
     read_tuned,
-    require_base,
+    require_base_encoder,
     tuned_sha256,
     write_tuned,
 )
@@ -86,9 +86,9 @@ def test_the_record_says_what_lies_below(tmp_path: Path) -> None:
     tuned = TunedEncoder("reranker", "all-minilm-l6-v2", "53aa", 0.5)
     write_tuned(tmp_path, tuned)
     assert read_tuned(tmp_path) == tuned
-    require_base(tmp_path, tuned.base, tuned.base_sha256, "53aa")
+    require_base_encoder(tmp_path, tuned.base, tuned.base_sha256, "53aa")
     with pytest.raises(HashMismatchError, match="53aa, but 77bb"):
-        require_base(tmp_path, tuned.base, tuned.base_sha256, "77bb")
+        require_base_encoder(tmp_path, tuned.base, tuned.base_sha256, "77bb")
     (tmp_path / "encoder.json").write_text('{"target": "reranker", "colour": 1}')
     with pytest.raises(ModelError, match="damaged"):
         read_tuned(tmp_path)

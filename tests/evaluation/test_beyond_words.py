@@ -12,8 +12,10 @@ import pytest
 from acclimate.errors import EngineError, ModelError, SettingsError
 from acclimate.evaluation.abstention import Held, calibrate, curve
 from acclimate.evaluation.cache import AnswerCache
-from acclimate.evaluation.compare import Judges, Ring, Setting, Unheard, compare
+from acclimate.evaluation.compare import Setting, compare
 from acclimate.evaluation.comparison import load, save
+from acclimate.evaluation.comparison_run import ComparisonRun
+from acclimate.evaluation.entry import NoProgress
 from acclimate.evaluation.judge import (
     Judgement,
     Label,
@@ -23,13 +25,14 @@ from acclimate.evaluation.judge import (
     kappa,
     read_labels,
 )
+from acclimate.evaluation.judges import Judges
 from acclimate.evaluation.report import render_html, render_markdown
 from acclimate.models.entailment import EntailmentModel
 from acclimate.testing.embeddings import HashEmbedder
 from acclimate.types import Message
 
 scripted = SimpleNamespace(**runpy.run_path(str(Path(__file__).with_name("test_compare.py"))))
-QUESTIONS, answer_with, contestant = scripted.QUESTIONS, scripted.answer_with, scripted.contestant
+QUESTIONS, answer_with, entry = scripted.QUESTIONS, scripted.answer_with, scripted.entry
 right, wrong = scripted.right, scripted.wrong
 
 
@@ -38,9 +41,9 @@ def embed(texts):
 
 
 @pytest.fixture
-def ring(tmp_path):
+def comparison_run(tmp_path):
     with closing(AnswerCache(tmp_path / "answers.db")) as cache:
-        yield Ring(QUESTIONS, {"q0": (5, 18)}, cache, Unheard())
+        yield ComparisonRun(QUESTIONS, {"q0": (5, 18)}, cache, NoProgress())
 
 
 def test_the_curve_drops_the_least_sure_first():
@@ -125,7 +128,7 @@ def test_labels_are_kept_and_a_broken_line_is_named(tmp_path):
         read_labels(file)
 
 
-def test_a_comparison_by_meaning_and_by_a_judge(ring, tmp_path):
+def test_a_comparison_by_meaning_and_by_a_judge(comparison_run, tmp_path):
     asked = []
 
     def ask(messages: list[Message]):
@@ -148,8 +151,8 @@ def test_a_comparison_by_meaning_and_by_a_judge(ring, tmp_path):
     judges = Judges(
         embed, lambda pairs: [float("evidence" in p) for p, _ in pairs], ask, "scripted", labels
     )
-    contestants = [contestant("good", right), contestant("bad", wrong)]
-    result = compare(ring, contestants, Setting("p", "test", "similarity"), judges=judges)
+    entries = [entry("good", right), entry("bad", wrong)]
+    result = compare(comparison_run, entries, Setting("p", "test", "similarity"), judges=judges)
     good, bad = result.row("good"), result.row("bad")
     assert good.summary.similarity == pytest.approx(1.0)
     assert bad.summary.similarity < 0.5
@@ -174,13 +177,13 @@ def test_a_comparison_by_meaning_and_by_a_judge(ring, tmp_path):
         assert words in page
     assert "nan" not in render_markdown(result).lower().split()
     before = len(asked)
-    compare(ring, contestants, Setting("p", "test"), judges=judges)
+    compare(comparison_run, entries, Setting("p", "test"), judges=judges)
     assert len(asked) - before == 2  # words are kept; the two failures are asked again
 
 
-def test_similarity_without_an_embedder_is_refused(ring):
+def test_similarity_without_an_embedder_is_refused(comparison_run):
     with pytest.raises(SettingsError, match="needs an embedder"):
-        compare(ring, [contestant("good", right)], Setting("p", "test", "similarity"))
+        compare(comparison_run, [entry("good", right)], Setting("p", "test", "similarity"))
 
 
 @pytest.fixture(scope="module")

@@ -16,8 +16,10 @@ from playwright.sync_api import expect
 
 from acclimate.errors import EngineError, SettingsError
 from acclimate.evaluation.cache import AnswerCache
-from acclimate.evaluation.compare import Contestant, Ring, Setting, Unheard, compare
+from acclimate.evaluation.compare import Setting, compare
 from acclimate.evaluation.comparison import load, save, value
+from acclimate.evaluation.comparison_run import ComparisonRun
+from acclimate.evaluation.entry import Entry, NoProgress
 from acclimate.evaluation.gates import parse_gate
 from acclimate.evaluation.report import render_html, render_markdown
 from acclimate.types import Answer, Chunk, Citation, Hit, Message, Prompt, Question, Timings, Usage
@@ -67,19 +69,19 @@ def wrong(asked):
     return answer_with("nonsense", 0.1)
 
 
-def contestant(name, run, **more):
-    return Contestant(name, lambda: run, key=name, **more)
+def entry(name, run, **more):
+    return Entry(name, lambda: run, key=name, **more)
 
 
 @pytest.fixture
-def ring(tmp_path):
+def comparison_run(tmp_path):
     with closing(AnswerCache(tmp_path / "answers.db")) as cache:
-        yield Ring(QUESTIONS, {"q0": (5, 18)}, cache, Unheard())
+        yield ComparisonRun(QUESTIONS, {"q0": (5, 18)}, cache, NoProgress())
 
 
-def test_the_better_recipe_wins_and_the_sentence_says_by_how_much(ring):
+def test_the_better_recipe_wins_and_the_sentence_says_by_how_much(comparison_run):
     result = compare(
-        ring, [contestant("bad", wrong), contestant("good", right)], Setting("p", "test")
+        comparison_run, [entry("bad", wrong), entry("good", right)], Setting("p", "test")
     )
     assert [row.recipe for row in result.rows] == ["good", "bad"]
     assert result.verdict.recommended == "good"
@@ -92,17 +94,17 @@ def test_the_better_recipe_wins_and_the_sentence_says_by_how_much(ring):
     )  # of the one question whose evidence is known
 
 
-def test_where_numbers_and_squad_s_match_differ_the_report_says_which_and_how(ring):
-    ring.questions = [
+def test_where_numbers_and_squad_s_match_differ_the_report_says_which_and_how(comparison_run):
+    comparison_run.questions = [
         replace(QUESTIONS[n], answers=(said,)) for n, said in enumerate(("12.5", "1,500 g", "kg"))
     ]
     texts = {
-        ring.questions[0].question: "125",
-        ring.questions[1].question: "1.5 kg",
-        ring.questions[2].question: "kg",
+        comparison_run.questions[0].question: "125",
+        comparison_run.questions[1].question: "1.5 kg",
+        comparison_run.questions[2].question: "kg",
     }
-    recipe = contestant("rag", lambda asked: answer_with(texts[asked.question], 0.1))
-    result = compare(ring, [recipe], Setting("p", "test", metric="number_em"))
+    recipe = entry("rag", lambda asked: answer_with(texts[asked.question], 0.1))
+    result = compare(comparison_run, [recipe], Setting("p", "test", metric="number_em"))
     assert (value(result.row("rag"), "em"), value(result.row("rag"), "number_em")) == (2 / 3, 2 / 3)
     assert result.row("rag").interval.mean == pytest.approx(2 / 3)
     wrongly, missed = result.notes
@@ -115,20 +117,16 @@ def test_where_numbers_and_squad_s_match_differ_the_report_says_which_and_how(ri
         assert "umber match" in report
 
 
-def test_equal_recipes_have_no_measurable_difference_and_the_cheaper_is_taken(ring):
-    slow = contestant(
-        "slow", lambda asked: answer_with(asked.answers[0] if asked.answers else "x", 3.0)
-    )
-    fast = contestant(
-        "fast", lambda asked: answer_with(asked.answers[0] if asked.answers else "y", 0.2)
-    )
-    result = compare(ring, [slow, fast], Setting("p", "test"))
+def test_equal_recipes_have_no_measurable_difference_and_the_cheaper_is_taken(comparison_run):
+    slow = entry("slow", lambda asked: answer_with(asked.answers[0] if asked.answers else "x", 3.0))
+    fast = entry("fast", lambda asked: answer_with(asked.answers[0] if asked.answers else "y", 0.2))
+    result = compare(comparison_run, [slow, fast], Setting("p", "test"))
     assert result.verdict.recommended == "fast"
-    result = compare(ring, [slow, contestant("free", right), fast], Setting("p", "test"))
+    result = compare(comparison_run, [slow, entry("free", right), fast], Setting("p", "test"))
     assert "no measurable difference" in result.verdict.sentence
 
 
-def test_a_recipe_that_fails_scores_nothing_and_is_tried_again_next_time(ring):
+def test_a_recipe_that_fails_scores_nothing_and_is_tried_again_next_time(comparison_run):
     failing = iter([True] * len(QUESTIONS))
 
     def sometimes(asked):
@@ -136,26 +134,26 @@ def test_a_recipe_that_fails_scores_nothing_and_is_tried_again_next_time(ring):
             raise EngineError("the server is gone")
         return right(asked)
 
-    result = compare(ring, [contestant("flaky", sometimes)], Setting("p", "test"))
+    result = compare(comparison_run, [entry("flaky", sometimes)], Setting("p", "test"))
     assert result.rows[0].errors == len(QUESTIONS) - 2  # the two probes were tried twice
     assert result.rows[0].summary.f1 == pytest.approx(2 / len(QUESTIONS))
     assert any(outcome.error == "the server is gone" for outcome in result.outcomes)
-    again = compare(ring, [contestant("flaky", sometimes)], Setting("p", "test"))
+    again = compare(comparison_run, [entry("flaky", sometimes)], Setting("p", "test"))
     assert (again.rows[0].errors, again.rows[0].summary.f1) == (0, 1.0)
 
 
-def test_answers_are_not_asked_for_twice(ring):
+def test_answers_are_not_asked_for_twice(comparison_run):
     asked = []
-    counting = contestant("c", lambda q: asked.append(q.id) or right(q))
-    compare(ring, [counting], Setting("p", "test"))
-    compare(ring, [counting], Setting("p", "test"))
+    counting = entry("c", lambda q: asked.append(q.id) or right(q))
+    compare(comparison_run, [counting], Setting("p", "test"))
+    compare(comparison_run, [counting], Setting("p", "test"))
     assert sorted(asked) == sorted(q.id for q in QUESTIONS)
 
 
-def test_minutes_bound_the_questions_and_all_recipes_answer_the_same(ring, monkeypatch):
-    monkeypatch.setattr(Ring, "_speed", lambda *_: 1.0)
+def test_minutes_bound_the_questions_and_all_recipes_answer_the_same(comparison_run, monkeypatch):
+    monkeypatch.setattr(ComparisonRun, "_speed", lambda *_: 1.0)
     result = compare(
-        ring, [contestant("a", right), contestant("b", wrong)], Setting("p", "test"), minutes=0.5
+        comparison_run, [entry("a", right), entry("b", wrong)], Setting("p", "test", minutes=0.5)
     )
     assert (
         len(result.questions) == 15
@@ -165,21 +163,23 @@ def test_minutes_bound_the_questions_and_all_recipes_answer_the_same(ring, monke
     }
     assert "15 of 24 questions" in result.notes[0]
     with pytest.raises(SettingsError, match="enough for"):
-        compare(ring, [contestant("d", right)], Setting("p", "test"), minutes=0.1)
+        compare(comparison_run, [entry("d", right)], Setting("p", "test", minutes=0.1))
 
 
-def test_prices_become_cost_per_thousand_answers(ring):
-    result = compare(ring, [contestant("paid", right, prices=(2.0, 10.0))], Setting("p", "test"))
+def test_prices_become_cost_per_thousand_answers(comparison_run):
+    result = compare(
+        comparison_run, [entry("paid", right, prices=(2.0, 10.0))], Setting("p", "test")
+    )
     assert result.rows[0].cost == pytest.approx(1000 * (100 * 2 + 10 * 10) / 1e6)
 
 
-def test_gates(ring):
-    result = compare(ring, [contestant("good+rag", right)], Setting("p", "test"))
+def test_gates(comparison_run):
+    result = compare(comparison_run, [entry("good+rag", right)], Setting("p", "test"))
     assert parse_gate("good+rag.f1>=0.6").failure(result) is None
     assert parse_gate("good+rag.em < 0.5").failure(result) == "good+rag.em < 0.5: good+rag.em is 1"
     assert "not measured" in parse_gate("good+rag.cost<1").failure(result)
     for text in ("rag", "rag.f1=1", "rag.f1>=high"):
-        with pytest.raises(SettingsError, match="no gate"):
+        with pytest.raises(SettingsError, match="not a gate"):
             parse_gate(text)
     with pytest.raises(SettingsError, match="not compared"):
         parse_gate("rag.f1>0").failure(result)
@@ -187,9 +187,9 @@ def test_gates(ring):
         parse_gate("good+rag.bleu>0").failure(result)
 
 
-def test_it_survives_the_disk_and_a_file_that_is_none_is_refused(ring, tmp_path):
+def test_it_survives_the_disk_and_a_file_that_is_none_is_refused(comparison_run, tmp_path):
     result = compare(
-        ring, [contestant("good", right), contestant("bad", wrong)], Setting("p", "test")
+        comparison_run, [entry("good", right), entry("bad", wrong)], Setting("p", "test")
     )
     save(result, tmp_path / "c.json")
     assert load(tmp_path / "c.json") == result
@@ -211,9 +211,9 @@ class Reader(html.parser.HTMLParser):
         self.text += data
 
 
-def test_the_report_escapes_what_documents_say_and_asks_nobody(ring):
+def test_the_report_escapes_what_documents_say_and_asks_nobody(comparison_run):
     result = compare(
-        ring, [contestant("good", right), contestant("bad", wrong)], Setting(HOSTILE, "test")
+        comparison_run, [entry("good", right), entry("bad", wrong)], Setting(HOSTILE, "test")
     )
     page = render_html(result)
     reader = Reader()
@@ -242,9 +242,9 @@ TOO_WIDE = """() => [...document.querySelectorAll('body *')].filter((one) => one
 def report(tmp_path_factory):
     folder = tmp_path_factory.mktemp("report")
     with closing(AnswerCache(folder / "answers.db")) as cache:
-        ring = Ring(QUESTIONS, {"q0": (5, 18)}, cache, Unheard())
+        comparison_run = ComparisonRun(QUESTIONS, {"q0": (5, 18)}, cache, NoProgress())
         result = compare(
-            ring, [contestant("good", right), contestant(HOSTILE, wrong)], Setting(HOSTILE, "test")
+            comparison_run, [entry("good", right), entry(HOSTILE, wrong)], Setting(HOSTILE, "test")
         )
     (folder / "report.html").write_text(render_html(result))
     return (folder / "report.html").as_uri()
@@ -288,10 +288,10 @@ def test_it_is_whole_accessible_and_asks_nobody(opened, report, width, scheme):
     assert page.faults == []
 
 
-def test_an_earlier_comparison_is_shown_beside(ring):
-    before = compare(ring, [contestant("good", wrong)], Setting("p", "test"))
+def test_an_earlier_comparison_is_shown_beside(comparison_run):
+    before = compare(comparison_run, [entry("good", wrong)], Setting("p", "test"))
     after = compare(
-        ring, [contestant("good2", right), contestant("good", wrong)], Setting("p", "test")
+        comparison_run, [entry("good2", right), entry("good", wrong)], Setting("p", "test")
     )
     assert "Before" in render_html(after, before)
     assert "| before |" in render_markdown(after, before)
@@ -302,9 +302,11 @@ import os, signal, sys
 from contextlib import closing
 from pathlib import Path
 sys.path.insert(0, sys.argv[2])
-from test_compare import QUESTIONS, contestant, right
+from test_compare import QUESTIONS, entry, right
 from acclimate.evaluation.cache import AnswerCache
-from acclimate.evaluation.compare import Ring, Setting, Unheard, compare
+from acclimate.evaluation.compare import Setting, compare
+from acclimate.evaluation.entry import NoProgress
+from acclimate.evaluation.comparison_run import ComparisonRun
 said = []
 def run(asked):
     print(asked.id, flush=True)
@@ -313,7 +315,8 @@ def run(asked):
         os.kill(os.getpid(), signal.SIGKILL)
     return right(asked)
 with closing(AnswerCache(Path(sys.argv[1]) / "answers.db")) as cache:
-    compare(Ring(QUESTIONS, {}, cache, Unheard()), [contestant("k", run)], Setting("p", "test"))
+    run_here = ComparisonRun(QUESTIONS, {}, cache, NoProgress())
+    compare(run_here, [entry("k", run)], Setting("p", "test"))
 """
 
 

@@ -8,7 +8,7 @@ from acclimate.settings import make_settings
 from acclimate.testing.models import ScriptedEngine
 from acclimate.testing.openai_server import serve_chat
 from acclimate.types import Message
-from acclimate.workflows.compare import Judging
+from acclimate.workflows.judges import Judging
 
 ASKED = [Message("user", "Does the given answer say the same? Reply with one word: yes or no.")]
 LONG = "The reference says five kilograms and the given answer says the same weight in other words."

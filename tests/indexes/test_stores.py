@@ -17,7 +17,7 @@ from acclimate.indexes.library import Library
 from acclimate.indexes.postgres import Database, PostgresTextIndex, PostgresVectorIndex
 from acclimate.indexes.qdrant import QdrantTextIndex, QdrantVectorIndex
 from acclimate.indexes.rest import Rest
-from acclimate.indexes.stores import Server, open_indexes
+from acclimate.indexes.stores import StoreServer, open_indexes
 from acclimate.indexes.text import TantivyTextIndex
 from acclimate.indexes.vector import ExactVectorIndex
 from acclimate.ingest import ingest
@@ -171,7 +171,7 @@ def leaves_no_trace(store, url, contents, tmp_path):
 
     def run():
         with closing(
-            Library(tmp_path / "lib", open_indexes(store, store, Server(url, "traces")))
+            Library(tmp_path / "lib", open_indexes(store, store, StoreServer(url, "traces")))
         ) as library:
             ingest(docs, library, parse, chunker, embedder)
             assert library.check() == []
@@ -197,7 +197,7 @@ def leaves_no_trace(store, url, contents, tmp_path):
 
 def test_a_server_that_is_not_there_is_named(tmp_path):
     opener = open_indexes(
-        "postgres", "postgres", Server("postgresql://nobody@localhost:1/none", "traces")
+        "postgres", "postgres", StoreServer("postgresql://nobody@localhost:1/none", "traces")
     )
     with pytest.raises(LibraryError, match="PostgreSQL") as raised:
         Library(tmp_path, opener)

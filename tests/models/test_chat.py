@@ -124,3 +124,33 @@ def test_a_template_without_a_place_for_tools_is_named(tokenizer, messages, fiel
     )
     with pytest.raises(UnlearnableError, match="which the model's chat template refuses"):
         encode(Case((Message("user", "a"), Turn("tool", "1", "{}")), "b"), strict)
+
+
+QWEN3 = (
+    "{% if enable_thinking is defined and enable_thinking is false %}<think>\n\n</think>{% endif %}"
+)
+DEEPSEEK = (
+    "{% if not thinking is defined %}{% set thinking = true %}{% endif %}"
+    "{% if thinking %}<think>{% else %}</think>{% endif %}"
+)
+SEED = "{% if thinking_budget is defined and thinking_budget == 0 %}no budget{% endif %}"
+GPT_OSS = "{% if not reasoning_effort %}{% set reasoning_effort = 'medium' %}{% endif %}Reasoning: {{ reasoning_effort }}"
+MISTRAL = (
+    "{% set reasoning_effort = reasoning_effort or 'high' %}{% if reasoning_effort not in ['none', 'high'] %}"
+    "{{ raise_exception('none or high') }}{% endif %}effort {{ reasoning_effort }}"
+)
+
+
+@pytest.mark.parametrize(
+    ("template", "ends"),
+    [
+        (QWEN3, "<think>\n\n</think>"),
+        (DEEPSEEK, "</think>"),
+        (SEED, "no budget"),
+        (GPT_OSS, "Reasoning: low"),
+        (MISTRAL, "effort none"),
+    ],
+)
+def test_thinking_is_turned_off_where_the_template_can(tokenizer, template, ends):
+    chat = ChatFormat(tokenizer, TEMPLATE + "\n" + template, "")
+    assert chat.render([Message("user", "a")]).rpartition("assistant")[2].strip() == ends

@@ -12,7 +12,7 @@ from torch import nn
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from acclimate.errors import ModelError
-from acclimate.models.adapters import read_changes, require_base
+from acclimate.models.adapters import read_changes, require_base_model
 from acclimate.models.foreign_adapters import plain_name
 from acclimate.models.merge import Heads
 
@@ -127,7 +127,10 @@ def test_pickles_and_half_folders_are_refused_before_anything_is_opened(tmp_path
     make(tmp_path)
     torch.save(load_file(tmp_path / "adapter_model.safetensors"), tmp_path / "adapter_model.bin")
     (tmp_path / "adapter_model.safetensors").unlink()
-    for read in (lambda: read_changes(tmp_path, PLAIN.order), lambda: require_base(tmp_path, "x")):
+    for read in (
+        lambda: read_changes(tmp_path, PLAIN.order),
+        lambda: require_base_model(tmp_path, "x"),
+    ):
         with pytest.raises(ModelError, match="a pickle, which can run code") as raised:
             read()
         assert "save_file" in raised.value.hint
@@ -147,15 +150,15 @@ def test_another_base_is_refused_by_name_or_by_shape_with_both_named(tmp_path):
     with pytest.raises(
         ModelError, match=r"trained for 'meta-llama/Llama-3\.2-1B'; the model is 'smollm2"
     ):
-        require_base(tmp_path, "smollm2-135m-instruct")
+        require_base_model(tmp_path, "smollm2-135m-instruct")
     rewritten(tmp_path, base_model_name_or_path="HuggingFaceTB/SmolLM2-135M-Instruct")
-    require_base(tmp_path, "/models/SmolLM2-135M-Instruct-Q4_K_M.gguf")
+    require_base_model(tmp_path, "/models/SmolLM2-135M-Instruct-Q4_K_M.gguf")
     with pytest.raises(ModelError, match="trained for"):
-        require_base(tmp_path, "smollm2-135m")
+        require_base_model(tmp_path, "smollm2-135m")
     rewritten(
         tmp_path, base_model_name_or_path="/home/me/checkpoint-100"
     )  # says nothing: shapes decide
-    require_base(tmp_path, "smollm2-135m-instruct")
+    require_base_model(tmp_path, "smollm2-135m-instruct")
     change = read_changes(tmp_path, PLAIN.order).weights["blk.0.attn_q.weight"]
     with pytest.raises(ModelError, match=r"\(48, 48\) is \(32, 32\)"):
         change(np.zeros((48, 48), np.float32))

@@ -20,46 +20,18 @@ from safetensors.torch import load_file, save_file
 from acclimate.errors import EngineError, ModelError
 from acclimate.models import llamacpp
 from acclimate.models.choice import choose
-from acclimate.models.fetch import resolve
 from acclimate.models.gguf import read_info, read_texts, read_tokenizer
 from acclimate.models.llama_library import library, threads
 from acclimate.models.llama_model import _models
 from acclimate.models.llamacpp import LlamaCppEngine
 from acclimate.models.store import cache_folder
 from acclimate.models.transformers import TransformersEngine
-from acclimate.project import Project
-from acclimate.prompting.passages import render_passages
-from acclimate.prompting.recipes import find_recipe
-from acclimate.prompting.templates import load_template
-from acclimate.settings import Settings
 from acclimate.testing.models import Heard, check_engine
-from acclimate.types import Chunk, Generation, Message
+from acclimate.types import Generation, Message
 
-GREEDY = Generation(max_tokens=24)
+from .asked import GREEDY, PROMPTS
+
 FRANCE = [Message("user", "What is the capital of France?")]
-
-
-def ask(passage, question):
-    chunk = Chunk("c", "d", 0, len(passage), passage, "Notes")
-    return load_template("rag").render({"passages": render_passages([chunk]), "question": question})
-
-
-PROMPTS = [
-    ask("The museum opened in 1931. It was designed by Ada Holm.", "Who designed the museum?"),
-    ask("Tickets cost 12 euros, and 6 euros for students.", "What do students pay?"),
-    ask("The lake is 40 metres deep and freezes in January.", "Who owns the castle?"),
-    ask("Copper melts at 1,085 degrees Celsius.", "At what temperature does copper melt?"),
-]
-
-
-@pytest.fixture(scope="module")
-def model():
-    return resolve("smollm2-135m-instruct", "language")
-
-
-@pytest.fixture(scope="module")
-def reader(tmp_path_factory):
-    return Project(tmp_path_factory.mktemp("p"), Settings()).adapter(find_recipe("rag"))
 
 
 def make(model, adapter=None, **options):
@@ -314,6 +286,8 @@ import os, signal, socket, sys
 from pathlib import Path
 from acclimate.models.llamacpp import LlamaCppEngine
 from acclimate.types import Generation, Message
+
+from .asked import GREEDY, PROMPTS
 engine = LlamaCppEngine(Path(sys.argv[1]), Path(sys.argv[2]), sha256=sys.argv[3])
 engine.generate([Message("user", "Hi")], Generation(max_tokens=2))
 assert signal.getsignal(signal.SIGINT) is signal.default_int_handler

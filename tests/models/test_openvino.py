@@ -14,35 +14,16 @@ from safetensors.torch import load_file, save_file
 
 from acclimate.errors import ModelError
 from acclimate.models.adapters import read_changes
-from acclimate.models.fetch import resolve
 from acclimate.models.gguf import read_tokenizer
 from acclimate.models.merge import Heads, _copy_fields, needs_rewrite
 from acclimate.models.openvino import OpenVINOEngine, build
 from acclimate.models.store import cache_folder
 from acclimate.models.transformers import TransformersEngine
-from acclimate.project import Project
-from acclimate.prompting.passages import render_passages
-from acclimate.prompting.recipes import find_recipe
-from acclimate.prompting.templates import load_template
-from acclimate.settings import Settings
 from acclimate.testing.models import check_engine
 from acclimate.tuning.run import load_network
-from acclimate.types import Chunk, Generation, Message
+from acclimate.types import Generation, Message
 
-GREEDY = Generation(max_tokens=24)
-
-
-def ask(passage, question):
-    chunk = Chunk("c", "d", 0, len(passage), passage, "Notes")
-    return load_template("rag").render({"passages": render_passages([chunk]), "question": question})
-
-
-PROMPTS = [
-    ask("The museum opened in 1931. It was designed by Ada Holm.", "Who designed the museum?"),
-    ask("Tickets cost 12 euros, and 6 euros for students.", "What do students pay?"),
-    ask("The lake is 40 metres deep and freezes in January.", "Who owns the castle?"),
-    ask("Copper melts at 1,085 degrees Celsius.", "At what temperature does copper melt?"),
-]
+from .asked import GREEDY, PROMPTS
 
 
 def _write(writer):
@@ -53,16 +34,6 @@ def _write(writer):
         writer.close,
     ):
         write()
-
-
-@pytest.fixture(scope="module")
-def model():
-    return resolve("smollm2-135m-instruct", "language")
-
-
-@pytest.fixture(scope="module")
-def reader(tmp_path_factory):
-    return Project(tmp_path_factory.mktemp("p"), Settings()).adapter(find_recipe("rag"))
 
 
 def make(model, adapter=None):

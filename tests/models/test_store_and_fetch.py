@@ -10,7 +10,7 @@ from filelock import FileLock, Timeout
 
 from acclimate.errors import HashMismatchError, ModelError
 from acclimate.models import catalogue, fetch, store
-from acclimate.models.catalogue import Hub, ModelEntry, ModelFile, SplitWheels, Wheel
+from acclimate.models.entries import Hub, ModelEntry, ModelFile, SplitWheels, Wheel
 
 WEIGHTS = bytes(range(256)) * 4096
 SHA = hashlib.sha256(WEIGHTS).hexdigest()

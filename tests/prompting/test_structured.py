@@ -172,7 +172,7 @@ class TestAnswerFirst:
             "required": ["city"],
         }
         weigh = lambda question, hits, said: mark_answer(Span(17, 23), 2, hits)  # noqa: E731
-        answer = self.subject(["Oslo [1]"], schema, weigh=weigh).answer("Where?")
+        answer = self.subject(["Oslo [1]"], schema, second_reader=weigh).answer("Where?")
         assert (answer.data, answer.citations[0].document) == ({"city": "Aarhus"}, "2.md")
 
     def test_a_choice_that_must_be_there_is_written_by_the_model(self):

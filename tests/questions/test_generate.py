@@ -7,7 +7,7 @@ import pytest
 from acclimate.documents.markdown import MarkdownParser
 from acclimate.questions.candidates import Candidate, locate, sentence_around
 from acclimate.questions.coverage import coverage
-from acclimate.questions.filters import Filter
+from acclimate.questions.filters import CandidateFilter
 from acclimate.questions.generate import Material, linked, make, spread
 from acclimate.questions.tables import bridge_candidates, table_candidates, table_facts
 from acclimate.questions.unanswerable import (
@@ -132,7 +132,7 @@ def candidate(question, answer, chunk, kind="single-fact"):
     ],
 )
 def test_bad_drafts_are_left_out_for_a_reason_that_is_counted(library, question, answer, reason):
-    check = Filter(embed)
+    check = CandidateFilter(embed)
     assert check.check(candidate(question, answer, library[1]["factory.md"][0])) is None
     assert check.reasons == Counter({reason: 1})
 
@@ -145,7 +145,7 @@ def test_a_good_draft_gets_its_sentence_as_evidence_and_does_not_pass_twice(libr
         asked.append(question)
         return "It was Ada Holm" if "opened" in question else "no idea"
 
-    check = Filter(embed, retrieve, read)
+    check = CandidateFilter(embed, retrieve, read)
     good = candidate("Who opened the factory in Moss?", "ada holm", chunks["factory.md"][0])
     passed = check.check(good)
     text = documents["factory.md"].text[passed.evidence.start : passed.evidence.end]
@@ -158,13 +158,13 @@ def test_a_good_draft_gets_its_sentence_as_evidence_and_does_not_pass_twice(libr
         is None
     )
     assert check.reasons == Counter({"asked already": 1, "reader disagrees": 1})
-    check = Filter(embed, lambda query, k: [])
+    check = CandidateFilter(embed, lambda query, k: [])
     assert check.check(good) is None
     assert check.reasons == Counter({"evidence not found by retrieval": 1})
 
 
 def test_near_questions_with_other_answers_are_not_the_same(library):
-    check = Filter(embed)
+    check = CandidateFilter(embed)
     chunk = library[1]["series.md"][0]
     assert check.check(candidate("What is the weight of the Aura 6 pump?", "98 kg", chunk))
     assert check.check(candidate("What is the weight of the Aura 9 pump?", "117 kg", chunk))
@@ -188,12 +188,19 @@ def test_all_kinds_come_together_and_each_is_kept_at_once(library, facts, retrie
     kept = []
     material = Material([chunk for (chunk,) in chunks.values()], facts)
     wanted = {"unanswerable": 2, "single-fact": 1, "table": 3, "two-document": 1}
-    made = make(material, wanted, Scripted(), retrieve, Filter(embed, retrieve), kept.append)
+    made = make(
+        material, wanted, Scripted(), retrieve, CandidateFilter(embed, retrieve), kept.append
+    )
     assert made.kept == {"single-fact": 1, "table": 3, "two-document": 1, "unanswerable": 2}
     assert [one.kind for one in kept][-2:] == ["unanswerable"] * 2
     assert all(one.evidence for one in kept if one.answer)
     by_rule = make(
-        material, {"single-fact": 1, "table": 2}, None, retrieve, Filter(embed), lambda one: None
+        material,
+        {"single-fact": 1, "table": 2},
+        None,
+        retrieve,
+        CandidateFilter(embed),
+        lambda one: None,
     )
     assert by_rule.kept == {"table": 2}
 

@@ -32,7 +32,7 @@ def write(tmp_path, name, content):
 
 def answers(tmp_path, name, content, rules=None):
     found = read_foreign(write(tmp_path, name, content), rules=rules)
-    return [row["answers"] for row in found.rows], " ".join(found.told)
+    return [row["answers"] for row in found.rows], " ".join(found.summary)
 
 
 def test_csv_with_other_names_and_a_semicolon(tmp_path):
@@ -150,13 +150,13 @@ def test_the_fields_of_other_programs_are_known(tmp_path, name, content):
     found = read_foreign(write(tmp_path, name, content))
     (row,) = found.rows
     assert (row["question"], row["answers"], row["answerable"]) == ("When?", BOTH, True)
-    assert "→ answers" in found.told[0]
+    assert "→ answers" in found.summary[0]
     if name == "ragas.csv":
         assert row["evidence"] == "The desk is open from 8."
-        assert "not read: retrieved_contexts, response" in found.told[0]
-        assert "several texts as evidence, the first is kept" in found.told[2]
+        assert "not read: retrieved_contexts, response" in found.summary[0]
+        assert "several texts as evidence, the first is kept" in found.summary[2]
     if name == "promptfoo.yaml":
-        assert "1 rows: assertions 'latency', which give no reference" in found.told[1]
+        assert "1 rows: assertions 'latency', which give no reference" in found.summary[1]
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from acclimate.indexes.filters import Filter
 from acclimate.project import Project
 from acclimate.retrieval.diversity import mmr
 from acclimate.retrieval.fusion import rrf
-from acclimate.retrieval.neighbours import Run, join
+from acclimate.retrieval.neighbours import ChunkRange, join
 from acclimate.retrieval.rewrite import REWRITES, read_texts
 from acclimate.settings import load_settings
 from acclimate.testing.embeddings import HashEmbedder
@@ -80,7 +80,7 @@ runs = st.lists(st.tuples(st.sampled_from("ab"), st.integers(0, 12), st.integers
 @given(runs)
 def test_joined_runs_hold_the_same_chunks_and_do_not_touch(drawn):
     made = [
-        Run(document, first, first + more, rank)
+        ChunkRange(document, first, first + more, rank)
         for rank, (document, first, more) in enumerate(drawn, 1)
     ]
     joined = join(made)

@@ -273,7 +273,9 @@ class TestReasoning:
     def test_it_is_neither_in_the_answer_nor_in_its_stream(self, client):
         response = ask(client)
         assert content(response) == TEXT
-        assert response.json()["acclimate"]["reasoning"] == "The filter? No, [2] is wrong."
+        reasoning = "The filter? No, [2] is wrong."
+        assert response.json()["acclimate"]["reasoning"] == reasoning
+        assert response.json()["choices"][0]["message"]["reasoning_content"] == reasoning
         for _ in range(2):  # of an unknown model, and of one that is known
             lines = [
                 line[6:]
@@ -282,6 +284,14 @@ class TestReasoning:
             ]
             deltas = [choice["delta"] for line in lines for choice in json.loads(line)["choices"]]
             assert "".join(delta.get("content") or "" for delta in deltas) == TEXT
+            told = [delta["reasoning_content"] for delta in deltas if "reasoning_content" in delta]
+            assert told == [reasoning]
+
+
+class TestNoReasoning:
+    def test_the_field_is_left_out(self, client):
+        assert "reasoning_content" not in ask(client).json()["choices"][0]["message"]
+        assert "reasoning_content" not in ask(client, {"stream": True}).text
 
 
 class TestAddresses:

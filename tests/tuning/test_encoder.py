@@ -13,7 +13,7 @@ from transformers import BertConfig, BertModel
 from acclimate.embeddings.extractor import Extractor
 from acclimate.embeddings.tuned import read_trained
 from acclimate.tuning.encoders.model import JointEncoder, save_trained
-from acclimate.tuning.encoders.pairs import IGNORED, Pair, batches, collate, encode_pair
+from acclimate.tuning.encoders.pairs import IGNORED, TextPair, batches, collate, encode_pair
 from acclimate.tuning.encoders.trainer import EncoderSettings, EncoderTrainer
 from acclimate.types import Chunk, Span
 
@@ -60,15 +60,15 @@ def tokenizer_of(folder: Path, limit: int = 128) -> Tokenizer:
     return tokenizer
 
 
-def pairs() -> list[Pair]:
+def pairs() -> list[TextPair]:
     at = TEXT.index("may")
     return [
-        Pair("when is oil due", "care", TEXT, True, Span(at, at + 3)),
-        Pair(
+        TextPair("when is oil due", "care", TEXT, True, Span(at, at + 3)),
+        TextPair(
             "when are filters due", "", TEXT, True, Span(TEXT.index("june"), TEXT.index("june") + 4)
         ),
-        Pair("who runs", "care", TEXT, False),
-        Pair("oil is due", "", TEXT, True, None, reads=False),
+        TextPair("who runs", "care", TEXT, False),
+        TextPair("oil is due", "", TEXT, True, None, reads=False),
     ]
 
 
@@ -222,15 +222,15 @@ def test_a_trained_extractor_marks(folder: Path, tmp_path: Path, clock: None) ->
         config, read_trained(tmp_path / "extractor.safetensors", {}), folder / "tokenizer.json"
     )
     chunks = [Chunk("1", "d", 0, len(TEXT), TEXT, "care")]
-    marked = extractor.mark("when is oil due", chunks)
+    marked = extractor.best_spans("when is oil due", chunks)
     assert TEXT[marked[0].span.start : marked[0].span.end] == "may"
     assert 0.5 < marked[0].confidence <= 1
-    assert extractor.weigh("when is oil due", chunks, "May") == (
+    assert extractor.best_and_matching_spans("when is oil due", chunks, "May") == (
         marked,
         marked,
     )  # the same place, in any case
-    best, other = extractor.weigh("when is oil due", chunks, TEXT.split()[0])
+    best, other = extractor.best_and_matching_spans("when is oil due", chunks, TEXT.split()[0])
     assert best == marked
     assert other[0].confidence < 0.1 * marked[0].confidence
     assert other[0].span == Span(0, len(TEXT.split()[0]))
-    assert extractor.weigh("when is oil due", chunks, "never") == (marked, [])
+    assert extractor.best_and_matching_spans("when is oil due", chunks, "never") == (marked, [])

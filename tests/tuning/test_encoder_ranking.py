@@ -25,8 +25,8 @@ from acclimate.tuning.encoders.ranking import (
     CrossEncoderTask,
     Drawn,
     EmbedderTask,
+    RankingSample,
     RankSettings,
-    Sample,
 )
 from acclimate.tuning.encoders.trainer import EncoderSettings, EncoderTrainer
 
@@ -34,12 +34,16 @@ THINGS = ["pump", "fan", "oil", "shop", "filter", "door", "lamp", "tank"]
 ASKED = [f"where is the {thing}" for thing in THINGS]
 TEXTS = [f"the {thing} is in room {number}" for number, thing in enumerate(THINGS)]
 SAMPLES = [
-    Sample(asked, (text,), tuple(other for other in TEXTS if other != text), (f"room {number}",))
+    RankingSample(
+        asked, (text,), tuple(other for other in TEXTS if other != text), (f"room {number}",)
+    )
     for number, (asked, text) in enumerate(zip(ASKED, TEXTS, strict=True))
 ]
 # To read that a thing is the same needs more than a tiny network; to tell a place from a fault does not.
 FAULTS = [f"the {thing} is out of order" for thing in THINGS]
-READ = [Sample(asked, (text,), tuple(FAULTS)) for asked, text in zip(ASKED, TEXTS, strict=True)]
+READ = [
+    RankingSample(asked, (text,), tuple(FAULTS)) for asked, text in zip(ASKED, TEXTS, strict=True)
+]
 SPEC = EmbedderSpec(max_tokens=32)
 
 
@@ -178,22 +182,22 @@ def test_passages_of_a_batch_that_may_answer_are_no_negatives(folder: Path) -> N
     network, _ = make(folder, "embedder")
     tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
     both = [
-        Sample(
+        RankingSample(
             ASKED[0], (TEXTS[0], TEXTS[1]), (), ("room 0",)
         ),  # the other's passage is one of its own
-        Sample(
+        RankingSample(
             ASKED[1], (TEXTS[1],), (), ("is in",)
         ),  # the other's passage holds an accepted answer
     ]
 
-    def loss(samples: list[Sample]) -> float:
+    def loss(samples: list[RankingSample]) -> float:
         drawn = lambda step: [(sample, sample.right[0], list(sample.wrong)) for sample in samples]  # noqa: E731
         task = EmbedderTask(network, tokenizer, SPEC, drawn, dict)
         return task.losses(0)[0]()[0].item()
 
     assert loss(both) == 0
-    assert loss([both[0], Sample(ASKED[1], (TEXTS[1],), (), ("room 1",))]) > 0.1
-    assert loss([Sample(ASKED[0], (TEXTS[0],), (TEXTS[2],), ())]) > 0.1
+    assert loss([both[0], RankingSample(ASKED[1], (TEXTS[1],), (), ("room 1",))]) > 0.1
+    assert loss([RankingSample(ASKED[0], (TEXTS[0],), (TEXTS[2],), ())]) > 0.1
 
 
 @pytest.mark.parametrize("target", ["embedder", "reranker"])

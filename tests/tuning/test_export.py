@@ -13,7 +13,7 @@ from acclimate.models.gguf_lora import write_gguf_lora
 from acclimate.models.merge import _copy_fields, finish
 from acclimate.tuning.attached import attach
 from acclimate.tuning.export import export as module
-from acclimate.tuning.export.export import FORMS, Source, export
+from acclimate.tuning.export.export import FORMS, ExportSource, export
 from acclimate.tuning.export.parity import Parity
 from acclimate.tuning.methods import METHODS
 from acclimate.tuning.run import load_network
@@ -36,7 +36,7 @@ def tune(tiny_file, tmp_path_factory):
                 for parameter in attached.parameters:
                     parameter.add_(0.1 * torch.randn_like(parameter))
             attached.save(root / name, "tiny")
-            made[name] = Source(tiny_file(), root / name, root / "cache")
+            made[name] = ExportSource(tiny_file(), root / name, root / "cache")
         return made[name]
 
     return make

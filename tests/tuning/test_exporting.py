@@ -57,7 +57,7 @@ def test_the_command_writes_checks_and_tells(project, capsys):
 
 def test_what_cannot_be_exported_is_told(project, capsys):
     assert run(["export", "zero-shot", "out", "--to", "peft"]) == 2
-    assert "wears no adapter" in capsys.readouterr().err
+    assert "uses no adapter" in capsys.readouterr().err
     assert run(["export", "dora", "out", "--to", "peft"]) == 2
     assert "acclimate tune dora" in capsys.readouterr().err
     assert run(["export", "lora", "out", "--to", "onnx"]) == 2

@@ -17,7 +17,7 @@ from transformers import (
 
 import acclimate.models.peft_tuners  # noqa: F401 - makes bottleneck adapters and BitFit known to PEFT
 from acclimate.errors import ModelError
-from acclimate.models.adapters import read_changes, require_base, require_keys, served_by
+from acclimate.models.adapters import read_changes, require_base_model, require_keys, served_by
 from acclimate.models.merge import Heads
 from acclimate.tuning.attached import attach
 from acclimate.tuning.lora import merge_adapter
@@ -242,8 +242,8 @@ def test_what_does_not_fit_is_refused_with_the_reason(tmp_path):
     attached.save(tmp_path, "some-model")
     assert served_by(tmp_path) == "graph"
     with pytest.raises(ModelError, match="'some-model'; the model is 'another'"):
-        require_base(tmp_path, "another")
-    require_base(tmp_path, "some-model")
+        require_base_model(tmp_path, "another")
+    require_base_model(tmp_path, "some-model")
     with pytest.raises(ModelError, match="BOTTLENECK"):
         read_changes(tmp_path, Heads(4, 2, permuted=True).order)
     with pytest.raises(ModelError, match="does not fit the model: 1 tensors"):

@@ -16,13 +16,13 @@ from acclimate.errors import DataError, EngineError, ModelError, ProjectError, S
 from acclimate.project import Project
 from acclimate.prompting.recipes import find_recipe
 from acclimate.tuning import trainer
-from acclimate.tuning.lock import alone
+from acclimate.tuning.lock import exclusive_run
 from acclimate.tuning.pairs.pairs import PairSource
 from acclimate.tuning.run import Trained
 from acclimate.tuning.trainer import TrainSettings
 from acclimate.workflows import tune as adapting
 from acclimate.workflows.tune import TuneOptions, prepare
-from acclimate.workflows.tune_data import Data, Lessons, require_learnable
+from acclimate.workflows.tune_data import DataReport, TrainingSet, require_learnable
 from acclimate.workflows.tune_preview import inspect_tuning
 from acclimate.workspace.engine import load_engine
 
@@ -158,7 +158,7 @@ def test_an_engine_that_leaves_the_adapter_out_is_refused(tiny, monkeypatch):
         lambda self, _: load_engine(self.settings.model, None, self.local_model),
     )
     source = PairSource(pairs(tiny, [{"messages": chat} for chat in CHATS]))
-    with pytest.raises(EngineError, match="2 of 2 questions otherwise where it is served"):
+    with pytest.raises(EngineError, match="2 of 2 questions differently than in training"):
         tiny.tune("rslora", data=source)
     assert (before.is_dir() and (before / "adapter_model.safetensors").read_bytes()) == held
     assert (before.with_name("rslora.training") / "refused" / "adapter_model.safetensors").is_file()
@@ -184,12 +184,12 @@ def test_rows_that_cannot_be_learnt_stop_a_run_before_it_begins(project):
     assert "line 4 has a control token" in told
     assert not (project.folder / ".acclimate" / "adapters" / "lora").exists()
     source = PairSource(file, leave_out=True)
-    lessons = prepare(project, "lora", TuneOptions(source=source)).lessons
-    require_learnable(lessons, source)
+    training_set = prepare(project, "lora", TuneOptions(source=source)).training_set
+    require_learnable(training_set, source)
     assert (
-        lessons.data.cases,
-        len(lessons.data.problems),
-        sum(lessons.data.reasons().values()),
+        training_set.data.cases,
+        len(training_set.data.problems),
+        sum(training_set.data.reasons().values()),
     ) == (1, 3, 3)
 
 
@@ -211,7 +211,7 @@ def test_a_stopped_run_is_not_gone_on_with_on_other_data(tiny):
     with pytest.raises(KeyboardInterrupt):
         tiny.tune("dora", data=PairSource(pairs(tiny, first)), on_step=stop)
     source = PairSource(pairs(tiny, other))
-    with pytest.raises(SettingsError, match="learnt other data") as caught:
+    with pytest.raises(SettingsError, match="used other data") as caught:
         tiny.tune("dora", minutes=0.01, data=source)
     assert "--again" in caught.value.hint
     with pytest.raises(KeyboardInterrupt):
@@ -292,7 +292,7 @@ def test_what_cannot_be_tuned_is_refused(project, name):
 
 def test_one_run_at_a_time(project):
     with (
-        alone(project.folder / ".acclimate" / "adapters" / "lora"),
+        exclusive_run(project.folder / ".acclimate" / "adapters" / "lora"),
         pytest.raises(EngineError, match="another run"),
     ):
         project.tune("lora", minutes=0.01)
@@ -304,7 +304,7 @@ def test_an_adapter_that_is_not_checked_gives_way_to_the_one_before(tmp_path):
         folder.mkdir(parents=True)
         (folder / "weights").write_text(text)
     trained = Trained(work / "adapter", "m", 1, 1, 1.0, 1, 1.0, 1.0, TrainSettings(), None, None)
-    placed = adapting._place(target, work, trained, Lessons([], [], [], Data("x")))
+    placed = adapting._place(target, work, trained, TrainingSet([], [], [], DataReport("x")))
     assert (placed.folder, (target / "weights").read_text()) == (target, "new")
     adapting._put_back(target, work)
     assert (target / "weights").read_text() == "old"

@@ -250,7 +250,7 @@ def step(*arguments, stdin="", codes=(0,)):
 
 # By the default model.
 BEGIN = [step("init", "docs"), step("ingest"), step("ask", "How heavy is the pump?")]
-# By a tiny one. What has commands of its own is listed with them. `serve` comes below.
+# By a tiny one. What has commands of its own is listed with them. Servers come below.
 STEPS = [
     step("ask", "--json", "--recipe", "zero-shot", "How heavy is the pump?"),
     step("chat", stdin="How heavy is the pump?\nWhere is it made?\n\n"),
@@ -272,6 +272,8 @@ STEPS = [
     step("models", "verify", "all-minilm-l6-v2"),
     step("models", "fetch", "all-minilm-l6-v2"),
     step("doctor"),
+    step("backup", "kept.tar"),
+    step("restore", "kept.tar", "restored"),
     step("try"),
 ]
 TUNING = [
@@ -287,12 +289,15 @@ FORMS = ("peft", "gguf-lora", "gguf", "openvino", "merged")
 EXPORTS = [step("export", "lora", f"out-{form}", "--to", form) for form in FORMS]
 
 
+ELSEWHERE = {("serve",), ("mcp",), ("watch",)}
+
+
 def test_every_command_is_run_here():
     run = {
         words[:2] if words[0] in ("questions", "keys", "models") else words[:1]
         for words, _, _ in BEGIN + STEPS + TUNING + EXPORTS
     }
-    assert run | {("serve",)} == set(names(cli))
+    assert run | ELSEWHERE == set(names(cli))
 
 
 def test_commands_ask_and_write_nothing_elsewhere(watch):
@@ -365,7 +370,8 @@ from importlib.util import find_spec
 for name in ("models.transformers", "models.entailment", "models.peft_tuners", "models.virtual", "embeddings.clip",
              "embeddings.sentence_transformers", "embeddings.openai", "models.http", "chunking.langchain",
              "documents.ocr", "indexes.hnsw", "indexes.postgres", "tuning.run", "tuning.trainer", "tuning.export",
-             "serving.server", "serving.tracing"):
+             "serving.server", "serving.tracing", "serving.mcp_server",
+             "serving.mcp_stdio"):
     importlib.import_module(f"acclimate.{name}")
 for name in ("torch", "transformers", "peft", "sentence_transformers", "rapidocr", "usearch.index", "psycopg",
              "docling", "docling.document_converter", "opentelemetry.trace", "xllamacpp", "langchain_text_splitters",
@@ -394,10 +400,17 @@ def test_the_extras_ask_and_write_nothing_elsewhere(watch):
     watch.require_quiet()
 
 
-def test_serving_asks_and_writes_nothing_elsewhere(watch):
-    write_documents(watch.project)
-    watch.acclimate("init", "docs")
-    watch.acclimate("ingest")
+@pytest.fixture(scope="module")
+def ingested(tmp_path_factory):
+    """A project as `test_commands_ask_and_write_nothing_elsewhere` makes it too."""
+    made = Watch(tmp_path_factory.mktemp("ingested"), offline=True)
+    write_documents(made.project)
+    made.all(BEGIN[:2])
+    return made.project
+
+
+def test_serving_asks_and_writes_nothing_elsewhere(watch, ingested):
+    shutil.copytree(ingested, watch.project, dirs_exist_ok=True)
     command = watch.command("-m", "acclimate", "serve", "--port", "0")
     with subprocess.Popen(
         command, cwd=watch.project, env=watch.environment, stdout=subprocess.PIPE, text=True
@@ -415,6 +428,44 @@ def test_serving_asks_and_writes_nothing_elsewhere(watch):
             assert client.get("/").is_success
         os.kill(_child(server.pid), signal.SIGTERM)
         assert server.wait(120) == 0
+    watch.require_quiet()
+
+
+# One request of revision 2026-07-28, which needs no handshake.
+META = {
+    "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+    "io.modelcontextprotocol/clientCapabilities": {},
+}
+ASK = {"name": "ask", "arguments": {"question": "How heavy is the pump?"}, "_meta": META}
+
+
+def test_mcp_asks_and_writes_nothing_elsewhere(watch, ingested):
+    shutil.copytree(ingested, watch.project, dirs_exist_ok=True)
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    command = watch.command("-m", "acclimate", "mcp")
+    with subprocess.Popen(command, cwd=watch.project, env=watch.environment, **pipes) as server:
+        request = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": ASK}
+        server.stdin.write(json.dumps(request) + "\n")
+        server.stdin.flush()
+        assert "98 kg" in json.loads(server.stdout.readline())["result"]["content"][0]["text"]
+        server.stdin.close()
+        assert server.wait(120) == 0
+    watch.require_quiet()
+
+
+@pytest.mark.parametrize("watch", [False], indirect=True, ids=["online"])
+def test_watching_asks_and_writes_nothing_elsewhere(watch):
+    write_documents(watch.project)
+    watch.acclimate("init", "docs")
+    command = watch.command("-m", "acclimate", "watch", "--json")
+    with subprocess.Popen(
+        command, cwd=watch.project, env=watch.environment, stdout=subprocess.PIPE, text=True
+    ) as watching:
+        assert json.loads(watching.stdout.readline())["added"] == 4
+        (watch.project / "docs" / "new.md").write_text("# New\n\nText.\n")
+        assert json.loads(watching.stdout.readline())["added"] == 1
+        os.kill(_child(watching.pid), signal.SIGINT)
+        assert watching.wait(120) == 130
     watch.require_quiet()
 
 

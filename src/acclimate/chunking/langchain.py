@@ -32,7 +32,7 @@ class LangChainChunker:
         made = getattr(module, splitter, None)
         if not isinstance(made, type) or not hasattr(made, "split_text"):
             raise SettingsError(
-                f"[chunking] splitter = {splitter!r} is no splitter of langchain_text_splitters."
+                f"[chunking] splitter = {splitter!r} is not a splitter of langchain_text_splitters."
             )
         try:
             self._splitter: Any = made(chunk_size=4 * max_tokens, chunk_overlap=4 * overlap)

@@ -18,7 +18,7 @@ SEPARATORS = (r"\n\s*\n", r"\n", r"(?<=[.!?])\s+", r"(?<=[,;:])\s+", r"\s+")
 class RegexChunker:
     """A new chunk begins wherever `pattern` matches; longer ones are cut at sentence ends.
 
-    Raises SettingsError for a pattern that is no regular expression.
+    Raises SettingsError for a pattern that is not a regular expression.
     """
 
     def __init__(
@@ -29,7 +29,7 @@ class RegexChunker:
             self._pattern = re.compile(pattern, re.MULTILINE)
         except re.error as error:
             raise SettingsError(
-                f"[chunking] pattern = {pattern!r} is no regular expression: {error}."
+                f"[chunking] pattern = {pattern!r} is not a regular expression: {error}."
             ) from error
         digest = hashlib.sha256(pattern.encode()).hexdigest()[:12]
         self._fingerprint = f"regex/1/{max_tokens}/{digest}/{tokenizer}"

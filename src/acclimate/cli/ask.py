@@ -54,7 +54,9 @@ _PARTS = "\n".join(f"  {name:<17} {meaning}" for name, meaning in (PARTS | _NAME
 )
 @click.option("--show-prompt", is_flag=True, help="Print the prompt as sent, to stderr.")
 @click.option(
+    "--reasoning",
     "--show-reasoning",
+    "show_reasoning",
     is_flag=True,
     help="Print what the model wrote before its answer, to stderr.",
 )
@@ -110,5 +112,5 @@ def _read_schema(file: Path) -> dict[str, Any]:
     except ValueError as error:
         raise SettingsError(f"{file} is not JSON: {error}.") from error
     if not isinstance(schema, dict):
-        raise SettingsError(f"{file} holds no JSON Schema: that is an object.")
+        raise SettingsError(f"{file} holds no JSON Schema, which is an object.")
     return schema

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 from rich.console import Console
@@ -15,12 +16,13 @@ from acclimate.cli.output import echo_json_text, project_option
 from acclimate.cli.progress import download_bar
 from acclimate.cli.tune import TuneBar, echo_tuned
 from acclimate.errors import SettingsError
-from acclimate.evaluation.comparison import METRICS, Comparison, Metric, load, to_json
+from acclimate.evaluation.comparison import Comparison, load, to_json
 from acclimate.evaluation.gates import parse_gate
+from acclimate.evaluation.measures import METRICS, require_metric
 from acclimate.project import Project
 from acclimate.prompting.recipes import USUAL
 from acclimate.tuning.allocator import use_large_blocks
-from acclimate.workflows.compare import report_file
+from acclimate.workflows.compare import CompareOptions, report_file
 from acclimate.workflows.compare_plan import TUNE_MINUTES
 
 SEARCH_MINUTES = 10.0
@@ -29,16 +31,50 @@ SEARCH_MINUTES = 10.0
 @click.command(epilog=f"Worth comparing: {', '.join(USUAL)}.")
 @click.argument("recipes", nargs=-1)
 @click.option(
+    "--model",
+    "models",
+    multiple=True,
+    help="Run each recipe with this model: a name, a path, http://HOST/v1#NAME, or 'default' for "
+    "that of acclimate.toml. May be repeated.",
+)
+@click.option(
+    "--answers",
+    multiple=True,
+    metavar="[NAME=]FILE",
+    help="Another system's answers, JSON Lines: id, answer, citations, seconds, tokens.",
+)
+@click.option(
     "--split", default="test", show_default=True, help="Questions of this split; '' for all."
 )
 @click.option(
-    "--metric", type=click.Choice(METRICS), default="f1", show_default=True, help="What decides."
+    "--metric",
+    default="f1",
+    show_default=True,
+    help=f"What decides: {', '.join(METRICS)}, or check:NAME.",
+)
+@click.option(
+    "--check",
+    "checks",
+    multiple=True,
+    metavar="[NAME=]CHECK",
+    help="Your own check of each answer: checks.py:FUNCTION, regex:PATTERN, contains:TEXT, "
+    "schema:FILE.",
 )
 @click.option("--limit", type=click.IntRange(min=1), help="At most so many questions.")
 @click.option(
     "--minutes",
     type=click.FloatRange(min=0, min_open=True),
     help="As many questions as fit this time; without RECIPES, as many of the usual recipes too.",
+)
+@click.option(
+    "--parallel",
+    type=click.IntRange(min=1, max=256),
+    help="Answers that a server is asked for at once; without, as [model] parallel says.",
+)
+@click.option(
+    "--stop-early",
+    is_flag=True,
+    help="Ask no more once a winner is certain; false winners stay at 5 in 100.",
 )
 @click.option(
     "--search",
@@ -62,31 +98,30 @@ SEARCH_MINUTES = 10.0
 @project_option
 def command(
     recipes: Sequence[str],
-    split: str,
-    metric: Metric,
-    limit: int | None,
-    minutes: float | None,
     search: bool,
     gates: Sequence[str],
     against: Path | None,
-    nli: Path | None,
     as_json: bool,
     folder: Path,
+    parallel: int | None,
+    **options: Any,
 ) -> int:
     """Answer the project's questions by each of RECIPES, and say which one works and how sure that
     is.
 
-    Answers are kept one by one: stopped at any moment, the same command goes on from there, and a
-    recipe that has not changed is not run again. The report is one HTML file in
-    .acclimate/comparisons.
+    A recipe may change settings, 'rag[k=8,rerank=none]', and name its model, 'rag@MODEL'. Answers
+    are kept one by one: stopped at any moment, the same command goes on from there, and a recipe
+    that has not changed is not run again. The report is one HTML file in .acclimate/comparisons.
     """
     conditions = [parse_gate(gate) for gate in gates]
+    require_metric(options["metric"])
+    chosen = CompareOptions(**options, parallel=parallel or 0)
     with download_bar() as on_bytes, Project.open(folder, on_bytes) as project:
         earlier = _earlier(project, against) if against else None
         if search:
-            comparison = _run_search(project, recipes, metric, minutes or SEARCH_MINUTES, earlier)
+            comparison = _run_search(project, recipes, chosen, earlier)
         else:
-            comparison = run_compare(project, recipes, split, metric, limit, minutes, nli, earlier)
+            comparison = run_compare(project, recipes, chosen, earlier)
         place = report_file(project.layout.comparisons, comparison)
     if as_json:
         echo_json_text(to_json(comparison))
@@ -102,32 +137,25 @@ def command(
 def run_compare(
     project: Project,
     recipes: Sequence[str],
-    split: str,
-    metric: Metric,
-    limit: int | None,
-    minutes: float | None,
-    nli: Path | None = None,
+    options: CompareOptions,
     against: Comparison | None = None,
 ) -> Comparison:
     """Compare with a progress bar on stderr; missing adapters are trained first."""
     started = time.monotonic()
-    plan = project.plan_comparison(recipes, minutes)
+    plan = project.plan_comparison(recipes, options.minutes)
     for name in plan.missing:
         use_large_blocks()
         click.echo(f"Training {name} first, about {TUNE_MINUTES:g} minutes …", err=True)
         with TuneBar(TUNE_MINUTES) as progress:
             tuned = project.tune(name, minutes=TUNE_MINUTES, on_step=progress.step)
         echo_tuned(tuned, err=True)
-    left = minutes - (time.monotonic() - started) / 60 if minutes else None
+    spent = (time.monotonic() - started) / 60
+    left = options.minutes - spent if options.minutes else None
+    fields = {name: getattr(options, name) for name in CompareOptions.__slots__}
     with CompareBar() as bar:
         return project.compare(
             plan.recipes,
-            split=split,
-            metric=metric,
-            limit=limit,
-            minutes=left,
-            optional=plan.optional,
-            nli=nli,
+            **fields | {"minutes": left, "optional": plan.optional},
             against=against,
             progress=bar,
         )
@@ -136,10 +164,13 @@ def run_compare(
 def _run_search(
     project: Project,
     recipes: Sequence[str],
-    metric: Metric,
-    minutes: float,
+    options: CompareOptions,
     against: Comparison | None,
 ) -> Comparison:
+    others = {"--model": options.models, "--answers": options.answers, "--check": options.checks}
+    for name, given in others.items():
+        if given:
+            raise SettingsError(f"--search and {name} do not go together.", hint="Leave one out.")
     if len(recipes) > 1:
         raise SettingsError(
             "--search begins with one recipe.", hint="acclimate compare --search rag"
@@ -147,8 +178,8 @@ def _run_search(
     with CompareBar() as bar:
         searched = project.search(
             recipes[0] if recipes else "rag",
-            metric=metric,
-            minutes=minutes,
+            metric=options.metric,
+            minutes=options.minutes or SEARCH_MINUTES,
             against=against,
             progress=bar,
             on_trial=bar.tried,

@@ -12,7 +12,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from acclimate.evaluation.compare import Estimate
+from acclimate.evaluation.entry import Estimate
 from acclimate.evaluation.halving import Trial
 
 

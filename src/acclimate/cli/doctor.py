@@ -18,6 +18,7 @@ from acclimate.errors import AcclimateError, ProjectError, legible
 from acclimate.files.places import as_typed
 from acclimate.indexes.library import Library
 from acclimate.models.catalogue import CATALOGUE
+from acclimate.models.recommendation import measure_machine, recommend
 from acclimate.models.store import cache_folder, locate
 from acclimate.project import Project
 from acclimate.settings_sections import EmbedderSettings, ModelSettings
@@ -47,7 +48,7 @@ class Finding:
 def command(repair: bool, as_json: bool, folder: Path) -> int:
     """Check machine, models and library, and print the repair. Exit code 1 where something
     failed."""
-    findings = [*_machine(), *_models(), *_library(folder, repair)]
+    findings = [*_machine(), *_models(), _advice(), *_library(folder, repair)]
     if as_json:
         echo_json(findings)
     else:
@@ -65,7 +66,7 @@ def _machine() -> Iterator[Finding]:
         yield Finding("cpu", "ok", "computes bfloat16")
     elif not flags:
         yield Finding(
-            "cpu", "ok", f"is {platform.machine()}; what it computes is not told by this system"
+            "cpu", "ok", f"is {platform.machine()}; this system does not report what it computes"
         )
     elif computes_bf16(environment={}):
         yield Finding(
@@ -119,7 +120,7 @@ def _limits() -> Finding:
 
 def _room(what: str, free: float | None, repair: str) -> Finding:
     if free is None:
-        return Finding(what, "ok", "is not told by this system")
+        return Finding(what, "ok", "is not reported by this system")
     enough = free >= _NEEDED_GB[what]
     detail = f"{free:.1f} GB free" + ("" if enough else f", {_NEEDED_GB[what]:.0f} are wanted")
     return Finding(what, "ok" if enough else "warning", detail, "" if enough else repair)
@@ -138,6 +139,14 @@ def _models() -> Iterator[Finding]:
             yield Finding(
                 "model", "warning", f"{name} is not here yet", f"acclimate models fetch {name}"
             )
+
+
+def _advice() -> Finding:
+    found = recommend(measure_machine())
+    detail = f"{found.name} is recommended: {found.reason}"
+    return Finding(
+        "advice", "ok", detail, "" if found.name in _DEFAULTS else "acclimate models recommend"
+    )
 
 
 def _library(folder: Path, repair: bool) -> Iterator[Finding]:
@@ -177,7 +186,7 @@ def _check_documents(project: Project) -> Iterator[Finding]:
     elif missing := sorted(found.files.keys() - held.keys()):
         detail = f"{len(missing)} of {len(found.files)} files in {place} are not in the library: {_some(missing)}"
         yield Finding(
-            "documents", "warning", detail, "acclimate ingest reads them, or tells why it cannot"
+            "documents", "warning", detail, "acclimate ingest reads them, or says why it cannot"
         )
     elif gone := sorted(path for path in held.keys() - found.files.keys() if not found.keeps(path)):
         detail = f"{len(gone)} documents in the library are no longer in {place}: {_some(gone)}"

@@ -7,7 +7,9 @@ from pathlib import Path
 import click
 
 from acclimate.cli.output import UserPath
+from acclimate.models.recommendation import measure_machine, recommend
 from acclimate.project import Project
+from acclimate.settings_file import set_key
 
 
 @click.command()
@@ -17,13 +19,20 @@ from acclimate.project import Project
 @click.option(
     "--project", "-p", "folder", type=UserPath(path_type=Path, file_okay=False), default=Path()
 )
-def command(documents: Path, folder: Path) -> None:
+@click.option(
+    "--model",
+    help="Language model to use; auto: what `acclimate models recommend` says.",
+)
+def command(documents: Path, folder: Path, model: str | None) -> None:
     """Make a project in this folder for the folder DOCUMENTS (default: documents).
 
     Writes acclimate.toml, in which every key stands with its meaning and default. Nothing is
     overwritten.
     """
+    name = _recommended() if model == "auto" else model
     project = Project.create(folder, documents)
+    if name:
+        set_key(project.file, "model", "name", name)
     there = project.documents.is_dir()
     before = (
         ""
@@ -31,3 +40,9 @@ def command(documents: Path, folder: Path) -> None:
         else f"put your files into {project.documents_shown}, which does not exist yet, and run "
     )
     click.echo(f"Wrote {project.file}. Next: {before}acclimate ingest", err=True)
+
+
+def _recommended() -> str:
+    found = recommend(measure_machine())
+    click.echo(f"Model: {found.name}, {found.reason}.", err=True)
+    return found.name

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from acclimate.files.rows import Problem
-from acclimate.workflows.tune_data import Data
+from acclimate.workflows.tune_data import DataReport
 
 if TYPE_CHECKING:  # PyTorch comes with the extra `tune` only
     from acclimate.tuning.preview import Lengths, Piece, Preview
@@ -18,7 +18,7 @@ _HEAD, _TAIL = 400, 200  # characters of masked text that are shown
 _BRANCHES = 3  # of the cases in the example's sequence
 
 
-def describe(data: Data) -> str:
+def describe(data: DataReport) -> str:
     """Where the cases come from, in one line."""
     read = (
         f"{data.source} ({data.layout}, format '{data.format}')"
@@ -51,7 +51,7 @@ class InspectionShow:
         self._quiet = quiet
         self._told: set[Problem] = set()
 
-    def read(self, recipe: str, data: Data) -> None:
+    def read(self, recipe: str, data: DataReport) -> None:
         """The data by itself."""
         self._echo(f"{recipe}: nothing is trained. The data by itself:")
         self._echo(f"  {first_words(data)}")
@@ -71,7 +71,7 @@ class InspectionShow:
         self._echo(f"  prompts: {data.prompts or 'none, raw text'}")
         self._problems(data)
 
-    def _problems(self, data: Data) -> None:
+    def _problems(self, data: DataReport) -> None:
         new = [problem for problem in data.problems if problem not in self._told]
         if new:
             self._echo("These rows are refused; --leave-out trains without them", bold=True)
@@ -83,7 +83,7 @@ class InspectionShow:
         click.secho(text, bold=bold, err=self._quiet)
 
 
-def first_words(data: Data) -> str:
+def first_words(data: DataReport) -> str:
     """What the data is by itself, in one line."""
     if data.format == "raw text":
         return f"data: {data.source} ({data.format})"

@@ -26,6 +26,7 @@ from acclimate.system import ending
 COMMANDS = {
     "init": "Make a project in this folder: a commented acclimate.toml.",
     "ingest": "Read the documents and bring the library up to date.",
+    "watch": "Ingest now, and again whenever files change.",
     "ask": "Answer a question from the documents, with citations.",
     "chat": "Ask one question after another.",
     "questions": "Make, import, review and split the questions to compare on.",
@@ -34,7 +35,10 @@ COMMANDS = {
     "export": "Write a tuned adapter in the formats that other programs run.",
     "compare": "Run recipes over your questions and say which one works.",
     "serve": "Serve an OpenAI-compatible API and a web page.",
+    "mcp": "Serve the project to a program on this machine, by MCP over stdio.",
     "keys": "Make, list and remove the API keys of the server.",
+    "backup": "Write the project into one file, also while it is served.",
+    "restore": "Put a project from a backup into a folder.",
     "models": "List, fetch and verify models.",
     "doctor": "Check machine, models and library, and print the repair.",
     "try": "See it work on the example documents.",
@@ -42,6 +46,7 @@ COMMANDS = {
 # What there is after a command was ended, for the commands of which that is worth a word.
 _KEPT = {
     "ingest": "The documents that were read are in the library.",
+    "watch": "The documents that were read are in the library.",
     "ask": "Nothing was changed.",
     "chat": "A chat is not kept.",
     "questions": "The questions that were written are kept.",
@@ -50,10 +55,23 @@ _KEPT = {
     "export": "No half export is left.",
     "compare": "The answers given so far are kept.",
     "serve": "Nothing is lost.",
+    "mcp": "Nothing is lost.",
+    "backup": "No half backup is left.",
+    "restore": "Nothing was changed.",
     "models": "What was fetched is kept.",
     "try": "What was done so far is kept.",
 }
-_GOES_ON = ("ingest", "questions", "optimise", "tune", "export", "compare", "models", "try")
+_GOES_ON = (
+    "ingest",
+    "watch",
+    "questions",
+    "optimise",
+    "tune",
+    "export",
+    "compare",
+    "models",
+    "try",
+)
 
 
 class _LazyGroup(click.Group):

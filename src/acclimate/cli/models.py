@@ -9,11 +9,15 @@ import click
 
 from acclimate.cli.output import echo_json, json_option
 from acclimate.cli.progress import download_bar
-from acclimate.models.catalogue import CATALOGUE, Kind
+from acclimate.models.catalogue import CATALOGUE
+from acclimate.models.entries import ModelKind
 from acclimate.models.fetch import fetch, resolve
+from acclimate.models.hub import Form
+from acclimate.models.recommendation import SECONDS, measure_machine, recommend
 from acclimate.models.store import locate, not_here, verify
 
 _LINE = "{:28} {:8} {:>8}  {:>8}  {:>6}  {:9}  {:10}  {}"
+_ADVICE = "{:7} {:28} {:>9}  {:>8}  {:9} {:>11}  {:>12}  {}"
 _KIND = click.Choice(["language", "embedder", "reranker"])
 
 
@@ -66,17 +70,75 @@ def list_models(as_json: bool) -> None:
     "--kind", type=_KIND, default="language", help="What a hub id is (the catalogue knows its own)."
 )
 @click.option("--again", is_flag=True, help="Fetch even what is here.")
-def fetch_models(names: tuple[str, ...], kind: str, again: bool) -> None:
+@click.option(
+    "--form",
+    type=click.Choice(["safetensors", "onnx"]),
+    help="Of an embedder's or reranker's hub id (default: what runs without PyTorch).",
+)
+def fetch_models(names: tuple[str, ...], kind: str, again: bool, form: Form | None) -> None:
     """Fetch models by catalogue name or hub id ('org/repo' or 'org/repo:file.gguf')."""
     for name in names:
-        known = CATALOGUE[name].kind if name in CATALOGUE else cast("Kind", kind)
+        known = CATALOGUE[name].kind if name in CATALOGUE else cast("ModelKind", kind)
         with download_bar() as on_bytes:
             model = (
-                fetch(name, known, on_bytes, again=True)
-                if again
+                fetch(name, known, on_bytes, again=again, form=form)
+                if again or form
                 else resolve(name, known, on_bytes)
             )
         click.echo(f"{name}: {model.weights}", err=True)
+
+
+@command.command("recommend")
+@click.option(
+    "--seconds",
+    type=click.FloatRange(min=0.1),
+    default=SECONDS,
+    show_default=True,
+    help="Longest time that an answer may take.",
+)
+@json_option
+def recommend_model(seconds: float, as_json: bool) -> None:
+    """Measure this machine for a second, and say which language model to use.
+
+    Seconds an answer are estimated from what was measured, for a prompt of 900 tokens and an answer
+    of 60.
+    """
+    found = recommend(measure_machine(), seconds)
+    if as_json:
+        echo_json(found)
+        return
+    machine = found.machine
+    free = "" if machine.free_gb is None else f"{machine.free_gb:.1f} GB of memory free, "
+    click.echo(
+        f"This machine: {machine.cores} cores ({machine.instructions}), {free}"
+        f"{machine.disk_gb:.0f} GB of disk free; {machine.gflops:,.0f} GFLOP/s, "
+        f"{machine.gb_per_s:.0f} GB/s"
+    )
+    if machine.load is not None and machine.load > machine.cores:
+        click.echo(
+            f"Other programs are busy here (load {machine.load:.0f}): answers wait for them."
+        )
+    head = ("class", "model", "download", "memory", "engine", "s an answer", "F1", "")
+    click.echo(_ADVICE.format(*head))
+    for row in found.models:
+        score = "not measured" if row.score is None else f"{row.score:.2f}"
+        click.echo(
+            _ADVICE.format(
+                row.size_class,
+                row.name,
+                "here" if row.here else f"{row.download_mb:,} MB",
+                f"{row.memory_mb:,} MB",
+                row.engine,
+                f"about {row.seconds:.1f}",
+                score,
+                "← recommended" if row.name == found.name else row.against,
+            ).rstrip()
+        )
+    click.echo(f"Recommended: {found.name}, {found.reason}.")
+    click.echo(
+        "Seconds are estimated, for a machine that does nothing else; F1 is on the shipped examples, with passages."
+    )
+    click.echo(f'Use it: acclimate init --model auto, or [model] name = "{found.name}"')
 
 
 @command.command()

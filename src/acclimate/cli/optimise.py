@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -10,10 +11,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from acclimate.cli.output import echo_json, json_option, project_option
 from acclimate.cli.progress import download_bar
-from acclimate.evaluation.comparison import METRICS, Metric
+from acclimate.evaluation.comparison import Metric
 from acclimate.evaluation.halving import Budget, Trial
+from acclimate.evaluation.measures import BY_WORDS
 from acclimate.project import Project
-from acclimate.workflows.optimise_prompt import BASELINE, SURE, Optimised
+from acclimate.workflows.optimise_prompt import AS_IT_IS, SURE, Optimised
 
 _MINUTES = 10.0  # where neither calls nor minutes are given
 
@@ -24,13 +26,18 @@ _MINUTES = 10.0  # where neither calls nor minutes are given
     "--split", default="dev", show_default=True, help="Questions to choose by; test is refused."
 )
 @click.option(
-    "--metric", type=click.Choice(METRICS), default="f1", show_default=True, help="What decides."
+    "--metric", type=click.Choice(BY_WORDS), default="f1", show_default=True, help="What decides."
 )
 @click.option("--calls", type=click.IntRange(min=1), help="At most so many answers.")
 @click.option(
     "--minutes", type=click.FloatRange(min=0, min_open=True), help="As long as this (default: 10)."
 )
 @click.option("--take", is_flag=True, help="Write the winner even where its gain may be luck.")
+@click.option(
+    "--extractor",
+    is_flag=True,
+    help="Choose the windows and limits of [answer] extractor instead; no RECIPE.",
+)
 @json_option
 @project_option
 def command(
@@ -40,6 +47,7 @@ def command(
     calls: int | None,
     minutes: float | None,
     take: bool,
+    extractor: bool,
     as_json: bool,
     folder: Path,
 ) -> None:
@@ -51,6 +59,11 @@ def command(
     more questions, until one is left. The winner is written into templates/ and acclimate.toml
     where its gain is measurable. Stopped, it goes on where it was.
     """
+    if extractor:
+        if recipe or calls or minutes:
+            raise click.UsageError("--extractor takes no RECIPE, --calls or --minutes.")
+        calibrate_extractor(folder, take=take, as_json=as_json)
+        return
     budget = Budget(calls, minutes if calls or minutes else _MINUTES)
     with download_bar() as on_bytes, Project.open(folder, on_bytes) as project, SearchBar() as bar:
         name = recipe or project.settings.answer.recipe
@@ -61,6 +74,38 @@ def command(
         echo_json(found)
     else:
         echo_optimised(found)
+
+
+def calibrate_extractor(folder: Path, *, take: bool, as_json: bool) -> None:
+    """Choose the extractor's windows and limits, and say what was found."""
+    with download_bar() as on_bytes, Project.open(folder, on_bytes) as project, SearchBar() as bar:
+        found = project.calibrate(take=take, on_progress=bar.done)
+    if as_json:
+        echo_json(found)
+        return
+    kinds = "with the language model" if found.with_model else "alone"
+    click.echo(
+        f"{found.name} {kinds}, {found.questions} dev questions, each with its document and without:"
+    )
+    click.echo(f"  as it is {100 * found.before:.1f}, chosen {100 * found.after:.1f}")
+    low, high = 100 * found.gain.interval.low, 100 * found.gain.interval.high
+    click.echo(
+        f"  gain {100 * found.gain.interval.mean:+.1f} ({low:+.1f} to {high:+.1f}, "
+        f"p = {found.gain.p:.2f}), limits chosen on other documents than they are judged on"
+    )
+    click.echo(f"  {', '.join(f'{name} {value}' for name, value in asdict(found.limits).items())}")
+    click.echo(f"Confidence against share of right places (expected error {found.ece:.2f}):")
+    for one in found.reliability:
+        click.echo(f"  {one.confidence:.2f}  {one.right:.2f}  {one.count:4d} places")
+    if found.file is not None:
+        click.echo(f"Written: {found.file}.")
+    elif found.gain.interval.mean > 0:
+        click.echo(
+            f"Not written: such a gain may be luck (p is not below {SURE:g}). --take writes it all "
+            f"the same."
+        )
+    else:
+        click.echo("Not written: nothing was better than the limits as they are.")
 
 
 def echo_optimised(done: Optimised) -> None:
@@ -81,7 +126,7 @@ def echo_optimised(done: Optimised) -> None:
     low, high = 100 * done.gain.interval.low, 100 * done.gain.interval.high
     click.echo(
         f"Best: {done.found.winner}, {done.metric.upper()} {100 * done.gain.interval.mean:+.1f} "
-        f"({low:+.1f} to {high:+.1f}, p = {done.gain.p:.2f}) against '{BASELINE}', on the dev "
+        f"({low:+.1f} to {high:+.1f}, p = {done.gain.p:.2f}) against '{AS_IT_IS}', on the dev "
         f"questions that chose it."
     )
     if done.taken:
@@ -117,3 +162,7 @@ class SearchBar:
     def tried(self, trial: Trial, planned: int) -> None:
         """Hear of an answer."""
         self._bar.update(self._task, advance=1, total=planned)
+
+    def done(self, count: int, planned: int) -> None:
+        """Hear how far it is."""
+        self._bar.update(self._task, completed=count, total=planned)

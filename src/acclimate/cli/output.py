@@ -13,7 +13,7 @@ import click
 
 from acclimate.cli.console import can_show
 from acclimate.errors import legible
-from acclimate.prompting.citations import Unmarked
+from acclimate.prompting.citations import CitationStripper
 from acclimate.prompting.recipes import find_recipe
 from acclimate.types import Answer, Usage
 
@@ -75,11 +75,11 @@ class AnswerStream:
     """Prints a raw answer as it comes, without its citation marks."""
 
     def __init__(self, write: Callable[[str], None]) -> None:
-        self._write, self._unmarked = write, Unmarked()
+        self._write, self._stripper = write, CitationStripper()
 
     def __call__(self, piece: str) -> bool:
         """Take the next piece."""
-        self._write(self._unmarked(piece))
+        self._write(self._stripper(piece))
         return True
 
 
@@ -91,8 +91,10 @@ def write_stdout(text: str) -> None:
 def echo_sources(answer: Answer) -> None:
     """End a streamed answer: its checked marks, then where each points, one place a line with its
     words below; for an abstention, why, on stderr."""
-    marks = "".join(f" [{citation.number}]" for citation in answer.citations)
+    marks = "".join(f" [{number}]" for number in dict.fromkeys(c.number for c in answer.citations))
     click.echo(f"{marks}\n" if marks else "")
+    if answer.working:
+        click.echo(f"{answer.working}\n")
     for citation in answer.citations:
         page = f", page {citation.page}" if citation.page else ""
         headings = f" · {' › '.join(citation.headings)}" if citation.headings else ""
@@ -102,8 +104,8 @@ def echo_sources(answer: Answer) -> None:
         click.echo(f"    “{' '.join(citation.quote.split())}”")
         if citation.also:
             click.echo(f"    also in: {_some(citation.also)}")
-        if not citation.verbatim:
-            click.echo("    (the answer's words do not stand there exactly)")
+        if not (citation.verbatim or answer.working):
+            click.echo("    (closest sentence; the answer is not quoted verbatim)")
     echo_abstention(answer)
 
 

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from acclimate.project import Project
-from acclimate.questions.file import Row
+from acclimate.questions.file import QuestionRow
 from acclimate.questions.splitting import Leak
 from acclimate.types import Question
 from acclimate.workflows.questions import tally
@@ -17,7 +17,7 @@ from acclimate.workflows.questions import tally
 _SHOWN = 8  # documents and leaks listed
 
 
-def echo_question(project: Project, row: Row, place: str) -> None:
+def echo_question(project: Project, row: QuestionRow, place: str) -> None:
     """A question with its answers, and its evidence where it stands."""
     click.echo(f"\n{click.style(place, dim=True)}  {row['id']} · {row.get('kind') or 'other'}")
     click.secho(str(row["question"]), bold=True)

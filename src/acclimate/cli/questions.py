@@ -15,11 +15,11 @@ from acclimate.errors import SettingsError
 from acclimate.evaluation.judge import Label, add_label, read_labels
 from acclimate.project import Project
 from acclimate.questions.cells import read_texts
-from acclimate.questions.file import Row
+from acclimate.questions.file import QuestionRow
 from acclimate.questions.forms import FIELDS
 from acclimate.questions.imports import Rules
 from acclimate.questions.splitting import SPLITS, Leak
-from acclimate.questions.writer import KINDS, Kind
+from acclimate.questions.writer import KINDS, QuestionKind
 from acclimate.workflows.questions import SHARES, WRITERS, mix, tally
 
 _BAR = " | "
@@ -60,7 +60,12 @@ def command() -> None:
 @json_option
 @project_option
 def make(
-    count: int, kinds: Sequence[Kind], writer: str, unchecked: bool, as_json: bool, folder: Path
+    count: int,
+    kinds: Sequence[QuestionKind],
+    writer: str,
+    unchecked: bool,
+    as_json: bool,
+    folder: Path,
 ) -> None:
     """Write questions from the documents, check each against its passage, and split them by
     document.
@@ -127,11 +132,11 @@ def import_(
     rules = Rules(dict(map(_column, columns)), separator, unanswerable)
     with Project.open(folder) as project:
         done = project.import_questions(path, rules)
-    texts = path.is_dir() or any(line.startswith("SQuAD") for line in done.told)
+    texts = path.is_dir() or any(line.startswith("SQuAD") for line in done.summary)
     if as_json:
-        return echo_json({"added": len(done.rows), "known": done.known, "read": done.told})
-    for line in done.told:
-        click.echo(f"Read as {line}" if line is done.told[0] else f"  {line}", err=True)
+        return echo_json({"added": len(done.rows), "known": done.known, "read": done.summary})
+    for line in done.summary:
+        click.echo(f"Read as {line}" if line is done.summary[0] else f"  {line}", err=True)
     click.echo(
         f"{len(done.rows)} questions added."
         + (f" {done.known} were in the set already." if done.known else "")
@@ -264,7 +269,7 @@ def split(shares: str, again: bool, as_json: bool, folder: Path) -> int:
         wanted = dict(zip(SPLITS, numbers, strict=True))
     except ValueError as error:
         raise SettingsError(
-            f"'{shares}' are no shares.", hint="Write three numbers like 50,15,35."
+            f"'{shares}' are not shares.", hint="Write three numbers like 50,15,35."
         ) from error
     with download_bar() as on_bytes, Project.open(folder, on_bytes) as project:
         questions = project.split_questions(wanted, again=again)
@@ -318,13 +323,13 @@ def _column(option: str) -> tuple[str, str]:
     what, equals, name = option.partition("=")
     if not equals or not name.strip() or what.strip() not in FIELDS:
         raise SettingsError(
-            f"'{option}' says of no column what it is.",
+            f"'{option}' does not say what a column is.",
             hint=f"FIELD=NAME with {', '.join(FIELDS)}.",
         )
     return what.strip(), name.strip()
 
 
-def _echo_kept(row: Row) -> None:
+def _echo_kept(row: QuestionRow) -> None:
     click.echo(
         f"{row['kind']}: {row['question']} — "
         f"{' / '.join(row['answers']) or 'not in the documents'}",
@@ -332,7 +337,7 @@ def _echo_kept(row: Row) -> None:
     )
 
 
-def _edited(row: Row) -> Row:
+def _edited(row: QuestionRow) -> QuestionRow:
     text = click.prompt("Question", default=row["question"])
     said = click.prompt(
         f"Answers, separated by '{_BAR}' (empty: not in the documents)",

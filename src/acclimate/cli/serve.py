@@ -33,6 +33,7 @@ _AUDIT_BYTES, _AUDIT_FILES = 10_000_000, 5
     "--tls-cert", type=click.Path(path_type=Path), help="Certificate chain (PEM), for https."
 )
 @click.option("--tls-key", type=click.Path(path_type=Path), help="Its private key (PEM).")
+@click.option("--watch", is_flag=True, help="Ingest whenever files in the documents folder change.")
 @project_option
 @click.pass_obj
 def command(
@@ -41,6 +42,7 @@ def command(
     port: int | None,
     tls_cert: Path | None,
     tls_key: Path | None,
+    watch: bool,
     folder: Path,
 ) -> None:
     """Serve the project: an OpenAI-compatible API at /v1 and a web page. Ctrl-C finishes what is
@@ -59,17 +61,18 @@ def command(
         if value is not None
     }
     with download_bar() as on_bytes, Project.open(folder, on_bytes) as found:
-        project = _with(found, chosen)
+        project = _with(found, {"serve": chosen, "documents": {"watch": True} if watch else {}})
         _keep_audit(project.layout.audit_log)
         if signals is not None:
             signals.patience += FINISH_S
         Server(project, lambda address: click.echo(address)).serve_project()
 
 
-def _with(project: Project, chosen: dict[str, Any]) -> Project:
-    """The project with these `[serve]` settings instead of the file's."""
+def _with(project: Project, chosen: dict[str, dict[str, Any]]) -> Project:
+    """The project with these settings of sections instead of the file's."""
     values = project.settings.model_dump()
-    values["serve"] |= chosen
+    for section, keys in chosen.items():
+        values[section] |= keys
     project.settings = make_settings(values, origin="the command line")
     return project
 

@@ -85,7 +85,7 @@ class Signals:
         self._write.close()
 
     @property
-    def told(self) -> str:
+    def signal_name(self) -> str:
         """What the first signal was, in words."""
         return _NAMES.get(self.number, _NAMES[signal.SIGINT])
 
@@ -98,7 +98,7 @@ class Signals:
         """Say what came and what is kept; called in the main thread, once it has left
         everything."""
         self._reported = True
-        self._say(f"{self.told}. {self.kept}".rstrip())
+        self._say(f"{self.signal_name}. {self.kept}".rstrip())
 
     def finish(self, code: int) -> None:
         """End the program with `code` where a signal has ended it and threads are left.
@@ -134,11 +134,11 @@ class Signals:
         again = self._next(_QUIET_S)
         if again is None:
             if not self._reported:
-                self._say(f"{self.told}; ending. Once more ends at once.")
+                self._say(f"{self.signal_name}; stopping. The same again stops at once.")
             again = self._next(until - time.monotonic())
         if again != _OVER:
             if not self._reported:
-                self._say(f"{self.told}; ended at once. {self.kept}".rstrip())
+                self._say(f"{self.signal_name}; stopped at once. {self.kept}".rstrip())
             self._end(self.code)
 
     def _next(self, seconds: float | None) -> int | None:

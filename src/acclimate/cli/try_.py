@@ -16,7 +16,7 @@ from acclimate.evaluation.metrics import score
 from acclimate.project import Project
 from acclimate.settings import FILE_NAME
 from acclimate.types import Answer, Question
-from acclimate.workflows.compare import report_file
+from acclimate.workflows.compare import CompareOptions, report_file
 from acclimate.workflows.compare_plan import DEFAULT
 
 QUESTIONS = 3
@@ -60,7 +60,7 @@ def command(folder: Path) -> None:
         click.echo(
             f"\nNow {' and '.join(DEFAULT)} on all {_count(project)} test questions …", err=True
         )
-        comparison = run_compare(project, DEFAULT, "test", "f1", None, None)
+        comparison = run_compare(project, DEFAULT, CompareOptions())
         click.echo()
         echo_comparison(comparison)
         click.echo(f"\nReport: {report_file(project.layout.comparisons, comparison)}")

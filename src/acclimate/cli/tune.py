@@ -237,9 +237,7 @@ def echo_tuned(tuned: Tuned, *, err: bool = False) -> None:
     )
     click.echo(f"{trained.folder}", err=err)
     if trained.loss_after >= trained.loss_before:
-        click.echo(
-            "Training lowered the dev loss at no time: the adapter is as it began.", err=True
-        )
+        click.echo("The dev loss never improved; the adapter is unchanged.", err=True)
 
 
 class TuneBar:

@@ -28,7 +28,7 @@ def echo_retriever(done: TunedRetriever) -> None:
     for length, score in done.shorter.items():
         click.echo(f"  {length:4} dimensions  nDCG@10 {score:.3f}")
     if done.folder is None:
-        click.echo("It was better on dev at no time: nothing was put in place.")
+        click.echo("It never beat the current one on dev, so nothing was put in place.")
         return
     click.echo(f"{done.folder}")
     for key, value in done.settings.items():

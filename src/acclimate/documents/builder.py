@@ -25,6 +25,12 @@ def one_line(text: str) -> str:
     return " ".join(text.split())
 
 
+def merged(*, rows: bool) -> dict[str, str]:
+    """The metadata of a table, of whose cells some over several rows are repeated in each where
+    `rows`."""
+    return {"merged": "rows"} if rows else {}
+
+
 class TextBuilder:
     """Collects elements in reading order, a blank line between two."""
 

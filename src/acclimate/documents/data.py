@@ -52,11 +52,11 @@ def _lines(value: object, name: str, depth: int) -> Iterator[str]:
         for number, item in enumerate(value, start=1):
             yield from _lines(item, f"{name}[{number}]", depth + 1)
     else:
-        shown = (
-            ", ".join(map(str, value))
-            if isinstance(value, list)
-            else value
-            if isinstance(value, str)
-            else json.dumps(value)
-        )
-        yield f"{name}: {one_line(shown)}" if name else one_line(shown)
+        shown = one_line(_leaf(value))
+        yield f"{name}: {shown}" if name else shown
+
+
+def _leaf(value: object) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    return value if isinstance(value, str) else json.dumps(value)

@@ -14,7 +14,7 @@ from zipfile import ZipFile
 
 from lxml import etree
 
-from acclimate.documents.builder import TextBuilder, one_line
+from acclimate.documents.builder import TextBuilder, merged, one_line
 from acclimate.documents.chart import add_chart
 from acclimate.documents.docx_text import GONE, Words, is_set, text_boxes
 from acclimate.documents.hidden import keep
@@ -106,7 +106,10 @@ class _Reader:
             if name == "p":
                 self._paragraph(node, depth)
             elif name == "tbl":
-                self._builder.add_table(_table(node, self._words))
+                down = (one for one in node.iter() if local_name(one) == "vMerge")
+                repeated = any(attribute(one, "val") != "restart" for one in down)
+                rows = _table(node, self._words)
+                self._builder.add_table(rows, metadata=merged(rows=repeated))
                 add_hidden(self._words, self._builder)
             elif name not in GONE and depth < _MAX_DEPTH:
                 self.walk(node, depth + 1)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields, replace
 from lxml import etree
 
 from acclimate.documents.builder import one_line
-from acclimate.documents.hidden import Kind
+from acclimate.documents.hidden import HiddenKind
 from acclimate.documents.reading_order import reading_order
 from acclimate.documents.safe import attribute, local_name
 from acclimate.types import Box
@@ -60,7 +60,7 @@ class Words:
     def __init__(self, styles: etree._Element | None, painted: bool = False) -> None:
         self._looks = _style_looks(styles)
         self._painted = painted
-        self._hidden: list[tuple[Kind, list[str]]] = []
+        self._hidden: list[tuple[HiddenKind, list[str]]] = []
 
     def text(self, node: etree._Element) -> str:
         """The text of a paragraph that is shown, without that of its text boxes."""
@@ -69,7 +69,7 @@ class Words:
         if properties is not None and (shade := properties.find("{*}shd")) is not None:
             look = replace(look, shaded=_is_shade(shade))
         shown = []
-        last: Kind | None = None
+        last: HiddenKind | None = None
         for text, kind in self._pieces(node, look, None, 0):
             if kind is None:
                 shown.append(text)
@@ -80,11 +80,11 @@ class Words:
             last = kind if kind is not None or text.strip() else last
         return one_line("".join(shown))
 
-    def hide(self, kind: Kind, text: str) -> None:
+    def hide(self, kind: HiddenKind, text: str) -> None:
         """Take note of a text that is hidden for another reason."""
         self._hidden.append((kind, [text]))
 
-    def take_hidden(self) -> list[tuple[Kind, str]]:
+    def take_hidden(self) -> list[tuple[HiddenKind, str]]:
         """What was hidden in the paragraphs read since the last call."""
         found = [(kind, text) for kind, parts in self._hidden if (text := one_line("".join(parts)))]
         self._hidden.clear()
@@ -100,8 +100,8 @@ class Words:
             self._painted = before
 
     def _pieces(  # noqa: C901
-        self, node: etree._Element, look: _Look, hidden: Kind | None, depth: int
-    ) -> Iterator[tuple[str, Kind | None]]:
+        self, node: etree._Element, look: _Look, hidden: HiddenKind | None, depth: int
+    ) -> Iterator[tuple[str, HiddenKind | None]]:
         """Pieces of text, each with the reason why it is not shown, None where it is."""
         if depth > _MAX_DEPTH:
             return

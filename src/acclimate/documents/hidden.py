@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 Hidden = Literal["skip", "mark"]
-Kind = Literal[
+HiddenKind = Literal[
     "sheet",
     "row",
     "column",
@@ -54,7 +54,7 @@ def census(mode: Hidden) -> Iterator[Census]:
             outer.unread.update(own.unread)
 
 
-def keep(kind: Kind, count: int = 1) -> bool:
+def keep(kind: HiddenKind, count: int = 1) -> bool:
     """Count things that an author hid; whether they are to be kept, marked as hidden."""
     found = _open.get()
     if found is None:

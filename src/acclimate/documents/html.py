@@ -8,7 +8,7 @@ from pathlib import Path
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 from acclimate.documents.article import find_article
-from acclimate.documents.builder import TextBuilder, one_line
+from acclimate.documents.builder import TextBuilder, merged, one_line
 from acclimate.documents.html_hidden import add_hidden, take_hidden
 from acclimate.documents.properties import properties
 from acclimate.documents.text import read_text
@@ -175,7 +175,8 @@ def _table(node: LexborNode, builder: TextBuilder) -> None:
     caption = node.css_first("caption")
     if caption is not None:
         builder.add("caption", one_line(caption.text()))
-    builder.add_table(table_rows(node))
+    repeated = any(_span(cell, "rowspan") > 1 for cell in node.css("td"))
+    builder.add_table(table_rows(node), metadata=merged(rows=repeated))
 
 
 def is_layout(table: LexborNode) -> bool:

@@ -73,11 +73,9 @@ def _element(kind: ElementKind, text: str, start: int, end: int, token: Token) -
         return None
     start += len(body) - len(body.lstrip())
     end -= len(body) - len(body.rstrip())
-    level = (
-        int(token.tag[1])
-        if kind == "heading"
-        else token.level // 2 + 1
-        if kind == "list_item"
-        else 0
-    )
+    level = 0
+    if kind == "heading":
+        level = int(token.tag[1])
+    elif kind == "list_item":
+        level = token.level // 2 + 1
     return Element(kind, start, end, level) if start < end else None

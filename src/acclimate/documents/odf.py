@@ -8,8 +8,8 @@ from pathlib import Path
 
 from lxml import etree
 
-from acclimate.documents.builder import TextBuilder
-from acclimate.documents.hidden import Kind, keep
+from acclimate.documents.builder import TextBuilder, merged
+from acclimate.documents.hidden import HiddenKind, keep
 from acclimate.documents.odf_lists import Lists, list_styles
 from acclimate.documents.odf_text import SKIPPED, OdfWords, paragraph_text
 from acclimate.documents.properties import office_properties
@@ -89,7 +89,9 @@ class _Reader:
                 self._lists = outer
             elif name == "table":
                 with self._words.on_a_ground():
-                    self._builder.add_table(_rows(node, self._words))
+                    rows = _rows(node, self._words)
+                    spans = (_number(cell, "rows-spanned", _MAX_SPANNED) for cell in node.iter())
+                    self._builder.add_table(rows, metadata=merged(rows=max(spans) > 1))
                 self._add_hidden()
             elif name == "list":
                 self._lists.begin(node)
@@ -100,7 +102,7 @@ class _Reader:
             else:
                 self.walk(node, depth + 1)
 
-    def _unless_hidden(self, kind: Kind, nodes: Iterable[etree._Element], depth: int) -> None:
+    def _unless_hidden(self, kind: HiddenKind, nodes: Iterable[etree._Element], depth: int) -> None:
         if keep(kind):
             with self._builder.hidden(kind):
                 self.walk(nodes, depth + 1)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from lxml import etree
 
 from acclimate.documents.builder import one_line
-from acclimate.documents.hidden import Kind
+from acclimate.documents.hidden import HiddenKind
 from acclimate.documents.safe import attribute, local_name
 
 SKIPPED = frozenset(
@@ -38,7 +38,7 @@ class OdfWords:
         for root in roots:
             for node in root.iter("{*}style"):
                 self._add(node)
-        self._hidden: list[tuple[Kind, str]] = []
+        self._hidden: list[tuple[HiddenKind, str]] = []
         self._painted = False
 
     @contextmanager
@@ -59,7 +59,7 @@ class OdfWords:
             return ""
         return shown
 
-    def take_hidden(self) -> list[tuple[Kind, str]]:
+    def take_hidden(self) -> list[tuple[HiddenKind, str]]:
         """What was hidden in the paragraphs read since the last call."""
         found = [(kind, text) for kind, text in self._hidden if text]
         self._hidden.clear()

@@ -151,7 +151,7 @@ def parse(
         )
     except ImportError as error:
         raise DocumentError(
-            f"{path} needs a package that its parsing process has not: {error}."
+            f"{path} needs a package that is not installed in the parsing process: {error}."
         ) from error
     except DocumentError as error:
         if path in str(error):

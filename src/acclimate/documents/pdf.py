@@ -289,7 +289,7 @@ def _add_block(block: Sequence[Line], body: float, bold: bool, builder: TextBuil
     )
     short = len(text) <= _HEADING_LENGTH and any(letter.isalpha() for letter in text)
     if short and size > body * _HEADING_RATIO:
-        builder.add("heading", text, 1 if size > body * 1.6 else 2 if size > body * 1.3 else 3, box)
+        builder.add("heading", text, 1 + sum(size <= body * bound for bound in (1.6, 1.3)), box)
     elif (
         short
         and not bold

@@ -14,9 +14,9 @@ from pptx.exc import PackageNotFoundError
 from pptx.shapes.group import GroupShape
 from pptx.shapes.picture import Picture
 
-from acclimate.documents.builder import TextBuilder
+from acclimate.documents.builder import TextBuilder, merged
 from acclimate.documents.chart import add_chart
-from acclimate.documents.hidden import Kind, keep
+from acclimate.documents.hidden import HiddenKind, keep
 from acclimate.documents.pictures import wanted
 from acclimate.documents.properties import office_properties
 from acclimate.documents.reading_order import reading_order
@@ -59,7 +59,7 @@ def _add_slide(slide: Any, page: Box, builder: TextBuilder) -> None:
         )
     order = reading_order([one.box or page for one in placed])
     for one in [*first, *(placed[at] for at in order)]:
-        hidden: Kind | None = "shape" if one.hidden or _outside(one.box, page) else None
+        hidden: HiddenKind | None = "shape" if one.hidden or _outside(one.box, page) else None
         if hidden and not (_says(one.shape) and keep(hidden)):
             continue
         with builder.hidden(hidden or ""):
@@ -156,7 +156,10 @@ def _add(shape: Any, builder: TextBuilder) -> None:
         with contextlib.suppress(ValueError, KeyError, AttributeError):  # linked, not embedded
             builder.add_picture(shape.image.blob)
     if getattr(shape, "has_table", False):
-        builder.add_table(_table(shape.table))
+        repeated = any(
+            cell.is_merge_origin and cell.span_height > 1 for cell in shape.table.iter_cells()
+        )
+        builder.add_table(_table(shape.table), metadata=merged(rows=repeated))
     elif getattr(shape, "has_chart", False):
         add_chart(shape.chart._chartSpace, builder)
     elif shape.has_text_frame:

@@ -5,23 +5,23 @@ from __future__ import annotations
 
 import re
 
-from acclimate.documents.hidden import Kind
+from acclimate.documents.hidden import HiddenKind
 
 _PIECE = re.compile(r"\\([a-z]+)(-?\d+)?[ ]?|\\'[0-9a-fA-F]{2}|\\[^a-z]|[{}]|[^\\{}]+", re.DOTALL)
 _COLOURS = re.compile(r"\{\\colortbl([^{}]*)\}")
 _GROUND = re.compile(r"\\(?:cb|highlight|chcbpat|cbpat|clcbpat)\d")
 
 
-def split_hidden(source: str) -> tuple[str, list[tuple[Kind, str]]]:
+def split_hidden(source: str) -> tuple[str, list[tuple[HiddenKind, str]]]:
     """The source without what nobody sees, and that as sources of its own, each with its kind."""
     if not re.search(r"\\(?:v|deleted|colortbl)\b", source):
         return source, []
     white = _white(source)
     shown: list[str] = []
-    hidden: list[tuple[Kind, list[str]]] = []
+    hidden: list[tuple[HiddenKind, list[str]]] = []
     state: dict[str, bool] = {}
     above: list[dict[str, bool]] = []
-    last: Kind | None = None
+    last: HiddenKind | None = None
     for match in _PIECE.finditer(source):
         piece, word, number = match[0], match[1], match[2]
         if piece == "{":
@@ -35,7 +35,7 @@ def split_hidden(source: str) -> tuple[str, list[tuple[Kind, str]]]:
             state["cf"] = number in white
         elif word == "plain":
             state = {}
-        kind: Kind | None = "deletion" if state.get("deleted") else None
+        kind: HiddenKind | None = "deletion" if state.get("deleted") else None
         kind = kind or ("text" if state.get("v") or state.get("cf") else None)
         text = word is None or word == "u" or word in ("tab", "emdash", "endash", "bullet")
         if kind is None or not text or piece in "{}":

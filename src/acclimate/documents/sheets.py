@@ -11,7 +11,7 @@ from pathlib import Path
 
 from python_calamine import CalamineError, CalamineWorkbook, SheetVisibleEnum
 
-from acclimate.documents.builder import TextBuilder
+from acclimate.documents.builder import TextBuilder, merged
 from acclimate.documents.hidden import count_unread, keep
 from acclimate.documents.number_format import general
 from acclimate.documents.ods import read_ods
@@ -147,7 +147,19 @@ def _add_block(grid: Grid, area: Area, sheet: Sheet, builder: TextBuilder) -> No
         builder.add("caption", texts.pop())
         rows.pop(0)
         numbers = numbers[1:]
-    builder.add_table(rows, metadata=_behind(sheet, numbers, grid.columns[first:last]))
+    columns = grid.columns[first:last]
+    repeated = merged(rows=_joins_rows(sheet, numbers[1:], columns))
+    builder.add_table(rows, metadata={**_behind(sheet, numbers, columns), **repeated})
+
+
+def _joins_rows(sheet: Sheet, rows: Sequence[int], columns: Sequence[int]) -> bool:
+    """Whether a merged cell covers several of these rows, in each of which it is repeated."""
+    return any(
+        area.left <= columns[-1]
+        and columns[0] <= area.right
+        and sum(area.top <= row <= area.bottom for row in rows) > 1
+        for area in sheet.merged
+    )
 
 
 def _behind(sheet: Sheet, rows: Sequence[int], columns: Sequence[int]) -> dict[str, str]:

@@ -207,10 +207,8 @@ def _is_series(row: Sequence[str], types: dict[int, str], below: Rows) -> bool:
     if all(_YEAR.fullmatch(cell) for cell in cells):
         steps = [int(after[:4]) - int(before[:4]) for before, after in pairwise(cells)]
         rows_too = all(
-            _YEAR.fullmatch(other[column])
+            all(_YEAR.fullmatch(other[column]) for column in types if column < len(other))
             for other in below
-            for column in types
-            if column < len(other)
         )
         return len({step > 0 for step in steps}) == 1 and 0 not in steps and not rows_too
     return cells == [str(number) for number in range(1, len(cells) + 1)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
@@ -18,6 +19,9 @@ _KINDS = (
     (stat.S_ISCHR, "is a device, not a file"),
     (stat.S_ISBLK, "is a device, not a file"),
 )
+# A file that was written so lately may be written once more without a trace: file systems count
+# time in steps of up to two seconds.
+FRESH_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +103,11 @@ def walk(root: Path, include: Sequence[str], exclude: Sequence[str]) -> Found:
     ]
     kept = tuple(path for path, fault in faults.items() if fault.passing)
     return Found(dict(sorted(files.items())), tuple(unread), kept)
+
+
+def is_fresh(time_ns: int) -> bool:
+    """Whether a file's time of change is too near to now to show a further change of it."""
+    return abs(time.time_ns() - time_ns) < FRESH_S * 1e9
 
 
 def _check(file: Path, path: str, inside: Path) -> None:

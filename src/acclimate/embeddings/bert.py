@@ -8,21 +8,27 @@ fused into one they were 3 % slower on the CPU plugin.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from openvino import Model, Node
 from openvino import opset15 as ops
-from openvino.op import Constant
 
+from acclimate.embeddings.nodes import (
+    ACTIVATIONS,
+    Tensors,
+    activate,
+    constant,
+    index,
+    ints,
+)
 from acclimate.embeddings.spec import position_offset
 from acclimate.embeddings.weights import FloatArray
 from acclimate.errors import ModelError
 
 IDS, MASK, TYPES = "input_ids", "attention_mask", "token_type_ids"
-_ACTIVATIONS = {"gelu": "erf", "gelu_new": "tanh", "gelu_pytorch_tanh": "tanh"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +71,11 @@ _DISTILBERT = _Names(
     norm="output_layer_norm",
     config=("dim", "n_heads", "n_layers", "activation"),
 )
-_FAMILIES = {
+FAMILIES = {
     "bert": _BERT,
     "roberta": _BERT,
     "xlm-roberta": _BERT,
+    "camembert": _BERT,
     "distilbert": _DISTILBERT,
 }
 
@@ -89,15 +96,7 @@ def build_bert(
 
 class _Builder:
     def __init__(self, config: Mapping[str, Any], weights: Mapping[str, FloatArray]) -> None:
-        family = str(config.get("model_type"))
-        if family not in _FAMILIES:
-            raise ModelError(
-                f"the model's type is '{family}'; without PyTorch these run: "
-                f"{', '.join(_FAMILIES)}.",
-                hint="Use an ONNX export of it, or set [embedder] engine = "
-                '"sentence-transformers".',
-            )
-        self._names = _FAMILIES[family]
+        self._names = FAMILIES[str(config["model_type"])]
         if config.get("position_embedding_type", "absolute") != "absolute":
             raise ModelError(
                 f"position_embedding_type '{config['position_embedding_type']}' is not supported."
@@ -108,10 +107,8 @@ class _Builder:
             raise ModelError(
                 f"config.json lacks {error}.", hint="Fetch the model again."
             ) from error
-        if activation not in {*_ACTIVATIONS, "relu"}:
-            raise ModelError(
-                f"the activation '{activation}' is not one of {[*_ACTIVATIONS, 'relu']}."
-            )
+        if activation not in ACTIVATIONS:
+            raise ModelError(f"the activation '{activation}' is not one of {list(ACTIVATIONS)}.")
         self._hidden, self._heads, self._layers, self._activation = (
             int(hidden),
             int(heads),
@@ -120,11 +117,7 @@ class _Builder:
         )
         self._epsilon = float(config.get("layer_norm_eps", 1e-12))
         self._offset = position_offset(dict(config))
-        self._weights = weights
-        root = "embeddings.word_embeddings.weight"
-        self._prefix = next(
-            (name.removesuffix(root) for name in weights if name.endswith(root)), ""
-        )
+        self._tensors = Tensors(weights, "embeddings.word_embeddings.weight")
 
     def build(self, *, types: bool) -> Model:
         names = (IDS, MASK, TYPES) if types else (IDS, MASK)
@@ -145,20 +138,18 @@ class _Builder:
         """[B, S] to [B, S, H]: word + position + token type (0 where there is no input for it),
         normalised."""
         length = ops.gather(ops.shape_of(ids), ints(1), index(0))
-        table = self._tensor("embeddings.position_embeddings.weight")[self._offset :]
-        kinds = self._weights.get(f"{self._prefix}embeddings.token_type_embeddings.weight")
+        table = self._tensors.get("embeddings.position_embeddings.weight")[self._offset :]
+        kinds = self._tensors.find("embeddings.token_type_embeddings.weight")
         if kinds is not None and types is None:
             table = table + kinds[0]
         places = ops.slice(constant(table), ints(0), length, ints(1), ints(0))
         words = ops.gather(
-            constant(self._tensor("embeddings.word_embeddings.weight")), ids, index(0)
+            constant(self._tensors.get("embeddings.word_embeddings.weight")), ids, index(0)
         )
         if kinds is not None and types is not None and len(kinds) > 1:
-            words = ops.add(
-                words, ops.gather(constant(np.ascontiguousarray(kinds)), types, index(0))
-            )
+            words = ops.add(words, ops.gather(constant(kinds), types, index(0)))
         elif kinds is not None and types is not None:
-            words = ops.add(words, constant(np.ascontiguousarray(kinds[0])))
+            words = ops.add(words, constant(kinds[0]))
         return self._normalise(ops.add(words, places), "embeddings.LayerNorm")
 
     def _layer(self, x: Node, visible: Node, prefix: str) -> Node:
@@ -185,47 +176,30 @@ class _Builder:
         return ops.transpose(ops.reshape(x, shape, True), ints(0, 2, 1, 3))
 
     def _activate(self, x: Node) -> Node:
-        return (
-            ops.relu(x)
-            if self._activation == "relu"
-            else ops.gelu(x, _ACTIVATIONS[self._activation])
-        )
+        return activate(x, self._activation)
 
     def _linear(self, x: Node, name: str) -> Node:
-        product = ops.matmul(x, constant(self._tensor(f"{name}.weight")), False, True)
-        return ops.add(product, constant(self._tensor(f"{name}.bias")))
+        return self._tensors.linear(x, name)
 
     def _normalise(self, x: Node, name: str) -> Node:
-        """LayerNorm over H (Ba et al. 2016, arXiv 1607.06450)."""
-        centred = ops.mvn(x, ints(-1), True, self._epsilon, "inside_sqrt")
-        scaled = ops.multiply(centred, constant(self._tensor(f"{name}.weight", f"{name}.gamma")))
-        return ops.add(scaled, constant(self._tensor(f"{name}.bias", f"{name}.beta")))
-
-    def _tensor(self, *names: str) -> FloatArray:
-        """The first of `names` that there is; the first checkpoints said gamma and beta."""
-        for name in names:
-            if (found := self._weights.get(self._prefix + name)) is not None:
-                return found
-        raise ModelError(
-            f"the weights lack the tensor '{self._prefix}{names[0]}'.",
-            hint="Fetch the model again.",
-        )
+        return self._tensors.normalise(x, name, self._epsilon)
 
 
 def pool(
-    model: Model, tokens: Node, mask: Node, pooling: str, dimensions: int | None = None
+    model: Model,
+    tokens: Node,
+    mask: Node,
+    pooling: str,
+    dimensions: int | None = None,
+    after: Callable[[Node], Node] | None = None,
 ) -> Model:
     """`model` ending in unit vectors [B, H] instead of `tokens` [B, S, H]; `mask` is [B, S], 1 at
-    real tokens. With `dimensions` they are made of the first so many components of H. Raises
-    ModelError where H is smaller.
-
-    The mean needs no division by the length: scaling to length 1 undoes it.
+    real tokens. `after` are the layers over what is pooled. With `dimensions` vectors are made of
+    the first so many components. Raises ModelError where there are fewer.
     """
-    if pooling == "cls":
-        pooled = ops.gather(tokens, index(0), index(1))
-    else:
-        visible = ops.unsqueeze(ops.convert(mask, "f32"), ints(2))
-        pooled = ops.reduce_sum(ops.multiply(tokens, visible), ints(1))
+    pooled, real = pool_tokens(tokens, mask, pooling)
+    if after is not None:  # without, scaling to length 1 undoes any division
+        pooled = after(ops.divide(pooled, real))
     if dimensions is not None:
         if dimensions > (whole := pooled.output(0).get_partial_shape()[1].get_length()):
             raise ModelError(f"{dimensions} dimensions are wanted of a model of {whole}.")
@@ -237,16 +211,11 @@ def pool(
     )
 
 
-def constant(array: FloatArray) -> Node:
-    """A constant that shares the array's memory."""
-    return Constant(array, shared_memory=True)
-
-
-def ints(*values: int) -> Node:
-    """A constant list of int64."""
-    return ops.constant(np.array(values, np.int64))
-
-
-def index(value: int) -> Node:
-    """A constant int64."""
-    return ops.constant(np.array(value, np.int64))
+def pool_tokens(tokens: Node, mask: Node, pooling: str) -> tuple[Node, Node]:
+    """The first token's vector or the sum over real tokens, [B, H], and of how many it is a sum,
+    [B, 1]."""
+    if pooling == "cls":
+        return ops.gather(tokens, index(0), index(1)), ops.constant(np.ones((1, 1), np.float32))
+    visible = ops.unsqueeze(ops.convert(mask, "f32"), ints(2))
+    total = ops.reduce_sum(ops.multiply(tokens, visible), ints(1))
+    return total, ops.reduce_sum(visible, ints(1))

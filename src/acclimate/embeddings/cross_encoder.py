@@ -1,36 +1,58 @@
 """Cross-encoders: one number that says how well a passage answers a question, read together.
 
-Nogueira and Cho 2019, arXiv 1901.04085. Any sequence-classification checkpoint of the BERT, RoBERTa
-and DistilBERT families runs from its safetensors without PyTorch; others from their ONNX export.
+Nogueira and Cho 2019, arXiv 1901.04085. Any sequence-classification checkpoint of the BERT, RoBERTa,
+DistilBERT and ModernBERT families runs from its safetensors without PyTorch, and so does a bare
+encoder of them with its head in layers beside it; others run from their ONNX export.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
-from openvino import Core, Model, Node
+from openvino import Model
 from openvino import opset15 as ops
 
 from acclimate.embeddings.base import Scores
-from acclimate.embeddings.bert import IDS, MASK, TYPES, build_bert, constant, index
-from acclimate.embeddings.openvino import ONNX_FILES, Precision
+from acclimate.embeddings.bert import IDS, MASK, TYPES, pool_tokens
+from acclimate.embeddings.encoder import SAFETENSORS, build_encoder, read_onnx, weights_file
+from acclimate.embeddings.files import read_json
+from acclimate.embeddings.layers import Layer, apply_layers
+from acclimate.embeddings.nodes import Tensors, activate, linear
+from acclimate.embeddings.openvino import Precision
 from acclimate.embeddings.pairs import PairEncoder
-from acclimate.embeddings.spec import position_offset, read_json
+from acclimate.embeddings.spec import position_offset, read_layers, read_pooling
 from acclimate.embeddings.tuned import depth, merge, read_tuned
 from acclimate.embeddings.weights import FloatArray, read_weights
 from acclimate.errors import ModelError
 
 _MAX_TOKENS = 512
-# What each family puts between the first token's vector and the labels: (dense layer, its
-# activation, labels).
+_EPSILON = 1e-5
+
+
+@dataclass(frozen=True, slots=True)
+class _Head:
+    """What a family puts between the pooled vector and the labels: a dense layer, its activation,
+    a norm ("": none), and the labels."""
+
+    dense: str
+    activation: str
+    labels: str
+    norm: str = ""
+
+
+_BERT = _Head("pooler.dense", "tanh", "classifier")
+_ROBERTA = _Head("classifier.dense", "tanh", "classifier.out_proj")
 _HEADS = {
-    "bert": ("pooler.dense", "tanh", "classifier"),
-    "roberta": ("classifier.dense", "tanh", "classifier.out_proj"),
-    "xlm-roberta": ("classifier.dense", "tanh", "classifier.out_proj"),
-    "distilbert": ("pre_classifier", "relu", "classifier"),
+    "bert": _BERT,
+    "roberta": _ROBERTA,
+    "xlm-roberta": _ROBERTA,
+    "camembert": _ROBERTA,
+    "distilbert": _Head("pre_classifier", "relu", "classifier"),
+    "modernbert": _Head("head.dense", "gelu", "classifier", "head.norm"),
 }
 
 
@@ -89,44 +111,61 @@ def _score(logits: Scores) -> float:
 
 
 def _load(folder: Path, config: Mapping[str, Any], adapter: Path | None) -> Model:
-    if (weights := folder / "model.safetensors").is_file():
-        tensors = read_weights(weights)
-        if not adapter:
-            return classifier(config, tensors, str(folder))
+    file = weights_file(folder)
+    if file.name != SAFETENSORS:
+        return _load_onnx(file)
+    tensors = read_weights(file)
+    if adapter:
         tuned, merged = read_tuned(adapter), merge(tensors, adapter)
         deep = {"num_hidden_layers": depth(merged)} if tuned and tuned.under else {}
         return classifier({**config, **deep}, merged, str(adapter))
-    for name in ONNX_FILES:
-        if (file := folder / name).is_file():
-            return _load_onnx(file)
-    raise ModelError(
-        f"{folder} has neither model.safetensors nor {' nor '.join(ONNX_FILES)}.",
-        hint="acclimate models fetch",
-    )
+    if (layers := read_layers(folder)) != ():
+        return _layered(folder, config, tensors, layers)
+    return classifier(config, tensors, str(folder))
+
+
+def _layered(
+    folder: Path,
+    config: Mapping[str, Any],
+    weights: Mapping[str, FloatArray],
+    layers: Sequence[Layer],
+) -> Model:
+    """A bare encoder, its pooled vector, and the layers after it, the last of which makes the
+    logits."""
+    model = build_encoder(config, weights, types=True)
+    mask = next(node for node in model.get_parameters() if node.get_friendly_name() == MASK)
+    tokens = model.output(0).get_node().input_value(0)
+    pooled, real = pool_tokens(tokens, mask, read_pooling(folder))
+    logits = apply_layers(ops.divide(pooled, real), folder, layers)
+    _require_labels(logits.get_output_partial_shape(0)[1].get_length(), str(folder))
+    return Model([ops.result(logits)], model.get_parameters(), "cross-encoder")
 
 
 def classifier(config: Mapping[str, Any], weights: Mapping[str, FloatArray], origin: str) -> Model:
     """input_ids, attention_mask, token_type_ids [B, S] to logits [B, labels], 1 or 2 labels."""
-    model = build_bert(config, weights, types=True)
-    dense, activation, labels = _HEADS[str(config["model_type"])]
-    prefix = next(
-        (n.removesuffix(f"{dense}.weight") for n in weights if n.endswith(f"{dense}.weight")), None
-    )
-    if prefix is None or f"{labels}.weight" not in weights:
+    model = build_encoder(config, weights, types=True)
+    head = _HEADS[str(config["model_type"])]
+    tensors = Tensors(weights, f"{head.dense}.weight")
+    if (
+        f"{tensors.prefix}{head.dense}.weight" not in weights
+        or f"{head.labels}.weight" not in weights
+    ):
         raise ModelError(
-            f"{origin} is no sequence classifier: it lacks '{labels}.weight' or '{dense}.weight'.",
+            f"{origin} is no sequence classifier: it lacks '{head.labels}.weight' or "
+            f"'{head.dense}.weight'.",
             hint="Use a cross-encoder's checkpoint.",
         )
-    first = ops.gather(model.output(0).get_node().input_value(0), index(0), index(1))  # [B, H]
-    hidden = _linear(first, weights[f"{prefix}{dense}.weight"], weights[f"{prefix}{dense}.bias"])
-    hidden = ops.tanh(hidden) if activation == "tanh" else ops.relu(hidden)
-    logits = _linear(hidden, weights[f"{labels}.weight"], weights[f"{labels}.bias"])
-    _require_labels(logits.output(0).get_partial_shape()[1].get_length(), origin)
+    mask = next(node for node in model.get_parameters() if node.get_friendly_name() == MASK)
+    tokens = model.output(0).get_node().input_value(0)
+    pooled, real = pool_tokens(tokens, mask, str(config.get("classifier_pooling", "cls")))
+    hidden = tensors.linear(ops.divide(pooled, real), head.dense, biased=bool(not head.norm))
+    hidden = activate(hidden, str(config.get("classifier_activation", head.activation)))
+    if head.norm:
+        epsilon = float(config.get("norm_eps", _EPSILON))
+        hidden = tensors.normalise(hidden, head.norm, epsilon, biased=False)
+    logits = linear(hidden, weights[f"{head.labels}.weight"], weights[f"{head.labels}.bias"])
+    _require_labels(logits.get_output_partial_shape(0)[1].get_length(), origin)
     return Model([ops.result(logits)], model.get_parameters(), "cross-encoder")
-
-
-def _linear(x: Node, weight: FloatArray, bias: FloatArray) -> Node:
-    return ops.add(ops.matmul(x, constant(weight), False, True), constant(bias))
 
 
 def _require_labels(labels: int, origin: str) -> None:
@@ -135,12 +174,7 @@ def _require_labels(labels: int, origin: str) -> None:
 
 
 def _load_onnx(file: Path) -> Model:
-    try:
-        model = Core().read_model(file)
-    except RuntimeError as error:
-        raise ModelError(
-            f"{file} cannot be read: {error}.", hint="Fetch the model again."
-        ) from error
+    model = read_onnx(file)
     inputs = {node.get_friendly_name() for node in model.get_parameters()}
     shapes = [result.get_output_partial_shape(0) for result in model.get_results()]
     if not {IDS, MASK} <= inputs <= {IDS, MASK, TYPES} or len(shapes) != 1 or len(shapes[0]) != 2:

@@ -12,24 +12,30 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from openvino import Model
+from openvino import Core, Model
 from openvino import opset15 as ops
 
-from acclimate.embeddings.bert import build_bert, constant, index
+from acclimate.embeddings.bert import IDS, MASK, TYPES, build_bert
+from acclimate.embeddings.nodes import constant, index
 from acclimate.embeddings.openvino import Precision
 from acclimate.embeddings.pairs import PairEncoder, PairOutput, Rows
+from acclimate.embeddings.spec import position_offset
 from acclimate.embeddings.weights import FloatArray
+from acclimate.errors import ModelError
 from acclimate.text.folding import Traced, plain
 from acclimate.text.locating import find_all
 from acclimate.types import Chunk, Span
 
 MAX_TOKENS = 288
 _LONGEST = 30  # tokens of an answer, as in the paper
+_START, _END = "start_logits", "end_logits"
+_QA_HEAD = "qa_outputs"  # of Transformers' models for question answering
 _SENTENCE = re.compile(r"(?<=[.!?])[\"'”’)\]]*\s+|\n+")
 
 
@@ -45,39 +51,51 @@ class Marked:
 
 class Extractor:
     """Marks answers in chunks. `weights` are an encoder's, with the heads `span` [2, H] and
-    `relevance` [1, H].
+    `relevance` [1, H], or with the one head `qa_outputs` [2, H] of a question-answering model.
 
-    Each chunk is read once in windows of each length of `words`.
+    In the place of weights, the file of an ONNX export with the outputs start_logits and end_logits
+    [B, S]. Each chunk is read once in windows of each length of `words`. Raises ModelError for weights
+    without such a head.
     """
 
     def __init__(
         self,
         config: Mapping[str, Any],
-        weights: Mapping[str, FloatArray],
+        weights: Mapping[str, FloatArray] | Path,
         tokenizer: Path,
         words: Sequence[int] = (90,),
         *,
         precision: Precision = "auto",
         threads: int | None = None,
     ) -> None:
-        model, self._words = _with_heads(config, weights), tuple(words)
-        self.pairs = PairEncoder(model, tokenizer, MAX_TOKENS, precision=precision, threads=threads)
+        self._words = tuple(words)
+        model = _read_onnx(weights) if isinstance(weights, Path) else _with_heads(config, weights)
+        reads = int(config.get("max_position_embeddings", MAX_TOKENS)) - position_offset(
+            dict(config)
+        )
+        limit = min(MAX_TOKENS, reads)
+        self.pairs = PairEncoder(model, tokenizer, limit, precision=precision, threads=threads)
 
-    def mark(self, question: str, chunks: Sequence[Chunk]) -> list[Marked]:
+    def cut(self, words: Sequence[int]) -> Extractor:
+        """The same encoder, with chunks read in windows of other lengths."""
+        other = copy(self)
+        other._words = tuple(words)
+        return other
+
+    def best_spans(self, question: str, chunks: Sequence[Chunk]) -> list[Marked]:
         """The likeliest place of each window of each chunk, the surest first; ties by the order of
         the chunks."""
-        return self.weigh(question, chunks, "")[0]
+        return self.best_and_matching_spans(question, chunks, "")[0]
 
     def relevance(self, question: str, texts: Sequence[str]) -> Rows:
         """[n] logits of each text holding the answer to the question; [0] for none."""
-        return np.array(
-            [output.rows[0][0] for output in self.pairs.run(question, texts)], np.float32
-        )
+        outputs = self.pairs.run(question, texts)
+        return np.array([_relevance(output) for output in outputs], np.float32)
 
-    def weigh(
+    def best_and_matching_spans(
         self, question: str, chunks: Sequence[Chunk], answer: str
     ) -> tuple[list[Marked], list[Marked]]:
-        """What `mark` finds, and all places that hold `answer` word for word, in any case."""
+        """What `best_spans` finds, and all places that hold `answer` word for word, in any case."""
         if not question.strip():
             return [], []
         heads = [plain(_before(chunk)) for chunk in chunks]
@@ -149,7 +167,7 @@ class _Places:
     characters."""
 
     def __init__(self, output: PairOutput, before: int, window: Span, folded: Traced) -> None:
-        relevance, spans = output.rows
+        spans = output.rows[-1]
         kinds, offsets = output.encoding.sequence_ids, output.encoding.offsets
         self._window = window
         # Token by token its place in the passage; what stands before the window is no answer.
@@ -162,9 +180,11 @@ class _Places:
             if kind == 1 and before <= start < end
         }
         self.tokens = list(self._at)
-        seen = [0, *(at for at in range(len(kinds)) if output.encoding.type_ids[at] == 1)]
+        seen = _seen(output)
         self._starts, self._ends = (spans[:, side] - _log_sum(spans[seen, side]) for side in (0, 1))
-        self._relevant = -float(np.logaddexp(0, -relevance[0]))
+        # A model with one head says by the first token alone that the answer is elsewhere.
+        joint = len(output.rows) == 2
+        self._relevant = -float(np.logaddexp(0, -_relevance(output))) if joint else 0.0
 
     def best(self) -> Span:
         """The likeliest place."""
@@ -188,22 +208,70 @@ class _Places:
         return float((self._starts[inside[0]] + self._ends[inside[-1]]) / 2 + self._relevant)
 
 
+def _seen(output: PairOutput) -> list[int]:
+    """The tokens that the probabilities of a place are shared among: the first, and the passage's
+    with what closes it."""
+    encoding = output.encoding
+    kinds = zip(encoding.sequence_ids, encoding.type_ids, strict=True)
+    return [0, *(at for at, (kind, type_id) in enumerate(kinds) if kind == 1 or type_id == 1)]
+
+
+def _relevance(output: PairOutput) -> float:
+    """The logit of the text holding the answer."""
+    if len(output.rows) == 2:
+        return float(output.rows[0][0])
+    seen, spans = _seen(output), output.rows[0]
+    absent = sum(float(spans[0, side]) - _log_sum(spans[seen, side]) for side in (0, 1)) / 2
+    return float(np.log(-np.expm1(min(absent, -1e-6))) - absent)
+
+
 def _log_sum(values: Rows) -> float:
     most = values.max()
     return float(most + np.log(np.exp(values - most).sum()))
 
 
 def _with_heads(config: Mapping[str, Any], weights: Mapping[str, FloatArray]) -> Model:
-    """input_ids, attention_mask, token_type_ids [B, S] to relevance [B, 1] and span logits [B, S,
-    2]."""
+    """input_ids, attention_mask, token_type_ids [B, S] to span logits [B, S, 2], after relevance
+    [B, 1] where there is a head for it."""
     model = build_bert(config, weights, types=True)
     tokens = model.output(0).get_node().input_value(0)
-    first = ops.gather(tokens, index(0), index(1))
-    heads = [
+    if f"{_QA_HEAD}.weight" in weights:
+        heads = [(_QA_HEAD, tokens)]
+    elif "span.weight" in weights:
+        heads = [("relevance", ops.gather(tokens, index(0), index(1))), ("span", tokens)]
+    else:
+        raise ModelError(
+            f"the model ({config.get('model_type')}) has no question-answering head: there is no "
+            f"'{_QA_HEAD}.weight' among its tensors.",
+            hint="Name one that was trained on SQuAD or the like, such as "
+            "deepset/roberta-base-squad2.",
+        )
+    results = [
         ops.add(
             ops.matmul(x, constant(weights[f"{name}.weight"]), False, True),
             constant(weights[f"{name}.bias"]),
         )
-        for name, x in (("relevance", first), ("span", tokens))
+        for name, x in heads
     ]
-    return Model([ops.result(head) for head in heads], model.get_parameters(), "extractor")
+    return Model([ops.result(one) for one in results], model.get_parameters(), "extractor")
+
+
+def _read_onnx(file: Path) -> Model:
+    """The same of an export for question answering."""
+    try:
+        model = Core().read_model(file)
+    except RuntimeError as error:
+        raise ModelError(
+            f"{file} cannot be read: {error}.", hint="Fetch the model again."
+        ) from error
+    outputs = {name: node for node in model.outputs for name in node.get_names()}
+    inputs = {node.get_friendly_name() for node in model.get_parameters()}
+    if not {IDS, MASK} <= inputs <= {IDS, MASK, TYPES} or not {_START, _END} <= set(outputs):
+        raise ModelError(
+            f"{file} has the inputs {sorted(inputs)} and the outputs {sorted(outputs)}; {IDS}, "
+            f"{MASK}, {_START} and {_END} are needed.",
+            hint="Export the model for question answering.",
+        )
+    sides = [outputs[name].get_node().input_value(0) for name in (_START, _END)]
+    spans = ops.concat([ops.unsqueeze(side, index(2)) for side in sides], 2)
+    return Model([ops.result(spans)], model.get_parameters(), "extractor")

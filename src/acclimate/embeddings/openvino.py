@@ -10,18 +10,22 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, Literal, cast
 
 import numpy as np
-from openvino import CompiledModel, Core, InferRequest, Model
+from openvino import CompiledModel, Core, InferRequest, Model, Node
 from openvino import opset15 as ops
 
 from acclimate.embeddings.base import OnDone, Vectors
 from acclimate.embeddings.batches import Batch, make_batches
-from acclimate.embeddings.bert import IDS, MASK, build_bert, pool
-from acclimate.embeddings.spec import EmbedderSpec, position_offset, read_json
+from acclimate.embeddings.bert import IDS, MASK, pool
+from acclimate.embeddings.encoder import SAFETENSORS, build_encoder, read_onnx, weights_file
+from acclimate.embeddings.files import read_json
+from acclimate.embeddings.layers import apply_layers
+from acclimate.embeddings.spec import EmbedderSpec, position_offset
 from acclimate.embeddings.tokens import TextTokenizer
 from acclimate.embeddings.tuned import merge
 from acclimate.embeddings.weights import read_weights
@@ -33,7 +37,6 @@ from acclimate.types import Span
 
 _WINDOW = 2048
 """Texts tokenised and sorted by length together."""
-ONNX_FILES = ("model.onnx", "onnx/model.onnx")
 
 Precision = Literal["auto", "bf16", "f32"]
 
@@ -150,28 +153,23 @@ def _load_model(folder: Path, spec: EmbedderSpec, adapter: Path | None) -> Model
             f"max_tokens is {spec.max_tokens}, but the model in {folder} reads 3 to {positions}.",
             hint="Set the model's max_tokens within that.",
         )
-    if (weights := folder / "model.safetensors").is_file():
-        tensors = read_weights(weights)
-        model = build_bert(config, merge(tensors, adapter) if adapter else tensors)
-        tokens, mask = model.output(0).get_node().input_value(0), model.input(MASK).get_node()
-        return pool(model, tokens, mask, spec.pooling, spec.dimensions)
-    for name in ONNX_FILES:
-        if (file := folder / name).is_file():
-            return _load_onnx(file, spec)
-    raise ModelError(
-        f"{folder} has neither model.safetensors nor {' nor '.join(ONNX_FILES)}.",
-        hint="acclimate models fetch",
-    )
+    file = weights_file(folder)
+    if file.name != SAFETENSORS:
+        return _load_onnx(file, folder, spec)
+    tensors = read_weights(file)
+    model = build_encoder(config, merge(tensors, adapter) if adapter else tensors)
+    tokens, mask = model.output(0).get_node().input_value(0), model.input(MASK).get_node()
+    return _pooled(model, tokens, mask, folder, spec)
 
 
-def _load_onnx(file: Path, spec: EmbedderSpec) -> Model:
+def _pooled(model: Model, tokens: Node, mask: Node, folder: Path, spec: EmbedderSpec) -> Model:
+    after = partial(apply_layers, folder=folder, layers=spec.layers) if spec.layers else None
+    return pool(model, tokens, mask, spec.pooling, spec.dimensions, after)
+
+
+def _load_onnx(file: Path, folder: Path, spec: EmbedderSpec) -> Model:
     """The model in `file` with token types set to 0 and pooling added."""
-    try:
-        model = Core().read_model(file)
-    except RuntimeError as error:
-        raise ModelError(
-            f"{file} cannot be read: {error}.", hint="Fetch the model again."
-        ) from error
+    model = read_onnx(file)
     inputs = {node.get_friendly_name(): node for node in model.get_parameters()}
     tokens = [
         result.input_value(0)
@@ -188,7 +186,7 @@ def _load_onnx(file: Path, spec: EmbedderSpec) -> Model:
         zeros = ops.broadcast(ops.constant(np.array(0, np.int64)), ops.shape_of(inputs[IDS]))
         types.output(0).replace(zeros.output(0))
         model.remove_parameter(types)
-    return pool(model, tokens[0], inputs[MASK], spec.pooling, spec.dimensions)
+    return _pooled(model, tokens[0], inputs[MASK], folder, spec)
 
 
 def compile_model(model: Model, precision: Precision, threads: int) -> CompiledModel:

@@ -43,6 +43,11 @@ class SentenceTransformersEmbedder:
             raise MissingExtraError(
                 "The embedder 'sentence-transformers'", "sentence-transformers"
             ) from error
+        if not (folder / "model.safetensors").is_file():
+            raise ModelError(
+                f"{folder} has no model.safetensors.",
+                hint="acclimate models fetch --again --kind embedder --form safetensors ORG/REPO",
+            )
         try:
             self._model: Any = SentenceTransformer(
                 str(folder),

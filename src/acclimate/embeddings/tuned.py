@@ -24,7 +24,7 @@ from acclimate.errors import HashMismatchError, ModelError
 RECORD, WEIGHTS, LAYERS = "encoder.json", "adapter_model.safetensors", "extractor.safetensors"
 EXTRACTOR = "minilm-extractor"  # ships; marks answers, reads beside a model, and reranks
 _WRAPPED = "base_model.model."
-_FAMILIES = ("bert.", "roberta.", "distilbert.")
+_FAMILIES = ("bert.", "roberta.", "distilbert.", "model.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ def write_tuned(folder: Path, tuned: TunedEncoder) -> None:
     (folder / RECORD).write_text(json.dumps(asdict(tuned), indent=1) + "\n", encoding="utf-8")
 
 
-def require_base(folder: Path, base: str, wanted: str, sha256: str) -> None:
+def require_base_encoder(folder: Path, base: str, wanted: str, sha256: str) -> None:
     """Raises HashMismatchError where the base that is here is not the one that was trained on."""
     if wanted != sha256:
         raise HashMismatchError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
+from collections.abc import Sequence
 from pathlib import Path
 
 from pydantic import TypeAdapter
@@ -25,6 +26,10 @@ class AnswerCache:
             "CREATE TABLE IF NOT EXISTS answers (key TEXT PRIMARY KEY, answer TEXT NOT NULL) STRICT"
         )
         self._db.execute(
+            "CREATE TABLE IF NOT EXISTS loads (key TEXT PRIMARY KEY, parallel INTEGER NOT NULL) "
+            "STRICT"
+        )
+        self._db.execute(
             "CREATE TABLE IF NOT EXISTS judgements (key TEXT PRIMARY KEY, right INTEGER NOT NULL) "
             "STRICT"
         )
@@ -41,13 +46,22 @@ class AnswerCache:
         except ValueError:
             return None
 
-    def put(self, key: str, answer: Answer) -> None:
-        """Keep an answer."""
+    def put(self, key: str, answer: Answer, parallel: int = 1) -> None:
+        """Keep an answer, and how many were asked for at once while it was written."""
+        self.put_all([(key, answer)], parallel)
+
+    def put_all(self, answers: Sequence[tuple[str, Answer]], parallel: int = 1) -> None:
+        """Keep answers with their keys; one wait for the disk serves all of them."""
+        kept = [(key, _ANSWER.dump_json(answer).decode()) for key, answer in answers]
         with self._db:
-            self._db.execute(
-                "INSERT OR REPLACE INTO answers VALUES (?, ?)",
-                (key, _ANSWER.dump_json(answer).decode()),
-            )
+            self._db.executemany("INSERT OR REPLACE INTO answers VALUES (?, ?)", kept)
+            loads = [(key, parallel) for key, _ in kept]
+            self._db.executemany("INSERT OR REPLACE INTO loads VALUES (?, ?)", loads)
+
+    def parallel(self, key: str) -> int:
+        """How many answers were asked for at once while that under `key` was written."""
+        row = self._db.execute("SELECT parallel FROM loads WHERE key = ?", (key,)).fetchone()
+        return int(row[0]) if row else 1
 
     def note_peak(self, recipe_key: str, mb: float) -> None:
         """Keep the highest peak memory seen while a recipe ran."""
@@ -68,10 +82,11 @@ class AnswerCache:
         row = self._db.execute("SELECT right FROM judgements WHERE key = ?", (key,)).fetchone()
         return bool(row[0]) if row else None
 
-    def note_judgement(self, key: str, right: bool) -> None:
-        """Keep a judge's word."""
+    def note_judgements(self, words: Sequence[tuple[str, bool]]) -> None:
+        """Keep a judge's words with their keys."""
+        kept = [(key, int(right)) for key, right in words]
         with self._db:
-            self._db.execute("INSERT OR REPLACE INTO judgements VALUES (?, ?)", (key, int(right)))
+            self._db.executemany("INSERT OR REPLACE INTO judgements VALUES (?, ?)", kept)
 
     def close(self) -> None:
         """Close the file."""

@@ -1,316 +1,127 @@
-"""Running recipes over the same questions: estimated first, resumable to the question, scored
-alike."""
+"""Recipes over the same questions, scored alike and judged."""
 
 from __future__ import annotations
 
-import hashlib
-import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Protocol
+from functools import partial
 
-from acclimate.errors import AcclimateError, SettingsError
-from acclimate.evaluation.cache import AnswerCache, answer_key
-from acclimate.evaluation.comparison import Comparison, Metric, Outcome, number_notes, scores
-from acclimate.evaluation.judge import Ask, Judgement, Label, judge
-from acclimate.evaluation.meaning import Embed, Entail, add_meaning
-from acclimate.evaluation.memory import peak_mb, reset_peak
-from acclimate.evaluation.metrics import Score, score
+from acclimate.errors import SettingsError
+from acclimate.evaluation.comparison import (
+    Comparison,
+    Metric,
+    Outcome,
+    PairedDifference,
+    number_notes,
+)
+from acclimate.evaluation.comparison_run import ComparisonRun, Looks
+from acclimate.evaluation.entry import Entry
+from acclimate.evaluation.judges import Judges, add_words
+from acclimate.evaluation.measures import Counted, find_measure, measure_all, values
 from acclimate.evaluation.rows import cluster, make_row
-from acclimate.evaluation.verdict import decide, pairs
-from acclimate.types import Answer, Question
-
-_PROBES = 2  # questions that each recipe answers before the estimate; their answers count
-_ENOUGH = 30  # questions that a recipe must have time for, or it is left out where it may be
-_LEAST = 10  # questions; fewer say nothing
-_SLACK = 0.9  # of the minutes given, for loading models and for what the probes could not foresee
-
-Run = Callable[[Question], Answer]
-
-
-@dataclass(frozen=True, slots=True)
-class Contestant:
-    """A recipe that can be run.
-
-    `prepare` loads what it needs and gives the function that answers; `key` stands for everything
-    that its answers depend on (equal keys, equal answers). `prepare_s`, `disk_mb` and `prices`
-    (money for a million tokens of prompt and of answer) go to its row.
-    """
-
-    recipe: str
-    prepare: Callable[[], Run]
-    key: str
-    prepare_s: float = 0.0
-    disk_mb: float = 0.0
-    prices: tuple[float, float] | None = None
-    group: str = ""
-    required: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class Estimate:
-    """What is left to do: answers not cached yet, seconds, tokens and money (None: no prices) by
-    recipe."""
-
-    questions: int
-    answers: Mapping[str, int]
-    seconds: Mapping[str, float]
-    tokens: Mapping[str, float]
-    cost: float | None
-
-
-class Progress(Protocol):
-    """Hears of a running comparison."""
-
-    def preparing(self, recipe: str) -> None:
-        """A recipe's models are being loaded."""
-
-    def estimated(self, estimate: Estimate) -> None:
-        """The probes are done; nothing else has been run yet."""
-
-    def answered(self, recipe: str, done: int, total: int) -> None:
-        """A recipe has so many of its answers."""
-
-
-class Unheard:
-    """A `Progress` for callers that want none."""
-
-    def preparing(self, recipe: str) -> None:
-        """See `Progress`."""
-
-    def estimated(self, estimate: Estimate) -> None:
-        """See `Progress`."""
-
-    def answered(self, recipe: str, done: int, total: int) -> None:
-        """See `Progress`."""
-
-
-@dataclass(slots=True)
-class Ring:
-    """The place where contestants answer: questions, evidence spans by question id, cached answers;
-    `notes` tell what became of contestants."""
-
-    questions: Sequence[Question]
-    evidence: Mapping[str, tuple[int, int]]
-    cache: AnswerCache
-    progress: Progress
-    notes: list[str] = field(default_factory=list)
-    _seconds: dict[str, list[float]] = field(default_factory=dict)
-
-    def run(self, contestants: Sequence[Contestant], minutes: float | None = None) -> list[Outcome]:
-        """Every contestant's outcomes, for as many of the questions as fit `minutes`; all
-        contestants answer the same.
-
-        Raises SettingsError for no questions, or where not even ten fit the time.
-        """
-        if not self.questions:
-            raise SettingsError(
-                "there are no questions to compare on.", hint="acclimate questions make"
-            )
-        ordered = shuffled(self.questions)
-        grouped = by_model(contestants)
-        for contestant in grouped:
-            self._answer(contestant, ordered[:_PROBES])
-        staying = self._affordable(contestants, ordered, minutes) if minutes else list(contestants)
-        chosen = ordered[: self._fitting(staying, ordered, minutes)] if minutes else ordered
-        self.progress.estimated(self._estimate(staying, chosen))
-        done: dict[str, list[Outcome]] = {}
-        for contestant in reversed(
-            [one for one in grouped if one in staying]
-        ):  # the last model is still loaded
-            done[contestant.recipe] = self._answer(contestant, chosen, tell=True)
-        return [outcome for contestant in staying for outcome in done[contestant.recipe]]
-
-    def _affordable(
-        self, contestants: Sequence[Contestant], ordered: Sequence[Question], minutes: float
-    ) -> list[Contestant]:
-        """Those that can answer enough questions together, the earlier ones first; the others are
-        told in `notes`."""
-        left, staying = minutes * 60 * _SLACK, []
-        enough = min(_ENOUGH, len(ordered))
-        for one in sorted(contestants, key=lambda one: not one.required):
-            missing = self._cached(one, ordered[:enough]).count(None)
-            needs = missing * self._speed(one, ordered)
-            if one.required or needs <= left:
-                staying.append(one)
-                left -= needs
-            else:
-                self.notes.append(
-                    f"{one.recipe} was left out: {needs / 60:.0f} minutes for {enough} questions."
-                )
-        return [one for one in contestants if one in staying]
-
-    def _answer(
-        self, contestant: Contestant, questions: Sequence[Question], *, tell: bool = False
-    ) -> list[Outcome]:
-        outcomes: list[Outcome] = []
-        run: Run | None = None
-        for question in questions:
-            key = answer_key(contestant.key, question.question)
-            answer, error = self.cache.get(key), ""
-            if answer is None:
-                if run is None:
-                    self.progress.preparing(contestant.recipe)
-                    reset_peak()
-                    run = contestant.prepare()
-                answer, error = self._run(contestant, run, question)
-                if answer is not None:
-                    self.cache.put(key, answer)
-            outcomes.append(self._outcome(contestant.recipe, question, answer, error))
-            if tell:
-                self.progress.answered(contestant.recipe, len(outcomes), len(questions))
-        if run is not None and (peak := peak_mb()):
-            self.cache.note_peak(contestant.key, peak)
-        return outcomes
-
-    def _run(
-        self, contestant: Contestant, run: Run, question: Question
-    ) -> tuple[Answer | None, str]:
-        started = time.perf_counter()
-        try:
-            return run(question), ""
-        except AcclimateError as error:  # it counts as a wrong answer, and is tried again next time
-            return None, str(error)
-        finally:
-            self._seconds.setdefault(contestant.recipe, []).append(time.perf_counter() - started)
-
-    def _outcome(
-        self, recipe: str, question: Question, answer: Answer | None, error: str
-    ) -> Outcome:
-        if answer is None:
-            failed = Score(0.0, 0.0, False, question.answerable, number_em=0.0, number_f1=0.0)
-            return Outcome(recipe, question.id, failed, None, error)
-        return Outcome(
-            recipe, question.id, score(question, answer, self.evidence.get(question.id)), answer
-        )
-
-    def _speed(self, contestant: Contestant, questions: Sequence[Question]) -> float:
-        """Seconds of one answer, from this run or from the cached answers."""
-        measured = self._seconds.get(contestant.recipe) or [
-            answer.timings.total_s
-            for answer in self._cached(contestant, questions[:_PROBES])
-            if answer
-        ]
-        return sum(measured) / len(measured) if measured else 0.0
-
-    def _cached(self, contestant: Contestant, questions: Sequence[Question]) -> list[Answer | None]:
-        return [
-            self.cache.get(answer_key(contestant.key, question.question)) for question in questions
-        ]
-
-    def _fitting(
-        self, contestants: Sequence[Contestant], ordered: Sequence[Question], minutes: float
-    ) -> int:
-        left = minutes * 60 * _SLACK
-        missing = {
-            one.recipe: [answer is None for answer in self._cached(one, ordered)]
-            for one in contestants
-        }
-        for count in range(len(ordered)):
-            left -= sum(
-                self._speed(one, ordered) for one in contestants if missing[one.recipe][count]
-            )
-            if left < 0:
-                if count < _LEAST:
-                    raise SettingsError(
-                        f"{minutes:g} minutes are enough for {count} questions with "
-                        f"{len(contestants)} recipes; "
-                        f"fewer than {_LEAST} say nothing.",
-                        hint="Give more --minutes, or compare fewer recipes.",
-                    )
-                return count
-        return len(ordered)
-
-    def _estimate(
-        self, contestants: Sequence[Contestant], questions: Sequence[Question]
-    ) -> Estimate:
-        answers, seconds, tokens, cost = {}, {}, {}, 0.0
-        for one in contestants:
-            held = self._cached(one, questions)
-            answers[one.recipe] = held.count(None)
-            seconds[one.recipe] = held.count(None) * self._speed(one, questions)
-            known = [answer.usage for answer in held if answer]
-            prompt = _mean([usage.prompt_tokens for usage in known])
-            written = _mean([usage.completion_tokens for usage in known])
-            tokens[one.recipe] = held.count(None) * (prompt + written)
-            if one.prices:
-                cost += held.count(None) * (prompt * one.prices[0] + written * one.prices[1]) / 1e6
-        return Estimate(
-            len(questions),
-            answers,
-            seconds,
-            tokens,
-            cost if any(one.prices for one in contestants) else None,
-        )
+from acclimate.evaluation.sequential import interval_level, look, plan_looks
+from acclimate.evaluation.verdict import decide, pairs, sequential_pairs
+from acclimate.types import Question
 
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """What a comparison is about and where; see `Comparison` for the fields."""
+    """What a comparison is about and where; see `Comparison` for the fields.
+
+    `minutes` bounds its time; with `stop_early` it ends where a winner is certain.
+    """
 
     project: str
     split: str
     metric: Metric = "f1"
     machine: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    minutes: float | None = None
+    stop_early: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Judges:
-    """What looks at answers beside words: an embedder, an entailment model, a judging model under
-    `name` (None: not asked), and the user's own labels."""
+@dataclass(slots=True)
+class _Watch:
+    """Looks at the outcomes, and says when they are enough."""
 
-    embed: Embed
-    entail: Entail | None = None
-    ask: Ask | None = None
-    name: str = ""
-    labels: Sequence[Label] = ()
+    comparison_run: ComparisonRun
+    judges: Judges | None
+    metric: Metric
+    chosen: Sequence[Question] = ()
+    planned: tuple[int, ...] = ()
+    taken: tuple[int, ...] = ()
+
+    def looks(self, chosen: Sequence[Question]) -> Looks:
+        """When to look at the outcomes of these questions."""
+        self.chosen = chosen
+        self.planned = plan_looks([cluster(question) for question in chosen])
+        self.taken = self.planned  # where it is not stopped before
+        return Looks(self.planned, self.settled)
+
+    def settled(self, done: Mapping[str, Sequence[Outcome]]) -> bool:
+        """Whether one entry is certainly better than every other."""
+        asked = len(next(iter(done.values())))
+        taken = tuple(one for one in self.planned if one <= asked)
+        by_id = {question.id: question for question in self.chosen}
+        outcomes = [one for some in done.values() for one in some]
+        judged = _by_recipe(add_words(self.comparison_run.cache, outcomes, by_id, self.judges))
+        counted = values(judged, find_measure(self.metric))
+        if counted is None or len(counted.rows) < max(2, len(done)) or len(counted.places) < asked:
+            return False  # the plan is for questions that all count
+        groups = [cluster(question) for question in self.chosen[:asked]]
+        rows = list(counted.rows.values())
+        means = [sum(row) for row in rows]
+        best = means.index(max(means))
+        apart = look(rows, groups, taken, len(self.chosen)).apart[best]
+        if not all(apart[place] for place in range(len(rows)) if place != best):
+            return False
+        self.taken = taken
+        return True
 
 
 def compare(
-    ring: Ring,
-    contestants: Sequence[Contestant],
+    comparison_run: ComparisonRun,
+    entries: Sequence[Entry],
     setting: Setting,
-    minutes: float | None = None,
     judges: Judges | None = None,
 ) -> Comparison:
-    """Run the contestants and judge them. Raises SettingsError as `Ring.run` does."""
+    """Run the entries and judge them.
+
+    Raises SettingsError as `ComparisonRun.run` does, for a measure that has nothing to say of these answers,
+    and for two entries of one name.
+    """
+    find_measure(setting.metric)
+    _require_names(entries)
     if setting.metric == "similarity" and judges is None:
         raise SettingsError("similarity needs an embedder.", hint="Compare by f1, em or rouge_l.")
-    outcomes = ring.run(contestants, minutes)
+    watch = _Watch(comparison_run, judges, setting.metric) if setting.stop_early else None
+    outcomes = comparison_run.run(entries, setting.minutes, watch.looks if watch else None)
     asked = {outcome.question for outcome in outcomes}
-    questions = {question.id: question for question in ring.questions if question.id in asked}
-    if judges:
-        outcomes = add_meaning(outcomes, questions, judges.embed, judges.entail)
-        outcomes = _judged(ring, outcomes, questions, judges)
-    by_recipe = {name: list(some) for name, some in _by_recipe(outcomes).items()}
-    clusters = [cluster(questions[outcome.question]) for outcome in next(iter(by_recipe.values()))]
+    questions = {
+        question.id: question for question in comparison_run.questions if question.id in asked
+    }
+    outcomes = add_words(comparison_run.cache, outcomes, questions, judges)
+    by_recipe = _by_recipe(outcomes)
+    groups = [cluster(questions[one.question]) for one in next(iter(by_recipe.values()))]
+    counted = _counted(by_recipe, setting.metric)
     rows = [
         make_row(
-            one.recipe,
+            one,
             by_recipe[one.recipe],
             questions,
-            setting.metric,
-            peak_mb=ring.cache.peak(one.key),
-            prepare_s=one.prepare_s,
-            disk_mb=one.disk_mb,
-            prices=one.prices,
+            counted,
+            peak_mb=comparison_run.cache.peak(one.key),
             labels=judges.labels if judges else (),
+            parallel=comparison_run.parallel(one, list(questions.values())),
         )
-        for one in contestants
+        for one in entries
         if one.recipe in by_recipe
     ]
     rows.sort(key=lambda row: (-row.interval.mean, row.total_s[0]))
-    compared = pairs(
-        {row.recipe: scores(by_recipe[row.recipe], setting.metric) for row in rows}, clusters
+    compared = _pairs(
+        {row.recipe: counted.rows[row.recipe] for row in rows}, groups, counted, watch
     )
-    notes = [*setting.notes, *ring.notes, *number_notes(outcomes, questions)]
-    if len(questions) < len(ring.questions):
-        notes.append(
-            f"{len(questions)} of {len(ring.questions)} questions were asked, as many as the time "
-            f"allowed."
-        )
     return Comparison(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         project=setting.project,
@@ -322,8 +133,76 @@ def compare(
         pairs=compared,
         verdict=decide(rows, compared, setting.metric),
         machine=setting.machine,
-        notes=tuple(notes),
+        notes=_notes(comparison_run, setting, outcomes, questions, counted, watch),
+        measures=measure_all(by_recipe, groups, rows[0].recipe),
+        looks=watch.taken if watch else (),
     )
+
+
+def _require_names(entries: Sequence[Entry]) -> None:
+    names = [one.recipe for one in entries]
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise SettingsError(f"two entries are called '{twice}'.", hint="Name one otherwise.")
+
+
+def _pairs(
+    scores: Mapping[str, Sequence[float]],
+    groups: Sequence[Hashable],
+    counted: Counted,
+    watch: _Watch | None,
+) -> tuple[PairedDifference, ...]:
+    clusters = [groups[place] for place in counted.places]
+    # Where a question does not count for all, the looks were none, and it was not stopped.
+    if watch is None or len(watch.planned) < 2 or len(counted.places) < len(groups):
+        return pairs(scores, clusters)
+    total = len(watch.chosen)
+    level = interval_level(watch.taken, total)
+    find = partial(look, clusters=clusters, looks=watch.taken, total=total)
+    return sequential_pairs(scores, clusters, level, find)
+
+
+def _counted(by_recipe: Mapping[str, Sequence[Outcome]], metric: Metric) -> Counted:
+    """The deciding measure's values. Raises SettingsError where it says nothing of a recipe."""
+    measure = find_measure(metric)
+    counted = values(by_recipe, measure)
+    without = [name for name in by_recipe if counted is None or name not in counted.rows]
+    if counted is None or without:
+        raise SettingsError(
+            f"the measure '{metric}' says nothing of {', '.join(without) or 'these answers'}.",
+            hint="facts and full need `facts` in questions.jsonl, rubric and judged a [judge], "
+            "claims and entailed recipes that cite, check:NAME its --check.",
+        )
+    return counted
+
+
+def _notes(
+    comparison_run: ComparisonRun,
+    setting: Setting,
+    outcomes: Sequence[Outcome],
+    questions: Mapping[str, Question],
+    counted: Counted,
+    watch: _Watch | None,
+) -> tuple[str, ...]:
+    notes = [*setting.notes, *comparison_run.notes, *number_notes(outcomes, questions)]
+    left = len(comparison_run.questions) - len(questions)
+    stopped = watch is not None and watch.taken[-1] < len(watch.chosen)
+    if stopped:
+        notes.append(
+            f"Stopped after {len(questions)} of {len(comparison_run.questions)} questions, as the winner was "
+            f"certain by then. p-values and intervals allow for the looks; a difference that "
+            f"ended a comparison early is on average smaller than it looks."
+        )
+    elif left:
+        notes.append(
+            f"{len(questions)} of {len(comparison_run.questions)} questions were "
+            f"asked, as many as the time allowed."
+        )
+    if len(counted.places) < len(questions):
+        notes.append(
+            f"{setting.metric} says something of {len(counted.places)} of {len(questions)} "
+            f"questions for every recipe; the others do not count."
+        )
+    return tuple(notes)
 
 
 def _by_recipe(outcomes: Sequence[Outcome]) -> dict[str, list[Outcome]]:
@@ -331,46 +210,3 @@ def _by_recipe(outcomes: Sequence[Outcome]) -> dict[str, list[Outcome]]:
     for outcome in outcomes:
         found.setdefault(outcome.recipe, []).append(outcome)
     return found
-
-
-def _judged(
-    ring: Ring, outcomes: Sequence[Outcome], questions: Mapping[str, Question], judges: Judges
-) -> list[Outcome]:
-    """The outcomes with the judging model's word; words that were given before are kept, failures
-    are tried again."""
-    if judges.ask is None:
-        return list(outcomes)
-    done = []
-    for outcome in outcomes:
-        if outcome.answer is None:
-            done.append(outcome)
-            continue
-        question = questions[outcome.question]
-        key = answer_key(
-            f"judge {judges.name}", repr((question.question, question.answers, outcome.answer.text))
-        )
-        right = ring.cache.judgement(key)
-        word = (
-            Judgement(right) if right is not None else judge(question, outcome.answer, judges.ask)
-        )
-        if word.right is not None:
-            ring.cache.note_judgement(key, word.right)
-        done.append(replace(outcome, judgement=word))
-    return done
-
-
-def by_model(contestants: Sequence[Contestant]) -> list[Contestant]:
-    """Contestants of one group beside each other, so that each model is loaded as few times as
-    possible."""
-    groups = list(dict.fromkeys(one.group for one in contestants))
-    return sorted(contestants, key=lambda one: groups.index(one.group))
-
-
-def shuffled(questions: Sequence[Question]) -> list[Question]:
-    """The questions in an order that does not depend on the file's, so that any beginning of it is
-    a fair sample."""
-    return sorted(questions, key=lambda question: hashlib.sha256(question.id.encode()).digest())
-
-
-def _mean(values: Sequence[float]) -> float:
-    return sum(values) / len(values) if values else 0.0

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal
 
 from pydantic import TypeAdapter
 
@@ -17,10 +17,10 @@ from acclimate.evaluation.metrics import Score, Summary
 from acclimate.evaluation.statistics import Difference, Interval
 from acclimate.types import Answer, Question
 
-Metric = Literal["f1", "em", "number_f1", "number_em", "rouge_l", "similarity"]
+Metric = str
+"""The name of what decides, one of `acclimate.evaluation.measures.METRICS` or a user's check."""
 _NAMED = 8  # answers that a note names
 _LONGEST = 60  # characters of each
-METRICS: tuple[Metric, ...] = get_args(Metric)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class RecipeRow:
     """One recipe over all questions.
 
     `interval` is of the comparison's metric. Seconds are the 50th and 95th percentile over its
@@ -50,7 +50,8 @@ class Row:
     acclimate.toml, None where there are none. `by_kind` gives number and mean score by question
     kind. `curve` and `calibration` say what holding back unsure answers would do. `judged` is the
     share that a judge calls right, with its failures counted as wrong and told in `judge_errors`;
-    `agreement` is with the user's labels of this recipe's answers.
+    `agreement` is with the user's labels of this recipe's answers. Its seconds were measured with
+    up to `parallel` answers asked for at once.
     """
 
     recipe: str
@@ -72,10 +73,30 @@ class Row:
     judged: float | None = None
     judge_errors: int = 0
     agreement: Agreement | None = None
+    parallel: int = 1
+
+    @property
+    def timed(self) -> bool:
+        """Whether its seconds are known; another system's answers may come without."""
+        return self.total_s[1] > 0
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
+class Measured:
+    """One measure over all recipes: `n` questions of which it says something for each of them, the
+    interval of each, and the paired difference of each from the best one."""
+
+    name: str
+    title: str
+    share: bool
+    better: Literal["more", "less", "neither"]
+    n: int
+    intervals: Mapping[str, Interval]
+    against: Mapping[str, Difference]
+
+
+@dataclass(frozen=True, slots=True)
+class PairedDifference:
     """Two recipes' paired difference, first minus second; the first has the higher mean."""
 
     first: str
@@ -97,21 +118,24 @@ class Verdict:
 @dataclass(frozen=True, slots=True)
 class Comparison:
     """Recipes × questions. `created` is ISO 8601 in UTC; `rows` are best first; `notes` say what a
-    reader must know."""
+    reader must know. `measures` are all scores beside the one that decides. `looks` are the numbers
+    of questions after which it was decided whether to go on, where that was asked for."""
 
     created: str
     project: str
     metric: Metric
     split: str
     questions: tuple[Question, ...]
-    rows: tuple[Row, ...]
+    rows: tuple[RecipeRow, ...]
     outcomes: tuple[Outcome, ...]
-    pairs: tuple[Pair, ...]
+    pairs: tuple[PairedDifference, ...]
     verdict: Verdict
     machine: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    measures: tuple[Measured, ...] = ()
+    looks: tuple[int, ...] = ()
 
-    def row(self, recipe: str) -> Row:
+    def row(self, recipe: str) -> RecipeRow:
         """The row of a recipe. Raises SettingsError where it was not compared."""
         for row in self.rows:
             if row.recipe == recipe:
@@ -172,7 +196,7 @@ def latest_comparison(folder: Path) -> Comparison:
     return load(kept[-1])
 
 
-def value(row: Row, name: str) -> float | None:
+def value(row: RecipeRow, name: str) -> float | None:
     """A figure of a row by its name in gates and tables. Raises SettingsError naming the known
     ones."""
     figures: dict[str, float | None] = {
@@ -190,9 +214,15 @@ def value(row: Row, name: str) -> float | None:
     return figures[name]
 
 
-def scores(outcomes: Sequence[Outcome], metric: Metric) -> list[float]:
-    """The metric of each outcome, in order."""
-    return [float(getattr(outcome.score, metric)) for outcome in outcomes]
+def figure(comparison: Comparison, recipe: str, name: str) -> float | None:
+    """A measure's mean, or a figure of the row. Raises SettingsError as `value` and
+    `Comparison.row`."""
+    row = comparison.row(recipe)
+    measured = next((one for one in comparison.measures if one.name == name), None)
+    if measured is None or name in Summary.__slots__:
+        return value(row, name)
+    interval = measured.intervals.get(recipe)
+    return interval.mean if interval else None
 
 
 def number_notes(outcomes: Sequence[Outcome], questions: Mapping[str, Question]) -> list[str]:

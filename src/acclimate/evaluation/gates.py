@@ -7,16 +7,17 @@ import re
 from dataclasses import dataclass
 
 from acclimate.errors import SettingsError
-from acclimate.evaluation.comparison import Comparison, value
+from acclimate.evaluation.comparison import Comparison, figure
 
 _GATE = re.compile(
-    r"\s*(?P<recipe>[\w+-]+)\.(?P<figure>\w+)\s*(?P<sign>>=|<=|>|<)\s*(?P<bound>-?\d+(?:\.\d+)?)\s*"
+    r"\s*(?P<recipe>\S.*)\.(?P<figure>(?:check:)?[\w:-]+)"
+    r"\s*(?P<sign>>=|<=|>|<)\s*(?P<bound>-?\d+(?:\.\d+)?)\s*"
 )
 _SIGNS = {">=": operator.ge, "<=": operator.le, ">": operator.gt, "<": operator.lt}
 
 
 @dataclass(frozen=True, slots=True)
-class Gate:
+class QualityGate:
     """A figure of a recipe and the bound that it must keep."""
 
     text: str
@@ -28,18 +29,19 @@ class Gate:
     def failure(self, comparison: Comparison) -> str | None:
         """What is wrong, or None where the gate holds. A figure that could not be measured does not
         hold."""
-        measured = value(comparison.row(self.recipe), self.figure)
+        measured = figure(comparison, self.recipe, self.figure)
         if measured is not None and _SIGNS[self.sign](measured, self.bound):
             return None
         shown = "not measured" if measured is None else f"{measured:.4g}"
         return f"{self.text}: {self.recipe}.{self.figure} is {shown}"
 
 
-def parse_gate(text: str) -> Gate:
+def parse_gate(text: str) -> QualityGate:
     """Read a gate. Raises SettingsError where it is not `recipe.figure>=number`."""
     match = _GATE.fullmatch(text)
     if match is None:
         raise SettingsError(
-            f"'{text}' is no gate.", hint="Write recipe.figure, >=, <=, > or <, number: rag.f1>=0.6"
+            f"'{text}' is not a gate.",
+            hint="Write recipe.figure, >=, <=, > or <, number: rag.f1>=0.6",
         )
-    return Gate(text, match["recipe"], match["figure"], match["sign"], float(match["bound"]))
+    return QualityGate(text, match["recipe"], match["figure"], match["sign"], float(match["bound"]))

@@ -15,11 +15,10 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from acclimate.errors import SettingsError
 from acclimate.files import jsonlines
+from acclimate.system.closing import Closing
 
 KEEP = 3
 """One of so many candidates goes on to the next round."""
@@ -82,7 +81,7 @@ class Found:
         )
 
 
-class Trace:
+class Trace(Closing):
     """Trials in a file of JSON lines, each on the disk before the next begins; `None`: kept in
     memory only."""
 
@@ -114,15 +113,8 @@ class Trace:
             self._out.write(line.encode() + b"\n")
             self._out.flush()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """Close the file, if there is one."""
         if self._out is not None:
             self._out.close()
 

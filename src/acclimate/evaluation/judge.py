@@ -20,7 +20,7 @@ from acclimate.evaluation.verdicts import read_verdict
 from acclimate.files import jsonlines
 from acclimate.types import Answer, Message, Question
 
-Ask = Callable[[Sequence[Message]], str]
+AskJudge = Callable[[Sequence[Message]], str]
 """What the judging model writes."""
 RESAMPLES = 2000
 
@@ -33,6 +33,11 @@ Given answer: {answer}
 Does the given answer say the same as the reference answer? Other words and more detail are fine; a contradiction or \
 a missing part is not. Reply with one word: yes or no."""
 _NONE = "The documents do not say."
+_LINE = """Question: {question}
+Given answer: {answer}
+
+Is this true of the given answer: {line}
+Reply with one word: yes or no."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +72,20 @@ class Agreement:
     failed: int
 
 
-def judge(question: Question, answer: Answer, ask: Ask) -> Judgement:
+def judge(question: Question, answer: Answer, ask: AskJudge) -> Judgement:
     """Ask a model whether an answer is right. Never raises: what fails is a judgement with an
     error."""
     reference = " / ".join(question.answers) if question.answerable else _NONE
     text = _PROMPT.format(question=question.question, reference=reference, answer=answer.text)
+    return _asked(text, ask)
+
+
+def judge_line(question: Question, answer: Answer, line: str, ask: AskJudge) -> Judgement:
+    """Ask a model whether a line of the question's rubric is true of an answer. Never raises."""
+    return _asked(_LINE.format(question=question.question, answer=answer.text, line=line), ask)
+
+
+def _asked(text: str, ask: AskJudge) -> Judgement:
     try:
         said = ask([Message("user", text)])
     except AcclimateError as error:

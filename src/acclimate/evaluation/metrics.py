@@ -6,10 +6,12 @@ import math
 import re
 import string
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
+from acclimate.evaluation.full import completeness, score_facts, words
 from acclimate.evaluation.quantities import number_f1, number_match
+from acclimate.text.language import same_language
 from acclimate.types import Answer, Question
 
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
@@ -85,7 +87,9 @@ def groundedness(answer: Answer) -> float | None:
 
 
 def _grounded(answer: Answer) -> float | None:
-    return groundedness(answer) if answer.prompt.passages else None
+    """None too where the texts of what was read are not known (another system's)."""
+    known = any(hit.chunk.text for hit in answer.prompt.passages)
+    return groundedness(answer) if known else None
 
 
 def _content(sentence: str) -> set[str]:
@@ -116,6 +120,13 @@ class Score:
     sentences of the passages it cites; `entailed` how likely those entail them, None without a
     model for it. `number_em` and `number_f1` are `em` and `f1` with numbers compared as numbers
     (`quantities.py`), None where an earlier version scored.
+
+    Of full answers: `facts` is the share of the question's key facts, `wrong` whether something
+    listed as wrong is said, `full` whether all facts and nothing wrong are (`full.py`; None where
+    the question lists none); `complete`, how much of the reference's content it has; `claims`, the
+    share of its sentences that what it cites supports; `rubric`, the share of the question's
+    criteria that a judge sees met; `same_language`, whether it is in the question's language;
+    `words`, its length; `checks`, the user's own.
     """
 
     em: float
@@ -132,11 +143,43 @@ class Score:
     entailed: float | None = None
     number_em: float | None = None
     number_f1: float | None = None
+    facts: float | None = None
+    full: float | None = None
+    wrong: float | None = None
+    complete: float | None = None
+    claims: float | None = None
+    rubric: float | None = None
+    same_language: float | None = None
+    words: int | None = None
+    checks: Mapping[str, float | None] = field(default_factory=dict)
+
+
+def failed(question: Question) -> Score:
+    """The score of an answer that did not come."""
+    return Score(0.0, 0.0, False, question.answerable, number_em=0.0, number_f1=0.0)
 
 
 def score(question: Question, answer: Answer, evidence: tuple[int, int] | None) -> Score:
     """Score an answer; `evidence` is the span of the question's evidence in its document's text, if
     any."""
+    facts, wrong = score_facts(question, answer)
+    full = None if facts is None else float(facts == 1 and not wrong)
+    if not question.answerable:
+        full = float(answer.abstained)
+    complete = completeness(answer.text, question.answers, normalise)
+    alike = None if answer.abstained else same_language(question.question, answer.text)
+    return replace(
+        _score(question, answer, evidence),
+        facts=facts,
+        wrong=wrong,
+        full=full,
+        complete=0.0 if answer.abstained and complete is not None else complete,
+        same_language=None if alike is None else float(alike),
+        words=None if answer.abstained else words(answer.text),
+    )
+
+
+def _score(question: Question, answer: Answer, evidence: tuple[int, int] | None) -> Score:
     found = None
     if evidence is not None and question.document is not None and answer.prompt.passages:
         rank = evidence_rank(answer, question.document, evidence)
@@ -216,27 +259,30 @@ def summarise(scores: Sequence[Score]) -> Summary:
     abstained = sum(score.abstained for score in scores)
     unanswerable = sum(not score.answerable for score in scores)
     total = abstained + unanswerable
+
+    def mean(field: Callable[[Score], float | None]) -> float | None:
+        """Over the scores that have the figure; None where none has."""
+        return _mean([one for one in map(field, scores) if one is not None])
+
     return Summary(
         n=len(scores),
-        em=_mean([score.em for score in scores]) or 0.0,
-        f1=_mean([score.f1 for score in scores]) or 0.0,
-        citation_precision=_mean(
-            [s.citation_precision for s in scores if s.citation_precision is not None]
-        ),
-        citation_recall=_mean([s.citation_recall for s in scores if s.citation_recall is not None]),
+        em=mean(lambda one: one.em) or 0.0,
+        f1=mean(lambda one: one.f1) or 0.0,
+        citation_precision=mean(lambda one: one.citation_precision),
+        citation_recall=mean(lambda one: one.citation_recall),
         abstention_precision=right / abstained if abstained else None,
         abstention_recall=right / unanswerable if unanswerable else None,
         abstention_f1=2 * right / total if total else None,
-        rouge_l=_mean([score.rouge_l for score in scores]) or 0.0,
-        grounded=_mean([score.grounded for score in scores if score.grounded is not None]),
-        found=_mean([float(score.found > 0) for score in scores if score.found is not None]),
-        mrr=_mean([score.found for score in scores if score.found is not None]),
-        ndcg=_mean([_gain(score.found) for score in scores if score.found is not None]),
-        similarity=_mean([score.similarity for score in scores]) or 0.0,
-        supported=_mean([score.supported for score in scores if score.supported is not None]),
-        entailed=_mean([score.entailed for score in scores if score.entailed is not None]),
-        number_em=_mean([score.number_em for score in scores if score.number_em is not None]),
-        number_f1=_mean([score.number_f1 for score in scores if score.number_f1 is not None]),
+        rouge_l=mean(lambda one: one.rouge_l) or 0.0,
+        grounded=mean(lambda one: one.grounded),
+        found=mean(lambda one: None if one.found is None else float(one.found > 0)),
+        mrr=mean(lambda one: one.found),
+        ndcg=mean(lambda one: None if one.found is None else _gain(one.found)),
+        similarity=mean(lambda one: one.similarity) or 0.0,
+        supported=mean(lambda one: one.supported),
+        entailed=mean(lambda one: one.entailed),
+        number_em=mean(lambda one: one.number_em),
+        number_f1=mean(lambda one: one.number_f1),
     )
 
 

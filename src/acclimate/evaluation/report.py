@@ -12,18 +12,13 @@ import jinja2
 from markupsafe import Markup, escape
 
 from acclimate.evaluation import plots
-from acclimate.evaluation.comparison import Comparison, Outcome, Row
+from acclimate.evaluation.comparison import Comparison, Measured, Outcome, RecipeRow
+from acclimate.evaluation.measures import find_measure
+from acclimate.evaluation.since import changes
+from acclimate.evaluation.verdict import LEVEL
 from acclimate.types import Citation, Hit, Question
 
 _LONGEST_PROMPT = 12_000  # characters shown; the JSON has all
-_METRIC_NAMES = {
-    "f1": "F1",
-    "em": "exact match",
-    "number_f1": "F1 of numbers and words",
-    "number_em": "number match",
-    "rouge_l": "ROUGE-L",
-    "similarity": "similarity",
-}
 
 
 def render_html(comparison: Comparison, earlier: Comparison | None = None) -> str:
@@ -58,6 +53,7 @@ def _environment() -> jinja2.Environment:
         keep_trailing_newline=True,
     )
     environment.filters |= {"percent": _percent, "seconds": _seconds, "cell": _cell, "p": _p}
+    environment.filters |= {"measured": _measured, "beside": _beside}
     return environment
 
 
@@ -69,16 +65,18 @@ def _file(name: str) -> str:
 
 def _view(comparison: Comparison, earlier: Comparison | None) -> dict[str, Any]:
     kinds = list(dict.fromkeys(kind for row in comparison.rows for kind in row.by_kind))
-    before = {row.recipe: row.interval.mean for row in earlier.rows} if earlier else {}
+    since = changes(comparison, earlier) if earlier else {}
     return {
         "c": comparison,
-        "metric": _METRIC_NAMES[comparison.metric],
+        "metric": find_measure(comparison.metric).title,
         "kinds": kinds,
-        "before": before,
+        "since": since,
+        "moved": [one for one in since.values() if one.gap],
         "earlier": earlier,
+        "measures": [one for one in comparison.measures if one.name != comparison.metric],
         "bars": {row.recipe: plots.interval_bar(row.interval) for row in comparison.rows},
         "scatter": plots.scatter(
-            [(row.recipe, row.total_s[0], row.interval) for row in comparison.rows],
+            [(row.recipe, row.total_s[0], row.interval) for row in comparison.rows if row.timed],
             "seconds an answer",
         ),
         "cost_scatter": _cost_scatter(comparison.rows),
@@ -89,17 +87,17 @@ def _view(comparison: Comparison, earlier: Comparison | None) -> dict[str, Any]:
         ],
         "judged": any(row.judged is not None for row in comparison.rows),
         "entailed": any(row.summary.entailed is not None for row in comparison.rows),
-        "curves": _curves(comparison.rows, _METRIC_NAMES[comparison.metric]),
+        "curves": _curves(comparison.rows, find_measure(comparison.metric).title),
         "questions": _questions(comparison),
     }
 
 
-def _cost_scatter(rows: Sequence[Row]) -> Markup | None:
+def _cost_scatter(rows: Sequence[RecipeRow]) -> Markup | None:
     priced = [(row.recipe, row.cost, row.interval) for row in rows if row.cost is not None]
     return plots.scatter(priced, "cost of 1,000 answers") if priced else None
 
 
-def _curves(rows: Sequence[Row], metric: str) -> Markup | None:
+def _curves(rows: Sequence[RecipeRow], metric: str) -> Markup | None:
     drawn = [
         (row.recipe, [(one.coverage, one.accuracy) for one in row.curve])
         for row in rows
@@ -132,7 +130,7 @@ def _questions(comparison: Comparison) -> list[dict[str, Any]]:
 
 def _answer(question: Question, outcome: Outcome, metric: str) -> dict[str, Any]:
     answer = outcome.answer
-    points = float(getattr(outcome.score, metric))
+    points = find_measure(metric)(outcome) or 0.0
     view: dict[str, Any] = {
         "outcome": outcome,
         "answer": answer,
@@ -183,7 +181,7 @@ def _marked(hit: Hit, citations: Sequence[Citation], question: Question) -> Mark
         if citation.document == chunk.document:
             for place in range(
                 max(citation.start, chunk.start) - chunk.start,
-                min(citation.end, chunk.end) - chunk.start,
+                min(citation.end - chunk.start, len(kinds)),  # of another system, maybe no text
             ):
                 kinds[place] = "both" if kinds[place] in ("evidence", "both") else "cited"
     parts, start = [], 0
@@ -204,13 +202,35 @@ def _percent(share: float | None) -> str:
 
 
 def _seconds(value: float) -> str:
+    """– where no time is known."""
+    if value == 0:
+        return "–"
     return f"{value:.2f}" if value < 10 else f"{value:,.0f}"
 
 
-def _cell(row: Row, kind: str) -> str:
+def _cell(row: RecipeRow, kind: str) -> str:
     """The mean score of a kind of question."""
     return _percent(row.by_kind[kind][1]) if kind in row.by_kind else "–"
 
 
 def _p(value: float) -> str:
     return "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def _measured(one: Measured, recipe: str) -> str:
+    """A measure's mean and 95 % interval for a recipe."""
+    interval = one.intervals.get(recipe)
+    if interval is None:
+        return "–"
+    by = 100 if one.share else 1
+    low, high = by * interval.low, by * interval.high
+    return f"{by * interval.mean:.0f} ({low:.0f}–{high:.0f})"
+
+
+def _beside(one: Measured, recipe: str) -> str:
+    """Its difference from the best recipe, where that is not chance; "" else."""
+    gap = one.against.get(recipe)
+    if gap is None or gap.adjusted >= LEVEL:
+        return ""
+    by = 100 if one.share else 1
+    return f"{by * gap.interval.mean:+.0f}, p {_p(gap.adjusted)}"

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from acclimate.evaluation.abstention import Held, calibrate, curve
-from acclimate.evaluation.comparison import Metric, Outcome, Row, scores
-from acclimate.evaluation.judge import Label, agreement
+from acclimate.evaluation.comparison import Outcome, RecipeRow
+from acclimate.evaluation.entry import Entry
+from acclimate.evaluation.judge import Agreement, Label, agreement
+from acclimate.evaluation.measures import Counted
 from acclimate.evaluation.metrics import summarise
-from acclimate.evaluation.statistics import Interval, mean_interval
+from acclimate.evaluation.statistics import mean_interval
 from acclimate.types import Question
 
 Percentiles = tuple[float, float]
@@ -21,42 +24,35 @@ def cluster(question: Question) -> Hashable:
     return question.document or ("question", question.id)
 
 
-def make_row(  # noqa: PLR0913
-    recipe: str,
+def make_row(
+    entry: Entry,
     outcomes: Sequence[Outcome],
     questions: Mapping[str, Question],
-    metric: Metric,
+    counted: Counted,
     *,
     peak_mb: float | None = None,
-    prepare_s: float = 0.0,
-    disk_mb: float = 0.0,
-    prices: tuple[float, float] | None = None,
     labels: Sequence[Label] = (),
-) -> Row:
-    """The row; `prices` are money for a million tokens of prompt and of answer. Raises ValueError
+    parallel: int = 1,
+) -> RecipeRow:
+    """The row of a entry, with the deciding measure's values in `counted`. Raises ValueError
     for no outcomes."""
     answers = [outcome.answer for outcome in outcomes if outcome.answer]
-    values = scores(outcomes, metric)
-    asked = [questions[outcome.question] for outcome in outcomes]
+    counting = [outcomes[place] for place in counted.places]
+    values = counted.rows[entry.recipe]
+    asked = [questions[outcome.question] for outcome in counting]
     clusters = [cluster(question) for question in asked]
     interval = mean_interval(values, clusters)
+    if all(0 <= one <= 1 for one in values):
+        interval = replace(interval, low=max(0.0, interval.low), high=min(1.0, interval.high))
     prompt = _mean([answer.usage.prompt_tokens for answer in answers])
     written = _mean([answer.usage.completion_tokens for answer in answers])
-    kinds: dict[str, list[float]] = {}
-    for question, points in zip(asked, values, strict=True):
-        kinds.setdefault(question.kind or "other", []).append(points)
-    held = [_held(outcome, points) for outcome, points in zip(outcomes, values, strict=True)]
+    prices = entry.prices
+    held = [_held(outcome, points) for outcome, points in zip(counting, values, strict=True)]
     judged = [outcome.judgement for outcome in outcomes if outcome.judgement]
-    said = {(label.question, label.answer): label.right for label in labels}
-    both = [
-        one
-        for one in outcomes
-        if one.judgement and one.answer and (one.question, one.answer.text) in said
-    ]
-    return Row(
-        recipe=recipe,
+    return RecipeRow(
+        recipe=entry.recipe,
         summary=summarise([outcome.score for outcome in outcomes]),
-        interval=Interval(interval.mean, max(0.0, interval.low), min(1.0, interval.high)),
+        interval=interval,
         first_token_s=_percentiles([answer.timings.first_token_s for answer in answers]),
         total_s=_percentiles([answer.timings.total_s for answer in answers]),
         prompt_tokens=prompt,
@@ -64,19 +60,39 @@ def make_row(  # noqa: PLR0913
         errors=len(outcomes) - len(answers),
         model=answers[0].model if answers else "",
         peak_mb=peak_mb,
-        prepare_s=prepare_s,
-        disk_mb=disk_mb,
+        prepare_s=entry.prepare_s,
+        disk_mb=entry.disk_mb,
         cost=(prompt * prices[0] + written * prices[1]) / 1000 if prices else None,
-        by_kind={kind: (len(points), _mean(points)) for kind, points in sorted(kinds.items())},
+        by_kind=_by_kind(asked, values),
         curve=tuple(curve(held)),
         calibration=calibrate(held, clusters),
         judged=sum(one.right is True for one in judged) / len(outcomes) if judged else None,
         judge_errors=sum(one.right is None for one in judged),
-        agreement=agreement(
-            [one.judgement for one in both if one.judgement],
-            [said[one.question, one.answer.text] for one in both if one.answer],
-            [cluster(questions[one.question]) for one in both],
-        ),
+        agreement=_agreement(outcomes, questions, labels),
+        parallel=parallel,
+    )
+
+
+def _by_kind(asked: Sequence[Question], values: Sequence[float]) -> dict[str, tuple[int, float]]:
+    kinds: dict[str, list[float]] = {}
+    for question, points in zip(asked, values, strict=True):
+        kinds.setdefault(question.kind or "other", []).append(points)
+    return {kind: (len(points), _mean(points)) for kind, points in sorted(kinds.items())}
+
+
+def _agreement(
+    outcomes: Sequence[Outcome], questions: Mapping[str, Question], labels: Sequence[Label]
+) -> Agreement | None:
+    said = {(label.question, label.answer): label.right for label in labels}
+    both = [
+        one
+        for one in outcomes
+        if one.judgement and one.answer and (one.question, one.answer.text) in said
+    ]
+    return agreement(
+        [one.judgement for one in both if one.judgement],
+        [said[one.question, one.answer.text] for one in both if one.answer],
+        [cluster(questions[one.question]) for one in both],
     )
 
 

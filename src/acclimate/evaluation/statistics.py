@@ -2,7 +2,7 @@
 
 Questions about one document resemble each other, so the document is what is resampled, not the
 question. All functions take scores [n] and the cluster of each, and are repeatable: random numbers
-start from a fixed seed.
+start from a fixed seed, and `RESAMPLES` are drawn where `resamples` (thousands) says nothing else.
 """
 
 from __future__ import annotations
@@ -47,7 +47,10 @@ class Difference:
 
 
 def mean_interval(
-    scores: Sequence[float], clusters: Sequence[Hashable], level: float = 0.95
+    scores: Sequence[float],
+    clusters: Sequence[Hashable],
+    level: float = 0.95,
+    resamples: int = 0,
 ) -> Interval:
     """The mean and its interval by the studentised bootstrap over clusters.
 
@@ -56,13 +59,13 @@ def mean_interval(
     "Bootstrap-Based Improvements for Inference with Clustered Errors", 2008, section III. With one
     cluster, or no spread at all, low and high are the mean: nothing can be said.
     """
-    sums, sizes = _by_cluster(scores, clusters)
+    sums, sizes = by_cluster(scores, clusters)
     mean, error = _mean_and_error(sums[None], sizes[None])
     if len(sums) < 2 or error[0] == 0:
         return Interval(float(mean[0]), float(mean[0]), float(mean[0]))
     rng = np.random.default_rng(0)
     ratios = []
-    for _ in range(RESAMPLES // _BATCH):
+    for _ in range((resamples or RESAMPLES) // _BATCH):
         drawn = rng.integers(0, len(sums), (_BATCH, len(sums)))
         means, errors = _mean_and_error(sums[drawn], sizes[drawn])
         # A resample without spread says nothing about the ratio: as far off as it is, in units of
@@ -76,7 +79,11 @@ def mean_interval(
 
 
 def difference(
-    first: Sequence[float], second: Sequence[float], clusters: Sequence[Hashable]
+    first: Sequence[float],
+    second: Sequence[float],
+    clusters: Sequence[Hashable],
+    level: float = 0.95,
+    resamples: int = 0,
 ) -> Difference:
     """Compare two recipes' scores of the same questions; of shares (0 to 1) no difference is beyond
     1.
@@ -88,19 +95,22 @@ def difference(
             f"{len(first)} and {len(second)} scores in {len(clusters)} clusters cannot be paired"
         )
     gaps = np.asarray(first, float) - np.asarray(second, float)
-    interval = mean_interval(list(gaps), clusters)
+    interval = mean_interval(list(gaps), clusters, level, resamples)
     if all(0 <= score <= 1 for score in (*first, *second)):
         interval = replace(interval, low=max(-1.0, interval.low), high=min(1.0, interval.high))
-    return Difference(interval, permutation_p(gaps, clusters), needed(gaps, clusters))
+    p = permutation_p(gaps, clusters, resamples)
+    return Difference(interval, p, needed(gaps, clusters))
 
 
-def permutation_p(gaps: Sequence[float] | Floats, clusters: Sequence[Hashable]) -> float:
+def permutation_p(
+    gaps: Sequence[float] | Floats, clusters: Sequence[Hashable], resamples: int = 0
+) -> float:
     """Two-sided p of the paired permutation test that swaps the two sides of whole clusters.
 
     All swaps up to 12 clusters, else 10,000 random ones, the observed counted as one of them
     (Phipson and Smyth, 2010).
     """
-    sums, _ = _by_cluster(gaps, clusters)
+    sums, _ = by_cluster(gaps, clusters)
     sums = sums[sums != 0]
     if not len(sums):
         return 1.0
@@ -110,10 +120,10 @@ def permutation_p(gaps: Sequence[float] | Floats, clusters: Sequence[Hashable]) 
     if len(sums) <= _EXACT_UP_TO:
         signs = 1 - 2 * ((np.arange(2 ** len(sums))[:, None] >> np.arange(len(sums))) & 1)
         return float(np.mean(np.abs(signs @ sums) >= observed))
-    rng = np.random.default_rng(0)
-    flips = [rng.integers(0, 2, (_BATCH, len(sums))) * 2 - 1 for _ in range(RESAMPLES // _BATCH)]
+    rng, draws = np.random.default_rng(0), resamples or RESAMPLES
+    flips = [rng.integers(0, 2, (_BATCH, len(sums))) * 2 - 1 for _ in range(draws // _BATCH)]
     extreme = sum(int(np.sum(np.abs(some @ sums) >= observed)) for some in flips)
-    return (extreme + 1) / (RESAMPLES + 1)
+    return (extreme + 1) / (draws + 1)
 
 
 def needed(
@@ -121,7 +131,7 @@ def needed(
 ) -> int | None:
     """Questions at which a difference of this size and spread would be found with `power` at 5
     %."""
-    sums, sizes = _by_cluster(gaps, clusters)
+    sums, sizes = by_cluster(gaps, clusters)
     mean, error = _mean_and_error(sums[None], sizes[None])
     if mean[0] == 0 or error[0] == 0:
         return None
@@ -130,7 +140,9 @@ def needed(
     return math.ceil(len(gaps) * (float(error[0]) / float(wanted)) ** 2)
 
 
-def family_p(scores: Sequence[Sequence[float]], clusters: Sequence[Hashable]) -> Floats:
+def family_p(
+    scores: Sequence[Sequence[float]], clusters: Sequence[Hashable], resamples: int = 0
+) -> Floats:
     """[R, R] p-values of all pairs of R recipes, corrected for their number: the max-T permutation
     test.
 
@@ -140,22 +152,22 @@ def family_p(scores: Sequence[Sequence[float]], clusters: Sequence[Hashable]) ->
     correction does, and finds more where recipes resemble each other. Source: Westfall and Young,
     "Resampling-Based Multiple Testing", 1993, chapter 2.
     """
-    sums = np.stack([_by_cluster(row, clusters)[0] for row in scores])  # [R, G]
+    sums = np.stack([by_cluster(row, clusters)[0] for row in scores])  # [R, G]
     recipes, groups = sums.shape
     if recipes < 2:
         return np.ones((recipes, recipes))
     first, second = np.triu_indices(recipes, 1)
     observed = _distance(sums[None], first, second)[0]
-    rng, extreme = np.random.default_rng(0), np.zeros(len(first))
+    rng, extreme, draws = np.random.default_rng(0), np.zeros(len(first)), resamples or RESAMPLES
     batch = max(1, _CELLS // (len(first) * groups))
-    for at in range(0, RESAMPLES, batch):
-        order = rng.random((min(batch, RESAMPLES - at), recipes, groups)).argsort(axis=1)
+    for at in range(0, draws, batch):
+        order = rng.random((min(batch, draws - at), recipes, groups)).argsort(axis=1)
         shuffled = np.take_along_axis(np.broadcast_to(sums, order.shape), order, axis=1)
         extreme += (_distance(shuffled, first, second).max(axis=1)[:, None] >= observed - 1e-9).sum(
             axis=0
         )
     values = np.ones((recipes, recipes))
-    values[first, second] = values[second, first] = (extreme + 1) / (RESAMPLES + 1)
+    values[first, second] = values[second, first] = (extreme + 1) / (draws + 1)
     return values
 
 
@@ -168,7 +180,7 @@ def _distance(sums: Floats, first: NDArray[np.intp], second: NDArray[np.intp]) -
     return distance
 
 
-def _by_cluster(
+def by_cluster(
     scores: Sequence[float] | Floats, clusters: Sequence[Hashable]
 ) -> tuple[Floats, Floats]:
     """Sum and number of scores in each cluster."""

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import replace
 
-from acclimate.evaluation.comparison import Pair, Row, Verdict
+from acclimate.evaluation.comparison import PairedDifference, RecipeRow, Verdict
+from acclimate.evaluation.sequential import Look
 from acclimate.evaluation.statistics import Interval, difference, family_p
 
 LEVEL = 0.05
 
 
-def pairs(scores: Mapping[str, Sequence[float]], clusters: Sequence[Hashable]) -> tuple[Pair, ...]:
+def pairs(
+    scores: Mapping[str, Sequence[float]], clusters: Sequence[Hashable]
+) -> tuple[PairedDifference, ...]:
     """Every two recipes' paired difference, p-values corrected for all of them."""
     ranked = sorted(scores, key=lambda recipe: -sum(scores[recipe]))
     adjusted = family_p([scores[recipe] for recipe in ranked], clusters)
     return tuple(
-        Pair(
+        PairedDifference(
             a,
             b,
             replace(difference(scores[a], scores[b], clusters), adjusted=float(adjusted[i, j])),
@@ -26,7 +29,24 @@ def pairs(scores: Mapping[str, Sequence[float]], clusters: Sequence[Hashable]) -
     )
 
 
-def decide(rows: Sequence[Row], compared: Sequence[Pair], metric: str) -> Verdict:
+def sequential_pairs(
+    scores: Mapping[str, Sequence[float]],
+    clusters: Sequence[Hashable],
+    level: float,
+    find: Callable[[Sequence[Sequence[float]]], Look],
+) -> tuple[PairedDifference, ...]:
+    """As `pairs`, after several looks: p-values and intervals (of `level`) allow for them."""
+    ranked = sorted(scores, key=lambda recipe: -sum(scores[recipe]))
+    looked = find([scores[recipe] for recipe in ranked])
+    found = []
+    for (i, a), (j, b) in itertools.combinations(enumerate(ranked), 2):
+        gap = difference(scores[a], scores[b], clusters, level)
+        p = float(looked.p[i, j])
+        found.append(PairedDifference(a, b, replace(gap, p=max(gap.p, min(p, 1.0)), adjusted=p)))
+    return tuple(found)
+
+
+def decide(rows: Sequence[RecipeRow], compared: Sequence[PairedDifference], metric: str) -> Verdict:
     """The cheapest of the recipes that cannot be told from the best; `rows` are best first.
 
     A recipe counts as equal where even its own test, not corrected for the number of recipes, finds
@@ -59,18 +79,18 @@ def decide(rows: Sequence[Row], compared: Sequence[Pair], metric: str) -> Verdic
         sentences.append(
             f"So take {chosen.recipe}, the cheapest of them: {chosen.total_s[0]:.2f} s an answer."
         )
-    elif equals:
+    elif equals and best.timed:
         sentences.append(f"Take {best.recipe}: it is also the cheapest of them.")
     return Verdict(
         chosen.recipe, best.recipe, tuple(row.recipe for row in equals), " ".join(sentences)
     )
 
 
-def _price(row: Row) -> tuple[float, float]:
-    return row.cost or 0.0, row.total_s[0]
+def _price(row: RecipeRow) -> tuple[float, float]:
+    return row.cost or 0.0, row.total_s[0] if row.timed else float("inf")
 
 
-def _score(row: Row, metric: str) -> str:
+def _score(row: RecipeRow, metric: str) -> str:
     return (
         f"{metric.upper().replace('_', '-')} {_points(row.interval.mean)} ({_range(row.interval)})"
     )
@@ -88,6 +108,6 @@ def _points(share: float) -> str:
     return f"{100 * share:.0f}"
 
 
-def _names(rows: Sequence[Row]) -> str:
+def _names(rows: Sequence[RecipeRow]) -> str:
     names = [row.recipe for row in rows]
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -87,6 +87,18 @@ class TextIndex(Index, Protocol):
 
     def update(self, change: Change, chunks: Iterable[tuple[int, Chunk]]) -> None:
         """Apply `change`; `chunks` yields (key, chunk) for `change.added`, in order."""
+
+
+@runtime_checkable
+class Vocabulary(Protocol):
+    """The words of a text index, as they are spelt; an index may be one too."""
+
+    def holds(self, word: str) -> bool:
+        """Whether a word in small letters, or one with the same stem, stands in any row."""
+
+    def beginning(self, letters: str, most: int) -> list[tuple[str, int]]:
+        """The words that begin with these small letters, in how many rows each stands, the most
+        frequent first, and at most `most` of them."""
 
 
 class GraphIndex(Index, Protocol):

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import islice
+from itertools import chain, islice, product
 from typing import Any, TypeVar
 
 import httpx
@@ -120,12 +120,8 @@ class _Rows:
     def _bulk(self, lines: Sequence[Mapping[str, Any]]) -> None:
         content = "".join(json.dumps(line) + "\n" for line in lines)
         done = self._rest.call("POST", f"{self._path}/_bulk", content=content)
-        wrong = [
-            item
-            for row in (done or {}).get("items", [])
-            for item in row.values()
-            if "error" in item
-        ]
+        items = chain.from_iterable(row.values() for row in (done or {}).get("items", []))
+        wrong = [item for item in items if "error" in item]
         if wrong:
             raise LibraryError(
                 f"the Elasticsearch store refused a row: {wrong[0]['status']} "
@@ -249,7 +245,8 @@ class ElasticTextIndex(_Rows):
         is."""
         if any(old != generation for old, _, _ in self._holding) or len(self._holding) > 100_000:
             self._holding = {}
-        missing = [(f, w) for w in words for f in BOOSTS if (generation, f, w) not in self._holding]
+        asked_for = product(words, BOOSTS)
+        missing = [(f, w) for w, f in asked_for if (generation, f, w) not in self._holding]
         if not missing:
             return
         asked = {f"{at}": {"term": {field: word}} for at, (field, word) in enumerate(missing)}

@@ -127,12 +127,11 @@ def labels_of(path: str, rules: Sequence[LabelRule]) -> frozenset[str]:
     """The access labels of a document: those of all rules that match. Without one it is open to
     all."""
     lower = matched(path)
-    return frozenset(
-        rule.label
-        for rule in rules
-        for pattern in [matched(rule.pattern)]
-        if fnmatch(lower, pattern) or fnmatch(lower, pattern.removeprefix("**/"))
-    )
+
+    def holds(pattern: str) -> bool:
+        return fnmatch(lower, pattern) or fnmatch(lower, pattern.removeprefix("**/"))
+
+    return frozenset(rule.label for rule in rules if holds(matched(rule.pattern)))
 
 
 def parse_rules(texts: Sequence[str]) -> tuple[LabelRule, ...]:

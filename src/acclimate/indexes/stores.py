@@ -22,7 +22,7 @@ _LOCAL = ("local", "hnsw")
 
 
 @dataclass(frozen=True, slots=True)
-class Server:
+class StoreServer:
     """Where a store is. `prefix` begins every name in it; `key` is its password or API key, or
     None."""
 
@@ -36,7 +36,7 @@ class Server:
         return f"{self.prefix}_{record[:12]}"
 
 
-def open_indexes(vectors: Store, texts: Store, server: Server | None) -> OpenIndexes:
+def open_indexes(vectors: Store, texts: Store, server: StoreServer | None) -> OpenIndexes:
     """What opens the indexes of a library in these stores. Raises SettingsError where a server has
     no address."""
     if server is None and not (vectors in _LOCAL and texts == "local"):
@@ -67,7 +67,7 @@ def _hnsw(place: Path) -> VectorIndex:
     return HNSWVectorIndex(place / "hnsw")
 
 
-def _postgres_vectors(server: Server, record: str) -> VectorIndex:
+def _postgres_vectors(server: StoreServer, record: str) -> VectorIndex:
     from acclimate.indexes.postgres import (
         Database,
         PostgresVectorIndex,
@@ -76,37 +76,37 @@ def _postgres_vectors(server: Server, record: str) -> VectorIndex:
     return PostgresVectorIndex(Database(server.url, server.name(record), server.key))
 
 
-def _postgres_texts(server: Server, record: str, language: Language) -> TextIndex:
+def _postgres_texts(server: StoreServer, record: str, language: Language) -> TextIndex:
     from acclimate.indexes.postgres import Database, PostgresTextIndex
 
     return PostgresTextIndex(Database(server.url, server.name(record), server.key), language)
 
 
-def _qdrant_vectors(server: Server, record: str) -> VectorIndex:
+def _qdrant_vectors(server: StoreServer, record: str) -> VectorIndex:
     from acclimate.indexes.qdrant import QdrantVectorIndex  # an HTTP client, 0.2 s
 
     return QdrantVectorIndex(_qdrant(server), server.name(record))
 
 
-def _qdrant_texts(server: Server, record: str, language: Language) -> TextIndex:
+def _qdrant_texts(server: StoreServer, record: str, language: Language) -> TextIndex:
     from acclimate.indexes.qdrant import QdrantTextIndex
 
     return QdrantTextIndex(_qdrant(server), server.name(record), language)
 
 
-def _elastic_vectors(server: Server, record: str) -> VectorIndex:
+def _elastic_vectors(server: StoreServer, record: str) -> VectorIndex:
     from acclimate.indexes.elastic import ElasticVectorIndex
 
     return ElasticVectorIndex(_elastic(server), server.name(record))
 
 
-def _elastic_texts(server: Server, record: str, language: Language) -> TextIndex:
+def _elastic_texts(server: StoreServer, record: str, language: Language) -> TextIndex:
     from acclimate.indexes.elastic import ElasticTextIndex
 
     return ElasticTextIndex(_elastic(server), server.name(record), language)
 
 
-def _elastic(server: Server) -> Rest:
+def _elastic(server: StoreServer) -> Rest:
     """With an API key, or the user and password that the address holds."""
     from acclimate.indexes.rest import Rest
 
@@ -115,18 +115,18 @@ def _elastic(server: Server) -> Rest:
     )
 
 
-def _qdrant(server: Server) -> Rest:
+def _qdrant(server: StoreServer) -> Rest:
     from acclimate.indexes.rest import Rest
 
     return Rest("Qdrant", server.url, {"api-key": server.key} if server.key else {})
 
 
-_VECTORS: dict[Store, Callable[[Server, str], VectorIndex]] = {
+_VECTORS: dict[Store, Callable[[StoreServer, str], VectorIndex]] = {
     "postgres": _postgres_vectors,
     "qdrant": _qdrant_vectors,
     "elasticsearch": _elastic_vectors,
 }
-_TEXTS: dict[Store, Callable[[Server, str, Language], TextIndex]] = {
+_TEXTS: dict[Store, Callable[[StoreServer, str, Language], TextIndex]] = {
     "postgres": _postgres_texts,
     "qdrant": _qdrant_texts,
     "elasticsearch": _elastic_texts,

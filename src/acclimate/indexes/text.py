@@ -14,13 +14,16 @@ import tantivy
 
 from acclimate.errors import LibraryError
 from acclimate.indexes.base import Change, Match
-from acclimate.indexes.bm25 import BOOSTS, analyzer, prepared, query_words
+from acclimate.indexes.bm25 import BOOSTS, analyzer, prepared, query_words, spoken_words
 from acclimate.indexes.filters import Among
 from acclimate.indexes.readonly import can_write
 from acclimate.indexes.vector import crc_of, sync
 from acclimate.types import Chunk, Language
 
 _HEAP = 64_000_000  # bytes for the writer; Tantivy's least is 15 million
+_LONGEST = 40  # bytes of a word that is spelt
+_FORM = 2  # of the fields; an index of another form is built again
+_SPELT = "spelt"  # the field of words as they are spelt, which no search reads
 _LOOKUP = 2  # what it costs to look up a key as a term, in rows of the ranking
 
 
@@ -104,6 +107,23 @@ class TantivyTextIndex:
         )
         return self._matches(both, len(keys))
 
+    def holds(self, word: str) -> bool:
+        """See `Vocabulary`."""
+        if self._index is None:
+            return False
+        searcher = self._index.searcher()
+        if searcher.doc_freq(_SPELT, word):
+            return True
+        stems = spoken_words(word, self._language)
+        return any(searcher.doc_freq(field, stem) for field in BOOSTS for stem in stems)
+
+    def beginning(self, letters: str, most: int) -> list[tuple[str, int]]:
+        """See `Vocabulary`."""
+        if self._index is None:
+            return []
+        found = self._index.searcher().terms_with_prefix(_SPELT, letters, limit=most)
+        return [(word, rows) for word, rows in found if rows]
+
     def _parse(self, query: str) -> tantivy.Query | None:
         """The query's words in any field; None where it has none."""
         words = query_words(query, self._language)
@@ -155,6 +175,7 @@ class TantivyTextIndex:
             count = self._index.searcher().num_docs
             self._files = self._look()
             stamp = {
+                "form": _FORM,
                 "generation": change.generation,
                 "count": count,
                 "folder": self._place.name,
@@ -167,6 +188,7 @@ class TantivyTextIndex:
 
     def _prepare(self, index: tantivy.Index) -> None:
         index.register_tokenizer("words", analyzer(self._language))
+        index.register_tokenizer(_SPELT, _speller())
         # Otherwise a thread reads what others commit, for as long as the process lives, and dies
         # with it of a file that is cut meanwhile.
         index.config_reader("Manual")
@@ -179,7 +201,8 @@ class TantivyTextIndex:
             writer.delete_documents_by_term("key", key)
         for key, chunk in chunks:
             text, path = (prepared(part, self._language) for part in (chunk.shown, chunk.searched))
-            writer.add_document(tantivy.Document(key=key, text=text, path=path))
+            spelt = f"{text}\n{path}"
+            writer.add_document(tantivy.Document(key=key, text=text, path=path, spelt=spelt))
         writer.commit()
         writer.wait_merging_threads()
 
@@ -225,6 +248,8 @@ class TantivyTextIndex:
         """Open what is there; anything missing or damaged leaves the index without generation."""
         try:
             stamp = json.loads((self._folder / "stamp.json").read_text(encoding="utf-8"))
+            if stamp["form"] != _FORM:
+                return
             self._place = self._folder / str(stamp["folder"])
             files = {
                 str(name): (int(size), int(crc)) for name, (size, crc) in stamp["files"].items()
@@ -243,9 +268,20 @@ class TantivyTextIndex:
             return
 
 
+def _speller() -> tantivy.TextAnalyzer:
+    """What makes words of a `prepared` text as they are spelt: runs of letters, in lower case."""
+    return (
+        tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.regex(r"[\p{L}\p{M}]{3,}"))
+        .filter(tantivy.Filter.remove_long(_LONGEST))
+        .filter(tantivy.Filter.lowercase())
+        .build()
+    )
+
+
 def _schema() -> tantivy.Schema:
     builder = tantivy.SchemaBuilder()
     builder.add_integer_field("key", stored=True, indexed=True, fast=True)
     for field in BOOSTS:
         builder.add_text_field(field, tokenizer_name="words", index_option="freq")
+    builder.add_text_field(_SPELT, tokenizer_name=_SPELT, index_option="basic", stored=False)
     return builder.build()

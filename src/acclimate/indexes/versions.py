@@ -157,7 +157,9 @@ def _dated(one: Dated) -> Date:
 def _numbered(one: Dated) -> Date:
     said = re.search(r"\d+(?:\.\d+)*", _said(one, _NUMBERED)) or None
     match = _SAYS_VERSION.search(one.head)
-    return _number(said[0]) if said else (_number(match[1]) if match else ())
+    if said:
+        return _number(said[0])
+    return _number(match[1]) if match else ()
 
 
 def _path_version(one: Dated) -> Date:

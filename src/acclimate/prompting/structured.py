@@ -18,7 +18,7 @@ from acclimate.errors import SettingsError, UnfilledError
 from acclimate.prompting.citations import Resolved, cite_words
 from acclimate.prompting.links import without_links
 from acclimate.prompting.replies import json_text
-from acclimate.prompting.techniques import Ask, Written
+from acclimate.prompting.techniques import Generate, Written
 from acclimate.prompting.templates import load_template
 from acclimate.types import Citation, Completion, Generation, Hit, Message
 
@@ -81,7 +81,7 @@ def ask_for(question: str, shape: Shape) -> str:
 
 
 def write_json(
-    messages: Sequence[Message], ask: Ask, generation: Generation, shape: Shape
+    messages: Sequence[Message], ask: Generate, generation: Generation, shape: Shape
 ) -> Written:
     """Ask for JSON, held to the schema by the engine; what the check finds wrong is sent back once.
 

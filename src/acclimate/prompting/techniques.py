@@ -14,7 +14,7 @@ from acclimate.prompting.recipes import Recipe
 from acclimate.prompting.replies import plain
 from acclimate.types import Completion, Generation, Message
 
-Ask = Callable[[Sequence[Message], Generation], Completion]
+Generate = Callable[[Sequence[Message], Generation], Completion]
 """One call of the model."""
 
 SAMPLES, TEMPERATURE = 5, 0.7
@@ -49,7 +49,9 @@ def reserve(recipe: Recipe, generation: Generation) -> int:
             return REASONING_TOKENS + _STAGE_ROOM + generation.max_tokens
 
 
-def write(recipe: Recipe, messages: Sequence[Message], ask: Ask, generation: Generation) -> Written:
+def write(
+    recipe: Recipe, messages: Sequence[Message], ask: Generate, generation: Generation
+) -> Written:
     """Lead the model through `messages` as the recipe says.
 
     For two stages `messages` are all turns, with an empty assistant turn where the reasoning goes.
@@ -94,7 +96,7 @@ def _split(done: Completion) -> Written:
     return replace(_single(done), text=plain(done.text[cut:].strip()), reasoning=told)
 
 
-def _two_stages(messages: Sequence[Message], ask: Ask, generation: Generation) -> Written:
+def _two_stages(messages: Sequence[Message], ask: Generate, generation: Generation) -> Written:
     gap = next(index for index, message in enumerate(messages) if message.role == "assistant")
     reasoned = ask(messages[:gap], replace(generation, max_tokens=REASONING_TOKENS))
     if reasoned.finish == "cancelled":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from acclimate.questions.writer import Kind
+from acclimate.questions.writer import QuestionKind
 from acclimate.text.folding import matched
 from acclimate.text.locating import find_words
 from acclimate.types import Chunk, Span
@@ -32,7 +32,7 @@ class Candidate:
 
     question: str
     answer: str
-    kind: Kind
+    kind: QuestionKind
     writer: str
     chunks: tuple[Chunk, ...]
     evidence: Span | None = None

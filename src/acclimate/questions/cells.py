@@ -36,7 +36,7 @@ class Texts:
     nothing)."""
 
     values: tuple[str, ...]
-    told: str = ""
+    note: str = ""
 
 
 def read_texts(value: object, *, plural: bool = False, separator: str | None = None) -> Texts:
@@ -59,7 +59,7 @@ def read_texts(value: object, *, plural: bool = False, separator: str | None = N
         parts = [read_texts(one, separator="") for one in value]
         return Texts(
             tuple(text for part in parts for text in part.values),
-            next((p.told for p in parts if p.told), ""),
+            next((p.note for p in parts if p.note), ""),
         )
     raise ValueError(f"{value!r} is no text")
 

@@ -11,14 +11,16 @@ from typing import Any
 from acclimate.errors import SettingsError
 from acclimate.files import jsonlines
 from acclimate.questions.candidates import locate, sentence_around
-from acclimate.questions.file import Row
+from acclimate.questions.file import QuestionRow
 from acclimate.types import Span
 
 SaveDocument = Callable[[str, str], str]
 """Given a name and a text, writes a document and gives its path below the documents folder."""
 
 
-def read_squad(data: Mapping[str, Any], place: str, save: SaveDocument | None) -> Iterator[Row]:
+def read_squad(
+    data: Mapping[str, Any], place: str, save: SaveDocument | None
+) -> Iterator[QuestionRow]:
     """SQuAD 1.1 and 2.0: an article is a document, the sentence around the answer its evidence.
 
     Raises SettingsError naming the article and the question that is none. Source: Rajpurkar et al.,
@@ -42,10 +44,10 @@ def read_squad(data: Mapping[str, Any], place: str, save: SaveDocument | None) -
                     raise _unreadable(f"{where} ('{title}'), question {name}", error) from error
 
 
-def _squad_row(asked: Mapping[str, Any], context: str) -> Row:
+def _squad_row(asked: Mapping[str, Any], context: str) -> QuestionRow:
     answers = list(dict.fromkeys(answer["text"] for answer in asked["answers"]))
     answerable = not asked.get("is_impossible", False)
-    row: Row = {
+    row: QuestionRow = {
         "id": asked["id"],
         "question": asked["question"].strip(),
         "answers": answers if answerable else [],
@@ -71,7 +73,7 @@ def _unreadable(place: str, error: Exception) -> SettingsError:
     )
 
 
-def read_beir(folder: Path, save: SaveDocument | None) -> Iterator[Row]:
+def read_beir(folder: Path, save: SaveDocument | None) -> Iterator[QuestionRow]:
     """A BEIR folder: each query with the relevant documents of `qrels/test.tsv`.
 
     It has no answers, so its questions measure retrieval; the document's text is the answer. Raises

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from acclimate.files import jsonlines
 from acclimate.system import ending
 from acclimate.types import Question
 
-Row = dict[str, Any]
+QuestionRow = dict[str, Any]
 """A line of `questions.jsonl`: the fields of a `Question`, and whatever else its maker keeps with
 it."""
 
@@ -34,7 +35,7 @@ def _missing(file: Path) -> list[tuple[int, Any]]:
     raise SettingsError(f"there is no {file}.", hint="acclimate questions make, or import")
 
 
-def _checked(rows: Iterable[tuple[str, Row]]) -> list[Question]:
+def _checked(rows: Iterable[tuple[str, QuestionRow]]) -> list[Question]:
     """The rows as questions. Raises SettingsError with the place of a row that is none, or whose id
     came before."""
     questions: dict[str, Question] = {}
@@ -68,12 +69,38 @@ def to_question(row: Mapping[str, Any]) -> Question:
         split=_text(row.get("split") or "", "split"),
         documents=_texts(row, "documents"),
         status=_text(row.get("status") or "", "status"),
+        facts=_facts(row),
+        wrong=_patterns(_texts(row, "wrong"), "wrong"),
+        rubric=_texts(row, "rubric"),
     )
     if not question.question.strip():
         raise ValueError("the question is empty")
     if answerable and not any(map(str.strip, question.answers)) and question.status != "rejected":
         raise ValueError("an answerable question needs answers")
     return question
+
+
+def _facts(row: Mapping[str, Any]) -> tuple[tuple[str, ...], ...]:
+    """Key facts, each as alternative patterns; a text alone is a fact with one."""
+    values = row.get("facts") or ()
+    if not isinstance(values, list | tuple):
+        raise ValueError(f"'facts' is {values!r}, not a list")
+    return tuple(
+        _patterns((fact,) if isinstance(fact, str) else _texts({"facts": fact}, "facts"), "facts")
+        for fact in values
+    )
+
+
+def _patterns(values: tuple[str, ...], name: str) -> tuple[str, ...]:
+    """Raises ValueError for what is no regular expression, or matches any text."""
+    for value in values:
+        try:
+            empty = re.compile(value).search("") is not None
+        except re.error as error:
+            raise ValueError(f"'{name}': {value!r} is no regular expression: {error}") from error
+        if empty:
+            raise ValueError(f"'{name}': {value!r} matches every text")
+    return values
 
 
 def _texts(row: Mapping[str, Any], name: str) -> tuple[str, ...]:
@@ -104,14 +131,14 @@ class QuestionFile:
     def __init__(self, file: Path, lock: Path) -> None:
         self._file, self._lock = file, lock
 
-    def rows(self) -> list[Row]:
+    def rows(self) -> list[QuestionRow]:
         """All lines, those of rejected questions too. Raises SettingsError where the file is no
         question set."""
         rows = jsonlines.read_rows(self._file)
         _checked((f"{self._file}, line {number}", row) for number, row in rows)
         return [row for _, row in rows]
 
-    def append(self, rows: Iterable[Row]) -> None:
+    def append(self, rows: Iterable[QuestionRow]) -> None:
         """Add questions at the end; they are on the disk when this returns."""
         added = list(rows)
         self.change(lambda held: [*held, *added])
@@ -120,7 +147,7 @@ class QuestionFile:
         """Set keys of the questions with these ids; ids that are gone are passed over."""
         self.change(lambda held: [row | dict(changes.get(str(row["id"]), {})) for row in held])
 
-    def change(self, make: Callable[[list[Row]], Sequence[Row]]) -> None:
+    def change(self, make: Callable[[list[QuestionRow]], Sequence[QuestionRow]]) -> None:
         """Put what `make` makes of all rows in their place.
 
         Raises SettingsError for a row that could not be read afterwards; the file is as it was

@@ -49,7 +49,7 @@ _ASKS = frozenset(
 
 
 @dataclass(slots=True)
-class Filter:
+class CandidateFilter:
     """Passes candidates one by one and remembers those that it let through.
 
     `read` and `retrieve` are None where there is no reader or no index to ask. `reasons` counts why

@@ -128,7 +128,7 @@ class Reading:
         """Whether the answers' column says that there may be several."""
         return any(name in _PLURALS for name in self.means.get("answers", ()))
 
-    def told(self) -> str:
+    def summary(self) -> str:
         """In one line: `ragas: user_input is the question, …; not read: …`."""
         parts = [
             f"{' and '.join(self.names[key] for key in keys)} → {what}"

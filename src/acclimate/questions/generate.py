@@ -13,14 +13,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from acclimate.questions.candidates import Candidate, content_words
-from acclimate.questions.filters import Filter
+from acclimate.questions.filters import CandidateFilter
 from acclimate.questions.tables import Fact, bridge_candidates, hash_order, table_candidates
 from acclimate.questions.unanswerable import (
     Retrieve,
     unanswerable_from_questions,
     unanswerable_from_tables,
 )
-from acclimate.questions.writer import Kind, Writer
+from acclimate.questions.writer import QuestionKind, Writer
 from acclimate.types import Chunk, Question
 
 _A_PASSAGE = 3  # drafts asked for from one passage
@@ -53,10 +53,10 @@ class Made:
 
 def make(
     material: Material,
-    wanted: Mapping[Kind, int],
+    wanted: Mapping[QuestionKind, int],
     writer: Writer | None,
     retrieve: Retrieve,
-    check: Filter,
+    check: CandidateFilter,
     keep: Keep,
 ) -> Made:
     """Make up to so many questions of each kind; without a `writer`, those that rules can make.
@@ -80,7 +80,7 @@ def make(
 
 
 def _sources(
-    kind: Kind,
+    kind: QuestionKind,
     material: Material,
     held: Sequence[tuple[str, Chunk]],
     writer: Writer | None,
@@ -111,7 +111,7 @@ def _sources(
 
 
 def written(
-    writer: Writer, kind: Kind, passages: Iterator[tuple[Chunk, ...]]
+    writer: Writer, kind: QuestionKind, passages: Iterator[tuple[Chunk, ...]]
 ) -> Iterator[Candidate]:
     """The writer's drafts as candidates."""
     for chunks in passages:
@@ -157,25 +157,20 @@ def _answered_in(material: Material) -> list[tuple[str, Chunk]]:
     by_document: dict[str, list[Chunk]] = defaultdict(list)
     for chunk in material.chunks:
         by_document[chunk.document].append(chunk)
-    return [
-        (question.question, chunk)
-        for question in material.asked
-        if question.answerable and question.evidence
-        for chunk in by_document[question.document or ""]
-        if question.evidence in chunk.text
-    ]
+    found = []
+    for question in material.asked:
+        if question.answerable and question.evidence:
+            holding = by_document[question.document or ""]
+            found += [(question.question, one) for one in holding if question.evidence in one.text]
+    return found
 
 
 def _sections_in_turn(chunks: Sequence[Chunk]) -> list[Chunk]:
     sections: dict[tuple[str, ...], list[Chunk]] = defaultdict(list)
     for chunk in chunks:
         sections[chunk.headings].append(chunk)
-    return [
-        chunk
-        for round_ in itertools.zip_longest(*sections.values())
-        for chunk in round_
-        if chunk is not None
-    ]
+    turns = itertools.chain.from_iterable(itertools.zip_longest(*sections.values()))
+    return [chunk for chunk in turns if chunk is not None]
 
 
 def _one_a_chunk(facts: Sequence[Fact]) -> list[Fact]:

@@ -21,7 +21,7 @@ from acclimate.files import jsonlines
 from acclimate.files.rows import read_rows
 from acclimate.questions.cells import read_texts
 from acclimate.questions.corpora import SaveDocument, read_beir, read_squad
-from acclimate.questions.file import Row, to_question
+from acclimate.questions.file import QuestionRow, to_question
 from acclimate.questions.forms import Reading, choose_reading
 from acclimate.questions.promptfoo import is_promptfoo, plain_row
 
@@ -58,8 +58,8 @@ class Rules:
 class Foreign:
     """Rows of `questions.jsonl`, and how the set was understood, in lines."""
 
-    rows: tuple[Row, ...]
-    told: tuple[str, ...] = ()
+    rows: tuple[QuestionRow, ...]
+    summary: tuple[str, ...] = ()
 
 
 def read_foreign(
@@ -153,31 +153,31 @@ def _lower(row: Mapping[str, Any]) -> dict[str, Any]:
 def _from_rows(
     path: Path, placed: list[tuple[str, dict[str, Any]]], rules: Rules, layout: str
 ) -> Foreign:
-    told: Counter[str] = Counter()
+    notes: Counter[str] = Counter()
     form = ""
     if all(isinstance(row.get("item"), Mapping) for _, row in placed):  # of OpenAI's evals
         placed = [(place, _lower(row["item"])) for place, row in placed]
         form = "OpenAI evals, item → "
     if is_promptfoo({key for _, row in placed for key in row}):
-        placed = [(place, _promptfoo(row, place, told)) for place, row in placed]
+        placed = [(place, _promptfoo(row, place, notes)) for place, row in placed]
         form = "promptfoo, "
     keys = dict.fromkeys(key for _, row in placed for key in row)
     reading = choose_reading(tuple(keys), str(path), rules.columns)
-    rows = tuple(_row(row, place, reading, rules, told) for place, row in placed)
-    counted = [f"{count} rows: {what}" for what, count in told.items()]
-    return Foreign(rows, (f"{layout}, {form}{reading.told()}", *counted))
+    rows = tuple(_row(row, place, reading, rules, notes) for place, row in placed)
+    counted = [f"{count} rows: {what}" for what, count in notes.items()]
+    return Foreign(rows, (f"{layout}, {form}{reading.summary()}", *counted))
 
 
-def _promptfoo(row: dict[str, Any], place: str, told: Counter[str]) -> dict[str, Any]:
+def _promptfoo(row: dict[str, Any], place: str, notes: Counter[str]) -> dict[str, Any]:
     try:
-        return _lower(plain_row(row, told))
+        return _lower(plain_row(row, notes))
     except ValueError as error:
         raise SettingsError(f"{place}: {error}.") from error
 
 
 def _row(
-    values: Mapping[str, Any], place: str, reading: Reading, rules: Rules, told: Counter[str]
-) -> Row:
+    values: Mapping[str, Any], place: str, reading: Reading, rules: Rules, notes: Counter[str]
+) -> QuestionRow:
     """A row as `reading` says. Raises SettingsError where there is no question, or no answer to one
     that should have it."""
     fields = {
@@ -185,10 +185,10 @@ def _row(
         for what, keys in reading.means.items()
     }
     try:
-        row: Row = {"question": _question(fields["question"][0], told)}
-        answers = list(_answers(fields["answers"], reading, rules, told))
+        row: QuestionRow = {"question": _question(fields["question"][0], notes)}
+        answers = list(_answers(fields["answers"], reading, rules, notes))
         answerable = _answerable(fields, reading)
-        row |= dict(_others(fields, told))
+        row |= dict(_others(fields, notes))
     except ValueError as error:
         raise SettingsError(f"{place}: {error}.", hint=_KNOWN) from error
     if (
@@ -206,7 +206,7 @@ def _row(
     return row | {"answers": answers if row["answerable"] else []}
 
 
-def _question(value: Any, told: Counter[str]) -> str:
+def _question(value: Any, notes: Counter[str]) -> str:
     if (
         isinstance(value, list)
         and value
@@ -218,7 +218,7 @@ def _question(value: Any, told: Counter[str]) -> str:
                 f"a conversation with {len(asked)} turns of the user is no single question"
             )
         if len(value) > 1:
-            told["other turns than the user's are not read"] += 1
+            notes["other turns than the user's are not read"] += 1
         value = asked[0]
     texts = read_texts(value, separator="").values
     if not texts:
@@ -229,15 +229,15 @@ def _question(value: Any, told: Counter[str]) -> str:
 
 
 def _answers(
-    values: list[Any], reading: Reading, rules: Rules, told: Counter[str]
+    values: list[Any], reading: Reading, rules: Rules, notes: Counter[str]
 ) -> Iterator[str]:
     numbered = len(values) > 1
     separator = "" if numbered and rules.separator is None else rules.separator
     known: set[str] = set()
     for value in values:
         texts = read_texts(value, plural=reading.plural, separator=separator)
-        if texts.told:
-            told[texts.told] += 1
+        if texts.note:
+            notes[texts.note] += 1
         yield from (text for text in texts.values if text not in known)
         known |= set(texts.values)
 
@@ -262,7 +262,7 @@ def _answerable(fields: Mapping[str, list[Any]], reading: Reading) -> bool | Non
     return (given in _YES) == (reading.means["answerable"][0] == "answerable")
 
 
-def _others(fields: Mapping[str, list[Any]], told: Counter[str]) -> Iterator[tuple[str, str]]:
+def _others(fields: Mapping[str, list[Any]], notes: Counter[str]) -> Iterator[tuple[str, str]]:
     for what in ("document", "evidence", "id", "kind", "split"):
         if not fields[what]:
             continue
@@ -270,14 +270,14 @@ def _others(fields: Mapping[str, list[Any]], told: Counter[str]) -> Iterator[tup
         if not texts:
             continue
         if len(texts) > 1:
-            told[f"several texts as {what}, the first is kept"] += 1
-        yield what, _split(texts[0], told) if what == "split" else texts[0]
+            notes[f"several texts as {what}, the first is kept"] += 1
+        yield what, _split(texts[0], notes) if what == "split" else texts[0]
 
 
-def _split(name: str, told: Counter[str]) -> str:
+def _split(name: str, notes: Counter[str]) -> str:
     split = name.casefold()
     if split in _SPLITS:
-        told[f"split '{name}' read as '{_SPLITS[split]}'"] += 1
+        notes[f"split '{name}' read as '{_SPLITS[split]}'"] += 1
         split = _SPLITS[split]
     if split not in ("train", "dev", "test"):
         raise ValueError(f"there is no split '{name}'; splits are train, dev and test")

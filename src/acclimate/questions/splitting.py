@@ -46,7 +46,8 @@ def split(
     """
     if not any(share > 0 for share in shares.values()) or set(shares) - set(SPLITS):
         raise SettingsError(
-            f"{dict(shares)} are no shares.", hint="Give train, dev and test numbers like 50,15,35."
+            f"{dict(shares)} are not shares.",
+            hint="Give train, dev and test numbers like 50,15,35.",
         )
     groups = _groups(questions)
     placed: dict[str, str] = {}

@@ -16,8 +16,8 @@ from typing import Literal, Protocol, get_args
 
 from acclimate.types import Chunk, Message
 
-Kind = Literal["single-fact", "table", "two-document", "unanswerable"]
-KINDS: tuple[Kind, ...] = get_args(Kind)
+QuestionKind = Literal["single-fact", "table", "two-document", "unanswerable"]
+KINDS: tuple[QuestionKind, ...] = get_args(QuestionKind)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +37,10 @@ class Writer(Protocol):
         """Kept with every question that comes of it: the model and its adapter, or the rule."""
 
     @property
-    def kinds(self) -> tuple[Kind, ...]:
+    def kinds(self) -> tuple[QuestionKind, ...]:
         """The kinds that it can write; it is not asked for others."""
 
-    def write(self, passages: Sequence[Chunk], kind: Kind, most: int) -> list[Draft]:
+    def write(self, passages: Sequence[Chunk], kind: QuestionKind, most: int) -> list[Draft]:
         """Up to `most` drafts, best first; [] where the passages give none.
 
         `passages` is one chunk, or for "two-document" two chunks of different documents that share
@@ -94,11 +94,11 @@ class EngineWriter:
         return self._name
 
     @property
-    def kinds(self) -> tuple[Kind, ...]:
+    def kinds(self) -> tuple[QuestionKind, ...]:
         """See `Writer`."""
         return KINDS
 
-    def write(self, passages: Sequence[Chunk], kind: Kind, most: int) -> list[Draft]:
+    def write(self, passages: Sequence[Chunk], kind: QuestionKind, most: int) -> list[Draft]:
         """See `Writer`."""
         shown = "\n\n".join(f"{chunk.heading_path}\n{chunk.shown}".strip() for chunk in passages)
         one = len(passages) == 1
@@ -120,7 +120,7 @@ class TrainedWriter:
     """A model that was trained to write pairs about one passage, each answer before its question;
     `write` asks it."""
 
-    kinds: tuple[Kind, ...] = ("single-fact",)
+    kinds: tuple[QuestionKind, ...] = ("single-fact",)
 
     def __init__(self, name: str, write: Write) -> None:
         self._name, self._write = name, write
@@ -130,7 +130,7 @@ class TrainedWriter:
         """See `Writer`."""
         return self._name
 
-    def write(self, passages: Sequence[Chunk], kind: Kind, most: int) -> list[Draft]:
+    def write(self, passages: Sequence[Chunk], kind: QuestionKind, most: int) -> list[Draft]:
         """See `Writer`; the passage is one."""
         written = self._write([ask_for_pairs(passages[0])], most * _TOKENS)
         pairs = [

@@ -82,7 +82,9 @@ class DocumentRetriever:
         return chunks, complete
 
 
-def settle(recipe: Recipe, documents: DocumentRetriever, adapted: bool) -> tuple[Recipe, str]:
+def choose_context(
+    recipe: Recipe, documents: DocumentRetriever, adapted: bool
+) -> tuple[Recipe, str]:
     """`auto` as stuffing or rag, and why. `adapted` is whether the model wears an adapter, which
     reads well only about as much as it was trained on."""
     limit = min(documents.limit, _READER_TOKENS) if adapted else documents.limit

@@ -11,7 +11,7 @@ from acclimate.types import Chunk, Hit, Span
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class ChunkRange:
     """Chunks `first` to `last` of a document, counted from 0 in the order of the text; `rank` is
     its best hit's."""
 
@@ -52,7 +52,7 @@ class NeighbourRetriever:
                     max(0, inside[0] - self.count),
                     min(len(spans) - 1, inside[-1] + self.count),
                 )
-                runs.append(Run(chunk.document, first, last, hit.rank))
+                runs.append(ChunkRange(chunk.document, first, last, hit.rank))
         found = []
         for rank, run in enumerate(join(runs), start=1):
             best, spans = hits[run.rank - 1], outlines[run.document]
@@ -63,9 +63,9 @@ class NeighbourRetriever:
         return found
 
 
-def join(runs: Sequence[Run]) -> list[Run]:
+def join(runs: Sequence[ChunkRange]) -> list[ChunkRange]:
     """Runs of the same document that overlap or touch as one, by their best rank."""
-    joined: list[Run] = []
+    joined: list[ChunkRange] = []
     for run in sorted(runs, key=lambda run: (run.document, run.first)):
         before = joined[-1] if joined else None
         if before and before.document == run.document and run.first <= before.last + 1:

@@ -19,16 +19,18 @@ from starlette.staticfiles import StaticFiles
 from acclimate._version import __version__
 from acclimate.documents.sandbox import Limits, Sandbox
 from acclimate.errors import AcclimateError
-from acclimate.ingest_report import IngestReport, Progress
+from acclimate.ingest_report import IngestProgress, IngestReport
 from acclimate.project import Project
 from acclimate.serving import chat, comparisons, documents, questions, search
-from acclimate.serving.errors import ApiError, told
-from acclimate.serving.folder import Shelf
+from acclimate.serving.errors import ApiError, as_api_error
+from acclimate.serving.folder import DocumentsFolder
 from acclimate.serving.gate import Gate, Rules
 from acclimate.serving.jobs import Jobs
 from acclimate.serving.keys import keys_of
+from acclimate.serving.mcp_route import McpRoute, open_endpoint
 from acclimate.serving.metrics import Metrics
 from acclimate.serving.service import Service
+from acclimate.serving.watcher import Watcher
 from acclimate.settings_sections import ServeSettings
 
 _WEB = Path(__file__).parent / "web"
@@ -44,12 +46,17 @@ def create_app(project: Project) -> Gate:
     jobs = Jobs(lambda progress, may_empty: _ingest(service, progress, may_empty))
     sandbox = Sandbox(_SHOWN, workers=2)
     metrics = Metrics(lambda: service.waiting)
-    shelf = Shelf(service, jobs)
+    folder = DocumentsFolder(service, jobs)
+    endpoint = open_endpoint(service, metrics.answered)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         threading.Thread(target=_warm, args=(service,), name="warm", daemon=True).start()
-        yield
+        watcher = Watcher(project, jobs) if project.settings.documents.watch else None
+        async with endpoint.running():
+            yield
+        if watcher is not None:
+            await run_in_threadpool(watcher.close)
         await run_in_threadpool(jobs.close)
         sandbox.close()
         await run_in_threadpool(service.close)
@@ -59,9 +66,10 @@ def create_app(project: Project) -> Gate:
     )
     app.include_router(chat.make_router(service, metrics))
     app.include_router(search.make_router(service))
-    app.include_router(documents.make_router(service, shelf, jobs, sandbox))
+    app.include_router(documents.make_router(service, folder, jobs, sandbox))
     app.include_router(questions.make_router(service))
     app.include_router(comparisons.make_router(service))
+    app.router.routes.append(McpRoute(endpoint))
     _add_health(app, service, metrics)
     _add_page(app)
     _add_errors(app)
@@ -88,7 +96,7 @@ def is_loopback(host: str) -> bool:
         return host.casefold() == "localhost"
 
 
-def _ingest(service: Service, progress: Progress, may_empty: bool) -> IngestReport:
+def _ingest(service: Service, progress: IngestProgress, may_empty: bool) -> IngestReport:
     """An ingest over files of its own; only the embedder is shared."""
     project = service.project
     with Project(project.folder, project.settings, embedder=service.embedder) as own:
@@ -138,7 +146,7 @@ def _add_errors(app: FastAPI) -> None:
     @app.exception_handler(ApiError)
     @app.exception_handler(AcclimateError)
     async def failed(_request: Request, error: Exception) -> Response:
-        return told(error).response()
+        return as_api_error(error).response()
 
     @app.exception_handler(RequestValidationError)
     async def invalid(_request: Request, error: RequestValidationError) -> Response:

@@ -15,16 +15,15 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from acclimate.prompting.citations import Unmarked
+from acclimate.prompting.citations import CitationStripper
 from acclimate.serving.ask import Ask
-from acclimate.serving.errors import ApiError, told
-from acclimate.serving.folder import document_id
+from acclimate.serving.errors import ApiError, as_api_error
 from acclimate.serving.keys import Caller
 from acclimate.serving.metrics import Metrics
 from acclimate.serving.requests import read_request
+from acclimate.serving.rows import citation_row, footnotes, hit_row
 from acclimate.serving.schemas import ChatRequest, Sound
-from acclimate.serving.search import also_rows, hit_row
-from acclimate.serving.service import Run, Service
+from acclimate.serving.service import PendingAnswer, Service
 from acclimate.serving.tracing import trace_of
 from acclimate.types import Answer
 
@@ -80,7 +79,7 @@ def make_router(service: Service, metrics: Metrics) -> APIRouter:
 class _Events(StreamingResponse):
     """A stream of events that cancels its answer when the client leaves, at whatever moment."""
 
-    def __init__(self, events: AsyncIterator[str], run: Run) -> None:
+    def __init__(self, events: AsyncIterator[str], run: PendingAnswer) -> None:
         super().__init__(
             events, media_type="text/event-stream", headers={"X-Accel-Buffering": "no"}
         )
@@ -114,6 +113,8 @@ class _Form:
         ):  # no JSON, so what parses it is told as the form has it
             text, refusal = None, answer.text
         message = {"role": "assistant", "content": text, "refusal": refusal}
+        if answer.reasoning:  # by the name that vLLM, SGLang, llama.cpp and DeepSeek give it
+            message["reasoning_content"] = answer.reasoning
         choice = {
             "index": 0,
             "message": message,
@@ -127,10 +128,10 @@ class _Form:
             "acclimate": self._own(answer, waited),
         }
 
-    async def events(self, run: Run, metrics: Metrics) -> AsyncIterator[str]:
+    async def events(self, run: PendingAnswer, metrics: Metrics) -> AsyncIterator[str]:
         """The lines of a stream: the role, the text as it comes, its footnotes, usage where asked
         for."""
-        unmarked = Unmarked()
+        unmarked = CitationStripper()
         yield self._chunk({"role": "assistant", "content": ""})
         while True:
             try:
@@ -144,9 +145,11 @@ class _Form:
                 continue
             break
         if isinstance(piece, BaseException):
-            yield f"data: {json.dumps(told(piece).body)}\n\n"
+            yield f"data: {json.dumps(as_api_error(piece).body)}\n\n"
         else:
             metrics.answered(piece)
+            if piece.reasoning:
+                yield self._chunk({"reasoning_content": piece.reasoning})
             if self._json:
                 yield self._chunk({"refusal" if piece.data is None else "content": piece.text})
             if notes := self._notes(piece):
@@ -169,45 +172,21 @@ class _Form:
         )
 
     def _notes(self, answer: Answer) -> str:
-        if not self._footnotes or not answer.citations:
-            return ""
-        marks = "".join(f" [{citation.number}]" for citation in answer.citations)
-        lines = []
-        for citation in answer.citations:
-            page = f", page {citation.page}" if citation.page else ""
-            lines.append(
-                f"[{citation.number}] {citation.document}{page}: "
-                f"“{' '.join(citation.quote.split())}”"
-            )
-        return marks + "\n\n" + "\n".join(lines)
+        return footnotes(answer) if self._footnotes else ""
 
 
 def extension(answer: Answer, waited: float) -> dict[str, Any]:
     """What an answer that was `waited` seconds in the queue has beyond OpenAI's form."""
-    citations = [
-        {
-            "number": citation.number,
-            "document": document_id(citation.document),
-            "path": citation.document,
-            "start": citation.start,
-            "end": citation.end,
-            "quote": citation.quote,
-            "page": citation.page,
-            "headings": list(citation.headings),
-            "verbatim": citation.verbatim,
-            "also_in": also_rows(citation.also),
-        }
-        for citation in answer.citations
-    ]
     return {
         "recipe": answer.recipe,
         "engine": answer.model,
         "asked": answer.asked,
         "abstained": answer.abstained,
         "abstention": answer.abstention,
-        "citations": citations,
+        "citations": [citation_row(citation) for citation in answer.citations],
         "passages": [hit_row(hit) for hit in answer.prompt.passages],
         "reasoning": answer.reasoning,
+        "working": answer.working,
         "timings": {
             "queue_s": round(waited, 4),
             "retrieve_s": round(answer.timings.retrieve_s, 4),
@@ -217,7 +196,7 @@ def extension(answer: Answer, waited: float) -> dict[str, Any]:
     }
 
 
-async def _finished(run: Run, request: Request) -> Answer:
+async def _finished(run: PendingAnswer, request: Request) -> Answer:
     """The answer, or the error that ended it; given up when the client leaves."""
     looked = time.monotonic()
     while True:

@@ -18,7 +18,7 @@ from acclimate.documents.sandbox import Sandbox
 from acclimate.errors import DocumentError
 from acclimate.ingest_report import Count
 from acclimate.serving.errors import ApiError
-from acclimate.serving.folder import Entry, Shelf, document_id
+from acclimate.serving.folder import DocumentEntry, DocumentsFolder, document_id
 from acclimate.serving.jobs import Job, Jobs
 from acclimate.serving.keys import Caller
 from acclimate.serving.service import Service
@@ -31,18 +31,20 @@ _UPLOAD = {"requestBody": {"required": True, "content": {"multipart/form-data": 
 Number = Annotated[str, Path(max_length=64)]
 
 
-def make_router(service: Service, shelf: Shelf, jobs: Jobs, sandbox: Sandbox) -> APIRouter:
+def make_router(
+    service: Service, folder: DocumentsFolder, jobs: Jobs, sandbox: Sandbox
+) -> APIRouter:
     """The routes over a project's documents."""
     router = APIRouter(prefix="/v1", tags=["documents"])
-    _add_documents(router, service, shelf)
-    _add_changes(router, shelf, jobs)
-    _add_contents(router, service, shelf)
-    _add_pages(router, service, shelf, sandbox)
+    _add_documents(router, service, folder)
+    _add_changes(router, folder, jobs)
+    _add_contents(router, service, folder)
+    _add_pages(router, service, folder, sandbox)
     _add_jobs(router, service, jobs)
     return router
 
 
-def _add_documents(router: APIRouter, service: Service, shelf: Shelf) -> None:
+def _add_documents(router: APIRouter, service: Service, folder: DocumentsFolder) -> None:
     @router.get("/documents")
     def documents(
         request: Request,
@@ -51,7 +53,7 @@ def _add_documents(router: APIRouter, service: Service, shelf: Shelf) -> None:
     ) -> dict[str, Any]:
         """The documents that the caller may see, by path; `after` is the last id of the page
         before."""
-        entries = shelf.entries(request.state.caller)
+        entries = folder.entries(request.state.caller)
         start = next((place + 1 for place, entry in enumerate(entries) if entry.id == after), 0)
         page = entries[start : start + limit]
         rows = [_row(entry) | {"labels": service.labels(entry.path)} for entry in page]
@@ -65,7 +67,7 @@ def _add_documents(router: APIRouter, service: Service, shelf: Shelf) -> None:
     @router.get("/documents/{number}")
     def document(number: Number, request: Request) -> dict[str, Any]:
         """One document, with its properties."""
-        entry = shelf.find(request.state.caller, number)
+        entry = folder.find(request.state.caller, number)
         row = _row(entry) | {"labels": service.labels(entry.path)}
         if entry.status == "ready":
             found = _read(service, entry)
@@ -79,7 +81,7 @@ def _add_documents(router: APIRouter, service: Service, shelf: Shelf) -> None:
         return row
 
 
-def _add_changes(router: APIRouter, shelf: Shelf, jobs: Jobs) -> None:
+def _add_changes(router: APIRouter, folder: DocumentsFolder, jobs: Jobs) -> None:
     @router.post("/documents", status_code=202, openapi_extra=_UPLOAD)
     async def upload(request: Request, replace: bool = False) -> JSONResponse:
         """Take files (form field `file`, once or more); the answer names the job that reads
@@ -94,11 +96,11 @@ def _add_changes(router: APIRouter, shelf: Shelf, jobs: Jobs) -> None:
                 400, "There is no file in the form field 'file'.", "no_file", param="file"
             )
         caller: Caller = request.state.caller
-        kept: list[Entry] = []
+        kept: list[DocumentEntry] = []
         try:
             for file in files:
                 put = await run_in_threadpool(
-                    shelf.put, caller, file.filename, file.file, replace=replace
+                    folder.put, caller, file.filename, file.file, replace=replace
                 )
                 kept.append(put)
         finally:
@@ -114,7 +116,7 @@ def _add_changes(router: APIRouter, shelf: Shelf, jobs: Jobs) -> None:
     @router.delete("/documents/{number}", status_code=202)
     def remove(number: Number, request: Request) -> dict[str, Any]:
         """Take a document away; its file is kept in the project's `.acclimate/removed`."""
-        entry = shelf.remove(request.state.caller, number)
+        entry = folder.remove(request.state.caller, number)
         return {
             "id": entry.id,
             "object": "document",
@@ -123,7 +125,7 @@ def _add_changes(router: APIRouter, shelf: Shelf, jobs: Jobs) -> None:
         }
 
 
-def _add_contents(router: APIRouter, service: Service, shelf: Shelf) -> None:
+def _add_contents(router: APIRouter, service: Service, folder: DocumentsFolder) -> None:
     @router.get("/documents/{number}/text")
     def text(
         number: Number,
@@ -132,7 +134,7 @@ def _add_contents(router: APIRouter, service: Service, shelf: Shelf) -> None:
         length: Annotated[int, Query(ge=1, le=1_000_000)] = 100_000,
     ) -> dict[str, Any]:
         """A stretch of a document's text, in characters; citations count in the same."""
-        found = _read(service, shelf.find(request.state.caller, number))
+        found = _read(service, folder.find(request.state.caller, number))
         piece = found.text[start : start + length]
         end = start + len(piece)
         elements = [
@@ -157,18 +159,20 @@ def _add_contents(router: APIRouter, service: Service, shelf: Shelf) -> None:
     @router.get("/documents/{number}/file")
     def file(number: Number, request: Request) -> FileResponse:
         """The file as it was given, to be saved: never shown as a page of this server."""
-        entry = shelf.find(request.state.caller, number)
+        entry = folder.find(request.state.caller, number)
         name = quote(entry.path.rpartition("/")[2])
         headers = {
             "Content-Disposition": f"attachment; filename*=UTF-8''{name}",
             "Content-Security-Policy": "sandbox",
         }
         return FileResponse(
-            shelf.file(entry), media_type="application/octet-stream", headers=headers
+            folder.file(entry), media_type="application/octet-stream", headers=headers
         )
 
 
-def _add_pages(router: APIRouter, service: Service, shelf: Shelf, sandbox: Sandbox) -> None:
+def _add_pages(
+    router: APIRouter, service: Service, folder: DocumentsFolder, sandbox: Sandbox
+) -> None:
     @router.get("/documents/{number}/pages/{page}", response_model=None)
     def page(
         number: Number,
@@ -180,10 +184,12 @@ def _add_pages(router: APIRouter, service: Service, shelf: Shelf, sandbox: Sandb
     ) -> dict[str, Any]:
         """A PDF page as a picture (PNG, base64), and the boxes on it (PDF points) of the characters
         start to end."""
-        entry = shelf.find(request.state.caller, number)
+        entry = folder.find(request.state.caller, number)
         found = _read(service, entry)
         try:
-            shown = sandbox.show(shelf.file(entry), entry.path, page, pixels, found.text[start:end])
+            shown = sandbox.show(
+                folder.file(entry), entry.path, page, pixels, found.text[start:end]
+            )
         except DocumentError as error:
             raise ApiError(404, "This page cannot be shown.", "no_page") from error
         boxes = (
@@ -229,14 +235,14 @@ def _add_jobs(router: APIRouter, service: Service, jobs: Jobs) -> None:
         return _job(job, service, request.state.caller)
 
 
-def _read(service: Service, entry: Entry) -> Document:
+def _read(service: Service, entry: DocumentEntry) -> Document:
     found = service.read(lambda: service.project.library.record.document(entry.path))
     if found is None:
         raise ApiError(404, "The document is not in the library (yet).", "document_not_found")
     return found
 
 
-def _row(entry: Entry) -> dict[str, Any]:
+def _row(entry: DocumentEntry) -> dict[str, Any]:
     return {
         "id": entry.id,
         "object": "document",

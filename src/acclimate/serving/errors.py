@@ -1,4 +1,4 @@
-"""Errors as OpenAI's clients expect them, and what of ours may be told to a caller."""
+"""Errors in the form that OpenAI clients expect, without details of this machine."""
 
 from __future__ import annotations
 
@@ -51,9 +51,8 @@ class ApiError(Exception):
         return JSONResponse(self.body, self.status, self.headers)
 
 
-def told(error: BaseException) -> ApiError:
-    """What a caller is told of an error. Messages of ours that may name files of this machine stay
-    in the log."""
+def as_api_error(error: BaseException) -> ApiError:
+    """The error to send to a client. Messages that may name local files are only logged."""
     match error:
         case ApiError():
             return error

@@ -24,7 +24,7 @@ _MAX_NAME = 200  # bytes
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class DocumentEntry:
     """One document: in the library ("ready"), waiting for its ingest ("pending"), or unreadable
     ("failed")."""
 
@@ -35,7 +35,7 @@ class Entry:
     size: int = 0
 
 
-class Shelf:
+class DocumentsFolder:
     """The documents that a caller may see, and those that come and go."""
 
     def __init__(self, service: Service, jobs: Jobs) -> None:
@@ -43,33 +43,33 @@ class Shelf:
         self._root = service.project.documents
         self._uploaded: dict[str, int] = {}
 
-    def entries(self, caller: Caller) -> list[Entry]:
+    def entries(self, caller: Caller) -> list[DocumentEntry]:
         """Every document that the caller may see, by path."""
         ready: dict[str, FileState] = self._service.read(self._service.project.library.record.files)
         found = {
-            path: Entry(document_id(path), path, "ready", size=state.size)
+            path: DocumentEntry(document_id(path), path, "ready", size=state.size)
             for path, state in ready.items()
         }
         for path, size in list(self._uploaded.items()):
             if path in ready or not self._jobs.busy:
                 self._uploaded.pop(path, None)
             else:
-                found[path] = Entry(document_id(path), path, "pending", size=size)
+                found[path] = DocumentEntry(document_id(path), path, "pending", size=size)
         for failure in self._jobs.failures:
             if failure.path not in self._uploaded and (self._root / failure.path).is_file():
-                found[failure.path] = Entry(
+                found[failure.path] = DocumentEntry(
                     document_id(failure.path), failure.path, "failed", failure.reason
                 )
         return [found[path] for path in sorted(found) if self._service.sees(caller, path)]
 
-    def find(self, caller: Caller, number: str) -> Entry:
+    def find(self, caller: Caller, number: str) -> DocumentEntry:
         """A document by its id. Raises ApiError 404 where there is none, or not for this caller."""
         for entry in self.entries(caller):
             if entry.id == number:
                 return entry
         raise ApiError(404, "There is no such document.", "document_not_found")
 
-    def file(self, entry: Entry) -> Path:
+    def file(self, entry: DocumentEntry) -> Path:
         """The document's file. Raises ApiError 404 where it is gone or leads outside the documents
         folder."""
         file = self._root / entry.path
@@ -77,7 +77,9 @@ class Shelf:
             raise ApiError(404, "The document's file is gone.", "document_not_found")
         return file
 
-    def put(self, caller: Caller, name: str | None, content: BinaryIO, *, replace: bool) -> Entry:
+    def put(
+        self, caller: Caller, name: str | None, content: BinaryIO, *, replace: bool
+    ) -> DocumentEntry:
         """Keep an upload under its own name; the next ingest reads it. Raises ApiError for a name
         that may not be."""
         path = self._checked(caller, name or "")
@@ -102,9 +104,9 @@ class Shelf:
         finally:
             part.unlink(missing_ok=True)
         self._uploaded[path] = size
-        return Entry(document_id(path), path, "pending", size=size)
+        return DocumentEntry(document_id(path), path, "pending", size=size)
 
-    def remove(self, caller: Caller, number: str) -> Entry:
+    def remove(self, caller: Caller, number: str) -> DocumentEntry:
         """Take a document out of the folder; its file is kept in `.acclimate/removed`."""
         entry = self.find(caller, number)
         if entry.status == "ready" and not (self._root / entry.path).exists():

@@ -17,10 +17,11 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from acclimate.errors import SettingsError
-from acclimate.serving.errors import ApiError, told
+from acclimate.serving.errors import ApiError, as_api_error
 from acclimate.serving.keys import LOCAL, Caller, Keys
 
 _LOOPBACK = frozenset(("localhost", "127.0.0.1", "::1"))
+MCP = "/mcp"
 _PUBLIC = frozenset(("/", "/healthz", "/readyz", "/openapi.json"))
 # What the scope "ask" opens; all else needs "manage".
 _ASK = frozenset(
@@ -50,6 +51,9 @@ _HEADERS = {
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
     "Cache-Control": "no-store",
 }
+
+# What clients of MCP in a web page send beside.
+_MCP_HEADERS = "Mcp-Protocol-Version, Mcp-Method, Mcp-Name, Mcp-Session-Id, Last-Event-ID"
 
 audit = logging.getLogger("acclimate.audit")
 log = logging.getLogger(__name__)
@@ -97,8 +101,8 @@ class Rules:
 
 
 @dataclass(slots=True)
-class _Seen:
-    """What of a request goes into the log: no text of the caller's."""
+class _RequestLog:
+    """What is logged of a request; never the caller's text."""
 
     caller: str = "-"
     status: int = 0
@@ -120,7 +124,7 @@ class Gate:
             if scope["type"] == "lifespan":
                 await self._app(scope, receive, send)
             return
-        seen = _Seen()
+        seen = _RequestLog()
         scope["path"] = _tidy(scope["path"])
         headers = Headers(scope=scope)
         origin = headers.get("origin")
@@ -136,7 +140,7 @@ class Gate:
             scope.setdefault("state", {})["caller"] = caller
             await self._app(scope, self._incoming(scope, headers, receive), out)
         except Exception as error:
-            refused = told(error)
+            refused = as_api_error(error)
             if not seen.status:
                 await refused.response()(scope, receive, out)
             elif (
@@ -146,7 +150,7 @@ class Gate:
         finally:
             self._note(scope, seen)
 
-    def _note(self, scope: Scope, seen: _Seen) -> None:
+    def _note(self, scope: Scope, seen: _RequestLog) -> None:
         took = time.perf_counter() - seen.started
         client = (scope.get("client") or ("-",))[0]
         known = ("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH")
@@ -189,9 +193,7 @@ class Gate:
         ):
             return Caller("public", frozenset(), frozenset())
         caller = self._caller(scope, headers)
-        parts = path.split("/")
-        method = "GET" if scope["method"] == "HEAD" else scope["method"]
-        wanted = "ask" if parts[1] == "v1" and (method, "".join(parts[2:3])) in _ASK else "manage"
+        wanted = "ask" if _asks(scope["method"], path) else "manage"
         if wanted not in caller.scopes:
             raise ApiError(403, f"This key lacks the scope '{wanted}'.", "scope_missing")
         return caller
@@ -252,7 +254,7 @@ class Gate:
 
         return limited
 
-    def _outgoing(self, send: Send, seen: _Seen, origin: str | None) -> Send:
+    def _outgoing(self, send: Send, seen: _RequestLog, origin: str | None) -> Send:
         async def secured(message: Message) -> None:
             if message["type"] == "http.response.start":
                 seen.status = message["status"]
@@ -274,7 +276,14 @@ class Gate:
 def _tidy(path: str) -> str:
     """The path without the doubled and trailing slashes of addresses that clients put together."""
     path = re.sub("/{2,}", "/", path)
-    return path.rstrip("/") if path.startswith("/v1/") else path
+    return path.rstrip("/") if path.startswith(("/v1/", f"{MCP}/")) else path
+
+
+def _asks(method: str, path: str) -> bool:
+    """Whether the scope "ask" opens a route; the tools of MCP only read."""
+    parts = path.split("/")
+    read = "GET" if method == "HEAD" else method
+    return path == MCP or (parts[1] == "v1" and (read, "".join(parts[2:3])) in _ASK)
 
 
 def _is_address(name: str | None) -> bool:
@@ -287,7 +296,7 @@ def _is_address(name: str | None) -> bool:
 def _preflight() -> Response:
     allowed = {
         "Access-Control-Allow-Methods": "GET, POST, PUT, DELETE",
-        "Access-Control-Allow-Headers": "Authorization, Content-Type",
+        "Access-Control-Allow-Headers": f"Authorization, Content-Type, {_MCP_HEADERS}",
         "Access-Control-Max-Age": "600",
     }
     return Response(status_code=204, headers=allowed)

@@ -15,10 +15,10 @@ from typing import Literal
 
 from acclimate.documents.walk import Failure
 from acclimate.errors import AcclimateError, LibraryError, ProjectError
-from acclimate.ingest_report import IngestReport, Progress
+from acclimate.ingest_report import IngestProgress, IngestReport
 
 State = Literal["queued", "running", "done", "failed"]
-Ingest = Callable[[Progress, bool], IngestReport]
+Ingest = Callable[[IngestProgress, bool], IngestReport]
 """Runs one ingest: the progress that hears of it, and whether the library may end up empty."""
 
 _KEPT = 100
@@ -125,7 +125,7 @@ class Jobs:
     def _attempt(self, job: Job) -> IngestReport:
         while True:
             try:
-                return self._ingest(_Heard(job, self._closing), job.may_empty)
+                return self._ingest(_JobProgress(job, self._closing), job.may_empty)
             except LibraryError as error:
                 if not error.retryable or self._closing.wait(_BUSY_S):
                     raise
@@ -136,24 +136,24 @@ class _ClosingError(BaseException):
 
 
 @dataclass(frozen=True, slots=True)
-class _Heard:
+class _JobProgress:
     """Progress that goes into a job."""
 
     job: Job
     closing: threading.Event
 
     def files(self, done: int, total: int) -> None:
-        """See `Progress`."""
+        """See `IngestProgress`."""
         self.job.files_done, self.job.files_total = done, total
         self._check()
 
     def chunks(self, embedded: int) -> None:
-        """See `Progress`."""
+        """See `IngestProgress`."""
         self.job.chunks += embedded
         self._check()
 
     def page(self, path: str, done: int, total: int) -> None:
-        """See `Progress`."""
+        """See `IngestProgress`."""
         self.job.pages[path] = (done, total)
         if done == total:
             self.job.pages.pop(path, None)

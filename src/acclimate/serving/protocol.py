@@ -9,7 +9,7 @@ from typing import Any
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 
-class Impatient(H11Protocol):
+class BoundedH11Protocol(H11Protocol):
     """Drops a connection whose request's head is not there `patience` seconds after it began, or
     that does not read."""
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Request
 
 from acclimate.files import jsonlines
-from acclimate.questions.file import QuestionFile, Row
+from acclimate.questions.file import QuestionFile, QuestionRow
 from acclimate.serving.errors import ApiError
 from acclimate.serving.keys import Caller
 from acclimate.serving.schemas import Review, Sound
@@ -29,9 +29,9 @@ class Questions:
     def put(self, number: str, review: Review) -> dict[str, Any]:
         """Write a reviewed question. Raises ApiError 404 for an unknown id, 409 where it was
         changed meanwhile."""
-        done: Row = {}
+        done: QuestionRow = {}
 
-        def reviewed(row: Row) -> Row:
+        def reviewed(row: QuestionRow) -> QuestionRow:
             if str(row["id"]) != number:
                 return row
             if _version(row) != review.version:
@@ -84,5 +84,5 @@ def make_router(service: Service) -> APIRouter:
     return router
 
 
-def _version(row: Row) -> str:
+def _version(row: QuestionRow) -> str:
     return hashlib.sha256(jsonlines.dump(row).encode()).hexdigest()[:16]

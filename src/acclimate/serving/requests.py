@@ -16,8 +16,8 @@ from acclimate.prompting.structured import ANY_OBJECT, read_shape
 from acclimate.serving.ask import Ask
 from acclimate.serving.errors import ApiError
 from acclimate.serving.keys import Caller
+from acclimate.serving.rows import filter_of
 from acclimate.serving.schemas import ChatMessage, ChatRequest, Part
-from acclimate.serving.search import filter_of
 from acclimate.serving.service import Service
 from acclimate.types import Message, Role
 
@@ -150,7 +150,8 @@ def _is_text(part: Part) -> bool:
 
 
 def _spoken(role: str) -> Role:
-    return "user" if role == "user" else "assistant" if role == "assistant" else "system"
+    spoken: dict[str, Role] = {"user": "user", "assistant": "assistant"}
+    return spoken.get(role, "system")
 
 
 def _schema(chosen: Mapping[str, Any] | None) -> dict[str, Any] | None:

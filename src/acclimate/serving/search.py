@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
 from typing import Annotated, Any
 
 import numpy as np
 from fastapi import APIRouter, Request
 from starlette.concurrency import run_in_threadpool
 
-from acclimate.indexes.filters import Filter
 from acclimate.serving.errors import ApiError
-from acclimate.serving.folder import document_id
-from acclimate.serving.keys import Caller
+from acclimate.serving.rows import filter_of, hit_row
 from acclimate.serving.schemas import EmbeddingRequest, SearchRequest, Sound
 from acclimate.serving.service import Service
-from acclimate.types import Hit
 
 
 def make_router(service: Service) -> APIRouter:
@@ -55,34 +51,6 @@ def make_router(service: Service) -> APIRouter:
         return {"object": "list", "data": [hit_row(hit) for hit in hits], "nothing": nothing}
 
     return router
-
-
-def filter_of(where: list[str], caller: Caller) -> Filter:
-    """What a caller asks to see of what it may see."""
-    return Filter.parse(where, None if caller.labels is None else sorted(caller.labels))
-
-
-def hit_row(hit: Hit) -> dict[str, Any]:
-    """A passage as the API tells of it."""
-    chunk = hit.chunk
-    return {
-        "rank": hit.rank,
-        "score": hit.score,
-        "document": document_id(chunk.document),
-        "path": chunk.document,
-        "title": chunk.title,
-        "headings": list(chunk.headings),
-        "start": chunk.start,
-        "end": chunk.end,
-        "page": chunk.page,
-        "text": chunk.text,
-        "also_in": also_rows(hit.also),
-    }
-
-
-def also_rows(paths: Sequence[str]) -> list[dict[str, str]]:
-    """Other documents that hold a passage."""
-    return [{"document": document_id(path), "path": path} for path in paths]
 
 
 def _texts(body: EmbeddingRequest) -> list[str]:

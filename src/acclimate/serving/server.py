@@ -17,7 +17,7 @@ from acclimate.files.places import under
 from acclimate.project import Project
 from acclimate.serving.app import create_app, rules_of
 from acclimate.serving.keys import keys_of
-from acclimate.serving.protocol import Impatient
+from acclimate.serving.protocol import BoundedH11Protocol
 
 FINISH_S = 60  # what is being answered when the server is told to stop may take so long
 _KEEP_ALIVE_S = (
@@ -44,7 +44,9 @@ class Server(uvicorn.Server):
         cert, key = _tls(project)
         config = uvicorn.Config(
             create_app(project),
-            http=type("Impatient", (Impatient,), {"patience": chosen.receive_seconds}),
+            http=type(
+                "BoundedH11Protocol", (BoundedH11Protocol,), {"patience": chosen.receive_seconds}
+            ),
             ws="none",
             log_config=None,
             access_log=False,
@@ -89,7 +91,7 @@ def _listen(host: str, port: int) -> socket.socket:
         listening = socket.socket(family, kind, protocol)
     except OSError as error:
         raise SettingsError(
-            f"'{host}' is no address of this machine: {error}.", hint="[serve] host"
+            f"'{host}' is not an address of this machine: {error}.", hint="[serve] host"
         ) from error
     # On Windows SO_REUSEADDR would let another program take over the port that we listen on.
     option = getattr(socket, "SO_EXCLUSIVEADDRUSE", socket.SO_REUSEADDR)

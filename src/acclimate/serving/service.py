@@ -14,6 +14,7 @@ from acclimate.embeddings.base import Embedder
 from acclimate.errors import AcclimateError, LibraryError, UnfilledError
 from acclimate.indexes.filters import Filter, labels_of, parse_rules
 from acclimate.project import Project
+from acclimate.prompting.citations import Resolved
 from acclimate.prompting.recipes import USUAL, Recipe, find_recipe
 from acclimate.serving.ask import Ask
 from acclimate.serving.errors import ApiError
@@ -27,7 +28,7 @@ _SPECIAL = 2  # tokens that begin and end what an embedder reads
 _ON_THIS_CPU, _BY_A_SERVER = 1, 16  # answers at once
 
 
-class Run:
+class PendingAnswer:
     """An answer on its way: `pieces` are its raw text, then the `Answer`, or the error that ended
     it."""
 
@@ -138,7 +139,7 @@ class Service:
                 found.append(recipe)
         return found
 
-    def submit(self, ask: Ask) -> Run:
+    def submit(self, ask: Ask) -> PendingAnswer:
         """Begin an answer, or queue it. Raises ApiError 429 where the queue is full."""
         with self._counting:
             if self.waiting >= self._room:
@@ -147,7 +148,7 @@ class Service:
                     429, "The server is busy.", "queue_full", headers={"Retry-After": str(wait)}
                 )
             self.waiting += 1
-        run = Run()
+        run = PendingAnswer()
         run.future = self._pool.submit(self._run, ask, run)
         run.future.add_done_callback(lambda future: self._leave() if future.cancelled() else None)
         return run
@@ -156,7 +157,7 @@ class Service:
         with self._counting:
             self.waiting -= 1
 
-    def _run(self, ask: Ask, run: Run) -> None:
+    def _run(self, ask: Ask, run: PendingAnswer) -> None:
         started = time.perf_counter()
         run.waited = started - run.began
         try:
@@ -182,7 +183,9 @@ class Service:
         made = self.read(answerer)
         # What reads the library is made anew when it is used: an ingest may have replaced the
         # indexes by then.
-        late = _Late(lambda query, k: self.read(lambda: answerer().retriever.retrieve(query, k)))
+        lazy = _LazyRetriever(
+            lambda query, k: self.read(lambda: answerer().retriever.retrieve(query, k))
+        )
         shown = (
             (lambda question: self.read(lambda: answerer().demonstrate(question)))
             if made.demonstrate
@@ -197,9 +200,14 @@ class Service:
         # the passages.
         most = max(made.generation.max_tokens, made.engine.context_tokens // 2)
         generation = replace(generation, max_tokens=min(generation.max_tokens, most))
+
+        def read_tables(question: str, hits: Sequence[Hit]) -> Resolved | None:
+            return self.read(lambda: made.tables(question, hits) if made.tables else None)
+
         late_too = replace(
             made,
-            retriever=late,
+            tables=read_tables if made.tables else None,
+            retriever=lazy,
             demonstrate=shown,
             generation=generation,
             explain=explain,
@@ -237,7 +245,7 @@ class Service:
 
 
 @dataclass(frozen=True, slots=True)
-class _Late:
+class _LazyRetriever:
     """A retriever that is looked up when it is used."""
 
     run: Callable[[str, int], list[Hit]]

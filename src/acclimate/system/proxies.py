@@ -12,12 +12,13 @@ import os
 from dataclasses import dataclass
 from importlib.util import find_spec
 from ipaddress import ip_address
-from types import ModuleType, TracebackType
-from typing import Any, Self
+from types import ModuleType
+from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import proxy_bypass
 
 from acclimate.errors import NetworkError
+from acclimate.system.closing import Closing
 
 _KINDS = ("http", "https", "socks5", "socks5h")
 _CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR")
@@ -96,7 +97,7 @@ def _require_usable(proxy: Proxy) -> None:
         sound = False
     if not sound:
         raise NetworkError(
-            f"the proxy {proxy.shown} is no address.",
+            f"the proxy {proxy.shown} is not an address.",
             hint=f"export {proxy.variable}=http://HOST:PORT, or unset it",
         )
     if parts.scheme not in _KINDS:
@@ -122,7 +123,7 @@ def routes(library: ModuleType) -> Any:
     return _Routes(library)
 
 
-class _Routes:
+class _Routes(Closing):
     """See `routes`."""
 
     def __init__(self, library: ModuleType) -> None:
@@ -157,14 +158,3 @@ class _Routes:
         """Close all connections."""
         for way in self._ways.values():
             way.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()

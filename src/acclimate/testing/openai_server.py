@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -16,7 +16,8 @@ from acclimate.types import Generation, Message
 
 
 class ChatServer:
-    """What the server does: `status` other than 200 is answered to every request; `cut` is
+    """What the server does: `status` other than 200 is answered to every request, and 429 with the
+    headers that stand in `refusals` to as many; `headers` come with what is answered; `cut` is
     subtracted from the prompt tokens that it reports, as by a server that drops part of a prompt.
     `reasoning` comes before each reply, in the delta's field `reasoning_field`, or among the parts
     of its content where that is "content"."""
@@ -24,6 +25,8 @@ class ChatServer:
     def __init__(self, engine: Engine) -> None:
         self.engine, self.status, self.cut = engine, 200, 0
         self.reasoning, self.reasoning_field = "", "reasoning_content"
+        self.refusals: list[dict[str, str]] = []
+        self.headers: dict[str, str] = {}
         self.requests: list[dict[str, Any]] = []
         self.url = ""
 
@@ -37,17 +40,20 @@ def serve_chat(engine: Engine) -> Iterator[ChatServer]:
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             state.requests.append(body)
-            if state.status != 200:
-                self._send(
-                    state.status,
-                    "application/json",
-                    json.dumps({"error": {"message": "no"}}).encode(),
-                )
+            refused = state.refusals.pop() if state.refusals else None
+            if state.status != 200 or refused is not None:
+                status = state.status if refused is None else 429
+                no = json.dumps({"error": {"message": "no"}}).encode()
+                self._send(status, "application/json", no, refused or {})
                 return
-            self._send(200, "text/event-stream", "".join(_events(state, body)).encode())
+            self._send(
+                200, "text/event-stream", "".join(_events(state, body)).encode(), state.headers
+            )
 
-        def _send(self, status: int, kind: str, content: bytes) -> None:
+        def _send(self, status: int, kind: str, content: bytes, headers: Mapping[str, str]) -> None:
             self.send_response(status)
+            for name, value in headers.items():
+                self.send_header(name, value)
             self.send_header("Content-Type", kind)
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()

@@ -13,11 +13,11 @@ from acclimate.errors import EngineError
 
 
 @contextmanager
-def alone(place: Path) -> Iterator[bool]:
+def exclusive_run(place: Path) -> Iterator[bool]:
     """Hold `place`, a folder of tuned weights, from reading the data to putting the result there.
 
-    Of several processes that train together the first holds it, and hears True. Raises EngineError
-    where another run holds it.
+    Yields True in the process that holds it: the first of several that train together. Raises
+    EngineError where another run holds it.
     """
     if os.environ.get("RANK", "0") != "0":
         yield False

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 Served = Literal["merged", "graph", "transformers"]
-Data = Literal["questions", "documents", "teacher"]
+DataSource = Literal["questions", "documents", "teacher"]
 
 _RATE = 1e-4  # of full fine-tuning at this size of model
 _TEN_TIMES = 10 * _RATE
@@ -37,7 +37,7 @@ class Method:
     unit: str = ""
     rate: float = _TEN_TIMES
     served: Served = "merged"
-    data: Data = "questions"
+    data: DataSource = "questions"
 
 
 _ROWS = (

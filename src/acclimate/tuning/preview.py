@@ -16,7 +16,7 @@ from tokenizers import Tokenizer
 from acclimate.tuning.cases import CaseSampler
 from acclimate.tuning.methods import Plan
 from acclimate.tuning.packing import IGNORED, Packed, pack
-from acclimate.tuning.run import Job, load_network, read_chat, set_up
+from acclimate.tuning.run import TuningJob, load_network, read_chat, set_up
 from acclimate.tuning.trainer import TrainSettings
 
 _DRAWN = 64  # sequences that packing is judged by
@@ -80,7 +80,7 @@ class Preview:
 
 
 def preview(
-    job: Job, settings: TrainSettings, doing: Callable[[str], None] = lambda what: None
+    job: TuningJob, settings: TrainSettings, doing: Callable[[str], None] = lambda what: None
 ) -> Preview:
     """Look at a job. The network is loaded and computes a few sequences forth and back; nothing is
     learnt or written.

@@ -30,7 +30,7 @@ from acclimate.tuning.forgetting import Forgetting, measure
 from acclimate.tuning.lora import merge_adapter, targets
 from acclimate.tuning.methods import METHODS, Method, Plan, make_plan
 from acclimate.tuning.parallel import own_device
-from acclimate.tuning.trainer import OnStep, Score, Trainer, TrainSettings
+from acclimate.tuning.trainer import DevScore, OnStep, Trainer, TrainSettings
 from acclimate.types import Completion, Message
 
 _DEV = 12  # cases whose loss is watched
@@ -55,7 +55,7 @@ class Trained:
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class TuningJob:
     """What to train: a GGUF file by its path and its model's name, cases to learn and to watch, and
     where to work.
 
@@ -76,7 +76,11 @@ class Job:
 
 
 def train(
-    job: Job, settings: TrainSettings, *, on_step: OnStep | None = None, score: Score | None = None
+    job: TuningJob,
+    settings: TrainSettings,
+    *,
+    on_step: OnStep | None = None,
+    score: DevScore | None = None,
 ) -> tuple[Trained, Trainer]:
     """Train on `job`; it goes on where it was stopped.
 
@@ -113,7 +117,7 @@ def train(
 
 
 def set_up(
-    job: Job, settings: TrainSettings, sampler: CaseSampler, network: nn.Module
+    job: TuningJob, settings: TrainSettings, sampler: CaseSampler, network: nn.Module
 ) -> tuple[Trainer, Plan]:
     """A trainer for `network` with the settings that suit what is to be learnt, at the step where
     its folder is."""
@@ -130,7 +134,7 @@ def set_up(
     return trainer, plan
 
 
-def _write_record(done: Trained, job: Job) -> None:
+def _write_record(done: Trained, job: TuningJob) -> None:
     record = json.dumps(asdict(done), default=str, indent=2)
     (done.folder / "training.json").write_text(record + "\n", encoding="utf-8")
     (done.folder / "loss.svg").write_text(loss_curve(_log(job.folder)), encoding="utf-8")
@@ -138,7 +142,7 @@ def _write_record(done: Trained, job: Job) -> None:
         shutil.copytree(job.start, done.folder / "under", dirs_exist_ok=True)
 
 
-def _plan(job: Job, network: nn.Module, tokens: int, *, goes_on: bool) -> Plan:
+def _plan(job: TuningJob, network: nn.Module, tokens: int, *, goes_on: bool) -> Plan:
     per_rank = sum(layer.in_features + layer.out_features for _, layer in targets(network))
     start = None
     if goes_on and job.start is not None:
@@ -204,7 +208,9 @@ def greedy(attached: Attached, model: Path, messages: Sequence[Message], max_tok
     return text
 
 
-def lost(attached: Attached, model: Path, messages: Sequence[Message], said: Completion) -> float:
+def largest_gap(
+    attached: Attached, model: Path, messages: Sequence[Message], said: Completion
+) -> float:
     """Where an answer departs most from what the trained network would choose behind the same
     words: by how many nats of log-probability. 0 for the network's own greedy answer."""
     chat, _ = read_chat(model)

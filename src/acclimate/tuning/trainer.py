@@ -32,7 +32,7 @@ Sampler = Callable[[random.Random], Packed]
 OnStep = Callable[[float, dict[str, float]], None]
 """Hears of each step: seconds trained so far, and its figures (loss, lr, norm, tokens_per_s,
 seconds_left)."""
-Score = Callable[[Attached], float]
+DevScore = Callable[[Attached], float]
 """The share of dev questions that the network answers right, 0 to 1."""
 
 
@@ -101,7 +101,7 @@ class Trainer:
         sample: Sampler,
         dev: Sequence[Packed],
         on_step: OnStep | None = None,
-        score: Score | None = None,
+        score: DevScore | None = None,
     ) -> None:
         """Train until time or steps are spent, then leave what had the lowest dev loss in
         `folder/adapter`.
@@ -143,7 +143,7 @@ class Trainer:
         self._collect()
         self.optimizer.zero_grad(set_to_none=False)
 
-    def _judge(self, dev: Sequence[Packed], score: Score | None) -> None:
+    def _judge(self, dev: Sequence[Packed], score: DevScore | None) -> None:
         """Note dev loss and score, once a step; the adapter is kept where no loss before was
         better."""
         if self._judged == self.step:

@@ -1,114 +1,152 @@
-"""A project's recipes as contestants of a comparison: what each answer depends on, and what each
-recipe costs."""
+"""Comparisons of a project: its recipes with its models, and other systems' answers."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import asdict
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-from acclimate._version import __version__
-from acclimate.embeddings.tuned import WEIGHTS
-from acclimate.errors import SettingsError, nearest
+from acclimate.errors import ModelError, SettingsError, nearest
 from acclimate.evaluation.cache import AnswerCache
-from acclimate.evaluation.compare import (
-    Contestant,
-    Judges,
-    Progress,
-    Ring,
-    Setting,
-    Unheard,
-    compare,
-    shuffled,
-)
+from acclimate.evaluation.compare import Setting, compare
 from acclimate.evaluation.comparison import Comparison, Metric, save
-from acclimate.evaluation.judge import read_labels
+from acclimate.evaluation.comparison_run import ComparisonRun, shuffled
+from acclimate.evaluation.entry import ComparisonProgress, Entry, NoProgress
+from acclimate.evaluation.given import Given, read_given
 from acclimate.evaluation.machine import describe_machine
 from acclimate.evaluation.report import render_html, render_markdown
-from acclimate.evaluation.verdicts import first_word
-from acclimate.models.adapters import weights_file
-from acclimate.prompting.recipes import Recipe, find_recipe
-from acclimate.prompting.replies import ask
-from acclimate.settings_sections import ModelSettings
+from acclimate.prompting.recipes import Recipe
 from acclimate.system import ending
-from acclimate.types import Answer, Generation, Message, Question
+from acclimate.types import Question
+from acclimate.workflows.entries import OWN, Wanted, read_entries, settings_of
+from acclimate.workflows.judges import open_judges
 from acclimate.workflows.questions import find_leaks
-from acclimate.workspace.answerer import open_answerer, require_documents
+from acclimate.workflows.stage import Stage, make_entry
+from acclimate.workspace.answerer import require_documents
 from acclimate.workspace.encoders import tuned_folders
-from acclimate.workspace.extractor import fingerprint as extractor_fingerprint
 from acclimate.workspace.workspace import Workspace
 
-if TYPE_CHECKING:
-    from acclimate.models.base import Engine
 
-_JUDGE_TOKENS, _JUDGE_ALOUD = 8, 1024  # of a word, and of a judge that says more
+@dataclass(frozen=True, slots=True)
+class CompareOptions:
+    """How to compare; see `Project.compare` for each."""
+
+    split: str = "test"
+    metric: Metric = "f1"
+    limit: int | None = None
+    minutes: float | None = None
+    optional: Sequence[str] = ()
+    models: Sequence[str] = ()
+    answers: Sequence[str] = ()
+    checks: Sequence[str] = ()
+    nli: Path | None = None
+    parallel: int = 0
+    stop_early: bool = False
 
 
-def compare_recipes(  # noqa: PLR0913
+def compare_recipes(
     workspace: Workspace,
     recipes: Sequence[str],
-    *,
-    split: str,
-    metric: Metric,
-    limit: int | None,
-    minutes: float | None,
-    optional: Sequence[str] = (),
-    nli: Path | None = None,
-    progress: Progress | None,
+    options: CompareOptions,
+    progress: ComparisonProgress | None = None,
 ) -> Comparison:
     """See `Project.compare`."""
-    wanted = [find_recipe(name) for name in dict.fromkeys((*recipes, *optional))]
-    if any(one.reads for one in wanted):
+    wanted = read_entries((*recipes, *options.optional), options.models)
+    first = {one.recipe.name for one in read_entries(recipes)}
+    if any(one.recipe.reads for one in wanted):
         require_documents(
             workspace
         )  # else every answer would abstain, and say nothing about the recipe
-    contestants = [
-        make_contestant(workspace, one, required=one.name in recipes or not recipes)
-        for one in wanted
-    ]
-    _require_unlearnt(workspace, wanted, _asked(workspace, split))
-    return compare_contestants(
-        workspace,
-        contestants,
-        split=split,
-        metric=metric,
-        limit=limit,
-        minutes=minutes,
-        nli=nli,
-        progress=progress,
-    )
+    given = [read_given(one) for one in options.answers]
+    asked = _asked(workspace, options.split)
+    _require_unlearnt(workspace, [one.recipe for one in wanted], asked)
+    stage = Stage(workspace)
+    try:
+        able, notes = _able(workspace, stage, wanted, options.parallel)
+        entries = [
+            replace(made, required=one.recipe.name in first or not first) for one, made in able
+        ]
+        return compare_entries(
+            workspace,
+            [*entries, *_given(workspace, given, entries)],
+            options,
+            progress,
+            [*notes, *(note for one in given for note in one.notes(asked))],
+        )
+    finally:
+        stage.close()
 
 
-def compare_contestants(  # noqa: PLR0913
+def compare_entries(
     workspace: Workspace,
-    contestants: Sequence[Contestant],
-    *,
-    split: str,
-    metric: Metric,
-    limit: int | None = None,
-    minutes: float | None = None,
-    nli: Path | None = None,
-    progress: Progress | None = None,
+    entries: Sequence[Entry],
+    options: CompareOptions,
+    progress: ComparisonProgress | None = None,
     notes: Sequence[str] = (),
 ) -> Comparison:
     """Compare on the questions of a split; answers are kept in `.acclimate/comparisons`."""
-    every = _asked(workspace, split)
-    chosen = shuffled(every)[:limit] if limit else every
+    every = _asked(workspace, options.split)
+    chosen = shuffled(every)[: options.limit] if options.limit else every
     drawn = (
         [f"{len(chosen)} of {len(every)} questions were drawn, as asked."]
         if len(chosen) < len(every)
         else []
     )
+    setting = Setting(
+        workspace.folder.resolve().name,
+        options.split,
+        options.metric,
+        describe_machine(),
+        (*notes, *drawn),
+        options.minutes,
+        options.stop_early,
+    )
+    judges = open_judges(workspace, options.nli, options.checks)
     with closing(AnswerCache(workspace.layout.answers)) as cache:
-        ring = Ring(chosen, evidence_spans(workspace, chosen), cache, progress or Unheard())
-        setting = Setting(
-            workspace.folder.resolve().name, split, metric, describe_machine(), (*notes, *drawn)
+        comparison_run = ComparisonRun(
+            chosen, evidence_spans(workspace, chosen), cache, progress or NoProgress()
         )
-        return compare(ring, contestants, setting, minutes, _judges(workspace, nli))
+        return compare(comparison_run, entries, setting, judges)
+
+
+def _able(
+    workspace: Workspace, stage: Stage, wanted: Sequence[Wanted], parallel: int
+) -> tuple[list[tuple[Wanted, Entry]], list[str]]:
+    """The entries that can run, and what is to be told of the others: an adapter is made for
+    one model and no other. Raises what stands against all others."""
+    able, notes = [], []
+    for one in wanted:
+        held = stage.workspace(settings_of(workspace.settings, one))
+        try:
+            made = make_entry(held, one.recipe, name=one.name, stage=stage, parallel=parallel)
+        except (ModelError, SettingsError) as error:
+            if one.model == OWN or not one.recipe.adapter or len(wanted) == 1:
+                raise
+            notes.append(f"{one.name} was left out: {error}")
+        else:
+            able.append((one, made))
+    return able, notes
+
+
+def _given(workspace: Workspace, given: Sequence[Given], beside: Sequence[Entry]) -> list[Entry]:
+    """Other systems' answers. Raises SettingsError for a name that is taken."""
+    names = [one.recipe for one in beside]
+    for one in given:
+        if one.name in names:
+            raise SettingsError(
+                f"two entries would be called '{one.name}'.",
+                hint=f"acclimate compare --answers NAME={one.file}",
+            )
+        names.append(one.name)
+
+    def text(path: str) -> str | None:
+        if not workspace.layout.ingested:
+            return None
+        document = workspace.library.record.document(path)
+        return document.text if document else None
+
+    return [one.entry(text) for one in given]
 
 
 def _asked(workspace: Workspace, split: str) -> list[Question]:
@@ -121,53 +159,6 @@ def _asked(workspace: Workspace, split: str) -> list[Question]:
             f"questions split".strip(),
         )
     return every
-
-
-def _judges(workspace: Workspace, nli: Path | None) -> Judges:
-    """The embedder always; an entailment model and a judging model where they are named."""
-    entail, chosen = None, workspace.settings.judge
-    if nli is not None:
-        from acclimate.models.entailment import EntailmentModel  # PyTorch
-
-        entail = EntailmentModel(nli)
-    labels = read_labels(workspace.layout.labels)
-    return Judges(
-        lambda texts: workspace.embedder.embed_queries(texts),  # loaded only where there are texts
-        entail,
-        Judging(workspace) if chosen.name else None,
-        f"{chosen.engine} {chosen.base_url} {chosen.name}",
-        labels,
-    )
-
-
-class Judging:
-    """Asks the model of [judge], which is loaded at the first question, when the recipes are done
-    with theirs."""
-
-    def __init__(self, workspace: Workspace) -> None:
-        self._workspace = workspace
-        self._engine: Engine | None = None
-
-    def __call__(self, messages: Sequence[Message]) -> str:
-        """What it says; who says more than a word has room for it."""
-        if self._engine is None:
-            workspace, chosen = self._workspace, self._workspace.settings.judge
-            workspace.keep_only(None)
-            named = chosen.model_dump(include={"engine", "name", "base_url", "api_key_env"})
-            model = ModelSettings(**named, adapter="none")
-            judging = workspace.sharing(
-                workspace.settings.model_copy(update={"model": model}), share_models=False
-            )
-            self._engine = judging.engine("zero-shot")
-        done = ask(self._engine, messages, Generation(max_tokens=_JUDGE_TOKENS))
-        if done.finish == "length" and not first_word(done.text):
-            left = self._engine.context_tokens - self._engine.count(messages)
-            done = ask(
-                self._engine,
-                messages,
-                Generation(max_tokens=max(_JUDGE_TOKENS, min(_JUDGE_ALOUD, left))),
-            )
-        return done.text
 
 
 def _require_unlearnt(
@@ -193,70 +184,6 @@ def _require_unlearnt(
                 )
 
 
-def make_contestant(
-    workspace: Workspace, recipe: Recipe, *, name: str = "", required: bool = True
-) -> Contestant:
-    """A recipe as the comparison runs it, under its own name or another; raises what running it
-    would, before anything has run."""
-    adapter, settings = workspace.adapter(recipe), workspace.settings
-    model = settings.model
-    depends: dict[str, Any] = {
-        "version": __version__,
-        "recipe": asdict(recipe),
-        "template": workspace.template(recipe.template).fingerprint,
-        "model": model.model_dump(mode="json", exclude={"adapter", "prompt_price", "answer_price"}),
-        "weights": ""
-        if model.engine == "openai"
-        else workspace.local_model(model.name, "language").sha256,
-        "adapter": _sha256(weights_file(adapter)) if adapter else "",
-    }
-    prepare_s, folders = 0.0, [adapter] if adapter and recipe.adapter else []
-    if recipe.reads:
-        workspace.retriever()  # raises before the first ingest
-        record = workspace.library.record
-        depends |= {"library": record.id, "generation": record.generation}
-        if tuned := [
-            _sha256(folder / WEIGHTS)
-            for folder in tuned_folders(workspace.folder, workspace.settings)
-        ]:
-            depends["encoders"] = tuned
-        depends |= {
-            "retrieval": settings.retrieval.model_dump(mode="json"),
-            "overflow": settings.answer.overflow,
-        }
-        depends |= {"second": settings.answer.second_reader, "extractor": extractor_fingerprint()}
-        prepare_s += record.ingests.seconds
-        folders.append(workspace.library.folder / "indexes")
-    if recipe.few_shot:
-        solved = [
-            asdict(question) for question in workspace.questions() if question.split == "train"
-        ]
-        depends |= {"shots": settings.answer.shots, "solved": solved}
-    if adapter and (log := adapter / "training.json").is_file():
-        prepare_s += float(json.loads(log.read_text(encoding="utf-8"))["seconds"])
-    prices = (model.prompt_price or 0.0, model.answer_price or 0.0)
-    files = [file for folder in folders for file in folder.rglob("*") if file.is_file()]
-    return Contestant(
-        recipe=name or recipe.name,
-        prepare=lambda: _prepare(workspace, recipe, adapter),
-        key=hashlib.sha256(json.dumps(depends, sort_keys=True).encode()).hexdigest(),
-        prepare_s=prepare_s,
-        disk_mb=sum(file.stat().st_size for file in files) / 1e6,
-        prices=prices if any(prices) else None,
-        group=str(adapter),
-        required=required,
-    )
-
-
-def _prepare(
-    workspace: Workspace, recipe: Recipe, adapter: Path | None
-) -> Callable[[Question], Answer]:
-    """Load a recipe's models, and free the others first: its peak memory is then its own."""
-    workspace.keep_only(adapter)
-    answerer = open_answerer(workspace, recipe.name)
-    return lambda question: answerer.answer(question.question)
-
-
 def evidence_spans(
     workspace: Workspace, questions: Sequence[Question]
 ) -> dict[str, tuple[int, int]]:
@@ -271,11 +198,6 @@ def evidence_spans(
         if document and question.evidence and (start := document.text.find(question.evidence)) >= 0:
             spans[question.id] = (start, start + len(question.evidence))
     return spans
-
-
-def _sha256(file: Path) -> str:
-    with file.open("rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
 def save_comparison(

@@ -8,6 +8,7 @@ from importlib.util import find_spec
 
 from acclimate.prompting.recipes import find_recipe
 from acclimate.tuning.methods import METHODS
+from acclimate.workflows.entries import read_entry
 from acclimate.workspace.workspace import Workspace
 
 TUNE_MINUTES = 4.0
@@ -52,7 +53,7 @@ def plan_comparison(
 
 def missing_adapters(workspace: Workspace, recipes: Sequence[str]) -> tuple[str, ...]:
     """Names to tune before the recipes can run."""
-    wanted = (find_recipe(name) for name in recipes)
+    wanted = (read_entry(name)[0].recipe for name in recipes)
     names = dict.fromkeys(one.adapter_name for one in wanted if one.adapter in METHODS)
     return tuple(name for name in names if not (workspace.layout.adapters / name).is_dir())
 

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from acclimate.errors import MissingExtraError, SettingsError
-from acclimate.models.adapters import require_base
+from acclimate.models.adapters import require_base_model
 from acclimate.models.merge import Precision
 from acclimate.models.store import cache_folder
 from acclimate.prompting.recipes import find_recipe
-from acclimate.tuning.export.export import FORMS, Exported, Source, export
+from acclimate.tuning.export.export import FORMS, Exported, ExportSource, export
 from acclimate.types import Message
 from acclimate.workspace.answerer import open_answerer
 from acclimate.workspace.workspace import Workspace
@@ -37,20 +37,18 @@ def export_recipe(
         )
     adapter = workspace.adapter(recipe)
     if adapter is None:
-        raise SettingsError(
-            f"the recipe '{name}' wears no adapter.", hint="acclimate tune lora+rag"
-        )
+        raise SettingsError(f"the recipe '{name}' uses no adapter.", hint="acclimate tune lora+rag")
     model = workspace.local_model(workspace.settings.model.name, "language")
     if model.weights.suffix != ".gguf":
         raise SettingsError(
-            f"{model.name} is no GGUF file; only what was tuned on one can be exported."
+            f"{model.name} is not a GGUF file; only what was tuned on one can be exported."
         )
-    require_base(adapter, model.name)
+    require_base_model(adapter, model.name)
     prompts = _prompts(workspace, recipe.name)
     workspace.keep_only(None)
     try:
         return export(
-            Source(model.weights, adapter, cache_folder() / "openvino", precision),
+            ExportSource(model.weights, adapter, cache_folder() / "openvino", precision),
             form,
             target,
             prompts,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import closing
 
 from acclimate.ingest import ingest
-from acclimate.ingest_report import IngestReport, NoProgress, Progress
+from acclimate.ingest_report import IngestProgress, IngestReport, NoProgress
 from acclimate.workspace.parsing import open_chunker, open_sandbox, parser_name
 from acclimate.workspace.workspace import Workspace
 
@@ -15,7 +15,7 @@ def ingest_documents(
     *,
     check_all: bool = False,
     allow_empty: bool = False,
-    progress: Progress | None = None,
+    progress: IngestProgress | None = None,
 ) -> IngestReport:
     """Bring the library up to date with the documents folder; see `acclimate.ingest.ingest`."""
     settings, hear = workspace.settings, progress or NoProgress()

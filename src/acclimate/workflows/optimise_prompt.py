@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from acclimate.errors import AcclimateError, SettingsError
-from acclimate.evaluation.compare import shuffled
 from acclimate.evaluation.comparison import Metric
+from acclimate.evaluation.comparison_run import shuffled
 from acclimate.evaluation.halving import Budget, Found, Trace, Trial, halve
 from acclimate.evaluation.metrics import score
 from acclimate.evaluation.rows import cluster
@@ -40,7 +40,7 @@ from acclimate.workspace.answerer import open_answerer
 from acclimate.workspace.demonstrations import bootstrapped, chosen_file, demonstrate
 from acclimate.workspace.workspace import ALL, Workspace
 
-BASELINE = "as it is"
+AS_IT_IS = "as it is"
 SURE = 0.1
 """The winner is taken where the chance of such a gain by luck alone is below this."""
 _SIZES, _SETS, _POOL = (
@@ -51,7 +51,7 @@ _SIZES, _SETS, _POOL = (
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
+class PromptCandidate:
     """An instruction with examples. `shown` are fixed examples, `nearest` how many near ones;
     neither: none."""
 
@@ -100,7 +100,9 @@ def optimise_recipe(
     questions = _dev(workspace, split)
     recipe = find_recipe(name)
     if recipe.context == "either":
-        raise SettingsError("'auto' is no recipe of its own.", hint="Optimise 'rag' or 'stuffing'.")
+        raise SettingsError(
+            "'auto' is not a recipe of its own.", hint="Optimise 'rag' or 'stuffing'."
+        )
     candidates, notes = make_candidates(workspace, recipe)
     scorer = _Scorer(workspace, recipe, candidates, questions, metric)
     trace = workspace.layout.optimisations / f"{_key(workspace, recipe, candidates, metric)}.jsonl"
@@ -109,8 +111,8 @@ def optimise_recipe(
         found = halve([one.name for one in candidates], items, scorer, budget, kept, on_trial)
     winner = next(one for one in candidates if one.name == found.winner)
     gain = None
-    if winner.name != BASELINE:
-        shared, best, base = found.paired(winner.name, BASELINE)
+    if winner.name != AS_IT_IS:
+        shared, best, base = found.paired(winner.name, AS_IT_IS)
         by_id = {question.id: question for question in questions}
         gain = difference(best, base, [cluster(by_id[item]) for item in shared])
     taken = gain is not None and gain.interval.mean > 0 and (take or gain.p < SURE)
@@ -118,7 +120,9 @@ def optimise_recipe(
     return Optimised(recipe.name, metric, found, gain, taken, use, written, tuple(notes), trace)
 
 
-def make_candidates(workspace: Workspace, recipe: Recipe) -> tuple[list[Candidate], list[str]]:
+def make_candidates(
+    workspace: Workspace, recipe: Recipe
+) -> tuple[list[PromptCandidate], list[str]]:
     """The recipe as it is, then every variant with every choice of examples; and what could not be
     made."""
     folder = workspace.layout.templates
@@ -142,12 +146,12 @@ def make_candidates(workspace: Workspace, recipe: Recipe) -> tuple[list[Candidat
         notes.append(
             "no examples were tried: there are no train questions, or the recipe shows none."
         )
-    candidates = [Candidate(BASELINE, *variants[""])]
+    candidates = [PromptCandidate(AS_IT_IS, *variants[""])]
     for variant, (template, text) in variants.items():
         for choice, shown, nearest in choices:
             if variant or choice != "no examples" or recipe.few_shot:
                 called = f"{variant or recipe.template}, {choice}"
-                candidates.append(Candidate(called, template, text, shown, nearest))
+                candidates.append(PromptCandidate(called, template, text, shown, nearest))
     return candidates, notes
 
 
@@ -206,7 +210,7 @@ class _Scorer:
         self,
         workspace: Workspace,
         recipe: Recipe,
-        candidates: Sequence[Candidate],
+        candidates: Sequence[PromptCandidate],
         questions: Sequence[Question],
         metric: Metric,
     ) -> None:
@@ -222,7 +226,7 @@ class _Scorer:
 
     def __call__(self, name: str, item: str) -> float:
         question, answerer = self._questions[item], self._as_it_is
-        if name != BASELINE:
+        if name != AS_IT_IS:
             candidate = self._candidates[name]
             answerer = replace(
                 self._plain, template=candidate.template, demonstrate=self._examples(candidate)
@@ -231,9 +235,10 @@ class _Scorer:
             answer = answerer.answer(question.question)
         except AcclimateError:
             return 0.0
-        return float(getattr(score(question, answer, self._evidence.get(item)), self._metric))
+        points = score(question, answer, self._evidence.get(item))
+        return float(getattr(points, self._metric) or 0.0)
 
-    def _examples(self, candidate: Candidate) -> Demonstrate | None:
+    def _examples(self, candidate: PromptCandidate) -> Demonstrate | None:
         if not candidate.nearest:
             return fixed(candidate.shown) if candidate.shown else None
         if self._near is None:
@@ -244,7 +249,9 @@ class _Scorer:
 
 
 @ending.held()
-def _write(workspace: Workspace, recipe: Recipe, winner: Candidate) -> tuple[str, tuple[Path, ...]]:
+def _write(
+    workspace: Workspace, recipe: Recipe, winner: PromptCandidate
+) -> tuple[str, tuple[Path, ...]]:
     """Write the winner's instruction, examples and recipe; the recipe's name, and the files that
     changed."""
     folder, files = workspace.layout.templates, []
@@ -268,7 +275,7 @@ def _write(workspace: Workspace, recipe: Recipe, winner: Candidate) -> tuple[str
 
 
 def _key(
-    workspace: Workspace, recipe: Recipe, candidates: Sequence[Candidate], metric: Metric
+    workspace: Workspace, recipe: Recipe, candidates: Sequence[PromptCandidate], metric: Metric
 ) -> str:
     """What a search's scores depend on."""
     settings = workspace.settings.model_dump(mode="json", exclude={"answer": {"recipe"}})

@@ -10,17 +10,20 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from acclimate.errors import AcclimateError, SettingsError
-from acclimate.evaluation.compare import Progress, Run, shuffled
 from acclimate.evaluation.comparison import Comparison, Metric
+from acclimate.evaluation.comparison_run import shuffled
+from acclimate.evaluation.entry import AnswerQuestion, ComparisonProgress
 from acclimate.evaluation.halving import Budget, Found, Trace, Trial, halve
+from acclimate.evaluation.measures import require_by_words
 from acclimate.evaluation.metrics import Score, score
 from acclimate.prompting.recipes import find_recipe
 from acclimate.types import Question
-from acclimate.workflows.compare import compare_contestants, make_contestant
+from acclimate.workflows.compare import CompareOptions, compare_entries
+from acclimate.workflows.stage import make_entry
 from acclimate.workspace.answerer import open_answerer
 from acclimate.workspace.workspace import Workspace
 
-NOW = "as it is"
+AS_IT_IS = "as it is"
 FOUND = "found"
 _SHARE = 0.6  # of the minutes for choosing; the rest is for the test
 # One choice at a time first, then those that often help together. A wider net needs more questions
@@ -56,7 +59,7 @@ class Searched:
     @property
     def toml(self) -> str:
         """The winner as lines of acclimate.toml; "" where the settings are best as they are."""
-        if self.found.winner == NOW:
+        if self.found.winner == AS_IT_IS:
             return ""
         lines = [f"{name} = {json.dumps(value)}" for name, value in self.settings.items()]
         retrieval = "\n".join(["[retrieval]", *lines, ""]) if lines else ""
@@ -64,7 +67,7 @@ class Searched:
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
+class RetrievalCandidate:
     """A recipe with settings of [retrieval] that differ from the project's."""
 
     recipe: str
@@ -78,13 +81,13 @@ class Candidate:
         )
 
 
-def candidates(workspace: Workspace, recipe: str) -> dict[str, Candidate]:
+def candidates(workspace: Workspace, recipe: str) -> dict[str, RetrievalCandidate]:
     """The choices worth trying around a recipe, by name; the project as it is comes first."""
     now = workspace.settings.retrieval
-    found = {NOW: Candidate(recipe, {})}
+    found = {AS_IT_IS: RetrievalCandidate(recipe, {})}
     for choice in _CHOICES:
         if any(getattr(now, name) != value for name, value in choice.items()):
-            one = Candidate(recipe, choice)
+            one = RetrievalCandidate(recipe, choice)
             found[one.name] = one
     solved = any(question.split == "train" for question in workspace.questions())
     parts = recipe.split("+")
@@ -94,7 +97,7 @@ def candidates(workspace: Workspace, recipe: str) -> dict[str, Candidate]:
             and (solved or part != "few-shot")
             and not ({"few-shot", "cot"} & set(parts))
         ):
-            one = Candidate(f"{recipe}+{part}", {})
+            one = RetrievalCandidate(f"{recipe}+{part}", {})
             found[one.name] = one
     return found
 
@@ -105,7 +108,7 @@ def search(
     *,
     metric: Metric,
     minutes: float,
-    progress: Progress | None = None,
+    progress: ComparisonProgress | None = None,
     on_trial: OnTrial | None = None,
 ) -> Searched:
     """Choose on the questions of dev within the minutes, then compare winner and present settings
@@ -115,6 +118,7 @@ def search(
     Raises SettingsError where the recipe reads no documents, where dev or test is empty, or where
     the minutes are too few.
     """
+    require_by_words(metric)
     if not find_recipe(recipe).reads:
         raise SettingsError(
             f"'{recipe}' retrieves nothing to search for.", hint="Search around rag."
@@ -136,26 +140,24 @@ def search(
             list(tried), list(dev), scorer, Budget(minutes=minutes * _SHARE), trace, on_trial
         )
     best = tried[found.winner]
-    contestants = [make_contestant(workspace, find_recipe(recipe), name=NOW)]
-    if found.winner != NOW:
-        contestants.append(
-            make_contestant(scorer.workspace_of(found.winner), find_recipe(best.recipe), name=FOUND)
+    entries = [make_entry(workspace, find_recipe(recipe), name=AS_IT_IS)]
+    if found.winner != AS_IT_IS:
+        entries.append(
+            make_entry(scorer.workspace_of(found.winner), find_recipe(best.recipe), name=FOUND)
         )
     notes = [
         f"“{FOUND}” is {best.name}, chosen among {len(tried)} on {len(dev)} dev questions in "
         f"{found.calls} answers."
-        if found.winner != NOW
+        if found.winner != AS_IT_IS
         else f"None of {len(tried) - 1} other choices was better on {len(dev)} dev questions in "
         f"{found.calls} answers."
     ]
-    comparison = compare_contestants(
+    comparison = compare_entries(
         workspace,
-        contestants,
-        split="test",
-        metric=metric,
-        minutes=minutes * (1 - _SHARE),
-        progress=progress,
-        notes=notes,
+        entries,
+        CompareOptions("test", metric, minutes=minutes * (1 - _SHARE)),
+        progress,
+        notes,
     )
     return Searched(best.recipe, best.settings, found, comparison)
 
@@ -165,11 +167,11 @@ class _Scorer:
     """Scores a candidate on a question; an answer that fails scores 0."""
 
     workspace: Workspace
-    tried: Mapping[str, Candidate]
+    tried: Mapping[str, RetrievalCandidate]
     dev: Mapping[str, Question]
     metric: Metric
     _workspaces: dict[str, Workspace] = field(default_factory=dict)
-    _running: dict[str, Run] = field(default_factory=dict)
+    _running: dict[str, AnswerQuestion] = field(default_factory=dict)
 
     def __call__(self, name: str, item: str) -> float:
         question = self.dev[item]
@@ -180,7 +182,7 @@ class _Scorer:
             got = score(question, self._running[name](question), None)
         except AcclimateError:
             got = Score(0.0, 0.0, False, question.answerable)
-        return float(getattr(got, self.metric))
+        return float(getattr(got, self.metric) or 0.0)
 
     def workspace_of(self, name: str) -> Workspace:
         """The project with a candidate's settings."""
@@ -196,12 +198,18 @@ class _Scorer:
     def key(self) -> str:
         """Stands for everything that the scores depend on."""
         keys = [
-            make_contestant(self.workspace_of(n), find_recipe(one.recipe)).key
+            make_entry(self.workspace_of(n), find_recipe(one.recipe)).key
             for n, one in self.tried.items()
         ]
         depends: Sequence[Any] = [
             keys,
-            [repr(question) for question in self.dev.values()],
+            [_depends(question) for question in self.dev.values()],
             self.metric,
         ]
         return hashlib.sha256(json.dumps(depends).encode()).hexdigest()[:12]
+
+
+def _depends(question: Question) -> str:
+    """What a score depends on; where nothing beside words is scored, as it always was."""
+    told = (question.facts, question.wrong)
+    return repr(question) + (repr(told) if any(told) else "")

@@ -17,13 +17,13 @@ from acclimate.files import jsonlines
 from acclimate.prompting.replies import ask
 from acclimate.questions.candidates import Candidate
 from acclimate.questions.coverage import Coverage, coverage
-from acclimate.questions.file import Row, read_questions, to_question
-from acclimate.questions.filters import Filter
+from acclimate.questions.file import QuestionRow, read_questions, to_question
+from acclimate.questions.filters import CandidateFilter
 from acclimate.questions.generate import Made, Material, make
 from acclimate.questions.imports import Rules, read_foreign
 from acclimate.questions.splitting import SPLITS, Leak, leaks, split
 from acclimate.questions.tables import table_facts
-from acclimate.questions.writer import KINDS, EngineWriter, Kind, TrainedWriter, Writer
+from acclimate.questions.writer import KINDS, EngineWriter, QuestionKind, TrainedWriter, Writer
 from acclimate.types import Chunk, Generation, Hit, Question
 from acclimate.workspace.answerer import open_answerer
 from acclimate.workspace.engine import shipped_adapter
@@ -31,7 +31,7 @@ from acclimate.workspace.workspace import Workspace
 
 SHARES = {"train": 50.0, "dev": 15.0, "test": 35.0}
 # Of a made set: mostly facts, enough of the rest to say something of each.
-_MIX: dict[Kind, float] = {
+_MIX: dict[QuestionKind, float] = {
     "single-fact": 0.5,
     "table": 0.2,
     "two-document": 0.1,
@@ -62,7 +62,7 @@ WRITERS: dict[str, Callable[[Workspace], Writer | None]] = {
 first."""
 
 
-def mix(count: int, kinds: Sequence[Kind] = KINDS) -> dict[Kind, int]:
+def mix(count: int, kinds: Sequence[QuestionKind] = KINDS) -> dict[QuestionKind, int]:
     """How many questions of each kind make `count`; what rounding leaves goes to the first."""
     total = sum(_MIX[kind] for kind in kinds)
     wanted = {kind: int(count * _MIX[kind] / total) for kind in kinds}
@@ -72,13 +72,13 @@ def mix(count: int, kinds: Sequence[Kind] = KINDS) -> dict[Kind, int]:
 
 def make_questions(
     workspace: Workspace,
-    wanted: Mapping[Kind, int],
+    wanted: Mapping[QuestionKind, int],
     writer: str,
     *,
     checked: bool = True,
-    hear: Callable[[Row], None] | None = None,
+    progress: Callable[[QuestionRow], None] | None = None,
 ) -> Made:
-    """Make questions from the library's documents and add them to the set one by one; `hear` is
+    """Make questions from the library's documents and add them to the set one by one; `progress` is
     told of each.
 
     Without `checked` no reader is asked whether it finds the answer. Raises ProjectError before the
@@ -90,7 +90,7 @@ def make_questions(
         )
     retriever, file = workspace.retriever(), workspace.question_file
     asked = [to_question(row) for row in file.rows()]
-    check = Filter(
+    check = CandidateFilter(
         workspace.embedder.embed_queries,
         retriever.retrieve,
         partial(_read, workspace) if checked else None,
@@ -101,8 +101,8 @@ def make_questions(
     def keep(candidate: Candidate) -> None:
         row = _row(workspace, candidate)
         file.append([row])
-        if hear is not None:
-            hear(row)
+        if progress is not None:
+            progress(row)
 
     return make(
         _material(workspace, asked),
@@ -119,8 +119,8 @@ class Imported:
     """Questions that were added, how their file was understood (in lines), and how many the set had
     before."""
 
-    rows: list[Row]
-    told: tuple[str, ...]
+    rows: list[QuestionRow]
+    summary: tuple[str, ...]
     known: int
 
 
@@ -142,7 +142,7 @@ def import_questions(workspace: Workspace, path: Path, rules: Rules | None = Non
         ids.add(row["id"])
         row["source"] = {"file": path.name}
     file.append(fresh)
-    return Imported(fresh, foreign.told, len(foreign.rows) - len(fresh))
+    return Imported(fresh, foreign.summary, len(foreign.rows) - len(fresh))
 
 
 def add_question(
@@ -151,7 +151,7 @@ def add_question(
     answers: Sequence[str],
     document: str | None,
     evidence: str | None,
-) -> Row:
+) -> QuestionRow:
     """Add a typed question. Raises SettingsError where the document is not in the library, or does
     not hold the evidence."""
     if document is not None:
@@ -161,11 +161,9 @@ def add_question(
                 f"there is no document '{document}'.", hint="Give its path in the documents folder."
             )
         if evidence is not None and evidence not in found.text:
-            raise SettingsError(
-                f"'{evidence}' does not stand in {document}.", hint="Copy it exactly."
-            )
+            raise SettingsError(f"'{evidence}' is not in {document}.", hint="Copy it exactly.")
     kind = "single-fact" if answers else "unanswerable"
-    row: Row = {
+    row: QuestionRow = {
         "id": f"typed-{_digest(text)}",
         "question": text,
         "answers": list(answers),
@@ -187,7 +185,7 @@ def split_questions(
     `acclimate.questions.splitting.split`."""
     done: list[Question] = []
 
-    def place(rows: list[Row]) -> list[Row]:
+    def place(rows: list[QuestionRow]) -> list[QuestionRow]:
         done.extend(split([to_question(row) for row in rows], shares, again=again))
         return [row | {"split": question.split} for row, question in zip(rows, done, strict=True)]
 
@@ -276,7 +274,7 @@ class _Only:
         return self._hits[:k]
 
 
-def _row(workspace: Workspace, candidate: Candidate) -> Row:
+def _row(workspace: Workspace, candidate: Candidate) -> QuestionRow:
     first, span = candidate.chunks[0], candidate.evidence
     evidence = None
     if span is not None:

@@ -14,7 +14,7 @@ from tokenizers import Tokenizer
 
 from acclimate.embeddings.cross_encoder import OpenVINOCrossEncoder
 from acclimate.embeddings.openvino import OpenVINOEmbedder
-from acclimate.embeddings.spec import EmbedderSpec, read_spec
+from acclimate.embeddings.spec import EmbedderSpec
 from acclimate.embeddings.tuned import tuned_sha256
 from acclimate.errors import EngineError, SettingsError
 from acclimate.evaluation.ranking import ndcg, recall, reciprocal_rank
@@ -25,8 +25,8 @@ from acclimate.tuning.encoders.ranking import (
     CrossEncoderTask,
     Drawn,
     EmbedderTask,
+    RankingSample,
     RankSettings,
-    Sample,
 )
 from acclimate.types import Chunk, Hit
 from acclimate.workspace.encoders import Encoder
@@ -153,10 +153,11 @@ class Embedding:
         learnt: Sequence[Mined],
         dev: Sequence[Mined],
         matryoshka: bool,
+        spec: EmbedderSpec,
     ) -> None:
         self.samples = [_sample(one, embedding_text) for one in learnt]
         self._base, self._dev, self.weight = base, dev, 1.0
-        self._spec: EmbedderSpec = read_spec(base.model.folder)
+        self._spec = spec
         size = int(
             network.config.hidden_size
             if hasattr(network.config, "hidden_size")
@@ -235,8 +236,8 @@ class Embedding:
             )
 
 
-def _sample(one: Mined, text: Callable[[Chunk], str]) -> Sample:
-    return Sample(
+def _sample(one: Mined, text: Callable[[Chunk], str]) -> RankingSample:
+    return RankingSample(
         one.question.question,
         tuple(text(chunk) for chunk in one.right),
         tuple(text(chunk) for chunk in one.wrong),

@@ -13,18 +13,18 @@ from typing import TYPE_CHECKING, Protocol
 from acclimate.answer import Answerer
 from acclimate.errors import EngineError, MissingExtraError, SettingsError, nearest
 from acclimate.evaluation.metrics import f1
-from acclimate.models.adapters import OWN_TEMPLATE, require_base
+from acclimate.models.adapters import OWN_TEMPLATE, require_base_model
 from acclimate.models.store import LocalModel
 from acclimate.prompting.recipes import Recipe, find_recipe
 from acclimate.system import ending
-from acclimate.tuning.lock import alone
+from acclimate.tuning.lock import exclusive_run
 from acclimate.tuning.methods import METHODS, Method
 from acclimate.tuning.pairs.pairs import PairSource, read_pairs
 from acclimate.workflows.questions import write_learnt
 from acclimate.workflows.tune_data import (
-    Data,
-    Lessons,
+    DataReport,
     Teacher,
+    TrainingSet,
     by_teacher,
     first_look,
     gather,
@@ -37,7 +37,7 @@ from acclimate.workspace.workspace import Workspace
 if TYPE_CHECKING:  # PyTorch comes with the extra `tune` only
     from acclimate.tuning.attached import Attached
     from acclimate.tuning.cases import Case
-    from acclimate.tuning.run import Job, Trained
+    from acclimate.tuning.run import Trained, TuningJob
     from acclimate.tuning.trainer import OnStep, Trainer
 
 _CHECKED = 8  # dev cases that the served adapter must answer as the trained network does
@@ -68,7 +68,7 @@ class Tuned:
     engine: str
     same: int
     checked: int
-    data: Data
+    data: DataReport
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +79,8 @@ class Prepared:
     method: Method
     answerer: Answerer
     model: LocalModel
-    lessons: Lessons
-    job: Job
+    training_set: TrainingSet
+    job: TuningJob
 
 
 def tune_recipe(
@@ -88,7 +88,7 @@ def tune_recipe(
 ) -> Tuned:
     """Train the adapter of a recipe; see `Project.tune`."""
     recipe, _ = _tunable(workspace, name, options)
-    with alone(tuned_folder(workspace.layout, recipe)) as first:
+    with exclusive_run(tuned_folder(workspace.layout, recipe)) as first:
         return _tune(workspace, name, options, on_step, first=first)
 
 
@@ -100,7 +100,7 @@ def _tune(
     from acclimate.tuning.trainer import TrainSettings
 
     if options.source is not None:
-        require_learnable(prepared.lessons, options.source)
+        require_learnable(prepared.training_set, options.source)
     job, weights = prepared.job, prepared.model.weights
     if first:
         _put_back(
@@ -112,7 +112,7 @@ def _tune(
             job, cases=by_teacher(workspace, prepared.answerer, job.cases, options.teacher)
         )
     workspace.keep_only(None)
-    dev = prepared.lessons.dev
+    dev = prepared.training_set.dev
     asked = [
         case
         for case in dev[:: max(1, len(dev) // _CHECKED)][:_CHECKED]
@@ -135,28 +135,28 @@ def _tune(
     return _serve(workspace, prepared, trained, trainer, asked)
 
 
-class Heard(Protocol):
-    """Hears of a run that is prepared."""
+class TuneProgress(Protocol):
+    """Receives the progress of the preparation of a run."""
 
-    def read(self, recipe: str, data: Data) -> None:
+    def read(self, recipe: str, data: DataReport) -> None:
         """The data is read; nothing is loaded or compared yet."""
 
     def doing(self, what: str) -> None:
-        """What begins now and may take long."""
+        """A step that may take long begins."""
 
 
-class Unheard:
-    """A `Heard` for callers that want none."""
+class NoProgress:
+    """A `TuneProgress` for callers that want none."""
 
-    def read(self, recipe: str, data: Data) -> None:
-        """See `Heard`."""
+    def read(self, recipe: str, data: DataReport) -> None:
+        """See `TuneProgress`."""
 
     def doing(self, what: str) -> None:
-        """See `Heard`."""
+        """See `TuneProgress`."""
 
 
 def prepare(
-    workspace: Workspace, name: str, options: TuneOptions, heard: Heard | None = None
+    workspace: Workspace, name: str, options: TuneOptions, progress: TuneProgress | None = None
 ) -> Prepared:
     """Read and check everything that a run needs, the data first.
 
@@ -164,28 +164,35 @@ def prepare(
     ModelError for an adapter of another base.
     """
     recipe, method = _tunable(workspace, name, options)
-    heard = heard or Unheard()
+    progress = progress or NoProgress()
     read = None if options.source is None else read_pairs(options.source)
-    heard.read(recipe.adapter_name, first_look(workspace, method, read))
-    heard.doing("Loading what prompts are made with")
+    progress.read(recipe.adapter_name, first_look(workspace, method, read))
+    progress.doing("Loading what prompts are made with")
     try:
-        from acclimate.tuning.run import Job
+        from acclimate.tuning.run import TuningJob
     except ImportError as error:
         raise MissingExtraError("acclimate tune", "tune") from error
 
     model = workspace.local_model(workspace.settings.model.name, "language")
     start = workspace.adapter(replace(recipe, adapter=""))
     if start is not None:
-        require_base(start, model.name)
+        require_base_model(start, model.name)
     # The prompts are those of the recipe without its adapter, which is not there yet.
     answerer = open_answerer(workspace, "rag" if recipe.reads else "zero-shot")
-    heard.doing("Checking the data against the model and the test questions")
-    lessons = gather(workspace, answerer, method, read)
+    progress.doing("Checking the data against the model and the test questions")
+    training_set = gather(workspace, answerer, method, read)
     folder = tuned_folder(workspace.layout, recipe).with_name(f"{recipe.adapter_name}.training")
-    job = Job(
-        model.weights, model.name, lessons.learnt, lessons.dev, folder, method, start, options.rate
+    job = TuningJob(
+        model.weights,
+        model.name,
+        training_set.learnt,
+        training_set.dev,
+        folder,
+        method,
+        start,
+        options.rate,
     )
-    return Prepared(recipe, method, answerer, model, lessons, job)
+    return Prepared(recipe, method, answerer, model, training_set, job)
 
 
 def _serve(
@@ -200,16 +207,18 @@ def _serve(
     Raises EngineError where they differ; what was there before is there again then.
     """
     from acclimate.tuning.export.parity import ROUNDING
-    from acclimate.tuning.run import lost
+    from acclimate.tuning.run import largest_gap
 
-    recipe, lessons, answerer = prepared.recipe, prepared.lessons, prepared.answerer
-    final = _place(tuned_folder(workspace.layout, recipe), prepared.job.folder, trained, lessons)
+    recipe, training_set, answerer = prepared.recipe, prepared.training_set, prepared.answerer
+    final = _place(
+        tuned_folder(workspace.layout, recipe), prepared.job.folder, trained, training_set
+    )
     engine, weights = workspace.engine(recipe.name), prepared.model.weights
     served = [engine.generate(case.messages, answerer.generation) for case in asked]
     # Tokens that are nearly equally likely take each other's place, as in `tuning.parity`: rounding
     # decides there, and in a long answer it does somewhere.
     losses = [
-        lost(trainer.attached, weights, case.messages, said)
+        largest_gap(trainer.attached, weights, case.messages, said)
         for case, said in zip(asked, served, strict=True)
     ]
     same = sum(loss <= 2 * ROUNDING for loss in losses)
@@ -219,14 +228,13 @@ def _serve(
         final.folder.replace(folder / "refused")
         _put_back(final.folder, folder)
         raise EngineError(
-            f"the adapter answers {len(asked) - same} of {len(asked)} questions otherwise where "
-            f"it is served "
-            "than where it was trained, so it is not used.",
+            f"the served adapter answers {len(asked) - same} of {len(asked)} questions differently "
+            "than in training, so it is not used.",
             hint=f"Report this as a bug; it is in {folder / 'refused'}.",
         )
     shutil.rmtree(folder, ignore_errors=True)
     name = type(engine).__name__.removesuffix("Engine")
-    return Tuned(recipe.adapter_name, final, name, same, len(asked), lessons.data)
+    return Tuned(recipe.adapter_name, final, name, same, len(asked), training_set.data)
 
 
 def _tunable(workspace: Workspace, name: str, options: TuneOptions) -> tuple[Recipe, Method]:
@@ -267,7 +275,7 @@ def _tunable(workspace: Workspace, name: str, options: TuneOptions) -> tuple[Rec
     return recipe, method
 
 
-def _go_on_or_begin(job: Job, options: TuneOptions) -> None:
+def _go_on_or_begin(job: TuningJob, options: TuneOptions) -> None:
     """Note what the run in its folder learns. Raises SettingsError where a stopped one there learnt
     something else."""
     if options.again:
@@ -284,27 +292,26 @@ def _go_on_or_begin(job: Job, options: TuneOptions) -> None:
     note = job.folder / "learns.sha256"
     if note.exists() and note.read_text(encoding="ascii") != sha256:
         raise SettingsError(
-            f"a run of '{job.folder.stem}' that was stopped learnt other data, or with other "
-            f"settings.",
-            hint=f"Give it the same ones, or begin anew: acclimate tune {job.folder.stem} --again",
+            f"the interrupted run of '{job.folder.stem}' used other data or settings.",
+            hint=f"Use the same ones, or start over: acclimate tune {job.folder.stem} --again",
         )
     job.folder.mkdir(parents=True, exist_ok=True)
     note.write_text(sha256, encoding="ascii")
 
 
 @ending.held()
-def _place(target: Path, work: Path, trained: Trained, lessons: Lessons) -> Trained:
+def _place(target: Path, work: Path, trained: Trained, training_set: TrainingSet) -> Trained:
     """Put the finished adapter where recipes look for it, with what it learnt; an older one stays
     in `work`."""
     made = work / "made"
     shutil.rmtree(made, ignore_errors=True)
     shutil.copytree(trained.folder, made)
-    if lessons.questions:
-        write_learnt(made, lessons.questions)
-    if lessons.template is not None:
-        (made / OWN_TEMPLATE).write_text(lessons.template, encoding="utf-8")
-    refused = lessons.data.reasons()
-    noted = asdict(replace(lessons.data, problems=())) | {"problems": refused}
+    if training_set.questions:
+        write_learnt(made, training_set.questions)
+    if training_set.template is not None:
+        (made / OWN_TEMPLATE).write_text(training_set.template, encoding="utf-8")
+    refused = training_set.data.reasons()
+    noted = asdict(replace(training_set.data, problems=())) | {"problems": refused}
     (made / "data.json").write_text(
         json.dumps(noted, ensure_ascii=False, indent=2) + "\n", encoding="utf-8"
     )

@@ -50,7 +50,7 @@ class Teacher:
 
 
 @dataclass(frozen=True, slots=True)
-class Data:
+class DataReport:
     """Where the cases come from.
 
     `source`, `layout`, `format` and `prompts` say how it was read; `rows` are counted before
@@ -84,25 +84,25 @@ class Data:
 
 
 @dataclass(frozen=True, slots=True)
-class Lessons:
+class TrainingSet:
     """Cases to learn and to watch. `questions` is what was learnt, for later comparisons;
     `template` is how the adapter is to be asked (None: by the recipe's own)."""
 
     learnt: list[Case]
     dev: list[Case]
     questions: list[Question]
-    data: Data
+    data: DataReport
     template: str | None = None
 
 
-def first_look(workspace: Workspace, method: Method, read: Pairs | None) -> Data:
+def first_look(workspace: Workspace, method: Method, read: Pairs | None) -> DataReport:
     """What the data is before any model has seen it: its form, its rows, and what is wrong with
     them by themselves."""
     if method.data == "documents":
-        return Data("the documents", format="raw text")
+        return DataReport("the documents", format="raw text")
     if read is None:
         splits = Counter(question.split for question in workspace.questions())
-        return Data(
+        return DataReport(
             _TRAIN,
             "JSON Lines",
             "question",
@@ -110,7 +110,7 @@ def first_look(workspace: Workspace, method: Method, read: Pairs | None) -> Data
             cases=splits["train"],
             dev=splits["dev"],
         )
-    return Data(
+    return DataReport(
         str(read.file),
         read.layout,
         read.format,
@@ -123,7 +123,9 @@ def first_look(workspace: Workspace, method: Method, read: Pairs | None) -> Data
     )
 
 
-def gather(workspace: Workspace, answerer: Answerer, method: Method, read: Pairs | None) -> Lessons:
+def gather(
+    workspace: Workspace, answerer: Answerer, method: Method, read: Pairs | None
+) -> TrainingSet:
     """What a method learns, and what is watched meanwhile; rows of a file that cannot be learnt are
     left out here, and named in `data.problems`."""
     if method.data == "documents":
@@ -146,22 +148,22 @@ def by_teacher(
     return [case for case in taught if case.answer.strip()]
 
 
-def require_learnable(lessons: Lessons, source: PairSource) -> None:
+def require_learnable(training_set: TrainingSet, source: PairSource) -> None:
     """Raises DataError where rows of a file cannot be learnt and are not to be left out, or nothing
     is left."""
-    data = lessons.data
-    if data.problems and (not source.leave_out or not lessons.learnt):
+    data = training_set.data
+    if data.problems and (not source.leave_out or not training_set.learnt):
         raise refused(source.file, data.problems, data.rows)
-    if not lessons.learnt:
+    if not training_set.learnt:
         raise SettingsError(
             f"{source.file} holds no pairs to learn.", hint='Give pairs without "split": "test".'
         )
 
 
-def _from_documents(workspace: Workspace) -> Lessons:
+def _from_documents(workspace: Workspace) -> TrainingSet:
     texts = _raw_cases(workspace)
     kept, dev = texts[len(texts) // 20 + 1 :] or texts, texts[: len(texts) // 20 + 1]
-    data = Data(
+    data = DataReport(
         "the documents",
         format="raw text",
         cases=len(kept),
@@ -169,10 +171,10 @@ def _from_documents(workspace: Workspace) -> Lessons:
         watched="held out",
         rows=len(texts),
     )
-    return Lessons(kept, dev, [], data)
+    return TrainingSet(kept, dev, [], data)
 
 
-def _from_questions(workspace: Workspace, answerer: Answerer) -> Lessons:
+def _from_questions(workspace: Workspace, answerer: Answerer) -> TrainingSet:
     from acclimate.tuning.cases import require_apart
 
     splits = {
@@ -182,7 +184,7 @@ def _from_questions(workspace: Workspace, answerer: Answerer) -> Lessons:
     require_apart(splits["train"], [*splits["dev"], *splits["test"]])
     learnt = make_cases(answerer, splits["train"], random.Random(0))  # noqa: S311
     dev = make_cases(answerer, splits["dev"] or splits["train"], random.Random(1))  # noqa: S311
-    data = Data(
+    data = DataReport(
         _TRAIN,
         "JSON Lines",
         "question",
@@ -196,10 +198,10 @@ def _from_questions(workspace: Workspace, answerer: Answerer) -> Lessons:
         left_out=_left_out(splits["train"], learnt),
         checked_against=len(splits["test"]),
     )
-    return Lessons(learnt, dev, splits["train"], data)
+    return TrainingSet(learnt, dev, splits["train"], data)
 
 
-def _from_file(workspace: Workspace, answerer: Answerer, read: Pairs) -> Lessons:
+def _from_file(workspace: Workspace, answerer: Answerer, read: Pairs) -> TrainingSet:
     if answerer.recipe.reads and read.format != "question":
         raise SettingsError(
             f"{read.file} has the format '{read.format}', which does not say which passage holds "
@@ -218,7 +220,7 @@ def _from_file(workspace: Workspace, answerer: Answerer, read: Pairs) -> Lessons
     template, prompts = (
         (None, _asked_by(answerer)) if read.format == "question" else own_template(pairs)
     )
-    data = Data(
+    data = DataReport(
         str(read.file),
         read.layout,
         read.format,
@@ -234,7 +236,7 @@ def _from_file(workspace: Workspace, answerer: Answerer, read: Pairs) -> Lessons
         checked_against=len(test),
         sha256=hashlib.sha256(read.file.read_bytes()).hexdigest(),
     )
-    return Lessons(learnt, dev or learnt, [_as_question(pair) for pair in kept], data, template)
+    return TrainingSet(learnt, dev or learnt, [_as_question(pair) for pair in kept], data, template)
 
 
 def _twins(pairs: Sequence[Pair]) -> int:

@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 from acclimate.evaluation.memory import peak_mb, reset_peak
-from acclimate.workflows.tune import Heard, TuneOptions, Unheard, prepare
-from acclimate.workflows.tune_data import Data
+from acclimate.workflows.tune import NoProgress, TuneOptions, TuneProgress, prepare
+from acclimate.workflows.tune_data import DataReport
 from acclimate.workspace.workspace import Workspace
 
 if TYPE_CHECKING:  # PyTorch comes with the extra `tune` only
@@ -28,44 +28,44 @@ class Inspection:
     recipe: str
     method: str
     model: str
-    data: Data
+    data: DataReport
     minutes: float
     preview: Preview | None
     passes: float = 0.0
     peak_mb: float | None = None
 
 
-class Listener(Heard, Protocol):
-    """Hears of an inspection while it goes on."""
+class PreviewProgress(TuneProgress, Protocol):
+    """Receives the progress of an inspection."""
 
     def checked(self, inspection: Inspection) -> None:
         """The data is checked, no network is loaded yet: an inspection without its preview."""
 
 
-class _Unheard(Unheard):
+class _NoProgress(NoProgress):
     def checked(self, inspection: Inspection) -> None:
-        """See `Listener`."""
+        """See `PreviewProgress`."""
 
 
 def inspect_tuning(
-    workspace: Workspace, name: str, options: TuneOptions, listener: Listener | None = None
+    workspace: Workspace, name: str, options: TuneOptions, progress: PreviewProgress | None = None
 ) -> Inspection:
     """Look at a run without training. A teacher is not asked. Raises what a run raises, but for
     refused rows."""
-    listener = listener or _Unheard()
-    prepared = prepare(workspace, name, options, listener)
+    progress = progress or _NoProgress()
+    prepared = prepare(workspace, name, options, progress)
     from acclimate.tuning.preview import preview
     from acclimate.tuning.trainer import TrainSettings
 
-    recipe, data = prepared.recipe.adapter_name, prepared.lessons.data
+    recipe, data = prepared.recipe.adapter_name, prepared.training_set.data
     method, model = prepared.method.title, prepared.model.name
     checked = Inspection(recipe, method, model, data, options.minutes, None)
-    listener.checked(checked)
+    progress.checked(checked)
     if not prepared.job.cases:
         return checked
     workspace.keep_only(None)
     reset_peak()
-    seen = preview(prepared.job, TrainSettings(minutes=options.minutes), listener.doing)
+    seen = preview(prepared.job, TrainSettings(minutes=options.minutes), progress.doing)
     peak = peak_mb()
     return replace(
         checked,

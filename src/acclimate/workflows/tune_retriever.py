@@ -14,21 +14,23 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from acclimate.embeddings.encoder import SAFETENSORS, weights_file
+from acclimate.embeddings.spec import read_layers, read_spec
 from acclimate.embeddings.tuned import EXTRACTOR, TunedEncoder, shipped, under_sha256, write_tuned
 from acclimate.errors import MissingExtraError, ModelError, SettingsError
 from acclimate.evaluation.statistics import Difference, difference
 from acclimate.retrieval.mining import Mined, mine
 from acclimate.settings_file import set_key
-from acclimate.tuning.lock import alone
+from acclimate.tuning.lock import exclusive_run
 from acclimate.types import Chunk, Question, Span
 from acclimate.workflows.compare import evidence_spans
 from acclimate.workflows.questions import write_learnt
-from acclimate.workspace.encoders import Encoder, find_encoder
+from acclimate.workspace.encoders import Encoder, find_encoder, wishes
 from acclimate.workspace.workspace import Workspace
 
 if TYPE_CHECKING:  # PyTorch comes with the extra `tune` only
     from acclimate.tuning.encoders.lora import Network
-    from acclimate.tuning.encoders.ranking import Sample
+    from acclimate.tuning.encoders.ranking import RankingSample
     from acclimate.tuning.encoders.trainer import EncoderSettings, OnStep
     from acclimate.workflows.retriever_tasks import Embedding, Ranking, Reranking
 
@@ -104,13 +106,15 @@ def tune_retriever(
     for split, found in mined.items():
         if not found:
             raise SettingsError(
-                f"no question of the {split} split has evidence that stands in a passage.",
+                f"no question of the {split} split has evidence that is in a passage.",
                 hint="acclimate questions make; acclimate questions split",
             )
     mined["dev"] = mined["dev"][:: -(-len(mined["dev"]) // _MOST_DEV)]
     base, rate = _base(workspace, target), rate or _RATE[target]
-    job = _Job(workspace, target, base, mined["train"], mined["dev"], minutes, rate, matryoshka)
-    with alone(workspace.layout.encoders / target):
+    job = _RetrieverTuning(
+        workspace, target, base, mined["train"], mined["dev"], minutes, rate, matryoshka
+    )
+    with exclusive_run(workspace.layout.encoders / target):
         done = job.run(on_step)
     done = replace(done, skipped=len(splits["train"]) - len(mined["train"]))
     if not (take and done.folder):
@@ -158,16 +162,22 @@ def _base(workspace: Workspace, target: Target) -> Encoder:
     found = find_encoder(
         workspace.folder, name, "reranker" if own else "embedder", workspace.local_model
     )
-    if not (found.model.folder / "model.safetensors").is_file():
+    if weights_file(found.model.folder).name != SAFETENSORS:
         raise ModelError(
-            f"{found.model.name} has no model.safetensors, so it cannot be tuned.",
-            hint="Use the checkpoint that its ONNX file was made from.",
+            f"{found.model.name} is run from an ONNX file, so it cannot be tuned.",
+            hint="Use the checkpoint that its ONNX file was made from, if its family is one that "
+            "runs from weights.",
+        )
+    if read_layers(found.model.folder):
+        raise ModelError(
+            f"{found.model.name} has layers after its pooling, so it cannot be tuned.",
+            hint="Tune another model.",
         )
     return found
 
 
 @dataclass(frozen=True, slots=True)
-class _Job:
+class _RetrieverTuning:
     """What is trained, on what, and how."""
 
     workspace: Workspace
@@ -229,11 +239,13 @@ class _Job:
         from acclimate.workflows.retriever_tasks import Embedding, Reranking
 
         if self.target == "embedder":
-            return Embedding(network, self.base, self.learnt, self.dev, self.matryoshka)
+            wanted = wishes(self.workspace.settings.embedder)
+            spec = read_spec(self.base.model.folder, self.base.source, wanted)
+            return Embedding(network, self.base, self.learnt, self.dev, self.matryoshka, spec)
         candidates = self.workspace.settings.retrieval.rerank_candidates
         return Reranking(network, self.base, self.learnt, self.dev, candidates)
 
-    def _folder(self, samples: Sequence[Sample], settings: EncoderSettings) -> Path:
+    def _folder(self, samples: Sequence[RankingSample], settings: EncoderSettings) -> Path:
         """Where this very run works: with other questions, passages or settings it is another
         one."""
         depends = [

@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from acclimate.answer import Answerer, Fill, Weigh
+from acclimate.answer import Answerer, Fill, ReadTables, SecondReader
 from acclimate.errors import ProjectError
 from acclimate.indexes.filters import Filter
 from acclimate.models.base import Engine
@@ -16,7 +16,7 @@ from acclimate.prompting.demonstrations import Demonstrate
 from acclimate.prompting.recipes import Recipe, find_recipe
 from acclimate.prompting.techniques import reserve
 from acclimate.retrieval.base import Retriever
-from acclimate.retrieval.documents import DocumentRetriever, settle
+from acclimate.retrieval.documents import DocumentRetriever, choose_context
 from acclimate.types import Abstention, Generation, Hit, Message
 from acclimate.workspace.engine import template_of
 from acclimate.workspace.workspace import ALL, Workspace
@@ -67,7 +67,7 @@ def open_answerer(
             workspace, engine, engine.context_tokens - reserve(chosen, generation), where
         )
         if chosen.context == "either":
-            chosen, decision = settle(chosen, whole, workspace.adapter(chosen) is not None)
+            chosen, decision = choose_context(chosen, whole, workspace.adapter(chosen) is not None)
         retriever = whole if chosen.context == "documents" else retriever
     template = template_of(workspace.layout, chosen)
     fill: Fill | None = None
@@ -86,11 +86,24 @@ def open_answerer(
         complete=_complete(workspace),
         tell={"rule": None, "model": True, "none": False}[workspace.settings.answer.memory],
         decision=decision,
-        mark=workspace.extractor.mark if chosen.extracts else None,
-        weigh=_weigh(workspace, chosen, template.name) if fill or schema is None else None,
+        extract=workspace.extractor.extract if chosen.extracts else None,
+        second_reader=_second_reader(workspace, chosen, template.name)
+        if fill or schema is None
+        else None,
         fill=fill,
         explain=partial(why_nothing, workspace, where),
+        tables=_tables(workspace, chosen) if fill or schema is None else None,
     )
+
+
+def _tables(workspace: Workspace, recipe: Recipe) -> ReadTables | None:
+    """What answers from tables by rule, for recipes that read."""
+    if workspace.settings.answer.tables == "off" or not recipe.reads:
+        return None
+    from acclimate.tables.reader import TableReader  # not needed where they are off
+
+    # The library is asked for when a table is read: an ingest may have replaced it by then.
+    return TableReader(lambda path: workspace.library.record.document(path)).read
 
 
 def _demonstrate(workspace: Workspace, recipe: Recipe, where: Filter) -> Demonstrate | None:
@@ -125,7 +138,7 @@ def _fills(workspace: Workspace, recipe: Recipe) -> bool:
     return workspace.adapter(recipe) is not None if wanted == "auto" else wanted == "answer"
 
 
-def _weigh(workspace: Workspace, recipe: Recipe, template: str) -> Weigh | None:
+def _second_reader(workspace: Workspace, recipe: Recipe, template: str) -> SecondReader | None:
     """What weighs the model's words where the reader that ships is at work, alone or below an
     adapter that was tuned, which may have learnt to say what stands in no passage."""
     chosen = workspace.settings
@@ -136,15 +149,17 @@ def _weigh(workspace: Workspace, recipe: Recipe, template: str) -> Weigh | None:
         return None
     if workspace.adapter(replace(recipe, adapter="")) is None:
         return None
+    from acclimate.embeddings.tuned import EXTRACTOR
     from acclimate.workspace.extractor import (
         searches_with_base,
     )  # its packages are not needed by other recipes
 
-    if not searches_with_base(
+    own = chosen.answer.extractor != EXTRACTOR
+    if not own and not searches_with_base(
         chosen.embedder, workspace.folder, workspace.local_model
     ):  # its base would have to be fetched
         return None
-    return partial(workspace.extractor.weigh, own_words=bool(recipe.adapter))
+    return partial(workspace.extractor.second_opinion, own_words=bool(recipe.adapter))
 
 
 def _complete(workspace: Workspace) -> Complete:

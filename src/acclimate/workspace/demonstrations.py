@@ -10,7 +10,7 @@ from pathlib import Path
 
 from acclimate.answer import Answerer
 from acclimate.errors import SettingsError
-from acclimate.evaluation.compare import shuffled
+from acclimate.evaluation.comparison_run import shuffled
 from acclimate.evaluation.metrics import normalise
 from acclimate.evaluation.quantities import number_match
 from acclimate.indexes.filters import Filter

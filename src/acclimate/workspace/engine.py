@@ -10,17 +10,17 @@ from typing import Literal
 
 from acclimate.errors import SettingsError, nearest
 from acclimate.files.places import under
-from acclimate.models.adapters import OWN_TEMPLATE, is_tuned, require_base, served_by
+from acclimate.models.adapters import OWN_TEMPLATE, is_tuned, require_base_model, served_by
 from acclimate.models.base import Engine
-from acclimate.models.catalogue import Kind
 from acclimate.models.choice import choose
+from acclimate.models.entries import ModelKind
 from acclimate.models.store import LocalModel, cache_folder
 from acclimate.prompting.recipes import PARTS, Recipe
 from acclimate.prompting.templates import Template, load_template, parse_template
 from acclimate.settings_sections import ModelSettings
 from acclimate.workspace.layout import Layout
 
-FindModel = Callable[[str, Kind], LocalModel]
+FindModel = Callable[[str, ModelKind], LocalModel]
 """A model's files by its name, fetched where they are not here yet."""
 
 log = logging.getLogger(__name__)
@@ -37,7 +37,7 @@ def load_engine(chosen: ModelSettings, adapter: Path | None, find_model: FindMod
     if chosen.engine == "openai":
         if adapter is not None:
             raise SettingsError(
-                f"the adapter '{adapter.name}' cannot be worn by a model behind a server.",
+                f"the adapter '{adapter.name}' cannot be applied to a model behind a server.",
                 hint="Load it into the server and name it as the model, or use another [model] "
                 "engine.",
             )
@@ -53,7 +53,7 @@ def load_engine(chosen: ModelSettings, adapter: Path | None, find_model: FindMod
     model = find_model(chosen.name, "language")
     log.info("loading %s", model.name)
     if adapter is not None:
-        require_base(adapter, model.name)
+        require_base_model(adapter, model.name)
     return _load_here(chosen, model, adapter)
 
 
@@ -102,7 +102,7 @@ def adapter_of(chosen: ModelSettings, layout: Layout, recipe: Recipe) -> Path | 
         folder = under(layout.folder, chosen.adapter)
         if not is_tuned(folder):
             raise SettingsError(
-                f"'model.adapter' = '{chosen.adapter}': {folder} is no PEFT adapter folder."
+                f"'model.adapter' = '{chosen.adapter}': {folder} is not a PEFT adapter folder."
             )
         return folder
     return shipped_adapter(chosen, "reader")

@@ -5,20 +5,20 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from acclimate.embeddings.base import Scores
 from acclimate.embeddings.extractor import Extractor, Marked
-from acclimate.embeddings.spec import read_json
+from acclimate.embeddings.files import read_json
 from acclimate.embeddings.tuned import (
     EXTRACTOR,
     LAYERS,
     depth,
     read_trained,
-    require_base,
+    require_base_encoder,
     shipped,
     under_sha256,
 )
@@ -29,42 +29,57 @@ from acclimate.prompting.citations import Resolved, mark_answer
 from acclimate.prompting.passages import REFUSAL
 from acclimate.settings_sections import EmbedderSettings
 from acclimate.types import Completion, Generation, Hit, Message, Span
-from acclimate.workspace.encoders import find_encoder
+from acclimate.workspace.encoders import find_encoder, located
 from acclimate.workspace.engine import FindModel
+from acclimate.workspace.layout import Layout
 
 _REFUSED = Resolved(REFUSAL, REFUSAL, True, ())
 _EDGES = " \t\n.,;:|"  # of an answer, that are none of its words
-# Beside a model that reads: how many times as sure of another place it must be, below which
-# confidence of both nobody knows, and from which it answers where the model does not. How they were
-# chosen: docs/decisions, Two readers.
-_SURER, _DOUBT, _ALONE = 7.0, 0.02, 0.4
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """From which confidence an extractor is believed.
+
+    `words` are the lengths of the windows in which it reads a passage. Of a place's confidence,
+    `discount` is kept for each rank that its passage is behind the first; below `threshold` it
+    abstains. Beside a model that reads: it must be `surer` times as sure of another place than of
+    the model's to have the last word, below `doubt` of both nobody answers, and from `alone` it
+    answers where the model abstains. How they were chosen: docs/decisions/readers.md.
+    """
+
+    words: tuple[int, ...] = (200,)
+    threshold: float = 0.1
+    discount: float = 0.8
+    surer: float = 7.0
+    doubt: float = 0.02
+    alone: float = 0.4
 
 
 @dataclass(frozen=True, slots=True)
 class ExtractiveReader:
     """Marks answers, and takes the place of a recipe's engine: it counts no tokens and writes
-    nothing.
-
-    Of a place's confidence, `discount` is kept for each rank that its passage is behind the first;
-    below `threshold` it abstains; `rerank_weight` is the share of its relevance where it orders
-    passages. The card beside the weights and docs/decisions say how they were chosen.
+    nothing. `rerank_weight` is the share of its relevance where it orders passages.
     """
 
     extractor: Extractor
-    threshold: float
-    discount: float
+    limits: Limits
     name: str = EXTRACTOR
     context_tokens: int = 1 << 20
     rerank_weight: float = 1.0
 
-    def mark(self, question: str, hits: Sequence[Hit]) -> Resolved:
+    def limited(self, limits: Limits) -> ExtractiveReader:
+        """The same weights with other limits."""
+        return replace(self, extractor=self.extractor.cut(limits.words), limits=limits)
+
+    def extract(self, question: str, hits: Sequence[Hit]) -> Resolved:
         """The surest place; the refusal where none is sure enough."""
-        best = self._best(hits, self.extractor.mark(question, [hit.chunk for hit in hits]))
-        if best is None or best.confidence < self.threshold:
+        best = self._surest(hits, self.extractor.best_spans(question, [hit.chunk for hit in hits]))
+        if best is None or best.confidence < self.limits.threshold:
             return _REFUSED
         return mark_answer(best.span, best.passage + 1, hits)
 
-    def weigh(
+    def second_opinion(
         self, question: str, hits: Sequence[Hit], said: Resolved, *, own_words: bool = False
     ) -> Resolved:
         """The surer one of what a model said and the best place, or a refusal where neither is
@@ -72,33 +87,47 @@ class ExtractiveReader:
 
         Text found in no passage has confidence 0; `own_words` keeps it anyway.
         """
+        best, held = self.places(question, hits, said)
+        return self.decide(hits, said, best, held, own_words=own_words)
+
+    def places(
+        self, question: str, hits: Sequence[Hit], said: Resolved
+    ) -> tuple[Marked | None, Marked | None]:
+        """Its own surest place, and the surest that holds what a model said."""
         answer = "" if said.abstained else said.text.strip(_EDGES)
-        marked, same = self.extractor.weigh(question, [hit.chunk for hit in hits], answer)
-        best, held = self._best(hits, marked), self._best(hits, same)
+        marked, same = self.extractor.best_and_matching_spans(
+            question, [hit.chunk for hit in hits], answer
+        )
+        return self._surest(hits, marked), self._surest(hits, same)
+
+    def decide(
+        self,
+        hits: Sequence[Hit],
+        said: Resolved,
+        best: Marked | None,
+        held: Marked | None,
+        *,
+        own_words: bool = False,
+    ) -> Resolved:
+        """`second_opinion` for these `places`."""
+        limits = self.limits
         mine, others = best.confidence if best else 0.0, held.confidence if held else 0.0
         if said.abstained:
-            if best is None or mine < _ALONE:
+            if best is None or mine < limits.alone:
                 return said
             why = f"the model abstained, the extractor gives {mine:.2f} to its place"
             return replace(mark_answer(best.span, best.passage + 1, hits), decision=why)
         figures = f"the extractor gives {mine:.2f} to its own place and {others:.2f} to the model's"
         if own_words and held is None:
             return said
-        if max(mine, others) < _DOUBT:
+        if max(mine, others) < limits.doubt:
             return replace(_REFUSED, decision=figures)
-        if best is None or mine <= _SURER * others:
+        if best is None or mine <= limits.surer * others:
             return said
         return replace(mark_answer(best.span, best.passage + 1, hits), decision=figures)
 
-    def _best(self, hits: Sequence[Hit], marked: Sequence[Marked]) -> Marked | None:
-        """The surest place that holds a word, its span trimmed, after the discount for its
-        passage's rank."""
-        found = [
-            Marked(one.passage, span, one.confidence * self.discount**one.passage)
-            for one in marked
-            if (span := _trimmed(hits[one.passage].chunk.text, one.span)) is not None
-        ]
-        return max(found, key=lambda one: one.confidence, default=None)
+    def _surest(self, hits: Sequence[Hit], marked: Sequence[Marked]) -> Marked | None:
+        return surest(hits, marked, self.limits.discount)
 
     def count(self, messages: Sequence[Message]) -> int:
         """See `Engine`; there is no prompt."""
@@ -130,12 +159,54 @@ class Relevance:
         return self.extractor.relevance(question, texts)
 
 
-def open_extractor(find_model: FindModel) -> ExtractiveReader:
-    """The shipped extractor over its base embedder, which is fetched where it is not here yet.
+def surest(hits: Sequence[Hit], marked: Sequence[Marked], discount: float) -> Marked | None:
+    """The surest place that holds a word, its span trimmed, after the discount for its passage's
+    rank; None where there is none."""
+    found = [
+        Marked(one.passage, span, one.confidence * discount**one.passage)
+        for one in marked
+        if (span := _trimmed(hits[one.passage].chunk.text, one.span)) is not None
+    ]
+    return max(found, key=lambda one: one.confidence, default=None)
 
-    Raises HashMismatchError where the base's weights are not those that it was trained on.
+
+def open_extractor(name: str, layout: Layout, find_model: FindModel) -> ExtractiveReader:
+    """The extractor that `[answer] extractor` names, fetched where it is not here yet, with the
+    limits that were chosen on the project's own questions, if any.
+
+    Raises ModelError where it marks no answers, and HashMismatchError where the base of the one
+    that ships is not what it was trained on.
     """
-    return load_extractor(shipped(EXTRACTOR), find_model)
+    if name == EXTRACTOR:
+        reader = load_extractor(shipped(EXTRACTOR), find_model)
+    else:
+        reader = _open_model(name, layout.folder, find_model)
+    calibrated = read_limits(name, layout, find_model)
+    return reader if calibrated is None else reader.limited(calibrated)
+
+
+def read_limits(name: str, layout: Layout, find_model: FindModel) -> Limits | None:
+    """The limits that were chosen for this extractor's weights on the project's questions; None
+    where there are none."""
+    if not layout.extractor.is_file():
+        return None
+    row = json.loads(layout.extractor.read_text(encoding="utf-8"))
+    return _limits(row) if row["sha256"] == _sha256(name, layout, find_model) else None
+
+
+def write_limits(limits: Limits, name: str, layout: Layout, find_model: FindModel) -> Path:
+    """Keep the limits that were chosen for this extractor's weights; the file."""
+    content = {"sha256": _sha256(name, layout, find_model), **asdict(limits)}
+    part = layout.extractor.with_suffix(".part")
+    part.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    part.replace(layout.extractor)
+    return layout.extractor
+
+
+def _sha256(name: str, layout: Layout, find_model: FindModel) -> str:
+    if name == EXTRACTOR:
+        return under_sha256(EXTRACTOR)
+    return find_model(located(layout.folder, name), "reranker").sha256
 
 
 def searches_with_base(chosen: EmbedderSettings, folder: Path, find_model: FindModel) -> bool:
@@ -148,28 +219,48 @@ def searches_with_base(chosen: EmbedderSettings, folder: Path, find_model: FindM
     )
 
 
-def fingerprint() -> str:
-    """Names the shipped extractor's weights and settings: 64 hex digits."""
-    settings = (shipped(EXTRACTOR) / "extractor.json").read_bytes()
-    return hashlib.sha256(under_sha256(EXTRACTOR).encode() + settings).hexdigest()
+def fingerprint(name: str, layout: Layout, find_model: FindModel) -> str:
+    """Names an extractor's weights and limits: 64 hex digits."""
+    own = _sha256(name, layout, find_model)
+    if name == EXTRACTOR:
+        settings = (shipped(EXTRACTOR) / "extractor.json").read_bytes()
+        own = hashlib.sha256(own.encode() + settings).hexdigest()
+    limits = read_limits(name, layout, find_model)
+    return own if limits is None else hashlib.sha256(f"{own}{limits}".encode()).hexdigest()
 
 
 def load_extractor(folder: Path, find_model: FindModel) -> ExtractiveReader:
-    """The extractor in a folder: `extractor.json` (base, base_sha256, words, threshold, discount)
-    and the weights."""
+    """The extractor in a folder: `extractor.json` (base, base_sha256, and `Limits`) and the
+    weights."""
     settings = json.loads((folder / "extractor.json").read_text(encoding="utf-8"))
     base = find_model(settings["base"], "embedder")
-    require_base(folder, settings["base"], settings["base_sha256"], base.sha256)
+    require_base_encoder(folder, settings["base"], settings["base_sha256"], base.sha256)
     weights = read_trained(folder / LAYERS, read_weights(base.weights))
     config: Any = read_json(base.folder / "config.json")
     config["num_hidden_layers"] = depth(weights)
-    extractor = Extractor(config, weights, base.folder / "tokenizer.json", settings["words"])
+    limits = _limits(settings)
+    extractor = Extractor(config, weights, base.folder / "tokenizer.json", limits.words)
     return ExtractiveReader(
         extractor,
-        float(settings["threshold"]),
-        float(settings["discount"]),
+        limits,
         rerank_weight=float(settings["rerank_weight"]),
     )
+
+
+def _open_model(name: str, folder: Path, find_model: FindModel) -> ExtractiveReader:
+    """A question-answering model of Transformers, by hub id or folder."""
+    model = find_model(located(folder, name), "reranker")
+    config = cast("dict[str, Any]", read_json(model.folder / "config.json") or {})
+    onnx = model.weights.suffix == ".onnx"
+    weights = model.weights if onnx else read_weights(model.weights)
+    limits = Limits()
+    extractor = Extractor(config, weights, model.folder / "tokenizer.json", limits.words)
+    return ExtractiveReader(extractor, limits, model.name)
+
+
+def _limits(row: Mapping[str, Any]) -> Limits:
+    names = {one.name for one in fields(Limits)} & row.keys()
+    return replace(Limits(), **{name: row[name] for name in names} | {"words": tuple(row["words"])})
 
 
 def _trimmed(text: str, span: Span) -> Span | None:

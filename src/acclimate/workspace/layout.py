@@ -63,6 +63,11 @@ class Layout:
         return self.state / "encoders"
 
     @property
+    def extractor(self) -> Path:
+        """The limits of the extractor that were chosen on the project's questions."""
+        return self.state / "extractor.json"
+
+    @property
     def comparisons(self) -> Path:
         """Comparisons with their reports, and traces of searches."""
         return self.state / "comparisons"

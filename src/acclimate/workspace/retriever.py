@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from acclimate.embeddings.base import Embedder, PictureEmbedder
+from acclimate.indexes.base import Vocabulary
 from acclimate.indexes.filters import Among
 from acclimate.indexes.library import Library
 from acclimate.prompting.templates import Template
@@ -25,6 +26,7 @@ from acclimate.retrieval.search import (
     ParentRetriever,
     TextRetriever,
 )
+from acclimate.retrieval.spelling import SpellingRetriever
 from acclimate.retrieval.versions import NewestFirstRetriever
 from acclimate.settings import Settings
 from acclimate.types import Message
@@ -72,7 +74,16 @@ def open_retriever(settings: Settings, parts: Parts, among: Among | None) -> Ret
     retriever = NewestRetriever(retriever, record.copies.metadata, record.beginning)
     if chosen.neighbours:
         retriever = NeighbourRetriever(retriever, record.outline, record.cut, chosen.neighbours)
+    words = library.texts
+    if chosen.spelling == "library" and isinstance(words, Vocabulary):
+        known = _word_of(parts.embedder()) if chosen.method != "text" else lambda _: False
+        retriever = SpellingRetriever(retriever, words, known)
     return retriever
+
+
+def _word_of(embedder: Embedder) -> Callable[[str], bool]:
+    """Whether a word is one token to the embedder: its vocabulary holds words that are common."""
+    return lambda word: len(embedder.token_spans(word)) == 1
 
 
 def _search(settings: Settings, parts: Parts, among: Among | None) -> Retriever:

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from acclimate.embeddings.base import Embedder, PictureEmbedder
@@ -19,9 +18,9 @@ from acclimate.files.places import under
 from acclimate.indexes.base import GraphIndex
 from acclimate.indexes.filters import Filter, parse_rules
 from acclimate.indexes.library import Library
-from acclimate.indexes.stores import Server, open_indexes
+from acclimate.indexes.stores import StoreServer, open_indexes
 from acclimate.models.base import Engine
-from acclimate.models.catalogue import Kind
+from acclimate.models.entries import ModelKind
 from acclimate.models.store import LocalModel, OnBytes, locate
 from acclimate.prompting.recipes import Recipe, find_recipe
 from acclimate.prompting.replies import ask, json_text
@@ -31,6 +30,7 @@ from acclimate.retrieval.base import Retriever
 from acclimate.settings import Settings, load_settings
 from acclimate.settings_file import render_settings
 from acclimate.system import ending
+from acclimate.system.closing import Closing
 from acclimate.types import Generation, Message, Question
 from acclimate.workspace.engine import adapter_of, load_engine
 from acclimate.workspace.layout import Layout
@@ -44,7 +44,7 @@ ALL = Filter()
 """Leaves every document."""
 
 
-class Workspace:
+class Workspace(Closing):
     """A folder with `acclimate.toml` and, once ingested, `.acclimate/`.
 
     Models are loaded when they are first needed. `on_bytes` hears of models being downloaded. An
@@ -65,6 +65,7 @@ class Workspace:
         self.layout = Layout(folder)
         self._on_bytes = on_bytes
         self._given_embedder, self._given_library = embedder, library
+        self._lender: Workspace | None = None
         self._loader = ThreadPoolExecutor(1, thread_name_prefix="load")
         self._loading = threading.Lock()
         self._engines: dict[Path | None, Engine] = {}
@@ -112,20 +113,16 @@ class Workspace:
         )
 
     def sharing(self, settings: Settings, *, share_models: bool = True) -> Self:
-        """The same folder with other settings of retrieval and answers.
+        """The same folder with other settings of retrieval and answers, and without
+        `share_models` of another language model.
 
-        Library, embedder and (with `share_models`) language models are this one's: close only this
-        one.
+        Library, embedder, what reads passages, and (with `share_models`) language models are this
+        one's: close only this one.
         """
-        other = type(self)(
-            self.folder,
-            settings,
-            self._on_bytes,
-            embedder=self.embedder,
-            library=self.library,
-        )
+        other = type(self)(self.folder, settings, self._on_bytes)
+        other._lender = self
         if share_models:
-            other._engines = self._engines
+            other._engines, other._loading = self._engines, self._loading
         return other
 
     @property
@@ -150,10 +147,12 @@ class Workspace:
         """The project's library."""
         if self._given_library is not None:
             return self._given_library
+        if self._lender is not None:
+            return self._lender.library
         chosen, retrieval = self.settings.store, self.settings.retrieval
         server = None
         if chosen.url:
-            server = Server(chosen.url, chosen.prefix, os.environ.get(chosen.api_key_env))
+            server = StoreServer(chosen.url, chosen.prefix, os.environ.get(chosen.api_key_env))
         opened = open_indexes(chosen.vectors, chosen.texts, server)
         graph = None if retrieval.graph == "none" else self._open_graph
         return Library(self.layout.state, opened, graph, retrieval.language)
@@ -170,6 +169,8 @@ class Workspace:
         """What `[embedder]` names."""
         if self._given_embedder is not None:
             return self._given_embedder
+        if self._lender is not None:
+            return self._lender.embedder
         from acclimate.workspace.encoders import open_embedder
 
         return open_embedder(self.settings.embedder, self.folder, self.local_model)
@@ -178,10 +179,16 @@ class Workspace:
     def cross_encoder(self) -> CrossEncoder:
         """What `[retrieval] rerank` names."""
         name = self.settings.retrieval.rerank
+        if self._lender is not None and self._lender.settings.retrieval.rerank == name:
+            return self._lender.cross_encoder
         if name == EXTRACTOR:
-            from acclimate.workspace.extractor import Relevance
+            from acclimate.workspace.extractor import Relevance, open_extractor
 
-            return Relevance(self.extractor.extractor, self.extractor.rerank_weight)
+            own = self.settings.answer.extractor == EXTRACTOR
+            reader = (
+                self.extractor if own else open_extractor(EXTRACTOR, self.layout, self.local_model)
+            )
+            return Relevance(reader.extractor, reader.rerank_weight)
         from acclimate.workspace.encoders import open_cross_encoder
 
         return open_cross_encoder(name, self.folder, self.local_model)
@@ -189,9 +196,11 @@ class Workspace:
     @cached_property
     def extractor(self) -> ExtractiveReader:
         """What marks answers for the recipe `extract`."""
+        if self._lender is not None:
+            return self._lender.extractor
         from acclimate.workspace.extractor import open_extractor
 
-        return open_extractor(self.local_model)
+        return open_extractor(self.settings.answer.extractor, self.layout, self.local_model)
 
     @cached_property
     def pictures(self) -> PictureEmbedder | None:
@@ -228,6 +237,11 @@ class Workspace:
         """Free every loaded language model but the one with this adapter."""
         for other in [held for held in self._engines if held != adapter]:
             self._engines.pop(other).close()
+
+    def free(self) -> None:
+        """Free every loaded language model; each is loaded again when it is needed."""
+        while self._engines:
+            self._engines.popitem()[1].close()
 
     def adapter(self, recipe: Recipe) -> Path | None:
         """The PEFT folder of a recipe.
@@ -288,7 +302,7 @@ class Workspace:
         """The project's `questions.jsonl`, to be changed."""
         return QuestionFile(self.layout.questions, self.layout.questions_lock)
 
-    def local_model(self, name: str, kind: Kind) -> LocalModel:
+    def local_model(self, name: str, kind: ModelKind) -> LocalModel:
         """A model's files, fetched where they are not here yet."""
         if (here := locate(name)) is not None:
             return here
@@ -302,16 +316,6 @@ class Workspace:
         self._loader.shutdown(wait=not ending.requested(), cancel_futures=True)
         for engine in self._engines.values():
             engine.close()
-        if "library" in self.__dict__ and self._given_library is None:
+        own = self._given_library is None and self._lender is None
+        if "library" in self.__dict__ and own:
             self.library.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()

@@ -26,7 +26,7 @@ from acclimate.tuning.lora import LoRALinear, layers
 Target = Literal["embedder", "reranker"]
 Network = nn.Module
 _LINEAR = 0.05  # of a token vector's components, so that tanh hardly bends them
-_HEADS = ("pooler", "pre_classifier", "classifier")
+_HEADS = ("pooler", "pre_classifier", "classifier", "head")
 _TASKS = {"embedder": "FEATURE_EXTRACTION", "reranker": "SEQ_CLS"}
 
 

@@ -15,7 +15,7 @@ IGNORED = -100
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
+class TextPair:
     """A question with a passage (`before`, its heading path, then `text`).
 
     `relevant` is what the relevance logit shall say. `span` is the answer's place in `text`; None
@@ -55,7 +55,7 @@ class PairBatch:
     relevant: torch.Tensor
 
 
-def encode_pair(tokenizer: Tokenizer, pair: Pair) -> Encoded:
+def encode_pair(tokenizer: Tokenizer, pair: TextPair) -> Encoded:
     """Tokens of a pair; an answer that was cut off counts as no span to learn."""
     before = f"{pair.before}\n" if pair.before else ""
     encoding = tokenizer.encode(pair.question, before + pair.text)

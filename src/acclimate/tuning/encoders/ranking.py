@@ -30,7 +30,7 @@ Loss = Callable[[], tuple[torch.Tensor, int]]
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
+class RankingSample:
     """A question with texts that answer it (one at least), texts that do not, hardest first, and
     accepted answers."""
 
@@ -55,16 +55,20 @@ class Drawn:
     """Steps over samples: pass after pass, each in an order of its own; equal steps draw alike."""
 
     def __init__(
-        self, samples: Sequence[Sample], settings: RankSettings, share: int = 0, shares: int = 1
+        self,
+        samples: Sequence[RankingSample],
+        settings: RankSettings,
+        share: int = 0,
+        shares: int = 1,
     ) -> None:
         self._samples, self._settings, self._share, self._shares = samples, settings, share, shares
         self._order: tuple[int, list[int]] = (-1, [])
 
-    def __call__(self, step: int) -> list[tuple[Sample, str, list[str]]]:
+    def __call__(self, step: int) -> list[tuple[RankingSample, str, list[str]]]:
         """The step's samples, each with one right text and some wrong ones."""
         first = (step * self._shares + self._share) * self._settings.batch
         rng = random.Random(first)  # noqa: S311 -- repeatable, not secret
-        picked: dict[int, Sample] = {}
+        picked: dict[int, RankingSample] = {}
         for at in range(first, first + self._settings.batch):
             index = self._at(at)
             picked[index] = self._samples[index]
@@ -109,7 +113,7 @@ class CrossEncoderTask:
             for at in range(0, len(drawn), self._micro)
         ]
 
-    def _loss(self, part: Sequence[tuple[Sample, list[str]]]) -> tuple[torch.Tensor, int]:
+    def _loss(self, part: Sequence[tuple[RankingSample, list[str]]]) -> tuple[torch.Tensor, int]:
         logits, tokens = self._logits(
             [(sample.question, text) for sample, texts in part for text in texts]
         )
@@ -164,7 +168,9 @@ class EmbedderTask:
         """See `Task`."""
         return [lambda: self._loss(self._drawn(step))]
 
-    def _loss(self, drawn: Sequence[tuple[Sample, str, list[str]]]) -> tuple[torch.Tensor, int]:
+    def _loss(
+        self, drawn: Sequence[tuple[RankingSample, str, list[str]]]
+    ) -> tuple[torch.Tensor, int]:
         passages = [right for _, right, _ in drawn] + [
             text for _, _, wrong in drawn for text in wrong
         ]
@@ -208,7 +214,7 @@ class EmbedderTask:
         return (hidden * mask).sum(1) / mask.sum(1), sum(map(len, encodings))
 
 
-def _may_answer(sample: Sample, right: str, text: str) -> bool:
+def _may_answer(sample: RankingSample, right: str, text: str) -> bool:
     """Whether a text of the batch must not count as wrong for a sample whose right text is
     `right`."""
     return text != right and (text in sample.right or holds(text, sample.answers))

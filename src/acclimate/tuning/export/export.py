@@ -21,7 +21,14 @@ from acclimate.models.gguf_lora import write_gguf_lora
 from acclimate.models.merge import Precision, rewrite
 from acclimate.models.openvino import build
 from acclimate.system import ending
-from acclimate.tuning.export.parity import Parity, Runtime, Sample, compare, distance, rows
+from acclimate.tuning.export.parity import (
+    Parity,
+    ParitySample,
+    Runtime,
+    distance,
+    measure_parity,
+    rows,
+)
 from acclimate.tuning.export.runtimes import PRECISE, Graph, LlamaCpp, Network, has_llamacpp
 from acclimate.types import Message
 
@@ -35,7 +42,7 @@ _PROBE = "A pump\u2019s naïve 1,085 °C: 30\u202f% \u2013 東京\n\n  def f(x):
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class ExportSource:
     """What is exported: a tuned folder and the GGUF model that it was trained for; `cache` is that
     of the engine."""
 
@@ -64,18 +71,18 @@ class Form:
     kinds: tuple[str, ...]
     alone: bool
     extra: str
-    write: Callable[[Source, Path], None]
-    run: Callable[[Source, Path, int], Runtime]
+    write: Callable[[ExportSource, Path], None]
+    run: Callable[[ExportSource, Path, int], Runtime]
 
 
-def _write_peft(source: Source, target: Path) -> None:
+def _write_peft(source: ExportSource, target: Path) -> None:
     target.mkdir()
     for name in ("adapter_config.json", "adapter_model.safetensors", OWN_TEMPLATE):
         if (source.adapter / name).exists():
             shutil.copyfile(source.adapter / name, target / name)
 
 
-def _write_merged(source: Source, target: Path) -> None:
+def _write_merged(source: ExportSource, target: Path) -> None:
     import transformers  # the extra `tune`
 
     with closing(Network(source.model, source.adapter)) as network:
@@ -88,14 +95,14 @@ def _write_merged(source: Source, target: Path) -> None:
     kept.save_pretrained(target)
 
 
-def _write_openvino(source: Source, target: Path) -> None:
+def _write_openvino(source: ExportSource, target: Path) -> None:
     folder = build(source.model, source.cache, source.adapter)
     shutil.copytree(
         folder, target, ignore=shutil.ignore_patterns("info.json", "tokenizer.json", "compiled")
     )
 
 
-def _run_openvino(source: Source, target: Path, _: int) -> Runtime:
+def _run_openvino(source: ExportSource, target: Path, _: int) -> Runtime:
     """The graph, once OpenVINO GenAI has loaded the folder. Raises ModelError where that reads text
     as other tokens."""
     expected = read_tokenizer(source.model).encode(_PROBE).ids
@@ -158,7 +165,7 @@ FORMS = {
 
 
 def export(
-    source: Source, name: str, target: Path, prompts: Sequence[Sequence[Message]]
+    source: ExportSource, name: str, target: Path, prompts: Sequence[Sequence[Message]]
 ) -> Exported:
     """Write the format `name` to `target`, once it has answered `prompts` as what is served does.
 
@@ -185,7 +192,7 @@ def export(
     )
 
 
-def _require_expressible(source: Source, name: str) -> None:
+def _require_expressible(source: ExportSource, name: str) -> None:
     """Raises SettingsError where the format has no place for what was tuned."""
     form, folders = FORMS[name], layers_of(source.adapter)
     kinds = [_kind(folder) for folder in folders]
@@ -208,7 +215,9 @@ def _kind(folder: Path) -> str:
     return str(read_config(folder).get("peft_type"))
 
 
-def _check(source: Source, form: Form, part: Path, prompts: Sequence[Sequence[Message]]) -> Parity:
+def _check(
+    source: ExportSource, form: Form, part: Path, prompts: Sequence[Sequence[Message]]
+) -> Parity:
     info = read_info(source.model)
     chat = ChatFormat(read_tokenizer(source.model), info.chat_template, info.bos)
     with closing(_served(source)) as served:
@@ -216,7 +225,7 @@ def _check(source: Source, form: Form, part: Path, prompts: Sequence[Sequence[Me
     effect = _effect(source, samples)
     longest = max(len(sample.prompt) + len(sample.answer) for sample in samples)
     with closing(form.run(source, part, longest + 8)) as runtime:
-        parity = compare(runtime, samples, effect)
+        parity = measure_parity(runtime, samples, effect)
     if not parity.holds:
         raise EngineError(
             f"the export differs from what is served: in {parity.runtime} {parity.same} of "
@@ -229,19 +238,21 @@ def _check(source: Source, form: Form, part: Path, prompts: Sequence[Sequence[Me
     return parity
 
 
-def _served(source: Source) -> Graph | Network:
+def _served(source: ExportSource) -> Graph | Network:
     """What is served, in float32."""
     if served_by(source.adapter) == "transformers":
         return Network(source.model, source.adapter)
     return Graph(build(source.model, source.cache, source.adapter), PRECISE)
 
 
-def _sample(served: Graph | Network, prompt: Sequence[int], stop_ids: Sequence[int]) -> Sample:
+def _sample(
+    served: Graph | Network, prompt: Sequence[int], stop_ids: Sequence[int]
+) -> ParitySample:
     answer = served.greedy(prompt, ANSWER_TOKENS, stop_ids)
-    return Sample(tuple(prompt), answer, served.log_probs(prompt, answer))
+    return ParitySample(tuple(prompt), answer, served.log_probs(prompt, answer))
 
 
-def _effect(source: Source, samples: Sequence[Sample]) -> float:
+def _effect(source: ExportSource, samples: Sequence[ParitySample]) -> float:
     """How far the model is from its base. Raises EngineError where that is too little to tell
     anything by."""
     with closing(Graph(build(source.model, source.cache), PRECISE)) as base:

@@ -42,7 +42,7 @@ class Runtime(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
+class ParitySample:
     """Token ids of a prompt and of the reference's greedy answer (its end token too, if it came),
     and for each of the n tokens of the answer the log-probabilities of all v tokens there: [n, v].
     """
@@ -78,7 +78,7 @@ def tolerance(effect: float) -> float:
     return min(ROUNDING, SHARE * effect)
 
 
-def compare(runtime: Runtime, samples: Sequence[Sample], effect: float) -> Parity:
+def measure_parity(runtime: Runtime, samples: Sequence[ParitySample], effect: float) -> Parity:
     """Run `samples` and compare. Tokens that the reference holds for equally likely, within twice
     the tolerance, may take each other's place."""
     same, differences = 0, []
@@ -93,7 +93,7 @@ def compare(runtime: Runtime, samples: Sequence[Sample], effect: float) -> Parit
     return Parity(runtime.name, len(samples), same, float(np.mean(differences)), effect)
 
 
-def distance(sample: Sample, found: Sequence[Mapping[int, float]]) -> float:
+def distance(sample: ParitySample, found: Sequence[Mapping[int, float]]) -> float:
     """Mean |Δ log p| over the reference's TOP likeliest tokens at each place of the answer.
 
     A token that the runtime does not report counts as the least that it reports. Raises EngineError

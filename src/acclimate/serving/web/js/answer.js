@@ -38,6 +38,7 @@ function notices(answer) {
   if (answer.abstained) told.push(abstention(answer, shown));
   else if (!shown) told.push("Written from the model's memory: it was not shown your documents.");
   else if (!answer.citations.length) told.push("The model named no source. Read the passages below before you rely on this.");
+  if (answer.working) told.push(`Worked out: ${answer.working}`);
   if (answer.finish === "length") told.push("Cut off at the limit of tokens.");
   return told.map((one) => h("p", { class: "note" }, one));
 }
@@ -58,7 +59,7 @@ function abstention(answer, shown) {
 
 function sources(answer) {
   if (!answer.citations?.length) return null;
-  const chips = answer.citations.map((citation) => h("li", {}, chip(citation, answer.text)));
+  const chips = answer.citations.map((citation) => h("li", {}, chip(citation, answer)));
   return h("ul", { class: "chips", "aria-label": "Sources" }, chips);
 }
 
@@ -66,13 +67,13 @@ function sources(answer) {
 function chip(citation, answer) {
   const name = citation.path.split("/").pop();
   const place = citation.page ? `page ${citation.page}` : (citation.headings.at(-1) ?? "");
-  const doubt = citation.verbatim ? null : h("span", { class: "doubt" }, "The closest passage: the answer's words do not stand there literally.");
+  const doubt = citation.verbatim || answer.working ? null : h("span", { class: "doubt" }, "The closest passage: the answer's words do not stand there literally.");
   return h(
     "button",
     { type: "button", class: "chip", title: citation.path, onclick: () => openDocument({ ...citation, id: citation.document }) },
     h("span", { class: "number" }, String(citation.number)),
     h("span", { class: "chip-head" }, h("span", { class: "name" }, name), place && h("span", { class: "place" }, place)),
-    h("span", { class: "quote" }, held(plain(citation.quote), answer)),
+    h("span", { class: "quote" }, held(plain(citation.quote), answer.text)),
     doubt,
     alsoIn(citation),
   );

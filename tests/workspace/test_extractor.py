@@ -14,7 +14,7 @@ from acclimate.prompting.recipes import find_recipe
 from acclimate.settings_file import set_key
 from acclimate.testing.rerank import check_cross_encoder
 from acclimate.types import Chunk, Generation, Hit, Span
-from acclimate.workspace.extractor import ExtractiveReader
+from acclimate.workspace.extractor import ExtractiveReader, Limits
 
 TEXTS = [
     "Oil is due in May. Filters in June.",
@@ -34,10 +34,10 @@ class Scripted:
     marked: list[Marked]
     same: list[Marked]
 
-    def mark(self, question: str, chunks: Sequence[Chunk]) -> list[Marked]:
+    def best_spans(self, question: str, chunks: Sequence[Chunk]) -> list[Marked]:
         return self.marked
 
-    def weigh(
+    def best_and_matching_spans(
         self, question: str, chunks: Sequence[Chunk], answer: str
     ) -> tuple[list[Marked], list[Marked]]:
         return self.marked, self.same if answer else []
@@ -46,12 +46,13 @@ class Scripted:
 def extracting(
     *marked: Marked, same: Sequence[Marked] = (), threshold: float = 0.2, discount: float = 0.5
 ) -> ExtractiveReader:
-    return ExtractiveReader(Scripted(list(marked), list(same)), threshold, discount)  # type: ignore[arg-type]
+    limits = Limits(threshold=threshold, discount=discount)
+    return ExtractiveReader(Scripted(list(marked), list(same)), limits)  # type: ignore[arg-type]
 
 
 def test_the_answer_is_cited_where_it_was_marked() -> None:
     at = TEXTS[1].index("May")
-    found = extracting(Marked(1, Span(at - 1, at + 5), 0.9)).mark("?", HITS)
+    found = extracting(Marked(1, Span(at - 1, at + 5), 0.9)).extract("?", HITS)
     assert (found.text, found.marked, found.abstained) == ("May", "May [2]", False)
     (citation,) = found.citations
     assert (citation.document, citation.verbatim) == ("2.md", True)
@@ -60,8 +61,8 @@ def test_the_answer_is_cited_where_it_was_marked() -> None:
 
 def test_later_passages_must_be_surer() -> None:
     first, second = Marked(0, Span(14, 17), 0.5), Marked(1, Span(2, 6), 0.9)
-    assert extracting(second, first).mark("?", HITS).text == "May"
-    assert extracting(second, first, discount=0.9).mark("?", HITS).text == "Part"
+    assert extracting(second, first).extract("?", HITS).text == "May"
+    assert extracting(second, first, discount=0.9).extract("?", HITS).text == "Part"
 
 
 @pytest.mark.parametrize(
@@ -70,7 +71,7 @@ def test_later_passages_must_be_surer() -> None:
 def test_it_abstains_where_nothing_is_sure_enough_or_no_word_is_marked(
     marked: list[Marked],
 ) -> None:
-    found = extracting(*marked).mark("?", HITS)
+    found = extracting(*marked).extract("?", HITS)
     assert (found.text, found.abstained, found.citations) == (REFUSAL, True, ())
 
 
@@ -93,7 +94,7 @@ def test_the_surer_of_two_readers_answers(
 ) -> None:
     same = [] if others is None else [Marked(0, JUNE, others)]
     model = resolve(said, HITS)
-    found = extracting(Marked(0, MAY, mine), same=same).weigh("?", HITS, model)
+    found = extracting(Marked(0, MAY, mine), same=same).second_opinion("?", HITS, model)
     assert (found.text, found.abstained) == (answered, answered == REFUSAL)
     if answered == said:
         assert found is model
@@ -112,17 +113,20 @@ def test_the_surer_of_two_readers_answers(
 
 def test_what_stands_in_no_passage_is_kept_where_the_model_has_words_of_its_own() -> None:
     sure, said = extracting(Marked(0, MAY, 0.9)), resolve("yes", HITS)
-    assert sure.weigh("?", HITS, said, own_words=True) is said
-    assert sure.weigh("?", HITS, said).text == "May"
+    assert sure.second_opinion("?", HITS, said, own_words=True) is said
+    assert sure.second_opinion("?", HITS, said).text == "May"
 
 
 def test_a_models_answer_counts_by_the_best_rank_at_which_it_stands() -> None:
     said = resolve("May [2]", HITS)
     same = [Marked(1, Span(39, 42), 0.24), Marked(0, MAY, 0.2)]
     assert (
-        extracting(Marked(0, JUNE, 0.9), same=same).weigh("?", HITS, said) is said
+        extracting(Marked(0, JUNE, 0.9), same=same).second_opinion("?", HITS, said) is said
     )  # 0.2, not half of 0.24
-    assert extracting(Marked(0, JUNE, 0.9), same=same[:1]).weigh("?", HITS, said).text == "June"
+    assert (
+        extracting(Marked(0, JUNE, 0.9), same=same[:1]).second_opinion("?", HITS, said).text
+        == "June"
+    )
 
 
 def test_it_writes_nothing() -> None:
@@ -157,7 +161,9 @@ def test_how_sure_it_is_of_a_place_is_the_mean_over_both_cuts(
         extractor = project.extractor.extractor
     for words in ((90,), (130,), (90, 130)):
         monkeypatch.setattr(extractor, "_words", words)
-        best, same = extractor.weigh("When was the pump of house 3 built?", [chunk], "1903")
+        best, same = extractor.best_and_matching_spans(
+            "When was the pump of house 3 built?", [chunk], "1903"
+        )
         assert best == sorted(best, key=lambda one: -one.confidence)
         found[words] = {one.span: one.confidence for one in [*best, *same]}
     place = Span(text.index("1903"), text.index("1903") + 4)

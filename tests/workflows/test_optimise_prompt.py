@@ -11,7 +11,7 @@ from acclimate.evaluation.halving import Budget
 from acclimate.project import Project
 from acclimate.prompting.recipes import find_recipe
 from acclimate.testing.models import ScriptedEngine
-from acclimate.workflows.optimise_prompt import BASELINE, make_candidates, optimise_recipe
+from acclimate.workflows.optimise_prompt import AS_IT_IS, make_candidates, optimise_recipe
 
 NUMBERS = range(30)
 
@@ -70,7 +70,7 @@ def test_the_better_prompt_is_found_written_and_used(project):
     lines = [json.loads(line) for line in done.trace.read_text().splitlines()]
     tried = {row["item"] for row in lines if "item" in row}
     assert tried <= {f"h{n}" for n in range(8, 24)}
-    assert BASELINE in {row["candidate"] for row in lines if "item" in row}
+    assert AS_IT_IS in {row["candidate"] for row in lines if "item" in row}
 
 
 def test_the_test_split_is_never_asked(project):
@@ -114,7 +114,7 @@ def test_a_gain_that_may_be_luck_is_not_taken_and_the_users_wording_is_a_variant
     (own / "rag.txt").write_text("--- system\nquoting\n--- user\n{{passages}}\n{{question}}")
     (own / "rag.mine.txt").write_text("--- system\nplain\n--- user\n{{passages}}\n{{question}}")
     names = [one.name for one in make_candidates(project, find_recipe("rag"))[0]]
-    assert names[0] == BASELINE
+    assert names[0] == AS_IT_IS
     assert "rag.mine, no examples" in names
     assert "rag, no examples" not in names
     done = optimise_recipe(project, "rag", budget=Budget(calls=200))

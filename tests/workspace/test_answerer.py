@@ -5,7 +5,7 @@ import pytest
 from acclimate.project import Project
 from acclimate.prompting.recipes import find_recipe
 from acclimate.testing.models import ScriptedEngine
-from acclimate.workflows.compare import make_contestant
+from acclimate.workflows.stage import make_entry
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def test_answers_of_one_reader_are_not_taken_for_those_of_two(folder, monkeypatc
         monkeypatch.setenv("ACCLIMATE_ANSWER__SECOND_READER", value)
         with Project.open(folder) as project:
             keys += [
-                make_contestant(project, find_recipe(recipe)).key for recipe in ("rag", "zero-shot")
+                make_entry(project, find_recipe(recipe)).key for recipe in ("rag", "zero-shot")
             ]
     assert keys[0] != keys[2]
     assert keys[1] == keys[3]  # which reads nothing

@@ -1,0 +1,72 @@
+"""What a comparison runs, what it says beforehand, and who hears of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from acclimate.types import Answer, Question
+
+AnswerQuestion = Callable[[Question], Answer]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A recipe that can be run, or another system's answers.
+
+    `prepare` loads what it needs and gives the function that answers; `key` stands for everything
+    that its answers depend on (equal keys, equal answers). `prepare_s`, `disk_mb` and `prices`
+    (money for a million tokens of prompt and of answer) go to its row. `parallel` answers may be
+    asked for at once; above 1 the function must be safe to call from several threads. Answers that
+    are `given`, by a file, are neither kept nor measured here.
+    """
+
+    recipe: str
+    prepare: Callable[[], AnswerQuestion]
+    key: str
+    prepare_s: float = 0.0
+    disk_mb: float = 0.0
+    prices: tuple[float, float] | None = None
+    group: str = ""
+    required: bool = True
+    parallel: int = 1
+    given: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What is left to do: answers not cached yet, seconds, tokens and money (None: no prices) by
+    recipe."""
+
+    questions: int
+    answers: Mapping[str, int]
+    seconds: Mapping[str, float]
+    tokens: Mapping[str, float]
+    cost: float | None
+
+
+class ComparisonProgress(Protocol):
+    """Hears of a running comparison."""
+
+    def preparing(self, recipe: str) -> None:
+        """A recipe's models are being loaded."""
+
+    def estimated(self, estimate: Estimate) -> None:
+        """The probes are done; nothing else has been run yet."""
+
+    def answered(self, recipe: str, done: int, total: int) -> None:
+        """A recipe has so many of its answers."""
+
+
+class NoProgress:
+    """A `ComparisonProgress` for callers that want none."""
+
+    def preparing(self, recipe: str) -> None:
+        """See `ComparisonProgress`."""
+
+    def estimated(self, estimate: Estimate) -> None:
+        """See `ComparisonProgress`."""
+
+    def answered(self, recipe: str, done: int, total: int) -> None:
+        """See `ComparisonProgress`."""
