@@ -92,6 +92,7 @@ class Watch:
             "WATCH_MAY_WRITE": os.pathsep.join(map(str, self.may_write)),
             "PYTHONPATH": os.pathsep.join(filter(None, (str(HERE), os.environ.get("PYTHONPATH")))),
             "PYTHONDONTWRITEBYTECODE": "1",
+            "OMP_NUM_THREADS": "1",  # tiny networks spend their time waiting for threads
         }
         if offline:
             # The second variable is what training sets, to start again with it.
