@@ -10,6 +10,9 @@ import pytest
 
 import acclimate  # noqa: F401 -- before any test imports openvino, which it keeps quiet
 
+# Beside other work on the machine, a thread that spins while it waits for others computes nothing.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 ROOT = Path(__file__).parent
 
 # As root in a container: no sandbox; and none of the requests that Chromium makes by itself.

@@ -3,6 +3,7 @@
 import ast
 import re
 import tomllib
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,12 @@ ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src" / "acclimate"
 FILES = sorted(SOURCE.rglob("*.py"))
 MOST_LINES, MOST_OF_A_FUNCTION = 400, 60
+
+
+@cache
+def tree_of(file):
+    """Parsed once for all tests."""
+    return ast.parse(file.read_text(encoding="utf-8"))
 
 
 def functions(tree):
@@ -30,7 +37,7 @@ def test_files_are_short():
 def test_functions_are_short():
     long = []
     for file in FILES:
-        for node in functions(ast.parse(file.read_text(encoding="utf-8"))):
+        for node in functions(tree_of(file)):
             size = node.end_lineno - node.lineno
             if size > MOST_OF_A_FUNCTION:
                 long.append(f"{file}:{node.lineno} {node.name}: {size} lines")
@@ -47,9 +54,7 @@ def test_one_file_spells_the_state_folder():
 
 def test_every_room_says_what_it_is_for():
     rooms = [file for file in FILES if file.name == "__init__.py"]
-    silent = [
-        file for file in rooms if not ast.get_docstring(ast.parse(file.read_text(encoding="utf-8")))
-    ]
+    silent = [file for file in rooms if not ast.get_docstring(tree_of(file))]
     assert silent == []
 
 
@@ -71,7 +76,7 @@ def test_a_missing_package_is_named_by_an_extra_that_exists():
     ]
     named = set()
     for file in FILES:
-        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        for node in ast.walk(tree_of(file)):
             called = (
                 isinstance(node, ast.Call) and getattr(node.func, "id", "") == "MissingExtraError"
             )
@@ -84,5 +89,5 @@ def test_a_missing_package_is_named_by_an_extra_that_exists():
 @pytest.mark.parametrize("row", sorted(set(PARSERS.values())))
 def test_a_row_of_the_parsers_names_a_class(row):
     module, name = row
-    tree = ast.parse((SOURCE / "documents" / f"{module}.py").read_text(encoding="utf-8"))
+    tree = tree_of(SOURCE / "documents" / f"{module}.py")
     assert name in {node.name for node in tree.body if isinstance(node, ast.ClassDef)}

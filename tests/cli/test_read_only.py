@@ -4,6 +4,7 @@ Root may write everywhere: its children give that right up first, so that the fo
 """
 
 import json
+import os
 import shutil
 import stat
 import subprocess
@@ -14,8 +15,10 @@ import pytest
 
 from acclimate.indexes.record import Record
 from acclimate.indexes.schema import VERSION
+from acclimate.models.store import cache_folder
 
 _DROP, _RIGHTS = 24, (1, 2, 3)  # PR_CAPBSET_DROP; CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, CAP_FOWNER
+NOWHERE = "http://127.0.0.1:9"  # the port of the discard service, which nobody runs
 QUESTIONS = [("a", "How heavy is the pump?", "98 kg"), ("b", "Where is the pump made?", "Oslo")]
 
 
@@ -36,9 +39,9 @@ def start(folder, *command, **options):
     return subprocess.Popen(program, cwd=folder, text=True, encoding="utf-8", **options)
 
 
-def call(folder, *arguments, stdin=""):
+def call(folder, *arguments, stdin="", **options):
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    with start(folder, "-m", "acclimate", *arguments, **pipes) as program:
+    with start(folder, "-m", "acclimate", *arguments, **pipes, **options) as program:
         out, err = program.communicate(stdin, timeout=300)
     assert "Traceback" not in err
     return program.returncode, out, err
@@ -150,6 +153,33 @@ def test_it_is_served_and_uploads_are_refused(folder):
     assert err.count("audit.log cannot be written") == 1
     assert "Traceback" not in err
     assert "Logging error" not in err
+
+
+def test_a_cache_that_cannot_be_written_is_named_with_the_remedy(folder, tmp_path):
+    """Also where the models are there, but nothing was prepared of them yet."""
+    cache = tmp_path / "cache"
+    cache.mkdir()
+    (cache / "models").symlink_to(cache_folder() / "models", target_is_directory=True)
+    cache.chmod(0o555)
+    environment = {**os.environ, "ACCLIMATE_CACHE": str(cache), "HF_ENDPOINT": NOWHERE}
+    code, _, err = call(folder, "ask", "How heavy is the pump?", env=environment)
+    assert (code, f"the cache {cache} cannot be written" in err) == (1, True), err
+    assert "set ACCLIMATE_CACHE to a folder of yours" in err
+    (one,) = (
+        one
+        for one in json.loads(call(folder, "doctor", "--json", env=environment)[1])
+        if one["check"] == "cache"
+    )
+    assert (one["state"], "ACCLIMATE_CACHE" in one["repair"]) == ("warning", True)
+
+
+def test_a_model_for_a_cache_that_cannot_be_written_is_not_fetched(folder, tmp_path):
+    cache = tmp_path / "cache"
+    cache.mkdir(mode=0o555)
+    environment = {**os.environ, "ACCLIMATE_CACHE": str(cache), "HF_ENDPOINT": NOWHERE}
+    code, _, err = call(folder, "models", "fetch", "smollm2-135m-instruct", env=environment)
+    assert (code, f"the cache {cache} cannot be written" in err) == (1, True), err
+    assert list(cache.iterdir()) == []
 
 
 def test_what_a_killed_writer_left_is_read(tmp_path):

@@ -16,7 +16,7 @@ from acclimate.errors import ModelError
 from acclimate.models.adapters import read_changes
 from acclimate.models.gguf import read_tokenizer
 from acclimate.models.merge import Heads, _copy_fields, needs_rewrite
-from acclimate.models.openvino import OpenVINOEngine, build
+from acclimate.models.openvino import OpenVINOEngine, _compiled, build
 from acclimate.models.store import cache_folder
 from acclimate.models.transformers import TransformersEngine
 from acclimate.testing.models import check_engine
@@ -227,3 +227,27 @@ def test_json_keeps_to_its_schema_and_ends(model):
         == "length"
     )
     engine.close()
+
+
+def test_a_graph_that_was_compiled_elsewhere_is_compiled_again_where_nothing_can_be_kept(
+    model, tmp_path
+):
+    """A cache that is shared and read-only, beside a processor of another kind."""
+    built = build(model.weights, cache_folder() / "openvino", None, model.sha256)
+    shared = tmp_path / built.name
+    shared.mkdir()
+    for file in built.iterdir():
+        if file.is_file():
+            (shared / file.name).symlink_to(file)
+    _compiled(shared).touch()  # a folder that cannot be made; root could make it whatever the modes
+    engine = OpenVINOEngine(model.weights, tmp_path, sha256=model.sha256)
+    assert engine.generate(PROMPTS[0], Generation(max_tokens=2)).text
+    engine.close()
+    assert _compiled(shared).is_file()
+
+
+def test_a_cache_that_cannot_be_written_is_told(model, tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(ModelError, match="cannot be written") as caught:
+        OpenVINOEngine(model.weights, tmp_path / "file" / "cache", sha256=model.sha256)
+    assert "ACCLIMATE_CACHE" in caught.value.hint

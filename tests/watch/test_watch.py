@@ -92,6 +92,7 @@ class Watch:
             "WATCH_MAY_WRITE": os.pathsep.join(map(str, self.may_write)),
             "PYTHONPATH": os.pathsep.join(filter(None, (str(HERE), os.environ.get("PYTHONPATH")))),
             "PYTHONDONTWRITEBYTECODE": "1",
+            "OMP_NUM_THREADS": "1",  # tiny networks spend their time waiting for threads
         }
         if offline:
             # The second variable is what training sets, to start again with it.
@@ -250,7 +251,7 @@ def step(*arguments, stdin="", codes=(0,)):
 
 # By the default model.
 BEGIN = [step("init", "docs"), step("ingest"), step("ask", "How heavy is the pump?")]
-# By a tiny one. What has commands of its own is listed with them. `serve` comes below.
+# By a tiny one. What has commands of its own is listed with them. Servers come below.
 STEPS = [
     step("ask", "--json", "--recipe", "zero-shot", "How heavy is the pump?"),
     step("chat", stdin="How heavy is the pump?\nWhere is it made?\n\n"),
@@ -288,6 +289,7 @@ TUNING = [
 ]
 FORMS = ("peft", "gguf-lora", "gguf", "openvino", "merged")
 EXPORTS = [step("export", "lora", f"out-{form}", "--to", form) for form in FORMS]
+ELSEWHERE = {("serve",), ("mcp",), ("watch",)}
 
 
 def test_every_command_is_run_here():
@@ -295,7 +297,7 @@ def test_every_command_is_run_here():
         words[:2] if words[0] in ("questions", "keys", "models") else words[:1]
         for words, _, _ in BEGIN + STEPS + TUNING + EXPORTS
     }
-    assert run | {("serve",), ("mcp",), ("watch",)} == set(names(cli))
+    assert run | ELSEWHERE == set(names(cli))
 
 
 def test_commands_ask_and_write_nothing_elsewhere(watch):
@@ -398,10 +400,17 @@ def test_the_extras_ask_and_write_nothing_elsewhere(watch):
     watch.require_quiet()
 
 
-def test_serving_asks_and_writes_nothing_elsewhere(watch):
-    write_documents(watch.project)
-    watch.acclimate("init", "docs")
-    watch.acclimate("ingest")
+@pytest.fixture(scope="module")
+def ingested(tmp_path_factory):
+    """A project as `test_commands_ask_and_write_nothing_elsewhere` makes it too."""
+    made = Watch(tmp_path_factory.mktemp("ingested"), offline=True)
+    write_documents(made.project)
+    made.all(BEGIN[:2])
+    return made.project
+
+
+def test_serving_asks_and_writes_nothing_elsewhere(watch, ingested):
+    shutil.copytree(ingested, watch.project, dirs_exist_ok=True)
     command = watch.command("-m", "acclimate", "serve", "--port", "0")
     with subprocess.Popen(
         command, cwd=watch.project, env=watch.environment, stdout=subprocess.PIPE, text=True
@@ -430,10 +439,8 @@ META = {
 ASK = {"name": "ask", "arguments": {"question": "How heavy is the pump?"}, "_meta": META}
 
 
-def test_mcp_asks_and_writes_nothing_elsewhere(watch):
-    write_documents(watch.project)
-    watch.acclimate("init", "docs")
-    watch.acclimate("ingest")
+def test_mcp_asks_and_writes_nothing_elsewhere(watch, ingested):
+    shutil.copytree(ingested, watch.project, dirs_exist_ok=True)
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     command = watch.command("-m", "acclimate", "mcp")
     with subprocess.Popen(command, cwd=watch.project, env=watch.environment, **pipes) as server:

@@ -17,6 +17,7 @@ from acclimate.documents.walk import walk
 from acclimate.errors import AcclimateError, ProjectError, legible
 from acclimate.files.places import as_typed
 from acclimate.indexes.library import Library
+from acclimate.indexes.readonly import can_write
 from acclimate.models.catalogue import CATALOGUE
 from acclimate.models.recommendation import measure_machine, recommend
 from acclimate.models.store import cache_folder, locate
@@ -99,6 +100,9 @@ def _machine() -> Iterator[Finding]:
             "disk", "failed", f"{cache_folder()} cannot be made: {error.strerror}", repair
         )
         return
+    if not can_write(cache_folder()):
+        detail = f"{cache_folder()} is read-only here: no model can be fetched or prepared"
+        yield Finding("cache", "warning", detail, "Set ACCLIMATE_CACHE to a folder of yours.")
     yield _room(
         "disk",
         shutil.disk_usage(cache_folder()).free / 1e9,

@@ -24,7 +24,7 @@ from acclimate.models.adapters import layers_of, served_by, weights_file
 from acclimate.models.foreign_adapters import read_config
 from acclimate.models.gguf_lora import write_gguf_lora
 from acclimate.models.llama_library import Library, Opaque, library
-from acclimate.models.store import hash_file
+from acclimate.models.store import hash_file, save_time, writing_cache
 from acclimate.system import ending
 
 _CONTROL, _USER_DEFINED, _UNKNOWN = 1 << 3, 1 << 4, 1 << 0  # llama_token_attr
@@ -182,8 +182,12 @@ def require_loadable(file: Path, cache: Path, sha256: str) -> None:
             f"llama.cpp cannot use {file.name}: {_why(done)}",
             hint="acclimate models verify, or use another model.",
         )
-    note.parent.mkdir(parents=True, exist_ok=True)
-    note.touch()
+
+    def write() -> None:
+        note.parent.mkdir(parents=True, exist_ok=True)
+        note.touch()
+
+    save_time(note, write)
 
 
 def gguf_adapters(adapter: Path, model: Path, cache: Path, sha256: str) -> list[Path]:
@@ -217,7 +221,7 @@ def _gguf_adapter(layer: Path, model: Path, cache: Path, sha256: str) -> Path:
     parts = [sha256, hash_file(layer / "adapter_config.json"), hash_file(weights_file(layer))]
     file = cache / "adapters" / f"{hashlib.sha256('|'.join(parts).encode()).hexdigest()[:24]}.gguf"
     if not file.is_file():
-        with ending.scratch(file.parent, "writing-") as scratch:
+        with writing_cache(), ending.scratch(file.parent, "writing-") as scratch:
             write_gguf_lora(layer, model, scratch / file.name)
             (scratch / file.name).replace(file)
     return file

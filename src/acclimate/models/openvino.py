@@ -32,6 +32,7 @@ from acclimate.models.grammar import grammar
 from acclimate.models.graph import extend
 from acclimate.models.local import Loaded, LocalEngine
 from acclimate.models.merge import needs_rewrite, rewrite
+from acclimate.models.store import save_time, writing_cache
 from acclimate.models.streaming import TextStream
 from acclimate.system import ending
 from acclimate.system.hardware import cpu_flags
@@ -158,7 +159,7 @@ def build(model: Path, cache: Path, adapter: Path | None = None, sha256: str | N
     folder = cache / _key(sha256 or _sha256(model), adapter)
     if (folder / "info.json").is_file():
         return folder
-    with ending.scratch(cache, "building-") as part:
+    with writing_cache(), ending.scratch(cache, "building-") as part:
         try:
             _build(model, adapter, part)
             part.replace(folder)
@@ -202,8 +203,20 @@ def _write_info(part: Path, info: ModelInfo) -> None:
 
 
 def _load(folder: Path) -> genai.LLMPipeline:
+    kept = {"CACHE_DIR": str(place)} if _is_kept(place := _compiled(folder)) else {}
     with _quiet():
-        return genai.LLMPipeline(folder, "CPU", CACHE_DIR=str(_compiled(folder)), **_PROPERTIES)
+        return genai.LLMPipeline(folder, "CPU", **kept, **_PROPERTIES)
+
+
+def _is_kept(compiled: Path) -> bool:
+    """Whether a graph lies in `compiled`, or can be written there; else it is compiled each time,
+    which takes a second more."""
+
+    def make() -> None:
+        compiled.mkdir(exist_ok=True)
+
+    save_time(compiled, make)
+    return compiled.is_dir() and (os.access(compiled, os.W_OK) or any(compiled.iterdir()))
 
 
 def _compiled(folder: Path) -> Path:

@@ -3,6 +3,7 @@ must be."""
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import logging
@@ -26,6 +27,7 @@ known)."""
 
 log = logging.getLogger(__name__)
 _RECORD = "acclimate-files.json"
+_NOT_WRITABLE = (errno.EROFS, errno.EACCES, errno.EPERM, errno.EISDIR, errno.ENOTDIR)
 _ID = re.compile(r"[\w.-]+(/[\w.-]+)?(:[\w./-]+)?")
 
 
@@ -88,8 +90,22 @@ def locate(name: str) -> LocalModel | None:
         return None
     fresh = [_check(name, folder, file) for file in stored]
     if fresh != stored:
-        _note(folder, lambda: write_record(folder, fresh))
+        save_time(folder, lambda: write_record(folder, fresh))
     return LocalModel(name, folder, folder / stored[0].path, stored[0].sha256, CATALOGUE.get(name))
+
+
+@contextmanager
+def writing_cache() -> Iterator[None]:
+    """Raises ModelError where what the block makes in the cache folder cannot be written there."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _NOT_WRITABLE:
+            raise
+        raise ModelError(
+            f"the cache {cache_folder()} cannot be written: {error.strerror}.",
+            hint="Give yourself the right to it, or set ACCLIMATE_CACHE to a folder of yours.",
+        ) from error
 
 
 @contextmanager
@@ -99,15 +115,10 @@ def room_for(folder: Path) -> Iterator[None]:
     Raises ModelError where the cache cannot be written.
     """
     lock = FileLock(folder.with_name(f"{folder.name}.lock"))  # a suffix may be part of the name
-    try:
+    with writing_cache():
         folder.parent.mkdir(parents=True, exist_ok=True)
         lock.acquire()
         folder.mkdir(exist_ok=True)
-    except OSError as error:
-        raise ModelError(
-            f"the cache {cache_folder()} cannot be written: {error.strerror or error}.",
-            hint="Give yourself the right to it, or set ACCLIMATE_CACHE to a folder of yours.",
-        ) from error
     try:
         yield
     finally:
@@ -217,11 +228,11 @@ def _cached_hash(file: Path) -> str:
         note.parent.mkdir(parents=True, exist_ok=True)
         note.write_text(found, encoding="utf-8")
 
-    _note(note, write)
+    save_time(note, write)
     return found
 
 
-def _note(place: Path, write: Callable[[], None]) -> None:
+def save_time(place: Path, write: Callable[[], None]) -> None:
     """Write what only saves time; a cache that cannot be written does without."""
     try:
         write()
