@@ -6,31 +6,17 @@ lower-cased and lightly normalised first. An answer that abstained has no facts,
 
 from __future__ import annotations
 
-import json
 import re
-import unicodedata
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from acclimate.evaluation.full import facts_found, wrong_found
+from acclimate.files import jsonlines
 from acclimate.types import Answer
 
-_QUOTES = str.maketrans(
-    {
-        "‘": "'",
-        "’": "'",
-        "‚": "'",
-        "“": '"',
-        "”": '"',
-        "„": '"',
-        "*": None,
-        "`": None,
-        "\u200b": None,
-    }
-    | dict.fromkeys("–—‑−‐", "-")
-)
 Row = Mapping[str, Any]
 
 
@@ -49,27 +35,24 @@ class FactScore:
 
 def read_facts(file: Path) -> dict[str, Row]:
     """The lines of a question set by id, where any question has facts; {} for other sets."""
-    rows = [
-        json.loads(line) for line in file.read_text(encoding="utf-8").splitlines() if line.strip()
-    ]
+    rows = [row for _, row in jsonlines.read_rows(file)]
     return {row["id"]: row for row in rows} if any(row.get("facts") for row in rows) else {}
 
 
 def score_facts(row: Row, answer: Answer) -> FactScore:
-    """Score an answer to the question of a line."""
-    text = _normalised(answer.text)
-    facts = row.get("facts") or [[re.escape(_normalised(one)) for one in row["answers"]]]
-    found = [fact for fact in facts if any(re.search(one, text) for one in _alternatives(fact))]
+    """Score an answer to the question of a line; without facts its answers are the alternatives of one."""
+    facts = row.get("facts") or [[re.escape(one) for one in row["answers"]]]
     right = {row.get("document"), *row.get("documents", []), *row.get("also", [])} - {None}
     named = {citation.document for citation in answer.citations}
     answerable = row.get("answerable", True)
+    says = answerable and not answer.abstained
     return FactScore(
         row.get("kind", ""),
         answerable,
-        0.0 if answer.abstained or not answerable else len(found) / len(facts),
-        not answer.abstained and any(re.search(one, text) for one in row.get("wrong", ())),
+        facts_found(answer.text, [_alternatives(one) for one in facts]) if says else 0.0,
+        not answer.abstained and wrong_found(answer.text, row.get("wrong", ())),
         answer.abstained,
-        bool(right & named) if answerable and not answer.abstained else None,
+        bool(right & named) if says else None,
     )
 
 
@@ -124,8 +107,3 @@ def _mean(values: Sequence[float]) -> float | None:
 
 def _alternatives(fact: str | Sequence[str]) -> Sequence[str]:
     return [fact] if isinstance(fact, str) else fact
-
-
-def _normalised(text: str) -> str:
-    plain = unicodedata.normalize("NFKC", text).translate(_QUOTES)
-    return re.sub(r"\s+", " ", plain).strip().lower()

@@ -20,24 +20,11 @@ from acclimate.models.rate_limits import Gate, used_up, wait_of
 from acclimate.retrieval.remembered import Searches
 from acclimate.testing.models import ScriptedEngine
 from acclimate.testing.openai_server import serve_chat
-from acclimate.types import Answer, Generation, Message, Prompt, Question, Timings, Usage
+from acclimate.types import Generation, Message, Question
+
+from .answered import answered
 
 QUESTIONS = [Question(f"q{n}", f"What is {n}?", (f"answer {n}",)) for n in range(24)]
-
-
-def answered(asked, text):
-    return Answer(
-        asked.question,
-        text,
-        text,
-        False,
-        (),
-        Prompt((), 0),
-        Usage(1, 1),
-        Timings(0, 1, 1),
-        "r",
-        "m",
-    )
 
 
 class Together:

@@ -16,7 +16,9 @@ from acclimate.evaluation.entry import Entry, NoProgress
 from acclimate.evaluation.report import render_html
 from acclimate.evaluation.sequential import interval_level, look, plan_looks
 from acclimate.evaluation.statistics import family_p
-from acclimate.types import Answer, Prompt, Question, Timings, Usage
+from acclimate.types import Question
+
+from .answered import answered
 
 
 def test_looks_fall_on_ends_of_documents_and_the_first_has_enough():
@@ -124,33 +126,18 @@ def test_a_clear_winner_costs_a_third_of_the_questions_and_intervals_hold(monkey
     assert held >= 35
 
 
-def answer(asked, text):
-    return Answer(
-        asked.question,
-        text,
-        text,
-        False,
-        (),
-        Prompt((), 0),
-        Usage(1, 1),
-        Timings(0, 1, 1),
-        "r",
-        "m",
-    )
-
-
 def test_a_comparison_ends_at_the_look_that_is_certain(tmp_path):
     questions = [Question(f"q{n}", f"{n}?", (f"a{n}",), f"{n // 2}.md") for n in range(120)]
     asked = []
 
     def right(one):
         asked.append(one.id)
-        return answer(one, one.answers[0])
+        return answered(one, one.answers[0])
 
     def entries():
         return [
             Entry("good", lambda: right, "good"),
-            Entry("bad", lambda: lambda one: answer(one, "no"), "bad"),
+            Entry("bad", lambda: lambda one: answered(one, "no"), "bad"),
         ]
 
     with closing(AnswerCache(tmp_path / "a.db")) as cache:

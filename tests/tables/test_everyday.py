@@ -2,10 +2,7 @@
 
 import pytest
 
-from acclimate.documents.delimited import DelimitedParser
-from acclimate.documents.markdown import MarkdownParser
-from acclimate.tables.reader import TableReader
-from acclimate.types import Chunk, Hit
+from .reading import read
 
 PRICES = """\
 # Price list 2026
@@ -216,16 +213,6 @@ ASKED = [
     (SIDE_BY_SIDE, "What is the warranty of the Basic?", "2 years"),
     (SIDE_BY_SIDE, "Which model has the most memory?", "Max"),
 ]
-
-
-def read(text, question, folder):
-    """The answer to a question about a file with this text, as the reader of tables gives it."""
-    file = folder / ("table.csv" if ";" in text else "table.md")
-    file.write_text(text, encoding="utf-8")
-    parser = DelimitedParser() if ";" in text else MarkdownParser()
-    document = parser.parse(file, file.name)
-    chunk = Chunk("c", file.name, 0, len(document.text), document.text, document.title)
-    return TableReader(lambda path: document).read(question, [Hit(chunk, 1.0, 1)])
 
 
 @pytest.mark.parametrize(("text", "question", "expected"), ASKED)

@@ -2,50 +2,38 @@
 
 from __future__ import annotations
 
-from rich.console import Console
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
-    Progress,
     TaskID,
     TextColumn,
     TimeRemainingColumn,
 )
 
+from acclimate.cli.progress import Bar
 from acclimate.evaluation.entry import Estimate
 from acclimate.evaluation.halving import Trial
 
 
-class CompareBar:
-    """A bar for each recipe; hears `acclimate.evaluation.compare.Progress`."""
+class CompareBar(Bar):
+    """A bar for each recipe; hears `ComparisonProgress`."""
 
     def __init__(self) -> None:
-        self._console = Console(stderr=True)
-        columns = (
+        super().__init__(
             TextColumn("{task.description}"),
             BarColumn(),
             MofNCompleteColumn(),
             TimeRemainingColumn(),
         )
-        self._bar = Progress(
-            *columns, console=self._console, transient=True, disable=not self._console.is_terminal
-        )
         self._tasks: dict[str, TaskID] = {}
 
-    def __enter__(self) -> CompareBar:
-        self._bar.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._bar.stop()
-
     def preparing(self, recipe: str) -> None:
-        """See `Progress`."""
+        """See `ComparisonProgress`."""
         if not self._console.is_terminal:
             self._console.print(f"Loading {recipe} …")
 
     def estimated(self, estimate: Estimate) -> None:
-        """See `Progress`."""
+        """See `ComparisonProgress`."""
         answers, tokens = sum(estimate.answers.values()), sum(estimate.tokens.values())
         cost = f", cost {estimate.cost:.2f}" if estimate.cost is not None else ""
         seconds = sum(estimate.seconds.values())
@@ -58,7 +46,7 @@ class CompareBar:
         )
 
     def answered(self, recipe: str, done: int, total: int) -> None:
-        """See `Progress`."""
+        """See `ComparisonProgress`."""
         if recipe not in self._tasks:
             self._tasks[recipe] = self._bar.add_task(recipe, total=total)
         self._bar.update(self._tasks[recipe], completed=done)

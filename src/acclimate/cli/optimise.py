@@ -6,11 +6,10 @@ from dataclasses import asdict
 from pathlib import Path
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 
 from acclimate.cli.output import echo_json, json_option, project_option
-from acclimate.cli.progress import download_bar
+from acclimate.cli.progress import Bar, download_bar
 from acclimate.evaluation.comparison import Metric
 from acclimate.evaluation.halving import Budget, Trial
 from acclimate.evaluation.measures import BY_WORDS
@@ -141,23 +140,14 @@ def echo_optimised(done: Optimised) -> None:
         )
 
 
-class SearchBar:
+class SearchBar(Bar):
     """Answers given of those planned."""
 
     def __init__(self) -> None:
-        console = Console(stderr=True)
-        columns = (TextColumn("Answers"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        self._bar = Progress(
-            *columns, console=console, transient=True, disable=not console.is_terminal
+        super().__init__(
+            TextColumn("Answers"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
         )
         self._task = self._bar.add_task("answers", total=None)
-
-    def __enter__(self) -> SearchBar:
-        self._bar.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._bar.stop()
 
     def tried(self, trial: Trial, planned: int) -> None:
         """Hear of an answer."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Self
 
 from rich.console import Console
 from rich.progress import (
@@ -11,6 +12,7 @@ from rich.progress import (
     DownloadColumn,
     MofNCompleteColumn,
     Progress,
+    ProgressColumn,
     TaskID,
     TextColumn,
     TimeRemainingColumn,
@@ -45,46 +47,50 @@ def download_bar() -> Iterator[OnBytes]:
         yield on_bytes
 
 
-class IngestBar:
-    """A bar of files and the rate of chunks; hears `acclimate.ingest.Progress`."""
+class Bar:
+    """A bar on stderr while a `with` statement runs, of rich's columns; silent where that is no
+    terminal."""
 
-    def __init__(self) -> None:
-        console = Console(stderr=True)
-        columns = (
-            TextColumn("Ingesting"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("files · {task.fields[rate]} {task.fields[page]}"),
-        )
+    def __init__(self, *columns: ProgressColumn) -> None:
+        self._console = Console(stderr=True)
         self._bar = Progress(
-            *columns,
-            TimeRemainingColumn(),
-            console=console,
-            transient=True,
-            disable=not console.is_terminal,
+            *columns, console=self._console, transient=True, disable=not self._console.is_terminal
         )
-        self._task = self._bar.add_task("files", total=None, rate="", page="")
-        self._embedded = 0
 
-    def __enter__(self) -> IngestBar:
+    def __enter__(self) -> Self:
         self._bar.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._bar.stop()
 
+
+class IngestBar(Bar):
+    """A bar of files and the rate of chunks; hears `IngestProgress`."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            TextColumn("Ingesting"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("files · {task.fields[rate]} {task.fields[page]}"),
+            TimeRemainingColumn(),
+        )
+        self._task = self._bar.add_task("files", total=None, rate="", page="")
+        self._embedded = 0
+
     def files(self, done: int, total: int) -> None:
-        """See `Progress`."""
+        """See `IngestProgress`."""
         self._bar.update(self._task, completed=done, total=total)
 
     def chunks(self, embedded: int) -> None:
-        """See `Progress`."""
+        """See `IngestProgress`."""
         self._embedded += embedded
         elapsed = self._bar.tasks[0].elapsed or 0.0
         self._bar.update(self._task, rate=f"{self._embedded / max(elapsed, 0.1):.0f} chunks/s")
 
     def page(self, path: str, done: int, total: int) -> None:
-        """See `Progress`."""
+        """See `IngestProgress`."""
         self._bar.update(
             self._task, page=f"· {path} page {done} of {total}" if done < total else ""
         )

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, TypedDict
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn
+from rich.progress import BarColumn, TextColumn
 
 from acclimate.cli.inspection import InspectionShow, describe, echo_outcome
 from acclimate.cli.output import echo_json, json_option, project_option
-from acclimate.cli.progress import download_bar
+from acclimate.cli.progress import Bar, download_bar
 from acclimate.cli.tune_retriever import echo_retriever
 from acclimate.project import Project
 from acclimate.tuning.allocator import use_large_blocks
@@ -240,28 +238,12 @@ def echo_tuned(tuned: Tuned, *, err: bool = False) -> None:
         click.echo("The dev loss never improved; the adapter is unchanged.", err=True)
 
 
-class TuneBar:
+class TuneBar(Bar):
     """Time, loss and speed of a training run."""
 
     def __init__(self, minutes: float) -> None:
-        console = Console(stderr=True)
-        columns = (TextColumn("Training"), BarColumn(), TextColumn("{task.fields[figures]}"))
-        self._bar = Progress(
-            *columns, console=console, transient=True, disable=not console.is_terminal
-        )
+        super().__init__(TextColumn("Training"), BarColumn(), TextColumn("{task.fields[figures]}"))
         self._task = self._bar.add_task("training", total=minutes * 60, figures="")
-
-    def __enter__(self) -> TuneBar:
-        self._bar.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._bar.stop()
 
     def step(self, seconds: float, figures: dict[str, float]) -> None:
         """Hear of a step."""

@@ -24,7 +24,30 @@ class Loaded:
     stop_ids: Set[int]
 
 
-class LocalEngine(ABC):
+class ChatEngine:
+    """What an engine says of itself, from its `_name`, its window `_context` and its `_chat`."""
+
+    _name: str
+    _context: int
+    _chat: ChatTemplate
+
+    @property
+    def name(self) -> str:
+        """The model's name and the adapter's."""
+        return self._name
+
+    @property
+    def context_tokens(self) -> int:
+        """See `Engine`."""
+        return self._context
+
+    @property
+    def prefill(self) -> str:
+        """What the chat template writes where the assistant begins to speak."""
+        return self._chat.prefill
+
+
+class LocalEngine(ChatEngine, ABC):
     """An `Engine` over a GGUF chat model, optionally with the folder of an adapter.
 
     `cache` keeps what is derived from the model; `sha256` is the model file's, read from the file
@@ -51,21 +74,6 @@ class LocalEngine(ABC):
     @abstractmethod
     def _open(self, model: Path, cache: Path, adapter: Path | None, sha256: str | None) -> Loaded:
         """Load the model with its adapter, once, when the engine is made."""
-
-    @property
-    def name(self) -> str:
-        """The model's name and the adapter's."""
-        return self._name
-
-    @property
-    def context_tokens(self) -> int:
-        """See `Engine`."""
-        return self._context
-
-    @property
-    def prefill(self) -> str:
-        """What the chat template writes where the assistant begins to speak."""
-        return self._chat.prefill
 
     def _encode(self, messages: Sequence[Message], options: Generation) -> list[int]:
         """The prompt's tokens. Raises PromptTooLongError where the answer may not fit after it."""

@@ -19,7 +19,7 @@ from acclimate.models.base import OnText
 from acclimate.models.chat import ChatFormat
 from acclimate.models.gguf import read_info, read_tokenizer
 from acclimate.models.grammar import grammar
-from acclimate.models.local import require_room
+from acclimate.models.local import ChatEngine, require_room
 from acclimate.types import Completion, Generation, Message
 
 _NO_WINDOW = 131_072  # tokens
@@ -28,7 +28,7 @@ if TYPE_CHECKING:  # needs PyTorch
     from acclimate.models.virtual import Virtual
 
 
-class TransformersEngine:
+class TransformersEngine(ChatEngine):
     """A GGUF file, or a folder with safetensors, config.json and tokenizer; optionally with a tuned
     folder.
 
@@ -101,21 +101,6 @@ class TransformersEngine:
         with self._torch.inference_mode():
             found = read_virtual(worn.to(self._device, dtype).eval())
         self._virtual, self._model = found, worn.get_base_model()
-
-    @property
-    def name(self) -> str:
-        """The file's name and the adapter's."""
-        return self._name
-
-    @property
-    def context_tokens(self) -> int:
-        """See `Engine`."""
-        return self._context
-
-    @property
-    def prefill(self) -> str:
-        """What the chat template writes where the assistant begins to speak."""
-        return self._chat.prefill
 
     def count(self, messages: Sequence[Message]) -> int:
         """See `Engine`."""

@@ -102,20 +102,27 @@ def _two_years(asked: Asked, table: Table) -> tuple[int, int] | None:
     return None if columns is None else (columns.at[0], columns.at[1])
 
 
-def _between_years(asked: Asked, table: Table) -> Found | None:
-    """A change of one row from the earlier to the later year."""
-    columns = _two_years(asked, table)
-    if columns is None:
-        return None
+def _in_one_row(
+    asked: Asked, table: Table, columns: tuple[int, int]
+) -> tuple[tuple[tuple[int, int], ...], list[Value], frozenset[str]] | None:
+    """The places of the one row that is asked about in two columns, their numbers, and the words
+    that row and columns explain."""
     said = frozenset(word for at in columns for word in table.header_stems[at])
     rows = choose_rows(table, asked.words, said)
     if rows is None or len(rows.at) != 1:
         return None
     places = tuple((rows.at[0], column) for column in columns)
     values = _cells(table, places)
-    if values is None:
+    return None if values is None else (places, values, rows.explained | said)
+
+
+def _between_years(asked: Asked, table: Table) -> Found | None:
+    """A change of one row from the earlier to the later year."""
+    columns = _two_years(asked, table)
+    found = None if columns is None else _in_one_row(asked, table, columns)
+    if found is None:
         return None
-    old, new = values
+    places, (old, new), explained = found
     change = asked.operation == "percentage change"
     if change:
         result = compute.percentage_change(old, new)
@@ -125,7 +132,7 @@ def _between_years(asked: Asked, table: Table) -> Found | None:
         result = compute.difference(old, new)
     else:
         result = compute.difference(new, old)
-    return worked_out(table, result, places, rows.explained | said)
+    return worked_out(table, result, places, explained)
 
 
 def _between_rows(asked: Asked, table: Table) -> Found | None:
@@ -171,16 +178,12 @@ def _between_columns(asked: Asked, table: Table) -> Found | None:
     columns = [at for at, score in scored.items() if score == best]
     if not best or len(columns) != 2:
         return None
-    words = frozenset(word for at in columns for word in table.header_stems[at])
-    rows = choose_rows(table, asked.words, words)
-    if rows is None or len(rows.at) != 1:
+    found = _in_one_row(asked, table, (columns[0], columns[1]))
+    if found is None:
         return None
-    places = tuple((rows.at[0], column) for column in columns)
-    values = _cells(table, places)
-    if values is None:
-        return None
+    places, values, explained = found
     high, low = sorted(values, key=lambda value: -value.number)
-    return worked_out(table, compute.difference(high, low), places, rows.explained | words)
+    return worked_out(table, compute.difference(high, low), places, explained)
 
 
 def _by_measure(asked: Asked, table: Table) -> Columns | None:
