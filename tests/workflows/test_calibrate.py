@@ -61,6 +61,25 @@ def test_limits_are_chosen_judged_and_kept(tmp_path: Path) -> None:
         assert "1450" in project.answer(FACTS["heron"][2], recipe="extract").text
 
 
+def test_beside_the_model_what_it_said_is_asked_for_once(tmp_path: Path, monkeypatch) -> None:
+    make(tmp_path)
+    set_key(tmp_path / "acclimate.toml", "answer", "second_reader", "auto")
+    heard: list[tuple[int, int]] = []
+    with Project.open(tmp_path) as project:
+        found = calibrate(project, on_progress=lambda *at: heard.append(at))
+    assert heard[-1][0] == heard[-1][1] == len(heard)
+    assert (found.questions, found.with_model) == (4, True)
+    (kept,) = (tmp_path / ".acclimate" / "optimisations").glob("extractor-*.jsonl")
+    said = {row["id"]: row["text"] for _, row in jsonlines.read_rows(kept)}
+    assert set(said) == {*FACTS, *(f"{name} elsewhere" for name in FACTS)}
+    assert "1450" in said["heron"], "the model's own words"
+    with Project.open(tmp_path) as project:
+        engine = project.engine("rag")
+        monkeypatch.setattr(type(engine), "generate", None)  # nothing is asked again
+        again = calibrate(project)
+    assert (again.limits, again.after) == (found.limits, found.after)
+
+
 def test_limits_of_other_weights_do_not_count(tmp_path: Path) -> None:
     make(tmp_path)
     with Project.open(tmp_path) as project:

@@ -36,6 +36,8 @@ class TransformersEngine(ChatEngine):
     computes fastest (see `compute_type`), or float32 with `precise`.
     """
 
+    _chat: ChatFormat
+
     def __init__(
         self,
         model: Path,

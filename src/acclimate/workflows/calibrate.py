@@ -57,7 +57,7 @@ Places = tuple[Marked | None, Marked | None]
 @dataclass(frozen=True, slots=True)
 class Asked:
     """A question over certain passages; `answers` is empty where they do not hold one, `weight`
-    what it counts."""
+    what it counts. `elsewhere`: over those outside its document."""
 
     id: str
     question: str
@@ -65,6 +65,12 @@ class Asked:
     hits: tuple[Hit, ...]
     group: Hashable
     weight: float
+    elsewhere: bool = False
+
+    @property
+    def key(self) -> str:
+        """Names the question over these passages."""
+        return f"{self.id} elsewhere" if self.elsewhere else self.id
 
     def points(self, text: str | None) -> float:
         """F1 of an answer, 1 for a refusal (None) where that is right; times the weight."""
@@ -108,10 +114,10 @@ def calibrate(
     Raises SettingsError where there are no dev questions with a document.
     """
     reader, name = workspace.extractor, workspace.settings.answer.extractor
-    asked, answerer = _asked(workspace), open_answerer(workspace, "rag")
+    asked, answerer = _asked(workspace), open_answerer(workspace, "rag+short")
     now, beside = reader.limits, answerer.second_reader is not None
     cuts = list(dict.fromkeys((now.words, *_CUTS)))
-    done, total = itertools.count(1), len(asked) * (len(cuts) + 2 * beside)
+    done, total = itertools.count(1), len(asked) * (len(cuts) + beside)
 
     def step() -> None:
         if on_progress is not None:
@@ -138,7 +144,7 @@ def calibrate(
     return Calibrated(
         name=name,
         limits=chosen,
-        questions=len(asked) // 2,
+        questions=len({one.id for one in asked if not one.elsewhere}),
         before=sum(table[now]) / len(asked),
         after=sum(scores) / len(asked),
         gain=gain,
@@ -174,7 +180,7 @@ def _asked(workspace: Workspace) -> list[Asked]:
         found = tuple(retriever.retrieve(one.question, k))
         asked.append(Asked(one.id, one.question, one.answers, found, cluster(one), right))
         asked.append(
-            Asked(f"{one.id} elsewhere", one.question, (), tuple(others), cluster(one), wrong)
+            Asked(one.id, one.question, (), tuple(others), cluster(one), wrong, elsewhere=True)
         )
     for one in refused:
         hits = retriever.retrieve(one.question, k)
@@ -248,20 +254,21 @@ def _said(
 ) -> list[tuple[Asked, Resolved]]:
     """What the model alone says over the same passages; kept in a file from question to question."""
     depends = [make_entry(workspace, find_recipe("rag")).key]
-    depends += [f"{one.id} {hit.chunk.id}" for one in asked for hit in one.hits]
+    depends += [f"{one.key} {hit.chunk.id}" for one in asked for hit in one.hits]
     key = hashlib.sha256(json.dumps(depends).encode()).hexdigest()[:16]
     file = workspace.layout.optimisations / f"extractor-{key}.jsonl"
     file.parent.mkdir(parents=True, exist_ok=True)
     jsonlines.drop_torn(file)
     kept = {row["id"]: row["text"] for _, row in jsonlines.read_rows(file)} if file.exists() else {}
+    model = replace(answerer, second_reader=None, extract=None, tables=None)
     found = []
     for one in asked:
-        if one.id not in kept:
-            alone = replace(answerer, retriever=_Given(one.hits), second_reader=None)
+        if one.key not in kept:
+            alone = replace(model, retriever=_Given(one.hits))
             answer = alone.answer(one.question) if one.hits else None
-            kept[one.id] = answer.marked if answer else REFUSAL
-            jsonlines.append(file, {"id": one.id, "text": kept[one.id]})
-        found.append((one, resolve(kept[one.id], one.hits)))
+            kept[one.key] = answer.marked if answer else REFUSAL
+            jsonlines.append(file, {"id": one.key, "text": kept[one.key]})
+        found.append((one, resolve(kept[one.key], one.hits)))
         step()
     return found
 
