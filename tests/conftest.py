@@ -1,5 +1,6 @@
 """What tests of several rooms share, and what each test needs."""
 
+import gc
 import os
 import shutil
 import sys
@@ -7,6 +8,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 import acclimate  # noqa: F401 -- before any test imports openvino, which it keeps quiet
 
@@ -31,10 +33,12 @@ FIXTURES = {
 }
 PLACES = {
     "cli": "slow models",
+    "documents/test_changes.py": "slow",
     "documents/test_hostile.py": "slow",
     "embeddings/test_cross_encoder.py": "torch",
     "embeddings/test_layers.py": "torch",
     "embeddings/test_modernbert.py": "torch",
+    "embeddings/test_qa_models.py": "torch models",
     "embeddings/test_sentence_transformers_embedder.py": "torch",
     "evaluation/test_beyond_words.py": "slow torch",
     "evaluation/test_compare.py": "slow",
@@ -44,6 +48,7 @@ PLACES = {
     "indexes/test_oracle.py": "slow",
     "indexes/test_stores.py": "servers",
     "models/test_chat.py": "torch",
+    "models/test_compute.py": "torch",
     "models/test_folders.py": "torch",
     "models/test_foreign_adapters.py": "torch",
     "models/test_llamacpp.py": "torch models",
@@ -55,6 +60,7 @@ PLACES = {
     "workspace/test_demonstrations.py": "models",
     "test_images.py": "torch",
     "test_levels.py": "slow",
+    "workflows/test_calibrate.py": "models",
     "workflows/test_optimise_prompt.py": "models",
     "test_platforms.py": "slow",
     "test_proxies.py": "slow models",
@@ -62,10 +68,12 @@ PLACES = {
     "test_readme.py": "models",
     "tuning/test_attention.py": "torch",
     "tuning/test_cases.py": "torch models",
+    "tuning/test_compute_type.py": "torch models",
     "tuning/test_encoder.py": "torch",
     "tuning/test_encoder_ranking.py": "torch models",
     "tuning/test_export.py": "torch",
     "tuning/test_exporting.py": "torch models",
+    "tuning/test_forgetting.py": "torch models",
     "tuning/test_methods.py": "torch",
     "tuning/test_parity.py": "torch",
     "tuning/test_runs.py": "torch",
@@ -102,7 +110,15 @@ def pytest_addoption(parser):
 
 
 def pytest_configure(config):
-    """With --fast a model that is needed cannot be had: neither from the cache nor from elsewhere."""
+    """With --fast a model that is needed cannot be had: neither from the cache nor from elsewhere.
+
+    Properties are tried on a quarter of the examples then. A busy machine is no fault of theirs.
+    """
+    gc.disable()  # until all is imported
+    patient = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
+    settings.register_profile("all", **patient)
+    settings.register_profile("fast", **patient, max_examples=25)
+    settings.load_profile("fast" if config.getoption("fast") else "all")
     if config.getoption("fast"):
         nowhere = "http://127.0.0.1:9"  # the port of the discard service, which nobody runs
         empty = tempfile.mkdtemp(prefix="acclimate-no-models-")
@@ -138,6 +154,14 @@ def pytest_collection_modifyitems(config, items):
     if config.getoption("fast"):
         config.hook.pytest_deselected(items=left_out)
         items[:] = kept
+
+
+def pytest_collection_finish():
+    """What is imported stays: the collector, which would look at all of it again and again, may
+    forget it. That is a quarter of the fast set's time."""
+    gc.enable()
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_sessionfinish(session):

@@ -3,7 +3,6 @@
 import ast
 import re
 import tomllib
-from functools import cache
 from pathlib import Path
 
 import pytest
@@ -17,9 +16,7 @@ FILES = sorted(SOURCE.rglob("*.py"))
 MOST_LINES, MOST_OF_A_FUNCTION = 400, 60
 
 
-@cache
 def tree_of(file):
-    """Parsed once for all tests."""
     return ast.parse(file.read_text(encoding="utf-8"))
 
 

@@ -45,7 +45,9 @@ class HubServer:
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        # It looks that often whether it shall end; two a second are the default.
+        looks = {"poll_interval": 0.01}
+        threading.Thread(target=self.server.serve_forever, kwargs=looks, daemon=True).start()
 
 
 @pytest.fixture(autouse=True)
