@@ -225,8 +225,8 @@ def run(
         "second_reader": project.settings.answer.second_reader,
     }
     result |= summary(scores, [t.first_token_s for t in timings], [t.total_s for t in timings])
-    result["model"] = answers[0].model
-    result["k"] = project.answerer(options.recipe, style=style).k
+    answerer = project.answerer(options.recipe, style=style)
+    result |= {"model": answerer.engine.name, "k": answerer.k}
     if rows:
         facts = [
             score_facts(rows[one.id], answer)

@@ -301,10 +301,11 @@ def test_what_a_rule_reads_from_a_table_is_the_answer_and_no_model_is_asked():
         raise AssertionError(prompt)
 
     surer = replace(mark_answer(Span(0, 4), 1, Fixed(TEXTS).retrieve("?", 1)), working="1 + 1 = 2")
+    surer = replace(surer, by="rules")
     heard = Heard()
     subject = answerer(fail, tables=lambda question, hits: surer)
     answer = subject.answer("How much is it in total?", heard)
-    assert answer.working == "1 + 1 = 2"
+    assert (answer.working, answer.model) == ("1 + 1 = 2", "rules"), "not the engine's name"
     assert answer.usage.calls == 0
     assert answer.text == surer.text
     assert answer.citations == surer.citations

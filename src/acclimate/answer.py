@@ -317,7 +317,7 @@ class Answerer:
             ),
             timings=clock.stop(),
             recipe=self.recipe.name,
-            model=self.engine.name,
+            model=resolved.by or self.engine.name,
             template=self.template.fingerprint,
             finish=written.finish,
             reasoning=without_links(written.reasoning, asked, ())[0] if written.reasoning else "",

@@ -333,7 +333,8 @@ class Answer:
     had the last word. `links_removed` counts links that were taken out of the text, see
     `acclimate.prompting.links`. `abstention` says why where `abstained`. `style` is the one that it
     was answered in; of a full answer, `unsupported` are the sentences in `text` whose words stand
-    in no passage, which have no mark either. `working` are the steps of an answer that was worked
+    in no passage, which have no mark either. `model` names what answered, which may be the
+    extractor or the rules for tables. `working` are the steps of an answer that was worked
     out from cells ("" for any other).
     """
 

@@ -3,6 +3,7 @@
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
@@ -80,6 +81,17 @@ def test_what_has_not_begun_is_not_done_when_the_caller_stops(monkeypatch):
     assert next(results) == [(0, None)]
     results.close()
     assert 1 <= len(done) <= 3
+
+
+def test_a_row_names_what_gave_most_of_its_answers(tmp_path):
+    def mixed(one):
+        given = answered(one, one.answers[0])
+        return replace(given, model="rules for tables") if int(one.id[1:]) % 3 == 0 else given
+
+    with closing(AnswerCache(tmp_path / "a.db")) as cache:
+        run = ComparisonRun(QUESTIONS, {}, cache, NoProgress())
+        result = compare(run, [Entry("rag", lambda: mixed, "rag")], Setting("p", "test"))
+    assert result.rows[0].model == "m"
 
 
 def failing(times, **error):

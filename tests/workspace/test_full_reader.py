@@ -55,7 +55,7 @@ def test_steps_are_quoted_whole_with_the_sentence_before_them() -> None:
     assert found.marked == f"{found.text} [1]"
     (citation,) = found.citations
     assert TEXTS[0][citation.start - 50 : citation.end - 50] == citation.quote == found.text
-    assert (citation.verbatim, found.style) == (True, "full")
+    assert (citation.verbatim, found.style, found.by) == (True, "full", "minilm-extractor")
 
 
 def test_a_row_is_told_with_its_columns_and_cited_where_it_stands() -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -58,7 +59,7 @@ def make_row(
         prompt_tokens=prompt,
         completion_tokens=written,
         errors=len(outcomes) - len(answers),
-        model=answers[0].model if answers else "",
+        model=_most(answer.model for answer in answers),
         peak_mb=peak_mb,
         prepare_s=entry.prepare_s,
         disk_mb=entry.disk_mb,
@@ -112,3 +113,9 @@ def _percentiles(values: Sequence[float]) -> Percentiles:
 
 def _mean(values: Sequence[float]) -> float:
     return sum(values) / len(values) if values else 0.0
+
+
+def _most(models: Iterable[str]) -> str:
+    """What gave most of the answers; "" where there are none."""
+    counted = Counter(models).most_common(1)
+    return counted[0][0] if counted else ""

@@ -26,7 +26,8 @@ _WORD = re.compile(r"\w+")
 
 @dataclass(frozen=True, slots=True)
 class Resolved:
-    """A model's text with its citations resolved; the fields are those of `Answer`."""
+    """A model's text with its citations resolved; the fields are those of `Answer`. `by` names what
+    gave it, where that is not the recipe's engine."""
 
     text: str
     marked: str
@@ -37,6 +38,7 @@ class Resolved:
     unsupported: tuple[Span, ...] = ()
     style: Style = "short"
     working: str = ""
+    by: str = ""
 
 
 class CitationStripper:

@@ -21,6 +21,8 @@ from acclimate.types import Citation, Document, Hit, Span
 _SECONDS = 1.0  # of the processor, for all tables of one question; what takes longer is left to the readers
 _NEAR = 6_000  # characters around a table whose words may explain a question's
 _MOST_CITED = 8
+BY_RULE = "rules for tables"
+"""What such an answer names as its model."""
 _NAMES = {"total": "sum", "most": "greatest", "least": "least"}
 
 
@@ -131,6 +133,7 @@ def _resolved(one: _Read, hit: Hit, operation: Operation) -> Resolved | None:
         False,
         citations,
         decision=f"by rule from a table: {_NAMES.get(operation, operation)} {over}".strip(),
+        by=BY_RULE,
         working=f"{found.working}{f' ({over})' if over else ''}".strip(),
     )
 

@@ -103,7 +103,7 @@ class FullReader:
                 continue
             length += len(text)
             pieces.append(Piece(text, "\n\n" if pieces else "", Place(one.number, span, 1.0)))
-        return joined(pieces, question, hits)
+        return replace(joined(pieces, question, hits), by=self.reader.name)
 
     def _find(self, question: str, hits: Sequence[Hit]) -> list[Found]:
         """All blocks of the passages, the likeliest first; ties by their order."""

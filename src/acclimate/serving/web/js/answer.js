@@ -149,7 +149,7 @@ function passages(answer) {
       alsoIn(hit),
     );
   });
-  return h("details", { class: "passages", open: answer.abstained }, h("summary", {}, `${count(rows.length, "passage")} shown to the model`), h("ol", {}, rows));
+  return h("details", { class: "passages", open: answer.abstained }, h("summary", {}, `${count(rows.length, "passage")} read`), h("ol", {}, rows));
 }
 
 async function copied(answer) {
