@@ -3,7 +3,7 @@
 import gguf
 import numpy as np
 import pytest
-from gguf import GGUFEndian
+from gguf import GGUFEndian, GGUFValueType
 
 from acclimate.models.gguf import GGUFFile
 
@@ -19,7 +19,7 @@ def file(request, tmp_path):
     writer.add_token_scores([0.5, -1.0, 0.0, 2.0, 1e-3])
     writer.add_array("bytes", [1, 2, 255])
     writer.add_array("flags", [True, False])
-    writer.add_array("wide", [2**40, 7])
+    writer.add_key_value("wide", [2**40, 7], GGUFValueType.ARRAY, GGUFValueType.UINT64)
     writer.add_chat_template("{{ messages }}")
     writer.add_tensor("token_embd.weight", np.arange(40, dtype=np.float32).reshape(5, 8))
     for write in (
