@@ -25,7 +25,8 @@ class UserPath(click.Path):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """See `click.Path`."""
         if isinstance(value, str):
-            value = os.path.expanduser(value)  # noqa: PTH111 -- Path's own raises for a user who does not exist
+            # Path's own raises for a user who does not exist.
+            value = os.path.expanduser(value)  # noqa: PTH111
         return super().convert(value, param, ctx)
 
 

@@ -343,9 +343,8 @@ def _edited(row: QuestionRow) -> QuestionRow:
         f"Answers, separated by '{_BAR}' (empty: not in the documents)",
         default=_BAR.join(row["answers"]),
     )
-    answers = list(
-        read_texts(said, separator=_BAR).values
-    )  # a bar without spaces belongs to the answer
+    # A bar without spaces belongs to the answer.
+    answers = list(read_texts(said, separator=_BAR).values)
     return {"question": text, "answers": answers, "answerable": bool(answers)}
 
 

@@ -262,7 +262,8 @@ def _read_row(
 def _read_cell(cell: etree._Element, code: str, book: _Book, sheet: Sheet) -> tuple[str, str]:  # noqa: C901
     """What a cell shows, and the number or text behind it where that is another."""
     kind, raw, formula, inline = cell.get("t") or "n", None, None, ""
-    if kind == "n" and len(cell) == 1 and cell[0].tag.endswith("}v") and cell[0].text:  # most cells
+    # Most cells are a number and nothing else.
+    if kind == "n" and len(cell) == 1 and cell[0].tag.endswith("}v") and cell[0].text:
         return book.show(cell[0].text, code)
     for part in cell:
         match part.tag.rpartition("}")[2]:
@@ -299,9 +300,7 @@ def _read_cell(cell: etree._Element, code: str, book: _Book, sheet: Sheet) -> tu
 def no_value(formula: str) -> str:
     """What stands in the place of a formula that has no value."""
     formula = one_line(formula)
-    said = (
-        f": ={formula[:_FORMULA_SHOWN]}{'…' if len(formula) > _FORMULA_SHOWN else ''}"
-        if formula
-        else ""
-    )
-    return f"[formula without a stored value{said}]"
+    if not formula:
+        return "[formula without a stored value]"
+    more = "…" if len(formula) > _FORMULA_SHOWN else ""
+    return f"[formula without a stored value: ={formula[:_FORMULA_SHOWN]}{more}]"

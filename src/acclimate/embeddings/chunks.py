@@ -16,10 +16,8 @@ from acclimate.errors import EngineError
 from acclimate.text.embedded import embedding_text
 from acclimate.types import Chunk
 
-_SPARE, _LEAST = (
-    8,
-    32,
-)  # tokens: for a model's special tokens and prefix; of a window, whatever stands before it
+# Tokens: for a model's special tokens and prefix; of a window, whatever stands before it.
+_SPARE, _LEAST = 8, 32
 
 
 def embed_chunks(

@@ -20,9 +20,8 @@ from acclimate.files.jsonlines import KeyTwiceError
 Layout = Literal["JSON Lines", "JSON list", "CSV"]
 _SPACE = re.compile(r"\s*")
 _DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs"}
-_SEP = re.compile(
-    r'"?sep=([,;\t])"?\r?\n', re.IGNORECASE
-)  # what Excel writes and reads before the header
+# What Excel writes and reads before the header.
+_SEP = re.compile(r'"?sep=([,;\t])"?\r?\n', re.IGNORECASE)
 _LONGEST_CELL = 2**31 - 1  # characters; Python's own limit is 131,072
 
 

@@ -27,9 +27,8 @@ BOOSTS = {
     "path": 0.5,
 }  # what a match counts in a chunk's text, and in its title and headings
 _CJK = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}"
-ANALYSIS = (
-    2  # counts the ways in which words were made of text; under another one an index is built again
-)
+# Counts the ways in which words were made of text; under another one an index is built again.
+ANALYSIS = 2
 _MAX_WORDS = 200  # of a query; more cost time and find nothing new
 _LONGEST = 80  # bytes of a word
 # Marks inside a code ("3.2.1", "c++") and before a name that is spelt like a stop word: characters

@@ -26,12 +26,13 @@ _CONVERT = (
     "save_file(torch.load('adapter_model.bin', "
     "weights_only=True), 'adapter_model.safetensors')."
 )
+# Starts that take their product off the base's weights.
 _RESIDUAL = (
     "pissa",
     "olora",
     "corda",
     "loftq",
-)  # starts that take their product off the base's weights
+)
 
 Config = Mapping[str, Any]
 _OBSTACLES: Mapping[str, Callable[[Any], bool]] = {

@@ -20,9 +20,8 @@ from acclimate.serving.keys import keys_of
 from acclimate.serving.protocol import BoundedH11Protocol
 
 FINISH_S = 60  # what is being answered when the server is told to stop may take so long
-_KEEP_ALIVE_S = (
-    75  # longer than clients keep idle connections, so that none is closed under a request
-)
+# Longer than clients keep idle connections, so that none is closed under a request.
+_KEEP_ALIVE_S = 75
 _MOST_CONNECTIONS = 1000
 
 

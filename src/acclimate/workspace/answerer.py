@@ -28,9 +28,8 @@ if TYPE_CHECKING:
 
 _TELL = {"rule": None, "model": True, "none": False}  # whether earlier turns are shown
 _FULL_TOKENS = 320  # of a full answer, where [model] max_tokens is not set
-_INSTRUCTION_TOKENS = (
-    256  # room for a template's own words and the question, where whole documents fill the window
-)
+# Room for a template's own words and the question, where whole documents fill the window.
+_INSTRUCTION_TOKENS = 256
 _REACH = {
     "drop-lowest": 1,
     "compress": 8,
@@ -185,9 +184,8 @@ def _second_reader(workspace: Workspace, recipe: Recipe, template: str) -> Secon
     adapter that was tuned, which may have learnt to say what stands in no passage; where asked
     for, those of every model, which may be in no passage either."""
     chosen = workspace.settings
-    short = (
-        template == "rag" and not recipe.few_shot and not recipe.extracts
-    )  # exact answers from passages
+    # Whether its answers are exact words from passages.
+    short = template == "rag" and not recipe.few_shot and not recipe.extracts
     if not short:
         return None
     ours = (
