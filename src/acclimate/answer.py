@@ -119,8 +119,8 @@ class Answerer:
         return self._assemble(question, asked, said, prompt, _together(written, before), clock)
 
     def _heard(self, guard: LinkGuard, reading: FullReading | None) -> OnText:
-        """What hears the engine's text: what of it may be shown already, and whether anybody still
-        listens."""
+        """The callback for the engine's text: it passes on what may be shown already, and returns
+        whether anybody still listens."""
         if reading is not None:
             return lambda piece: guard(reading.hear(piece))
         return guard if self.second_reader is None else lambda _: guard("")
@@ -128,7 +128,7 @@ class Answerer:
     def _read(
         self, asked: str, written: Written, prompt: Prompt, reading: FullReading | None
     ) -> Said:
-        """What was written, with its citations; both readers have had their say."""
+        """The answer with its citations, after the second reader where there is one."""
         passages = prompt.passages
         if reading is None or self.finish is None:
             said = self._form.read(written.text, passages)
@@ -150,7 +150,8 @@ class Answerer:
         guard: LinkGuard,
         found: Resolved,
     ) -> Answer:
-        """An answer that no model wrote; the passages are all read, so none is dropped."""
+        """The answer that the tables or the extractor gave; all passages were read, so none is
+        dropped."""
         said = self._form.without_links(Said(found, found.marked), asked)
         guard.finish(said.shown)
         written = Written(found.marked, "", 0, 0, "stop", calls=0)
@@ -173,8 +174,8 @@ class Answerer:
     def _narrowed(
         self, question: str, hits: Sequence[Hit], turns: Sequence[Turn]
     ) -> tuple[Sequence[Hit], list[Written]]:
-        """For map-reduce, where not all passages fit: those that answers from parts of them cite,
-        and what the model wrote for it. The question is then asked over them."""
+        """Map-reduce, where not all passages fit: the passages that partial answers cite, and those
+        answers. The question is then asked over these passages."""
         limit, render = self._limit, self._rendering(question, turns)
         if self.overflow != "map-reduce" or self.engine.count(render(hits)) <= limit:
             return hits, []
@@ -232,7 +233,7 @@ class Answerer:
     def _nothing_found(
         self, question: str, asked: str, clock: _Clock, on_text: OnText | None
     ) -> Answer:
-        """Without a passage there is nothing to read, so the model is not asked."""
+        """The refusal where the search found no passage; the model is not asked."""
         why = self.explain()
         text = NO_DOCUMENTS.get(why, REFUSAL)
         clock.watch(on_text)(text)
@@ -284,7 +285,7 @@ class Answerer:
 
 
 def _together(last: Written, before: Sequence[Written]) -> Written:
-    """What was written last, with the tokens and calls of all."""
+    """The last text, with the tokens and calls of all texts together."""
     every = [*before, last]
     return replace(
         last,
@@ -306,7 +307,7 @@ class _Clock:
         self._retrieved = self._now()
 
     def watch(self, on_text: OnText | None) -> OnText:
-        """`on_text`, noting when its first piece came."""
+        """`on_text`, wrapped to record when the first piece came."""
 
         def pass_on(piece: str) -> bool:
             if self._first is None and piece:

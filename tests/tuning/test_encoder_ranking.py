@@ -39,7 +39,8 @@ SAMPLES = [
     )
     for number, (asked, text) in enumerate(zip(ASKED, TEXTS, strict=True))
 ]
-# To read that a thing is the same needs more than a tiny network; to tell a place from a fault does not.
+# To read that a thing is the same needs more than a tiny network; to tell a place from a fault does
+# not.
 FAULTS = [f"the {thing} is out of order" for thing in THINGS]
 READ = [
     RankingSample(asked, (text,), tuple(FAULTS)) for asked, text in zip(ASKED, TEXTS, strict=True)
@@ -193,8 +194,8 @@ def test_passages_of_a_batch_that_may_answer_are_no_negatives(folder: Path) -> N
     ]
 
     def loss(samples: list[RankingSample]) -> float:
-        drawn = lambda step: [(sample, sample.right[0], list(sample.wrong)) for sample in samples]  # noqa: E731
-        task = EmbedderTask(network, tokenizer, SPEC, drawn, dict)
+        drawn = [(sample, sample.right[0], list(sample.wrong)) for sample in samples]
+        task = EmbedderTask(network, tokenizer, SPEC, lambda step: drawn, dict)
         return task.losses(0)[0]()[0].item()
 
     assert loss(both) == 0

@@ -104,7 +104,7 @@ def make(
 )
 @click.option(
     "--separator",
-    help="What separates answers in one cell; '' for nothing. Else by the column's name.",
+    help="Separator between answers in one cell; '' for none. Default: by the column's name.",
 )
 @click.option(
     "--unanswerable",

@@ -55,8 +55,8 @@ OnPage = Callable[[int, int], None]
 
 
 class PdfParser:
-    """Reads PDFs with PDFium, pages without text by OCR; `on_page` hears how many pages are read,
-    and of how many."""
+    """Reads PDFs with PDFium, pages without text by OCR; `on_page` is called with the number of
+    pages read and the total."""
 
     def __init__(self, on_page: OnPage | None = None) -> None:
         self._on_page = on_page

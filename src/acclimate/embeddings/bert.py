@@ -194,7 +194,7 @@ def pool(
         pooled = after(ops.divide(pooled, real))
     if dimensions is not None:
         if dimensions > (whole := pooled.output(0).get_partial_shape()[1].get_length()):
-            raise ModelError(f"{dimensions} dimensions are wanted of a model of {whole}.")
+            raise ModelError(f"{dimensions} dimensions are requested of a model with {whole}.")
         pooled = ops.slice(pooled, ints(0), ints(dimensions), ints(1), ints(1))
     return Model(
         [ops.result(ops.normalize_l2(pooled, ints(1), 1e-12, "max"))],

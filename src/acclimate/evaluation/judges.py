@@ -1,4 +1,4 @@
-"""What looks at answers beside their words: meaning, a judging model, the user's own checks."""
+"""Scores beyond matching words: meaning, a judging model, the user's own checks."""
 
 from __future__ import annotations
 

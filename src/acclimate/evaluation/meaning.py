@@ -1,5 +1,5 @@
-"""Scores by meaning instead of words: an embedder's cosine, and an entailment model's word where
-one is given."""
+"""Scores by meaning instead of words: an embedder's cosine, and an entailment model's judgement
+where one is given."""
 
 from __future__ import annotations
 

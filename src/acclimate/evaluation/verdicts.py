@@ -90,7 +90,7 @@ _NO = frozenset(
 
 
 def read_verdict(said: str) -> bool | None:
-    """Whether a judge says yes; None where it cannot be told."""
+    """Whether a judge says yes; None where its text is ambiguous."""
     text = read_reply(said).text.strip()
     if not text:
         return None

@@ -93,7 +93,7 @@ def spoken_words(text: str, language: Language = "english") -> list[str]:
 
 def prepared(text: str, language: Language = "english") -> str:
     """A text as `analyzer` reads it: folded, each code's names after it, and names that are spelt
-    like stop words told from these."""
+    like stop words kept apart from them."""
     folded = _folded(text, language)
     return _with_codes(folded, names_in(folded, language, partial(_is_stop, language=language)))
 

@@ -1,4 +1,4 @@
-"""Words that a question is made of, told from names that are spelt like them.
+"""Stop words, distinguished from names that are spelt like them.
 
 "May", "IT", "WHO" and "a can of paint" are no stop words where they stand for a thing. The spelling
 tells it (capitals inside a sentence, capitals throughout), and in English what stands beside a

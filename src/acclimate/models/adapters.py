@@ -1,5 +1,5 @@
-"""What a tuned folder does to its base, read with NumPy: PEFT's adapters that merge into weights,
-and whole models.
+"""The changes that a tuned folder makes to its base, read with NumPy: PEFT's adapters that merge
+into weights, and whole models.
 
     LoRA       W' = W + s · B A                     arXiv 2106.09685      DoRA   W' = m ∘ V / ‖V‖, V = W + s · B A
     (IA)³      W' = l ∘ W, or W ∘ l where it scales inputs                arXiv 2205.05638

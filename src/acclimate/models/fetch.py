@@ -1,5 +1,5 @@
-"""Getting models onto this machine: each source in order, resumed where it was cut off, checked
-before it counts."""
+"""Downloads models to this machine: each source in order, resumed after an interruption, verified
+before use."""
 
 from __future__ import annotations
 

@@ -282,8 +282,8 @@ def _read_folder(folder: Path, model: Any) -> tuple[ChatFormat, set[int], int]:
 
 
 def _window(config: Any, told: int) -> int:
-    """Most tokens that a model reads: by its positions, else (recurrent models have none) by what
-    its tokenizer was told, else as many as anybody asks for."""
+    """Most tokens that a model reads: by its positions, else (recurrent models have none) by its
+    tokenizer's setting, else without limit."""
     for name in ("max_position_embeddings", "n_positions", "max_seq_len"):
         if found := getattr(config, name, None):
             return int(found)

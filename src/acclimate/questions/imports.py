@@ -66,7 +66,7 @@ class Foreign:
 def read_foreign(
     path: Path, save: SaveDocument | None = None, rules: Rules | None = None
 ) -> Foreign:
-    """The questions in a file or folder; the form is told by the content.
+    """The questions in a file or folder; the format is detected from the content.
 
     SQuAD and BEIR bring texts of their own, which go to `save`; without it their questions name no
     document. Raises SettingsError with the line where the form is not known or not certain, or a

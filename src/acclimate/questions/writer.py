@@ -1,4 +1,4 @@
-"""What writes questions: the seam between a language model (any engine, or an adapter trained for
+"""Question writers: the interface between a language model (any engine, or an adapter trained for
 it) and the filters.
 
 A writer only drafts. Whatever it says is checked afterwards against the text (`filters.py`), so it

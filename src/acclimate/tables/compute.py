@@ -1,4 +1,4 @@
-"""What is worked out from cells: results in the cells' own form, with the steps."""
+"""Arithmetic over cells: results in the cells' own number format, with the steps."""
 
 from __future__ import annotations
 

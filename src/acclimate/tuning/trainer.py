@@ -25,8 +25,8 @@ from acclimate.tuning.progress import MOMENTS, RunFolder, learning_rate, moments
 Sampler = Callable[[random.Random], Packed]
 """Draws one training sequence; equal random states draw equal sequences."""
 OnStep = Callable[[float, dict[str, float]], None]
-"""Hears of each step: seconds trained so far, and its figures (loss, lr, norm, tokens_per_s,
-seconds_left)."""
+"""Called after each step with the seconds trained so far and its figures (loss, lr, norm,
+tokens_per_s, seconds_left)."""
 DevScore = Callable[[Attached], float]
 """The share of dev questions that the network answers right, 0 to 1."""
 

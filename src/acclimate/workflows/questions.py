@@ -80,7 +80,7 @@ def make_questions(
     progress: Callable[[QuestionRow], None] | None = None,
 ) -> Made:
     """Make questions from the library's documents and add them to the set one by one; `progress` is
-    told of each.
+    called for each.
 
     Without `checked` no reader is asked whether it finds the answer. Raises ProjectError before the
     first ingest, and SettingsError for a writer that is not known.

@@ -1,4 +1,4 @@
-"""`acclimate tune`: from what is learnt to an adapter, checked where it will be served."""
+"""`acclimate tune`: from training data to an adapter, checked on the engine that will serve it."""
 
 from __future__ import annotations
 

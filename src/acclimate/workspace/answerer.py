@@ -1,5 +1,5 @@
-"""What answers by a recipe: retriever, engine, template and the rest of an `Answerer`, as a project
-names them."""
+"""Opens the `Answerer` of a recipe: retriever, engine, template and the rest, as the settings name
+them."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def open_answerer(
     schema: SchemaLike | None = None,
     style: Style | None = None,
 ) -> Answerer:
-    """What answers by a recipe from the documents that `where` leaves, with everything loaded.
+    """The answerer of a recipe over the documents that `where` selects, with everything loaded.
 
     With a `schema` (JSON Schema, or a pydantic model) the answer is JSON. `style` takes the place
     of the recipe's own. Raises SettingsError for a recipe that cannot run, and ProjectError before
@@ -113,8 +113,8 @@ def _generation(workspace: Workspace, manner: Manner) -> Generation:
 
 
 def _extract(workspace: Workspace, recipe: Recipe, manner: Manner) -> Extract | None:
-    """What answers by a place in a passage, for all questions or for those that a few words do not
-    answer."""
+    """The extractor that answers in place of the engine: for all questions, or for those that a few
+    words do not answer."""
     if manner == "quoted":
         return _full_reader(workspace).quote
     if recipe.extracts:
@@ -125,7 +125,7 @@ def _extract(workspace: Workspace, recipe: Recipe, manner: Manner) -> Extract | 
 
 
 def _finish(workspace: Workspace) -> Finish:
-    """What completes a model's full answers: the extractor, where it is at work."""
+    """The last step of a model's full answers: the extractor adds to them, where it is used."""
     if _reads_beside(workspace):
         return _full_reader(workspace).complete
     return lambda question, passages, reading: reading.answer.resolved()
@@ -138,7 +138,7 @@ def _full_reader(workspace: Workspace) -> FullReader:
 
 
 def _tables(workspace: Workspace, recipe: Recipe) -> ReadTables | None:
-    """What answers from tables by rule, for recipes that read."""
+    """The rules that answer from tables, for recipes that read passages."""
     if workspace.settings.answer.tables == "off" or not recipe.reads:
         return None
     from acclimate.tables.reader import TableReader  # not needed where they are off
@@ -211,7 +211,7 @@ def _reads_beside(workspace: Workspace) -> bool:
 
 
 def _complete(workspace: Workspace) -> Complete:
-    """What makes a question of a conversation stand on its own."""
+    """The function that rewrites a follow-up question so that it is complete on its own."""
     match workspace.settings.answer.memory:
         case "rule":
             return complete

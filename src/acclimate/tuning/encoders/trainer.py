@@ -18,7 +18,8 @@ from acclimate.system.hardware import computes_bf16
 from acclimate.tuning.progress import MOMENTS, RunFolder, learning_rate, moments, restore_moments
 
 OnStep = Callable[[float, dict[str, float]], None]
-"""Hears of each step: seconds trained so far, and its figures (loss, lr, tokens_per_s)."""
+"""Called after each step with the seconds trained so far and its figures (loss, lr,
+tokens_per_s)."""
 
 
 class Task(Protocol):
