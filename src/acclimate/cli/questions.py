@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -179,11 +180,7 @@ def review(everything: bool, folder: Path) -> None:
         due = [row for row in file.rows() if everything or not row.get("status")]
         for number, row in enumerate(due, start=1):
             echo_question(project, row, f"{number} of {len(due)}")
-            choice = click.prompt(
-                "[a]ccept, [r]eject, [e]dit, [s]kip, [q]uit",
-                type=click.Choice(list("aresq")),
-                show_choices=False,
-            )
+            choice = _chosen("[a]ccept, [r]eject, [e]dit, [s]kip, [q]uit")
             if choice == "q":
                 break
             if choice != "s":
@@ -234,11 +231,7 @@ def label(count: int, folder: Path) -> None:
                 f"Reference: {' / '.join(questions[name].answers) or 'the documents do not say'}"
             )
             click.secho(f"Answer: {text}", bold=True)
-            choice = click.prompt(
-                "Right? [y]es, [n]o, [s]kip, [q]uit",
-                type=click.Choice(list("ynsq")),
-                show_choices=False,
-            )
+            choice = _chosen("Right? [y]es, [n]o, [s]kip, [q]uit")
             if choice == "q":
                 break
             if choice != "s":
@@ -335,6 +328,12 @@ def _echo_kept(row: QuestionRow) -> None:
         f"{' / '.join(row['answers']) or 'not in the documents'}",
         err=True,
     )
+
+
+def _chosen(offer: str) -> str:
+    """The letter that the user types, one of those in brackets: "[y]es, [n]o"."""
+    letters = re.findall(r"\[(\w)\]", offer)
+    return str(click.prompt(offer, type=click.Choice(letters), show_choices=False))
 
 
 def _edited(row: QuestionRow) -> QuestionRow:
