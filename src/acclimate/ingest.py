@@ -309,7 +309,7 @@ def _store(
     progress: IngestProgress,
     tally: Tally,
 ) -> None:
-    """Put a group's documents into the record together, or each alone where one of them cannot be
+    """Write a group's documents to the record together, or one by one where one of them cannot be
     embedded."""
     try:
         _store_together(group, library, embedder, pictures, progress, tally)

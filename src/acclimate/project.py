@@ -68,7 +68,7 @@ class Project(QuestionVerbs):
     ) -> None:
         """Ingest now, and again whenever files below the documents folder change, until `stop`.
 
-        `hear` is told how each ingest went. Errors of the first one are raised.
+        `hear` is called with the result of each ingest. Errors of the first one are raised.
         """
         from acclimate.workflows.watch import watch_documents
 
@@ -281,9 +281,10 @@ class Project(QuestionVerbs):
         data: PairSource | None = None,
         listener: PreviewProgress | None = None,
     ) -> Inspection:
-        """What `tune` would learn, how, and what it would take; nothing is trained.
+        """Preview of `tune`: what it would train on, how, and the resources it needs; nothing is
+        trained.
 
-        `listener` hears of the data before any network is loaded.
+        `listener` receives the data before any network is loaded.
         """
         from acclimate.workflows.tune import TuneOptions
         from acclimate.workflows.tune_preview import inspect_tuning

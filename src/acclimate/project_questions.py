@@ -33,8 +33,8 @@ class QuestionVerbs(Workspace):
         """Write questions from the documents into `questions.jsonl`, and split them by document.
 
         `count` is how many, of all kinds or of each. Without `checked` no reader is asked whether
-        it finds each answer. `progress` hears of each question that is kept. Raises ProjectError
-        before the first ingest, and SettingsError for an unknown writer.
+        it finds each answer. `progress` is called for each question that is kept. Raises
+        ProjectError before the first ingest, and SettingsError for an unknown writer.
         """
         from acclimate.workflows.questions import SHARES, make_questions, mix, split_questions
 

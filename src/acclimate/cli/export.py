@@ -52,7 +52,7 @@ def command(
 
 
 def echo_exported(exported: Exported) -> None:
-    """Where it is, and how it compares."""
+    """Print where the export is, and how its answers compare."""
     parity = exported.parity
     click.echo(f"{exported.path} ({exported.size_mb:.1f} MB)")
     click.echo(

@@ -66,7 +66,7 @@ def run_ingest(
 
 
 def echo_report(report: IngestReport) -> None:
-    """What an ingest did; failed files on stderr."""
+    """Print what an ingest did; failed files go to stderr."""
     for failure in report.failures:
         click.echo(f"not read: {failure.reason}", err=True)
     _echo_counts("hidden in the document", report.hidden)

@@ -143,7 +143,7 @@ def run(arguments: Sequence[str] | None = None, signals: Signals | None = None) 
 
 
 def _interrupted(error: BaseException, given: Sequence[str], signals: Signals | None) -> int:
-    """The exit code of a command that was told to end; 0 where that is not what the error means."""
+    """The exit code of a command that was interrupted; 0 where the error means something else."""
     # Whatever else is raised after a signal came of it, such as an import that was cut short.
     if not ending.requested() and not isinstance(error, KeyboardInterrupt | click.Abort):
         return 0
@@ -155,7 +155,7 @@ def _interrupted(error: BaseException, given: Sequence[str], signals: Signals | 
 
 
 def _failed(error: BaseException) -> int:
-    """The exit code for an error that users may meet, once it is told; 0 for any other."""
+    """Print an error that users may meet and return its exit code; 0 for any other error."""
     match error:
         case AcclimateError():
             from acclimate.files.places import as_typed  # not needed for --help
@@ -188,7 +188,7 @@ def _failed(error: BaseException) -> int:
 
 
 def what_is_kept(given: Sequence[str]) -> str:
-    """What a command that is ended leaves behind, and how to go on."""
+    """The line for a command that was interrupted: what it leaves behind, and how to resume."""
     name = next((one for one in given if one in COMMANDS), "")
     kept = _KEPT.get(name, "")
     again = f"To go on: {shlex.join(['acclimate', *given])}" if name in _GOES_ON else ""

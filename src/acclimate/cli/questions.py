@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -104,7 +105,7 @@ def make(
 )
 @click.option(
     "--separator",
-    help="What separates answers in one cell; '' for nothing. Else by the column's name.",
+    help="Separator between answers in one cell; '' for none. Default: by the column's name.",
 )
 @click.option(
     "--unanswerable",
@@ -179,11 +180,7 @@ def review(everything: bool, folder: Path) -> None:
         due = [row for row in file.rows() if everything or not row.get("status")]
         for number, row in enumerate(due, start=1):
             echo_question(project, row, f"{number} of {len(due)}")
-            choice = click.prompt(
-                "[a]ccept, [r]eject, [e]dit, [s]kip, [q]uit",
-                type=click.Choice(list("aresq")),
-                show_choices=False,
-            )
+            choice = _chosen("[a]ccept, [r]eject, [e]dit, [s]kip, [q]uit")
             if choice == "q":
                 break
             if choice != "s":
@@ -234,11 +231,7 @@ def label(count: int, folder: Path) -> None:
                 f"Reference: {' / '.join(questions[name].answers) or 'the documents do not say'}"
             )
             click.secho(f"Answer: {text}", bold=True)
-            choice = click.prompt(
-                "Right? [y]es, [n]o, [s]kip, [q]uit",
-                type=click.Choice(list("ynsq")),
-                show_choices=False,
-            )
+            choice = _chosen("Right? [y]es, [n]o, [s]kip, [q]uit")
             if choice == "q":
                 break
             if choice != "s":
@@ -337,15 +330,20 @@ def _echo_kept(row: QuestionRow) -> None:
     )
 
 
+def _chosen(offer: str) -> str:
+    """The letter that the user types, one of those in brackets: "[y]es, [n]o"."""
+    letters = re.findall(r"\[(\w)\]", offer)
+    return str(click.prompt(offer, type=click.Choice(letters), show_choices=False))
+
+
 def _edited(row: QuestionRow) -> QuestionRow:
     text = click.prompt("Question", default=row["question"])
     said = click.prompt(
         f"Answers, separated by '{_BAR}' (empty: not in the documents)",
         default=_BAR.join(row["answers"]),
     )
-    answers = list(
-        read_texts(said, separator=_BAR).values
-    )  # a bar without spaces belongs to the answer
+    # A bar without spaces belongs to the answer.
+    answers = list(read_texts(said, separator=_BAR).values)
     return {"question": text, "answers": answers, "answerable": bool(answers)}
 
 

@@ -213,7 +213,7 @@ def echo_methods(as_json: bool) -> None:
 
 
 def echo_tuned(tuned: Tuned, *, err: bool = False) -> None:
-    """What a run did; to stderr where it is not what was asked for."""
+    """Print what a run did; to stderr where it did not do what was asked."""
     trained = tuned.trained
     click.echo(
         f"{tuned.recipe}: {trained.cases} cases, {trained.steps} steps in "
@@ -246,7 +246,7 @@ class TuneBar(Bar):
         self._task = self._bar.add_task("training", total=minutes * 60, figures="")
 
     def step(self, seconds: float, figures: dict[str, float]) -> None:
-        """Hear of a step."""
+        """Called after each step."""
         left = f"{figures['seconds_left'] / 60:.1f} min left"
         shown = f"loss {figures['loss']:.3f} · {figures['tokens_per_s']:.0f} tokens/s · {left}"
         self._bar.update(self._task, completed=seconds, figures=shown)

@@ -1,4 +1,4 @@
-"""What a comparison found: plain values, kept as JSON."""
+"""The results of a comparison: plain values, stored as JSON."""
 
 from __future__ import annotations
 
@@ -106,8 +106,8 @@ class PairedDifference:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The recipe to use, and why, in words. `equals` are the recipes that could not be told from
-    the best."""
+    """The recipe to use, and why, in words. `equals` are the recipes that do not differ
+    significantly from the best."""
 
     recommended: str
     best: str

@@ -96,8 +96,8 @@ class ComparisonRun:
     def _affordable(
         self, entries: Sequence[Entry], ordered: Sequence[Question], minutes: float
     ) -> list[Entry]:
-        """Those that can answer enough questions together, the earlier ones first; the others are
-        told in `notes`."""
+        """The entries that can all answer enough questions in the time allowed, the earlier ones
+        first; the others are listed in `notes`."""
         left, staying = minutes * 60 * _SLACK, []
         enough = min(_ENOUGH, len(ordered))
         for one in sorted(entries, key=lambda one: not one.required):
@@ -120,8 +120,8 @@ class ComparisonRun:
         already: int = 0,
         total: int | None = None,
     ) -> list[Outcome]:
-        """The outcomes of the questions; progress hears of them where there is a `total`, with
-        `already` answered before them."""
+        """The outcomes of the questions; progress is reported where there is a `total`, counting
+        the `already` answered ones."""
         # Questions of the same words are asked once.
         keys = [answer_key(entry.key, question.question) for question in questions]
         found: dict[str, tuple[Answer | None, str]] = {

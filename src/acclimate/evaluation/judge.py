@@ -98,7 +98,7 @@ def kappa(
     first: Sequence[bool] | NDArray[np.bool_], second: Sequence[bool] | NDArray[np.bool_]
 ) -> float:
     """Cohen's kappa: (p_o - p_e) / (1 - p_e), with p_o the agreement seen and p_e that of chance; 0
-    where both always say the same one word, as nothing can then be told from chance.
+    where both always say the same one word, as agreement cannot then be distinguished from chance.
 
     Source: Cohen, "A Coefficient of Agreement for Nominal Scales", 1960.
     """

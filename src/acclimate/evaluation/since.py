@@ -41,10 +41,15 @@ def changes(now: Comparison, earlier: Comparison) -> dict[str, Change]:
 
 def _earlier(row: RecipeRow, earlier: Comparison) -> RecipeRow | None:
     base = row.recipe.partition("@")[0]
-    alike = [one for one in earlier.rows if one.recipe.partition("@")[0] == base]
-    same = [one for one in alike if one.model and one.model == row.model]
-    named = [one for one in alike if one.recipe == row.recipe]
-    return next(iter([*same, *named]), None)
+    named: RecipeRow | None = None
+    for one in earlier.rows:
+        if one.recipe.partition("@")[0] != base:
+            continue
+        if one.model and one.model == row.model:
+            return one
+        if named is None and one.recipe == row.recipe:
+            named = one
+    return named
 
 
 def _change(row: RecipeRow, now: Comparison, before: RecipeRow, earlier: Comparison) -> Change:

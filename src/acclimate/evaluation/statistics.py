@@ -114,9 +114,8 @@ def permutation_p(
     sums = sums[sums != 0]
     if not len(sums):
         return 1.0
-    observed = (
-        abs(sums.sum()) - 1e-9 * np.abs(sums).sum()
-    )  # sums of floats in another order differ in the last digit
+    # Sums of floats in another order differ in the last digit.
+    observed = abs(sums.sum()) - 1e-9 * np.abs(sums).sum()
     if len(sums) <= _EXACT_UP_TO:
         signs = 1 - 2 * ((np.arange(2 ** len(sums))[:, None] >> np.arange(len(sums))) & 1)
         return float(np.mean(np.abs(signs @ sums) >= observed))

@@ -1,5 +1,5 @@
-"""The SQLite file below the record: opened, upgraded, written in transactions, its errors told as
-ours."""
+"""The SQLite file below the record: opened, upgraded, written in transactions, its errors
+translated into ours."""
 
 from __future__ import annotations
 

@@ -25,9 +25,8 @@ from acclimate.types import Chunk, Language
 _Item = TypeVar("_Item")
 _BATCH = 500  # rows in one request
 _MOST = 1_000_000  # rows of one answer, and keys of one filter; the server's own limits are lower
-_DRIFT = (
-    0.01  # change of a mean length above which a large index is told of it; scores move by less
-)
+# Change of a mean length above which a large index is told of it; scores move by less.
+_DRIFT = 0.01
 _ALWAYS_BELOW = 20_000  # rows; smaller indexes are told of every change
 # What the row adds to a word's weight, which comes as the query's boost. `doc.length` is rounded by
 # Lucene as `bm25.rounded` does.

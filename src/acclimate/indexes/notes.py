@@ -1,4 +1,4 @@
-"""What the record notes of ingests."""
+"""Timestamps and counts of ingests, kept in the record."""
 
 from __future__ import annotations
 

@@ -219,9 +219,8 @@ class PostgresTextIndex(_Table):
         if not asked or not k:
             return []
         with self._database.transaction() as cursor:
-            cursor.execute(
-                "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"
-            )  # one state for statistics and ranking
+            # One state for statistics and ranking.
+            cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
             values = self._weights(cursor, asked) | {"k": k, "keys": keys, "k1": K1, "b": B}
             best = self._named(_BEST, condition="TRUE" if keys is None else "key = ANY(%(keys)s)")
             return [Match(key, float(score)) for key, score in cursor.execute(best, values)]

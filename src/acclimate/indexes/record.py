@@ -151,9 +151,10 @@ class Record:
 
     def remove(self, path: str) -> None:
         """Remove a document with its chunks and vectors."""
+        # Not by cascade, which would not fire the trigger.
         self._db.execute(
             "DELETE FROM chunks WHERE document = (SELECT id FROM documents WHERE path = ?)", (path,)
-        )  # not by cascade, which would not fire the trigger
+        )
         self._db.execute("DELETE FROM documents WHERE path = ?", (path,))
 
     def put(

@@ -68,10 +68,8 @@ def _hnsw(place: Path) -> VectorIndex:
 
 
 def _postgres_vectors(server: StoreServer, record: str) -> VectorIndex:
-    from acclimate.indexes.postgres import (
-        Database,
-        PostgresVectorIndex,
-    )  # its packages are an extra
+    # Its packages are an extra.
+    from acclimate.indexes.postgres import Database, PostgresVectorIndex
 
     return PostgresVectorIndex(Database(server.url, server.name(record), server.key))
 

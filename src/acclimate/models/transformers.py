@@ -91,9 +91,8 @@ class TransformersEngine(ChatEngine):
 
         dtype = next(self._model.parameters()).dtype
         with warnings.catch_warnings():
-            warnings.simplefilter(
-                "ignore"
-            )  # PEFT only warns of missing keys; the next line refuses them
+            # PEFT only warns of missing keys; the next line refuses them.
+            warnings.simplefilter("ignore")
             worn = _load_peft(peft, self._model, adapter)
         wanted = peft.get_peft_model_state_dict(worn, save_embedding_layers=False)
         require_keys(adapter, set(wanted))
@@ -155,9 +154,8 @@ class TransformersEngine(ChatEngine):
     def save_network(self, folder: Path) -> None:
         """The network with what is merged into it, in bfloat16, as Transformers keeps models."""
         self._model.generation_config.eos_token_id = sorted(self._stop_ids)
-        self._model.hf_quantizer = (
-            None  # it was dequantised, and Transformers refuses to save it all the same
-        )
+        # It was dequantised, and Transformers refuses to save it all the same.
+        self._model.hf_quantizer = None
         self._model.to(self._torch.bfloat16).save_pretrained(folder)
 
     def tokens(self, ids: list[int], options: Generation) -> Iterator[int]:
@@ -220,9 +218,8 @@ class _Constraint:
         )
         if self._matcher.is_error():
             raise EngineError(f"the grammar cannot be kept to: {self._matcher.get_error()}")
-        forbidden = logits.new_ones(
-            len(logits), dtype=bool
-        )  # also what the vocabulary is padded with
+        # Also what the vocabulary is padded with.
+        forbidden = logits.new_ones(len(logits), dtype=bool)
         forbidden[: self._size] = logits.new_tensor(allowed == 0, dtype=bool)
         return logits.masked_fill(forbidden, float("-inf"))
 
@@ -285,8 +282,8 @@ def _read_folder(folder: Path, model: Any) -> tuple[ChatFormat, set[int], int]:
 
 
 def _window(config: Any, told: int) -> int:
-    """Most tokens that a model reads: by its positions, else (recurrent models have none) by what
-    its tokenizer was told, else as many as anybody asks for."""
+    """Most tokens that a model reads: by its positions, else (recurrent models have none) by its
+    tokenizer's setting, else without limit."""
     for name in ("max_position_embeddings", "n_positions", "max_seq_len"):
         if found := getattr(config, name, None):
             return int(found)

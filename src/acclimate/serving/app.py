@@ -77,7 +77,7 @@ def create_app(project: Project) -> Gate:
 
 
 def rules_of(chosen: ServeSettings) -> Rules:
-    """What the gate lets in, by `[serve]`."""
+    """The gate's rules, from `[serve]`."""
     return Rules(
         hosts=frozenset(host.casefold() for host in chosen.hosts),
         origins=frozenset(chosen.origins),

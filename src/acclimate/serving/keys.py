@@ -140,9 +140,8 @@ class Keys:
         self._stamp = (stat.st_mtime_ns, stat.st_ino)
 
     def _save(self, keys: Sequence[Key]) -> None:
-        handle, part = tempfile.mkstemp(
-            dir=self._file.parent, prefix="keys-"
-        )  # readable by its owner only
+        # Readable by its owner only.
+        handle, part = tempfile.mkstemp(dir=self._file.parent, prefix="keys-")
         with os.fdopen(handle, "w", encoding="utf-8") as out:
             json.dump([asdict(key) for key in keys], out, indent=1)
             out.flush()

@@ -35,7 +35,9 @@ class Questions:
             if str(row["id"]) != number:
                 return row
             if _version(row) != review.version:
-                raise ApiError(409, "The question was changed meanwhile; load it again.", "changed")
+                raise ApiError(
+                    409, "The question was changed in the meantime; load it again.", "changed"
+                )
             done.update(row | review.model_dump(exclude={"version"}))
             return done
 

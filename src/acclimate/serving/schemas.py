@@ -1,4 +1,4 @@
-"""What clients send and get. The chat and embedding forms are OpenAI's; fields of ours stand under
+"""Requests and responses. Those for chat and embeddings are OpenAI's; our own fields are under
 `acclimate`."""
 
 from __future__ import annotations

@@ -78,7 +78,7 @@ def back_up(
         )
     if file.exists() and not replace:
         raise ProjectError(
-            f"{file} exists already.", hint="Choose another name, or say so: --replace"
+            f"{file} exists already.", hint="Choose another name, or overwrite it with --replace."
         )
     file.parent.mkdir(parents=True, exist_ok=True)
     zipped = file.suffix in (".gz", ".tgz")
@@ -227,7 +227,7 @@ def _link(part: Path, file: Path) -> None:
         os.link(part, file)
     except FileExistsError as error:
         raise ProjectError(
-            f"{file} exists already.", hint="Choose another name, or say so: --replace"
+            f"{file} exists already.", hint="Choose another name, or overwrite it with --replace."
         ) from error
     except OSError:  # a file system without links
         part.replace(file)

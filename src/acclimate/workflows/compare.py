@@ -55,9 +55,8 @@ def compare_recipes(
     wanted = read_entries((*recipes, *options.optional), options.models)
     first = {one.recipe.name for one in read_entries(recipes)}
     if any(one.recipe.reads for one in wanted):
-        require_documents(
-            workspace
-        )  # else every answer would abstain, and say nothing about the recipe
+        # Else every answer would abstain, and say nothing about the recipe.
+        require_documents(workspace)
     given = [read_given(one) for one in options.answers]
     asked = _asked(workspace, options.split)
     _require_unlearnt(workspace, [one.recipe for one in wanted], asked)

@@ -1,5 +1,5 @@
-"""What a recipe's model learnt, written in the formats that others run and checked with the
-project's questions."""
+"""Exports a recipe's trained weights to the formats of other programs, checked with the project's
+questions."""
 
 from __future__ import annotations
 

@@ -43,11 +43,12 @@ from acclimate.workspace.workspace import ALL, Workspace
 AS_IT_IS = "as it is"
 SURE = 0.1
 """The winner is taken where the chance of such a gain by luck alone is below this."""
+# Examples of a set, sets of each size, solved questions that they are drawn from.
 _SIZES, _SETS, _POOL = (
     (2, 4),
     2,
     12,
-)  # examples of a set, sets of each size, solved questions that they are drawn from
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,5 @@
-"""The search for the best retrieval and prompt of a project: candidates are told apart on dev, the
-winner meets the present settings on test once."""
+"""The search for the best retrieval and prompt of a project: candidates are compared on dev, and
+the winner is compared once with the present settings on test."""
 
 from __future__ import annotations
 

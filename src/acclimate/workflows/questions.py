@@ -24,7 +24,7 @@ from acclimate.questions.imports import Rules, read_foreign
 from acclimate.questions.splitting import SPLITS, Leak, leaks, split
 from acclimate.questions.tables import table_facts
 from acclimate.questions.writer import KINDS, EngineWriter, QuestionKind, TrainedWriter, Writer
-from acclimate.types import Chunk, Generation, Hit, Question
+from acclimate.types import Chunk, Generation, Hit, Message, Question
 from acclimate.workspace.answerer import open_answerer
 from acclimate.workspace.engine import shipped_adapter
 from acclimate.workspace.workspace import Workspace
@@ -39,19 +39,20 @@ _MIX: dict[QuestionKind, float] = {
 }
 LEARNT = "learnt.jsonl"
 """In an adapter's folder: the questions that it was trained on."""
-_MOST_CHUNKS = (
-    5000  # looked at for new questions; a larger library is sampled, whole documents at a time
-)
+# Looked at for new questions; a larger library is sampled, whole documents at a time.
+_MOST_CHUNKS = 5000
 
 
 def _model_writer(workspace: Workspace) -> Writer:
     """The model with the adapter that ships for it; any other model as it is."""
     trained = shipped_adapter(workspace.settings.model, "writer")
     engine = workspace.engine("zero-shot") if trained is None else workspace.engine_with(trained)
-    write = lambda messages, most: ask(engine, messages, Generation(max_tokens=most)).text  # noqa: E731
-    return (
-        EngineWriter(engine.name, write) if trained is None else TrainedWriter(engine.name, write)
-    )
+
+    def write(messages: Sequence[Message], most: int) -> str:
+        return ask(engine, messages, Generation(max_tokens=most)).text
+
+    kind = EngineWriter if trained is None else TrainedWriter
+    return kind(engine.name, write)
 
 
 WRITERS: dict[str, Callable[[Workspace], Writer | None]] = {
@@ -79,7 +80,7 @@ def make_questions(
     progress: Callable[[QuestionRow], None] | None = None,
 ) -> Made:
     """Make questions from the library's documents and add them to the set one by one; `progress` is
-    told of each.
+    called for each.
 
     Without `checked` no reader is asked whether it finds the answer. Raises ProjectError before the
     first ingest, and SettingsError for a writer that is not known.
@@ -202,12 +203,15 @@ def find_leaks(
 ) -> list[Leak]:
     """What `asked` tells of the questions that recipes learn from: the train split (unless not
     `train`), and what `adapters` were trained on, if they say so."""
-    taught = [question for question in workspace.questions() if train and question.split == "train"]
-    learnt = {question.question: question for question in taught}
+    questions = workspace.questions()
+    taught = [question for question in questions if question.split == "train"] if train else []
     for folder in adapters:
         if (file := folder / LEARNT).is_file():
-            learnt |= {question.question: question for question in read_questions(file)}
-    return leaks(list(learnt.values()), asked, workspace.embedder.embed_queries) if learnt else []
+            taught += read_questions(file)
+    if not taught:
+        return []
+    learnt = {question.question: question for question in taught}
+    return leaks(list(learnt.values()), asked, workspace.embedder.embed_queries)
 
 
 def write_learnt(folder: Path, questions: Sequence[Question]) -> None:

@@ -117,14 +117,14 @@ def make_entry(
     if adapter and (log := adapter / "training.json").is_file():
         prepare_s += float(json.loads(log.read_text(encoding="utf-8"))["seconds"])
     prices = (model.prompt_price or 0.0, model.answer_price or 0.0)
-    files = [file for folder in folders for file in folder.rglob("*") if file.is_file()]
+    files = [file for folder in folders for file in folder.rglob("*")]
     served = model.engine == "openai" and not recipe.extracts
     return Entry(
         recipe=name or recipe.name,
         prepare=lambda: held.prepare(workspace, recipe, adapter),
         key=hashlib.sha256(json.dumps(depends, sort_keys=True).encode()).hexdigest(),
         prepare_s=prepare_s,
-        disk_mb=sum(file.stat().st_size for file in files) / 1e6,
+        disk_mb=sum(file.stat().st_size for file in files if file.is_file()) / 1e6,
         prices=prices if any(prices) else None,
         group=f"{_model_key(model)} {adapter}",
         required=required,

@@ -1,4 +1,4 @@
-"""`acclimate tune`: from what is learnt to an adapter, checked where it will be served."""
+"""`acclimate tune`: from training data to an adapter, checked on the engine that will serve it."""
 
 from __future__ import annotations
 
@@ -103,9 +103,8 @@ def _tune(
         require_learnable(prepared.training_set, options.source)
     job, weights = prepared.job, prepared.model.weights
     if first:
-        _put_back(
-            tuned_folder(workspace.layout, prepared.recipe), job.folder
-        )  # a run was stopped before its check
+        # A run was stopped before its check.
+        _put_back(tuned_folder(workspace.layout, prepared.recipe), job.folder)
         _go_on_or_begin(job, options)
     if options.teacher is not None:
         job = replace(

@@ -1,4 +1,4 @@
-"""`acclimate tune --inspect`: everything that a run would do, and nothing done."""
+"""`acclimate tune --inspect`: a preview of a run; nothing is trained."""
 
 from __future__ import annotations
 

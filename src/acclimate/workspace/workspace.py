@@ -47,9 +47,9 @@ ALL = Filter()
 class Workspace(Closing):
     """A folder with `acclimate.toml` and, once ingested, `.acclimate/`.
 
-    Models are loaded when they are first needed. `on_bytes` hears of models being downloaded. An
-    `embedder` or `library` that is given is used in place of the folder's own, and not closed here.
-    Close it, or use it in a `with` statement.
+    Models are loaded when they are first needed. `on_bytes` is called while models are downloaded.
+    An `embedder` or `library` that is given is used in place of the folder's own, and not closed
+    here. Close it, or use it in a `with` statement.
     """
 
     def __init__(
