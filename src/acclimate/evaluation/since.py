@@ -50,10 +50,10 @@ def _earlier(row: RecipeRow, earlier: Comparison) -> RecipeRow | None:
 def _change(row: RecipeRow, now: Comparison, before: RecipeRow, earlier: Comparison) -> Change:
     measure = find_measure(now.metric)
     then, current = _outcomes(earlier, before.recipe), _outcomes(now, row.recipe)
-    texts = {question.id: question.question for question in earlier.questions}
+    texts = {question.id: question.told for question in earlier.questions}
     gaps = []
     for question in now.questions:
-        if texts.get(question.id) != question.question:
+        if texts.get(question.id) != question.told:
             continue
         new, old = (measure(held[question.id]) for held in (current, then))
         if new is not None and old is not None:

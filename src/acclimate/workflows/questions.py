@@ -27,7 +27,7 @@ from acclimate.questions.writer import KINDS, EngineWriter, QuestionKind, Traine
 from acclimate.types import Chunk, Generation, Hit, Question
 from acclimate.workspace.answerer import open_answerer
 from acclimate.workspace.engine import shipped_adapter
-from acclimate.workspace.workspace import Workspace
+from acclimate.workspace.workspace import Workspace, alone
 
 SHARES = {"train": 50.0, "dev": 15.0, "test": 35.0}
 # Of a made set: mostly facts, enough of the rest to say something of each.
@@ -133,8 +133,8 @@ def import_questions(workspace: Workspace, path: Path, rules: Rules | None = Non
     file = workspace.question_file
     held = file.rows()
     foreign = read_foreign(path, partial(_save_document, workspace, path.stem), rules)
-    known = {str(row["question"]).casefold() for row in held}
-    fresh = [row for row in foreign.rows if str(row["question"]).casefold() not in known]
+    known = {_words(row) for row in held}
+    fresh = [row for row in foreign.rows if _words(row) not in known]
     ids = {str(row["id"]) for row in held}
     for number, row in enumerate(fresh):
         name = str(row.get("id") or f"{path.stem}-{number + 1}")
@@ -143,6 +143,10 @@ def import_questions(workspace: Workspace, path: Path, rules: Rules | None = Non
         row["source"] = {"file": path.name}
     file.append(fresh)
     return Imported(fresh, foreign.summary, len(foreign.rows) - len(fresh))
+
+
+def _words(row: QuestionRow) -> str:
+    return f"{row.get('turns') or ''}{row['question']}".casefold()
 
 
 def add_question(
@@ -202,7 +206,8 @@ def find_leaks(
 ) -> list[Leak]:
     """What `asked` tells of the questions that recipes learn from: the train split (unless not
     `train`), and what `adapters` were trained on, if they say so."""
-    taught = [question for question in workspace.questions() if train and question.split == "train"]
+    taught = [one for one in workspace.single_questions() if train and one.split == "train"]
+    asked = [alone(question) for question in asked]
     learnt = {question.question: question for question in taught}
     for folder in adapters:
         if (file := folder / LEARNT).is_file():
