@@ -21,7 +21,7 @@ from acclimate.documents.sandbox import Limits, Sandbox
 from acclimate.errors import AcclimateError
 from acclimate.ingest_report import IngestProgress, IngestReport
 from acclimate.project import Project
-from acclimate.serving import chat, comparisons, documents, questions, search
+from acclimate.serving import chat, comparisons, documents, feedback, questions, search
 from acclimate.serving.errors import ApiError, as_api_error
 from acclimate.serving.folder import DocumentsFolder
 from acclimate.serving.gate import Gate, Rules
@@ -64,7 +64,9 @@ def create_app(project: Project) -> Gate:
     app = FastAPI(
         title="Acclimate", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None
     )
-    app.include_router(chat.make_router(service, metrics))
+    given = feedback.GivenAnswers()
+    app.include_router(chat.make_router(service, metrics, given))
+    app.include_router(feedback.make_router(service, given))
     app.include_router(search.make_router(service))
     app.include_router(documents.make_router(service, folder, jobs, sandbox))
     app.include_router(questions.make_router(service))

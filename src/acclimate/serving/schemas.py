@@ -160,6 +160,16 @@ class SearchRequest(Strict):
     where: Where = Field(default_factory=list)
 
 
+class Thumb(Strict):
+    """What is said of the answer `id` (that of a chat completion): whether it is right, and if not,
+    what is, or that the documents do not hold it."""
+
+    id: str = Field(min_length=1, max_length=200)
+    right: bool
+    correction: str = Field(default="", max_length=10_000)
+    unanswerable: bool = False
+
+
 class Review(Strict):
     """A question as it was reviewed; `version` is the one that was read, so that nobody's change is
     lost."""

@@ -38,6 +38,11 @@ class Layout:
         return self.folder / "labels.jsonl"
 
     @property
+    def feedback(self) -> Path:
+        """What people said of answers."""
+        return self.folder / "feedback.jsonl"
+
+    @property
     def state(self) -> Path:
         """What Acclimate keeps: the library, and all below."""
         return self.folder / _STATE
@@ -106,6 +111,11 @@ class Layout:
     def questions_lock(self) -> Path:
         """Held while the question set is rewritten."""
         return self.state / "questions.lock"
+
+    @property
+    def feedback_lock(self) -> Path:
+        """Held while the feedback is rewritten."""
+        return self.state / "feedback.lock"
 
     def trained_adapters(self) -> list[Path]:
         """The folders of finished adapters, by name."""

@@ -27,6 +27,7 @@ from acclimate.prompting.conversation import complete
 from acclimate.prompting.recipes import Recipe, find_recipe
 from acclimate.prompting.replies import ask, json_text
 from acclimate.prompting.templates import Template, load_template
+from acclimate.questions.feedback import FeedbackFile
 from acclimate.questions.file import QuestionFile, read_questions
 from acclimate.retrieval.base import Retriever
 from acclimate.settings import Settings, load_settings
@@ -308,6 +309,11 @@ class Workspace(Closing):
     def question_file(self) -> QuestionFile:
         """The project's `questions.jsonl`, to be changed."""
         return QuestionFile(self.layout.questions, self.layout.questions_lock)
+
+    @property
+    def feedback_file(self) -> FeedbackFile:
+        """The project's `feedback.jsonl`."""
+        return FeedbackFile(self.layout.feedback, self.layout.feedback_lock)
 
     def local_model(self, name: str, kind: ModelKind) -> LocalModel:
         """A model's files, fetched where they are not here yet."""
