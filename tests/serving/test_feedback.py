@@ -78,8 +78,8 @@ def test_praise_and_silence_propose_what_was_said(client):
     thumb(client, "Who owns the moon?", right=True)
     thumb(client, "What does the pump Fjell 9 weigh?", unanswerable=True)
     cost, moon, pump = client.get("/v1/feedback").json()["data"]
-    assert (cost["answers"], cost["known"]) == (["12 euros"], "2")
-    assert moon["abstained"] == (not moon["answerable"])
+    assert (cost["answers"], cost["known"]) == (["4711 euros"], "2")
+    assert (moon["known"], moon["split"]) == (None, "test")
     assert (pump["answers"], pump["answerable"]) == ([], False)
     assert accept(client, cost).json()["question"]["id"] == "2"
     kept = accept(client, pump).json()["question"]

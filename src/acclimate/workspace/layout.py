@@ -83,6 +83,16 @@ class Layout:
         return self.comparisons / "answers.db"
 
     @property
+    def comparison_run(self) -> Path:
+        """The comparison that the server ran last, and whether it can go on."""
+        return self.state / "comparison-run.json"
+
+    @property
+    def gates(self) -> Path:
+        """What a comparison must keep, for continuous integration."""
+        return self.folder / "gates.json"
+
+    @property
     def demonstrations(self) -> Path:
         """Questions that the model solved by itself, for few-shot recipes."""
         return self.state / "demonstrations"

@@ -85,6 +85,13 @@ export const api = {
   feedback: async () => (await json("GET", "v1/feedback")).data,
   putFeedback: (id, body) => json("PUT", `v1/feedback/${encodeURIComponent(id)}`, { body }),
   comparisons: async () => (await json("GET", "v1/comparisons")).data,
+  compareOptions: () => json("GET", "v1/comparisons/options"),
+  comparisonRun: async () => (await json("GET", "v1/comparisons/run")).run,
+  startComparison: async (body) => (await json("POST", "v1/comparisons", { body })).run,
+  stopComparison: async () => (await json("POST", "v1/comparisons/run/stop")).run,
+  resumeComparison: async () => (await json("POST", "v1/comparisons/run/resume")).run,
+  disagreements: (id, first, second) => json("GET", `v1/comparisons/${encodeURIComponent(id)}/disagreements?first=${encodeURIComponent(first)}&second=${encodeURIComponent(second)}`),
+  saveGate: (id, recipe) => json("POST", `v1/comparisons/${encodeURIComponent(id)}/gate`, { body: { recipe } }),
   reportLink: async (id) => address((await json("POST", `v1/comparisons/${encodeURIComponent(id)}/link`)).url),
 };
 
