@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +96,12 @@ SEARCH_MINUTES = 10.0
     help="Compare with an earlier comparison; LAST for the latest.",
 )
 @click.option(
+    "--since",
+    type=click.DateTime(["%Y-%m-%d"]),
+    metavar="DATE",
+    help="Tell whether questions added on DATE or later fare worse than those before.",
+)
+@click.option(
     "--nli",
     type=click.Path(path_type=Path, exists=True, file_okay=False),
     help="Folder of an entailment model that checks answers against what they cite (extra tune).",
@@ -109,6 +116,7 @@ def command(
     as_json: bool,
     folder: Path,
     parallel: int | None,
+    since: datetime | None,
     **options: Any,
 ) -> int:
     """Answer the project's questions by each of RECIPES, and say which one works and how sure that
@@ -120,7 +128,8 @@ def command(
     """
     recipes, conditions = _conditions(recipes, gates, options)
     require_metric(options["metric"])
-    chosen = CompareOptions(**options, parallel=parallel or 0)
+    day = since.date().isoformat() if since else ""
+    chosen = CompareOptions(**options, parallel=parallel or 0, since=day)
     with download_bar() as on_bytes, Project.open(folder, on_bytes) as project:
         last = any(gate.bound is None for gate in conditions)
         earlier = _earlier(project, against or Path(LAST)) if against or last else None

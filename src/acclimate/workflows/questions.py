@@ -8,6 +8,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -174,6 +175,7 @@ def add_question(
         "document": document,
     }
     row |= {"evidence": evidence, "answerable": bool(answers), "kind": kind, "status": "accepted"}
+    row["added"] = datetime.now(UTC).date().isoformat()
     if any(held["id"] == row["id"] for held in workspace.question_file.rows()):
         raise SettingsError(
             "this question is in the set already.", hint="acclimate questions review"

@@ -7,7 +7,7 @@ export function differView(row, when, hide) {
   const best = row.recommended && row.recipes.includes(row.recommended) ? row.recommended : row.recipes[0];
   let first = best, second = row.recipes.find((name) => name !== best);
   const list = h("div", { class: "differ-list" });
-  const said = h("p", { class: "muted", role: "status" });
+  const said = h("p", { class: "muted differ-said", role: "status" });
   const pickers = h("div", { class: "pickers" });
   const tools = h("div", { class: "report-tools" }, iconButton("back", "All comparisons", hide, { class: "quiet" }), h("p", { class: "muted" }, when));
   const view = h("div", { class: "room differ" }, tools, h("h2", {}, "Where they differ"), pickers, said, list);
