@@ -95,7 +95,7 @@ def test_it_waits_while_people_wait(serve, slow):
         ({"recipes": ["rag"], "models": ["http://127.0.0.1:9/v1#x"]}, "not offered"),
         ({"recipes": ["rag@/etc/passwd"]}, "not offered"),
         ({"recipes": ["rag[api_key_env=HOME]"]}, "changes"),
-        ({"recipes": ["lora+rag"]}, "acclimate tune"),
+        ({"recipes": ["lora+rag"]}, "nobody trained lora+rag yet"),
     ],
 )
 def test_what_cannot_run_is_refused_before_it_does(client, body, word):

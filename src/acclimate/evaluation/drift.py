@@ -93,7 +93,7 @@ def unpaired(
     points: Sequence[float], names: Sequence[Hashable], late: Sequence[bool]
 ) -> tuple[Interval | None, float | None]:
     """The difference of the means of two groups of scores, late minus early, its 95 % interval and
-    two-sided p, by the studentised bootstrap over clusters, which may hold scores of both.
+    two-sided p, by the symmetric studentised bootstrap over clusters, which may hold scores of both.
 
     The standard error is that of the difference of two ratios, linearised in the clusters
     (Cameron, Gelbach, Miller, 2008, for the resampling). None where a side has fewer than five
@@ -119,11 +119,14 @@ def unpaired(
     whole = ((count > 0).sum(axis=2) >= 2).all(axis=1)  # both sides are there
     means, errors = _gap(some[whole], count[whole])
     ratios = (means - mean[0]) / np.maximum(errors, error[0] * 0.1)
-    low, high = np.quantile(ratios, [0.975, 0.025])
+    reach = float(np.quantile(np.abs(ratios), 1 - _LEVEL) * error[0])
     t = abs(mean[0]) / error[0]
     p = float((np.sum(np.abs(ratios) >= t) + 1) / (len(ratios) + 1))
     at = float(mean[0])
-    return Interval(at, at - float(low) * float(error[0]), at - float(high) * float(error[0])), p
+    least, most = at - reach, at + reach
+    if all(0 <= one <= 1 for one in points):
+        least, most = max(-1.0, least), min(1.0, most)
+    return Interval(at, least, most), p
 
 
 def _gap(sums: Floats, sizes: Floats) -> tuple[Floats, Floats]:

@@ -71,7 +71,7 @@ def preference_pairs(rows: Sequence[Feedback], shown: Shown) -> list[dict[str, o
 
     Source: https://huggingface.co/docs/trl/dataset_formats
     """
-    found = []
+    found: list[dict[str, object]] = []
     for row in rows:
         better = better_answer(row)
         asked = shown.prompt(row) if row.status == "accepted" and better else None
@@ -83,7 +83,7 @@ def preference_pairs(rows: Sequence[Feedback], shown: Shown) -> list[dict[str, o
 
 def labelled_answers(rows: Sequence[Feedback], shown: Shown) -> list[dict[str, object]]:
     """Accepted feedback as TRL's unpaired preferences: `prompt`, `completion`, `label`."""
-    found = []
+    found: list[dict[str, object]] = []
     for row in rows:
         asked = shown.prompt(row) if row.status == "accepted" else None
         if asked is None:

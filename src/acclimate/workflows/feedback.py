@@ -165,8 +165,9 @@ def review_feedback(
     label = Label(str(kept["id"]), row.given.text, row.right)
     if row.given.text and label not in read_labels(workspace.layout.labels):
         add_label(workspace.layout.labels, label)
-    changes = {"correction": "\n".join(said), "unanswerable": not can} if not row.right else {}
-    done = replace(row, status="accepted", became=str(kept["id"]), **changes)
+    done = replace(row, status="accepted", became=str(kept["id"]))
+    if not row.right:
+        done = replace(done, correction="\n".join(said), unanswerable=not can)
     workspace.feedback_file.put(done)
     return Reviewed(done, kept)
 
