@@ -19,7 +19,7 @@ if TYPE_CHECKING:  # what takes minutes is not needed to ask
     from acclimate.questions.splitting import Leak
     from acclimate.questions.writer import QuestionKind
     from acclimate.workflows.feedback import PairForm, PairsWritten, Proposal, Reviewed
-    from acclimate.workflows.questions import Imported
+    from acclimate.workflows.questions import Imported, Trust
 
 
 class QuestionVerbs(Workspace):
@@ -145,3 +145,10 @@ class QuestionVerbs(Workspace):
         from acclimate.workflows.questions import project_coverage
 
         return project_coverage(self)
+
+    def trust(self) -> Trust:
+        """What the questions can tell before they are asked, how hard they were in the last
+        comparison, and which of them ask the same."""
+        from acclimate.workflows.questions import trust
+
+        return trust(self)

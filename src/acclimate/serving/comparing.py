@@ -15,6 +15,7 @@ from acclimate.evaluation.entry import ComparisonProgress
 from acclimate.evaluation.gates import gate_of
 from acclimate.evaluation.highlight import Disagreement, Side, disagreements
 from acclimate.evaluation.measures import METRICS, require_metric
+from acclimate.evaluation.power import power
 from acclimate.models.catalogue import CATALOGUE
 from acclimate.models.store import locate
 from acclimate.project import Project
@@ -62,13 +63,22 @@ def _add_runs(router: APIRouter, service: Service, runs: ComparisonRuns) -> None
     @router.get("/options")
     def options(request: Request) -> dict[str, Any]:
         """What can be compared: recipes, models that are here, splits with their numbers of
-        questions, scores that can decide."""
+        questions and what those can tell, scores that can decide."""
         _require_all(service, request)
-        splits = Counter(question.split for question in service.project.questions())
+        project = service.project
+        asked = project.questions()
+        splits = Counter(question.split for question in asked)
+        kept = any(project.layout.comparisons.glob("*.json"))
+        last = project.latest_comparison() if kept else None
+        tells = {
+            split: power([one for one in asked if one.split == split], last).sentence
+            for split in splits
+        }
         return {
             "recipes": [one.name for one in service.recipes(request.state.caller)],
             "models": [OWN, *_models_here()],
             "splits": dict(splits),
+            "tells": tells,
             "metrics": list(METRICS),
         }
 

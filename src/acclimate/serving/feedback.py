@@ -52,21 +52,6 @@ def make_router(service: Service, given: GivenAnswers) -> APIRouter:
     router = APIRouter(tags=["review"])
     project = service.project
 
-    def visible(row: Feedback, caller: Caller) -> bool:
-        """Who reviews sees what was read for the answer, so has to be allowed all of it."""
-        places = (*row.given.passages, *row.given.citations)
-        return (
-            caller.labels is None
-            or not service.rules
-            or (bool(places) and all(service.sees(caller, one.document) for one in places))
-        )
-
-    def found(number: str, caller: Caller) -> Feedback:
-        row = next((one for one in project.feedback_file.rows() if one.id == number), None)
-        if row is None or not visible(row, caller):
-            raise ApiError(404, "There is no such feedback.", "feedback_not_found")
-        return row
-
     @router.post("/v1/feedback", status_code=201)
     def post_feedback(body: Annotated[Thumb, Sound], request: Request) -> dict[str, Any]:
         """Say whether an answer is right, and what is."""
@@ -81,6 +66,28 @@ def make_router(service: Service, given: GivenAnswers) -> APIRouter:
             name=body.id,
         )
         return {"id": row.id, "object": "feedback", "right": row.right, "created": row.created}
+
+    _add_review(router, service)
+    return router
+
+
+def _add_review(router: APIRouter, service: Service) -> None:
+    project = service.project
+
+    def visible(row: Feedback, caller: Caller) -> bool:
+        """Who reviews sees what was read for the answer, so has to be allowed all of it."""
+        places = (*row.given.passages, *row.given.citations)
+        return (
+            caller.labels is None
+            or not service.rules
+            or (bool(places) and all(service.sees(caller, one.document) for one in places))
+        )
+
+    def found(number: str, caller: Caller) -> Feedback:
+        row = next((one for one in project.feedback_file.rows() if one.id == number), None)
+        if row is None or not visible(row, caller):
+            raise ApiError(404, "There is no such feedback.", "feedback_not_found")
+        return row
 
     @router.get("/v1/feedback")
     def all_feedback(request: Request, reviewed: bool = False) -> dict[str, Any]:
@@ -122,8 +129,6 @@ def make_router(service: Service, given: GivenAnswers) -> APIRouter:
             "status": done.feedback.status,
             "question": done.question,
         }
-
-    return router
 
 
 def _row(one: Proposal) -> dict[str, Any]:

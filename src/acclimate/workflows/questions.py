@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from acclimate.errors import ProjectError, SettingsError
+from acclimate.evaluation.comparison import latest_comparison
+from acclimate.evaluation.power import Difficulty, Power, difficulties, power
 from acclimate.files import jsonlines
 from acclimate.prompting.replies import ask
 from acclimate.questions.candidates import Candidate
@@ -22,7 +24,7 @@ from acclimate.questions.file import QuestionRow, read_questions, to_question
 from acclimate.questions.filters import CandidateFilter
 from acclimate.questions.generate import Made, Material, make
 from acclimate.questions.imports import Rules, read_foreign
-from acclimate.questions.splitting import SPLITS, Leak, leaks, split
+from acclimate.questions.splitting import SPLITS, Leak, leaks, near_duplicates, split
 from acclimate.questions.tables import table_facts
 from acclimate.questions.writer import KINDS, EngineWriter, QuestionKind, TrainedWriter, Writer
 from acclimate.types import Chunk, Generation, Hit, Question
@@ -234,6 +236,29 @@ def project_coverage(workspace: Workspace) -> Coverage:
         )
     record = workspace.library.record
     return coverage(record.chunks(record.keys()), workspace.questions())
+
+
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """What a question set is worth: what each split can tell (by its name), how hard its questions
+    were in the last comparison (None: nothing was compared), and which ask the same."""
+
+    power: Mapping[str, Power]
+    difficulty: list[Difficulty] | None
+    duplicates: list[Leak]
+
+
+def trust(workspace: Workspace) -> Trust:
+    """What the project's questions can tell, before they are asked."""
+    questions = workspace.questions()
+    kept = any(workspace.layout.comparisons.glob("*.json"))
+    last = latest_comparison(workspace.layout.comparisons) if kept else None
+    splits = [side for side in ("dev", "test") if any(one.split == side for one in questions)]
+    return Trust(
+        {side: power([one for one in questions if one.split == side], last) for side in splits},
+        None if last is None else difficulties(last),
+        near_duplicates(questions, workspace.embedder.embed_queries) if questions else [],
+    )
 
 
 def tally(questions: Sequence[Question]) -> dict[str, Counter[str]]:

@@ -124,6 +124,11 @@ function compareForm(options, start, cancel) {
   const models = boxes("Models", options.models, (name) => name === "default", () => "");
   const more = h("input", { type: "text", id: "compare-more", placeholder: "rag[k=8], rag[rerank=minilm-extractor]", "aria-describedby": "compare-more-hint" });
   const split = select("compare-split", Object.keys(options.splits), options.splits.test ? "test" : Object.keys(options.splits)[0], (name) => `${name || "none"} (${count(options.splits[name], "question")})`);
+  const tells = h("p", { class: "muted", id: "compare-tells" });
+  const tell = () => (tells.textContent = options.tells[split.value] ?? "");
+  split.addEventListener("change", tell);
+  split.setAttribute("aria-describedby", "compare-tells");
+  tell();
   const metric = select("compare-metric", options.metrics, "f1", (name) => name);
   const limit = h("input", { type: "number", id: "compare-limit", min: 1, placeholder: "all" });
   const early = h("input", { type: "checkbox" });
@@ -151,6 +156,7 @@ function compareForm(options, start, cancel) {
     h("div", { class: "field" }, h("label", { for: "compare-more" }, "With other settings"), more, h("p", { class: "muted", id: "compare-more-hint" }, "Recipes as acclimate compare writes them, separated by commas.")),
     options.models.length > 1 && models.element,
     h("div", { class: "compare-row" }, field("Questions", split), field("Decides", metric), field("At most", limit)),
+    tells,
     h("label", { class: "check" }, early, "Stop once a winner is certain"),
     h("div", { class: "card-end" }, h("button", { type: "submit", class: "primary" }, icon("comparisons"), "Start"), h("button", { type: "button", onclick: cancel }, "Cancel")));
   return form;
