@@ -100,6 +100,8 @@ def test_a_kept_gate_holds_for_what_it_was_made_of_and_brings_its_recipe(compare
     (gate,) = map(parse_gate, held.gates)
     assert gate.failure(before) is None
     assert gate.failure(worse)
+    with pytest.raises(SettingsError, match="24 questions are too few for a gate"):
+        gate_of(before, "never")  # a bound of 0 holds whatever happens
     file.write_text('{"recipes": ["rag"], "gates": ["rag.f1=0.6"]}')
     with pytest.raises(SettingsError, match="is not a gate"):
         read_gate_file(file)

@@ -125,8 +125,15 @@ def read_gate_file(file: Path) -> GateFile:
 
 def gate_of(comparison: Comparison, recipe: str) -> GateFile:
     """A gate that a recipe passes as long as it is about as good as here: its deciding score stays
-    at or above the lower end of its 95 % interval. Raises SettingsError where it was not
-    compared."""
+    at or above the lower end of its 95 % interval. Raises SettingsError where it was not compared,
+    and where that end is 0, as nothing could fail such a gate."""
     low = floor(1000 * comparison.row(recipe).interval.low) / 1000
-    text = f"{recipe}.{comparison.metric}>={max(0.0, low):g}"
+    if low <= 0:
+        raise SettingsError(
+            f"{len(comparison.questions)} questions are too few for a gate: the interval of "
+            f"{recipe} begins at 0.",
+            hint="Ask more questions, or write a bound yourself: --gate "
+            f'"{recipe}.{comparison.metric}>=0.6"',
+        )
+    text = f"{recipe}.{comparison.metric}>={low:g}"
     return GateFile((recipe,), (text,), comparison.split, comparison.metric)

@@ -51,7 +51,7 @@ export function thumbs(answer) {
     fill(form, h("form", { class: "fields", onsubmit: send, onkeydown: keys }, field, h("label", { class: "check" }, none, "The documents do not say"), h("div", { class: "card-end" }, h("button", { type: "submit", class: "primary" }, "Send"), h("button", { type: "button", onclick: close }, "Cancel"))));
     form.hidden = false;
     field.focus();
-    form.scrollIntoView({ block: "nearest" });
+    form.scrollIntoView({ block: "center" });
     return undefined;
   }
 
