@@ -141,6 +141,7 @@ class Project(QuestionVerbs):
         nli: Path | None = None,
         parallel: int = 0,
         stop_early: bool = False,
+        since: str = "",
         against: Comparison | None = None,
         progress: ComparisonProgress | None = None,
     ) -> Comparison:
@@ -156,7 +157,8 @@ class Project(QuestionVerbs):
         `optional` recipes that do; without any recipe see `plan_comparison`. `stop_early` ends
         where a winner is certain. A server is asked for `parallel` answers at once (0: as `[model]
         parallel` says). `nli` is a folder with an entailment model (extra `tune`); the report shows
-        the differences from `against`. JSON, Markdown and HTML land in `.acclimate/comparisons`.
+        the differences from `against`. With `since` (an ISO date) the notes tell whether questions
+        added from then on fare worse. JSON, Markdown and HTML land in `.acclimate/comparisons`.
         Raises SettingsError for entries that cannot run and for a split without questions.
         """
         from acclimate.workflows.compare import CompareOptions, compare_recipes, save_comparison
@@ -176,6 +178,7 @@ class Project(QuestionVerbs):
             nli=nli,
             parallel=parallel,
             stop_early=stop_early,
+            since=since,
         )
         comparison = compare_recipes(self, recipes, options, progress)
         save_comparison(self.layout.comparisons, comparison, against)

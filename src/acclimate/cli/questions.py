@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import click
 
 from acclimate.cli.output import echo_json, json_option, project_option
 from acclimate.cli.progress import download_bar
-from acclimate.cli.question_output import echo_leaks, echo_question, echo_tally
+from acclimate.cli.question_output import echo_leaks, echo_question, echo_tally, echo_trust
 from acclimate.errors import SettingsError
 from acclimate.evaluation.judge import Label, add_label, read_labels
 from acclimate.project import Project
@@ -279,10 +280,10 @@ def split(shares: str, again: bool, as_json: bool, folder: Path) -> int:
 @json_option
 @project_option
 def show(as_json: bool, folder: Path) -> None:
-    """Numbers by split and kind, documents and sections without a question, and leaks into dev and
-    test."""
+    """Numbers by split and kind, what the set can tell, how hard it was, documents and sections
+    without a question, questions that ask the same, and leaks into dev and test."""
     with download_bar() as on_bytes, Project.open(folder, on_bytes) as project:
-        questions, covered = project.questions(), project.coverage()
+        questions, covered, trusted = project.questions(), project.coverage(), project.trust()
         found = project.find_leaks(adapters=sorted(project.layout.adapters.glob("*")))
         rejected = len(project.question_file.rows()) - len(questions)
     if as_json:
@@ -290,11 +291,15 @@ def show(as_json: bool, folder: Path) -> None:
             "splits": tally(questions),
             "rejected": rejected,
             "leaks": [_plain(leak) for leak in found],
+            "tells": {side: asdict(one) for side, one in trusted.power.items()},
+            "difficulty": trusted.difficulty,
+            "duplicates": [_plain(leak) for leak in trusted.duplicates],
         }
         return echo_json(shown | {"documents": covered.documents, "lost": covered.lost})
     echo_tally(questions)
     reviewed = sum(question.status == "accepted" for question in questions)
     click.echo(f"{reviewed} reviewed, {rejected} rejected.\n")
+    echo_trust(trusted)
     sections = sum(row.sections for row in covered.documents)
     asked = sum(row.covered for row in covered.documents)
     documents = f"{covered.asked_about} of {len(covered.documents)} documents"

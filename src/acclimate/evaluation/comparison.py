@@ -203,11 +203,15 @@ def value(row: RecipeRow, name: str) -> float | None:
         **{key: getattr(row.summary, key) for key in Summary.__slots__},
         "judged": row.judged,
         "ttft_s": row.first_token_s[0],
+        "ttft_p95": row.first_token_s[1],
         "seconds_per_answer": row.total_s[0],
+        "seconds_p95": row.total_s[1],
         "errors": float(row.errors),
         "peak_mb": row.peak_mb,
         "cost": row.cost,
         "prompt_tokens": row.prompt_tokens,
+        "completion_tokens": row.completion_tokens,
+        "disk_mb": row.disk_mb,
     }
     if name not in figures:
         raise SettingsError(f"there is no figure '{name}'.", hint=f"Figures: {', '.join(figures)}.")

@@ -123,7 +123,7 @@ class ComparisonRun:
         """The outcomes of the questions; progress is reported where there is a `total`, counting
         the `already` answered ones."""
         # Questions of the same words are asked once.
-        keys = [answer_key(entry.key, question.question) for question in questions]
+        keys = [answer_key(entry.key, question.told) for question in questions]
         found: dict[str, tuple[Answer | None, str]] = {
             key: (answer, "")
             for key, answer in zip(keys, self._cached(entry, questions), strict=True)
@@ -199,13 +199,13 @@ class ComparisonRun:
         """How many answers were asked for at once, at most, while these were written."""
         if entry.given:
             return 1
-        keys = (answer_key(entry.key, question.question) for question in questions)
+        keys = (answer_key(entry.key, question.told) for question in questions)
         return max((self.cache.parallel(key) for key in keys), default=1)
 
     def _cached(self, entry: Entry, questions: Sequence[Question]) -> list[Answer | None]:
         if entry.given:
             return [None for _ in questions]
-        return [self.cache.get(answer_key(entry.key, question.question)) for question in questions]
+        return [self.cache.get(answer_key(entry.key, question.told)) for question in questions]
 
     def _fitting(
         self, entries: Sequence[Entry], ordered: Sequence[Question], minutes: float

@@ -64,7 +64,7 @@ class _Asked:
     @property
     def about(self) -> str:
         """What the word depends on, beside the judge; for whole answers as it always was."""
-        parts = (self.question.question, self.question.answers, self.answer.text)
+        parts = (self.question.told, self.question.answers, self.answer.text)
         return repr((*parts, self.line) if self.line else parts)
 
 

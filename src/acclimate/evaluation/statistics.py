@@ -191,6 +191,12 @@ def by_cluster(
     return sums, np.bincount(index, minlength=len(places)).astype(np.float64)
 
 
+def cluster_error(scores: Sequence[float], clusters: Sequence[Hashable]) -> float:
+    """The cluster-robust standard error of the mean."""
+    sums, sizes = by_cluster(scores, clusters)
+    return float(_mean_and_error(sums[None], sizes[None])[1][0])
+
+
 def _mean_and_error(sums: Floats, sizes: Floats) -> tuple[Floats, Floats]:
     """Mean of all scores and its cluster-robust standard error, a row for each resample of G
     clusters."""

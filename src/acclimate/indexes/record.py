@@ -25,7 +25,8 @@ from acclimate.indexes.same import same_key, sketch_of
 from acclimate.indexes.schema import dump_elements, load_elements
 from acclimate.text.embedded import embedded_hash
 from acclimate.text.folding import matched
-from acclimate.types import Chunk, Document, Span, mark_hidden
+from acclimate.text.hidden import mark_hidden
+from acclimate.types import Chunk, Document, Span
 
 Key = TypeVar("Key", int, str)
 

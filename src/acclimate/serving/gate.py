@@ -32,6 +32,7 @@ _ASK = frozenset(
         ("POST", "search"),
         ("GET", "documents"),
         ("GET", "me"),
+        ("POST", "feedback"),
     )
 )
 _GUESSES = 10  # wrong keys from one address in a minute

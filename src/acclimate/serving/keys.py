@@ -20,7 +20,7 @@ from acclimate.indexes.filters import Filter
 from acclimate.workspace.layout import Layout
 
 SCOPES = {
-    "ask": "ask, search and read documents",
+    "ask": "ask, search, read documents, and say whether an answer is right",
     "manage": "upload and delete, review, see metrics and reports",
 }
 EVERY_LABEL = "*"

@@ -172,9 +172,8 @@ class _Writer:
     def _others(self, ours: Path) -> Iterator[Path]:
         """The user's own files and those of the state, by name, without what is derived."""
         layout = self._layout
-        yield from (
-            file for file in (layout.settings, layout.questions, layout.labels) if file.is_file()
-        )
+        own = (layout.settings, layout.questions, layout.labels, layout.feedback)
+        yield from (file for file in own if file.is_file())
         for root in (layout.templates, layout.state):
             for folder, folders, names in os.walk(root):
                 folders.sort()

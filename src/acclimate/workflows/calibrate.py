@@ -159,7 +159,7 @@ def calibrate(
 def _asked(workspace: Workspace) -> list[Asked]:
     """The dev questions with their passages, and again without their document; the mean weight is
     1."""
-    dev = [one for one in workspace.questions() if one.split == "dev" and one.status != "rejected"]
+    dev = [one for one in workspace.single_questions() if one.split == "dev"]
     documents = [one for one in dev if one.answerable and one.answers and one.document]
     if not documents:
         raise SettingsError(

@@ -12,6 +12,7 @@ from acclimate.evaluation.cache import AnswerCache
 from acclimate.evaluation.compare import Setting, compare
 from acclimate.evaluation.comparison import Comparison, Metric, save
 from acclimate.evaluation.comparison_run import ComparisonRun, shuffled
+from acclimate.evaluation.drift import drifts
 from acclimate.evaluation.entry import ComparisonProgress, Entry, NoProgress
 from acclimate.evaluation.given import Given, read_given
 from acclimate.evaluation.machine import describe_machine
@@ -43,6 +44,7 @@ class CompareOptions:
     nli: Path | None = None
     parallel: int = 0
     stop_early: bool = False
+    since: str = ""
 
 
 def compare_recipes(
@@ -106,7 +108,11 @@ def compare_entries(
         comparison_run = ComparisonRun(
             chosen, evidence_spans(workspace, chosen), cache, progress or NoProgress()
         )
-        return compare(comparison_run, entries, setting, judges)
+        compared = compare(comparison_run, entries, setting, judges)
+    if not options.since:
+        return compared
+    found = tuple(one.sentence for one in drifts(compared, options.since))
+    return replace(compared, notes=(*compared.notes, *found))
 
 
 def _able(

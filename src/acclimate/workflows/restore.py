@@ -135,7 +135,8 @@ def _check_library(file: Path, staged: Path) -> None:
 def _items(staged: Path, manifest: Manifest) -> list[Path]:
     """What is moved as one, relative to the project's folder."""
     layout = Layout(staged)
-    own = (layout.settings, layout.questions, layout.labels, layout.templates, layout.state)
+    files = (layout.settings, layout.questions, layout.labels, layout.feedback)
+    own = (*files, layout.templates, layout.state)
     items = [place.relative_to(staged) for place in own if place.exists()]
     if not manifest.with_documents:
         return items

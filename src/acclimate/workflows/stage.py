@@ -63,7 +63,7 @@ class Stage:
         workspace.keep_only(adapter)
         answerer = open_answerer(workspace, recipe.name)
         if answerer.recipe.context != "passages":
-            return lambda question: answerer.answer(question.question)
+            return lambda question: answerer.answer(question.question, turns=question.turns)
         retriever = self._searches.sharing(answerer.retriever, _search_key(workspace.settings))
         return _reading(replace(answerer, retriever=retriever).answer, retriever)
 
@@ -75,12 +75,12 @@ class Stage:
 
 
 def _reading(
-    answer: Callable[[str], Answer], retriever: RememberingRetriever
+    answer: Callable[..., Answer], retriever: RememberingRetriever
 ) -> Callable[[Question], Answer]:
     """Answers whose times count a search that another entry made for them."""
 
     def run(question: Question) -> Answer:
-        given = answer(question.question)
+        given = answer(question.question, turns=question.turns)
         spared, took = retriever.spared(), given.timings
         timings = replace(
             took,
@@ -171,7 +171,7 @@ def _depends(workspace: Workspace, recipe: Recipe, adapter: Path | None) -> dict
     if manner != "short":
         depends["style"] = manner
     if recipe.few_shot:
-        solved = [_shown(one) for one in workspace.questions() if one.split == "train"]
+        solved = [_shown(one) for one in workspace.single_questions() if one.split == "train"]
         depends |= {"shots": settings.answer.shots, "solved": solved}
     return depends
 
@@ -179,7 +179,7 @@ def _depends(workspace: Workspace, recipe: Recipe, adapter: Path | None) -> dict
 def _shown(question: Question) -> dict[str, Any]:
     """What a solved example can show of a question: not how its answers are scored."""
     fields = asdict(question)
-    return {name: fields[name] for name in fields if name not in Question.SCORING}
+    return {name: fields[name] for name in fields if name not in {*Question.SCORING, "turns"}}
 
 
 def _weights(workspace: Workspace, adapter: Path | None) -> str:

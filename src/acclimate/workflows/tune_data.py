@@ -178,7 +178,7 @@ def _from_questions(workspace: Workspace, answerer: Answerer) -> TrainingSet:
     from acclimate.tuning.cases import require_apart
 
     splits = {
-        split: [q for q in workspace.questions() if q.split == split]
+        split: [q for q in workspace.single_questions() if q.split == split]
         for split in ("train", "dev", "test")
     }
     require_apart(splits["train"], [*splits["dev"], *splits["test"]])
@@ -209,7 +209,7 @@ def _from_file(workspace: Workspace, answerer: Answerer, read: Pairs) -> Trainin
             hint='Train without passages, or give "question", "answers", "document" and '
             '"evidence".',
         )
-    test = [question for question in workspace.questions() if question.split == "test"]
+    test = [question for question in workspace.single_questions() if question.split == "test"]
     leaking = overlaps(read.pairs, test, workspace.embedder.embed_queries) if test else []
     fitting, unfit = _fitting(workspace, read.pairs)
     by_place = {problem.place: problem for problem in (*unfit, *leaking, *read.problems)}

@@ -7,6 +7,7 @@ import os
 import threading
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -22,9 +23,11 @@ from acclimate.indexes.stores import StoreServer, open_indexes
 from acclimate.models.base import Engine
 from acclimate.models.entries import ModelKind
 from acclimate.models.store import LocalModel, OnBytes, locate
+from acclimate.prompting.conversation import complete
 from acclimate.prompting.recipes import Recipe, find_recipe
 from acclimate.prompting.replies import ask, json_text
 from acclimate.prompting.templates import Template, load_template
+from acclimate.questions.feedback import FeedbackFile
 from acclimate.questions.file import QuestionFile, read_questions
 from acclimate.retrieval.base import Retriever
 from acclimate.settings import Settings, load_settings
@@ -297,10 +300,20 @@ class Workspace(Closing):
         file = self.layout.questions
         return read_questions(file) if file.exists() else []
 
+    def single_questions(self) -> list[Question]:
+        """The questions for what learns or chooses from single ones: a follow-up has what it points
+        back to put into it, by rule."""
+        return [alone(question) for question in self.questions()]
+
     @property
     def question_file(self) -> QuestionFile:
         """The project's `questions.jsonl`, to be changed."""
         return QuestionFile(self.layout.questions, self.layout.questions_lock)
+
+    @property
+    def feedback_file(self) -> FeedbackFile:
+        """The project's `feedback.jsonl`."""
+        return FeedbackFile(self.layout.feedback, self.layout.feedback_lock)
 
     def local_model(self, name: str, kind: ModelKind) -> LocalModel:
         """A model's files, fetched where they are not here yet."""
@@ -319,3 +332,10 @@ class Workspace(Closing):
         own = self._given_library is None and self._lender is None
         if "library" in self.__dict__ and own:
             self.library.close()
+
+
+def alone(question: Question) -> Question:
+    """A question that can be understood without the conversation before it."""
+    if not question.turns:
+        return question
+    return replace(question, question=complete(question.question, question.turns), turns=())
