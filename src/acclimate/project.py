@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -33,6 +34,7 @@ if TYPE_CHECKING:  # what takes minutes is not needed to ask
     from acclimate.workflows.optimise_retrieval import OnTrial, Searched
     from acclimate.workflows.tune import Tuned
     from acclimate.workflows.tune_data import Teacher
+    from acclimate.workflows.tune_preferences import PreferenceSource
     from acclimate.workflows.tune_preview import Inspection, PreviewProgress
     from acclimate.workflows.tune_retriever import Target, TunedRetriever
     from acclimate.workflows.watch import OnIngest
@@ -254,6 +256,8 @@ class Project(QuestionVerbs):
         rate: float | None = None,
         teacher: Teacher | None = None,
         data: PairSource | None = None,
+        beta: float = 0.1,
+        sources: Sequence[PreferenceSource] | None = None,
         again: bool = False,
         on_step: OnStep | None = None,
     ) -> Tuned:
@@ -262,14 +266,19 @@ class Project(QuestionVerbs):
 
         It lands in `.acclimate/adapters` and is used by recipes that name it. `rate` is the peak
         learning rate (None: the method's); `teacher` is whose answers `distill` learns. The methods
-        are those of `tuning.methods.METHODS`. Stopped, it goes on where it was, unless `again`.
+        are those of `tuning.methods.METHODS`. `beta` and `sources` are for `dpo` and `kto`: how dear
+        it is to leave the untuned model, and which of the project's own answers are learnt from
+        ("labels", "comparisons", "questions"; None: all). Stopped, it goes on where it was, unless `again`.
         Raises SettingsError for splits that share documents, DataError for pairs that cannot be
         learnt, and EngineError where the adapter answers otherwise when it is served than when it
         was trained.
         """
         from acclimate.workflows.tune import TuneOptions, tune_recipe
 
-        return tune_recipe(self, recipe, TuneOptions(minutes, rate, teacher, data, again), on_step)
+        options = TuneOptions(minutes, rate, teacher, data, again, beta)
+        if sources is not None:
+            options = replace(options, sources=tuple(sources))
+        return tune_recipe(self, recipe, options, on_step)
 
     def inspect_tuning(
         self,
@@ -279,6 +288,8 @@ class Project(QuestionVerbs):
         rate: float | None = None,
         teacher: Teacher | None = None,
         data: PairSource | None = None,
+        beta: float = 0.1,
+        sources: Sequence[PreferenceSource] | None = None,
         listener: PreviewProgress | None = None,
     ) -> Inspection:
         """What `tune` would learn, how, and what it would take; nothing is trained.
@@ -286,9 +297,12 @@ class Project(QuestionVerbs):
         `listener` hears of the data before any network is loaded.
         """
         from acclimate.workflows.tune import TuneOptions
-        from acclimate.workflows.tune_preview import inspect_tuning
+        from acclimate.workflows.tune_preferences import PreferenceSource
+    from acclimate.workflows.tune_preview import inspect_tuning
 
-        options = TuneOptions(minutes, rate, teacher, data)
+        options = TuneOptions(minutes, rate, teacher, data, beta=beta)
+        if sources is not None:
+            options = replace(options, sources=tuple(sources))
         return inspect_tuning(self, recipe, options, listener)
 
     def tune_retriever(

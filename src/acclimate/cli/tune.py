@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING, NotRequired, TypedDict
 
 import click
 from rich.progress import BarColumn, TextColumn
@@ -18,6 +19,7 @@ from acclimate.tuning.methods import METHODS
 from acclimate.tuning.pairs.formats import FORMATS
 from acclimate.tuning.pairs.pairs import PairSource
 from acclimate.workflows.tune_data import Teacher
+from acclimate.workflows.tune_preferences import PREFERENCE_SOURCES, PreferenceSource
 from acclimate.workflows.tune_retriever import TARGETS, Target
 
 if TYPE_CHECKING:
@@ -79,6 +81,21 @@ _SERVED = {
 @click.option(
     "--leave-out", is_flag=True, help="Train without the rows that are refused; they are counted."
 )
+@click.option(
+    "--from",
+    "sources",
+    type=click.Choice(PREFERENCE_SOURCES),
+    multiple=True,
+    help="Of `dpo` and `kto`: which of the project's own answers to learn from, repeated for "
+    "several (default: all).",
+)
+@click.option(
+    "--beta",
+    type=click.FloatRange(min=0, min_open=True),
+    default=0.1,
+    show_default=True,
+    help="Of `dpo` and `kto`: how dear it is to leave the untuned model.",
+)
 @click.option("--again", is_flag=True, help="Begin anew where a run was stopped.")
 @click.option(
     "--inspect",
@@ -100,6 +117,8 @@ def command(
     data: Path | None,
     form: str | None,
     leave_out: bool,
+    sources: tuple[PreferenceSource, ...],
+    beta: float,
     again: bool,
     inspect: bool,
     as_json: bool,
@@ -119,6 +138,10 @@ def command(
       input       input, output
       chat        messages: [{role, content [, weight, tool_calls]}] [, tools]
       sharegpt    conversations: [{from, value} or {role, content}]
+
+    `dpo` and `kto` learn which answers are better, from preference pairs or from prompt, completion
+    and label; without --data from saved comparisons (those of the train split: acclimate compare
+    --split train), their labels, and what the model makes up where the documents say nothing.
 
     The dev split's loss decides which state is kept. Stopped at any moment, the same command goes
     on from there.
@@ -144,6 +167,7 @@ def command(
     source = PairSource(data, form, leave_out) if data else None
     learns_from = Teacher(teacher, teacher_url) if teacher else None
     learnt: _Learnt = {"minutes": minutes, "rate": rate, "teacher": learns_from, "data": source}
+    learnt |= {"beta": beta, "sources": sources or None}
     if inspect:
         _inspect(folder, recipe, learnt, as_json)
     else:
@@ -157,6 +181,8 @@ class _Learnt(TypedDict):
     rate: float | None
     teacher: Teacher | None
     data: PairSource | None
+    beta: NotRequired[float]
+    sources: NotRequired[Sequence[PreferenceSource] | None]
 
 
 def _tune(folder: Path, recipe: str, learnt: _Learnt, again: bool, as_json: bool) -> None:
