@@ -332,13 +332,26 @@ class Project(QuestionVerbs):
         )
 
     def export(
-        self, recipe: str, form: str, target: Path, *, precision: Precision = "Q8_0"
+        self,
+        recipe: str,
+        form: str,
+        target: Path,
+        *,
+        precision: Precision = "Q8_0",
+        base: str | None = None,
+        push: str | None = None,
+        public: bool = False,
     ) -> Exported:
         """Write what the recipe's model learnt to `target` in another format, checked against what
-        is served here."""
-        from acclimate.workflows.export import export_recipe
+        is served here.
 
-        return export_recipe(self, recipe, form, target, precision)
+        `base` is the hub id of the unquantised base (None: as far as it is known); `push` is a
+        repository of a Hugging Face hub to upload it to, private unless `public`.
+        """
+        from acclimate.workflows.export import HandOver, export_recipe
+
+        over = HandOver(base, push, public)
+        return export_recipe(self, recipe, form, target, precision, over)
 
     def backup(self, file: Path, *, documents: bool = True, replace: bool = False) -> Backup:
         """Write the project into one file: settings, questions, library, adapters, keys, and the

@@ -47,7 +47,9 @@ def reference_loss(network, virtual=0):
 CASES = [*FAMILIES.items(), *PADDED.items()]
 
 
-@pytest.mark.parametrize(("family", "more"), CASES, ids=lambda value: value if isinstance(value, str) else "")
+@pytest.mark.parametrize(
+    ("family", "more"), CASES, ids=lambda value: value if isinstance(value, str) else ""
+)
 @pytest.mark.parametrize("name", ["lora", "pissa"])
 def test_loss_and_gradients_are_those_of_peft(tmp_path, family, more, name):
     network = tiny(family, more)
@@ -68,9 +70,15 @@ def test_loss_and_gradients_are_those_of_peft(tmp_path, family, more, name):
         loss.backward()
     if name == "pissa":  # PEFT trains both halves of what ours is the first of
         return
-    ours = {key: value.grad for key, value in attached.network.named_parameters() if value.requires_grad}
+    ours = {
+        key: value.grad for key, value in attached.network.named_parameters() if value.requires_grad
+    }
     found = [value.grad for key, value in theirs.named_parameters() if value.requires_grad]
     assert len(found) == len(ours) == len(attached.parameters)
-    assert sorted(tuple(one.shape) for one in found) == sorted(tuple(one.shape) for one in ours.values())
+    assert sorted(tuple(one.shape) for one in found) == sorted(
+        tuple(one.shape) for one in ours.values()
+    )
     norms = sorted(one.norm().item() for one in found)
-    assert norms == pytest.approx(sorted(one.norm().item() for one in ours.values()), rel=1e-3, abs=1e-4)
+    assert norms == pytest.approx(
+        sorted(one.norm().item() for one in ours.values()), rel=1e-3, abs=1e-4
+    )

@@ -49,7 +49,9 @@ def as_pairs(examples):
 def as_judged(examples, right):
     packed = pack(examples, 99)
     following = [*examples[1:], examples[0]]
-    crossed = [Example(one.prompt, two.answer) for one, two in zip(examples, following, strict=True)]
+    crossed = [
+        Example(one.prompt, two.answer) for one, two in zip(examples, following, strict=True)
+    ]
     parts = (packed.tokens, packed.positions, packed.branches, packed.labels)
     return PackedJudged(*parts, torch.tensor(right), pack(crossed, 99))
 
@@ -137,7 +139,9 @@ def test_kto_measures_drift_by_other_cases_answers(family):
         [
             one - other
             for one, other in zip(
-                own_log_probs(attached.network, some), own_log_probs(tiny(family), some), strict=True
+                own_log_probs(attached.network, some),
+                own_log_probs(tiny(family), some),
+                strict=True,
             )
         ]
         for some in (FLAT, crossed)
@@ -206,7 +210,10 @@ SAID = [{"role": "assistant", "content": "Here."}], [{"role": "assistant", "cont
 def test_pairs_are_read_in_every_form(tmp_path, row):
     (tmp_path / "p.jsonl").write_text(json.dumps(row) + "\n")
     read = read_preferences(PairSource(tmp_path / "p.jsonl"))
-    assert [(one.answer, one.right) for one in read.verdicts] == [("Here.", True), ("There.", False)]
+    assert [(one.answer, one.right) for one in read.verdicts] == [
+        ("Here.", True),
+        ("There.", False),
+    ]
     assert {one.messages for one in read.verdicts} == {(Message("user", "Where?"),)}
     (ranking,), left = as_rankings(read.verdicts)
     assert (ranking.chosen, ranking.rejected, left) == ("Here.", "There.", {})

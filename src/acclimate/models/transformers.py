@@ -76,7 +76,7 @@ class TransformersEngine(ChatEngine):
         for layer in layers_of(adapter) if adapter is not None else []:
             self._wear(layer)
         self._model.to(self._device).eval()
-        read = _read_gguf(model) if gguf else read_folder(folder)
+        read = read_model(model) if gguf else read_folder(folder)
         own = read.context_tokens
         self._chat, self._stop_ids = read.chat, set(read.stop_ids)
         self._context = min(context_tokens or own, own)
@@ -263,7 +263,11 @@ def _load_peft(peft: Any, model: Any, adapter: Path) -> Any:
         ) from error
 
 
-def _read_gguf(model: Path) -> Read:
+def read_model(model: Path) -> Read:
+    """What a GGUF file, or the folder around a safetensors file, says of its model. Raises
+    ModelError where it has no chat template."""
+    if model.suffix != ".gguf":
+        return read_folder(model.parent)
     info = read_info(model)
     chat = ChatFormat(read_tokenizer(model), info.chat_template, info.bos)
     return Read(model.stem, info.context_tokens, chat, set(info.stop_ids))

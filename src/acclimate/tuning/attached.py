@@ -99,9 +99,7 @@ class LibraryAttached:
             warnings.filterwarnings(
                 "ignore", "Unsupported layer type"
             )  # PEFT's own norm tuning, of RMSNorm
-            self._model: Any = peft.get_peft_model(
-                network, config, autocast_adapter_dtype=False
-            )
+            self._model: Any = peft.get_peft_model(network, config, autocast_adapter_dtype=False)
         self._model.to(dtype)
         self.network: nn.Module = self._model.get_base_model()
         self.parameters = [

@@ -76,7 +76,9 @@ def answer_logits(
         inputs = _as_packed(network, packed)
     else:
         inputs = _padded(network, packed, virtual)
-    inside = virtual is not None and bool(virtual.keys_values)  # such a cache is given up on the way
+    inside = virtual is not None and bool(
+        virtual.keys_values
+    )  # such a cache is given up on the way
     _checkpoint(network, on=checkpointing and not inside)
     head: Any = network.get_output_embeddings()  # type: ignore[operator]
     with _only(head, inputs), nn.utils.parametrize.cached():

@@ -20,8 +20,7 @@ from transformers import AutoModelForCausalLM
 from acclimate.files import jsonlines
 from acclimate.models.chat import ChatFormat
 from acclimate.models.compute import compute_type
-from acclimate.models.gguf import read_info, read_tokenizer
-from acclimate.models.transformers import read_folder
+from acclimate.models.transformers import read_model
 from acclimate.models.virtual import first_inputs
 from acclimate.tuning import experts
 from acclimate.tuning.attached import Attached, LibraryAttached
@@ -193,18 +192,13 @@ def _plan(job: TuningJob, network: nn.Module, tokens: int, *, goes_on: bool) -> 
 def read_chat(model: Path) -> tuple[ChatFormat, int]:
     """The chat format and the window in tokens of a GGUF file, or of the folder around a
     safetensors file. Raises ModelError where it has no chat template."""
-    if model.suffix != ".gguf":
-        read = read_folder(model.parent)
-        return read.chat, read.context_tokens
-    info = read_info(model)
-    return ChatFormat(read_tokenizer(model), info.chat_template, info.bos), info.context_tokens
+    read = read_model(model)
+    return read.chat, read.context_tokens
 
 
 @lru_cache(maxsize=2)
 def _stop_ids(model: Path) -> tuple[int, ...]:
-    if model.suffix != ".gguf":
-        return tuple(sorted(read_folder(model.parent).stop_ids))
-    return read_info(model).stop_ids
+    return tuple(sorted(read_model(model).stop_ids))
 
 
 def load_network(model: Path, dtype: torch.dtype | None = None) -> nn.Module:

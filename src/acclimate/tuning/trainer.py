@@ -34,6 +34,7 @@ OnStep = Callable[[float, dict[str, float]], None]
 """Hears of each step: seconds trained so far, and its figures (loss, lr, norm, tokens_per_s,
 seconds_left)."""
 
+
 class Objective(Protocol):
     """What a sequence costs: a sum over `packed.answers` things, the mean of which is learnt."""
 

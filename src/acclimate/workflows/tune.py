@@ -14,6 +14,7 @@ from acclimate.answer import Answerer
 from acclimate.errors import EngineError, MissingExtraError, SettingsError, nearest
 from acclimate.evaluation.metrics import f1
 from acclimate.models.adapters import OWN_TEMPLATE, require_base_model
+from acclimate.models.base_ids import base_id, name_base
 from acclimate.models.store import LocalModel
 from acclimate.prompting.recipes import Recipe, find_recipe
 from acclimate.system import ending
@@ -248,6 +249,7 @@ def _serve(
     from acclimate.tuning.run import largest_gap
 
     recipe, training_set, answerer = prepared.recipe, prepared.training_set, prepared.answerer
+    name_base(trained.folder, base_id(prepared.model))
     final = _place(
         tuned_folder(workspace.layout, recipe), prepared.job.folder, trained, training_set
     )

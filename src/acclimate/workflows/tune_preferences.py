@@ -340,9 +340,7 @@ class OwnAnswers:
         rows = jsonlines.read_rows(self._file) if self._file else ()
         self._said = {str(row["prompt"]): str(row["text"]) for _, row in rows}
 
-    def complete(
-        self, cases: Sequence[Case], method: Method
-    ) -> tuple[list[Case], dict[str, int]]:
+    def complete(self, cases: Sequence[Case], method: Method) -> tuple[list[Case], dict[str, int]]:
         """The cases with the worse answer in them, in the method's form, and how many were left
         out: those that the model refuses rightly already."""
         from acclimate.tuning.preferences import Preferred

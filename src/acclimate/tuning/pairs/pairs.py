@@ -152,9 +152,7 @@ def _lessons(chosen: Format, row: Row) -> list[Lesson]:
     return chosen.read(row.values, str(row.place))
 
 
-def find_format(
-    source: PairSource, rows: Sequence[Row], problems: Sequence[Problem]
-) -> Format:
+def find_format(source: PairSource, rows: Sequence[Row], problems: Sequence[Problem]) -> Format:
     """The one form that the rows have."""
     known = "; ".join(f"{one.name} ({one.keys})" for one in FORMATS.values())
     if source.format is not None:

@@ -172,7 +172,5 @@ def as_rankings(verdicts: Sequence[Verdict]) -> tuple[list[Ranking], dict[str, i
         many, few = (wrong, right) if len(wrong) >= len(right) else (right, wrong)
         for one, other in zip(many, cycle(few), strict=False):
             better, worse = (one, other) if one.right else (other, one)
-            found.append(
-                Ranking(worse.place, messages, better.answer, worse.answer, worse.split)
-            )
+            found.append(Ranking(worse.place, messages, better.answer, worse.answer, worse.split))
     return found, {_LABELLED: left} if left else {}
