@@ -248,7 +248,7 @@ class Project(QuestionVerbs):
 
         return calibrate(self, take=take, on_progress=on_progress)
 
-    def tune(
+    def tune(  # noqa: PLR0913
         self,
         recipe: str,
         *,
@@ -297,8 +297,7 @@ class Project(QuestionVerbs):
         `listener` hears of the data before any network is loaded.
         """
         from acclimate.workflows.tune import TuneOptions
-        from acclimate.workflows.tune_preferences import PreferenceSource
-    from acclimate.workflows.tune_preview import inspect_tuning
+        from acclimate.workflows.tune_preview import inspect_tuning
 
         options = TuneOptions(minutes, rate, teacher, data, beta=beta)
         if sources is not None:

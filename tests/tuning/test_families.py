@@ -7,10 +7,9 @@ import peft
 import pytest
 import torch
 
-from acclimate.errors import ModelError
 from acclimate.tuning.attached import attach
 from acclimate.tuning.generic import PACKED, is_packed, is_walked
-from acclimate.tuning.loss import answer_logits, answer_loss
+from acclimate.tuning.loss import answer_loss
 from acclimate.tuning.methods import METHODS
 from acclimate.tuning.packing import Example, pack
 

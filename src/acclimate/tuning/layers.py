@@ -11,7 +11,6 @@ from torch import nn
 from acclimate.errors import ModelError
 from acclimate.tuning.generic import family
 
-
 _KERNELS = ("falcon_h1", "falcon_mamba", "mamba", "mamba2", "nemotron_h")
 """Families with fused kernels that read the weight of `out_proj` themselves, so that a layer beside
 it would be passed over; PEFT refuses it there."""

@@ -216,9 +216,9 @@ def _from_file(workspace: Workspace, answerer: Answerer, read: Pairs) -> Trainin
         )
     test = [question for question in workspace.questions() if question.split == "test"]
     leaking = overlaps(read.pairs, test, workspace.embedder.embed_queries) if test else []
-    fitting, unfit = fitting(workspace, read.pairs)
+    sound, unfit = fitting(workspace, read.pairs)
     by_place = {problem.place: problem for problem in (*unfit, *leaking, *read.problems)}
-    pairs = [pair for pair in fitting if pair.place not in by_place]
+    pairs = [pair for pair in sound if pair.place not in by_place]
     kept, watched, how = hold_out(pairs) if pairs else ([], [], "")
     learnt = _cases_of(answerer, kept, random.Random(0))  # noqa: S311
     dev = _cases_of(answerer, watched, random.Random(1))  # noqa: S311
@@ -281,12 +281,14 @@ def _cases_of(answerer: Answerer, pairs: Sequence[Pair], rng: random.Random) -> 
 
 
 def as_question(pair: Pair) -> Question:
+    """What was learnt, for later comparisons."""
     if pair.question is not None:
         return pair.question
     return Question(f"{pair.place}", pair.asked, (pair.answer,), split="train")
 
 
 def asked_by(answerer: Answerer) -> str:
+    """How prompts are made, in words."""
     return f"in the template '{answerer.recipe.template}', as the recipe asks"
 
 

@@ -4,7 +4,7 @@ told is not made up."""
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -81,7 +81,7 @@ def _what(known: Known, form: str) -> str:
 
 
 def _use(known: Known, form: str, folder: Path) -> str:
-    code = {
+    code: dict[str, Callable[[], str]] = {
         "peft": lambda: _peft(known),
         "vllm": lambda: f"```bash\n{vllm.command(known.name, known.base, folder)}\n```",
         "ollama": lambda: (

@@ -17,11 +17,9 @@ from acclimate.errors import ModelError
 from acclimate.models.chat import ChatTemplate
 from acclimate.types import Message
 
-_TEXTS = ("Instruction 4711", "Question 4712", "Answer 4713", "Question 4714", "Answer 4715")
-_SYSTEM, _USER, _ASSISTANT, _AGAIN, _SAID = (
-    Message(role, text)
-    for role, text in zip(("system", "user", "assistant", "user", "assistant"), _TEXTS, strict=True)
-)
+_SYSTEM = Message("system", "Instruction 4711")
+_USER, _AGAIN = Message("user", "Question 4712"), Message("user", "Question 4714")
+_ASSISTANT, _SAID = Message("assistant", "Answer 4713"), Message("assistant", "Answer 4715")
 _CHECKED: tuple[tuple[Message, ...], ...] = (
     (_USER,),
     (_SYSTEM, _USER),
@@ -103,8 +101,8 @@ def go_template(chat: ChatTemplate, bos: str) -> str:
 
 
 def _find(short: str, long: str) -> Wrapping | None:
-    first = _cut(short, _TEXTS[1:2])
-    parts = _cut(long, _TEXTS[:4])
+    first = _cut(short, [_USER.content])
+    parts = _cut(long, [one.content for one in _CHECKED[3]])
     if first is None or parts is None:
         return None
     before_system, after_system, answered, after_assistant, asked = parts
