@@ -163,7 +163,7 @@ class Hub(BaseHTTPRequestHandler):
             name = f"{told['organization']}/{told['name']}"
             known = name in self.repositories
             self.repositories.setdefault(name, {"private": told.get("private"), "files": {}})
-            return self.say(409 if known else 200, {"url": f"http://hub/{name}"})
+            return self.say(409 if known else 200, {"url": f"http://{self.headers['Host']}/{name}"})
         if self.path.endswith("/preupload/main"):
             files = json.loads(body)["files"]
             modes = [
@@ -203,7 +203,11 @@ class Hub(BaseHTTPRequestHandler):
                 self.repositories[name]["files"][value["path"]] = base64.b64decode(value["content"])
             elif row["key"] == "lfsFile":
                 self.repositories[name]["files"][value["path"]] = self.large[value["oid"]]
-        told = {"success": True, "commitOid": "0" * 40, "commitUrl": f"http://hub/{name}/commit/1"}
+        told = {
+            "success": True,
+            "commitOid": "0" * 40,
+            "commitUrl": f"http://{self.headers['Host']}/{name}/commit/1",
+        }
         self.say(200, told)
 
     def say(self, status, value):
