@@ -56,6 +56,7 @@ PLACES = {
     "serving": "servers",
     "watch": "slow models",
     "serving/browser": "browser",
+    "workflows/test_tune_preferences.py": "torch",
     "workflows/test_tune_retriever.py": "torch models",
     "workspace/test_demonstrations.py": "models",
     "test_images.py": "torch",

@@ -7,6 +7,7 @@ import peft
 import pytest
 import torch
 
+from acclimate.errors import ModelError
 from acclimate.tuning.attached import attach
 from acclimate.tuning.generic import PACKED, is_packed, is_walked
 from acclimate.tuning.loss import answer_loss
@@ -81,3 +82,63 @@ def test_loss_and_gradients_are_those_of_peft(tmp_path, family, more, name):
     assert norms == pytest.approx(
         sorted(one.norm().item() for one in ours.values()), rel=1e-3, abs=1e-4
     )
+
+
+OTHERS = [
+    "adapter",
+    "adapter-parallel",
+    "bitfit",
+    "dora",
+    "full",
+    "ia3",
+    "layernorm",
+    "prefix",
+    "prompt",
+]
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_other_methods_are_those_of_peft_where_they_apply(tmp_path, name):
+    attached = attach(tiny("gemma3_text"), METHODS[name], 4, 8.0)
+    torch.manual_seed(3)
+    with torch.no_grad():
+        for parameter in attached.parameters:
+            parameter.add_(0.2 * torch.randn_like(parameter))
+    attached.save(tmp_path, "tiny")
+    if name == "full":
+        loaded = type(attached.network).from_pretrained(tmp_path).eval()
+    else:
+        loaded = peft.PeftModel.from_pretrained(tiny("gemma3_text"), str(tmp_path)).eval()
+    with torch.no_grad():
+        expected = reference_loss(loaded, virtual=4 if name == "prompt" else 0)
+    loss = answer_loss(attached.network, SEQUENCE, attached.virtual())
+    torch.testing.assert_close(loss, expected, rtol=1e-4, atol=1e-4)
+    loss.backward()
+    assert all(parameter.grad is not None for parameter in attached.parameters)
+
+
+def test_a_method_whose_parts_are_not_there_is_refused():
+    with pytest.raises(ModelError, match="a 'phi3' model has no k_proj and no v_proj") as caught:
+        attach(tiny("phi3"), METHODS["ia3"], 4, 8.0)
+    assert caught.value.hint == "acclimate tune lora"
+
+
+def test_a_network_that_sees_has_its_text_trained_alone(tmp_path):
+    """Gemma 3 from 4 billion parameters on: the tower of vision has layers of the same names."""
+    text = made["SIZES"] | FAMILIES["gemma3_text"]
+    vision = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1}
+    vision |= {"num_attention_heads": 2, "image_size": 28, "patch_size": 14}
+    more = {"text_config": text, "vision_config": vision, "mm_tokens_per_image": 4}
+    torch.manual_seed(0)
+    attached = noise(attach(tiny("gemma3", more), METHODS["lora"], 4, 8.0))
+    assert not [
+        name
+        for name, one in attached.network.named_parameters()
+        if one.requires_grad and "vision" in name
+    ]
+    attached.save(tmp_path, "tiny")
+    loaded = peft.PeftModel.from_pretrained(tiny("gemma3", more), str(tmp_path)).eval()
+    with torch.no_grad():
+        expected = reference_loss(loaded)
+    found = answer_loss(attached.network, SEQUENCE)
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)

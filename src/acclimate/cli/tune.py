@@ -139,39 +139,38 @@ def command(
       chat        messages: [{role, content [, weight, tool_calls]}] [, tools]
       sharegpt    conversations: [{from, value} or {role, content}]
 
-    `dpo` and `kto` learn which answers are better, from preference pairs or from prompt, completion
-    and label; without --data from saved comparisons (those of the train split: acclimate compare
-    --split train), their labels, and what the model makes up where the documents say nothing.
+    `dpo` and `kto` learn which answers are better: from pairs, or from prompt, completion and
+    label. Without --data: from saved comparisons, labels, and what the model makes up by itself.
 
-    The dev split's loss decides which state is kept. Stopped at any moment, the same command goes
-    on from there.
-
+    The dev split's loss decides which state is kept. Stopped, the same command goes on from there.
     With --target it trains the retriever instead: questions against the passage with their evidence
-    and the wrong ones that the search finds beside it. nDCG@10 on the dev split decides which state
-    is kept.
+    and the wrong ones found beside it. nDCG@10 on the dev split decides which state is kept.
     """
     if methods:
         echo_methods(as_json)
-        return
+        return None
     if target is not None:
         if recipe or data or again or inspect:
             raise click.UsageError("--target goes without RECIPE, --data, --again and --inspect.")
         _tune_retriever(folder, target, minutes, rate, matryoshka, take, as_json)
-        return
+        return None
     if matryoshka or take:
         raise click.UsageError("--matryoshka and --take belong to --target.")
     if recipe is None:
         raise click.UsageError("Missing argument 'RECIPE', like lora+rag; --methods lists them.")
-    if data is None and (form or leave_out):
-        raise click.UsageError("--format and --leave-out go with --data FILE.")
-    source = PairSource(data, form, leave_out) if data else None
+    source = _source(data, form, leave_out)
     learns_from = Teacher(teacher, teacher_url) if teacher else None
     learnt: _Learnt = {"minutes": minutes, "rate": rate, "teacher": learns_from, "data": source}
     learnt |= {"beta": beta, "sources": sources or None}
     if inspect:
-        _inspect(folder, recipe, learnt, as_json)
-    else:
-        _tune(folder, recipe, learnt, again, as_json)
+        return _inspect(folder, recipe, learnt, as_json)
+    return _tune(folder, recipe, learnt, again, as_json)
+
+
+def _source(data: Path | None, form: str | None, leave_out: bool) -> PairSource | None:
+    if data is None and (form or leave_out):
+        raise click.UsageError("--format and --leave-out go with --data FILE.")
+    return PairSource(data, form, leave_out) if data else None
 
 
 class _Learnt(TypedDict):

@@ -32,7 +32,7 @@ def push(export: Path, repository: str, card: str, endpoint: str, *, public: boo
         done = api.create_commit(
             repository, operations, commit_message=f"Upload {export.name} with Acclimate"
         )
-    except (HfHubHTTPError, LocalTokenNotFoundError, OSError) as error:
+    except (HfHubHTTPError, LocalTokenNotFoundError, OSError, ValueError) as error:
         reason = " ".join(str(error).split())[:300]
         raise EngineError(
             f"{endpoint} did not take {export.name} into '{repository}': {reason}",
