@@ -3,7 +3,7 @@
 import warnings
 
 import torch
-from tokenizers import AddedToken, Tokenizer, models, pre_tokenizers
+from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedTokenizerFast
 
 SIZES = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "vocab_size": 100}
@@ -57,6 +57,7 @@ def letters(template):
     words = {word: at for at, word in enumerate(words)}
     tokenizer = Tokenizer(models.BPE(vocab=words, merges=[], unk_token="<unk>"))
     tokenizer.pre_tokenizer = pre_tokenizers.Split("", "isolated")
+    tokenizer.decoder = decoders.Fuse()
     tokenizer.add_special_tokens([AddedToken(token) for token in ("<s>", "</s>", "<|turn|>")])
     names = {"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>"}
     fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, **names)

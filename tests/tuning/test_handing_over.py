@@ -9,6 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import ClassVar
 
 import pytest
+from huggingface_hub import constants
 from tokenizers import Tokenizer, models
 
 from acclimate.errors import EngineError, ModelError, SettingsError
@@ -225,6 +226,7 @@ class Hub(BaseHTTPRequestHandler):
 def hub(monkeypatch):
     monkeypatch.setattr(Hub, "repositories", {})
     monkeypatch.setattr(Hub, "large", {})
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)  # as HF_HUB_DISABLE_XET=1 does
     server = ThreadingHTTPServer(("127.0.0.1", 0), Hub)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()

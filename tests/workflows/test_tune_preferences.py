@@ -161,7 +161,8 @@ def test_what_the_model_makes_up_is_worse_than_to_refuse(project, tmp_path):
     assert said == {("a", "98 kg", REFUSAL), ("u", REFUSAL, "Ann")}
     assert left == {"questions that the model refuses rightly": 1}
     asked = len(subject.engine.prompts)
-    (tmp_path / "run/said.jsonl").open("a").write('{"prompt": "torn')  # killed while it wrote
+    with (tmp_path / "run/said.jsonl").open("a") as kept:
+        kept.write('{"prompt": "torn')  # killed while it wrote
     again = answerer(lambda messages: "something else")
     assert OwnAnswers(again, tmp_path / "run").complete(found.learnt, METHODS["dpo"]) == (
         cases,

@@ -32,7 +32,8 @@ def push(export: Path, repository: str, card: str, endpoint: str, *, public: boo
         done = api.create_commit(
             repository, operations, commit_message=f"Upload {export.name} with Acclimate"
         )
-    except (HfHubHTTPError, LocalTokenNotFoundError, OSError, ValueError) as error:
+    # A large file that fails is a RuntimeError, an address of another host a ValueError.
+    except (HfHubHTTPError, LocalTokenNotFoundError, OSError, RuntimeError, ValueError) as error:
         reason = " ".join(str(error).split())[:300]
         raise EngineError(
             f"{endpoint} did not take {export.name} into '{repository}': {reason}",
