@@ -52,6 +52,9 @@ def project(tmp_path, monkeypatch):
     (folder / "acclimate.toml").write_text(
         f'[documents]\npath = "documents"\n[model]\nname = "{model}"\nmax_tokens = 12\n'
     )
+    asked = [{"id": row["prompt"], "question": row["prompt"], "answers": ["x"]} for row in PAIRS]
+    rows = "".join(json.dumps(row | {"split": "dev"}) + "\n" for row in asked)
+    (folder / "questions.jsonl").write_text(rows)
     with Project.open(folder) as opened:
         yield opened
 

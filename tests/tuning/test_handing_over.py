@@ -163,7 +163,7 @@ class Hub(BaseHTTPRequestHandler):
             told = json.loads(body)
             name = f"{told['organization']}/{told['name']}"
             known = name in self.repositories
-            self.repositories.setdefault(name, {"private": told.get("private"), "files": {}})
+            self.repositories.setdefault(name, {"is": told.get("visibility"), "files": {}})
             return self.say(409 if known else 200, {"url": f"http://{self.headers['Host']}/{name}"})
         if self.path == "/api/validate-yaml":  # of the card
             return self.say(200, {"errors": [], "warnings": []})
@@ -236,6 +236,7 @@ def hub(monkeypatch):
     server.server_close()
 
 
+@pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")  # of huggingface_hub
 def test_an_export_is_uploaded_whole(tmp_path, hub, monkeypatch):
     folder = tmp_path / "helpdesk"
     folder.mkdir()
@@ -252,9 +253,9 @@ def test_an_export_is_uploaded_whole(tmp_path, hub, monkeypatch):
     assert "HF_TOKEN" in caught.value.hint
     monkeypatch.setenv("HF_TOKEN", "secret")
     assert push(folder, "org/helpdesk", "", hub).endswith("/org/helpdesk/commit/1")
-    assert Hub.repositories["org/helpdesk"] == {"private": True, "files": held}
+    assert Hub.repositories["org/helpdesk"] == {"is": "private", "files": held}
     (tmp_path / "m.gguf").write_bytes(b"GGUF")
     for _ in range(2):  # the second time it is there
         push(tmp_path / "m.gguf", "org/m", "# card", hub, public=True)
-    assert Hub.repositories["org/m"]["private"] is False
+    assert Hub.repositories["org/m"]["is"] == "public"
     assert Hub.repositories["org/m"]["files"] == {"m.gguf": b"GGUF", "README.md": b"# card"}
