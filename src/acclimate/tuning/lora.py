@@ -30,6 +30,7 @@ from acclimate.tuning.layers import linear_layers, target_names
 
 TARGETS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 _PLAIN = ("", "rslora", "dora", "quantised", "kto")  # variants that start at B = 0 as LoRA does
+_RESIDUAL = ("pissa", "olora")  # variants whose start is taken off the base again
 
 
 class _Product(torch.autograd.Function):
@@ -74,10 +75,13 @@ class LoRALinear(nn.Module):
         like: dict[str, Any] = {"device": base.weight.device, "dtype": base.weight.dtype}
         self.start: tuple[torch.Tensor, torch.Tensor] | None = None
         self.magnitude: nn.Parameter | None = None
-        if variant in _PLAIN:
+        narrow = min(base.in_features, base.out_features) < r  # has no r principal components
+        if variant in _PLAIN or narrow:
             a = torch.empty(r, base.in_features)
             nn.init.kaiming_uniform_(a, a=math.sqrt(5))
             b = torch.zeros(base.out_features, r)
+            if variant.startswith(_RESIDUAL):  # of the others' rank
+                self.start = (torch.zeros_like(a, **like), torch.zeros_like(b, **like))
         else:
             a, b, residual = _initialise(base, r, alpha, variant)
             self.start = (a.to(**like).clone(), b.to(**like).clone()) if residual else None
