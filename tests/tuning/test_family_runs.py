@@ -41,6 +41,7 @@ def save(folder, family):
 @pytest.fixture
 def project(tmp_path, monkeypatch):
     """A project whose model is a tiny folder; questions and documents are there too."""
+    torch.ones(9).add(1)  # PyTorch asks once what follows, which is for our choice of a type alone
     monkeypatch.setenv("ACCLIMATE_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv(
         "ATEN_CPU_CAPABILITY", "avx2"
