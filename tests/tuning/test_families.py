@@ -99,7 +99,8 @@ OTHERS = [
 
 @pytest.mark.parametrize("name", OTHERS)
 def test_other_methods_are_those_of_peft_where_they_apply(tmp_path, name):
-    attached = attach(tiny("gemma3_text"), METHODS[name], 4, 8.0)
+    family = "smollm3" if name == "prefix" else "gemma3_text"
+    attached = attach(tiny(family), METHODS[name], 4, 8.0)
     torch.manual_seed(3)
     with torch.no_grad():
         for parameter in attached.parameters:
@@ -108,7 +109,7 @@ def test_other_methods_are_those_of_peft_where_they_apply(tmp_path, name):
     if name == "full":
         loaded = type(attached.network).from_pretrained(tmp_path).eval()
     else:
-        loaded = peft.PeftModel.from_pretrained(tiny("gemma3_text"), str(tmp_path)).eval()
+        loaded = peft.PeftModel.from_pretrained(tiny(family), str(tmp_path)).eval()
     with torch.no_grad():
         expected = reference_loss(loaded, virtual=4 if name == "prompt" else 0)
     loss = answer_loss(attached.network, SEQUENCE, attached.virtual())
@@ -121,6 +122,8 @@ def test_a_method_whose_parts_are_not_there_is_refused():
     with pytest.raises(ModelError, match="a 'phi3' model has no k_proj and no v_proj") as caught:
         attach(tiny("phi3"), METHODS["ia3"], 4, 8.0)
     assert caught.value.hint == "acclimate tune lora"
+    with pytest.raises(ModelError, match="see the nearest tokens only"):
+        attach(tiny("mistral"), METHODS["prefix"], 4, 8.0)
 
 
 def test_a_network_that_sees_has_its_text_trained_alone(tmp_path):

@@ -25,7 +25,7 @@ from acclimate.errors import ModelError
 from acclimate.models.peft_tuners import BitFitConfig, BottleneckConfig
 from acclimate.models.virtual import Virtual, read_virtual
 from acclimate.tuning import lora
-from acclimate.tuning.generic import is_walked
+from acclimate.tuning.generic import family, is_walked, slides
 from acclimate.tuning.layers import norm_names, require_names, target_names
 from acclimate.tuning.methods import METHODS, Method
 
@@ -92,6 +92,12 @@ class LibraryAttached:
 
     def __init__(self, network: nn.Module, variant: str, size: int) -> None:
         require_names(network, variant, _PARTS.get(variant, ()))
+        if variant == "prefix" and slides(network):
+            raise ModelError(
+                f"a '{family(network)}' model has layers that see the nearest tokens only, so what "
+                f"'prefix' puts before the prompt is lost to them.",
+                hint="acclimate tune lora",
+            )
         network.requires_grad_(requires_grad=False)
         dtype = next(network.parameters()).dtype
         config = _config(variant, size, network)

@@ -58,6 +58,13 @@ def is_walked(network: nn.Module) -> bool:
     return family(network) in WALKED and plain and not slides
 
 
+def slides(network: nn.Module) -> bool:
+    """Whether some layers see the nearest tokens only."""
+    config: Any = network.config.get_text_config()  # type: ignore[operator, union-attr]
+    kinds = getattr(config, "layer_types", None)
+    return bool(getattr(config, "sliding_window", None)) and (not kinds or _SLIDING in kinds)
+
+
 def is_packed(network: nn.Module) -> bool:
     """Whether sequences are computed as they are packed, without padding."""
     return is_walked(network) or family(network) in PACKED
