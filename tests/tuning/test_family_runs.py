@@ -105,7 +105,8 @@ def test_a_folder_prefers_what_a_file_prefers(project):
     assert tuned.same == tuned.checked
 
 
-def test_a_stopped_run_of_another_family_goes_on_exactly(tmp_path):
+def test_a_stopped_run_of_another_family_goes_on_exactly(tmp_path, monkeypatch):
+    monkeypatch.setenv("ATEN_CPU_CAPABILITY", "avx2")  # as above: in 32 bits
     weights = save(tmp_path / "m", "phi3") / "model.safetensors"
     cases = [run.Case((Message("user", f"ask {at}"),), f"say {at}") for at in range(4)]
 

@@ -53,6 +53,7 @@ if TYPE_CHECKING:  # PyTorch comes with the extra `tune` only
 PreferenceSource = Literal["labels", "comparisons", "questions"]
 PREFERENCE_SOURCES: tuple[PreferenceSource, ...] = get_args(PreferenceSource)
 _RIGHT, _WRONG = 0.6, 0.3  # F1 from which an answer is right, and below which it is wrong
+_REFUSED = "questions that the model refuses rightly"
 _MARKS = re.compile(r"\s*\[[\d\s,;]+\]")
 
 
@@ -355,7 +356,7 @@ class OwnAnswers:
             refused += worse is None
             if worse is not None:
                 found.append(replace(case, rejected=worse, own=False))
-        return _for(method, found), {"questions that the model refuses rightly": refused}
+        return _for(method, found), {_REFUSED: refused} if refused else {}
 
     def _worse(self, messages: Sequence[Message], better: str) -> str | None:
         """What the model says where that is wrong. Where it is right, the refusal; None where the
