@@ -110,14 +110,21 @@ def test_a_stopped_run_of_another_family_goes_on_exactly(tmp_path, monkeypatch):
     weights = save(tmp_path / "m", "phi3") / "model.safetensors"
     cases = [run.Case((Message("user", f"ask {at}"),), f"say {at}") for at in range(4)]
 
-    def tune(folder, steps):
-        job = TuningJob(weights, "m", cases, cases, tmp_path / folder, METHODS["lora"])
-        return train(job, TrainSettings(steps=steps, batch=2))[1]
+    def tune(folder, until=None):
+        def stop(seconds, figures):
+            steps.append(figures)
+            if len(steps) == until:
+                raise KeyboardInterrupt
 
-    tune("stopped", 2)
-    again = tune("stopped", 5)
-    whole = tune("whole", 5)
-    assert again.step == whole.step == 5
+        steps = []
+        job = TuningJob(weights, "m", cases, cases, tmp_path / folder, METHODS["lora"])
+        settings = TrainSettings(steps=4, batch=1, checkpoint_minutes=0, patience=99)
+        return train(job, settings, on_step=stop)[1]
+
+    with pytest.raises(KeyboardInterrupt):
+        tune("stopped", until=3)
+    again, whole = tune("stopped"), tune("whole")
+    assert again.step == whole.step == 4
     for one, other in zip(again.masters, whole.masters, strict=True):
         torch.testing.assert_close(one, other, rtol=0, atol=0)
 
