@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -33,6 +34,7 @@ if TYPE_CHECKING:  # what takes minutes is not needed to ask
     from acclimate.workflows.optimise_retrieval import OnTrial, Searched
     from acclimate.workflows.tune import Tuned
     from acclimate.workflows.tune_data import Teacher
+    from acclimate.workflows.tune_preferences import PreferenceSource
     from acclimate.workflows.tune_preview import Inspection, PreviewProgress
     from acclimate.workflows.tune_retriever import Target, TunedRetriever
     from acclimate.workflows.watch import OnIngest
@@ -249,7 +251,7 @@ class Project(QuestionVerbs):
 
         return calibrate(self, take=take, on_progress=on_progress)
 
-    def tune(
+    def tune(  # noqa: PLR0913
         self,
         recipe: str,
         *,
@@ -257,6 +259,8 @@ class Project(QuestionVerbs):
         rate: float | None = None,
         teacher: Teacher | None = None,
         data: PairSource | None = None,
+        beta: float = 0.1,
+        sources: Sequence[PreferenceSource] | None = None,
         again: bool = False,
         on_step: OnStep | None = None,
     ) -> Tuned:
@@ -265,14 +269,19 @@ class Project(QuestionVerbs):
 
         It lands in `.acclimate/adapters` and is used by recipes that name it. `rate` is the peak
         learning rate (None: the method's); `teacher` is whose answers `distill` learns. The methods
-        are those of `tuning.methods.METHODS`. Stopped, it goes on where it was, unless `again`.
+        are those of `tuning.methods.METHODS`. `beta` and `sources` are for `dpo` and `kto`: how dear
+        it is to leave the untuned model, and which of the project's own answers are learnt from
+        ("labels", "comparisons", "questions"; None: all). Stopped, it goes on where it was, unless `again`.
         Raises SettingsError for splits that share documents, DataError for pairs that cannot be
         learnt, and EngineError where the adapter answers otherwise when it is served than when it
         was trained.
         """
         from acclimate.workflows.tune import TuneOptions, tune_recipe
 
-        return tune_recipe(self, recipe, TuneOptions(minutes, rate, teacher, data, again), on_step)
+        options = TuneOptions(minutes, rate, teacher, data, again, beta)
+        if sources is not None:
+            options = replace(options, sources=tuple(sources))
+        return tune_recipe(self, recipe, options, on_step)
 
     def inspect_tuning(
         self,
@@ -282,6 +291,8 @@ class Project(QuestionVerbs):
         rate: float | None = None,
         teacher: Teacher | None = None,
         data: PairSource | None = None,
+        beta: float = 0.1,
+        sources: Sequence[PreferenceSource] | None = None,
         listener: PreviewProgress | None = None,
     ) -> Inspection:
         """Preview of `tune`: what it would train on, how, and the resources it needs; nothing is
@@ -292,7 +303,9 @@ class Project(QuestionVerbs):
         from acclimate.workflows.tune import TuneOptions
         from acclimate.workflows.tune_preview import inspect_tuning
 
-        options = TuneOptions(minutes, rate, teacher, data)
+        options = TuneOptions(minutes, rate, teacher, data, beta=beta)
+        if sources is not None:
+            options = replace(options, sources=tuple(sources))
         return inspect_tuning(self, recipe, options, listener)
 
     def tune_retriever(
@@ -322,13 +335,26 @@ class Project(QuestionVerbs):
         )
 
     def export(
-        self, recipe: str, form: str, target: Path, *, precision: Precision = "Q8_0"
+        self,
+        recipe: str,
+        form: str,
+        target: Path,
+        *,
+        precision: Precision = "Q8_0",
+        base: str | None = None,
+        push: str | None = None,
+        public: bool = False,
     ) -> Exported:
         """Write what the recipe's model learnt to `target` in another format, checked against what
-        is served here."""
-        from acclimate.workflows.export import export_recipe
+        is served here.
 
-        return export_recipe(self, recipe, form, target, precision)
+        `base` is the hub id of the unquantised base (None: as far as it is known); `push` is a
+        repository of a Hugging Face hub to upload it to, private unless `public`.
+        """
+        from acclimate.workflows.export import HandOver, export_recipe
+
+        over = HandOver(base, push, public)
+        return export_recipe(self, recipe, form, target, precision, over)
 
     def backup(self, file: Path, *, documents: bool = True, replace: bool = False) -> Backup:
         """Write the project into one file: settings, questions, library, adapters, keys, and the

@@ -6,6 +6,7 @@ from __future__ import annotations
 import threading
 import warnings
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,13 +20,20 @@ from acclimate.models.base import OnText
 from acclimate.models.chat import ChatFormat
 from acclimate.models.gguf import read_info, read_tokenizer
 from acclimate.models.grammar import grammar
-from acclimate.models.local import ChatEngine, require_room
+from acclimate.models.local import ChatEngine, Loaded, require_room
 from acclimate.types import Completion, Generation, Message
 
 _NO_WINDOW = 131_072  # tokens
 
 if TYPE_CHECKING:  # needs PyTorch
     from acclimate.models.virtual import Virtual
+
+
+@dataclass(frozen=True, slots=True)
+class Read(Loaded):
+    """The same of files whose tokenizer is here as well."""
+
+    chat: ChatFormat
 
 
 class TransformersEngine(ChatEngine):
@@ -68,9 +76,9 @@ class TransformersEngine(ChatEngine):
         for layer in layers_of(adapter) if adapter is not None else []:
             self._wear(layer)
         self._model.to(self._device).eval()
-        self._chat, self._stop_ids, own = (
-            _read_gguf(model) if gguf else _read_folder(folder, self._model)
-        )
+        read = read_model(model) if gguf else read_folder(folder)
+        own = read.context_tokens
+        self._chat, self._stop_ids = read.chat, set(read.stop_ids)
         self._context = min(context_tokens or own, own)
         self._name = (model.stem if gguf else folder.name) + (f"+{adapter.name}" if adapter else "")
         self._lock = threading.Lock()
@@ -252,16 +260,21 @@ def _load_peft(peft: Any, model: Any, adapter: Path) -> Any:
         ) from error
 
 
-def _read_gguf(model: Path) -> tuple[ChatFormat, set[int], int]:
+def read_model(model: Path) -> Read:
+    """What a GGUF file, or the folder around a safetensors file, says of its model. Raises
+    ModelError where it has no chat template."""
+    if model.suffix != ".gguf":
+        return read_folder(model.parent)
     info = read_info(model)
-    return (
-        ChatFormat(read_tokenizer(model), info.chat_template, info.bos),
-        set(info.stop_ids),
-        info.context_tokens,
-    )
+    chat = ChatFormat(read_tokenizer(model), info.chat_template, info.bos)
+    return Read(model.stem, info.context_tokens, chat, set(info.stop_ids))
 
 
-def _read_folder(folder: Path, model: Any) -> tuple[ChatFormat, set[int], int]:
+def read_folder(folder: Path) -> Read:
+    """What a folder of safetensors says of its model, read without its weights.
+
+    Raises ModelError where its tokenizer has no chat template.
+    """
     import transformers
 
     loaded: Any = transformers.AutoTokenizer.from_pretrained(folder)
@@ -269,15 +282,21 @@ def _read_folder(folder: Path, model: Any) -> tuple[ChatFormat, set[int], int]:
         raise ModelError(
             f"{folder} has no chat template.", hint="Use an '-Instruct' or '-chat' model."
         )
-    ends = model.generation_config.eos_token_id
+    config: Any = transformers.AutoConfig.from_pretrained(folder)
+    generation: Any = transformers.GenerationConfig
+    if (folder / "generation_config.json").is_file():
+        ends = generation.from_pretrained(folder).eos_token_id
+    else:
+        ends = config.get_text_config().eos_token_id
     stops = {loaded.eos_token_id, *(ends if isinstance(ends, list) else [ends])} - {None}
     tokenizer: Tokenizer = loaded.backend_tokenizer
     # Of a folder the template alone writes the token that begins a text.
     begins = (loaded.bos_token or "") if "bos_token" in loaded.chat_template else ""
-    return (
+    return Read(
+        folder.name,
+        _window(config.get_text_config(), loaded.model_max_length),
         ChatFormat(tokenizer, loaded.chat_template, begins, loaded.eos_token or ""),
         stops,
-        _window(model.config.get_text_config(), loaded.model_max_length),
     )
 
 

@@ -15,6 +15,7 @@ from torch import nn
 from torch.nn import functional as F  # noqa: N812
 
 from acclimate.models.virtual import Virtual
+from acclimate.tuning import generic
 from acclimate.tuning.network import hidden_states
 from acclimate.tuning.packing import IGNORED, Packed
 
@@ -79,6 +80,23 @@ def answer_loss(
     """Sum of the cross-entropy over the answers' tokens, in nats; `packed.answers` is how many they
     are."""
     labelled = (packed.labels != IGNORED).nonzero()[:, 0]
+    labels = packed.labels[labelled]
+    if not generic.is_walked(network):
+        logits = generic.answer_logits(network, packed, virtual, checkpointing=checkpointing)
+        return F.cross_entropy(logits.float(), labels, reduction="sum")
     hidden = hidden_states(network, packed, virtual, labelled, checkpointing=checkpointing)
     head: Any = network.lm_head
-    return chunked_cross_entropy(hidden, head.weight, packed.labels[labelled], CHUNK)
+    return chunked_cross_entropy(hidden, head.weight, labels, CHUNK)
+
+
+def answer_logits(
+    network: nn.Module, packed: Packed, virtual: Virtual | None = None
+) -> torch.Tensor:
+    """[T, v]: of every word, at each of the T places of `packed` that have a label, in its order;
+    for any family. All at once, so for few places or without gradients."""
+    if not generic.is_walked(network):
+        return generic.answer_logits(network, packed, virtual)
+    rows = (packed.labels != IGNORED).nonzero()[:, 0]
+    head: Any = network.lm_head
+    logits: torch.Tensor = head(hidden_states(network, packed, virtual, rows))
+    return logits

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 Served = Literal["merged", "graph", "transformers"]
-DataSource = Literal["questions", "documents", "teacher"]
+DataSource = Literal["questions", "documents", "teacher", "preferences"]
 
 _RATE = 1e-4  # of full fine-tuning at this size of model
 _TEN_TIMES = 10 * _RATE
@@ -65,6 +65,10 @@ _ROWS = (
            served="transformers"),
     Method("pretrain", "LoRA on the documents' raw text", "arXiv 2004.10964", "lora", unit="rank", data="documents"),
     Method("distill", "LoRA on a stronger model's answers", "arXiv 1606.07947", "lora", unit="rank", data="teacher"),
+    Method("dpo", "LoRA on which of two answers is better", "arXiv 2305.18290", "lora", unit="rank", rate=_RATE,
+           data="preferences"),
+    Method("kto", "LoRA on right and wrong answers", "arXiv 2402.01306", "lora", "kto", unit="rank", rate=_RATE,
+           data="preferences"),
 )  # fmt: skip
 METHODS = {row.name: row for row in _ROWS}
 

@@ -9,15 +9,16 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Protocol
 
 import torch
 from torch import nn
 
+from acclimate.models.virtual import Virtual
 from acclimate.system import ending
 from acclimate.tuning.attached import Attached, attach
 from acclimate.tuning.loss import answer_loss
 from acclimate.tuning.methods import METHODS, Method
-from acclimate.tuning.network import require_family
 from acclimate.tuning.packing import Packed
 from acclimate.tuning.parallel import World, join
 from acclimate.tuning.progress import MOMENTS, RunFolder, learning_rate, moments, restore_moments
@@ -27,6 +28,22 @@ Sampler = Callable[[random.Random], Packed]
 OnStep = Callable[[float, dict[str, float]], None]
 """Called after each step with the seconds trained so far and its figures (loss, lr, norm,
 tokens_per_s, seconds_left)."""
+
+
+class Objective(Protocol):
+    """What a sequence costs: a sum over `packed.answers` things, the mean of which is learnt."""
+
+    def __call__(
+        self,
+        network: nn.Module,
+        packed: Packed,
+        virtual: Virtual | None = None,
+        *,
+        checkpointing: bool = False,
+    ) -> torch.Tensor:
+        """A number with its gradient."""
+
+
 DevScore = Callable[[Attached], float]
 """The share of dev questions that the network answers right, 0 to 1."""
 
@@ -70,12 +87,13 @@ class Trainer:
         settings: TrainSettings,
         method: Method = METHODS["lora"],
         world: World | None = None,
+        objective: Objective = answer_loss,
     ) -> None:
-        require_family(model)
         torch.manual_seed(settings.seed)
         self.world = world or join()
         self.base_model, self.folder, self.settings = base_model, folder, settings
         self._kept = RunFolder(folder, leads=not self.world.rank)
+        self._objective = objective
         self.attached = attach(model.to(self.world.device), method, settings.r, settings.alpha)
         self.model, self.parameters = self.attached.network, self.attached.parameters
         # An update of 1e-5 would vanish in bfloat16's eight bits, so what is trained has a float32
@@ -128,7 +146,7 @@ class Trainer:
         self._checkpoint()
 
     def dev_loss(self, dev: Sequence[Packed]) -> float:
-        """Mean loss over the answers' tokens of `dev`, without training."""
+        """Mean loss over `dev`, by what the objective counts, without training."""
         with torch.no_grad():
             total = sum(self._loss(packed).item() for packed in dev)
         return total / max(1, sum(packed.answers for packed in dev))
@@ -160,7 +178,7 @@ class Trainer:
 
     def _loss(self, packed: Packed) -> torch.Tensor:
         on_device = packed.to(self.world.device)
-        return answer_loss(
+        return self._objective(
             self.model,
             on_device,
             self.attached.virtual(),

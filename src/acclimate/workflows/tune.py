@@ -14,12 +14,14 @@ from acclimate.answer import Answerer
 from acclimate.errors import EngineError, MissingExtraError, SettingsError, nearest
 from acclimate.evaluation.metrics import f1
 from acclimate.models.adapters import OWN_TEMPLATE, require_base_model
+from acclimate.models.base_ids import base_id, name_base
 from acclimate.models.store import LocalModel
 from acclimate.prompting.recipes import Recipe, find_recipe
 from acclimate.system import ending
 from acclimate.tuning.lock import exclusive_run
 from acclimate.tuning.methods import METHODS, Method
 from acclimate.tuning.pairs.pairs import PairSource, read_pairs
+from acclimate.tuning.pairs.preferences import read_preferences
 from acclimate.workflows.questions import write_learnt
 from acclimate.workflows.tune_data import (
     DataReport,
@@ -29,6 +31,12 @@ from acclimate.workflows.tune_data import (
     first_look,
     gather,
     require_learnable,
+)
+from acclimate.workflows.tune_preferences import (
+    PREFERENCE_SOURCES,
+    OwnAnswers,
+    PreferenceSource,
+    gather_preferences,
 )
 from acclimate.workspace.answerer import open_answerer
 from acclimate.workspace.engine import tuned_folder
@@ -49,13 +57,17 @@ _BEFORE = "before"  # in a run's folder: the adapter that its own replaces, unti
 @dataclass(frozen=True, slots=True)
 class TuneOptions:
     """How to tune. `rate` None: the method's. `source` None: the questions of the train split.
-    `again` gives up a run that was stopped."""
+    `again` gives up a run that was stopped. `beta` and `sources` are those of
+    preferences: how dear it is to leave the reference, and where the project's own pairs come
+    from."""
 
     minutes: float = 5.0
     rate: float | None = None
     teacher: Teacher | None = None
     source: PairSource | None = None
     again: bool = False
+    beta: float = 0.1
+    sources: tuple[PreferenceSource, ...] = PREFERENCE_SOURCES
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,12 +122,15 @@ def _tune(
         job = replace(
             job, cases=by_teacher(workspace, prepared.answerer, job.cases, options.teacher)
         )
+    if prepared.method.data == "preferences":
+        prepared = with_own_answers(prepared, job.folder)
+        job = prepared.job
     workspace.keep_only(None)
     dev = prepared.training_set.dev
     asked = [
         case
         for case in dev[:: max(1, len(dev) // _CHECKED)][:_CHECKED]
-        if case.messages and case.answer
+        if case.messages and case.answer and case.wanted
     ]
 
     def score(attached: Attached) -> float:
@@ -164,8 +179,10 @@ def prepare(
     """
     recipe, method = _tunable(workspace, name, options)
     progress = progress or NoProgress()
-    read = None if options.source is None else read_pairs(options.source)
-    progress.read(recipe.adapter_name, first_look(workspace, method, read))
+    source, ranks = options.source, method.data == "preferences"
+    ranked = read_preferences(source) if source and ranks else None
+    read = read_pairs(source) if source and not ranks else None
+    progress.read(recipe.adapter_name, first_look(workspace, method, ranked or read))
     progress.doing("Loading what prompts are made with")
     try:
         from acclimate.tuning.run import TuningJob
@@ -179,7 +196,10 @@ def prepare(
     # The prompts are those of the recipe without its adapter, which is not there yet.
     answerer = open_answerer(workspace, "rag" if recipe.reads else "zero-shot", style="short")
     progress.doing("Checking the data against the model and the test questions")
-    training_set = gather(workspace, answerer, method, read)
+    if ranks:
+        training_set = gather_preferences(workspace, answerer, method, ranked, options.sources)
+    else:
+        training_set = gather(workspace, answerer, method, read)
     folder = tuned_folder(workspace.layout, recipe).with_name(f"{recipe.adapter_name}.training")
     job = TuningJob(
         model.weights,
@@ -190,8 +210,27 @@ def prepare(
         method,
         start,
         options.rate,
+        beta=options.beta,
     )
     return Prepared(recipe, method, answerer, model, training_set, job)
+
+
+def with_own_answers(prepared: Prepared, folder: Path | None) -> Prepared:
+    """The run with the model's own answers in the place of those that are still to be asked for.
+    `folder` keeps them for a run that goes on (None: nowhere)."""
+    training_set = prepared.training_set
+    ask = OwnAnswers(prepared.answerer, folder)
+    learnt, left = ask.complete(training_set.learnt, prepared.method)
+    dev, _ = ask.complete(training_set.dev, prepared.method)
+    data = replace(
+        training_set.data,
+        cases=len(learnt),
+        dev=len(dev or learnt),
+        left_out={**training_set.data.left_out, **left},
+    )
+    changed = replace(training_set, learnt=learnt, dev=dev or learnt, data=data)
+    job = replace(prepared.job, cases=learnt, dev=dev or learnt)
+    return replace(prepared, training_set=changed, job=job)
 
 
 def _serve(
@@ -209,6 +248,7 @@ def _serve(
     from acclimate.tuning.run import largest_gap
 
     recipe, training_set, answerer = prepared.recipe, prepared.training_set, prepared.answerer
+    name_base(trained.folder, base_id(prepared.model))
     final = _place(
         tuned_folder(workspace.layout, recipe), prepared.job.folder, trained, training_set
     )
@@ -284,6 +324,7 @@ def _go_on_or_begin(job: TuningJob, options: TuneOptions) -> None:
         job.method.name,
         str(job.start),
         job.rate,
+        job.beta,
         str(options.teacher),
         [asdict(case) for case in job.cases],
     ]
