@@ -14,7 +14,8 @@ from acclimate.indexes.base import Change
 from acclimate.indexes.elastic import ElasticTextIndex, ElasticVectorIndex
 from acclimate.indexes.hnsw import HNSWVectorIndex
 from acclimate.indexes.library import Library
-from acclimate.indexes.postgres import Database, PostgresTextIndex, PostgresVectorIndex
+from acclimate.indexes.postgres import Database, PostgresTextIndex
+from acclimate.indexes.postgres_vectors import PostgresVectorIndex
 from acclimate.indexes.qdrant import QdrantTextIndex, QdrantVectorIndex
 from acclimate.indexes.rest import Rest
 from acclimate.indexes.stores import StoreServer, open_indexes

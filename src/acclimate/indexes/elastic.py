@@ -1,5 +1,5 @@
-"""Elasticsearch or OpenSearch by their REST interface: exact vector search by a script, and the
-local index's BM25.
+"""Elasticsearch or OpenSearch by their REST interface: vector search by a script (exact) or by
+their graph (kNN), and the local index's BM25.
 
 Words are analysed and weighed here, as for every store; the server multiplies each word's weight
 with its part of the row, by a scripted similarity. It has no transactions: an index loses its stamp
@@ -16,6 +16,14 @@ from typing import Any, TypeVar
 import httpx
 
 from acclimate.errors import LibraryError
+from acclimate.indexes.approximate import (
+    CONNECTIVITY,
+    WHEN_ADDED,
+    Search,
+    allowed_of,
+    graph_wanted,
+    proposals,
+)
 from acclimate.indexes.base import Change, Match, Vectors
 from acclimate.indexes.bm25 import BOOSTS, K1, B, Statistics, fields, query_words
 from acclimate.indexes.filters import Among
@@ -28,6 +36,7 @@ _MOST = 1_000_000  # rows of one answer, and keys of one filter; the server's ow
 _DRIFT = (
     0.01  # change of a mean length above which a large index is told of it; scores move by less
 )
+_RESCORED = 4  # rows of the graph that are scored exactly, for each one wanted
 _ALWAYS_BELOW = 20_000  # rows; smaller indexes are told of every change
 # What the row adds to a word's weight, which comes as the query's boost. `doc.length` is rounded by
 # Lucene as `bm25.rounded` does.
@@ -43,17 +52,20 @@ class _Rows:
     @property
     def generation(self) -> int | None:
         """See `Index`."""
-        return self._stamped().get("generation")
+        stamp = self._stamped()
+        return stamp["generation"] if stamp.get("whole") else None
 
     def _stamped(self) -> dict[str, Any]:
         found = self._rest.call("GET", self._stamp)
         return dict(found["_source"]) if found and found.get("found") else {}
 
     def _write_stamp(self, **values: object) -> None:
-        self._rest.call("PUT", f"{self._stamp}?refresh=true", values | {"rows": self._count()})
+        self._rest.call("PUT", f"{self._stamp}?refresh=true", values)
 
     def _unstamp(self) -> None:
-        self._rest.call("DELETE", f"{self._stamp}?refresh=true")
+        """Say that the index is not whole; what the stamp says of its rows holds for searches."""
+        if stamp := self._stamped():
+            self._write_stamp(**stamp | {"whole": False})
 
     def _count(self, query: Mapping[str, Any] | None = None) -> int:
         found = self._rest.call(
@@ -87,7 +99,7 @@ class _Rows:
 
     def clear(self) -> None:
         """See `Index`."""
-        self._unstamp()
+        self._rest.call("DELETE", f"{self._stamp}?refresh=true")
         self._rest.call("DELETE", self._path)
 
     def close(self) -> None:
@@ -136,23 +148,44 @@ class _Rows:
     def _best(self, query: Mapping[str, Any], k: int) -> list[tuple[int, float]]:
         """(key, score), best first, ties by lower key."""
         order = [{"_score": "desc"}, {"key": "asc"}]
-        asked = {"size": min(k, _MOST), "_source": False, "sort": order, "query": query}
-        found = self._rest.call("POST", f"{self._path}/_search", asked)
+        return self._hits({"size": min(k, _MOST), "sort": order, "query": query})
+
+    def _hits(self, asked: dict[str, Any]) -> list[tuple[int, float]]:
+        found = self._rest.call("POST", f"{self._path}/_search", asked | {"_source": False})
         hits = found["hits"]["hits"] if found else []
         return [(int(hit["_id"]), float(hit["_score"])) for hit in hits]
 
 
 class ElasticVectorIndex(_Rows):
     """Exact inner products of unit vectors, by Elasticsearch's vector functions or OpenSearch's
-    k-NN script."""
+    k-NN script: of all rows, or of those that the server's graph proposes."""
 
-    def __init__(self, rest: Rest, name: str) -> None:
+    def __init__(self, rest: Rest, name: str, search: Search = "auto") -> None:
         super().__init__(rest, name, "vectors")
+        self._search = search
         self._opensearch: bool | None = None
 
     def search(self, query: Vectors, k: int, among: Among | None = None) -> list[Match]:
-        """See `VectorIndex`."""
+        """See `VectorIndex`; a row that the graph does not lead to is missed."""
+        stamp = self._stamped() if self._search != "exact" else {}
+        rows = stamp.get("rows", 0) if stamp.get("graph") else 0
+        wanted = proposals(k, rows, among) if graph_wanted(self._search, rows) else None
+        found = [] if wanted is None else self._near(query, wanted)
+        allowed = allowed_of(found, k, among)
+        if allowed is not None:
+            return self._scored(query, k, [match.key for match in allowed[: _RESCORED * k]])
         return self._scored(query, k, None if among is None else among.keys.tolist())
+
+    def _near(self, query: Vectors, wanted: int) -> list[Match]:
+        """The rows that the graph leads to; their scores are of codes, in order but not exact."""
+        values = query.tolist()
+        if self._is_opensearch():
+            near = {"vector": {"vector": values, "k": wanted}}
+            asked: dict[str, Any] = {"size": wanted, "query": {"knn": near}}
+        else:
+            near = {"field": "vector", "query_vector": values}
+            asked = {"size": wanted, "knn": near | {"k": wanted, "num_candidates": wanted}}
+        return [Match(key, score) for key, score in self._hits(asked)]
 
     def scores(self, query: Vectors, keys: Sequence[int]) -> list[Match]:
         """See `VectorIndex`."""
@@ -188,22 +221,34 @@ class ElasticVectorIndex(_Rows):
 
     def update(self, change: Change, vectors: Iterator[tuple[int, Vectors]]) -> None:
         """See `VectorIndex`."""
+        stamp = self._stamped()
         self._unstamp()
         self._remove(change)
         exists = self._exists()
+        graph = bool(stamp.get("graph")) if exists else self._search != "exact"
         for some in _batches(vectors):
             if not exists:
-                self._make({}, {"vector": self._vector(len(some[0][1]))})
+                settings = {"knn": True} if graph and self._is_opensearch() else {}
+                self._make(settings, {"vector": self._vector(len(some[0][1]), graph=graph)})
                 exists = True
             self._put((key, {"vector": vector.tolist()}) for key, vector in some)
         if exists:
             self._refresh()
-        self._write_stamp(generation=change.generation)
+        state = {"generation": change.generation, "rows": self._count()}
+        self._write_stamp(**state, whole=True, graph=graph)
 
-    def _vector(self, dimensions: int) -> dict[str, Any]:
+    def _vector(self, dimensions: int, *, graph: bool) -> dict[str, Any]:
+        """The field of vectors. Lucene builds its graph with each segment, so that it is there
+        before it is searched, whatever the number of rows."""
+        sizes = {"m": CONNECTIVITY, "ef_construction": WHEN_ADDED}
         if self._is_opensearch():
-            return {"type": "knn_vector", "dimension": dimensions}
-        return {"type": "dense_vector", "dims": dimensions, "index": False}
+            method = {"name": "hnsw", "engine": "lucene", "space_type": "innerproduct"}
+            field: dict[str, Any] = {"type": "knn_vector", "dimension": dimensions}
+            return field | ({"method": method | {"parameters": sizes}} if graph else {})
+        field = {"type": "dense_vector", "dims": dimensions, "index": graph}
+        options = {"type": "int8_hnsw"} | sizes
+        similar = {"similarity": "max_inner_product", "index_options": options}
+        return field | (similar if graph else {})
 
 
 class ElasticTextIndex(_Rows):
@@ -271,16 +316,16 @@ class ElasticTextIndex(_Rows):
                 }
                 self._make({"similarity": _similarity(used)}, _PROPERTIES)
             self._put(rows)
-        words = dict.fromkeys(BOOSTS, 0)
+        words, rows_now = dict.fromkeys(BOOSTS, 0), 0
         if used is not None:
             self._refresh()
-            words = self._words()
-            rows_now = self._count()
+            words, rows_now = self._words(), self._count()
             averages = {field: Statistics(rows_now, words).average(field) for field in BOOSTS}
             if self._stale(used, averages, rows_now):
                 self._renew(averages)
                 used = averages
-        self._write_stamp(generation=change.generation, words=words, averages=used)
+        state = {"generation": change.generation, "rows": rows_now}
+        self._write_stamp(**state, whole=True, words=words, averages=used)
 
     def _words(self) -> dict[str, int]:
         """Words of all rows, by field."""
