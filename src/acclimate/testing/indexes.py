@@ -64,7 +64,7 @@ def check_vector_index(opened: Callable[[], VectorIndex]) -> None:
 def check_approximate_index(
     opened: Callable[[], VectorIndex],
     *,
-    rows: int = 10_000,
+    rows: int = 5_000,
     recall: float = 0.98,
     settled: Callable[[], None] = lambda: None,
 ) -> None:
