@@ -60,7 +60,8 @@ class Elastic:
     """The indexes, and what each request does to them."""
 
     def __init__(self, distribution):
-        self.indexes, self.distribution, self.lock = {}, distribution, threading.Lock()
+        self.indexes, self.aliases = {}, {}
+        self.distribution, self.lock = distribution, threading.Lock()
 
     def answer(self, method, path, text):
         path = path.partition("?")[0]
@@ -71,6 +72,11 @@ class Elastic:
             }
         name, _, action = path.strip("/").partition("/")
         body = None if action == "_bulk" else json.loads(text or "{}")
+        if name == "_aliases":
+            return self.alias(body["actions"])
+        if method == "GET" and name.endswith("*"):
+            return {one: {} for one in self.indexes if one.startswith(name[:-1])}
+        name = self.aliases.get(name, name)
         if action.startswith("_doc/"):
             return self.document(method, name, action.removeprefix("_doc/"), body)
         if method == "PUT" and not action:
@@ -89,6 +95,18 @@ class Elastic:
         if index.closed and action not in ("_open", "_settings", "_close"):
             raise RefusedError(400, "index_closed_exception")
         return getattr(self, action.removeprefix("_"))(index, text if body is None else body)
+
+    def alias(self, actions):
+        for action in actions:
+            ((kind, what),) = action.items()
+            if kind == "remove_index":
+                del self.indexes[what["index"]]
+                self.aliases = {a: i for a, i in self.aliases.items() if i != what["index"]}
+            else:
+                assert kind == "add"
+                assert what["alias"] not in self.indexes
+                self.aliases[what["alias"]] = what["index"]
+        return {"acknowledged": True}
 
     def document(self, method, name, number, body):
         index = self.indexes.get(name)

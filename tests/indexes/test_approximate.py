@@ -9,7 +9,7 @@ import pytest
 
 from acclimate.indexes.approximate import allowed_of, graph_wanted, proposals
 from acclimate.indexes.base import Change, Match
-from acclimate.indexes.elastic import ElasticVectorIndex
+from acclimate.indexes.elastic_vectors import ElasticVectorIndex
 from acclimate.indexes.filters import Among
 from acclimate.indexes.postgres import Database
 from acclimate.indexes.postgres_vectors import PostgresVectorIndex
@@ -61,9 +61,11 @@ def test_qdrant_approximate_contract(qdrant_url, name):
     assert settled[0] >= 4_000, "it searched without a graph"
 
 
-def test_elastic_approximate_contract(elastic_url, name):
+def test_elastic_approximate_contract(elastic_vectors_url, name):
     check_approximate_index(
-        lambda: ElasticVectorIndex(Rest("Elasticsearch", elastic_url, {}), name, "approximate"),
+        lambda: ElasticVectorIndex(
+            Rest("Elasticsearch", elastic_vectors_url, {}), name, "approximate"
+        ),
         rows=1500,
     )
 

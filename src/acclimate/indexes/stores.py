@@ -96,7 +96,7 @@ def _qdrant_texts(server: StoreServer, record: str, language: Language) -> TextI
 
 
 def _elastic_vectors(server: StoreServer, record: str) -> VectorIndex:
-    from acclimate.indexes.elastic import ElasticVectorIndex
+    from acclimate.indexes.elastic_vectors import ElasticVectorIndex
 
     return ElasticVectorIndex(_elastic(server), server.name(record), server.search)
 
