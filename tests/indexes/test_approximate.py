@@ -66,7 +66,7 @@ def test_elastic_approximate_contract(elastic_vectors_url, name):
         lambda: ElasticVectorIndex(
             Rest("Elasticsearch", elastic_vectors_url, {}), name, "approximate"
         ),
-        rows=1500,
+        rows=600,
     )
 
 

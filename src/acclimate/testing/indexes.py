@@ -75,13 +75,13 @@ def check_approximate_index(
     `opened` opens the same, at first empty, index; `settled` waits until the graph is whole.
     """
     rng = np.random.default_rng(1)
-    vectors = rng.normal(size=(rows + 50, 16)).astype(np.float32)
+    vectors = rng.normal(size=(rows + 20, 16)).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     held, asked = dict(enumerate(vectors[:rows])), vectors[rows:]
     index, other = opened(), opened()
     index.update(Change((), list(held), 1), iter(held.items()))
     settled()
-    some = [None, *(Among(np.arange(0, rows, step, np.int64)) for step in (1, 2, 99))]
+    some = [None, *(Among(np.arange(0, rows, step, dtype=np.int64)) for step in (1, 2, 99))]
     some.append(Among(np.flatnonzero(np.arange(rows) % 10).astype(np.int64)))
     for among in some:
         assert _recall(other, held, asked, among) >= recall, among
