@@ -63,7 +63,7 @@ class Rows:
             self._write_stamp(**stamp | {"whole": False})
 
     def _count(self, path: str | None = None) -> int:
-        body = {"query": {"match_all": {}}}
+        body: dict[str, Any] = {"query": {"match_all": {}}}
         found = self._rest.call("POST", f"{path or self._path}/_count", body)
         return int(found["count"]) if found else 0
 

@@ -46,7 +46,7 @@ class ElasticVectorIndex(Rows):
         """The rows that the graph leads to; their scores are of codes, in order but not exact."""
         values = query.tolist()
         if self._is_opensearch():
-            near = {"vector": {"vector": values, "k": wanted}}
+            near: dict[str, Any] = {"vector": {"vector": values, "k": wanted}}
             asked: dict[str, Any] = {"size": wanted, "query": {"knn": near}}
         else:
             near = {"field": "vector", "query_vector": values}

@@ -205,7 +205,7 @@ class QdrantVectorIndex(_Collection):
         """Have the server build a graph where one is wanted, and drop one that is not; whether
         there is to be one."""
         config = self._rest.call("GET", path)["result"]["config"]
-        has = config["hnsw_config"]["m"] > 0
+        has = bool(config["hnsw_config"]["m"])
         dimensions = config["params"]["vectors"]["size"]
         if has == (wanted := self._wanted(rows, has=has)):
             return has

