@@ -123,10 +123,12 @@ def qdrant(folder: Path, url: str | None) -> Iterator[Server]:
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     with subprocess.Popen([binary], cwd=folder, env=env, **quiet) as server:  # type: ignore[call-overload]
         address = f"http://127.0.0.1:{ports[0]}"
-        while not _answers(f"{address}/readyz"):
-            time.sleep(0.1)
-        yield _qdrant_at(address, folder, lambda: [server.pid])
-        server.terminate()
+        try:
+            while not _answers(f"{address}/readyz"):
+                time.sleep(0.1)
+            yield _qdrant_at(address, folder, lambda: [server.pid])
+        finally:
+            server.terminate()
 
 
 def _qdrant_at(url: str, folder: Path, pids: Callable[[], list[int]]) -> Server:

@@ -163,7 +163,7 @@ class QdrantVectorIndex(_Collection):
         if self._search != "exact":
             stamp = self._stamped()
             wanted = proposals(k, stamp.get("rows", 0), among) if stamp.get("graph") else None
-            found = [] if wanted is None else self._proposed(query, wanted)
+            found = [] if wanted is None else self._proposed(query, wanted, k, among)
             allowed = allowed_of(found, k, among)
             if allowed is not None:
                 return allowed[:k]
@@ -171,10 +171,13 @@ class QdrantVectorIndex(_Collection):
             {"query": query.tolist()}, k, None if among is None else among.keys.tolist()
         )
 
-    def _proposed(self, query: Vectors, wanted: int) -> list[Match]:
-        codes = {"rescore": True, "oversampling": _OVERSAMPLING}
+    def _proposed(self, query: Vectors, wanted: int, k: int, among: Among | None) -> list[Match]:
+        """The rows that the graph leads to. Each one that is scored and sent costs as much as
+        fifty that are compared, so without a filter few of those in sight are."""
+        limit = wanted if among is not None else min(wanted, max(_TIES, k) * 2)
+        codes = {"rescore": True, "oversampling": 1.0 if among is not None else _OVERSAMPLING}
         params = {"hnsw_ef": max(wanted, _LEAST_EF), "quantization": codes}
-        return self._matches({"query": query.tolist(), "limit": wanted, "params": params})
+        return self._matches({"query": query.tolist(), "limit": limit, "params": params})
 
     def scores(self, query: Vectors, keys: Sequence[int]) -> list[Match]:
         """See `VectorIndex`."""

@@ -23,5 +23,7 @@ def postgres_server(folder: Path) -> Iterator[str]:
         file = folder / "postmaster.pid"
         wait_until(lambda: file.exists() and "ready" in file.read_text(), "PostgreSQL")
         server.start()
-    yield server.get_uri()
-    server.cleanup()
+    try:
+        yield server.get_uri()
+    finally:
+        server.cleanup()
