@@ -172,8 +172,8 @@ class QdrantVectorIndex(_Collection):
         )
 
     def _proposed(self, query: Vectors, wanted: int, k: int, among: Among | None) -> list[Match]:
-        """The rows that the graph leads to. Each one that is scored and sent costs as much as
-        fifty that are compared, so without a filter few of those in sight are."""
+        """The rows that the graph leads to. To score and send one costs more than to look at it, so
+        without a filter only few of those in sight are."""
         limit = wanted if among is not None else min(wanted, max(_TIES, k) * 2)
         codes = {"rescore": True, "oversampling": 1.0 if among is not None else _OVERSAMPLING}
         params = {"hnsw_ef": max(wanted, _LEAST_EF), "quantization": codes}
