@@ -47,6 +47,7 @@ PLACES = {
     "evaluation/test_compare.py": "slow",
     "evaluation/test_judging_models.py": "torch",
     "evaluation/test_sequential.py": "slow",
+    "indexes/test_approximate.py": "servers",
     "indexes/test_crashes.py": "slow",
     "indexes/test_oracle.py": "slow",
     "indexes/test_stores.py": "servers",

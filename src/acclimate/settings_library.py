@@ -206,6 +206,12 @@ class StoreSettings(Section):
         default="local",
         description="the same for text search; BM25 gives the same scores in every store",
     )
+    search: Literal["auto", "exact", "approximate"] = Field(
+        default="auto",
+        description="how a server store finds near vectors: exact: it compares them all; "
+        "approximate: by a graph (HNSW), which misses about one hit in a hundred; auto: exact "
+        "below 20,000 chunks",
+    )
     url: str | None = Field(
         default=None,
         description="server address, like postgresql://USER@HOST/DATABASE or http://HOST:6333",

@@ -48,7 +48,8 @@ class Index(Protocol):
         """Whether what is stored equals what was written, checked by reading all of it."""
 
     def clear(self) -> None:
-        """Forget everything, where it is stored too."""
+        """Hold nothing any more; the next update builds anew. A store that others may be searching
+        keeps what it had for them until then."""
 
     def close(self) -> None:
         """Free connections and files; nothing else is called afterwards."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from acclimate.errors import SettingsError
+from acclimate.indexes.approximate import Search
 from acclimate.indexes.base import TextIndex, VectorIndex
 from acclimate.indexes.library import OpenIndexes
 from acclimate.indexes.text import TantivyTextIndex
@@ -24,11 +25,12 @@ _LOCAL = ("local", "hnsw")
 @dataclass(frozen=True, slots=True)
 class StoreServer:
     """Where a store is. `prefix` begins every name in it; `key` is its password or API key, or
-    None."""
+    None; `search` says how it finds near vectors."""
 
     url: str
     prefix: str
     key: str | None = None
+    search: Search = "auto"
 
     def name(self, record: str) -> str:
         """What begins the names of one library's tables or collections: no two libraries share
@@ -69,9 +71,11 @@ def _hnsw(place: Path) -> VectorIndex:
 
 def _postgres_vectors(server: StoreServer, record: str) -> VectorIndex:
     # Its packages are an extra.
-    from acclimate.indexes.postgres import Database, PostgresVectorIndex
+    from acclimate.indexes.postgres import Database
+    from acclimate.indexes.postgres_vectors import PostgresVectorIndex
 
-    return PostgresVectorIndex(Database(server.url, server.name(record), server.key))
+    database = Database(server.url, server.name(record), server.key)
+    return PostgresVectorIndex(database, server.search)
 
 
 def _postgres_texts(server: StoreServer, record: str, language: Language) -> TextIndex:
@@ -83,7 +87,7 @@ def _postgres_texts(server: StoreServer, record: str, language: Language) -> Tex
 def _qdrant_vectors(server: StoreServer, record: str) -> VectorIndex:
     from acclimate.indexes.qdrant import QdrantVectorIndex  # an HTTP client, 0.2 s
 
-    return QdrantVectorIndex(_qdrant(server), server.name(record))
+    return QdrantVectorIndex(_qdrant(server), server.name(record), server.search)
 
 
 def _qdrant_texts(server: StoreServer, record: str, language: Language) -> TextIndex:
@@ -93,9 +97,9 @@ def _qdrant_texts(server: StoreServer, record: str, language: Language) -> TextI
 
 
 def _elastic_vectors(server: StoreServer, record: str) -> VectorIndex:
-    from acclimate.indexes.elastic import ElasticVectorIndex
+    from acclimate.indexes.elastic_vectors import ElasticVectorIndex
 
-    return ElasticVectorIndex(_elastic(server), server.name(record))
+    return ElasticVectorIndex(_elastic(server), server.name(record), server.search)
 
 
 def _elastic_texts(server: StoreServer, record: str, language: Language) -> TextIndex:

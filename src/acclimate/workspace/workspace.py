@@ -155,7 +155,8 @@ class Workspace(Closing):
         chosen, retrieval = self.settings.store, self.settings.retrieval
         server = None
         if chosen.url:
-            server = StoreServer(chosen.url, chosen.prefix, os.environ.get(chosen.api_key_env))
+            key = os.environ.get(chosen.api_key_env)
+            server = StoreServer(chosen.url, chosen.prefix, key, chosen.search)
         opened = open_indexes(chosen.vectors, chosen.texts, server)
         graph = None if retrieval.graph == "none" else self._open_graph
         return Library(self.layout.state, opened, graph, retrieval.language)
