@@ -12,9 +12,11 @@ from filelock import FileLock
 from acclimate.errors import LibraryError, SettingsError
 from acclimate.indexes.base import Change, GraphIndex, Index, TextIndex, VectorIndex
 from acclimate.indexes.bm25 import ANALYSIS
+from acclimate.indexes.database import Database
 from acclimate.indexes.filters import Among, Filter, LabelRule
 from acclimate.indexes.readonly import refusal
 from acclimate.indexes.record import Record
+from acclimate.indexes.sql import SqlDatabase
 from acclimate.indexes.text import TantivyTextIndex
 from acclimate.indexes.vector import ExactVectorIndex
 from acclimate.indexes.windows import WindowedVectorIndex
@@ -44,7 +46,8 @@ class Library:
     date.
 
     `open_indexes` says where the indexes are, whose words are in `language`; `open_graph` opens the
-    graph in a folder (None: there is none).
+    graph in a folder (None: there is none). `database` holds the record, and is closed with the
+    library; None: an SQLite file in `folder`.
     """
 
     def __init__(
@@ -53,6 +56,7 @@ class Library:
         open_indexes: OpenIndexes = local_indexes,
         open_graph: OpenGraph | None = None,
         language: Language = "english",
+        database: SqlDatabase | None = None,
     ) -> None:
         self.folder, self._opener, self._graph_opener, self._language = (
             folder,
@@ -61,7 +65,7 @@ class Library:
             language,
         )
         self._words = f"{language} {ANALYSIS}"  # a text index of other words is built again
-        self.record = Record(folder / "library.db")
+        self.record = Record(database or Database(folder / "library.db"))
         self.graph: GraphIndex | None = None
         self._open_indexes()
         self.catch_up()
@@ -100,13 +104,20 @@ class Library:
             return
         if self.record.read_only:
             raise refusal(self.folder / "indexes", ", and the indexes must be built first")
-        with FileLock(self.folder / "indexes.lock"):  # two processes must not write the same files
+        self.folder.mkdir(parents=True, exist_ok=True)
+        # Two processes must not write the same files, and no two machines the same server's tables.
+        with (
+            FileLock(self.folder / "indexes.lock"),
+            self.record.database.lock("indexes", wait=True),
+        ):
             self._close_indexes()
             try:
                 if self.record.words != self._words:
                     self.record.set_words(self._words)
                 self._open_indexes()
-                self._apply(embedder)
+                with self.record.database.snapshot():
+                    self._apply(embedder)
+                self.record.forget_changes()
             except OSError as error:
                 raise LibraryError(
                     f"the indexes could not be written: {error}.",
@@ -128,7 +139,6 @@ class Library:
         if self.graph is not None and self.graph.generation != self.record.generation:
             change = self._change_for(self.graph, since=0)
             self.graph.update(change, self._keyed(change.added))
-        self.record.forget_changes()
 
     def _keyed(self, keys: Sequence[int]) -> Iterator[tuple[int, Chunk]]:
         for at in range(0, len(keys), 500):

@@ -24,6 +24,7 @@ from typing import IO
 
 from acclimate._version import __version__
 from acclimate.errors import ProjectError
+from acclimate.indexes.database import Database
 from acclimate.indexes.readonly import connect_read_only, is_read_only
 from acclimate.indexes.record import Record
 from acclimate.system import ending
@@ -137,7 +138,7 @@ class _Writer:
         inside = self._inside if documents else None
         library = self._snapshot(self._layout.record)
         with self._tar:
-            with closing(Record(library)) as record:
+            with closing(Record(Database(library))) as record:
                 if inside is not None:
                     self._add_documents(record, inside)
                 counts = len(record.files()), len(record.keys())
