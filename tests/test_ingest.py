@@ -404,7 +404,7 @@ def test_chunks_of_another_unicode_form_are_embedded_again_and_no_others(place):
     before = dict(record.vectors(record.keys(), record.embedder))
     (old,) = [key for key in before if "ﬃ" in record.chunks([key])[0].text]
     with record.transaction():  # as an older version left it
-        record._database.set_meta("embedded_form", "1")
+        record.database.set_meta("embedded_form", "1")
         record.database.execute("UPDATE chunks SET hash = 'old' WHERE key = ?", (old,))
         record.database.execute(
             "UPDATE vectors SET vector = zeroblob(length(vector)) WHERE key = ?", (old,)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:  # what takes minutes is not needed to ask
     from acclimate.evaluation.comparison import Comparison, Metric
     from acclimate.evaluation.entry import ComparisonProgress
     from acclimate.evaluation.halving import Budget, Trial
+    from acclimate.indexes.claims import IngestStatus
     from acclimate.ingest_report import IngestProgress, IngestReport
     from acclimate.models.merge import Precision
     from acclimate.prompting.structured import SchemaLike
@@ -58,6 +59,27 @@ class Project(QuestionVerbs):
         return ingest_documents(
             self, check_all=check_all, allow_empty=allow_empty, progress=progress
         )
+
+    def work(
+        self,
+        *,
+        check_all: bool = False,
+        allow_empty: bool = False,
+        progress: IngestProgress | None = None,
+    ) -> IngestReport:
+        """Be one of any number of workers, on any machines, that bring the library up to date
+        together; see `acclimate.ingest_worker.work`."""
+        from acclimate.workflows.ingest import work_on_documents
+
+        return work_on_documents(
+            self, check_all=check_all, allow_empty=allow_empty, progress=progress
+        )
+
+    def ingest_status(self) -> IngestStatus:
+        """How far the workers are that ingest now, or how they ended."""
+        from acclimate.workflows.ingest import ingest_status
+
+        return ingest_status(self)
 
     def watch(
         self,

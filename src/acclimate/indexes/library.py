@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import numpy as np
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from acclimate.errors import LibraryError, SettingsError
 from acclimate.indexes.base import Change, GraphIndex, Index, TextIndex, VectorIndex
@@ -38,6 +39,14 @@ def local_indexes(folder: Path, record: str, language: Language) -> tuple[Vector
     """Indexes in files below `folder`."""
     return ExactVectorIndex(folder / record / "vector"), TantivyTextIndex(
         folder / record / "text", language
+    )
+
+
+def _busy(place: str) -> LibraryError:
+    return LibraryError(
+        f"another ingest of {place} is running.",
+        hint="Wait for it, then run again.",
+        retryable=True,
     )
 
 
@@ -96,6 +105,21 @@ class Library:
     def among(self, paths: Sequence[str]) -> Among:
         """The chunks of these documents."""
         return Among(np.array(self.record.keys_of(paths), np.int64))
+
+    @contextmanager
+    def ingesting(self, *, shared: bool = False) -> Iterator[None]:
+        """Hold the library for an ingest, alone, or `shared` with other workers.
+
+        Raises LibraryError where it is not to be had.
+        """
+        try:
+            alone = nullcontext() if shared else FileLock(self.folder / "ingest.lock", timeout=0)
+            with alone, self.record.database.lock("ingest", shared=shared) as got:
+                if not got:
+                    raise _busy(self.record.database.place)
+                yield
+        except Timeout as error:
+            raise _busy(str(self.folder)) from error
 
     def catch_up(self) -> None:
         """Apply to each index what the record has and it has not."""

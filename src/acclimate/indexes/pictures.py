@@ -12,6 +12,7 @@ from acclimate.indexes.filters import Among
 from acclimate.indexes.sql import SqlDatabase
 from acclimate.types import Picture
 
+
 class PictureTable:
     """Pictures of the record's documents by the place that stands for each; goes with the document.
 

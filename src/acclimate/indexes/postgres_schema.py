@@ -47,7 +47,7 @@ CREATE TRIGGER chunk_changed AFTER INSERT OR DELETE ON chunks
     FOR EACH ROW EXECUTE FUNCTION chunk_changed();
 CREATE TABLE workers (
     id text PRIMARY KEY, host text NOT NULL, process int NOT NULL, started timestamptz NOT NULL,
-    lease timestamptz NOT NULL, done bigint NOT NULL DEFAULT 0, failed bigint NOT NULL DEFAULT 0,
+    seen timestamptz NOT NULL, lease timestamptz NOT NULL, done bigint NOT NULL DEFAULT 0, failed bigint NOT NULL DEFAULT 0,
     ended boolean NOT NULL DEFAULT false);
 CREATE TABLE claims (
     path text COLLATE "C" PRIMARY KEY, file bytea NOT NULL, state text NOT NULL, owner text,

@@ -183,7 +183,7 @@ class Record:
         for batch in batches(chunks, _TOGETHER):
             marks = ", ".join(["(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"] * len(batch))
             rows = self.database.execute(
-                "INSERT INTO chunks (document, id, hash, start, \"end\", text, headings, page, "
+                'INSERT INTO chunks (document, id, hash, start, "end", text, headings, page, '
                 "header, parent_start, parent_end, breaks, context, same) "
                 f"VALUES {marks} RETURNING key",
                 [value for chunk in batch for value in (added, *_columns(chunk))],

@@ -33,7 +33,9 @@ class Renewal:
             return
         for batch in batches(self._keys()):
             marks = ",".join("?" * len(batch))
-            rows = self._database.execute(f"SELECT key, hash FROM chunks WHERE key IN ({marks})", batch)
+            rows = self._database.execute(
+                f"SELECT key, hash FROM chunks WHERE key IN ({marks})", batch
+            )
             stored = dict(rows.fetchall())
             chunks = zip(batch, self._chunks(batch), strict=True)
             if found := {
@@ -44,7 +46,9 @@ class Renewal:
     def renew(self, key: int, chunk: Chunk, generation: int) -> None:
         """Forget the vector of a chunk, which is put anew in the same transaction, and tell the
         indexes in `generation`."""
-        self._database.execute("UPDATE chunks SET hash = ? WHERE key = ?", (embedded_hash(chunk), key))
+        self._database.execute(
+            "UPDATE chunks SET hash = ? WHERE key = ?", (embedded_hash(chunk), key)
+        )
         self._database.execute("DELETE FROM vectors WHERE key = ?", (key,))
         self._database.execute(
             "INSERT INTO changes (key, added, generation) VALUES (?, 1, ?)", (key, generation)

@@ -73,7 +73,7 @@ def back_up(
 
     Raises ProjectError before the first ingest, and where `file` exists, unless `replace`.
     """
-    if not workspace.layout.ingested:
+    if not workspace.ingested:
         raise ProjectError(
             f"{workspace.folder} has not been ingested yet.", hint="acclimate ingest"
         )
