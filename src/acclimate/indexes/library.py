@@ -15,6 +15,7 @@ from acclimate.indexes.base import Change, GraphIndex, Index, TextIndex, VectorI
 from acclimate.indexes.bm25 import ANALYSIS
 from acclimate.indexes.database import Database
 from acclimate.indexes.filters import Among, Filter, LabelRule
+from acclimate.indexes.moving import require_whole
 from acclimate.indexes.readonly import refusal
 from acclimate.indexes.record import Record
 from acclimate.indexes.sql import SqlDatabase
@@ -76,8 +77,13 @@ class Library:
         self._words = f"{language} {ANALYSIS}"  # a text index of other words is built again
         self.record = Record(database or Database(folder / "library.db"))
         self.graph: GraphIndex | None = None
-        self._open_indexes()
-        self.catch_up()
+        try:
+            require_whole(self.record.database)
+            self._open_indexes()
+            self.catch_up()
+        except BaseException:
+            self.record.close()
+            raise
 
     def fetch(self, keys: Sequence[int]) -> list[Chunk]:
         """Chunks for index keys, in order."""
@@ -112,6 +118,7 @@ class Library:
 
         Raises LibraryError where it is not to be had.
         """
+        self.folder.mkdir(parents=True, exist_ok=True)
         try:
             alone = nullcontext() if shared else FileLock(self.folder / "ingest.lock", timeout=0)
             with alone, self.record.database.lock("ingest", shared=shared) as got:

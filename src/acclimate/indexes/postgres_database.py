@@ -54,15 +54,17 @@ class PostgresDatabase(SqlDatabase):
         self._inside = False
         with self._translated():
             self._connection = self._connect()
-            self._make()
-        version = int(self.meta("format") or 0)
-        if version != VERSION:
+        try:
+            with self._translated():
+                self._make()
+            if (version := int(self.meta("format") or 0)) != VERSION:
+                raise LibraryError(
+                    f"{self.place} has the format {version}; this Acclimate knows {VERSION}.",
+                    hint="Use the version of Acclimate that made it.",
+                )
+        except BaseException:
             self.close()
-            newer = version > VERSION
-            raise LibraryError(
-                f"{self.place} has the format {version}; this Acclimate knows {VERSION}.",
-                hint="pip install --upgrade acclimate" if newer else "acclimate ingest",
-            )
+            raise
 
     def another(self) -> PostgresDatabase:
         """The same library over a connection of its own, for another thread."""
@@ -166,6 +168,14 @@ class PostgresDatabase(SqlDatabase):
     def damage(self) -> list[str]:
         """None: PostgreSQL keeps checksums of its own."""
         return []
+
+    def keys_after_copy(self) -> None:
+        """See `SqlDatabase`."""
+        for table, key in (("documents", "id"), ("chunks", "key")):
+            self.execute(
+                f"SELECT setval(pg_get_serial_sequence('{table}', '{key}'), "
+                f"(SELECT coalesce(max({key}), 0) + 1 FROM {table}), false)"
+            )
 
     def forget_changes(self, generation: int) -> None:
         """Keeps the last million, for the indexes of other machines."""

@@ -65,6 +65,10 @@ class SqlDatabase(ABC):
         """Drop the log of changes up to `generation`, as far as no index can need it."""
 
     @abstractmethod
+    def keys_after_copy(self) -> None:
+        """Let new rows begin after the keys that were copied."""
+
+    @abstractmethod
     def close(self) -> None:
         """Close it."""
 
