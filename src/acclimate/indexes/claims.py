@@ -86,7 +86,7 @@ class Claims:
         if not isinstance(database, PostgresDatabase):
             raise SettingsError(
                 f"workers share a record in PostgreSQL, and this one is {database.place}.",
-                hint='[store] record = "postgres", then: acclimate library move',
+                hint='acclimate library move --to postgres, then set [store] record = "postgres".',
             )
         self._db, self._lease_s = database, lease_s
         self.id = uuid.uuid4().hex[:12]

@@ -100,12 +100,14 @@ def require_whole(database: SqlDatabase) -> None:
     if place := database.meta("moved"):
         raise LibraryError(
             f"the library in {database.place} was moved to {place}.",
-            hint="Set [store] record to where it is now; `acclimate library move` brings it back.",
+            hint="Set [store] record to where it is now, or move it back: acclimate library move "
+            "--to local, or --to postgres",
         )
     if database.meta("moving"):
         raise LibraryError(
             f"a move of the library to {database.place} did not finish.",
-            hint="acclimate library move, the same way, goes on.",
+            hint="It goes on with the same command: acclimate library move --to local, or --to "
+            "postgres",
         )
 
 
