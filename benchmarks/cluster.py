@@ -43,12 +43,17 @@ from acclimate.testing.chunking import no_embedder, word_spans
 from acclimate.testing.embeddings import HashEmbedder
 
 LEASE_S = 2.0
+# Imported once: each worker is forked from a process that has them.
 PRELOADED = [
+    "acclimate.chunking.chunkers",
+    "acclimate.documents.parsers",
+    "acclimate.documents.text",
+    "acclimate.documents.markdown",
+    "acclimate.indexes.text",
     "acclimate.ingest_worker",
+    "acclimate.testing.chunking",
     "acclimate.testing.embeddings",
     "psycopg",
-    "numpy",
-    "tantivy",
 ]
 
 

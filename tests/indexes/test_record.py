@@ -6,6 +6,7 @@ from contextlib import closing
 import pytest
 
 from acclimate.chunking.chunkers import Cut, make_chunker
+from acclimate.cli.main import run
 from acclimate.documents.parsers import parse
 from acclimate.errors import LibraryError, SettingsError
 from acclimate.indexes.database import Database
@@ -15,6 +16,7 @@ from acclimate.indexes.postgres_database import PostgresDatabase
 from acclimate.indexes.record import Record
 from acclimate.indexes.stores import StoreServer, open_database
 from acclimate.ingest import ingest
+from acclimate.project import Project
 from acclimate.testing.chunking import no_embedder, word_spans
 from acclimate.testing.embeddings import HashEmbedder
 from acclimate.testing.records import check_record, put
@@ -216,3 +218,37 @@ def test_readers_of_many_changes_see_whole_documents(postgres_url, name, tmp_pat
             writer.close()
         reader.catch_up()
         assert reader.check() == []
+
+
+def test_the_commands_move_a_library_and_back_it_up_from_there(
+    postgres_url, name, tmp_path, capsys
+):
+    folder = tmp_path / "project"
+    with closing(Database(folder / ".acclimate/library.db")) as file:
+        put(Record(file), "a.txt", [(0, 9), (20, 40)])
+        expected = contents(file)
+    (folder / "docs").mkdir()
+    (folder / "docs/a.txt").write_text("A backup leaves out documents whose files are gone.")
+    settings = f'[documents]\npath = "docs"\n[store]\nurl = "{postgres_url}"\nlibrary = "{name}"\n'
+    (folder / "acclimate.toml").write_text(settings)
+    place = ["--project", str(folder)]
+    assert run(["ingest", "--status", *place]) == 2, "the record is a file"
+    assert run(["library", "move", "--to", "postgres", *place]) == 0
+    told = capsys.readouterr()
+    assert "1 documents, 2 chunks and 2 vectors are there" in told.out
+    assert 'Now set [store] record = "postgres"' in told.err
+    assert run(["ingest", "--status", *place]) == 1, "the file was moved"
+    assert f"acclimate_{name}" in capsys.readouterr().err
+    (folder / "acclimate.toml").write_text(settings + 'record = "postgres"\n')
+    assert run(["ingest", "--status", *place]) == 0
+    assert "No worker has ingested yet." in capsys.readouterr().out
+    with Project.open(folder) as project:
+        assert project.library.check() == []
+        project.backup(tmp_path / "backup.tar")
+    Project.restore(tmp_path / "backup.tar", tmp_path / "again").close()
+    with closing(Database(tmp_path / "again/.acclimate/library.db")) as restored:
+        held = contents(restored)
+    assert held.keys() == expected.keys()
+    assert [held[table] for table in ("documents", "chunks", "vectors")] == [
+        expected[table] for table in ("documents", "chunks", "vectors")
+    ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Literal
 
@@ -31,9 +32,7 @@ def move(to: Literal["local", "postgres"], as_json: bool, folder: Path) -> None:
     Interrupted, the same command goes on. The indexes stay as they are.
     """
     with Project.open(folder) as project:
-        with click.progressbar(
-            length=1, label="Documents", file=click.get_text_stream("stderr")
-        ) as bar:
+        with click.progressbar(length=1, label="Documents", file=sys.stderr) as bar:
 
             def hear(done: int, total: int) -> None:
                 bar.length = total

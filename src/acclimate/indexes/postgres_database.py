@@ -74,7 +74,7 @@ class PostgresDatabase(SqlDatabase):
         import psycopg
         from psycopg.sql import SQL, Identifier
 
-        given = {"password": self._password} if self._password else {}
+        given: dict[str, Any] = {"password": self._password} if self._password else {}
         connection: Connection[Any] = psycopg.connect(
             self._url, autocommit=True, connect_timeout=10, **given
         )
@@ -158,7 +158,7 @@ class PostgresDatabase(SqlDatabase):
             with self._translated():
                 call = f"pg_{'' if wait else 'try_'}advisory_lock{'_shared' if shared else ''}"
                 got = connection.execute(
-                    f"SELECT {call}(hashtext(%s), hashtext(%s))",  # type: ignore[arg-type]
+                    f"SELECT {call}(hashtext(%s), hashtext(%s))",
                     (self.schema, name),
                 ).fetchone()
             yield wait or bool(got and got[0])
