@@ -116,7 +116,7 @@ def run_workers(context: ForkServerContext, count: int, kill: int, rng: random.R
             run, left = status.run, status.counts.left
             if run and run != last and (not run.open or run.files - left >= share * run.files):
                 break
-            time.sleep(0.002)
+            time.sleep(0.01)
         time.sleep(rng.uniform(0, 0.05))
         if victim.is_alive() and victim.pid:
             os.kill(victim.pid, signal.SIGKILL)

@@ -187,7 +187,8 @@ def test_what_a_killed_writer_left_is_read(tmp_path):
     """Committed, but not yet moved from the file beside the database into it."""
     ingest(tmp_path)
     kill = (
-        "import os, sys; from pathlib import Path; from acclimate.indexes.record import Record; from acclimate.indexes.database import Database;"
+        "import os, sys; from pathlib import Path; from acclimate.indexes.record import Record;"
+        "from acclimate.indexes.database import Database;"
         "record = Record(Database(Path('.acclimate/library.db')));"
         "record.ingests.add_seconds(1000); os._exit(0)"
     )
@@ -195,7 +196,8 @@ def test_what_a_killed_writer_left_is_read(tmp_path):
         assert program.wait() == 0
     assert (tmp_path / ".acclimate" / "library.db-wal").stat().st_size
     forbid(tmp_path)
-    look = "from pathlib import Path; from acclimate.indexes.record import Record; from acclimate.indexes.database import Database;"
+    look = "from pathlib import Path; from acclimate.indexes.record import Record;"
+    look += "from acclimate.indexes.database import Database;"
     look += "print(Record(Database(Path('.acclimate/library.db'))).ingests.seconds > 1000)"
     with start(tmp_path, "-c", look, stdout=subprocess.PIPE) as program:
         assert program.communicate()[0].strip() == "True"
