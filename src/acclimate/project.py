@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Literal, Self
 
 from acclimate.answer import Answerer
 from acclimate.indexes.filters import Filter
@@ -21,6 +21,8 @@ if TYPE_CHECKING:  # what takes minutes is not needed to ask
     from acclimate.evaluation.comparison import Comparison, Metric
     from acclimate.evaluation.entry import ComparisonProgress
     from acclimate.evaluation.halving import Budget, Trial
+    from acclimate.indexes.claims import IngestStatus
+    from acclimate.indexes.moving import Moved, OnDocuments
     from acclimate.ingest_report import IngestProgress, IngestReport
     from acclimate.models.merge import Precision
     from acclimate.prompting.structured import SchemaLike
@@ -60,6 +62,36 @@ class Project(QuestionVerbs):
         return ingest_documents(
             self, check_all=check_all, allow_empty=allow_empty, progress=progress
         )
+
+    def work(
+        self,
+        *,
+        check_all: bool = False,
+        allow_empty: bool = False,
+        progress: IngestProgress | None = None,
+    ) -> IngestReport:
+        """Be one of any number of workers, on any machines, that bring the library up to date
+        together; see `acclimate.ingest_worker.work`."""
+        from acclimate.workflows.ingest import work_on_documents
+
+        return work_on_documents(
+            self, check_all=check_all, allow_empty=allow_empty, progress=progress
+        )
+
+    def ingest_status(self) -> IngestStatus:
+        """How far the workers are that ingest now, or how they ended."""
+        from acclimate.workflows.ingest import ingest_status
+
+        return ingest_status(self)
+
+    def move_library(
+        self, to: Literal["local", "postgres"], hear: OnDocuments | None = None
+    ) -> Moved:
+        """Move the library between the file beside the project and PostgreSQL; see
+        `acclimate.workflows.move_library.move_library`."""
+        from acclimate.workflows.move_library import move_library
+
+        return move_library(self, to, hear)
 
     def watch(
         self,

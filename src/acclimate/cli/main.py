@@ -38,6 +38,7 @@ COMMANDS = {
     "serve": "Serve an OpenAI-compatible API and a web page.",
     "mcp": "Serve the project to a program on this machine, by MCP over stdio.",
     "keys": "Make, list and remove the API keys of the server.",
+    "library": "Move the library between the file beside the project and PostgreSQL.",
     "backup": "Write the project into one file, also while it is served.",
     "restore": "Put a project from a backup into a folder.",
     "models": "List, fetch and verify models.",
@@ -58,6 +59,7 @@ _KEPT = {
     "compare": "The answers given so far are kept.",
     "serve": "Nothing is lost.",
     "mcp": "Nothing is lost.",
+    "library": "What was copied is kept.",
     "backup": "No half backup is left.",
     "restore": "Nothing was changed.",
     "models": "What was fetched is kept.",
@@ -66,6 +68,7 @@ _KEPT = {
 _GOES_ON = (
     "ingest",
     "watch",
+    "library",
     "questions",
     "optimise",
     "tune",

@@ -11,6 +11,7 @@ from acclimate.errors import SettingsError
 from acclimate.indexes.approximate import Search
 from acclimate.indexes.base import TextIndex, VectorIndex
 from acclimate.indexes.library import OpenIndexes
+from acclimate.indexes.sql import SqlDatabase
 from acclimate.indexes.text import TantivyTextIndex
 from acclimate.indexes.vector import ExactVectorIndex
 from acclimate.types import Language
@@ -61,6 +62,24 @@ def open_indexes(vectors: Store, texts: Store, server: StoreServer | None) -> Op
         return vector, TantivyTextIndex(place / "text", language)
 
     return opened
+
+
+def open_database(server: StoreServer | None, library: str) -> SqlDatabase:
+    """The record of `library` in PostgreSQL. Raises SettingsError where the server has no address,
+    or the library no name."""
+    if server is None:
+        raise SettingsError(
+            "'store.url' is not set, and a record in PostgreSQL needs it.",
+            hint='url = "postgresql://USER@HOST/DATABASE", or record_url',
+        )
+    if not library:
+        raise SettingsError(
+            "'store.library' is not set, and a record in PostgreSQL needs a name.",
+            hint='library = "handbook"; who names the same one shares it.',
+        )
+    from acclimate.indexes.postgres_database import PostgresDatabase  # its packages are an extra
+
+    return PostgresDatabase(server.url, f"{server.prefix}_{library}", server.key)
 
 
 def _hnsw(place: Path) -> VectorIndex:

@@ -146,7 +146,7 @@ def _given(workspace: Workspace, given: Sequence[Given], beside: Sequence[Entry]
         names.append(one.name)
 
     def text(path: str) -> str | None:
-        if not workspace.layout.ingested:
+        if not workspace.ingested:
             return None
         document = workspace.library.record.document(path)
         return document.text if document else None
@@ -193,7 +193,7 @@ def evidence_spans(
     workspace: Workspace, questions: Sequence[Question]
 ) -> dict[str, tuple[int, int]]:
     """Where each question's evidence stands in its document, by question id."""
-    if not workspace.layout.ingested:
+    if not workspace.ingested:
         return {}
     spans = {}
     for question in questions:

@@ -164,7 +164,7 @@ def _prompts(workspace: Workspace, recipe: str) -> list[tuple[Message, ...]]:
 
 
 def _about(workspace: Workspace) -> Sequence[str]:
-    if not workspace.layout.ingested:
+    if not workspace.ingested:
         return ()
     record = workspace.library.record
     documents = [record.document(path) for path in sorted(record.files())[:_ASKED]]

@@ -163,7 +163,7 @@ def add_question(
     """Add a typed question. Raises SettingsError where the document is not in the library, or does
     not hold the evidence."""
     if document is not None:
-        found = workspace.library.record.document(document) if workspace.layout.ingested else None
+        found = workspace.library.record.document(document) if workspace.ingested else None
         if found is None:
             raise SettingsError(
                 f"there is no document '{document}'.", hint="Give its path in the documents folder."
@@ -234,7 +234,7 @@ def write_learnt(folder: Path, questions: Sequence[Question]) -> None:
 
 def project_coverage(workspace: Workspace) -> Coverage:
     """Which documents and sections of the library the questions ask about."""
-    if not workspace.layout.ingested:
+    if not workspace.ingested:
         raise ProjectError(
             f"{workspace.folder} has not been ingested yet.", hint="acclimate ingest"
         )

@@ -124,7 +124,7 @@ def _check_library(file: Path, staged: Path) -> None:
     layout = Layout(staged)
     if not (layout.ingested and layout.settings.is_file()):
         raise ProjectError(f"{file} holds no library with its settings.")
-    with closing(Record(layout.record)) as record:
+    with closing(Record(Database(layout.record))) as record:
         problems = record.problems()
     if problems:
         raise ProjectError(f"{file} holds a damaged library: {problems[0]}.")

@@ -19,7 +19,7 @@ from acclimate.files.places import under
 from acclimate.indexes.base import GraphIndex
 from acclimate.indexes.filters import Filter, parse_rules
 from acclimate.indexes.library import Library
-from acclimate.indexes.stores import StoreServer, open_indexes
+from acclimate.indexes.stores import open_indexes
 from acclimate.models.base import Engine
 from acclimate.models.entries import ModelKind
 from acclimate.models.store import LocalModel, OnBytes, locate
@@ -37,6 +37,7 @@ from acclimate.system.closing import Closing
 from acclimate.types import Generation, Message, Question
 from acclimate.workspace.engine import adapter_of, load_engine
 from acclimate.workspace.layout import Layout
+from acclimate.workspace.record import open_record, store_server
 from acclimate.workspace.retriever import Parts, open_retriever
 
 if TYPE_CHECKING:  # their packages load only where they are used
@@ -153,13 +154,17 @@ class Workspace(Closing):
         if self._lender is not None:
             return self._lender.library
         chosen, retrieval = self.settings.store, self.settings.retrieval
-        server = None
-        if chosen.url:
-            key = os.environ.get(chosen.api_key_env)
-            server = StoreServer(chosen.url, chosen.prefix, key, chosen.search)
-        opened = open_indexes(chosen.vectors, chosen.texts, server)
+        opened = open_indexes(chosen.vectors, chosen.texts, store_server(chosen))
         graph = None if retrieval.graph == "none" else self._open_graph
-        return Library(self.layout.state, opened, graph, retrieval.language)
+        database = open_record(chosen) if chosen.record == "postgres" else None
+        return Library(self.layout.state, opened, graph, retrieval.language, database)
+
+    @property
+    def ingested(self) -> bool:
+        """Whether there is a library."""
+        if self.settings.store.record == "local":
+            return self.layout.ingested
+        return self.library.record.embedder is not None
 
     def _open_graph(self, folder: Path) -> GraphIndex:
         from acclimate.workspace.graph import open_graph
@@ -258,7 +263,7 @@ class Workspace(Closing):
 
     def require_ingested(self) -> None:
         """Raises ProjectError before the first ingest."""
-        if not self.layout.ingested or self.library.record.embedder is None:
+        if not self.ingested or self.library.record.embedder is None:
             raise ProjectError(f"{self.folder} has not been ingested yet.", hint="acclimate ingest")
 
     def retriever(self, where: Filter = ALL) -> Retriever:
