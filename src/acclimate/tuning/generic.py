@@ -114,9 +114,9 @@ def _only(head: nn.Module, inputs: Inputs) -> Iterator[None]:
 def _checkpoint(network: nn.Module, *, on: bool) -> None:
     """Transformers looks whether a layer is in training; the modules inside are not, so that
     nothing is dropped at random."""
-    layer: Any
-    for layer in network.modules():
-        if isinstance(layer, GradientCheckpointingLayer):
+    for module in network.modules():
+        if isinstance(module, GradientCheckpointingLayer):
+            layer: Any = module
             layer.gradient_checkpointing = layer.training = on
             layer._gradient_checkpointing_func = partial(checkpoint, use_reentrant=False)
 
