@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from acclimate.errors import DataError, ModelError, SettingsError
 from acclimate.models.chat import ChatFormat
 from acclimate.questions.splitting import documents_of
-from acclimate.tuning.packing import Example, Packed, pack
+from acclimate.tuning.packing import Belief, Example, Packed, pack
 from acclimate.types import Message, Question, Turn
 
 _WORD = re.compile(r"\w+")
@@ -27,13 +27,15 @@ class Case:
     or its place.
 
     Without messages the answer is raw text, learnt as it stands from its second token on. `fields`
-    are those of an answer that calls tools, as in `Turn`.
+    are those of an answer that calls tools, as in `Turn`. `taught` is what a teacher holds at the
+    answer's first tokens; where it says nothing the answer's own token is certain.
     """
 
     messages: tuple[Message, ...]
     answer: str
     question: str = ""
     fields: str = ""
+    taught: tuple[Belief, ...] = ()
 
 
 class UnlearnableError(DataError):
@@ -102,7 +104,7 @@ def encode(case: Case, chat: ChatFormat) -> Example:
             "is changed by the model's chat template once it is answered",
             "Use a model whose template adds turns at the end only.",
         )
-    return Example(tuple(prompt), (*answer, whole[end]))
+    return Example(tuple(prompt), (*answer, whole[end]), case.taught)
 
 
 def _encode(case: Case, messages: Sequence[Message], chat: ChatFormat) -> list[int]:

@@ -15,6 +15,7 @@ from torch import nn
 from torch.nn import functional as F  # noqa: N812
 
 from acclimate.models.virtual import Virtual
+from acclimate.tuning.distillation import divergence
 from acclimate.tuning.network import hidden_states
 from acclimate.tuning.packing import IGNORED, Packed
 
@@ -77,8 +78,11 @@ def answer_loss(
     checkpointing: bool = False,
 ) -> torch.Tensor:
     """Sum of the cross-entropy over the answers' tokens, in nats; `packed.answers` is how many they
-    are."""
+    are. With `packed.targets`, their divergence from the teacher's distribution instead."""
     labelled = (packed.labels != IGNORED).nonzero()[:, 0]
     hidden = hidden_states(network, packed, virtual, labelled, checkpointing=checkpointing)
     head: Any = network.lm_head
+    if (wanted := packed.targets) is not None:
+        loss = divergence(hidden, head.weight, wanted.tokens, wanted.shares, CHUNK)
+        return loss * wanted.weight
     return chunked_cross_entropy(hidden, head.weight, packed.labels[labelled], CHUNK)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 Served = Literal["merged", "graph", "transformers"]
-DataSource = Literal["questions", "documents", "teacher"]
+DataSource = Literal["questions", "documents", "teacher", "study"]
 
 _RATE = 1e-4  # of full fine-tuning at this size of model
 _TEN_TIMES = 10 * _RATE
@@ -65,6 +65,8 @@ _ROWS = (
            served="transformers"),
     Method("pretrain", "LoRA on the documents' raw text", "arXiv 2004.10964", "lora", unit="rank", data="documents"),
     Method("distill", "LoRA on a stronger model's answers", "arXiv 1606.07947", "lora", unit="rank", data="teacher"),
+    Method("internalise", "LoRA on what the model reads in the documents", "arXiv 2412.14964", "lora", size=32,
+           unit="rank", data="study"),
 )  # fmt: skip
 METHODS = {row.name: row for row in _ROWS}
 

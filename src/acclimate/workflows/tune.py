@@ -21,6 +21,7 @@ from acclimate.tuning.lock import exclusive_run
 from acclimate.tuning.methods import METHODS, Method
 from acclimate.tuning.pairs.pairs import PairSource, read_pairs
 from acclimate.workflows.questions import write_learnt
+from acclimate.workflows.study import teach
 from acclimate.workflows.tune_data import (
     DataReport,
     Teacher,
@@ -30,6 +31,7 @@ from acclimate.workflows.tune_data import (
     gather,
     require_learnable,
 )
+from acclimate.workflows.tune_study import first_study, from_study
 from acclimate.workspace.answerer import open_answerer
 from acclimate.workspace.engine import tuned_folder
 from acclimate.workspace.workspace import Workspace
@@ -112,6 +114,9 @@ def _tune(
             job, cases=by_teacher(workspace, prepared.answerer, job.cases, options.teacher)
         )
     workspace.keep_only(None)
+    studied = prepared.training_set.studied
+    if studied is not None and not prepared.recipe.reads:
+        job = replace(job, cases=teach(workspace, studied, job.cases, prepared.model))
     dev = prepared.training_set.dev
     asked = [
         case
@@ -166,7 +171,9 @@ def prepare(
     recipe, method = _tunable(workspace, name, options)
     progress = progress or NoProgress()
     read = None if options.source is None else read_pairs(options.source)
-    progress.read(recipe.adapter_name, first_look(workspace, method, read))
+    studies = method.data == "study"
+    looked = first_study(workspace) if studies else first_look(workspace, method, read)
+    progress.read(recipe.adapter_name, looked)
     progress.doing("Loading what prompts are made with")
     try:
         from acclimate.tuning.run import TuningJob
@@ -180,7 +187,9 @@ def prepare(
     # The prompts are those of the recipe without its adapter, which is not there yet.
     answerer = open_answerer(workspace, "rag" if recipe.reads else "zero-shot", style="short")
     progress.doing("Checking the data against the model and the test questions")
-    training_set = gather(workspace, answerer, method, read)
+    training_set = (
+        from_study(workspace, answerer) if studies else gather(workspace, answerer, method, read)
+    )
     folder = tuned_folder(workspace.layout, recipe).with_name(f"{recipe.adapter_name}.training")
     job = TuningJob(
         model.weights,
@@ -267,9 +276,9 @@ def _tunable(workspace: Workspace, name: str, options: TuneOptions) -> tuple[Rec
         raise SettingsError(
             f"'{name}': raw text is learnt without passages.", hint=f"acclimate tune {method.name}"
         )
-    if method.data == "documents" and options.source is not None:
+    if method.data in ("documents", "study") and options.source is not None:
         raise SettingsError(
-            f"'{name}' learns the documents' text, no pairs.",
+            f"'{name}' learns the documents, no pairs.",
             hint="acclimate tune lora --data FILE",
         )
     return recipe, method

@@ -28,6 +28,7 @@ from acclimate.tuning.methods import Method
 from acclimate.tuning.pairs.overlap import overlaps
 from acclimate.tuning.pairs.pairs import Pair, Pairs, PairSource, hold_out, refused
 from acclimate.types import Hit, Question
+from acclimate.workflows.study import Studied
 from acclimate.workflows.tune_template import own_template
 from acclimate.workspace.workspace import Workspace
 
@@ -86,13 +87,15 @@ class DataReport:
 @dataclass(frozen=True, slots=True)
 class TrainingSet:
     """Cases to learn and to watch. `questions` is what was learnt, for later comparisons;
-    `template` is how the adapter is to be asked (None: by the recipe's own)."""
+    `template` is how the adapter is to be asked (None: by the recipe's own); `studied` is what the
+    cases begin with where documents are learnt by questions about them."""
 
     learnt: list[Case]
     dev: list[Case]
     questions: list[Question]
     data: DataReport
     template: str | None = None
+    studied: Studied | None = None
 
 
 def first_look(workspace: Workspace, method: Method, read: Pairs | None) -> DataReport:

@@ -1,0 +1,140 @@
+"""What the model says of its own accord, kept while it learns something else.
+
+Before training, the untouched network writes sequences of its own: prose from its first token on,
+and questions with their answers from the place where its chat template lets a user speak. While it
+learns, it is held to its old distribution over them. No text of others is needed, and what is kept
+is what was there. Sources: Li and Hoiem, "Learning without Forgetting", arXiv 1606.09282; questions
+out of the template alone: Xu et al., "Magpie", arXiv 2406.08464.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import nn
+
+from acclimate.models.chat import ChatFormat
+from acclimate.tuning.distillation import beliefs
+from acclimate.tuning.packing import Example, Packed, as_targets, pack
+from acclimate.types import Message
+
+_TOGETHER = 32  # sequences that are written at once
+_MARK = "\u0002"  # stands where a user's words begin in the chat template
+_SHORTEST = 16  # tokens: less is no text
+
+
+@dataclass(frozen=True, slots=True)
+class Writing:
+    """How a network writes: `texts` times, at most `tokens` each, ended by one of the token ids
+    `stops`; `temperature` 0 is greedy."""
+
+    texts: int = 96
+    tokens: int = 96
+    seed: int = 0
+    temperature: float = 1.0
+    stops: tuple[int, ...] = ()
+
+
+def old_self(network: nn.Module, chat: ChatFormat, how: Writing) -> list[list[int]]:
+    """Token sequences of the network's own: half prose, half chat."""
+    begin = [_first(network, chat)]
+    prose = sample(network, [begin] * how.texts, how)
+    lead = _before_user(chat)
+    talks = sample(network, [lead] * how.texts, how) if lead else []
+    return [one for one in (*prose, *talks) if len(one) >= _SHORTEST]
+
+
+def sample(network: nn.Module, starts: Sequence[Sequence[int]], how: Writing) -> list[list[int]]:
+    """Continuations of `starts` by the network's own distribution, each with its start, up to one of
+    `how.stops` or as long as `how.tokens` allow."""
+    device = next(network.parameters()).device
+    generator = torch.Generator(device=device).manual_seed(how.seed)
+    written: list[list[int]] = []
+    for at in range(0, len(starts), _TOGETHER):
+        some = starts[at : at + _TOGETHER]
+        added = _continued(network, some, how, generator)
+        written += [[*start, *more] for start, more in zip(some, added, strict=True)]
+    return written
+
+
+def _continued(
+    network: Any, starts: Sequence[Sequence[int]], how: Writing, generator: torch.Generator
+) -> list[list[int]]:
+    """What follows each start, all of them at once; shorter starts are filled up on their left."""
+    device, longest = next(network.parameters()).device, max(map(len, starts))
+    rows = [[0] * (longest - len(one)) + list(one) for one in starts]
+    seen = [[0] * (longest - len(one)) + [1] * len(one) for one in starts]
+    inputs, mask = torch.tensor(rows, device=device), torch.tensor(seen, device=device)
+    ended, past = torch.zeros(len(rows), dtype=torch.bool, device=device), None
+    stops, drawn = torch.tensor(how.stops or (-1,), device=device), []
+    with torch.inference_mode():
+        while len(drawn) < how.tokens and not bool(ended.all()):
+            places = (mask.cumsum(1) - 1).clamp(min=0)[:, -inputs.shape[1] :]
+            output = network(
+                input_ids=inputs, attention_mask=mask, position_ids=places,
+                past_key_values=past, use_cache=True, logits_to_keep=1,
+            )  # fmt: skip
+            logits, past = output.logits[:, -1].float(), output.past_key_values
+            inputs = _draw(logits, how.temperature, generator)
+            drawn.append(inputs[:, 0].masked_fill(ended, -1))
+            ended |= torch.isin(inputs[:, 0], stops)
+            mask = torch.cat([mask, torch.ones_like(mask[:, :1])], 1)
+    if not drawn:
+        return [[] for _ in starts]
+    return [[token for token in row if token >= 0] for row in torch.stack(drawn, 1).tolist()]
+
+
+def _draw(logits: torch.Tensor, temperature: float, generator: torch.Generator) -> torch.Tensor:
+    """A token for each row [B, V] → [B, 1]; the likeliest at temperature 0."""
+    if temperature == 0:
+        return logits.argmax(-1, keepdim=True)
+    return torch.multinomial((logits / temperature).softmax(-1), 1, generator=generator)
+
+
+def _first(network: nn.Module, chat: ChatFormat) -> int:
+    """The token that a text begins with."""
+    config: Any = network.config
+    begin = config.bos_token_id
+    if isinstance(begin, int):
+        return begin
+    return chat.encode([Message("user", "a")])[0]
+
+
+def _before_user(chat: ChatFormat) -> list[int]:
+    """The template's tokens up to where a user's words begin; [] where the words are not found."""
+    with_one = chat.encode([Message("user", "a")])
+    other = chat.encode([Message("user", "b")])
+    pairs = zip(with_one, other, strict=False)
+    return with_one[: next((at for at, (a, b) in enumerate(pairs) if a != b), 0)]
+
+
+def remembered(
+    network: nn.Module, sequences: Sequence[Sequence[int]], weight: float, together: int = 4
+) -> list[Packed]:
+    """Training sequences that hold a network to what it was: the old distribution over all tokens
+    of the old self's texts, `together` in each."""
+    found = []
+    for at in range(0, len(sequences), together):
+        some = [Example(tuple(one[:1]), tuple(one[1:])) for one in sequences[at : at + together]]
+        packed = pack(some, 1 << 20)
+        held = as_targets(beliefs(network, packed), weight)
+        found.append(replace(packed, targets=held))
+    return found
+
+
+class WithReplay:
+    """A sampler that lets the old self come in between: a share of the sequences is its."""
+
+    def __init__(self, sample: Any, replay: Sequence[Packed], share: float) -> None:
+        self._sample, self._replay, self._share = sample, replay, share
+
+    def __call__(self, rng: random.Random) -> Packed:
+        """Draws one sequence; equal random states draw equal ones."""
+        if self._replay and rng.random() < self._share:
+            return rng.choice(self._replay)
+        drawn: Packed = self._sample(rng)
+        return drawn
