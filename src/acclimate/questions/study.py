@@ -27,14 +27,18 @@ _NO_UNIT = (
     "came|which|who|that|as|than|but|per|after|before|since|until|if|when|each|every|not|be|it|"
     "does|do|did|had|should|would|could|into|out|up|about|over|under|between|within|during|then"
 )
-_UNIT = rf"(?:\s?(?:%|°C|°F|€|\$|£)|\s(?:(?:million|billion|thousand|working|calendar|square|half)\s)?(?!(?:{_NO_UNIT})\b)[A-Za-z][\w-]*)"
+_UNIT = (
+    r"(?:\s?(?:%|°C|°F|€|\$|£)"
+    r"|\s(?:(?:million|billion|thousand|working|calendar|square|half)\s)?"
+    rf"(?!(?:{_NO_UNIT})\b)[A-Za-z][\w-]*)"
+)
 _SPANS = (
     ("when", rf"(?:\d{{1,2}} )?(?:{_MONTHS})(?: \d{{1,2}}, \d{{4}}| \d{{4}})?|\b(?:18|19|20)\d\d\b"),
     ("when", rf"\b\d{{1,2}}:\d\d(?: (?:to|and|until) \d{{1,2}}:\d\d)?|\b(?:{_DAYS})\b"),
     ("how often", r"\b(?:once|twice|three times|four times) (?:a|every|per) (?:\w+ )?\w+|"
                   r"\b(?:every|each) (?:\w+ )?(?:days?|weeks?|months?|quarters?|years?)\b"),
-    ("name", r"(?<=[a-z,;:(] )[A-Z][\w'’-]*(?: (?:[A-Z][\w'’-]*|\d+\b(?![,.:]\d)|of(?= [A-Z])))*"),
     ("name", r"^[A-Z][\w'’-]+(?: (?:[A-Z][\w'’-]*|\d+\b(?![,.:]\d)))+"),
+    ("name", r"(?<=[a-z,;:(] )[A-Z][\w'’-]*(?: (?:[A-Z][\w'’-]*|\d+\b(?![,.:]\d)|of(?= [A-Z])))*"),
     ("name", r"“[^”]{2,60}”|\"[^\"]{2,60}\"|\b[\w.+-]+@[\w.-]+\w"),
     ("how many", rf"(?<![\w.,-])[-−]?(?:[€$£]\s?)?\d[\d,.]*(?:\d|\b)(?!:\d){_UNIT}?"),
     ("how many", rf"\b(?:{_COUNT}){_UNIT}"),
@@ -47,8 +51,9 @@ _AUXILIARY = re.compile(
 _MONEY = frozenset(
     "nok eur usd sek dkk gbp chf dollars dollar euros euro pounds kroner € $ £".split()
 )
-_SENTENCE = re.compile(r"(?<=[.!?;])(?<!\b[A-Z]\.)[\"'”’)]*\s+(?=[A-Z\d“\"(-])|\n+")
+_SENTENCE = re.compile(r"(?<=[.!?;])(?<!\b[A-Z]\.)[\"'”’)]*\s+(?=[A-Z\d“\"(-])")
 _MARKUP = re.compile(r"^[\s>*+-]*(?:\d+[.)]\s+)?|[*_`]{1,3}(?=\S)|(?<=\S)[*_`]{1,3}")
+_ITEM = re.compile(r"\s*(?:[*+•-]|\d+[.)])\s+\S")
 _LABEL = re.compile(r"^([A-Z][^.:?!|]{1,40}): (?=\S)")
 _PREPOSITION = re.compile(
     r"(?:^| )(within|after|before|until|by|on|in|at|for|from|to|with|up to|at least|at most|about|"
@@ -102,21 +107,37 @@ def _asks(one: Asked) -> bool:
 def _lines(chunk: Chunk) -> Iterator[_Line]:
     """The sentences of a chunk; lines of tables are left out, headings go to what follows them."""
     heading = chunk.headings[-1] if chunk.headings else ""
-    title = chunk.title
-    for row in chunk.text.split("\n"):
-        bare = row.strip()
-        if not bare or bare.startswith("|") or bare.count("|") > 1:
-            continue
-        if bare.startswith("#") or _is_heading(bare):
-            heading = bare.lstrip("# ").strip()
+    for block in _blocks(chunk.text):
+        if block.startswith("#") or _is_heading(block):
+            heading = block.lstrip("# ").strip()
             continue
         label = ""
-        for sentence in _SENTENCE.split(_MARKUP.sub("", row)):
+        for sentence in _SENTENCE.split(_MARKUP.sub("", block)):
             text = sentence.strip()
             if (match := _LABEL.match(text)) is not None and len(text) > match.end() + 8:
                 label, text = match[1], text[match.end() :]
             if len(text.split()) >= 3:
-                yield _Line(text.rstrip(".;! "), " ".join(filter(None, (title, heading, label))))
+                about = " ".join(filter(None, (chunk.title, heading, label)))
+                yield _Line(text.rstrip(".;! "), about)
+
+
+def _blocks(text: str) -> Iterator[str]:
+    """Paragraphs, list items and headings, each as one line; rows of tables are left out."""
+    block = ""
+    for row in text.split("\n"):
+        bare = row.strip()
+        table = bare.startswith("|") or bare.count("|") > 1
+        if block and (not bare or table or bare.startswith("#") or _ITEM.match(row)):
+            yield block
+            block = ""
+        if not bare or table:
+            continue
+        block = f"{block} {bare}".strip()
+        if bare.startswith("#"):
+            yield block
+            block = ""
+    if block:
+        yield block
 
 
 def _is_heading(row: str) -> bool:

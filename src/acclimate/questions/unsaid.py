@@ -3,15 +3,17 @@ it does not know.
 
 Each asks one of their names for something that others have and it has not, or that documents like
 to say of anything: its colour, its founder. That no passage says both is looked up, as in
-`questions.unanswerable`.
+`questions.unanswerable`, by words alone: hundreds are looked up, and a search by meaning takes a
+hundred times as long.
 """
 
 from __future__ import annotations
 
 import re
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 
-from acclimate.questions.candidates import key
+from acclimate.questions.candidates import content_words, key
 from acclimate.questions.tables import Fact, hash_order
 from acclimate.questions.unanswerable import (
     Retrieve,
@@ -19,7 +21,7 @@ from acclimate.questions.unanswerable import (
     unanswerable_from_questions,
     unanswerable_from_tables,
 )
-from acclimate.types import Chunk
+from acclimate.types import Chunk, Hit
 
 _NAME = re.compile(r"(?<=[a-z,] )(?:[A-Z][\w-]+(?: (?:[A-Z][\w-]+|\d+))*)\b")
 _ASKED = (
@@ -42,13 +44,13 @@ def unsaid(
     asked: Sequence[tuple[str, Chunk]],
     facts: Sequence[Fact],
     chunks: Sequence[Chunk],
-    retrieve: Retrieve,
     most: int,
 ) -> list[str]:
     """Up to `most` questions without an answer in `chunks`: of every sort in turn, none twice.
 
     `asked` are questions that have one, each with its chunk.
     """
+    retrieve = _by_words(chunks)
     sources = (
         (one.question for one in unanswerable_from_tables(facts, retrieve)),
         _strange(facts, chunks, retrieve),
@@ -64,6 +66,21 @@ def unsaid(
             elif len(found) < most:
                 found.setdefault(key(question), question)
     return list(found.values())
+
+
+def _by_words(chunks: Sequence[Chunk]) -> Retrieve:
+    """Finds the chunks that share most content words with a query."""
+    holding: dict[str, list[int]] = defaultdict(list)
+    for at, chunk in enumerate(chunks):
+        for word in content_words(f"{chunk.heading_path} {chunk.shown}"):
+            holding[word].append(at)
+
+    def retrieve(query: str, k: int) -> list[Hit]:
+        shared = Counter(at for word in content_words(query) for at in holding.get(word, ()))
+        best = shared.most_common(k)
+        return [Hit(chunks[at], float(n), rank) for rank, (at, n) in enumerate(best, start=1)]
+
+    return retrieve
 
 
 def _strange(facts: Sequence[Fact], chunks: Sequence[Chunk], retrieve: Retrieve) -> Iterator[str]:

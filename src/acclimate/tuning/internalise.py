@@ -13,7 +13,6 @@ from pathlib import Path
 
 from torch import nn
 
-from acclimate.models.chat import ChatFormat
 from acclimate.tuning.cases import Case, UnlearnableError, encode
 from acclimate.tuning.distillation import beliefs_of
 from acclimate.tuning.lora import merge_adapter

@@ -15,6 +15,7 @@ training.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import takewhile
@@ -76,8 +77,9 @@ class Packed:
 
     @property
     def answers(self) -> int:
-        """How many tokens are learnt."""
-        return int((self.labels != IGNORED).sum())
+        """How many tokens are learnt; of a weighted sequence, as many as it counts for."""
+        count = int((self.labels != IGNORED).sum())
+        return count if self.targets is None else math.ceil(count * self.targets.weight)
 
     def to(self, device: torch.device) -> Packed:
         """The same on a device."""

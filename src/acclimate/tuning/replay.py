@@ -9,9 +9,12 @@ out of the template alone: Xu et al., "Magpie", arXiv 2406.08464.
 
 from __future__ import annotations
 
+import json
 import random
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -23,29 +26,56 @@ from acclimate.tuning.packing import Example, Packed, as_targets, pack
 from acclimate.types import Message
 
 _TOGETHER = 32  # sequences that are written at once
-_MARK = "\u0002"  # stands where a user's words begin in the chat template
 _SHORTEST = 16  # tokens: less is no text
+_ENOUGH = 192  # texts
+_LEAST_SECONDS = 3.0  # of writing: less is no text worth the trouble
+SHARE = 0.12
+"""The share of training sequences that are the old self's."""
+WRITING = 0.05
+"""The share of a run's time in which the old self may write; with `SHARE` less than a fifth."""
+_WEIGHT = 0.1  # of a token: these have many, and what is learnt few
 
 
 @dataclass(frozen=True, slots=True)
 class Writing:
-    """How a network writes: `texts` times, at most `tokens` each, ended by one of the token ids
-    `stops`; `temperature` 0 is greedy."""
+    """How a network writes: at most `tokens`, ended by one of the token ids `stops`; `temperature`
+    0 is greedy."""
 
-    texts: int = 96
     tokens: int = 96
     seed: int = 0
     temperature: float = 1.0
     stops: tuple[int, ...] = ()
 
 
-def old_self(network: nn.Module, chat: ChatFormat, how: Writing) -> list[list[int]]:
-    """Token sequences of the network's own: half prose, half chat."""
-    begin = [_first(network, chat)]
-    prose = sample(network, [begin] * how.texts, how)
-    lead = _before_user(chat)
-    talks = sample(network, [lead] * how.texts, how) if lead else []
-    return [one for one in (*prose, *talks) if len(one) >= _SHORTEST]
+def old_self(network: nn.Module, chat: ChatFormat, file: Path, seconds: float) -> list[Packed]:
+    """Training sequences that hold a network to what it is now, before anything is trained.
+
+    Its texts are kept in `file`, and those there are used again, so a run that was stopped goes on
+    with the same. They are written in about so many `seconds`; [] where that is too few for any.
+    """
+    if file.exists():
+        texts: list[list[int]] = json.loads(file.read_text(encoding="utf-8"))
+    elif seconds < _LEAST_SECONDS:
+        return []
+    else:
+        texts = _write(network, chat, seconds)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        part = file.with_suffix(".part")
+        part.write_text(json.dumps(texts), encoding="utf-8")
+        part.replace(file)
+    return remembered(network, texts, _WEIGHT)
+
+
+def _write(network: nn.Module, chat: ChatFormat, seconds: float) -> list[list[int]]:
+    """Prose and chat in turn, some of each in any case."""
+    starts = [one for one in ([_first(network, chat)], _before_user(chat)) if one]
+    texts: list[list[int]] = []
+    ends, turn = time.monotonic() + seconds, 0
+    while turn < len(starts) or (len(texts) < _ENOUGH and time.monotonic() < ends):
+        start = starts[turn % len(starts)]
+        texts += sample(network, [start] * _TOGETHER, Writing(seed=turn))
+        turn += 1
+    return [one for one in texts if len(one) >= _SHORTEST]
 
 
 def sample(network: nn.Module, starts: Sequence[Sequence[int]], how: Writing) -> list[list[int]]:
@@ -127,14 +157,18 @@ def remembered(
 
 
 class WithReplay:
-    """A sampler that lets the old self come in between: a share of the sequences is its."""
+    """A sampler that lets the old self come in between."""
 
-    def __init__(self, sample: Any, replay: Sequence[Packed], share: float) -> None:
+    def __init__(
+        self,
+        sample: Callable[[random.Random], Packed],
+        replay: Sequence[Packed],
+        share: float = SHARE,
+    ) -> None:
         self._sample, self._replay, self._share = sample, replay, share
 
     def __call__(self, rng: random.Random) -> Packed:
         """Draws one sequence; equal random states draw equal ones."""
         if self._replay and rng.random() < self._share:
             return rng.choice(self._replay)
-        drawn: Packed = self._sample(rng)
-        return drawn
+        return self._sample(rng)

@@ -33,8 +33,6 @@ if TYPE_CHECKING:  # PyTorch comes with the extra `tune` only
     from acclimate.tuning.cases import Case
     from acclimate.tuning.packing import Belief
 
-STUDIED = "studied.jsonl"
-"""In an adapter's folder: the chunks that it learnt, with their documents."""
 _SIMILAR = 0.85  # share of content words that two questions have in common, from which they are one
 _REFUSED = 8  # one case of so many is a question that the documents do not answer
 _MOST_REFUSED = 1500
@@ -68,6 +66,14 @@ class Studied:
     near: int
 
     @property
+    def documents(self) -> dict[str, list[str]]:
+        """The keys of each document's lessons."""
+        found: dict[str, list[str]] = {}
+        for lesson in self.lessons:
+            found.setdefault(lesson.chunk.document, []).append(lesson.key)
+        return found
+
+    @property
     def questions(self) -> list[Question]:
         """Every question, without its document: that is learnt whoever asks about it."""
         made = [one for lesson in self.lessons for one in lesson.asked]
@@ -92,7 +98,7 @@ def prepare_study(workspace: Workspace) -> Studied:
         kept = [one for one in some if one.question not in near]
         lessons.append(Lesson(chunk, tuple(_question(chunk, one) for one in kept)))
     own = [one for one in asked if one.split == "train"]
-    refused = _refused(workspace, source, lessons, near | {one.question for one in held})
+    refused = _refused(source, lessons, near | {one.question for one in held})
     return Studied(
         tuple(lesson for lesson in lessons if lesson.asked),
         (*refused, *(one for one in own if not one.answerable)),
@@ -133,9 +139,7 @@ def _same_words(made: Sequence[str], held: Sequence[str]) -> set[str]:
     return found
 
 
-def _refused(
-    workspace: Workspace, source: Material, lessons: Sequence[Lesson], held: set[str]
-) -> list[Question]:
+def _refused(source: Material, lessons: Sequence[Lesson], held: set[str]) -> list[Question]:
     asked = [
         (one.question, lesson.chunk)
         for lesson in lessons
@@ -144,7 +148,7 @@ def _refused(
     ]
     total = sum(len(lesson.asked) for lesson in lessons)
     most = min(_MOST_REFUSED, total // _REFUSED)
-    texts = unsaid(asked, source.facts, source.chunks, workspace.retriever().retrieve, most)
+    texts = unsaid(asked, source.facts, source.chunks, most)
     near = _same_words(texts, list(held)) if held else set()
     return [
         Question(f"unsaid-{at}", text, answerable=False, kind="unanswerable")
@@ -199,10 +203,12 @@ def _read_cases(answerer: Answerer, lesson: Lesson) -> list[Case]:
         for one in whole
     ]
     text = " ".join(hit.chunk.text for hit in others).casefold()
-    for one in rng.sample(whole, len(whole) // _REFUSED) if others else ():
-        if one.answers[0].casefold() not in text:
-            cases.append(Case(answerer.prompt(one.question, others).messages, REFUSAL, one.id))
-    return cases
+    told = [one for one in whole if one.answers[0].casefold() not in text] if others else []
+    without = rng.sample(told, min(len(told), len(whole) // _REFUSED))
+    refusals = [
+        Case(answerer.prompt(one.question, others).messages, REFUSAL, one.id) for one in without
+    ]
+    return [*cases, *refusals]
 
 
 def teach(
