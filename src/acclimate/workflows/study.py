@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -286,9 +286,9 @@ def _keep(file: Path, held: Sequence[tuple[Belief, ...]]) -> None:
     part.replace(file)
 
 
-def forget_others(workspace: Workspace, studied: Studied) -> None:
-    """Remove what was taught of chunks and questions that are there no longer."""
-    current = {lesson.key for lesson in studied.lessons}
+def forget_others(workspace: Workspace, keys: Collection[str]) -> None:
+    """Remove what was taught of lessons that are there no longer; `keys` are those of all that
+    are."""
     for file in workspace.layout.studies.glob("*/*.json"):
-        if file.stem not in current:
+        if file.stem not in keys:
             file.unlink()

@@ -22,7 +22,7 @@ from acclimate.tuning.methods import METHODS, Method
 from acclimate.tuning.pairs.pairs import PairSource, read_pairs
 from acclimate.workflows.questions import write_learnt
 from acclimate.workflows.read_documents import write_studied
-from acclimate.workflows.study import teach
+from acclimate.workflows.study import forget_others, teach
 from acclimate.workflows.tune_data import (
     DataReport,
     Teacher,
@@ -120,6 +120,8 @@ def _tune(
     studied = prepared.training_set.studied
     if studied is not None and not prepared.recipe.reads:
         job = replace(job, cases=teach(workspace, studied, job.cases, prepared.model))
+        documents = prepared.training_set.documents
+        forget_others(workspace, {key for keys in documents.values() for key in keys})
     dev = prepared.training_set.dev
     asked = [
         case
