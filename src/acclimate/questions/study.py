@@ -60,6 +60,13 @@ _PREPOSITION = re.compile(
     r"of|every|between|than|under|over|as)$",
     re.I,
 )
+# “eight room” of “eight room sensors” is half an answer.
+_COUNTED = re.compile(r" [a-z]{2,}s\b")
+_UNCOUNTED = re.compile(r" (?!percent\b|degrees\b)[a-z]*[a-rt-z]$")
+_BEGINNINGS = frozenset(
+    "the a an all each every no if when while where from in on at for with to by of after before "
+    "this that these those only both some most what who it its".split()
+)
 _LONGEST = 12  # words of an answer that is the end of a sentence
 _SHOWN = 0.65  # share of a sentence's words that a question by some of them has
 
@@ -153,9 +160,19 @@ def _answers(text: str) -> list[tuple[str, int, int]]:
             start, end = match.span()
             while end > start and text[end - 1] in ",.;:":
                 end -= 1
+            if kind == "name" and not _is_name(text[start:end]):
+                continue
+            if kind == "how many" and (more := _COUNTED.match(text, end)) is not None:
+                end = more.end() if _UNCOUNTED.search(text[start:end]) else end
             if all(end <= first or start >= last for _, first, last in found) and end > start:
                 found.append((kind, start, end))
     return sorted(found, key=lambda one: one[1])
+
+
+def _is_name(text: str) -> bool:
+    """Whether capitals name something: no currency, no sentence that begins with “The”."""
+    parts = words(text)
+    return len(text) > 2 and not set(parts) <= _MONEY and parts[0] not in _BEGINNINGS
 
 
 def _asking(kind: str, answer: str) -> list[str]:

@@ -100,7 +100,8 @@ def _continued(
     seen = [[0] * (longest - len(one)) + [1] * len(one) for one in starts]
     inputs, mask = torch.tensor(rows, device=device), torch.tensor(seen, device=device)
     ended, past = torch.zeros(len(rows), dtype=torch.bool, device=device), None
-    stops, drawn = torch.tensor(how.stops or (-1,), device=device), []
+    stops = torch.tensor(how.stops or (-1,), device=device)
+    drawn: list[torch.Tensor] = []
     with torch.inference_mode():
         while len(drawn) < how.tokens and not bool(ended.all()):
             places = (mask.cumsum(1) - 1).clamp(min=0)[:, -inputs.shape[1] :]
