@@ -1,7 +1,6 @@
 """`acclimate tune internalise`: documents on both sides, questions never; what was read once is kept by chunk."""
 
 import json
-import os
 from functools import partial
 
 import pytest
@@ -65,44 +64,52 @@ def read(monkeypatch):
     return asked
 
 
+def taught(project, prepared):
+    """What the reader holds of a run's cases."""
+    job, studied = prepared.job, prepared.training_set.studied
+    return studying.teach(project, studied, job.cases, prepared.model)
+
+
 @pytest.mark.usefixtures("few_steps", "one_thread")
 def test_documents_are_learnt_that_are_tested_and_only_what_changed_is_read_again(project, read):
     tuned = project.tune("internalise", replay=False)
     assert len(read) == 3
-    assert tuned.data.source == "the documents"
-    assert tuned.data.checked_against == 2
+    assert (tuned.data.source, tuned.data.checked_against) == ("the documents", 2)
     folder = project.layout.adapters / "internalise"
-    assert read_studied(folder).keys() == DOCUMENTS.keys()
+    known = read_studied(folder)
+    assert known.keys() == DOCUMENTS.keys()
+    kept = {file.stem for file in project.layout.studies.glob("*/*.json")}
+    assert kept == {key for keys in known.values() for key in keys}
     rows = [json.loads(line) for line in (folder / "learnt.jsonl").read_text().splitlines()]
     assert {row["document"] for row in rows} == {None}
     assert "98 kg" in {answer for row in rows for answer in row["answers"]}
 
-    comparison = project.compare(["zero-shot", "internalise"])
-    known = {row.recipe: row.documents for row in comparison.rows}
-    assert known == {"zero-shot": "unread", "internalise": "learnt"}
-    assert any("internalise: learnt them" in note for note in comparison.notes)
+    comparison = project.compare(["internalise"])  # no leak, though the documents are the same
+    assert comparison.row("internalise").documents == "learnt"
+    assert "internalise: learnt them" in comparison.notes[0]
 
     file = project.documents / "fan.md"
     file.write_text("# Fan\n\nThe fan may turn 700 times a minute in summer.")
-    os.utime(file, (1, 1))
     project.ingest()
+    again = prepare(project, "internalise", TuneOptions())
+    told = "what changed in the documents, with 2 of 3 chunks"
+    assert again.training_set.data.source == told
+    assert again.job.start == folder  # it goes on from what it knew
     del read[:]
-    again = project.tune("internalise", replay=False)
+    cases = taught(project, again)
     assert len(read) == 1  # the others are kept
-    assert again.data.source == "what changed in the documents, with 2 of 3 chunks"
-    assert again.trained.plan.rate == pytest.approx(2e-4)  # it goes on from what it knew
-    assert read_studied(folder).keys() == DOCUMENTS.keys()
-    kept = {file.stem for file in project.layout.studies.glob("*/*.json")}
-    assert kept == {key for keys in read_studied(folder).values() for key in keys}
+    assert any(case.taught for case in cases)
+    whole = prepare(project, "internalise", TuneOptions(again=True))
+    assert (whole.job.start, whole.training_set.data.source) == (None, "the documents")
 
 
 class Killed(Exception):  # noqa: N818 -- an end, not an error
     """Stands for a kill."""
 
 
-@pytest.mark.usefixtures("few_steps", "one_thread")
-def test_a_killed_run_reads_what_it_has_not_read_and_trains_on(project, read, monkeypatch):
-    keep, kept = studying._keep, []
+@pytest.mark.usefixtures("one_thread")
+def test_a_killed_run_reads_again_only_what_was_not_kept_whole(project, read, monkeypatch):
+    prepared, keep, kept = prepare(project, "internalise", TuneOptions()), studying._keep, []
 
     def dying(file, held):
         if len(kept) == 2:
@@ -112,13 +119,14 @@ def test_a_killed_run_reads_what_it_has_not_read_and_trains_on(project, read, mo
 
     monkeypatch.setattr(studying, "_keep", dying)
     with pytest.raises(Killed):
-        project.tune("internalise", replay=False)
+        taught(project, prepared)
     kept[0].write_text("[[[[3], [0.")  # as a machine that lost power leaves it
     monkeypatch.setattr(studying, "_keep", keep)
     del read[:]
-    tuned = project.tune("internalise", replay=False)
+    first = taught(project, prepared)
     assert len(read) == 2
-    assert tuned.trained.steps == 3
+    assert first == taught(project, prepared)
+    assert len(read) == 2
 
 
 def test_no_question_of_dev_or_test_is_learnt(project):

@@ -25,6 +25,7 @@ from acclimate.tuning.packing import IGNORED, Belief, Example, Packed, pack
 LIKELIEST = 20
 """Tokens of a distribution that are kept."""
 _LEAST = 1e-3  # share from which a token is kept: what is less goes to the rest
+_DIGITS = 4
 _TINY = 1e-9
 
 
@@ -109,9 +110,9 @@ def beliefs(
             top = q.topk(min(most, q.shape[1]), dim=1)
             for shares, ids in zip(top.values.tolist(), top.indices.tolist(), strict=True):
                 kept = [at for at, share in enumerate(shares) if share >= _LEAST] or [0]
-                found.append(
-                    Belief(tuple(ids[at] for at in kept), tuple(shares[at] for at in kept))
-                )
+                # Rounded here, so that what is read from a file later is the same.
+                held = tuple(round(shares[at], _DIGITS) for at in kept)
+                found.append(Belief(tuple(ids[at] for at in kept), held))
     return found
 
 

@@ -277,9 +277,7 @@ def _kept(file: Path) -> list[tuple[Belief, ...]] | None:
 
 
 def _keep(file: Path, held: Sequence[tuple[Belief, ...]]) -> None:
-    rows = [
-        [[one.tokens, [round(share, 4) for share in one.shares]] for one in row] for row in held
-    ]
+    rows = [[[one.tokens, one.shares] for one in row] for row in held]
     file.parent.mkdir(parents=True, exist_ok=True)
     part = file.with_suffix(".part")
     part.write_text(json.dumps(rows), encoding="utf-8")
