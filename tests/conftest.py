@@ -5,6 +5,8 @@ import os
 import shutil
 import sys
 import tempfile
+from collections import Counter
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,7 @@ import acclimate  # noqa: F401 -- before any test imports openvino, which it kee
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 ROOT = Path(__file__).parent
+SPENT = pytest.StashKey[float]()
 
 # As root in a container: no sandbox; and none of the requests that Chromium makes by itself.
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
@@ -99,13 +102,38 @@ TESTS = {
     "test_jsonlines.py::test_the_command_adds_what_it_can_read_and_refuses_the_rest": "models",
     "test_labels.py::test_only_who_has_the_label_sees_the_document": "models",
 }
+# What two processes begin with, so that neither has a long file left when the other is done; the longest first.
+LONG = (
+    "watch/test_watch.py",
+    "models/test_openvino.py",
+    "models/test_llamacpp.py",
+    "cli/test_cli.py",
+    "evaluation/test_compare.py",
+    "tuning/test_export.py",
+    "indexes/test_stores.py",
+    "test_readme.py",
+    "cli/test_signals.py",
+    "cli/test_first_minutes.py",
+    "cli/test_questions.py",
+    "tuning/test_parity.py",
+    "tuning/test_methods.py",
+    "tuning/test_runs.py",
+    "documents/test_hostile.py",
+    "workflows/test_tune_retriever.py",
+)
 LEVELS = ("models", "torch", "browser", "servers", "slow")
 
 
 def pytest_addoption(parser):
-    """`pytest --fast`, which `scripts/test fast` calls."""
+    """`pytest --fast`, which `scripts/test fast` calls, and `pytest --cpu N`."""
     parser.addoption(
         "--fast", action="store_true", help=f"leave out tests marked {', '.join(LEVELS)}"
+    )
+    parser.addoption(
+        "--cpu",
+        type=int,
+        metavar="N",
+        help="tell the CPU seconds by folder, and those of the N dearest tests",
     )
 
 
@@ -154,6 +182,43 @@ def pytest_collection_modifyitems(config, items):
     if config.getoption("fast"):
         config.hook.pytest_deselected(items=left_out)
         items[:] = kept
+    if hasattr(config, "workerinput"):  # one of several processes
+        items.sort(key=_turn)
+
+
+def _turn(item):
+    place = item.path.relative_to(ROOT).as_posix()
+    return LONG.index(place) if place in LONG else len(LONG)
+
+
+def _cpu_s():
+    """The CPU seconds of this process and of the children that it has waited for."""
+    spent = os.times()
+    return spent.user + spent.system + spent.children_user + spent.children_system
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item):
+    """Each report tells what its phase cost, whatever else the machine did meanwhile."""
+    report = yield
+    now = _cpu_s()
+    report.cpu_s = now - item.session.stash.get(SPENT, now)
+    item.session.stash[SPENT] = now
+    return report
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    """With --cpu: where the time goes. A server that a fixture keeps counts where it ends."""
+    if (count := config.getoption("cpu")) is None:
+        return
+    tests, folders = Counter(), Counter()
+    for report in chain.from_iterable(terminalreporter.stats.values()):
+        if hasattr(report, "cpu_s"):
+            tests[report.nodeid] += report.cpu_s
+            folders[str(Path(report.nodeid.partition("::")[0]).parent)] += report.cpu_s
+    terminalreporter.section("CPU seconds")
+    for name, cpu_s in [*folders.most_common(), *tests.most_common(count)]:
+        terminalreporter.write_line(f"{cpu_s:8.1f} {name}")
 
 
 def pytest_collection_finish():

@@ -26,7 +26,7 @@ def fast(tmp_path):
     shutil.copy(TESTS / "conftest.py", tmp_path)
     shutil.copy(TESTS.parent / "pyproject.toml", tmp_path)
 
-    def run(**files):
+    def run(*options, **files):
         for name, code in files.items():
             (tmp_path / f"{name}.py").write_text(code, encoding="utf-8")
         command = [
@@ -37,6 +37,7 @@ def fast(tmp_path):
             "-q",
             "-p",
             "no:cacheprovider",
+            *options,
             str(tmp_path),
         ]
         return subprocess.run(
@@ -76,8 +77,29 @@ def test_it():
     assert "could not be fetched" in done.stdout
 
 
+def test_the_cpu_seconds_of_children_count(fast):
+    code = """
+import subprocess, sys
+
+CHILD = "import time\\nwhile time.process_time() < 1.5: pass"
+
+def test_parent():
+    subprocess.run([sys.executable, "-c", CHILD], check=True)
+
+def test_idle():
+    pass
+"""
+    done = fast("--cpu", "1", "-n", "1", test_cpu=code)
+    assert done.returncode == 0, done.stdout
+    told = done.stdout.partition("CPU seconds")[2].splitlines()[1:3]
+    cost, place = told[1].split()
+    assert place.endswith("test_cpu.py::test_parent")
+    assert 1.5 <= float(cost) <= float(told[0].split()[0])
+
+
 def test_every_row_names_something(tables):
-    assert [place for place in tables.PLACES if not (TESTS / place).exists()] == []
+    places = [*tables.PLACES, *tables.LONG]
+    assert [place for place in places if not (TESTS / place).exists()] == []
     for row in tables.TESTS:
         file, _, name = row.partition("::")
         assert f"def {name}(" in (TESTS / file).read_text(encoding="utf-8"), row

@@ -117,6 +117,8 @@ class Answerer:
         )
         raw, data = written.text, None
         if reading is not None and self.finish is not None:
+            if reading.loops:
+                written = replace(written, finish="stop")
             reading.end(raw, cut=written.finish != "stop")
             resolved = self.finish(asked, prompt.passages, reading)
             raw = resolved.marked
@@ -135,7 +137,7 @@ class Answerer:
         """What hears the engine's text: what of it may be shown already, and whether anybody still
         listens."""
         if reading is not None:
-            return lambda piece: guard(reading.hear(piece))
+            return lambda piece: guard(reading.hear(piece)) and not reading.loops
         return guard if self.second_reader is None else lambda _: guard("")
 
     def _marked(

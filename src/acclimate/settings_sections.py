@@ -156,8 +156,9 @@ class AnswerSettings(Section):
     second_reader: Literal["auto", "always", "none"] = Field(
         default="auto",
         description="the extractor reads the same passages for `rag`, and has the last word where "
-        "it is much surer: auto: beside the default model, and beside every model's full answers; "
-        "always: beside every model; none: the model alone",
+        "it is surer: auto: beside every model but large ones and servers, the more the smaller they "
+        "are, and beside every model's full answers; always: beside every model; none: the model "
+        "alone",
     )
     tables: Literal["rule", "off"] = Field(
         default="rule",

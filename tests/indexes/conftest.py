@@ -1,11 +1,13 @@
 """Real servers: PostgreSQL with pgvector from a Python package, Qdrant from an npm one. Each test names its own."""
 
 import os
+import random
 import shutil
 import socket
 import subprocess
 import tarfile
 import uuid
+from contextlib import suppress
 from pathlib import Path
 
 import httpx
@@ -53,11 +55,7 @@ def qdrant_binary():
 
 @pytest.fixture(scope="session")
 def qdrant_url(tmp_path_factory, qdrant_binary):
-    ports = []
-    for _ in range(2):
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            ports.append(probe.getsockname()[1])
+    ports = _free_ports(2)
     folder = tmp_path_factory.mktemp("qdrant")
     settings = {
         "SERVICE__HOST": "127.0.0.1",
@@ -105,6 +103,16 @@ def elastic_url(request):
 @pytest.fixture
 def name():
     return f"test_{uuid.uuid4().hex[:8]}"
+
+
+def _free_ports(count):
+    """Below those that a system gives to connections: none is taken by another process before Qdrant takes it."""
+    free = []
+    for port in random.sample(range(20_000, 32_000), 100):
+        with socket.socket() as probe, suppress(OSError):  # another listens there
+            probe.bind(("127.0.0.1", port))
+            free.append(port)
+    return free[:count]
 
 
 def _answers(url):

@@ -7,6 +7,8 @@ from acclimate.project import Project
 from acclimate.prompting.recipes import find_recipe
 from acclimate.settings import Settings
 
+from ..tuning.conftest import tiny_file  # noqa: F401 -- a fixture of both rooms
+
 
 @pytest.fixture(scope="module")
 def model():

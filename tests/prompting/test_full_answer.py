@@ -148,3 +148,61 @@ def test_a_sentence_that_was_cut_goes_unless_it_is_the_only_one() -> None:
     alone = FullReading("?", HITS)
     alone.end("Refunds take seven working", cut=True)
     assert alone.answer.text == "Refunds take seven working"
+
+
+def test_what_says_nothing_new_is_left_out() -> None:
+    raw = (
+        "Items can be returned within 30 days [1]. Items can be returned within 30 days [2].\n"
+        "How long can I return items? [1]"
+    )
+    answer = read(raw).answer.resolved()
+    assert answer.marked == "Items can be returned within 30 days. [1]"
+    assert answer.decision == "a sentence was left out: it says nothing new"
+
+
+def test_an_answer_of_yes_or_no_may_repeat_the_question() -> None:
+    answer = read("Yes. You can return items [1].", "Can I return items?").answer.resolved()
+    assert answer.marked == "Yes. You can return items. [1]"
+
+
+def test_steps_are_counted_without_those_that_were_left_out() -> None:
+    raw = "1. Hold the button R [3]\n2. Hold it for 9 seconds [3]\n3. Wait until it blinks [3]"
+    answer = read(raw, "How do I reset the hub?").answer.resolved()
+    assert answer.marked == "1. Hold the button R [3]\n2. Wait until it blinks [3]"
+
+
+@pytest.mark.parametrize(
+    "beside",
+    [
+        "Based on the information provided, the correct answer is:\n",
+        "# Returns [1]\n",
+        "Shop › Returns\n",
+    ],
+)
+def test_headings_and_words_about_the_task_are_no_part_of_an_answer(beside: str) -> None:
+    answer = read(beside + "Items can be returned within 30 days [1].").answer.resolved()
+    assert answer.marked == "Items can be returned within 30 days. [1]"
+
+
+def test_a_model_that_goes_round_in_circles_is_stopped() -> None:
+    reading = FullReading("How do I reset the hub?", HITS)
+    heard = 0
+    for number in range(1, 15):
+        reading.hear(f"{number}. Hold the button R [3]\n")
+        heard = number
+        if reading.loops:
+            break
+    assert heard == 5  # the last line may go on, so four were judged: one said, three again
+    reading.end("1. Hold the button R [3]\n")
+    assert reading.answer.resolved().marked == "1. Hold the button R [3]"
+
+
+def test_a_label_of_questions_and_answers_is_not_shown() -> None:
+    answer = read("A: Refunds take seven working days [2].").answer.resolved()
+    assert answer.text == "Refunds take seven working days."
+
+
+def test_what_was_said_is_known() -> None:
+    reading = read("Items can be returned within 30 days of the purchase [1].")
+    assert reading.says("You can return items within 30 days of your purchase.")
+    assert not reading.says("Refunds take seven working days.")

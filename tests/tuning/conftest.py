@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from acclimate.models.fetch import resolve
+from acclimate.models.gguf import GGUFFile
 from acclimate.models.merge import _copy_fields
 
 WIDTH, INNER, BLOCKS, HEADS, KEYS = 64, 96, 2, 4, 2
@@ -19,7 +20,7 @@ SIZES |= {"vocab_size": VOCABULARY, "attention.head_count": HEADS, "attention.he
 
 def write_tiny(target, source, family, window=512):
     """Random weights of 8 bits; the embeddings are wide, so that answers are not ties."""
-    reader, rng = gguf.GGUFReader(source), np.random.default_rng(1)
+    reader, rng = GGUFFile(source), np.random.default_rng(1)
     writer = gguf.GGUFWriter(target, arch="")
     words = {
         name: reader.fields[f"tokenizer.ggml.{name}"].contents()

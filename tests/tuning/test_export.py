@@ -9,6 +9,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from acclimate.errors import EngineError, MissingExtraError, ModelError, SettingsError
+from acclimate.models.gguf import GGUFFile
 from acclimate.models.gguf_lora import write_gguf_lora
 from acclimate.models.merge import _copy_fields, finish
 from acclimate.tuning.attached import attach
@@ -85,7 +86,7 @@ def test_merged_weights_may_have_16_bits(tune, tmp_path):
 def rescaled(source, target, factor):
     """A GGUF adapter whose scale is another."""
     write_gguf_lora(source.adapter, source.model, target)
-    reader, part = gguf.GGUFReader(target), target.with_suffix(".part")
+    reader, part = GGUFFile(target), target.with_suffix(".part")
     writer = gguf.GGUFWriter(part, arch="")
     _copy_fields(reader, writer)
     for tensor in reader.tensors:

@@ -41,10 +41,25 @@ def test_the_extractor_reads_what_the_shipped_reader_reads(folder, monkeypatch):
     with monkeypatch.context() as changed:
         changed.setenv("ACCLIMATE_ANSWER__JSON_BY", "model")
         assert not weighs(folder, schema=schema)
-    for name, value in (("ANSWER__SECOND_READER", "none"), ("MODEL__ADAPTER", "none")):
-        with monkeypatch.context() as changed:
-            changed.setenv(f"ACCLIMATE_{name}", value)
-            assert not weighs(folder), name
+    monkeypatch.setenv("ACCLIMATE_ANSWER__SECOND_READER", "none")
+    assert not weighs(folder)
+
+
+@pytest.mark.parametrize(
+    ("size_class", "text"),
+    [("tiny", "May"), ("small", "May"), ("medium", "the moon"), ("large", "the moon")],
+)
+def test_beside_a_model_without_an_adapter_its_class_decides(folder, monkeypatch, size_class, text):
+    # "the moon" stands in no passage: only a model that writes well is believed.
+    monkeypatch.setattr("acclimate.workspace.style.class_of", lambda workspace: size_class)
+    monkeypatch.setenv("ACCLIMATE_MODEL__ADAPTER", "none")
+    assert weighs(folder, style="short") is (size_class != "large")
+    with Project.open(folder) as project:
+        assert project.answer("When is the oil due?", style="short").text == text
+        first = make_entry(project, find_recipe("rag")).key
+    monkeypatch.setattr("acclimate.workspace.style.class_of", lambda workspace: "large")
+    with Project.open(folder) as project:
+        assert (make_entry(project, find_recipe("rag")).key == first) is (size_class == "large")
 
 
 def test_answers_of_one_reader_are_not_taken_for_those_of_two(folder, monkeypatch):

@@ -16,6 +16,7 @@ import numpy as np
 
 from acclimate.errors import ModelError
 from acclimate.models.adapters import Factors, Weights, read_lora, require_layers
+from acclimate.models.gguf import GGUFFile
 from acclimate.models.merge import Heads, finish
 
 
@@ -26,7 +27,7 @@ def write_gguf_lora(adapter: Path, base: Path, target: Path) -> None:
     Raises ModelError where it is no plain LoRA (DoRA has no place in such a file), lacks layers, or
     does not fit.
     """
-    reader = gguf.GGUFReader(base)
+    reader = GGUFFile(base)
     heads = Heads.of(reader)
     require_layers(adapter, heads.blocks)
     factors = read_lora(adapter)

@@ -29,6 +29,7 @@ from acclimate.models.adapters import (
     require_layers,
     served_by,
 )
+from acclimate.models.gguf import GGUFFile
 
 # Read by OpenVINO GenAI 2026.4 without loss; everything else is requantised. Not Q4_1 and Q4_K: it
 # rounds the offset of each block of 32 weights to whole steps (docs/decisions has what that does to
@@ -41,7 +42,7 @@ _ANOTHER = "Use an adapter that was trained for this base model."
 def needs_rewrite(file: Path) -> bool:
     """Whether the file holds tensors of a type that OpenVINO cannot read as they are (Q4_1, Q4_K,
     Q5_0, Q6_K, IQ…)."""
-    return not all(_readable(tensor) for tensor in gguf.GGUFReader(file).tensors)
+    return not all(_readable(tensor) for tensor in GGUFFile(file).tensors)
 
 
 def _readable(tensor: gguf.ReaderTensor) -> bool:
@@ -66,17 +67,21 @@ def rewrite(
     their biases as they stand; other programs have both in the file's. Raises ModelError where a
     tensor of the adapter has no place in the model, or is of another shape.
     """
-    reader = gguf.GGUFReader(file)
+    reader = GGUFFile(file)
     heads = Heads.of(reader)
     steps = mergeable(adapter, heads) if adapter else []
     if not for_genai:
         steps = [_in_file_order(step, heads) for step in steps]
     writer = gguf.GGUFWriter(target, arch="")
     _copy_fields(reader, writer)
-    left = {name for step in steps for name in (*step.weights, *step.biases)}
+    names = {tensor.name for tensor in reader.tensors}
+    added = _biases_of_layers_without(steps, names)
+    placed = {*names, *added}
+    left = {name for step in steps for name in (*step.weights, *step.biases)} - placed
+    if left:
+        raise _unfit(adapter, file, f"its update for '{min(left)}' has no place there.")
     for tensor in reader.tensors:
         changed = [step for step in steps if tensor.name in step.weights | step.also | step.biases]
-        left.discard(tensor.name)
         if not changed and _readable(tensor):
             writer.add_tensor(tensor.name, tensor.data, raw_dtype=tensor.tensor_type)
             continue
@@ -88,18 +93,19 @@ def rewrite(
             except (ModelError, ValueError) as error:
                 raise _unfit(adapter, file, f"in '{tensor.name}' {error}") from error
         _add(writer, tensor.name, weights, precision)
-    names = {tensor.name for tensor in reader.tensors}
-    for step in steps:  # biases of layers that had none
-        for name in [
-            name
-            for name in step.biases
-            if name in left and name.replace(".bias", ".weight") in names
-        ]:
-            _add(writer, name, step.biases[name], precision)
-            left.discard(name)
-    if left:
-        raise _unfit(adapter, file, f"its update for '{min(left)}' has no place there.")
+    for name, values in added.items():
+        _add(writer, name, values, precision)
     finish(writer)
+
+
+def _biases_of_layers_without(steps: list[Changes], names: set[str]) -> dict[str, Weights]:
+    """The biases of layers that had none; the first step's, where several have one."""
+    return {
+        name: values
+        for step in reversed(steps)
+        for name, values in step.biases.items()
+        if name not in names and name.replace(".bias", ".weight") in names
+    }
 
 
 def _unfit(adapter: Path | None, file: Path, why: str) -> ModelError:

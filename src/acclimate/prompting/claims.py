@@ -21,6 +21,13 @@ _END = re.compile(
 )
 # "Not in the documents: the date." tells what is missing beside what is there.
 _GAP = re.compile(rf"\W*{re.escape(REFUSAL[:-1])}\W", re.IGNORECASE)
+_HEADING = re.compile(r"#{1,6} |(?:[^.!?]+ › )+[^.!?]+$")
+# What speaks of the task and not of the matter, before what it leads to.
+_PREAMBLE = re.compile(
+    r"\b(?:passages?|information)\s+provided\b|\b(?:provided|numbered|given)\s+"
+    r"(?:passages?|information|documents?)\b|\b(?:correct|final)\s+answer\b",
+    re.IGNORECASE,
+)
 _SAYS_NOTHING = re.compile(
     r"\b(?:passages?|documents?|texts?|sources?|information)\b[^.]{0,60}?"
     r"\b(?:do(?:es)? not|don't|doesn't|did not|never|no)\b"
@@ -57,6 +64,22 @@ class Claim:
     def opening(self) -> bool:
         """Whether it only leads to what follows."""
         return self.text.rstrip("*_ ").endswith(":")
+
+    @property
+    def preamble(self) -> bool:
+        """Whether it is an opening that speaks of the task alone."""
+        return self.opening and bool(_PREAMBLE.search(self.text))
+
+    @property
+    def heading(self) -> bool:
+        """Whether it is a heading, or the path of headings above a passage."""
+        return bool(_HEADING.match(self.text))
+
+    @property
+    def number(self) -> int | None:
+        """The number of a step, where it has one."""
+        found = _NUMBER.search(self.lead)
+        return int(found[0]) if found else None
 
 
 def read_claims(raw: str) -> list[Claim]:

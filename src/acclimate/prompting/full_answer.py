@@ -11,11 +11,16 @@ from acclimate.prompting.citations import Resolved
 from acclimate.prompting.claims import Claim, read_claims
 from acclimate.prompting.links import without_links
 from acclimate.prompting.passages import REFUSAL
-from acclimate.prompting.support import ENOUGH, Place, Support
+from acclimate.prompting.support import ENOUGH, Place, Support, stems
+from acclimate.text.questions import asked_for
 from acclimate.types import Citation, Hit, Span
 
 REFUSED = Resolved(REFUSAL, REFUSAL, True, (), style="full")
 _FULL_STOP = re.compile(r"[.!?:…][\"'”’)*_]*$")
+_LABEL = re.compile(r"^A(?:nswer)?:\s+")  # on a page of questions and answers
+_ORDINAL = re.compile(r"\d+(?=[.)])")
+_MOSTLY = 0.8
+_LOOP = 3  # claims in a row that only say again what was said: the model does not stop by itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +55,7 @@ class FullAnswer:
         if piece.place is not None:
             citation = cite_place(piece.place, self.passages)
         quotes = [citation.quote] if citation else []
-        body, removed = without_links(piece.text, self.question, quotes)
+        body, removed = without_links(_LABEL.sub("", piece.text), self.question, quotes)
         self.links_removed += removed
         lead = piece.lead if self.text else piece.lead.lstrip()
         claim = Span(len(self.text) + len(lead), len(self.text) + len(lead) + len(body))
@@ -103,7 +108,8 @@ class FullReading:
 
     A claim that holds a figure or a name that nobody was shown is left out; one whose words stand
     in no place is kept without a mark where the model named a passage for it, and left out where it
-    named none. What only leads to something waits for what follows.
+    named none. What only leads to something waits for what follows. A claim without a word that
+    neither the question nor an earlier claim holds says nothing, and is left out too.
     """
 
     def __init__(self, question: str, passages: Sequence[Hit]) -> None:
@@ -112,6 +118,20 @@ class FullReading:
         self._done, self._waiting = 0, list[Claim]()
         self._gaps: list[Claim] = []
         self._heard = ""
+        self._claims: list[frozenset[str]] = []  # the stems of each that is in the answer
+        # An answer of yes or no may say the question's own words.
+        self._asked = None if asked_for(question) == "yes-no" else frozenset(stems(question))
+        self._repeated = self._left_out = 0
+
+    @property
+    def loops(self) -> bool:
+        """Whether the model goes on to say the same."""
+        return self._repeated >= _LOOP
+
+    def says(self, text: str) -> bool:
+        """Whether one claim of the answer holds most words of `text`."""
+        words = frozenset(stems(text))
+        return any(len(words & said) >= _MOSTLY * len(words) for said in self._claims)
 
     def hear(self, piece: str) -> str:
         """What the next piece of the model's text adds to the marked answer: claims that are
@@ -136,35 +156,55 @@ class FullReading:
         return added
 
     def _judge(self, claim: Claim) -> str:
-        if claim.refuses:
-            return ""
-        if claim.opening:
-            self._waiting.append(claim)
+        if claim.refuses or claim.preamble or claim.heading:
             return ""
         if claim.gap:
-            if not self.answer.text:  # alone it is a refusal
-                self._gaps.append(claim)
-                return ""
-            return self.answer.add(Piece(claim.text, claim.lead, claims=False))
-        if foreign := self._support.foreign(claim):
-            self._drop(f"no passage holds {', '.join(foreign[:3])}")
+            if self.answer.text:
+                return self.answer.add(Piece(claim.text, claim.lead, claims=False))
+            self._gaps.append(claim)  # alone it is a refusal
             return ""
+        words = frozenset(stems(claim.text))
+        if claim.opening or not (words or claim.numbers):  # "Yes." waits for its reason
+            self._waiting.append(claim)
+            return ""
+        if claim.number == 1:
+            self._left_out = 0
+        known = self._claims if self._asked is None else [self._asked, *self._claims]
+        again = bool(words) and any(words <= said for said in known)
+        self._repeated = self._repeated + 1 if again else 0
+        if again:
+            return self._drop(claim, "it says nothing new")
+        return self._weigh(claim, words)
+
+    def _weigh(self, claim: Claim, words: frozenset[str]) -> str:
+        """Add a claim with the place that supports it, or leave it out."""
+        if foreign := self._support.foreign(claim):
+            return self._drop(claim, f"no passage holds {', '.join(foreign[:3])}")
         place = self._support.place(claim)
         if place is None or place.share < ENOUGH:
-            named = [one for one in claim.numbers if 1 <= one <= len(self.answer.passages)]
-            if not named:
-                self._drop("no passage supports it")
-                return ""
+            if not any(1 <= one <= len(self.answer.passages) for one in claim.numbers):
+                return self._drop(claim, "no passage supports it")
             place = None
+        self._claims.append(words)
         opened = [Piece(one.text, one.lead, claims=False) for one in self._waiting]
         self._waiting = []
         return "".join(
-            self.answer.add(piece) for piece in (*opened, Piece(claim.text, claim.lead, place))
+            self.answer.add(piece)
+            for piece in (*opened, Piece(claim.text, self._lead(claim), place))
         )
 
-    def _drop(self, why: str) -> None:
-        if len(self.answer.notes) < 3:
-            self.answer.notes.append(f"a sentence was left out: {why}")
+    def _lead(self, claim: Claim) -> str:
+        """What stands before a claim, its steps counted without those that were left out."""
+        if claim.number is None or not self._left_out:
+            return claim.lead
+        return _ORDINAL.sub(str(max(1, claim.number - self._left_out)), claim.lead, count=1)
+
+    def _drop(self, claim: Claim, why: str) -> str:
+        self._left_out += claim.number is not None
+        note = f"a sentence was left out: {why}"
+        if len(self.answer.notes) < 3 and note not in self.answer.notes:
+            self.answer.notes.append(note)
+        return ""
 
 
 def stopped(text: str) -> str:

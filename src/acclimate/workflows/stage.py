@@ -23,7 +23,7 @@ from acclimate.types import Answer, Question
 from acclimate.workspace.answerer import open_answerer
 from acclimate.workspace.encoders import tuned_folders
 from acclimate.workspace.extractor import fingerprint as extractor_fingerprint
-from acclimate.workspace.style import manner_of, passages_for
+from acclimate.workspace.style import beside, manner_of, passages_for
 from acclimate.workspace.workspace import Workspace
 
 BY_A_SERVER = 16
@@ -163,7 +163,11 @@ def _depends(workspace: Workspace, recipe: Recipe, adapter: Path | None) -> dict
         extractor = extractor_fingerprint(
             settings.answer.extractor, workspace.layout, workspace.local_model
         )
-        depends |= {"second": settings.answer.second_reader, "extractor": extractor}
+        how = beside(workspace, recipe)
+        depends |= {
+            "second": settings.answer.second_reader if how is None else asdict(how),
+            "extractor": extractor,
+        }
     if manner != "short":
         depends["style"] = manner
     if recipe.few_shot:

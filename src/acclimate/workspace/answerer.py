@@ -3,6 +3,7 @@ names them."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -11,6 +12,7 @@ from acclimate.answer import Answerer, Extract, Fill, Finish, ReadTables, Second
 from acclimate.errors import ProjectError
 from acclimate.indexes.filters import Filter
 from acclimate.models.base import Engine
+from acclimate.prompting.citations import Resolved
 from acclimate.prompting.conversation import Complete, complete, condense
 from acclimate.prompting.demonstrations import Demonstrate
 from acclimate.prompting.recipes import Recipe, find_recipe
@@ -19,7 +21,7 @@ from acclimate.retrieval.base import Retriever
 from acclimate.retrieval.documents import DocumentRetriever, choose_context
 from acclimate.types import Abstention, Generation, Hit, Message, Style
 from acclimate.workspace.engine import template_of
-from acclimate.workspace.style import Manner, manner_of, passages_for
+from acclimate.workspace.style import Beside, Manner, beside, manner_of, passages_for
 from acclimate.workspace.workspace import ALL, Workspace
 
 if TYPE_CHECKING:
@@ -182,21 +184,36 @@ def _fills(workspace: Workspace, recipe: Recipe) -> bool:
 
 def _second_reader(workspace: Workspace, recipe: Recipe, template: str) -> SecondReader | None:
     """What weighs the model's words where the reader that ships is at work, alone or below an
-    adapter that was tuned, which may have learnt to say what stands in no passage; where asked
-    for, those of every model, which may be in no passage either."""
+    adapter that was tuned, which may have learnt to say what stands in no passage; and those of
+    models without an adapter, as their size class needs it or as asked for."""
     chosen = workspace.settings
     short = (
         template == "rag" and not recipe.few_shot and not recipe.extracts
     )  # exact answers from passages
     if not short:
         return None
+    if not _reads_beside(workspace):
+        return None
     ours = (
         chosen.model.adapter == "auto"
         and workspace.adapter(replace(recipe, adapter="")) is not None
     )
-    if not (ours or chosen.answer.second_reader == "always") or not _reads_beside(workspace):
-        return None
-    return partial(workspace.extractor.second_opinion, own_words=bool(recipe.adapter) or not ours)
+    if ours or chosen.answer.second_reader == "always":
+        own_words = bool(recipe.adapter) or not ours
+        return partial(workspace.extractor.second_opinion, own_words=own_words)
+    how = beside(workspace, recipe)
+    return None if how is None else partial(_reader_beside(workspace, how), own_words=how.own_words)
+
+
+def _reader_beside(workspace: Workspace, how: Beside) -> Callable[..., Resolved]:
+    """The extractor with the limits of a size class, unless they were chosen on the project's own
+    questions."""
+    from acclimate.workspace.extractor import read_limits  # as in `_reads_beside`
+
+    reader, name = workspace.extractor, workspace.settings.answer.extractor
+    if read_limits(name, workspace.layout, workspace.local_model) is None:
+        reader = reader.limited(replace(reader.limits, surer=how.surer, alone=how.alone))
+    return reader.second_opinion
 
 
 def _reads_beside(workspace: Workspace) -> bool:

@@ -83,6 +83,8 @@ class FullReader:
             if find_words(words, answer.text) is None:
                 place = Place(marked.passage + 1, sentence_around(chunk.text, marked.span), 1.0)
                 text = stopped(_shown(chunk, place.span))
+                if reading.says(text):
+                    return answer.resolved()
                 answer.add(Piece(text, "\n" if "\n" in answer.text else " ", place))
                 answer.notes.append(f"the extractor added its place ({marked.confidence:.2f})")
         return answer.resolved()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Literal
 
 from acclimate.models.entries import SizeClass
@@ -16,6 +17,28 @@ by the extractor; written: full, by the model."""
 
 PASSAGES: dict[SizeClass, int] = {"tiny": 4, "small": 6, "medium": 6, "large": 8}
 """Passages that a model of a class is shown, where `[retrieval] k` is not set."""
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """How the extractor reads beside a model that nobody trained to read passages (see
+    `workspace.extractor.Limits`). Without `own_words`, what stands in no passage is not
+    believed."""
+
+    surer: float
+    alone: float
+    own_words: bool
+
+
+_UNTRAINED = Beside(surer=7.0, alone=0.1, own_words=False)
+BESIDE: dict[SizeClass, Beside | None] = {
+    "tiny": _UNTRAINED,
+    "small": _UNTRAINED,
+    "medium": Beside(surer=20.0, alone=0.2, own_words=True),
+    "large": None,
+}
+"""By size class. Measured: docs/decisions/prompting.md. Large models read better than the
+extractor."""
 
 
 def class_of(workspace: Workspace) -> SizeClass:
@@ -65,3 +88,13 @@ def _own_template(workspace: Workspace, recipe: Recipe) -> bool:
     short = recipe.in_style("short").template
     full = recipe.in_style("full").template
     return (folder / f"{short}.txt").is_file() and not (folder / f"{full}.txt").is_file()
+
+
+def beside(workspace: Workspace, recipe: Recipe) -> Beside | None:
+    """How the extractor reads beside the model for short answers, where that depends on the
+    model's class: it has no adapter, neither the one that ships nor one of the user's own."""
+    chosen = workspace.settings
+    untrained = chosen.model.adapter in ("auto", "none") and workspace.adapter(recipe) is None
+    if chosen.answer.second_reader != "auto" or not untrained:
+        return None
+    return BESIDE[class_of(workspace)]
