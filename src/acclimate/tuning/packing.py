@@ -84,8 +84,11 @@ class Packed:
     def to(self, device: torch.device) -> Packed:
         """The same on a device."""
         return Packed(
-            *(one.to(device) for one in (self.tokens, self.positions, self.branches, self.labels)),
-            targets=None if self.targets is None else self.targets.to(device),
+            self.tokens.to(device),
+            self.positions.to(device),
+            self.branches.to(device),
+            self.labels.to(device),
+            None if self.targets is None else self.targets.to(device),
         )
 
     def mask(self) -> torch.Tensor:
@@ -119,8 +122,13 @@ def pack(examples: Sequence[Example], max_tokens: int) -> Packed:
             f"a packed example has {len(tokens)} tokens; {max_tokens} are allowed.",
             hint="Show fewer or shorter passages, or raise max_tokens.",
         )
-    columns = [torch.tensor(values) for values in (tokens, positions, branches, labels)]
-    return Packed(*columns, targets=_targets(examples))
+    return Packed(
+        torch.tensor(tokens),
+        torch.tensor(positions),
+        torch.tensor(branches),
+        torch.tensor(labels),
+        _targets(examples),
+    )
 
 
 def _targets(examples: Sequence[Example]) -> Targets | None:
