@@ -20,6 +20,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from acclimate.indexes.database import Database
 from acclimate.indexes.record import Record
 from acclimate.project import Project
 from acclimate.settings import make_settings
@@ -69,7 +70,7 @@ def in_step(root: Path, folder: Path) -> bool:
         file.relative_to(root).as_posix(): hashlib.sha256(file.read_bytes()).hexdigest()
         for file in root.rglob("*.md")
     }
-    record = Record(Layout(folder).record)
+    record = Record(Database(Layout(folder).record))
     try:
         return {path: state.sha256 for path, state in record.files().items()} == here
     finally:

@@ -190,7 +190,7 @@ def test_a_question_that_points_back_is_searched_and_asked_as_completed():
     assert alone.prompt == answerer("x").answer("How long do refunds take?").prompt
 
 
-def test_earlier_turns_are_shown_to_what_reads_nothing_or_where_asked_within_a_quarter_of_the_window():
+def test_earlier_turns_are_shown_where_nothing_is_read_or_where_asked_within_a_quarter_window():
     turns = [Turn(f"Question {n}?", "word " * 30) for n in range(9)]
     for options in ({"recipe": "zero-shot"}, {"tell": True}):
         subject = answerer("x", context=600, **options)

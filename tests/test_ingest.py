@@ -268,7 +268,7 @@ def test_check_sees_an_index_that_differs(place):
 
 
 def test_a_newer_record_is_refused(place):
-    place.library.record._db.execute("PRAGMA user_version = 99")
+    place.library.record.database.execute("PRAGMA user_version = 99")
     place.library.close()
     with pytest.raises(LibraryError, match="format 99"):
         Library(place.folder)
@@ -337,7 +337,7 @@ def test_a_full_disk_loses_nothing(tmp_path):
     place.write("a.txt", "Apples are red.")
     place.run()
     place.write("big.txt", "\n\n".join(f"Paragraph {n} " + "word " * 60 for n in range(800)))
-    place.library.record._db.execute("PRAGMA max_page_count = 20")
+    place.library.record.database.execute("PRAGMA max_page_count = 20")
     with pytest.raises(LibraryError, match="cannot grow") as caught:
         place.run()
     assert "Free disk space" in caught.value.hint
@@ -404,9 +404,9 @@ def test_chunks_of_another_unicode_form_are_embedded_again_and_no_others(place):
     before = dict(record.vectors(record.keys(), record.embedder))
     (old,) = [key for key in before if "ﬃ" in record.chunks([key])[0].text]
     with record.transaction():  # as an older version left it
-        record._database.set_meta("embedded_form", "1")
-        record._db.execute("UPDATE chunks SET hash = 'old' WHERE key = ?", (old,))
-        record._db.execute(
+        record.database.set_meta("embedded_form", "1")
+        record.database.execute("UPDATE chunks SET hash = 'old' WHERE key = ?", (old,))
+        record.database.execute(
             "UPDATE vectors SET vector = zeroblob(length(vector)) WHERE key = ?", (old,)
         )
     report = place.run()

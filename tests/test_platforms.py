@@ -19,8 +19,8 @@ from acclimate.system import ending, platforms
 
 SOURCE = Path(__file__).parents[1] / "src" / "acclimate"
 
-# Python reads `sitecustomize` at its start, so processes that ours start are without them too. Other packages keep
-# theirs: they have been ported, and here they run as on Linux.
+# Python reads `sitecustomize` at its start, so processes that ours start are without them too.
+# Other packages keep theirs: they have been ported, and here they run as on Linux.
 WITHOUT = """
 import builtins, os, select, signal, subprocess, sys
 

@@ -3,9 +3,8 @@
 import signal
 
 if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-    signal.signal(
-        signal.SIGINT, signal.SIG_DFL
-    )  # until the command line handles it: no traceback of an import
+    # Until the command line handles it: no traceback of an import.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 from acclimate.cli.main import main
 

@@ -6,34 +6,30 @@ This file knows neither stores nor models: it is given a retriever and an engine
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from acclimate.models.base import Engine, OnText
 from acclimate.prompting.budget import Overflow, fit, groups
-from acclimate.prompting.citations import Resolved, resolve
+from acclimate.prompting.citations import Resolved
 from acclimate.prompting.conversation import Complete, Turn, as_messages, complete
 from acclimate.prompting.demonstrations import Demonstrate, with_demonstrations
+from acclimate.prompting.forms import Form, Said, TextForm
 from acclimate.prompting.full_answer import FullReading
 from acclimate.prompting.links import LinkGuard, without_links
 from acclimate.prompting.passages import NO_DOCUMENTS, REFUSAL, render_passages
 from acclimate.prompting.recipes import Recipe
-from acclimate.prompting.replies import ask
-from acclimate.prompting.techniques import Written, reserve, write
+from acclimate.prompting.techniques import Written
 from acclimate.prompting.templates import Template, with_instructions
 from acclimate.retrieval.base import Retriever
 from acclimate.text.identifiers import respelt
 from acclimate.types import Abstention, Answer, Generation, Hit, Message, Prompt, Timings, Usage
 
 if TYPE_CHECKING:
-    from acclimate.prompting.structured import (
-        Shape,
-    )  # its packages take 0.1 s, and most answers need no schema
-
+    from acclimate.prompting.structured import Shape
 
 Extract = Callable[[str, Sequence[Hit]], Resolved | None]
 """Answers a question by a place in a passage, or abstains; None leaves it to the engine."""
@@ -113,32 +109,39 @@ class Answerer:
         prompt = self.prompt(asked, hits, turns, narrowed=bool(before))
         reading = None if self.finish is None else FullReading(asked, prompt.passages)
         written = (
-            self._write(prompt, self._heard(guard, reading)) if hits or not before else _NOTHING
+            self._form.write(prompt.messages, self.engine, self._heard(guard, reading))
+            if hits or not before
+            else _NOTHING
         )
-        raw, data = written.text, None
-        if reading is not None and self.finish is not None:
-            if reading.loops:
-                written = replace(written, finish="stop")
-            reading.end(raw, cut=written.finish != "stop")
-            resolved = self.finish(asked, prompt.passages, reading)
-            raw = resolved.marked
-        else:
-            resolved, data = self._resolve(raw, prompt)
-        if self.second_reader is not None and prompt.passages:
-            resolved = self.second_reader(asked, prompt.passages, resolved)
-            raw = resolved.marked
-        resolved, data, shown = self._without_links(asked, raw, resolved, data)
-        guard.finish(shown)
-        return self._assemble(
-            question, asked, resolved, prompt, _together(written, before), clock, data
-        )
+        if reading is not None and reading.loops:
+            written = replace(written, finish="stop")  # the model's end, not the caller's
+        read = self._read(asked, written, prompt, reading)
+        said = self._form.without_links(read, asked)
+        guard.finish(said.shown)
+        return self._assemble(question, asked, said, prompt, _together(written, before), clock)
 
     def _heard(self, guard: LinkGuard, reading: FullReading | None) -> OnText:
-        """What hears the engine's text: what of it may be shown already, and whether anybody still
-        listens."""
+        """The callback for the engine's text: it passes on what may be shown already, and returns
+        whether anybody still listens."""
         if reading is not None:
             return lambda piece: guard(reading.hear(piece)) and not reading.loops
         return guard if self.second_reader is None else lambda _: guard("")
+
+    def _read(
+        self, asked: str, written: Written, prompt: Prompt, reading: FullReading | None
+    ) -> Said:
+        """The answer with its citations, after the second reader where there is one."""
+        passages = prompt.passages
+        if reading is None or self.finish is None:
+            said = self._form.read(written.text, passages)
+        else:
+            reading.end(written.text, cut=written.finish != "stop")
+            resolved = self.finish(asked, passages, reading)
+            said = Said(resolved, resolved.marked)
+        if self.second_reader is None or not passages:
+            return said
+        resolved = self.second_reader(asked, passages, said.resolved)
+        return replace(said, resolved=resolved, shown=resolved.marked)
 
     def _marked(
         self,
@@ -149,11 +152,12 @@ class Answerer:
         guard: LinkGuard,
         found: Resolved,
     ) -> Answer:
-        """An answer that no model wrote; the passages are all read, so none is dropped."""
-        resolved, _, shown = self._without_links(asked, found.marked, found, None)
-        guard.finish(shown)
+        """The answer that the tables or the extractor gave; all passages were read, so none is
+        dropped."""
+        said = self._form.without_links(Said(found, found.marked), asked)
+        guard.finish(said.shown)
         written = Written(found.marked, "", 0, 0, "stop", calls=0)
-        return self._assemble(question, asked, resolved, Prompt((), 0, tuple(hits)), written, clock)
+        return self._assemble(question, asked, said, Prompt((), 0, tuple(hits)), written, clock)
 
     def prompt(
         self,
@@ -165,93 +169,48 @@ class Answerer:
     ) -> Prompt:
         """The prompt for a question with these passages, as far as they fit, after earlier turns
         where they are shown."""
-        limit = self.engine.context_tokens - self.reserved
         render = self._rendering(question, turns)
-        prompt = fit(hits, render, self.engine.count, limit, self.overflow, question)
+        prompt = fit(hits, render, self.engine.count, self._limit, self.overflow, question)
         return replace(prompt, overflow="map-reduce") if narrowed else prompt
 
     def _narrowed(
         self, question: str, hits: Sequence[Hit], turns: Sequence[Turn]
     ) -> tuple[Sequence[Hit], list[Written]]:
-        """For map-reduce, where not all passages fit: those that answers from parts of them cite,
-        and what the model wrote for it. The question is then asked over them."""
-        limit, render = self.engine.context_tokens - self.reserved, self._rendering(question, turns)
+        """Map-reduce, where not all passages fit: the passages that partial answers cite, and those
+        answers. The question is then asked over these passages."""
+        limit, render = self._limit, self._rendering(question, turns)
         if self.overflow != "map-reduce" or self.engine.count(render(hits)) <= limit:
             return hits, []
         cited: dict[str, Hit] = {}
         written = []
         for part in groups(hits, render, self.engine.count, limit):
-            written.append(self._write(part, lambda _: True))
-            resolved, _ = self._resolve(written[-1].text, part)
-            for hit in (part.passages[citation.number - 1] for citation in resolved.citations):
+            written.append(self._form.write(part.messages, self.engine, lambda _: True))
+            said = self._form.read(written[-1].text, part.passages)
+            for citation in said.resolved.citations:
+                hit = part.passages[citation.number - 1]
                 cited[f"{hit.chunk.id} {hit.chunk.start}"] = hit
         return list(cited.values()), written
 
     def _rendering(
         self, question: str, turns: Sequence[Turn]
     ) -> Callable[[Sequence[Hit]], tuple[Message, ...]]:
-        limit = self.engine.context_tokens - self.reserved
         tell = not self.recipe.reads if self.tell is None else self.tell
-        told = as_messages(turns, self.engine.count, limit // _TOLD_SHARE) if tell else ()
+        told = as_messages(turns, self.engine.count, self._limit // _TOLD_SHARE) if tell else ()
         return partial(self._render, question, told)
 
     @property
-    def reserved(self) -> int:
-        """Tokens of the window that a prompt must leave free."""
+    def _limit(self) -> int:
+        """Most tokens that a prompt may have."""
+        return self.engine.context_tokens - self._form.reserved
+
+    @property
+    def _form(self) -> Form:
         if self.shape is None:
-            return reserve(self.recipe, self.generation)
-        from acclimate.prompting.structured import json_tokens
+            return TextForm(self.recipe, self.generation)
+        # Its packages take 0.1 s, and most answers need no schema.
+        from acclimate.prompting.structured import JsonForm
 
-        return json_tokens(self.generation)
-
-    def _resolve(self, text: str, prompt: Prompt) -> tuple[Resolved, Any]:
-        if self.shape is None:
-            return resolve(text, prompt.passages), None
-        from acclimate.prompting.structured import resolve_json
-
-        return resolve_json(text, prompt.passages)
-
-    def _without_links(
-        self, question: str, raw: str, resolved: Resolved, data: Any
-    ) -> tuple[Resolved, Any, str]:
-        """The answer, its value and the raw text, less the links that are not earned."""
-        quotes = [citation.quote for citation in resolved.citations]
-        if self.shape is not None:
-            from acclimate.prompting.structured import value_without_links
-
-            data, removed = value_without_links(data, question, self.shape, quotes)
-            raw = json.dumps(data, ensure_ascii=False) if removed else raw
-            return (
-                replace(resolved, text=raw if removed else resolved.text, links_removed=removed),
-                data,
-                raw,
-            )
-        if resolved.abstained or resolved.style == "full":  # there each sentence earns its own
-            return resolved, data, raw
-        text, removed = without_links(resolved.text, question, quotes)
-        marked, _ = without_links(resolved.marked, question, quotes)
-        shown, _ = without_links(raw, question, quotes)
-        return replace(resolved, text=text, marked=marked, links_removed=removed), data, shown
-
-    def _write(self, prompt: Prompt, on_text: OnText) -> Written:
-        if self.shape is not None:
-            from acclimate.prompting.structured import write_json
-
-            written = write_json(
-                prompt.messages, partial(ask, self.engine), self.generation, self.shape
-            )
-            on_text(written.text)  # at once: what is wrong is not shown
-            return written
-        if self.recipe.reasoning == "none":
-            return write(
-                self.recipe,
-                prompt.messages,
-                partial(ask, self.engine, on_text=on_text),
-                self.generation,
-            )
-        written = write(self.recipe, prompt.messages, partial(ask, self.engine), self.generation)
-        on_text(written.text)  # the reasoning is not the answer, so it is not streamed as one
-        return written
+        return JsonForm(self.shape, self.generation)
 
     def _render(
         self, question: str, told: tuple[Message, ...], hits: Sequence[Hit]
@@ -266,28 +225,21 @@ class Answerer:
         )
 
     def _turns(self, question: str, hits: Sequence[Hit]) -> tuple[Message, ...]:
-        values = {"question": self._asked(question.strip())}
+        values = {"question": self._form.ask_for(question.strip())}
         if self.recipe.reads:
             values["passages"] = render_passages([hit.chunk for hit in hits])
         if self.recipe.reasoning == "two-stage":
             values["reasoning"] = ""  # filled in between the stages
         return with_instructions(self.template.render(values), self.instructions)
 
-    def _asked(self, question: str) -> str:
-        if self.shape is None:
-            return question
-        from acclimate.prompting.structured import ask_for
-
-        return ask_for(question, self.shape)
-
     def _nothing_found(
         self, question: str, asked: str, clock: _Clock, on_text: OnText | None
     ) -> Answer:
-        """Without a passage there is nothing to read, so the model is not asked."""
+        """The refusal where the search found no passage; the model is not asked."""
         why = self.explain()
         text = NO_DOCUMENTS.get(why, REFUSAL)
         clock.watch(on_text)(text)
-        refusal = Resolved(text, text, True, ())
+        refusal = Said(Resolved(text, text, True, ()), text)
         answer = self._assemble(question, asked, refusal, Prompt((), 0), _NOTHING, clock)
         return replace(answer, abstention=why)
 
@@ -295,12 +247,12 @@ class Answerer:
         self,
         question: str,
         asked: str,
-        resolved: Resolved,
+        said: Said,
         prompt: Prompt,
         written: Written,
         clock: _Clock,
-        data: Any = None,
     ) -> Answer:
+        resolved = said.resolved
         return Answer(
             question=question,
             text=resolved.text,
@@ -323,7 +275,7 @@ class Answerer:
             template=self.template.fingerprint,
             finish=written.finish,
             reasoning=without_links(written.reasoning, asked, ())[0] if written.reasoning else "",
-            data=data,
+            data=said.data,
             asked="" if asked == question.strip() else asked,
             decision="; ".join(part for part in (self.decision, resolved.decision) if part),
             links_removed=resolved.links_removed,
@@ -335,7 +287,7 @@ class Answerer:
 
 
 def _together(last: Written, before: Sequence[Written]) -> Written:
-    """What was written last, with the tokens and calls of all."""
+    """The last text, with the tokens and calls of all texts together."""
     every = [*before, last]
     return replace(
         last,
@@ -357,7 +309,7 @@ class _Clock:
         self._retrieved = self._now()
 
     def watch(self, on_text: OnText | None) -> OnText:
-        """`on_text`, noting when its first piece came."""
+        """`on_text`, wrapped to record when the first piece came."""
 
         def pass_on(piece: str) -> bool:
             if self._first is None and piece:

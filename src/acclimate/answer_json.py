@@ -1,5 +1,5 @@
-"""JSON from a reader that was taught plain answers: it answers first, as it was taught, and the
-schema is filled from that."""
+"""JSON from a reader that was trained on plain answers: it answers in text first, and the schema is
+filled from that text."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def answer_first(
 
 
 class _Filling:
-    """One answer on its way into a schema."""
+    """Fills a schema from one answer."""
 
     def __init__(self, plain: Answerer, said: Answer, shape: Shape) -> None:
         self._plain, self._said, self._shape = plain, said, shape
@@ -86,7 +86,7 @@ class _Filling:
         )
 
     def _own(self) -> Any:
-        """The value, where the model wrote JSON by the schema all the same."""
+        """The value where the model already wrote JSON that fits the schema."""
         try:
             value = json.loads(self._said.text)
         except ValueError:
@@ -94,8 +94,8 @@ class _Filling:
         return value if isinstance(value, dict | list) and not self._shape.fault(value) else None
 
     def _choose(self, label: str, choices: Sequence[Any]) -> Any:
-        """One of the choices, held to them by the engine where it can be; None where what it wrote
-        is none of them."""
+        """One of the choices; the engine is constrained to them where it supports that. None where
+        it wrote anything else."""
         template = load_template("choice")
         values = {
             "question": self._said.asked or self._said.question,

@@ -42,8 +42,8 @@ class SettingsError(AcclimateError):
 
 
 class DataError(AcclimateError):
-    """Training data cannot be learnt from as it is; the message names the file and each line with
-    its reason."""
+    """Training data is unusable as it is; the message names the file and each line with its
+    reason."""
 
 
 class ProjectError(AcclimateError):

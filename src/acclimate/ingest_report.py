@@ -14,7 +14,7 @@ from acclimate.types import Chunk, Document
 
 
 class IngestProgress(Protocol):
-    """Hears how far an ingest is."""
+    """Receives the progress of an ingest."""
 
     def files(self, done: int, total: int) -> None:
         """So many of the new and changed files are in the library."""
@@ -27,7 +27,7 @@ class IngestProgress(Protocol):
 
 
 class NoProgress:
-    """Progress that nobody hears."""
+    """Discards all progress."""
 
     def files(self, done: int, total: int) -> None:
         """See `IngestProgress`."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Literal, Self
 
 from acclimate.answer import Answerer
 from acclimate.indexes.filters import Filter
@@ -20,6 +21,8 @@ if TYPE_CHECKING:  # what takes minutes is not needed to ask
     from acclimate.evaluation.comparison import Comparison, Metric
     from acclimate.evaluation.entry import ComparisonProgress
     from acclimate.evaluation.halving import Budget, Trial
+    from acclimate.indexes.claims import IngestStatus
+    from acclimate.indexes.moving import Moved, OnDocuments
     from acclimate.ingest_report import IngestProgress, IngestReport
     from acclimate.models.merge import Precision
     from acclimate.prompting.structured import SchemaLike
@@ -33,6 +36,7 @@ if TYPE_CHECKING:  # what takes minutes is not needed to ask
     from acclimate.workflows.optimise_retrieval import OnTrial, Searched
     from acclimate.workflows.tune import Tuned
     from acclimate.workflows.tune_data import Teacher
+    from acclimate.workflows.tune_preferences import PreferenceSource
     from acclimate.workflows.tune_preview import Inspection, PreviewProgress
     from acclimate.workflows.tune_retriever import Target, TunedRetriever
     from acclimate.workflows.watch import OnIngest
@@ -59,6 +63,36 @@ class Project(QuestionVerbs):
             self, check_all=check_all, allow_empty=allow_empty, progress=progress
         )
 
+    def work(
+        self,
+        *,
+        check_all: bool = False,
+        allow_empty: bool = False,
+        progress: IngestProgress | None = None,
+    ) -> IngestReport:
+        """Be one of any number of workers, on any machines, that bring the library up to date
+        together; see `acclimate.ingest_worker.work`."""
+        from acclimate.workflows.ingest import work_on_documents
+
+        return work_on_documents(
+            self, check_all=check_all, allow_empty=allow_empty, progress=progress
+        )
+
+    def ingest_status(self) -> IngestStatus:
+        """How far the workers are that ingest now, or how they ended."""
+        from acclimate.workflows.ingest import ingest_status
+
+        return ingest_status(self)
+
+    def move_library(
+        self, to: Literal["local", "postgres"], hear: OnDocuments | None = None
+    ) -> Moved:
+        """Move the library between the file beside the project and PostgreSQL; see
+        `acclimate.workflows.move_library.move_library`."""
+        from acclimate.workflows.move_library import move_library
+
+        return move_library(self, to, hear)
+
     def watch(
         self,
         hear: OnIngest | None = None,
@@ -68,7 +102,7 @@ class Project(QuestionVerbs):
     ) -> None:
         """Ingest now, and again whenever files below the documents folder change, until `stop`.
 
-        `hear` is told how each ingest went. Errors of the first one are raised.
+        `hear` is called with the result of each ingest. Errors of the first one are raised.
         """
         from acclimate.workflows.watch import watch_documents
 
@@ -141,6 +175,7 @@ class Project(QuestionVerbs):
         nli: Path | None = None,
         parallel: int = 0,
         stop_early: bool = False,
+        since: str = "",
         against: Comparison | None = None,
         progress: ComparisonProgress | None = None,
     ) -> Comparison:
@@ -156,7 +191,8 @@ class Project(QuestionVerbs):
         `optional` recipes that do; without any recipe see `plan_comparison`. `stop_early` ends
         where a winner is certain. A server is asked for `parallel` answers at once (0: as `[model]
         parallel` says). `nli` is a folder with an entailment model (extra `tune`); the report shows
-        the differences from `against`. JSON, Markdown and HTML land in `.acclimate/comparisons`.
+        the differences from `against`. With `since` (an ISO date) the notes tell whether questions
+        added from then on fare worse. JSON, Markdown and HTML land in `.acclimate/comparisons`.
         Raises SettingsError for entries that cannot run and for a split without questions.
         """
         from acclimate.workflows.compare import CompareOptions, compare_recipes, save_comparison
@@ -176,6 +212,7 @@ class Project(QuestionVerbs):
             nli=nli,
             parallel=parallel,
             stop_early=stop_early,
+            since=since,
         )
         comparison = compare_recipes(self, recipes, options, progress)
         save_comparison(self.layout.comparisons, comparison, against)
@@ -246,7 +283,7 @@ class Project(QuestionVerbs):
 
         return calibrate(self, take=take, on_progress=on_progress)
 
-    def tune(
+    def tune(  # noqa: PLR0913
         self,
         recipe: str,
         *,
@@ -254,6 +291,8 @@ class Project(QuestionVerbs):
         rate: float | None = None,
         teacher: Teacher | None = None,
         data: PairSource | None = None,
+        beta: float = 0.1,
+        sources: Sequence[PreferenceSource] | None = None,
         again: bool = False,
         replay: bool = True,
         on_step: OnStep | None = None,
@@ -264,16 +303,20 @@ class Project(QuestionVerbs):
         It lands in `.acclimate/adapters` and is used by recipes that name it. `rate` is the peak
         learning rate (None: the method's); `teacher` is whose answers `distill` learns. The methods
         are those of `tuning.methods.METHODS`. `internalise` learns the documents themselves, by
-        questions that are made about all of them. With `replay` the model is held to what it says
-        of its own accord, where that costs less than a fifth of the time. Stopped, it goes on where
-        it was, unless `again`.
+        questions that are made about all of them. `beta` and `sources` are for `dpo` and `kto`: how
+        dear it is to leave the untuned model, and which of the project's own answers are learnt
+        from ("labels", "comparisons", "questions"; None: all). With `replay` the model is held to
+        what it says of its own accord, where that costs less than a fifth of the time. Stopped, it
+        goes on where it was, unless `again`.
         Raises SettingsError for splits that share documents, DataError for pairs that cannot be
         learnt, and EngineError where the adapter answers otherwise when it is served than when it
         was trained.
         """
         from acclimate.workflows.tune import TuneOptions, tune_recipe
 
-        options = TuneOptions(minutes, rate, teacher, data, again, replay)
+        options = TuneOptions(minutes, rate, teacher, data, again, beta, replay=replay)
+        if sources is not None:
+            options = replace(options, sources=tuple(sources))
         return tune_recipe(self, recipe, options, on_step)
 
     def inspect_tuning(
@@ -284,16 +327,21 @@ class Project(QuestionVerbs):
         rate: float | None = None,
         teacher: Teacher | None = None,
         data: PairSource | None = None,
+        beta: float = 0.1,
+        sources: Sequence[PreferenceSource] | None = None,
         listener: PreviewProgress | None = None,
     ) -> Inspection:
-        """What `tune` would learn, how, and what it would take; nothing is trained.
+        """Preview of `tune`: what it would train on, how, and the resources it needs; nothing is
+        trained.
 
-        `listener` hears of the data before any network is loaded.
+        `listener` receives the data before any network is loaded.
         """
         from acclimate.workflows.tune import TuneOptions
         from acclimate.workflows.tune_preview import inspect_tuning
 
-        options = TuneOptions(minutes, rate, teacher, data)
+        options = TuneOptions(minutes, rate, teacher, data, beta=beta)
+        if sources is not None:
+            options = replace(options, sources=tuple(sources))
         return inspect_tuning(self, recipe, options, listener)
 
     def tune_retriever(
@@ -323,13 +371,26 @@ class Project(QuestionVerbs):
         )
 
     def export(
-        self, recipe: str, form: str, target: Path, *, precision: Precision = "Q8_0"
+        self,
+        recipe: str,
+        form: str,
+        target: Path,
+        *,
+        precision: Precision = "Q8_0",
+        base: str | None = None,
+        push: str | None = None,
+        public: bool = False,
     ) -> Exported:
         """Write what the recipe's model learnt to `target` in another format, checked against what
-        is served here."""
-        from acclimate.workflows.export import export_recipe
+        is served here.
 
-        return export_recipe(self, recipe, form, target, precision)
+        `base` is the hub id of the unquantised base (None: as far as it is known); `push` is a
+        repository of a Hugging Face hub to upload it to, private unless `public`.
+        """
+        from acclimate.workflows.export import HandOver, export_recipe
+
+        over = HandOver(base, push, public)
+        return export_recipe(self, recipe, form, target, precision, over)
 
     def backup(self, file: Path, *, documents: bool = True, replace: bool = False) -> Backup:
         """Write the project into one file: settings, questions, library, adapters, keys, and the

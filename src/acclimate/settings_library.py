@@ -192,7 +192,25 @@ class ImagesSettings(Section):
 
 
 class StoreSettings(Section):
-    """Where the indexes are."""
+    """Where the library is: its record, and the indexes derived from it."""
+
+    record: Literal["local", "postgres"] = Field(
+        default="local",
+        description="local: a file beside the project; postgres: a database that any number of "
+        "machines read and write (extra postgres); `acclimate library move` brings it from one "
+        "to the other",
+    )
+    library: str = Field(
+        default="",
+        pattern=r"^([a-z][a-z0-9_]{0,30})?$",
+        description="name of the library for record 'postgres': every project and machine that "
+        "names it shares it",
+    )
+    record_url: str | None = Field(
+        default=None,
+        description="address of the record's server where it is not `url`; its password is in it, "
+        "in PGPASSWORD or in ~/.pgpass",
+    )
 
     vectors: Literal["local", "hnsw", "postgres", "qdrant", "elasticsearch"] = Field(
         default="local",
@@ -205,6 +223,12 @@ class StoreSettings(Section):
     texts: Literal["local", "postgres", "qdrant", "elasticsearch"] = Field(
         default="local",
         description="the same for text search; BM25 gives the same scores in every store",
+    )
+    search: Literal["auto", "exact", "approximate"] = Field(
+        default="auto",
+        description="how a server store finds near vectors: exact: it compares them all; "
+        "approximate: by a graph (HNSW), which misses about one hit in a hundred; auto: exact "
+        "below 20,000 chunks",
     )
     url: str | None = Field(
         default=None,

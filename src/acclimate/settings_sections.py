@@ -223,7 +223,7 @@ class ServeSettings(Section):
         default=64,
         ge=0,
         le=10_000,
-        description="answers that may wait; more are told to come again",
+        description="answers that may wait; further requests are asked to retry later",
     )
     requests_per_minute: int = Field(
         default=600, ge=1, description="requests of one key, in a minute"

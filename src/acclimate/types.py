@@ -7,7 +7,7 @@ from 1. Seconds are wall-clock. Nothing here imports anything outside the standa
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from html import escape
 from typing import Any, ClassVar, Literal
@@ -110,27 +110,6 @@ class Document:
     def page_at(self, offset: int) -> int | None:
         """Page holding the character at `offset`; None where the format has no pages."""
         return max(1, bisect_right(self.page_starts, offset)) if self.page_starts else None
-
-
-HIDDEN, PARTLY_HIDDEN = "hidden in the document", "partly hidden in the document"
-"""The last heading of a chunk whose text, all of it or a part, its author hid: shown with it in
-prompt and citation."""
-
-
-def mark_hidden(
-    headings: tuple[str, ...], elements: Iterable[Element], span: Span
-) -> tuple[str, ...]:
-    """The headings of a span of a document with these elements, HIDDEN or PARTLY_HIDDEN last where
-    it is that."""
-    found = {
-        "hidden" in one.metadata
-        for one in elements
-        if one.start < span.end and one.end > span.start
-    }
-    kept = tuple(one for one in headings if one not in (HIDDEN, PARTLY_HIDDEN))
-    if True not in found:
-        return kept
-    return (*kept, PARTLY_HIDDEN if False in found else HIDDEN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -372,6 +351,15 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
+class Exchange:
+    """An earlier question of a conversation as it was asked, and the answer that was given, without
+    citation marks."""
+
+    question: str
+    answer: str
+
+
+@dataclass(frozen=True, slots=True)
 class Question:
     """A question with its reference answers and evidence, as in `questions.jsonl`.
 
@@ -398,3 +386,11 @@ class Question:
     facts: tuple[tuple[str, ...], ...] = field(default=(), repr=False)
     wrong: tuple[str, ...] = field(default=(), repr=False)
     rubric: tuple[str, ...] = field(default=(), repr=False)
+    turns: tuple[Exchange, ...] = field(default=(), repr=False)
+    added: str = field(default="", repr=False)
+
+    @property
+    def told(self) -> str:
+        """The question with the conversation before it; equal for what is asked alike."""
+        before = [f"User: {one.question}\nAssistant: {one.answer}\n" for one in self.turns]
+        return "".join([*before, "User: " if before else "", self.question])

@@ -32,7 +32,8 @@ def split(document, method="structure", **cut):
     return make_chunker(method, word_spans, embed, Cut(**cut)).split(document)
 
 
-# LangChain's splitters drop and repeat text as they like: where it repeats itself, their places are not known.
+# LangChain's splitters drop and repeat text as they like: where it repeats itself, their places are
+# not known.
 @pytest.mark.parametrize("method", sorted(CHUNKERS.keys() - {"langchain"}))
 @settings(deadline=None, max_examples=60)
 @given(st.lists(st.tuples(KINDS, TEXTS, st.integers(1, 6)), max_size=12), st.integers(1, 40))

@@ -12,8 +12,16 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+from acclimate.cli.main import run
 from acclimate.testing.embeddings import HashEmbedder
 from acclimate.testing.states import STATE_S
+
+
+def call(capsys, *arguments):
+    """Run `acclimate` in this process: its exit code, and what it printed to stdout and stderr."""
+    code = run(arguments)
+    printed = capsys.readouterr()
+    return code, printed.out, printed.err
 
 
 class Command:

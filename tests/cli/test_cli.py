@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 
 from acclimate.cli import doctor
-from acclimate.cli.main import COMMANDS, run
+from acclimate.cli.main import COMMANDS
 from acclimate.cli.output import AnswerStream
 from acclimate.system import hardware
+
+from .commands import call
 
 ROOT = Path(__file__).parents[2]
 ACCLIMATE = [sys.executable, "-m", "acclimate"]
@@ -33,12 +35,6 @@ def folder(tmp_path, monkeypatch):
         "# Prices\n\nA ticket costs 12 euros.\n\n# Hours\n\nOpen from 9 to 17.\n"
     )
     return tmp_path
-
-
-def call(capsys, *arguments):
-    code = run(arguments)
-    printed = capsys.readouterr()
-    return code, printed.out, printed.err
 
 
 def python(code):

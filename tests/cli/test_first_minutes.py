@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 
 from acclimate.cli import try_
-from acclimate.cli.main import run
 from acclimate.errors import nearest
 from acclimate.files.places import as_typed
 from acclimate.models.store import cache_folder
 from acclimate.project import Project
 from acclimate.types import Answer, Prompt, Question, Timings, Usage
+
+from .commands import call
 
 PUMP = "# Pumps\n\nThe pump Fjell 9 weighs 117 kg.\n"
 
@@ -23,12 +24,6 @@ def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "docs").mkdir()
     return tmp_path
-
-
-def call(capsys, *arguments):
-    code = run(arguments)
-    printed = capsys.readouterr()
-    return code, printed.out, printed.err
 
 
 def ingested(folder, capsys):

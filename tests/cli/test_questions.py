@@ -5,12 +5,13 @@ import json
 
 import pytest
 
-from acclimate.cli.main import run
 from acclimate.errors import SettingsError
 from acclimate.project import Project
 from acclimate.questions.file import read_questions
 from acclimate.workflows.questions import find_leaks, write_learnt
 from acclimate.workspace.engine import shipped_adapter
+
+from .commands import call
 
 PRICES = """# Price list
 
@@ -37,12 +38,6 @@ def folder(tmp_path, monkeypatch, capsys):
     )
     assert call(capsys, "ingest", "docs")[0] == 0
     return tmp_path
-
-
-def call(capsys, *arguments):
-    code = run(arguments)
-    printed = capsys.readouterr()
-    return code, printed.out, printed.err
 
 
 def rows(folder):

@@ -13,6 +13,7 @@ import sys
 import httpx
 import pytest
 
+from acclimate.indexes.database import Database
 from acclimate.indexes.record import Record
 from acclimate.indexes.schema import VERSION
 from acclimate.models.store import cache_folder
@@ -187,7 +188,8 @@ def test_what_a_killed_writer_left_is_read(tmp_path):
     ingest(tmp_path)
     kill = (
         "import os, sys; from pathlib import Path; from acclimate.indexes.record import Record;"
-        "record = Record(Path('.acclimate/library.db'));"
+        "from acclimate.indexes.database import Database;"
+        "record = Record(Database(Path('.acclimate/library.db')));"
         "record.ingests.add_seconds(1000); os._exit(0)"
     )
     with start(tmp_path, "-c", kill) as program:
@@ -195,7 +197,8 @@ def test_what_a_killed_writer_left_is_read(tmp_path):
     assert (tmp_path / ".acclimate" / "library.db-wal").stat().st_size
     forbid(tmp_path)
     look = "from pathlib import Path; from acclimate.indexes.record import Record;"
-    look += "print(Record(Path('.acclimate/library.db')).ingests.seconds > 1000)"
+    look += "from acclimate.indexes.database import Database;"
+    look += "print(Record(Database(Path('.acclimate/library.db'))).ingests.seconds > 1000)"
     with start(tmp_path, "-c", look, stdout=subprocess.PIPE) as program:
         assert program.communicate()[0].strip() == "True"
     assert call(tmp_path, "ask", "How heavy is the pump?")[0] == 0
@@ -212,11 +215,11 @@ def test_indexes_that_would_have_to_be_built_are_told(tmp_path):
 
 
 def test_an_older_format_is_told(tmp_path):
-    with_record = Record(tmp_path / "library.db")
-    with_record._db.execute("PRAGMA user_version = 3")
+    with_record = Record(Database(tmp_path / "library.db"))
+    with_record.database.execute("PRAGMA user_version = 3")
     with_record.close()
     forbid(tmp_path)
-    code = "from pathlib import Path; from acclimate.indexes.record import Record; Record(Path('library.db'))"
+    code = "from pathlib import Path; from acclimate.indexes.database import Database; Database(Path('library.db'))"
     with start(tmp_path, "-c", code, stderr=subprocess.PIPE) as program:
         assert f"its format 3 must become {VERSION} first" in program.communicate()[1]
     allow(tmp_path)

@@ -6,9 +6,10 @@ import signal
 import httpx
 import pytest
 
-from acclimate.cli.main import run
 from acclimate.project import Project
 from acclimate.testing.states import STATE_S
+
+from .commands import call
 
 
 @pytest.fixture
@@ -17,12 +18,6 @@ def folder(tmp_path, monkeypatch):
     (tmp_path / "documents").mkdir()
     Project.create(tmp_path, tmp_path / "documents").close()
     return tmp_path
-
-
-def call(capsys, *arguments):
-    code = run(arguments)
-    printed = capsys.readouterr()
-    return code, printed.out, printed.err
 
 
 def test_keys_are_added_listed_and_removed(folder, capsys):

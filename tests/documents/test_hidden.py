@@ -20,7 +20,8 @@ from acclimate.retrieval.documents import whole
 from acclimate.settings_library import DocumentsSettings
 from acclimate.testing.chunking import no_embedder, word_spans
 from acclimate.testing.embeddings import HashEmbedder
-from acclimate.types import HIDDEN, PARTLY_HIDDEN, Span
+from acclimate.text.hidden import HIDDEN, PARTLY_HIDDEN
+from acclimate.types import Span
 from acclimate.workspace.parsing import open_sandbox, parser_name
 
 

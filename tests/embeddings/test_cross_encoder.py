@@ -31,10 +31,8 @@ def make_classifier(make_tiny, tmp_path: Path):
             "intermediate_size": 64,
             "hidden_dim": 64,
         }
-        types = (
-            {} if family == "distilbert" else {"type_vocab_size": 1 if family == "roberta" else 2}
-        )
-        values |= types
+        if family != "distilbert":
+            values["type_vocab_size"] = 1 if family == "roberta" else 2
         torch.manual_seed(3)
         config = AutoConfig.for_model(values.pop("model_type"), **values)
         model = AutoModelForSequenceClassification.from_config(config).eval()

@@ -223,9 +223,10 @@ def test_damaged_files_are_named(make_tiny, tmp_path, name, damage):
     make_tiny(tmp_path)
     file = tmp_path / name
     whole = file.read_bytes()
-    file.unlink() if damage == "missing" else file.write_bytes(
-        whole[: len(whole) // 2] if damage == "cut" else b""
-    )
+    if damage == "missing":
+        file.unlink()
+    else:
+        file.write_bytes(whole[: len(whole) // 2] if damage == "cut" else b"")
     with pytest.raises(ModelError) as caught:
         embedder(tmp_path)
     assert caught.value.hint

@@ -1,5 +1,6 @@
 """Question-answering models of Transformers as extractors, against Transformers itself."""
 
+import itertools
 import json
 from pathlib import Path
 
@@ -61,9 +62,8 @@ def by_transformers(folder: Path, model: torch.nn.Module) -> tuple[str, float]:
         dict(zip(seen, logits[0, seen].log_softmax(0).tolist(), strict=True))
         for logits in (output.start_logits, output.end_logits)
     )
-    score, first, last = max(
-        (starts[a] + ends[b], a, b) for a in inside for b in inside if 0 <= b - a < 30
-    )
+    spans = [(a, b) for a, b in itertools.product(inside, inside) if 0 <= b - a < 30]
+    score, first, last = max((starts[a] + ends[b], a, b) for a, b in spans)
     offsets = encoding.offsets
     return TEXT[offsets[first][0] : offsets[last][1]], float(np.exp(score / 2))
 

@@ -113,5 +113,5 @@ def test_shorter_vectors_are_the_first_components(tiny) -> None:
         long[:, :12] / np.linalg.norm(long[:, :12], axis=1, keepdims=True), abs=1e-5
     )
     assert made[0].fingerprint != made[1].fingerprint
-    with pytest.raises(ModelError, match="40 dimensions are wanted of a model of 32"):
+    with pytest.raises(ModelError, match="40 dimensions are requested of a model with 32"):
         OpenVINOEmbedder(tiny.folder, spec=whole.shortened(40), weights_sha256="x")

@@ -135,13 +135,9 @@ def test_a_comparison_by_meaning_and_by_a_judge(comparison_run, tmp_path):
         asked.append(messages)
         text = messages[0].content
         said = text.split("Given answer: ")[1].splitlines()[0]
-        return (
-            "no idea"
-            if "23?" in text
-            else "yes"
-            if said in text.split("Given answer: ")[0]
-            else "no"
-        )
+        if "23?" in text:
+            return "no idea"
+        return "yes" if said in text.split("Given answer: ")[0] else "no"
 
     labels = [
         Label("q1", "answer 1", True),
@@ -209,11 +205,17 @@ def nli(tmp_path_factory):
     )
     fast.save_pretrained(folder)
     torch.manual_seed(0)
+    labels = ["contradiction", "neutral", "ENTAILMENT"]
+    sizes = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
     config = BertConfig(
-        vocab_size=len(words), hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16,
-        max_position_embeddings=32, id2label={0: "contradiction", 1: "neutral", 2: "ENTAILMENT"},
-        label2id={"contradiction": 0, "neutral": 1, "ENTAILMENT": 2}, initializer_range=1.0,
-    )  # fmt: skip
+        vocab_size=len(words),
+        intermediate_size=16,
+        max_position_embeddings=32,
+        id2label=dict(enumerate(labels)),
+        label2id={label: number for number, label in enumerate(labels)},
+        initializer_range=1.0,
+        **sizes,
+    )
     BertForSequenceClassification(config).save_pretrained(folder)
     return folder
 

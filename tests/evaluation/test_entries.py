@@ -67,7 +67,7 @@ def test_another_model_leaves_what_belongs_to_the_projects_own():
         ("rag[k=8,k=9]", "sets 'k' twice", ""),
         ("rag[chunking.max_tokens=100]", "[chunking] cannot differ", "folder"),
         ("rag[language=german]", "the text index is built for it", "folder"),
-        ("rag[model.name=x]", "behind its @", "--model"),
+        ("rag[model.name=x]", "after its @", "--model"),
         ("rag[k=8", "is no entry", "rag[k=8]"),
         ("ragg", "there is no recipe", "rag"),
         ("rag@http://h/v1", "which of the server's models", "#NAME"),

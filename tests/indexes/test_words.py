@@ -166,7 +166,7 @@ def test_an_index_of_other_words_is_built_again_without_embedding_anew(tmp_path)
         library.catch_up()
         assert record.words == f"english {ANALYSIS}"
         with record.transaction():  # as an older version left it
-            record._database.set_meta("language", "english")
+            record.database.set_meta("language", "english")
         old = TantivyTextIndex(library.folder / "indexes" / record.id / "text")
         old.clear()
         old.update(Change((), [1], record.generation), [(1, Chunk("1", "a.txt", 0, 3, "old"))])

@@ -97,3 +97,27 @@ def test_entries_name_a_source_and_weights():
         assert entry.size > 50_000_000
         assert entry.files[0].sha256 == "" or len(entry.files[0].sha256) == 64
         assert not entry.files[0].sha256 or entry.sources[0].revision != "main"
+
+
+SHARDS = {f"model-0000{at}-of-00002.safetensors": WEIGHTS for at in (1, 2)}
+BESIDE = SMALL | {"model.safetensors.index.json": b"{}", "chat_template.jinja": b"x"}
+
+
+@pytest.mark.parametrize("weights", [{"model.safetensors": WEIGHTS}, SHARDS])
+def test_a_language_model_comes_as_safetensors_where_there_is_no_gguf(hub, weights):
+    put(hub, BESIDE | weights | {"README.md": b"", "pytorch_model.bin": b"pickle"})
+    model = fetch.resolve("org/repo", "language")
+    assert model.weights.name == min(weights)
+    there = {file.name for file in model.folder.iterdir() if file.name != "acclimate-files.json"}
+    assert there == weights.keys() | BESIDE.keys() - {"modules.json"}
+    assert model.name == "org/repo"
+
+
+def test_a_gguf_is_preferred_and_a_repository_without_weights_refused(hub):
+    put(hub, BESIDE | {"model.safetensors": WEIGHTS, "m-Q4_K_M.gguf": b"GGUF"})
+    assert fetch.fetch("org/repo", "language").weights.suffix == ".gguf"
+    model = fetch.fetch("org/repo", "language", again=True, form="safetensors")
+    assert model.weights.name == "model.safetensors"
+    put(hub, BESIDE | {"pytorch_model.bin": b"pickle"})
+    with pytest.raises(ModelError, match=r"neither a GGUF file of a known kind nor"):
+        fetch.fetch("org/repo", "language", again=True)

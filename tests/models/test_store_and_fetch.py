@@ -237,8 +237,8 @@ def test_every_language_model_says_what_it_needs():
         assert entry.licence == "Apache-2.0", entry.name
     names = {entry.name for entry in fetch.known("language")}
     assert {"qwen2.5-coder-0.5b-instruct", "qwen2.5-coder-1.5b-instruct", "qwen3-4b"} <= names
-    hubs = [s for e in fetch.known("language") for s in e.sources if isinstance(s, Hub)]
-    assert all(len(hub.revision) == 40 for hub in hubs)
+    sources = [source for entry in fetch.known("language") for source in entry.sources]
+    assert all(len(one.revision) == 40 for one in sources if isinstance(one, Hub))
 
 
 def test_when_no_source_answers_each_is_named(hub, entry, wheels):

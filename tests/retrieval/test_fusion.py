@@ -1,5 +1,7 @@
 """Convex fusion against its definition; hybrid retrieval against every row scored by both indexes."""
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -43,12 +45,8 @@ def test_one_empty_side_keeps_the_order_of_the_other(dense):
 
 
 def test_hybrid_scores_its_candidates_by_both_indexes(tmp_path):
-    texts = [
-        f"{a} {b} {c}"
-        for a in ("red", "blue", "green")
-        for b in ("fox", "hen", "cow")
-        for c in ("runs", "sleeps")
-    ]
+    parts = (("red", "blue", "green"), ("fox", "hen", "cow"), ("runs", "sleeps"))
+    texts = [" ".join(words) for words in itertools.product(*parts)]
     chunks = [Chunk(str(n), "d", 0, len(text), text) for n, text in enumerate(texts)]
     embedder, change = HashEmbedder(), Change((), range(len(chunks)), 1)
     vectors, index = ExactVectorIndex(tmp_path / "v"), TantivyTextIndex(tmp_path / "t")

@@ -36,7 +36,8 @@ def test_nothing_that_may_be_right_counts_as_wrong() -> None:
     mined = mine(question, Span(9, 21), CHUNKS, Found([*OTHERS, *CHUNKS]))
     assert mined is not None
     assert [chunk.id for chunk in mined.right] == ["p0"]
-    # Left out: an answer in other spacing and case, a copy, a needed document, a chunk that touches the evidence.
+    # Left out: an answer in other spacing and case, a copy, a needed document, a chunk that touches
+    # the evidence.
     assert [chunk.id for chunk in mined.wrong] == ["f0", "p1", "p2"]
     assert [hit.chunk.id for hit in mined.found] == ["f0", "f1", "c0", "s0", "e0", "p0", "p1", "p2"]
 

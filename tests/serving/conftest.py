@@ -58,10 +58,11 @@ def engine():
     return ScriptedEngine(script, context_tokens=4096)
 
 
-def _open(folder, serve=None, documents=None):
+def _open(folder, serve=None, documents=None, model=None):
     values = {
         "serve": {"port": 0, **(serve or {})},
         "documents": {"labels": ["hr/** = hr"], "workers": 1, **(documents or {})},
+        "model": model or {},
         "answer": {"second_reader": "none"},  # what the scripted engine says is what is looked at
     }
     project = Project(folder, make_settings(values, "test"))
@@ -71,7 +72,7 @@ def _open(folder, serve=None, documents=None):
 
 @pytest.fixture(scope="session")
 def open_project():
-    """Opens the project in a folder, with `[serve]` and `[documents]` settings of its own."""
+    """Opens the project in a folder, with `[serve]`, `[documents]` and `[model]` settings of its own."""
     return _open
 
 

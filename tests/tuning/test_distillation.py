@@ -7,7 +7,8 @@ import torch
 from torch.nn import functional as F  # noqa: N812
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from acclimate.tuning.distillation import beliefs_of, divergence
+from acclimate.tuning.beliefs import beliefs_of
+from acclimate.tuning.distillation import divergence, plain_divergence
 from acclimate.tuning.loss import answer_loss, chunked_cross_entropy
 from acclimate.tuning.packing import Belief, Example, as_targets, certain, pack
 from acclimate.tuning.replay import WithReplay, Writing, old_self, remembered, sample
@@ -54,9 +55,12 @@ def test_the_loss_and_its_gradients_are_those_of_the_textbook():
     ours = divergence(hidden, weight, wanted.tokens, wanted.shares, 2)
     by_ours = torch.autograd.grad(ours, (hidden, weight))
     theirs = reference(hidden, weight, wanted.tokens, wanted.shares)
-    torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
-    for one, other in zip(by_ours, torch.autograd.grad(theirs, (hidden, weight)), strict=True):
-        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
+    by_theirs = torch.autograd.grad(theirs, (hidden, weight))
+    plain = plain_divergence(hidden @ weight.T, wanted)
+    for loss, grads in ((ours, by_ours), (plain, torch.autograd.grad(plain, (hidden, weight)))):
+        torch.testing.assert_close(loss, theirs, rtol=1e-4, atol=1e-5)
+        for one, other in zip(grads, by_theirs, strict=True):
+            torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
 
 
 def test_where_the_teacher_is_certain_it_is_the_cross_entropy():

@@ -39,7 +39,8 @@ SAMPLES = [
     )
     for number, (asked, text) in enumerate(zip(ASKED, TEXTS, strict=True))
 ]
-# To read that a thing is the same needs more than a tiny network; to tell a place from a fault does not.
+# To read that a thing is the same needs more than a tiny network; to tell a place from a fault does
+# not.
 FAULTS = [f"the {thing} is out of order" for thing in THINGS]
 READ = [
     RankingSample(asked, (text,), tuple(FAULTS)) for asked, text in zip(ASKED, TEXTS, strict=True)
@@ -127,6 +128,10 @@ def run(folder: Path, out: Path, target: str, minutes: float, stop: int = 0, pat
     return trainer, task
 
 
+def logged(folder: Path) -> list[dict[str, float]]:
+    return [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+
+
 @pytest.mark.parametrize("target", ["embedder", "reranker"])
 def test_it_learns_and_goes_on_where_it_stopped(
     folder: Path, tmp_path: Path, clock: None, target: str
@@ -137,11 +142,9 @@ def test_it_learns_and_goes_on_where_it_stopped(
     assert (resumed.step, resumed.best, resumed.worse) == (whole.step, whole.best, whole.worse)
     for name, value in whole.named.items():
         assert torch.equal(value, resumed.named[name]), name
-    scores = [
-        json.loads(line).get("score")
-        for line in (tmp_path / "whole" / "log.jsonl").read_text().splitlines()
-    ]
-    scores = [one for one in scores if one is not None]
+    log = logged(tmp_path / "whole")
+    assert [row["step"] for row in logged(tmp_path / "cut")] == [row["step"] for row in log]
+    scores = [row["score"] for row in log if "score" in row]
     assert scores[0] < 0.6 < max(scores) == whole.best
     whole.load_best()
     assert score(task) == whole.best
@@ -191,8 +194,8 @@ def test_passages_of_a_batch_that_may_answer_are_no_negatives(folder: Path) -> N
     ]
 
     def loss(samples: list[RankingSample]) -> float:
-        drawn = lambda step: [(sample, sample.right[0], list(sample.wrong)) for sample in samples]  # noqa: E731
-        task = EmbedderTask(network, tokenizer, SPEC, drawn, dict)
+        drawn = [(sample, sample.right[0], list(sample.wrong)) for sample in samples]
+        task = EmbedderTask(network, tokenizer, SPEC, lambda step: drawn, dict)
         return task.losses(0)[0]()[0].item()
 
     assert loss(both) == 0

@@ -15,7 +15,8 @@ from transformers import (
     Qwen3ForCausalLM,
 )
 
-import acclimate.models.peft_tuners  # noqa: F401 - makes bottleneck adapters and BitFit known to PEFT
+# The first makes bottleneck adapters and BitFit known to PEFT.
+import acclimate.models.peft_tuners  # noqa: F401
 from acclimate.errors import ModelError
 from acclimate.models.adapters import read_changes, require_base_model, require_keys, served_by
 from acclimate.models.merge import Heads

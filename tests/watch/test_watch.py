@@ -283,7 +283,8 @@ TUNING = [
     step("questions", "import", "questions.csv"),
     step("tune", "--methods"),
     step("tune", "lora", "--inspect"),
-    # Answers of random weights are near ties: they may be refused at the end, which is no matter here.
+    # Answers of random weights are near ties: they may be refused at the end, which is no matter
+    # here.
     step("tune", "lora", "--minutes", "0.01", codes=(0, 1)),
     step("tune", "--target", "embedder", "--minutes", "0.01"),
 ]

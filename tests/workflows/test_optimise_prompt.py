@@ -25,7 +25,9 @@ def project(tmp_path, monkeypatch):
         (tmp_path / "documents" / f"house-{n}.md").write_text(
             f"# House {n}\n\nHouse {n} has {n + 7} rooms.\n"
         )
-        split = "train" if n < 8 else "dev" if n < 24 else "test"
+        split = "train"
+        if n >= 8:
+            split = "dev" if n < 24 else "test"
         row = {
             "id": f"h{n}",
             "question": f"How many rooms has house {n}?",

@@ -180,7 +180,7 @@ def test_the_recipe_stands_alone() -> None:
     assert recipe.extracts
     assert recipe.reads
     for name in ("extract+rag", "few-shot+extract"):
-        with pytest.raises(SettingsError, match="stands alone"):
+        with pytest.raises(SettingsError, match="can only be combined"):
             find_recipe(name)
     with pytest.raises(SettingsError, match="schema"):
         recipe.check_json()

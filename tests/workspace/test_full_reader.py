@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pytest
@@ -46,7 +47,8 @@ class Scripted:
 
 
 def reader(word: str, sure: float = 0.9) -> FullReader:
-    return FullReader(ExtractiveReader(Scripted(word, sure), Limits(discount=1.0)))  # type: ignore[arg-type]
+    scripted: Any = Scripted(word, sure)
+    return FullReader(ExtractiveReader(scripted, Limits(discount=1.0)))
 
 
 def test_steps_are_quoted_whole_with_the_sentence_before_them() -> None:

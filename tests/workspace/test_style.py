@@ -63,7 +63,7 @@ def test_full_answers_need_passages_and_no_examples(tmp_path: Path, recipe: str)
     [
         ("rag+short+full", "two styles"),
         ("zero-shot+full", "has no full answers"),
-        ("extract+rag", "stands alone"),
+        ("extract+rag", "can only be combined"),
     ],
 )
 def test_recipes_that_contradict_themselves(recipe: str, said: str) -> None:

@@ -1,4 +1,4 @@
-"""What cuts documents into chunks."""
+"""The protocol of chunkers: a document in, chunks out."""
 
 from __future__ import annotations
 

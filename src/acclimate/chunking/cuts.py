@@ -9,7 +9,8 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 
 from acclimate.chunking.base import TokenSpans
-from acclimate.types import Chunk, Document, Element, Span, mark_hidden
+from acclimate.text.hidden import mark_hidden
+from acclimate.types import Chunk, Document, Element, Span
 
 SENTENCE_END = re.compile(r"(?<=[.!?])[\"'”’)\]]*\s+|\n+")
 _WORD_GAP = re.compile(r"\s+")

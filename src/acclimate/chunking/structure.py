@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 from acclimate.chunking.base import TokenSpans
 from acclimate.chunking.cuts import Counter, heading_paths, make_chunk
-from acclimate.types import HIDDEN, Chunk, Document, Span
+from acclimate.text.hidden import HIDDEN
+from acclimate.types import Chunk, Document, Span
 
 # A section that fills less than this share of a chunk is joined with the next: very short chunks
 # rank badly.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from acclimate.cli.progress import download_bar
 from acclimate.cli.tune import TuneBar, echo_tuned
 from acclimate.errors import SettingsError
 from acclimate.evaluation.comparison import Comparison, load, to_json
-from acclimate.evaluation.gates import parse_gate
+from acclimate.evaluation.gates import LAST, QualityGate, parse_gate, read_gate_file
 from acclimate.evaluation.measures import METRICS, require_metric
 from acclimate.project import Project
 from acclimate.prompting.recipes import USUAL
@@ -82,12 +83,23 @@ SEARCH_MINUTES = 10.0
     help="Choose retrieval and prompt on dev first, then test the choice once.",
 )
 @click.option(
-    "--gate", "gates", multiple=True, help="Fail with exit code 100 unless this holds: rag.f1>=0.6"
+    "--gate",
+    "gates",
+    multiple=True,
+    help="Fail with exit code 100 unless this holds: rag.f1>=0.6 (any score, or seconds_p95<=4); "
+    "rag.f1>=LAST: not measurably worse than the last comparison; FILE.json: the gates in it, with "
+    "its recipes and split where none are given.",
 )
 @click.option(
     "--against",
     type=click.Path(path_type=Path),
     help="Compare with an earlier comparison; LAST for the latest.",
+)
+@click.option(
+    "--since",
+    type=click.DateTime(["%Y-%m-%d"]),
+    metavar="DATE",
+    help="Tell whether questions added on DATE or later fare worse than those before.",
 )
 @click.option(
     "--nli",
@@ -104,6 +116,7 @@ def command(
     as_json: bool,
     folder: Path,
     parallel: int | None,
+    since: datetime | None,
     **options: Any,
 ) -> int:
     """Answer the project's questions by each of RECIPES, and say which one works and how sure that
@@ -113,11 +126,13 @@ def command(
     are kept one by one: stopped at any moment, the same command goes on from there, and a recipe
     that has not changed is not run again. The report is one HTML file in .acclimate/comparisons.
     """
-    conditions = [parse_gate(gate) for gate in gates]
+    recipes, conditions = _conditions(recipes, gates, options)
     require_metric(options["metric"])
-    chosen = CompareOptions(**options, parallel=parallel or 0)
+    day = since.date().isoformat() if since else ""
+    chosen = CompareOptions(**options, parallel=parallel or 0, since=day)
     with download_bar() as on_bytes, Project.open(folder, on_bytes) as project:
-        earlier = _earlier(project, against) if against else None
+        last = any(gate.bound is None for gate in conditions)
+        earlier = _earlier(project, against or Path(LAST)) if against or last else None
         if search:
             comparison = _run_search(project, recipes, chosen, earlier)
         else:
@@ -128,10 +143,28 @@ def command(
     else:
         echo_comparison(comparison)
     click.echo(f"Report: {place}", err=True)
-    failures = [failure for gate in conditions if (failure := gate.failure(comparison))]
+    failures = [failure for gate in conditions if (failure := gate.failure(comparison, earlier))]
     for failure in failures:
         click.echo(f"gate does not hold: {failure}", err=True)
     return 100 if failures else 0
+
+
+def _conditions(
+    recipes: Sequence[str], gates: Sequence[str], options: dict[str, Any]
+) -> tuple[Sequence[str], list[QualityGate]]:
+    """The recipes to compare and the gates; those of a file bring what is to be compared, where
+    that is not said."""
+    found, texts = list(recipes), []
+    for gate in gates:
+        if not gate.endswith(".json"):
+            texts.append(gate)
+            continue
+        held = read_gate_file(Path(gate))
+        texts += held.gates
+        if not recipes:
+            found += [one for one in held.recipes if one not in found]
+            options |= {"split": held.split, "metric": held.metric}
+    return found, [parse_gate(text) for text in texts]
 
 
 def run_compare(
@@ -201,7 +234,7 @@ def _run_search(
 
 
 def _earlier(project: Project, against: Path) -> Comparison:
-    return project.latest_comparison() if str(against) == "LAST" else load(against)
+    return project.latest_comparison() if str(against) == LAST else load(against)
 
 
 def echo_comparison(comparison: Comparison) -> None:

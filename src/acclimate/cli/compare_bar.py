@@ -2,13 +2,7 @@
 
 from __future__ import annotations
 
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    TaskID,
-    TextColumn,
-    TimeRemainingColumn,
-)
+from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeRemainingColumn
 
 from acclimate.cli.progress import Bar
 from acclimate.evaluation.entry import Estimate
@@ -16,7 +10,7 @@ from acclimate.evaluation.halving import Trial
 
 
 class CompareBar(Bar):
-    """A bar for each recipe; hears `ComparisonProgress`."""
+    """A progress bar for each recipe; implements `ComparisonProgress`."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -52,7 +46,7 @@ class CompareBar(Bar):
         self._bar.update(self._tasks[recipe], completed=done)
 
     def tried(self, trial: Trial, planned: int) -> None:
-        """Hear of an answer of a search; `planned` is how many there will be at most."""
+        """Called after each answer of a search; `planned` is the most answers there will be."""
         if "search" not in self._tasks:
             self._console.print(f"Choosing on dev: at most {planned} answers.", highlight=False)
             self._tasks["search"] = self._bar.add_task("search", total=planned)

@@ -54,9 +54,8 @@ def settle_streams() -> None:
                 encoding=_ASCII if _is_ascii(stream.encoding) else stream.encoding, errors=_REPLACE
             )
     if isinstance(sys.stdin, io.TextIOWrapper):
-        encoding = (
-            "utf-8" if _is_ascii(sys.stdin.encoding) else sys.stdin.encoding
-        )  # which holds all of ASCII
+        # UTF-8 holds all of ASCII.
+        encoding = "utf-8" if _is_ascii(sys.stdin.encoding) else sys.stdin.encoding
         sys.stdin.reconfigure(encoding=encoding, errors="replace")
 
 

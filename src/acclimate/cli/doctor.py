@@ -162,11 +162,28 @@ def _library(folder: Path, repair: bool) -> Iterator[Finding]:
         return
     with project:
         yield Finding("project", "ok", str(project.file))
-        if not project.layout.ingested:
+        if not project.ingested:
             yield Finding("library", "warning", "nothing is ingested yet", "acclimate ingest")
             return
         yield from _check_library(project.library, repair)
+        if project.settings.store.record == "postgres":
+            yield from _check_workers(project)
         yield from _check_documents(project)
+
+
+def _check_workers(project: Project) -> Iterator[Finding]:
+    """What the workers of an ingest do, and which of them were lost."""
+    status = project.ingest_status()
+    if status.run is None or not status.run.open:
+        return
+    working = [worker for worker in status.workers if worker.state == "working"]
+    lost = [f"{one.host}:{one.process}" for one in status.workers if one.state == "lost"]
+    detail = f"{status.run.files - status.counts.left} of {status.run.files} files are done"
+    detail += f"; {len(working)} workers are at it" + (f", {len(lost)} lost" if lost else "")
+    repair = "" if working else "acclimate ingest --worker goes on from there"
+    yield Finding("workers", "ok" if working else "warning", detail, repair)
+    if lost:
+        yield Finding("workers", "warning", f"lost, and their files are others': {_some(lost)}")
 
 
 def _check_documents(project: Project) -> Iterator[Finding]:

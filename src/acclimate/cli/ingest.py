@@ -10,8 +10,9 @@ import click
 from acclimate.cli.output import UserPath, echo_json, json_option, project_option
 from acclimate.cli.progress import IngestBar, download_bar
 from acclimate.documents.walk import walk
-from acclimate.errors import ProjectError
+from acclimate.errors import ProjectError, legible
 from acclimate.files.places import as_typed
+from acclimate.indexes.claims import IngestStatus
 from acclimate.indexes.same import NearCopy
 from acclimate.ingest_report import Count, IngestReport
 from acclimate.project import Project
@@ -31,16 +32,36 @@ _MOST_COPIES = 10  # told one by one
 @click.option(
     "--allow-empty", is_flag=True, help="Accept that no document is left, and empty the library."
 )
+@click.option(
+    "--worker",
+    is_flag=True,
+    help="Share the work with every other worker of the library, on any machine.",
+)
+@click.option("--status", is_flag=True, help="Print what all workers did and do, and end.")
 @json_option
 @project_option
 def command(
-    documents: Path | None, check_all: bool, allow_empty: bool, as_json: bool, folder: Path
+    documents: Path | None,
+    check_all: bool,
+    allow_empty: bool,
+    worker: bool,
+    status: bool,
+    as_json: bool,
+    folder: Path,
 ) -> int:
     """Read the documents and bring the library up to date; only what changed is worked on.
 
     In a folder without a project, `acclimate ingest FOLDER` makes one for that FOLDER. Exit code 1
     where files could not be read and no document is in the library.
+
+    With a record in PostgreSQL, any number of `acclimate ingest --worker`, started by any
+    scheduler, share one ingest. One that dies loses its files to the others after a minute.
     """
+    if status:
+        with Project.open(folder) as project:
+            found = project.ingest_status()
+        echo_json(found) if as_json else echo_status(found)
+        return 0
     if documents is not None and not (folder / FILE_NAME).exists():
         _require_documents(documents, allow_empty)
         Project.create(folder, documents).close()
@@ -48,7 +69,7 @@ def command(
     elif documents is not None:
         _require_same(folder, documents)
     with download_bar() as on_bytes, Project.open(folder, on_bytes) as project:
-        report = run_ingest(project, check_all=check_all, allow_empty=allow_empty)
+        report = run_ingest(project, check_all=check_all, allow_empty=allow_empty, worker=worker)
     if as_json:
         echo_json(report)
     else:
@@ -57,16 +78,39 @@ def command(
 
 
 def run_ingest(
-    project: Project, *, check_all: bool = False, allow_empty: bool = False
+    project: Project, *, check_all: bool = False, allow_empty: bool = False, worker: bool = False
 ) -> IngestReport:
     """Ingest with a progress bar on stderr."""
     _ = project.embedder  # fetched before the bar begins
+    run = project.work if worker else project.ingest
     with IngestBar() as bars:
-        return project.ingest(check_all=check_all, allow_empty=allow_empty, progress=bars)
+        return run(check_all=check_all, allow_empty=allow_empty, progress=bars)
+
+
+def echo_status(status: IngestStatus) -> None:
+    """How far the workers of an ingest are; what could not be read on stderr."""
+    for reason in status.failures.values():
+        click.echo(f"not read: {legible(reason)}", err=True)
+    run, counts = status.run, status.counts
+    if run is None:
+        click.echo("No worker has ingested yet.")
+        return
+    ready = run.files - counts.left
+    how = "running" if run.open else "finished"
+    click.echo(
+        f"{how}, planned {run.planned}: {ready} of {run.files} files done, {counts.claimed} in "
+        f"work, {len(status.failures)} not read"
+    )
+    for worker in status.workers:
+        click.echo(
+            f"{worker.id}  {worker.host}:{worker.process}  {worker.state}, seen "
+            f"{worker.seen_s:.0f} s ago: {worker.done} done, {worker.failed} not read, "
+            f"{worker.claimed} in work"
+        )
 
 
 def echo_report(report: IngestReport) -> None:
-    """What an ingest did; failed files on stderr."""
+    """Print what an ingest did; failed files go to stderr."""
     for failure in report.failures:
         click.echo(f"not read: {failure.reason}", err=True)
     _echo_counts("hidden in the document", report.hidden)

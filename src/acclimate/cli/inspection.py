@@ -58,7 +58,7 @@ class InspectionShow:
         self._problems(data)
 
     def doing(self, what: str) -> None:
-        """What begins now."""
+        """Print which step begins."""
         click.echo(f"{what} …", err=True)
 
     def checked(self, inspection: Inspection) -> None:
@@ -84,7 +84,7 @@ class InspectionShow:
 
 
 def first_words(data: DataReport) -> str:
-    """What the data is by itself, in one line."""
+    """The data in one line, before a recipe is applied."""
     if data.format == "raw text":
         return f"data: {data.source} ({data.format})"
     told = [
@@ -105,8 +105,8 @@ def echo_inspection(inspection: Inspection) -> None:
 
 
 def echo_outcome(inspection: Inspection) -> None:
-    """What the model says to the data; learnt tokens stand between ⟦ and ⟧, and are green where
-    there are colours."""
+    """Print what the model's tokenizer and template make of the data; trained tokens are between ⟦
+    and ⟧, and green where there are colours."""
     if inspection.preview is None:
         click.echo("Nothing is left to learn.")
         return

@@ -30,6 +30,7 @@ COMMANDS = {
     "ask": "Answer a question from the documents, with citations.",
     "chat": "Ask one question after another.",
     "questions": "Make, import, review and split the questions to compare on.",
+    "feedback": "Say whether answers are right; make questions and training pairs of it.",
     "optimise": "Choose instruction and examples by their score on your dev questions.",
     "tune": "Train an adapter on your questions.",
     "export": "Write a tuned adapter in the formats that other programs run.",
@@ -37,6 +38,7 @@ COMMANDS = {
     "serve": "Serve an OpenAI-compatible API and a web page.",
     "mcp": "Serve the project to a program on this machine, by MCP over stdio.",
     "keys": "Make, list and remove the API keys of the server.",
+    "library": "Move the library between the file beside the project and PostgreSQL.",
     "backup": "Write the project into one file, also while it is served.",
     "restore": "Put a project from a backup into a folder.",
     "models": "List, fetch and verify models.",
@@ -50,12 +52,14 @@ _KEPT = {
     "ask": "Nothing was changed.",
     "chat": "A chat is not kept.",
     "questions": "The questions that were written are kept.",
+    "feedback": "What was said so far is kept.",
     "optimise": "The answers given so far are kept.",
     "tune": "The newest checkpoint is kept.",
     "export": "No half export is left.",
     "compare": "The answers given so far are kept.",
     "serve": "Nothing is lost.",
     "mcp": "Nothing is lost.",
+    "library": "What was copied is kept.",
     "backup": "No half backup is left.",
     "restore": "Nothing was changed.",
     "models": "What was fetched is kept.",
@@ -64,6 +68,7 @@ _KEPT = {
 _GOES_ON = (
     "ingest",
     "watch",
+    "library",
     "questions",
     "optimise",
     "tune",
@@ -143,7 +148,7 @@ def run(arguments: Sequence[str] | None = None, signals: Signals | None = None) 
 
 
 def _interrupted(error: BaseException, given: Sequence[str], signals: Signals | None) -> int:
-    """The exit code of a command that was told to end; 0 where that is not what the error means."""
+    """The exit code of a command that was interrupted; 0 where the error means something else."""
     # Whatever else is raised after a signal came of it, such as an import that was cut short.
     if not ending.requested() and not isinstance(error, KeyboardInterrupt | click.Abort):
         return 0
@@ -155,7 +160,7 @@ def _interrupted(error: BaseException, given: Sequence[str], signals: Signals | 
 
 
 def _failed(error: BaseException) -> int:
-    """The exit code for an error that users may meet, once it is told; 0 for any other."""
+    """Print an error that users may meet and return its exit code; 0 for any other error."""
     match error:
         case AcclimateError():
             from acclimate.files.places import as_typed  # not needed for --help
@@ -188,7 +193,7 @@ def _failed(error: BaseException) -> int:
 
 
 def what_is_kept(given: Sequence[str]) -> str:
-    """What a command that is ended leaves behind, and how to go on."""
+    """The line for a command that was interrupted: what it leaves behind, and how to resume."""
     name = next((one for one in given if one in COMMANDS), "")
     kept = _KEPT.get(name, "")
     again = f"To go on: {shlex.join(['acclimate', *given])}" if name in _GOES_ON else ""

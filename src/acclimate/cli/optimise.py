@@ -104,7 +104,7 @@ def calibrate_extractor(folder: Path, *, take: bool, as_json: bool) -> None:
             f"the same."
         )
     else:
-        click.echo("Not written: nothing was better than the limits as they are.")
+        click.echo("Not written: no candidate was better than the present limits.")
 
 
 def echo_optimised(done: Optimised) -> None:
@@ -150,9 +150,9 @@ class SearchBar(Bar):
         self._task = self._bar.add_task("answers", total=None)
 
     def tried(self, trial: Trial, planned: int) -> None:
-        """Hear of an answer."""
+        """Called after each answer."""
         self._bar.update(self._task, advance=1, total=planned)
 
     def done(self, count: int, planned: int) -> None:
-        """Hear how far it is."""
+        """Called with the number of steps done."""
         self._bar.update(self._task, completed=count, total=planned)

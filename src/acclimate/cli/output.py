@@ -1,4 +1,4 @@
-"""What commands share: printing JSON and answers, the project option, progress bars."""
+"""Shared by all commands: JSON and answer output, the project option, progress bars."""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ class UserPath(click.Path):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """See `click.Path`."""
         if isinstance(value, str):
-            value = os.path.expanduser(value)  # noqa: PTH111 -- Path's own raises for a user who does not exist
+            # Path's own raises for a user who does not exist.
+            value = os.path.expanduser(value)  # noqa: PTH111
         return super().convert(value, param, ctx)
 
 
@@ -60,8 +61,8 @@ def echo_json(value: object) -> None:
 
 
 def echo_json_text(text: str) -> None:
-    """Print what is JSON already; in ASCII where the console has not all its characters, so that
-    nothing is lost."""
+    """Print text that is JSON already; as ASCII with escapes where the console lacks some of its
+    characters."""
     click.echo(text if can_show(text) else json.dumps(json.loads(text)))
 
 

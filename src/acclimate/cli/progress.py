@@ -66,7 +66,7 @@ class Bar:
 
 
 class IngestBar(Bar):
-    """A bar of files and the rate of chunks; hears `IngestProgress`."""
+    """A progress bar over files with the rate of chunks; implements `IngestProgress`."""
 
     def __init__(self) -> None:
         super().__init__(

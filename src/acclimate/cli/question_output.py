@@ -12,7 +12,7 @@ from acclimate.project import Project
 from acclimate.questions.file import QuestionRow
 from acclimate.questions.splitting import Leak
 from acclimate.types import Question
-from acclimate.workflows.questions import tally
+from acclimate.workflows.questions import Trust, tally
 
 _SHOWN = 8  # documents and leaks listed
 
@@ -50,6 +50,24 @@ def echo_tally(questions: Sequence[Question]) -> None:
             name or "none yet", *(str(row[kind] or "–") for kind in kinds), str(sum(row.values()))
         )
     Console().print(table)
+
+
+def echo_trust(trusted: Trust) -> None:
+    """What the set can tell, how hard it was, and questions that ask the same."""
+    for side, one in trusted.power.items():
+        click.echo(f"{side}: {one.sentence}")
+    if trusted.difficulty is not None:
+        table = Table(box=None, pad_edge=False)
+        for name in ("in the last comparison", "all right", "some", "none"):
+            table.add_column(name, justify="right" if name != "in the last comparison" else "left")
+        for row in trusted.difficulty:
+            table.add_row(row.kind, str(row.easy), str(row.between), str(row.hard))
+        Console().print(table)
+    for twin in trusted.duplicates[:_SHOWN]:
+        click.echo(f"{twin.kind}: {twin.first.id} and {twin.second.id}: {twin.second.question}")
+    if len(trusted.duplicates) > _SHOWN:
+        click.echo(f"{len(trusted.duplicates)} pairs ask the same.")
+    click.echo()
 
 
 def echo_leaks(found: Sequence[Leak]) -> None:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import click
 
 from acclimate.cli.output import echo_json, json_option, project_option
 from acclimate.cli.progress import download_bar
-from acclimate.cli.question_output import echo_leaks, echo_question, echo_tally
+from acclimate.cli.question_output import echo_leaks, echo_question, echo_tally, echo_trust
 from acclimate.errors import SettingsError
 from acclimate.evaluation.judge import Label, add_label, read_labels
 from acclimate.project import Project
@@ -104,7 +106,7 @@ def make(
 )
 @click.option(
     "--separator",
-    help="What separates answers in one cell; '' for nothing. Else by the column's name.",
+    help="Separator between answers in one cell; '' for none. Default: by the column's name.",
 )
 @click.option(
     "--unanswerable",
@@ -179,11 +181,7 @@ def review(everything: bool, folder: Path) -> None:
         due = [row for row in file.rows() if everything or not row.get("status")]
         for number, row in enumerate(due, start=1):
             echo_question(project, row, f"{number} of {len(due)}")
-            choice = click.prompt(
-                "[a]ccept, [r]eject, [e]dit, [s]kip, [q]uit",
-                type=click.Choice(list("aresq")),
-                show_choices=False,
-            )
+            choice = _chosen("[a]ccept, [r]eject, [e]dit, [s]kip, [q]uit")
             if choice == "q":
                 break
             if choice != "s":
@@ -234,11 +232,7 @@ def label(count: int, folder: Path) -> None:
                 f"Reference: {' / '.join(questions[name].answers) or 'the documents do not say'}"
             )
             click.secho(f"Answer: {text}", bold=True)
-            choice = click.prompt(
-                "Right? [y]es, [n]o, [s]kip, [q]uit",
-                type=click.Choice(list("ynsq")),
-                show_choices=False,
-            )
+            choice = _chosen("Right? [y]es, [n]o, [s]kip, [q]uit")
             if choice == "q":
                 break
             if choice != "s":
@@ -286,10 +280,10 @@ def split(shares: str, again: bool, as_json: bool, folder: Path) -> int:
 @json_option
 @project_option
 def show(as_json: bool, folder: Path) -> None:
-    """Numbers by split and kind, documents and sections without a question, and leaks into dev and
-    test."""
+    """Numbers by split and kind, what the set can tell, how hard it was, documents and sections
+    without a question, questions that ask the same, and leaks into dev and test."""
     with download_bar() as on_bytes, Project.open(folder, on_bytes) as project:
-        questions, covered = project.questions(), project.coverage()
+        questions, covered, trusted = project.questions(), project.coverage(), project.trust()
         found = project.find_leaks(adapters=sorted(project.layout.adapters.glob("*")))
         rejected = len(project.question_file.rows()) - len(questions)
     if as_json:
@@ -297,11 +291,15 @@ def show(as_json: bool, folder: Path) -> None:
             "splits": tally(questions),
             "rejected": rejected,
             "leaks": [_plain(leak) for leak in found],
+            "tells": {side: asdict(one) for side, one in trusted.power.items()},
+            "difficulty": trusted.difficulty,
+            "duplicates": [_plain(leak) for leak in trusted.duplicates],
         }
         return echo_json(shown | {"documents": covered.documents, "lost": covered.lost})
     echo_tally(questions)
     reviewed = sum(question.status == "accepted" for question in questions)
     click.echo(f"{reviewed} reviewed, {rejected} rejected.\n")
+    echo_trust(trusted)
     sections = sum(row.sections for row in covered.documents)
     asked = sum(row.covered for row in covered.documents)
     documents = f"{covered.asked_about} of {len(covered.documents)} documents"
@@ -337,15 +335,20 @@ def _echo_kept(row: QuestionRow) -> None:
     )
 
 
+def _chosen(offer: str) -> str:
+    """The letter that the user types, one of those in brackets: "[y]es, [n]o"."""
+    letters = re.findall(r"\[(\w)\]", offer)
+    return str(click.prompt(offer, type=click.Choice(letters), show_choices=False))
+
+
 def _edited(row: QuestionRow) -> QuestionRow:
     text = click.prompt("Question", default=row["question"])
     said = click.prompt(
         f"Answers, separated by '{_BAR}' (empty: not in the documents)",
         default=_BAR.join(row["answers"]),
     )
-    answers = list(
-        read_texts(said, separator=_BAR).values
-    )  # a bar without spaces belongs to the answer
+    # A bar without spaces belongs to the answer.
+    answers = list(read_texts(said, separator=_BAR).values)
     return {"question": text, "answers": answers, "answerable": bool(answers)}
 
 

@@ -75,9 +75,8 @@ class Signals:
         trace: TracebackType | None,
     ) -> None:
         for number in self._handled:
-            signal.signal(
-                number, signal.SIG_DFL
-            )  # what is left of the program ends without a traceback
+            # What is left of the program ends without a traceback.
+            signal.signal(number, signal.SIG_DFL)
         signal.set_wakeup_fd(-1)
         self._write.send(b"\0")
         self._thread.join()

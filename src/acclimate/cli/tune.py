@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING, NotRequired, TypedDict
 
 import click
 from rich.progress import BarColumn, TextColumn
@@ -18,6 +19,7 @@ from acclimate.tuning.methods import METHODS
 from acclimate.tuning.pairs.formats import FORMATS
 from acclimate.tuning.pairs.pairs import PairSource
 from acclimate.workflows.tune_data import Teacher
+from acclimate.workflows.tune_preferences import PREFERENCE_SOURCES, PreferenceSource
 from acclimate.workflows.tune_retriever import TARGETS, Target
 
 if TYPE_CHECKING:
@@ -79,6 +81,21 @@ _SERVED = {
 @click.option(
     "--leave-out", is_flag=True, help="Train without the rows that are refused; they are counted."
 )
+@click.option(
+    "--from",
+    "sources",
+    type=click.Choice(PREFERENCE_SOURCES),
+    multiple=True,
+    help="Of `dpo` and `kto`: which of the project's own answers to learn from, repeated for "
+    "several (default: all).",
+)
+@click.option(
+    "--beta",
+    type=click.FloatRange(min=0, min_open=True),
+    default=0.1,
+    show_default=True,
+    help="Of `dpo` and `kto`: how dear it is to leave the untuned model.",
+)
 @click.option("--again", is_flag=True, help="Begin anew where a run was stopped.")
 @click.option(
     "--replay/--no-replay",
@@ -107,6 +124,8 @@ def command(
     data: Path | None,
     form: str | None,
     leave_out: bool,
+    sources: tuple[PreferenceSource, ...],
+    beta: float,
     again: bool,
     replay: bool,
     inspect: bool,
@@ -129,34 +148,38 @@ def command(
       chat        messages: [{role, content [, weight, tool_calls]}] [, tools]
       sharegpt    conversations: [{from, value} or {role, content}]
 
-    The dev split's loss decides which state is kept. Stopped at any moment, the same command goes
-    on from there.
+    `dpo` and `kto` learn which answers are better: from pairs, or from prompt, completion and
+    label. Without --data: from saved comparisons, labels, and what the model makes up by itself.
 
+    The dev split's loss decides which state is kept. Stopped, the same command goes on from there.
     With --target it trains the retriever instead: questions against the passage with their evidence
-    and the wrong ones that the search finds beside it. nDCG@10 on the dev split decides which state
-    is kept.
+    and the wrong ones found beside it. nDCG@10 on the dev split decides which state is kept.
     """
     if methods:
         echo_methods(as_json)
-        return
+        return None
     if target is not None:
         if recipe or data or again or inspect:
             raise click.UsageError("--target goes without RECIPE, --data, --again and --inspect.")
         _tune_retriever(folder, target, minutes, rate, matryoshka, take, as_json)
-        return
+        return None
     if matryoshka or take:
         raise click.UsageError("--matryoshka and --take belong to --target.")
     if recipe is None:
         raise click.UsageError("Missing argument 'RECIPE', like lora+rag; --methods lists them.")
-    if data is None and (form or leave_out):
-        raise click.UsageError("--format and --leave-out go with --data FILE.")
-    source = PairSource(data, form, leave_out) if data else None
+    source = _source(data, form, leave_out)
     learns_from = Teacher(teacher, teacher_url) if teacher else None
     learnt: _Learnt = {"minutes": minutes, "rate": rate, "teacher": learns_from, "data": source}
+    learnt |= {"beta": beta, "sources": sources or None}
     if inspect:
-        _inspect(folder, recipe, learnt, as_json)
-    else:
-        _tune(folder, recipe, learnt, {"again": again, "replay": replay}, as_json)
+        return _inspect(folder, recipe, learnt, as_json)
+    return _tune(folder, recipe, learnt, {"again": again, "replay": replay}, as_json)
+
+
+def _source(data: Path | None, form: str | None, leave_out: bool) -> PairSource | None:
+    if data is None and (form or leave_out):
+        raise click.UsageError("--format and --leave-out go with --data FILE.")
+    return PairSource(data, form, leave_out) if data else None
 
 
 class _Learnt(TypedDict):
@@ -166,6 +189,8 @@ class _Learnt(TypedDict):
     rate: float | None
     teacher: Teacher | None
     data: PairSource | None
+    beta: NotRequired[float]
+    sources: NotRequired[Sequence[PreferenceSource] | None]
 
 
 class _Run(TypedDict):
@@ -229,7 +254,7 @@ def echo_methods(as_json: bool) -> None:
 
 
 def echo_tuned(tuned: Tuned, *, err: bool = False) -> None:
-    """What a run did; to stderr where it is not what was asked for."""
+    """Print what a run did; to stderr where it did not do what was asked."""
     trained = tuned.trained
     click.echo(
         f"{tuned.recipe}: {trained.cases} cases, {trained.steps} steps in "
@@ -263,7 +288,7 @@ class TuneBar(Bar):
         self._task = self._bar.add_task("training", total=minutes * 60, figures="")
 
     def step(self, seconds: float, figures: dict[str, float]) -> None:
-        """Hear of a step."""
+        """Called after each step."""
         left = f"{figures['seconds_left'] / 60:.1f} min left"
         shown = f"loss {figures['loss']:.3f} · {figures['tokens_per_s']:.0f} tokens/s · {left}"
         self._bar.update(self._task, completed=seconds, figures=shown)

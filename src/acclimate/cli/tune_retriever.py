@@ -1,4 +1,4 @@
-"""What `acclimate tune --target` tells."""
+"""The output of `acclimate tune --target`."""
 
 from __future__ import annotations
 

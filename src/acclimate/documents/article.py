@@ -243,13 +243,17 @@ def _rest(roots: Sequence[LexborNode], gone: Sequence[LexborNode], page: _Page) 
 
 def _give_back(gone: Sequence[LexborNode], left: _Size, page: _Page) -> list[LexborNode]:
     """What still goes where nothing else is left: banners, and lists of links beside other text."""
-    sure = {node.mem_id for node in gone if _by_name(node, _Size(), points=False)}
-    back = {node.mem_id for node in gone if page.size(node).density < _LINKS} - sure
-    if left.text < _LEAST and not any(
-        page.size(node).plain for node in gone if node.mem_id in back
-    ):
-        return [node for node in gone if node.mem_id in sure]
-    return [node for node in gone if node.mem_id not in back]
+    sure: list[LexborNode] = []
+    back: list[LexborNode] = []
+    for node in gone:
+        if _by_name(node, _Size(), points=False):
+            sure.append(node)
+        elif page.size(node).density < _LINKS:
+            back.append(node)
+    if left.text < _LEAST and not any(page.size(node).plain for node in back):
+        return sure
+    given = {node.mem_id for node in back}
+    return [node for node in gone if node.mem_id not in given]
 
 
 def _outermost(nodes: Sequence[LexborNode], page: _Page) -> list[LexborNode]:

@@ -1,4 +1,4 @@
-"""What turns a file into a document, and a page into a picture."""
+"""The protocols of parsers (a file into a document) and renderers (a page into a picture)."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Waits until the files of a folder change: by file events, and by looks at the whole folder.
 
-Events only wake: whether something changed, a look decides. So an event that is lost, that a network
-folder never sends, or that comes twice does no harm.
+Events only wake: whether something changed, a look decides. So an event that is dropped, that a
+network folder never sends, or that comes twice does no harm.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 
 class Stop(Protocol):
-    """What ends a wait, like `threading.Event`."""
+    """A stop signal, like `threading.Event`."""
 
     def is_set(self) -> bool:
         """Whether to end now."""

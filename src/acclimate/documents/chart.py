@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import islice, zip_longest
+
 from lxml import etree
 
 from acclimate.documents.builder import TextBuilder, one_line
@@ -17,23 +19,21 @@ def add_chart(root: etree._Element, builder: TextBuilder) -> None:
     chart = next((node for node in root.iter() if local_name(node) == "chart"), root)
     title = next((node for node in chart if local_name(node) == "title"), None)
     if title is not None:
-        builder.add(
-            "caption",
-            one_line("".join(leaf.text or "" for leaf in title.iter() if local_name(leaf) in "tv")),
-        )
-    series = [node for node in chart.iter() if local_name(node) == "ser"]
-    names = [" ".join(_values(one, "tx")) for one in series]
-    labels = max(
-        (_values(one, part) for one in series for part in ("cat", "xVal")), key=len, default=[]
-    )
-    columns = [_values(one, "val") or _values(one, "yVal") for one in series]
-    height = min(max(map(len, [labels, *columns]), default=0), _MAX_ROWS)
-    rows = [
-        [column[at] if at < len(column) else "" for column in [labels, *columns]]
-        for at in range(height)
-    ]
+        texts = [leaf.text or "" for leaf in title.iter() if local_name(leaf) in "tv"]
+        builder.add("caption", one_line("".join(texts)))
+    names, labels = [""], list[str]()
+    columns: list[list[str]] = []
+    for node in chart.iter():
+        if local_name(node) != "ser":
+            continue
+        names.append(" ".join(_values(node, "tx")))
+        columns.append(_values(node, "val") or _values(node, "yVal"))
+        # Series may name different shares of the axis: the longest names most of it.
+        labels = max(labels, _values(node, "cat"), _values(node, "xVal"), key=len)
+    lines = islice(zip_longest(labels, *columns, fillvalue=""), _MAX_ROWS)
+    rows = [list(line) for line in lines]
     if rows:
-        builder.add_table([["", *names], *rows])
+        builder.add_table([names, *rows])
 
 
 def _values(series: etree._Element, part: str) -> list[str]:

@@ -54,7 +54,7 @@ class DoclingParser:
             found = self._converter.convert(file, raises_on_error=True).document
         except OSError as error:  # huggingface_hub's: a model is not there, and may not be fetched
             raise DocumentError(
-                f"{path} needs models that docling has not got: {error}",
+                f"{path} needs models that docling does not have: {error}",
                 hint="docling-tools models download, or [documents] engine = 'docling-native'",
             ) from error
         except ConversionError as error:

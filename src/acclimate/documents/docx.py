@@ -38,23 +38,11 @@ class DocxParser:
         with open_zip(file, path) as archive:
             names = set(archive.namelist())
             body = parse_xml(read_member(archive, "word/document.xml"))
-            styles = (
-                parse_xml(read_member(archive, "word/styles.xml"))
-                if "word/styles.xml" in names
-                else None
-            )
-            numbers = (
-                parse_xml(read_member(archive, "word/numbering.xml"))
-                if "word/numbering.xml" in names
-                else None
-            )
+            styles = _read_part(archive, "word/styles.xml")
+            numbers = _read_part(archive, "word/numbering.xml")
             title, metadata = office_properties(archive)
-            margins = [
-                (kind, parse_xml(read_member(archive, name)))
-                for name in sorted(names)
-                for kind in ("header", "footer")
-                if re.fullmatch(rf"word/{kind}\d*\.xml", name)
-            ]
+            headers = _read_parts(archive, r"word/header\d*\.xml")
+            footers = _read_parts(archive, r"word/footer\d*\.xml")
             links = _links(archive)
             charts = {
                 key: parse_xml(content) for key, (kind, content) in links.items() if kind == "chart"
@@ -69,11 +57,11 @@ class DocxParser:
         if styles is not None:
             metadata = {**properties(language=_language(styles)), **metadata}
         words = Words(styles, painted=any(local_name(node) == "background" for node in body))
-        _add_margins([root for kind, root in margins if kind == "header"], "header", builder, words)
+        _add_margins(headers, "header", builder, words)
         _Reader(
             builder, _style_names(styles), Numbering(numbers, styles), charts, images, words
         ).walk(body, 0)
-        _add_margins([root for kind, root in margins if kind == "footer"], "footer", builder, words)
+        _add_margins(footers, "footer", builder, words)
         for name, part in notes:
             for note in part:
                 if attribute(note, "type") is not None:  # separators have one
@@ -185,25 +173,31 @@ def _rows(table: etree._Element) -> Iterator[etree._Element]:
             yield from _rows(child)
 
 
+def _read_part(archive: ZipFile, name: str) -> etree._Element | None:
+    """A part of the file; None where it has none of this name."""
+    return parse_xml(read_member(archive, name)) if name in archive.namelist() else None
+
+
+def _read_parts(archive: ZipFile, pattern: str) -> list[etree._Element]:
+    """The parts whose whole names match, in the order of their names."""
+    names = [name for name in sorted(set(archive.namelist())) if re.fullmatch(pattern, name)]
+    return [parse_xml(read_member(archive, name)) for name in names]
+
+
+def _called(parent: etree._Element, name: str) -> Iterator[etree._Element]:
+    return (part for part in parent if local_name(part) == name)
+
+
 def _table(table: etree._Element, words: Words) -> list[list[str]]:
     """Rows of cells; a cell over several columns or rows is repeated in each, as in HTML."""
     rows: list[list[str]] = []
     styled = any(local_name(node) == "tblStyle" for part in table[:2] for node in part)
     for row in _rows(table):
         cells: list[str] = []
-        hidden = any(
-            is_set(node)
-            for part in row
-            if local_name(part) == "trPr"
-            for node in part.iterfind("{*}hidden")
-        )
+        marks = [node for part in _called(row, "trPr") for node in part.iterfind("{*}hidden")]
+        hidden = any(map(is_set, marks))
         for cell in _cells(row):
-            values = {
-                local_name(node): node
-                for part in cell
-                if local_name(part) == "tcPr"
-                for node in part
-            }
+            values = {local_name(node): node for part in _called(cell, "tcPr") for node in part}
             span = (attribute(values["gridSpan"], "val") or "") if "gridSpan" in values else "1"
             goes_on = "vMerge" in values and attribute(values["vMerge"], "val") != "restart"
             if goes_on and rows and len(cells) < len(rows[-1]):

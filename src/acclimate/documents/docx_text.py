@@ -161,15 +161,21 @@ def _named(properties: etree._Element | None, name: str) -> str:
 def _look(properties: etree._Element) -> _Look:
     """What the properties of a run, or of a style's runs, say."""
     values = {local_name(node): node for node in properties}
-    size = (attribute(values["sz"], "val") or "") if "sz" in values else ""
+    hidden = white = size = shaded = None
+    if "vanish" in values:
+        hidden = is_set(values["vanish"])
+    if "color" in values:
+        white = (attribute(values["color"], "val") or "").upper() == "FFFFFF"
+    if "sz" in values:
+        size = attribute(values["sz"], "val")
     ground = [values[name] for name in ("shd", "highlight") if name in values]
+    if ground:
+        shaded = any(map(_is_shade, ground))
     return _Look(
-        hidden=is_set(values["vanish"]) if "vanish" in values else None,
-        white=(attribute(values["color"], "val") or "").upper() == "FFFFFF"
-        if "color" in values
-        else None,
-        size=int(size) if size.isdigit() else None,
-        shaded=any(map(_is_shade, ground)) if ground else None,
+        hidden=hidden,
+        white=white,
+        size=int(size) if size and size.isdigit() else None,
+        shaded=shaded,
     )
 
 
@@ -217,10 +223,10 @@ def text_boxes(paragraph: etree._Element) -> list[tuple[etree._Element, bool]]:
     A drawing and its fallback hold the same text once.
     """
     found = list(_boxes(paragraph, None, False))
-    places = [place for _, place, _ in found]
-    boxes = [place for place in places if place is not None]
-    order = reading_order(boxes) if len(boxes) == len(found) else range(len(found))
-    return [(found[at][0], found[at][2]) for at in order]
+    places = [place for _, place, _ in found if place is not None]
+    if len(places) == len(found):  # else they stay as they come in the file
+        found = [found[at] for at in reading_order(places)]
+    return [(box, hidden) for box, _, hidden in found]
 
 
 def _boxes(

@@ -181,8 +181,8 @@ def author_of(text: str) -> str:
 
 
 def date_of(text: str) -> str:
-    """A date, with its time where it has one, as 2026-05-04 10:12; as it is where its order cannot
-    be told."""
+    """A date, with its time where it has one, as 2026-05-04 10:12; unchanged where the order of day
+    and month is ambiguous."""
     text = one_line(re.sub(r"[*_]", " ", text))
     if not text:
         return ""
@@ -202,7 +202,7 @@ def date_of(text: str) -> str:
 
 
 def _day_of(text: str) -> tuple[str, int]:
-    """The day in a text, and where it ends; "" where there is none whose order can be told."""
+    """The day in a text, and where it ends; "" where there is none or its order is ambiguous."""
     tries: list[tuple[int, int, int, int]] = []
     if match := _ISO_DATE.search(text):
         tries.append((int(match[1]), int(match[2]), int(match[3]), match.end()))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -72,10 +72,14 @@ def _is_minute(tokens: Sequence[Part], at: int) -> bool:
     """Whether "m" are minutes: those after hours and those before seconds."""
     if not tokens[at].text.startswith("m"):
         return False
-    times = [token.text[0] if token.kind in ("moment", "elapsed") else "" for token in tokens]
-    before = next((letter for letter in reversed(times[:at]) if letter), "")
-    after = next((letter for letter in times[at + 1 :] if letter), "")
+    before = _first_time(reversed(tokens[:at]))
+    after = _first_time(tokens[at + 1 :])
     return (before in ("h", "s") and len(tokens[at].text) < 3) or after == "s"
+
+
+def _first_time(tokens: Iterable[Part]) -> str:
+    """The letter of the first token that is a time; "" where none is."""
+    return next((token.text[0] for token in tokens if token.kind in ("moment", "elapsed")), "")
 
 
 def _part(text: str, moment: datetime, twelve: bool, minute: bool, days: float) -> str:

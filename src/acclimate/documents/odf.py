@@ -112,14 +112,17 @@ class _Reader:
         self._builder.start_page()  # of a hidden slide too: it has a number
         notes = [part for part in node if local_name(part) == "notes"]
         shapes = [part for part in _shapes(node, 0) if part not in notes]
-        titles = [shape for shape in shapes if attribute(shape, "class") == "title"][:1]
-        shapes = [shape for shape in shapes if shape not in titles]
+        shown: list[etree._Element] = []
+        title = next((shape for shape in shapes if attribute(shape, "class") == "title"), None)
+        if title is not None:
+            shapes.remove(title)
+            shown.append(title)
         order = reading_order([_box(shape) or Box(0, 0, 0, 0) for shape in shapes])
-        rest = [shapes[at] for at in order]
+        shown += [*(shapes[at] for at in order), *notes]
         if (attribute(node, "style-name") or "") in self._hidden_pages:
-            self._unless_hidden("slide", [*titles, *rest, *notes], depth)
+            self._unless_hidden("slide", shown, depth)
         else:
-            self.walk([*titles, *rest, *notes], depth + 1)
+            self.walk(shown, depth + 1)
 
     def _notes(self, node: etree._Element, depth: int) -> None:
         """A speaker's notes."""
@@ -155,13 +158,13 @@ class _Reader:
 
 def _hidden_pages(root: etree._Element) -> set[str]:
     """The styles of slides that are not shown."""
-    return {
-        attribute(style, "name") or ""
-        for style in root.iter("{*}style")
-        for part in style
-        if local_name(part) == "drawing-page-properties"
-        and attribute(part, "visibility") == "hidden"
-    }
+    hidden: set[str] = set()
+    for style in root.iter("{*}style"):
+        for part in style:
+            of_a_page = local_name(part) == "drawing-page-properties"
+            if of_a_page and attribute(part, "visibility") == "hidden":
+                hidden.add(attribute(style, "name") or "")
+    return hidden
 
 
 def _shapes(node: etree._Element, depth: int) -> Iterator[etree._Element]:

@@ -8,6 +8,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from statistics import median
 
@@ -39,16 +40,14 @@ _HEADING_RATIO = 1.15  # a heading's letters are that much taller than the body'
 _HEADING_LENGTH = 120  # characters
 _LABEL = 80  # characters of a row that has a label only
 _LOOK = 12  # lines within which a table's first rows must come
-_REPEATED_ON = (
-    2  # pages at least, and half of them: then a first or last line is a running header or footer
-)
+# Pages at least, and half of them: then a first or last line is a running header or footer.
+_REPEATED_ON = 2
 _NUMBER = re.compile(r"\d+")
 _HYPHEN = re.compile(r"(?<=[a-zäöüéè])-\n(?=[a-zäöüéè])")
 _CAPTION = re.compile(r"(?:Figure|Fig\.|Table|Exhibit|Chart)\s+\d+[.:|]", re.IGNORECASE)
 _MAX_PAGES = 20_000
-_SPEAKING = re.compile(
-    r"[^\W\d_]{3}.* |^[^\W\d_]{4,}$"
-)  # a title, not the name of a file or a number
+# A title, not the name of a file or a number.
+_SPEAKING = re.compile(r"[^\W\d_]{3}.* |^[^\W\d_]{4,}$")
 _BULLET = re.compile(r"[•●▪‣◦–·]\s+|[-*]\s+(?=\S)")
 
 Part = Line | Table
@@ -56,8 +55,8 @@ OnPage = Callable[[int, int], None]
 
 
 class PdfParser:
-    """Reads PDFs with PDFium, pages without text by OCR; `on_page` hears how many pages are read,
-    and of how many."""
+    """Reads PDFs with PDFium, pages without text by OCR; `on_page` is called with the number of
+    pages read and the total."""
 
     def __init__(self, on_page: OnPage | None = None) -> None:
         self._on_page = on_page
@@ -233,7 +232,7 @@ def assemble(
     running = _running_lines(pages)
     # By letters, not lines: a page of short table rows must not make its paragraphs look like
     # headings.
-    lines = [part for parts in pages for part in parts if isinstance(part, Line)]
+    lines = [part for part in chain.from_iterable(pages) if isinstance(part, Line)]
     body = median([line.size for line in lines for _ in line.text] or [10.0])
     bold = sum(len(line.text) for line in lines if line.bold) > 0.3 * sum(
         len(line.text) for line in lines
@@ -332,14 +331,12 @@ def _running_lines(pages: Sequence[Sequence[Part]]) -> list[set[int]]:
     edges = [
         {at: _alike(part, number) for at, part in _edges(page)} for number, page in enumerate(pages)
     ]
-    seen = Counter(
-        key for lines in edges for key in {key for keys in lines.values() for key in keys}
-    )
+    seen: Counter[tuple[str, int]] = Counter()
+    for lines in edges:
+        seen.update(set().union(*lines.values()))
     wanted = max(_REPEATED_ON, len(pages) // 2)
-    return [
-        {at for at, keys in lines.items() if any(seen[key] >= wanted for key in keys)}
-        for lines in edges
-    ]
+    often = {key for key, count in seen.items() if count >= wanted}
+    return [{at for at, keys in lines.items() if keys & often} for lines in edges]
 
 
 def _edges(page: Sequence[Part]) -> Iterator[tuple[int, Line]]:

@@ -103,16 +103,18 @@ def unseen(
     `turn` turns the page's coordinates into those of the boxes, which are `turns` quarter turns
     clockwise away.
     """
-    hidden = set()
+    hidden: set[int] = set()
     invisible = [one for one in doubtful if one.doubt == "invisible"]
     if invisible:
         pictures = page.get_objects(filter=[raw.FPDF_PAGEOBJ_IMAGE], max_depth=3)
         places = [Box(*turn(*picture.get_bounds())) for picture in pictures]
-        hidden |= {
-            one.at for one in invisible if not any(_covers(place, one.box) for place in places)
-        }
+        for one in invisible:
+            if not any(_covers(place, one.box) for place in places):
+                hidden.add(one.at)
     others = [one for one in doubtful if one.doubt != "invisible"]
-    return hidden | _unseen_in_picture(page, others, turns) if others else hidden
+    if others:
+        hidden |= _unseen_in_picture(page, others, turns)
+    return hidden
 
 
 def _covers(place: Box, word: Box) -> bool:

@@ -15,9 +15,8 @@ from acclimate.types import Box
 
 Part = TypeVar("Part")
 
-_MARGIN = (
-    0.08  # of the height: running headers and footers stand there, and are written at any time
-)
+# Of the height: running headers and footers stand there, and are written at any time.
+_MARGIN = 0.08
 _GAP = 1.5  # letter heights: what is further below begins a block
 _LETTERS = 14.0  # points: the height of a part of one line, at most
 _SLACK = 2.0  # points
@@ -64,9 +63,8 @@ def _is_backwards(one: Box, other: Box) -> bool:
     to its left."""
     if other.right <= one.left + _SLACK:
         return other.top < one.bottom and one.top < other.bottom
-    lines = 0.4 * min(
-        one.bottom - one.top, other.bottom - other.top, _LETTERS
-    )  # boxes of lines overlap
+    # The boxes of lines overlap a little.
+    lines = 0.4 * min(one.bottom - one.top, other.bottom - other.top, _LETTERS)
     return other.bottom <= one.top + lines and other.left < one.right - _SLACK
 
 

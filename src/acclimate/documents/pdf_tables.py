@@ -54,7 +54,8 @@ def aligned_table(lines: Sequence[Line]) -> Table | None:
     prose."""
     if _prose(lines):
         return None
-    words = [word for line in lines for cell in line.cells for word in cell.words]
+    cells = [cell for line in lines for cell in line.cells]
+    words = [word for cell in cells for word in cell.words]
     rows = _rows(_by_base(words), [], [])
     box = Box(
         min(line.left for line in lines) - 1,

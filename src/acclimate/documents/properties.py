@@ -22,8 +22,8 @@ _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(?:[-_][A-Za-z0-9]{1,8})*")
 def properties(author: str = "", date: str = "", language: str = "") -> dict[str, str]:
     """The metadata of a document; what a file does not say is left out.
 
-    The date, of the last change where the format knows it, is ISO 8601 where it was a date that can
-    be told; the language is a BCP 47 tag.
+    The date, of the last change where the format knows it, is ISO 8601 where it could be parsed as
+    a date; the language is a BCP 47 tag.
     """
     tag = one_line(language).replace("_", "-")
     found = {

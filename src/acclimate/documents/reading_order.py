@@ -9,9 +9,8 @@ from typing import Literal
 
 from acclimate.types import Box
 
-_OVERLAP = (
-    0.15  # of the lesser of two sizes: boxes that overlap by no more still stand beside each other
-)
+# Of the lesser of two sizes: boxes that overlap by no more still stand beside each other.
+_OVERLAP = 0.15
 _CLOSE = 1.5  # gaps of which one is not larger than the other by more tell nothing
 _HEAD = 0.7  # of the height of what stands below: a row of lower boxes is one of headings
 _LABEL = 0.6  # of the width of what stands beside it: a column of narrower boxes is one of labels
@@ -66,15 +65,26 @@ def _by_column(
 ) -> bool:
     """Whether bands that share columns are read by column: those stand further apart, or have
     headings."""
-    widths = [max(boxes[item].right - boxes[item].left for item in column) for column in columns]
-    if widths[0] < _LABEL * max(widths[1:]) and all(len(band) == len(columns) for band in bands):
+    first, *others = [_longest(column, boxes, "across") for column in columns]
+    if first < _LABEL * max(others) and all(len(band) == len(columns) for band in bands):
         return False
-    aside = min(_gap(one, other, boxes, "across") for one, other in pairwise(columns))
-    below = min(_gap(one, other, boxes, "down") for one, other in pairwise(bands))
+    aside = _nearest(columns, boxes, "across")
+    below = _nearest(bands, boxes, "down")
     if max(aside, below) > _CLOSE * max(0.0, min(aside, below)):
         return aside > below
-    heights = [max(boxes[item].bottom - boxes[item].top for item in band) for band in bands]
-    return heights[0] < _HEAD * max(heights[1:])
+    head, *rest = [_longest(band, boxes, "down") for band in bands]
+    return head < _HEAD * max(rest)
+
+
+def _longest(items: Sequence[int], boxes: Sequence[Box], axis: Axis) -> float:
+    """The greatest width, or height."""
+    spans = [_span(boxes[item], axis) for item in items]
+    return max(end - start for start, end in spans)
+
+
+def _nearest(groups: Sequence[Sequence[int]], boxes: Sequence[Box], axis: Axis) -> float:
+    """The smallest gap between one group and the next."""
+    return min(_gap(one, other, boxes, axis) for one, other in pairwise(groups))
 
 
 def _gap(before: Sequence[int], after: Sequence[int], boxes: Sequence[Box], axis: Axis) -> float:

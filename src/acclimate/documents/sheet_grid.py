@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from acclimate.errors import DocumentError
+
+_Value = TypeVar("_Value")
 
 MOST_CELLS = 5_000_000
 _MAX_MERGED = 100_000
@@ -58,10 +61,14 @@ class Grid:
         """The grid less rows and columns of these numbers in the sheet."""
         kept = [at for at, row in enumerate(self.rows) if row not in rows]
         across = [at for at, column in enumerate(self.columns) if column not in columns]
-        texts = [self.texts[at] for at in kept]
+        texts = _picked(self.texts, kept)
         if len(across) < len(self.columns):
-            texts = [[line[at] for at in across] for line in texts]
-        return Grid(texts, [self.rows[at] for at in kept], [self.columns[at] for at in across])
+            texts = [_picked(line, across) for line in texts]
+        return Grid(texts, _picked(self.rows, kept), _picked(self.columns, across))
+
+
+def _picked(values: Sequence[_Value], places: Sequence[int]) -> list[_Value]:
+    return [values[at] for at in places]
 
 
 def make_grid(sheet: Sheet) -> Grid:

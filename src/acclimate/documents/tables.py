@@ -7,7 +7,6 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
 
 from acclimate.documents.builder import TextBuilder, one_line
 
@@ -204,14 +203,15 @@ def _is_series(row: Sequence[str], types: dict[int, str], below: Rows) -> bool:
     cells = [row[column] for column in types if column < len(row) and row[column]]
     if len(cells) < 2 or not below:
         return False
-    if all(_YEAR.fullmatch(cell) for cell in cells):
-        steps = [int(after[:4]) - int(before[:4]) for before, after in pairwise(cells)]
-        rows_too = all(
-            all(_YEAR.fullmatch(other[column]) for column in types if column < len(other))
-            for other in below
-        )
-        return len({step > 0 for step in steps}) == 1 and 0 not in steps and not rows_too
-    return cells == [str(number) for number in range(1, len(cells) + 1)]
+    if not all(map(_YEAR.fullmatch, cells)):
+        return cells == [str(number) for number in range(1, len(cells) + 1)]
+    years = [int(cell[:4]) for cell in cells]
+    rising = sorted(set(years))
+    return years in (rising, rising[::-1]) and not all(_are_years(other, types) for other in below)
+
+
+def _are_years(row: Sequence[str], types: dict[int, str]) -> bool:
+    return all(_YEAR.fullmatch(row[column]) for column in types if column < len(row))
 
 
 def _is_pairs(rows: Rows, width: int) -> bool:

@@ -59,7 +59,7 @@ def unpack_document(values: dict[str, Any]) -> Document:
         (part.start, part.end) for part in pictures
     ]
     if any(not 0 <= start <= end <= len(text) for start, end in spans):
-        raise ValueError("an element lies outside the text")
+        raise ValueError("an element is outside the text")
     return Document(
         path=str(values["path"]),
         text=text,

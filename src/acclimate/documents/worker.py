@@ -63,9 +63,8 @@ def main() -> None:
         in_time = _end_after(math.ceil(asked["seconds"]) + _LATE_S)
         try:
             if "show" in asked:
-                from acclimate.documents.render import (
-                    render_page,
-                )  # an engine's environment may lack what it needs
+                # An engine's environment may lack what it needs.
+                from acclimate.documents.render import render_page
 
                 tell(
                     {

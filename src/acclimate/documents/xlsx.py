@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import NamedTuple
 from zipfile import ZipFile
 
 from lxml import etree
@@ -259,11 +260,16 @@ def _read_row(
         sheet.rows[row] = cells
 
 
-def _read_cell(cell: etree._Element, code: str, book: _Book, sheet: Sheet) -> tuple[str, str]:  # noqa: C901
-    """What a cell shows, and the number or text behind it where that is another."""
-    kind, raw, formula, inline = cell.get("t") or "n", None, None, ""
-    if kind == "n" and len(cell) == 1 and cell[0].tag.endswith("}v") and cell[0].text:  # most cells
-        return book.show(cell[0].text, code)
+class _Stored(NamedTuple):
+    """What the file holds of a cell; None for what is not there."""
+
+    raw: str | None
+    formula: str | None
+    inline: str
+
+
+def _stored(cell: etree._Element) -> _Stored:
+    raw, formula, inline = None, None, ""
     for part in cell:
         match part.tag.rpartition("}")[2]:
             case "v":
@@ -272,6 +278,16 @@ def _read_cell(cell: etree._Element, code: str, book: _Book, sheet: Sheet) -> tu
                 formula = part.text or ""
             case "is":
                 inline = _string(part)
+    return _Stored(raw, formula, inline)
+
+
+def _read_cell(cell: etree._Element, code: str, book: _Book, sheet: Sheet) -> tuple[str, str]:
+    """What a cell shows, and the number or text behind it where that is another."""
+    kind = cell.get("t") or "n"
+    # Most cells are a number and nothing else.
+    if kind == "n" and len(cell) == 1 and cell[0].tag.endswith("}v") and cell[0].text:
+        return book.show(cell[0].text, code)
+    raw, formula, inline = _stored(cell)
     unknown = (
         raw is None or (not raw and kind != "str") or (kind == "n" and book.stale and raw == "0")
     )
@@ -299,9 +315,7 @@ def _read_cell(cell: etree._Element, code: str, book: _Book, sheet: Sheet) -> tu
 def no_value(formula: str) -> str:
     """What stands in the place of a formula that has no value."""
     formula = one_line(formula)
-    said = (
-        f": ={formula[:_FORMULA_SHOWN]}{'…' if len(formula) > _FORMULA_SHOWN else ''}"
-        if formula
-        else ""
-    )
-    return f"[formula without a stored value{said}]"
+    if not formula:
+        return "[formula without a stored value]"
+    more = "…" if len(formula) > _FORMULA_SHOWN else ""
+    return f"[formula without a stored value: ={formula[:_FORMULA_SHOWN]}{more}]"

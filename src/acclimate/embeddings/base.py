@@ -1,4 +1,4 @@
-"""What turns text into vectors."""
+"""The protocol of embedders: texts in, vectors out."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class CrossEncoder(Protocol):
 
     @property
     def name(self) -> str:
-        """What it is called where results are reported."""
+        """The name shown in reports."""
 
     @property
     def weight(self) -> float:

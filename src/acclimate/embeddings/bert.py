@@ -16,14 +16,7 @@ import numpy as np
 from openvino import Model, Node
 from openvino import opset15 as ops
 
-from acclimate.embeddings.nodes import (
-    ACTIVATIONS,
-    Tensors,
-    activate,
-    constant,
-    index,
-    ints,
-)
+from acclimate.embeddings.nodes import ACTIVATIONS, Tensors, activate, constant, index, ints
 from acclimate.embeddings.spec import position_offset
 from acclimate.embeddings.weights import FloatArray
 from acclimate.errors import ModelError
@@ -157,9 +150,8 @@ class _Builder:
         query, key, value = (
             self._split(self._linear(x, prefix + n)) for n in (names.query, names.key, names.value)
         )
-        attended = ops.scaled_dot_product_attention(
-            query, key, value, visible
-        )  # softmax(Q Kᵀ / √D) V
+        # softmax(Q Kᵀ / √D) V.
+        attended = ops.scaled_dot_product_attention(query, key, value, visible)
         joined = ops.reshape(
             ops.transpose(attended, ints(0, 2, 1, 3)), ints(0, 0, self._hidden), True
         )
@@ -202,7 +194,7 @@ def pool(
         pooled = after(ops.divide(pooled, real))
     if dimensions is not None:
         if dimensions > (whole := pooled.output(0).get_partial_shape()[1].get_length()):
-            raise ModelError(f"{dimensions} dimensions are wanted of a model of {whole}.")
+            raise ModelError(f"{dimensions} dimensions are requested of a model with {whole}.")
         pooled = ops.slice(pooled, ints(0), ints(dimensions), ints(1), ints(1))
     return Model(
         [ops.result(ops.normalize_l2(pooled, ints(1), 1e-12, "max"))],

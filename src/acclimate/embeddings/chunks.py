@@ -16,18 +16,16 @@ from acclimate.errors import EngineError
 from acclimate.text.embedded import embedding_text
 from acclimate.types import Chunk
 
-_SPARE, _LEAST = (
-    8,
-    32,
-)  # tokens: for a model's special tokens and prefix; of a window, whatever stands before it
+# Tokens: for a model's special tokens and prefix; of a window, whatever stands before it.
+_SPARE, _LEAST = 8, 32
 
 
 def embed_chunks(
     embedder: Embedder, chunks: Sequence[Chunk], on_done: OnDone | None = None
 ) -> list[Vectors]:
     """For each chunk the vectors [m, d] of the m windows that `embedder` reads it in, most often
-    one; title, headings and context stand before each. `on_done` hears of chunks. Raises
-    EngineError for other vectors than were asked."""
+    one; title, headings and context stand before each. `on_done` is called with the number of
+    chunks embedded. Raises EngineError for other vectors than were asked."""
     texts = [window_texts(embedder, chunk) for chunk in chunks]
     windows, heard, told = sum(map(len, texts)), 0, 0
 

@@ -1,4 +1,4 @@
-"""How a model wants its texts: what the weights alone do not say."""
+"""How a model expects its texts (prefixes, pooling, length), which the weights do not tell."""
 
 from __future__ import annotations
 

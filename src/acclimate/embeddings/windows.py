@@ -38,8 +38,8 @@ def _begins_word(text: str, at: int) -> bool:
 class Pooled:
     """Vectors of `texts` texts, each the mean of its windows', scaled to length 1.
 
-    A single window's vector is returned unchanged. Windows of like length weigh alike. Chunks are
-    cut before they come here (`acclimate.embeddings.chunks`); other texts may be long.
+    A single window's vector is returned unchanged. Windows of equal length have equal weight.
+    Chunks are cut before they come here (`acclimate.embeddings.chunks`); other texts may be long.
     """
 
     def __init__(self, texts: int, dimensions: int) -> None:

@@ -71,10 +71,12 @@ def calibrate(held: Sequence[Held], clusters: Sequence[Hashable]) -> Calibration
     fold = {name: place % _FOLDS for place, name in enumerate(names)}
     after = 0.0
     for part in range(min(_FOLDS, len(names))):
-        seen = [one for one, name in zip(held, clusters, strict=True) if fold[name] != part]
-        left = [one for one, name in zip(held, clusters, strict=True) if fold[name] == part]
-        after += sum(_points(one, _best(seen)) for one in left)
-    before = sum(_points(one, float("-inf")) for one in held)
+        seen: list[Held] = []
+        left: list[Held] = []
+        for one, name in zip(held, clusters, strict=True):
+            (left if fold[name] == part else seen).append(one)
+        after += _total(left, _best(seen))
+    before = _total(held, float("-inf"))
     return Calibration(_best(held), before / len(held), after / len(held))
 
 
@@ -83,9 +85,16 @@ def _best(held: Sequence[Held]) -> float:
     new answers that are as sure as the last one kept pass. Below all where holding back pays
     nowhere."""
     sure = sorted({one.confidence for one in held if one.confidence is not None})
-    edges = [float("-inf"), *((low + high) / 2 for low, high in itertools.pairwise(sure))]
-    best = max(edges, key=lambda edge: (sum(_points(one, edge) for one in held), -edge))
+    best, most = float("-inf"), _total(held, float("-inf"))
+    for low, high in itertools.pairwise(sure):
+        edge = (low + high) / 2
+        if (points := _total(held, edge)) > most:
+            best, most = edge, points
     return best if best > float("-inf") else min(sure, default=0.0)
+
+
+def _total(held: Sequence[Held], edge: float) -> float:
+    return sum(_points(one, edge) for one in held)
 
 
 def _points(one: Held, threshold: float) -> float:

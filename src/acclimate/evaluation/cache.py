@@ -73,7 +73,7 @@ class AnswerCache:
             )
 
     def peak(self, recipe_key: str) -> float | None:
-        """The peak noted, in MB."""
+        """The peak memory recorded, in MB."""
         row = self._db.execute("SELECT mb FROM peaks WHERE recipe = ?", (recipe_key,)).fetchone()
         return float(row[0]) if row else None
 

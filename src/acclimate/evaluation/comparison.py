@@ -1,4 +1,4 @@
-"""What a comparison found: plain values, kept as JSON."""
+"""The results of a comparison: plain values, stored as JSON."""
 
 from __future__ import annotations
 
@@ -109,8 +109,8 @@ class PairedDifference:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The recipe to use, and why, in words. `equals` are the recipes that could not be told from
-    the best."""
+    """The recipe to use, and why, in words. `equals` are the recipes that do not differ
+    significantly from the best."""
 
     recommended: str
     best: str
@@ -206,11 +206,15 @@ def value(row: RecipeRow, name: str) -> float | None:
         **{key: getattr(row.summary, key) for key in Summary.__slots__},
         "judged": row.judged,
         "ttft_s": row.first_token_s[0],
+        "ttft_p95": row.first_token_s[1],
         "seconds_per_answer": row.total_s[0],
+        "seconds_p95": row.total_s[1],
         "errors": float(row.errors),
         "peak_mb": row.peak_mb,
         "cost": row.cost,
         "prompt_tokens": row.prompt_tokens,
+        "completion_tokens": row.completion_tokens,
+        "disk_mb": row.disk_mb,
     }
     if name not in figures:
         raise SettingsError(f"there is no figure '{name}'.", hint=f"Figures: {', '.join(figures)}.")

@@ -96,8 +96,8 @@ class ComparisonRun:
     def _affordable(
         self, entries: Sequence[Entry], ordered: Sequence[Question], minutes: float
     ) -> list[Entry]:
-        """Those that can answer enough questions together, the earlier ones first; the others are
-        told in `notes`."""
+        """The entries that can all answer enough questions in the time allowed, the earlier ones
+        first; the others are listed in `notes`."""
         left, staying = minutes * 60 * _SLACK, []
         enough = min(_ENOUGH, len(ordered))
         for one in sorted(entries, key=lambda one: not one.required):
@@ -120,10 +120,10 @@ class ComparisonRun:
         already: int = 0,
         total: int | None = None,
     ) -> list[Outcome]:
-        """The outcomes of the questions; progress hears of them where there is a `total`, with
-        `already` answered before them."""
+        """The outcomes of the questions; progress is reported where there is a `total`, counting
+        the `already` answered ones."""
         # Questions of the same words are asked once.
-        keys = [answer_key(entry.key, question.question) for question in questions]
+        keys = [answer_key(entry.key, question.told) for question in questions]
         found: dict[str, tuple[Answer | None, str]] = {
             key: (answer, "")
             for key, answer in zip(keys, self._cached(entry, questions), strict=True)
@@ -199,13 +199,13 @@ class ComparisonRun:
         """How many answers were asked for at once, at most, while these were written."""
         if entry.given:
             return 1
-        keys = (answer_key(entry.key, question.question) for question in questions)
+        keys = (answer_key(entry.key, question.told) for question in questions)
         return max((self.cache.parallel(key) for key in keys), default=1)
 
     def _cached(self, entry: Entry, questions: Sequence[Question]) -> list[Answer | None]:
         if entry.given:
             return [None for _ in questions]
-        return [self.cache.get(answer_key(entry.key, question.question)) for question in questions]
+        return [self.cache.get(answer_key(entry.key, question.told)) for question in questions]
 
     def _fitting(
         self, entries: Sequence[Entry], ordered: Sequence[Question], minutes: float

@@ -1,4 +1,4 @@
-"""What a comparison runs, what it says beforehand, and who hears of it."""
+"""What a comparison runs: its entries, its estimate, and the progress protocol."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Estimate:
 
 
 class ComparisonProgress(Protocol):
-    """Hears of a running comparison."""
+    """Receives the progress of a running comparison."""
 
     def preparing(self, recipe: str) -> None:
         """A recipe's models are being loaded."""

@@ -23,7 +23,7 @@ from acclimate.system.closing import Closing
 KEEP = 3
 """One of so many candidates goes on to the next round."""
 LEAST = 4
-"""Fewest questions that candidates are told apart by."""
+"""Fewest questions that candidates are compared by."""
 
 Scorer = Callable[[str, str], float]
 """The score of a candidate on an item, higher is better; asked item by item, so keep loaded what a

@@ -76,13 +76,13 @@ def judge(question: Question, answer: Answer, ask: AskJudge) -> Judgement:
     """Ask a model whether an answer is right. Never raises: what fails is a judgement with an
     error."""
     reference = " / ".join(question.answers) if question.answerable else _NONE
-    text = _PROMPT.format(question=question.question, reference=reference, answer=answer.text)
+    text = _PROMPT.format(question=question.told, reference=reference, answer=answer.text)
     return _asked(text, ask)
 
 
 def judge_line(question: Question, answer: Answer, line: str, ask: AskJudge) -> Judgement:
     """Ask a model whether a line of the question's rubric is true of an answer. Never raises."""
-    return _asked(_LINE.format(question=question.question, answer=answer.text, line=line), ask)
+    return _asked(_LINE.format(question=question.told, answer=answer.text, line=line), ask)
 
 
 def _asked(text: str, ask: AskJudge) -> Judgement:
@@ -98,7 +98,7 @@ def kappa(
     first: Sequence[bool] | NDArray[np.bool_], second: Sequence[bool] | NDArray[np.bool_]
 ) -> float:
     """Cohen's kappa: (p_o - p_e) / (1 - p_e), with p_o the agreement seen and p_e that of chance; 0
-    where both always say the same one word, as nothing can then be told from chance.
+    where both always say the same one word, as agreement cannot then be distinguished from chance.
 
     Source: Cohen, "A Coefficient of Agreement for Nominal Scales", 1960.
     """

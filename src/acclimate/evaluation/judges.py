@@ -1,4 +1,4 @@
-"""What looks at answers beside their words: meaning, a judging model, the user's own checks."""
+"""Scores beyond matching words: meaning, a judging model, the user's own checks."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class _Asked:
     @property
     def about(self) -> str:
         """What the word depends on, beside the judge; for whole answers as it always was."""
-        parts = (self.question.question, self.question.answers, self.answer.text)
+        parts = (self.question.told, self.question.answers, self.answer.text)
         return repr((*parts, self.line) if self.line else parts)
 
 
@@ -76,12 +76,13 @@ def _judged(
 ) -> list[Outcome]:
     if judges.ask is None:
         return list(outcomes)
-    wanted = [
-        _Asked(place, questions[one.question], one.answer, line)
-        for place, one in enumerate(outcomes)
-        if one.answer is not None
-        for line in ("", *questions[one.question].rubric)
-    ]
+    wanted: list[_Asked] = []
+    for place, one in enumerate(outcomes):
+        if one.answer is None:
+            continue
+        question = questions[one.question]
+        rubric = ("", *question.rubric)  # the empty line asks for the answer as a whole
+        wanted += [_Asked(place, question, one.answer, line) for line in rubric]
     words = _words(cache, wanted, judges, judges.ask)
     done = list(outcomes)
     lines: dict[int, list[Judgement]] = {}
@@ -100,16 +101,22 @@ def _words(
     cache: AnswerCache, wanted: Sequence[_Asked], judges: Judges, ask: AskJudge
 ) -> list[Judgement]:
     keys = [answer_key(f"judge {judges.name}", one.about) for one in wanted]
-    words = {key: Judgement(right) for key in keys if (right := cache.judgement(key)) is not None}
-    left = {key: one for key, one in zip(keys, wanted, strict=True) if key not in words}
-    say = partial(_say, ask)
-    names = list(left)
+    words: dict[str, Judgement] = {}
+    left: dict[str, _Asked] = {}
+    for key, one in zip(keys, wanted, strict=True):
+        known = cache.judgement(key)
+        if known is None:
+            left[key] = one
+        else:
+            words[key] = Judgement(known)
+    names, say = list(left), partial(_say, ask)
     for batch in in_parallel(say, list(left.values()), judges.parallel):
-        said = {names[place]: word for place, word in batch}
-        words |= said
-        cache.note_judgements(
-            [(key, word.right) for key, word in said.items() if word.right is not None]
-        )
+        sure: list[tuple[str, bool]] = []
+        for place, word in batch:
+            words[names[place]] = word
+            if word.right is not None:
+                sure.append((names[place], word.right))
+        cache.note_judgements(sure)
     return [words[key] for key in keys]
 
 

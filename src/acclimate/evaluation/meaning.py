@@ -1,5 +1,5 @@
-"""Scores by meaning instead of words: an embedder's cosine, and an entailment model's word where
-one is given."""
+"""Scores by meaning instead of words: an embedder's cosine, and an entailment model's judgement
+where one is given."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def _claims_held(
     passages = [text for text in _cited(answer) if text]
     if not passages:
         return None if answer.citations else 0.0
-    said = [part.strip() for part in _SENTENCE.split(answer.text) if part.strip()]
+    said = _sentences(answer.text)
     held = [
         any(_holds(passage, one, claim, vectors) for passage in passages)
         for one, claim in zip(said, claims, strict=True)
@@ -181,6 +181,8 @@ def _cited(answer: Answer) -> list[str]:
 
 
 def _evidence(answer: Answer) -> list[str]:
-    return [
-        part.strip() for text in _cited(answer) for part in _SENTENCE.split(text) if part.strip()
-    ]
+    return [sentence for text in _cited(answer) for sentence in _sentences(text)]
+
+
+def _sentences(text: str) -> list[str]:
+    return [part.strip() for part in _SENTENCE.split(text) if part.strip()]

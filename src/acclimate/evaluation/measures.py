@@ -165,10 +165,11 @@ def measure_all(
 ) -> tuple[Measured, ...]:
     """Every measure that has something to say, with each recipe's interval and its paired
     difference from the best one; p-values are corrected for all recipes."""
-    checks = dict.fromkeys(
-        name for outcomes in by_recipe.values() for one in outcomes for name in one.score.checks
-    )
-    found = (_measured(find_measure(n), by_recipe, clusters, best) for n in (*MEASURES, *checks))
+    names = dict.fromkeys(MEASURES)
+    for outcomes in by_recipe.values():
+        for one in outcomes:
+            names |= dict.fromkeys(one.score.checks)
+    found = (_measured(find_measure(name), by_recipe, clusters, best) for name in names)
     return tuple(one for one in found if one is not None)
 
 

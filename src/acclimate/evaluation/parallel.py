@@ -27,7 +27,7 @@ def in_parallel(
     """The results with their items' places, in batches of what came since the batch before; one
     after another where `workers` is 1.
 
-    What has not begun when the caller stops, or the process is told to end, is not done. Raises
+    Items not begun when the caller stops, or when the process is asked to end, are not done. Raises
     what `work` raises.
     """
     if min(workers, len(items)) < 2:
@@ -46,7 +46,7 @@ def in_parallel(
 
 
 def wait(seconds: float) -> None:
-    """Wait. Raises Interrupted where the process is told to end meanwhile."""
+    """Wait. Raises Interrupted if the process is asked to end meanwhile."""
     until = time.monotonic() + seconds
     while (left := until - time.monotonic()) > 0:
         ending.check()

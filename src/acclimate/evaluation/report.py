@@ -13,6 +13,7 @@ from markupsafe import Markup, escape
 
 from acclimate.evaluation import plots
 from acclimate.evaluation.comparison import Comparison, Measured, Outcome, RecipeRow
+from acclimate.evaluation.highlight import mark_parts, worth_showing
 from acclimate.evaluation.measures import find_measure
 from acclimate.evaluation.since import changes
 from acclimate.evaluation.verdict import LEVEL
@@ -144,7 +145,7 @@ def _answer(question: Question, outcome: Outcome, metric: str) -> dict[str, Any]
     view["passages"] = [
         {"hit": hit, "number": number, "text": _marked(hit, answer.citations, question)}
         for number, hit in enumerate(answer.prompt.passages, start=1)
-        if _worth_showing(hit, answer.citations, question)
+        if worth_showing(hit, answer.citations, question)
     ]
     left = _LONGEST_PROMPT
     for message in answer.prompt.messages:
@@ -154,47 +155,14 @@ def _answer(question: Question, outcome: Outcome, metric: str) -> dict[str, Any]
     return view
 
 
-def _worth_showing(hit: Hit, citations: Sequence[Citation], question: Question) -> bool:
-    chunk = hit.chunk
-    cited = any(
-        c.document == chunk.document and c.start < chunk.end and c.end > chunk.start
-        for c in citations
-    )
-    return cited or bool(
-        question.evidence
-        and question.document == chunk.document
-        and question.evidence in chunk.text
-    )
-
-
 def _marked(hit: Hit, citations: Sequence[Citation], question: Question) -> Markup:
     """A passage's text with the cited characters and the evidence marked, at their exact places."""
-    chunk = hit.chunk
-    kinds = [""] * len(chunk.text)
-    if (
-        question.evidence
-        and question.document == chunk.document
-        and (at := chunk.text.find(question.evidence)) >= 0
-    ):
-        kinds[at : at + len(question.evidence)] = ["evidence"] * len(question.evidence)
-    for citation in citations:
-        if citation.document == chunk.document:
-            for place in range(
-                max(citation.start, chunk.start) - chunk.start,
-                min(citation.end - chunk.start, len(kinds)),  # of another system, maybe no text
-            ):
-                kinds[place] = "both" if kinds[place] in ("evidence", "both") else "cited"
-    parts, start = [], 0
-    for place in range(1, len(kinds) + 1):
-        if place == len(kinds) or kinds[place] != kinds[start]:
-            text = escape(chunk.text[start:place])
-            parts.append(
-                Markup('<mark class="{}">{}</mark>').format(kinds[start], text)
-                if kinds[start]
-                else text
-            )
-            start = place
-    return Markup("").join(parts)
+    return Markup("").join(
+        Markup('<mark class="{}">{}</mark>').format(part.mark, part.text)
+        if part.mark
+        else escape(part.text)
+        for part in mark_parts(hit, citations, question)
+    )
 
 
 def _percent(share: float | None) -> str:

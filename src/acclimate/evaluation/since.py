@@ -25,8 +25,9 @@ class Change:
     gap: Difference | None
 
 
-def changes(now: Comparison, earlier: Comparison) -> dict[str, Change]:
-    """The changes of recipes that were compared before, by their names now.
+def changes(now: Comparison, earlier: Comparison, metric: str = "") -> dict[str, Change]:
+    """The changes of recipes that were compared before, by their names now, in a measure ("": the
+    one that decides).
 
     A recipe with a model is found again under that model, whichever was the project's own at the
     time; where it was compared with another model only, `Change.model` tells.
@@ -35,25 +36,32 @@ def changes(now: Comparison, earlier: Comparison) -> dict[str, Change]:
     for row in now.rows:
         before = _earlier(row, earlier)
         if before is not None:
-            found[row.recipe] = _change(row, now, before, earlier)
+            found[row.recipe] = _change(row, now, before, earlier, metric or now.metric)
     return found
 
 
 def _earlier(row: RecipeRow, earlier: Comparison) -> RecipeRow | None:
     base = row.recipe.partition("@")[0]
-    alike = [one for one in earlier.rows if one.recipe.partition("@")[0] == base]
-    same = [one for one in alike if one.model and one.model == row.model]
-    named = [one for one in alike if one.recipe == row.recipe]
-    return next(iter([*same, *named]), None)
+    named: RecipeRow | None = None
+    for one in earlier.rows:
+        if one.recipe.partition("@")[0] != base:
+            continue
+        if one.model and one.model == row.model:
+            return one
+        if named is None and one.recipe == row.recipe:
+            named = one
+    return named
 
 
-def _change(row: RecipeRow, now: Comparison, before: RecipeRow, earlier: Comparison) -> Change:
-    measure = find_measure(now.metric)
+def _change(
+    row: RecipeRow, now: Comparison, before: RecipeRow, earlier: Comparison, metric: str
+) -> Change:
+    measure = find_measure(metric)
     then, current = _outcomes(earlier, before.recipe), _outcomes(now, row.recipe)
-    texts = {question.id: question.question for question in earlier.questions}
+    texts = {question.id: question.told for question in earlier.questions}
     gaps = []
     for question in now.questions:
-        if texts.get(question.id) != question.question:
+        if texts.get(question.id) != question.told:
             continue
         new, old = (measure(held[question.id]) for held in (current, then))
         if new is not None and old is not None:
@@ -64,7 +72,7 @@ def _change(row: RecipeRow, now: Comparison, before: RecipeRow, earlier: Compari
             [one[0] for one in gaps], [one[1] for one in gaps], [one[2] for one in gaps]
         )
     mean = before.interval.mean
-    if now.metric != earlier.metric and gaps:
+    if metric != earlier.metric and gaps:
         mean = sum(one[1] for one in gaps) / len(gaps)
     return Change(row.recipe, mean, before.model, len(gaps), gap)
 

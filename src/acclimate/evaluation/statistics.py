@@ -114,9 +114,8 @@ def permutation_p(
     sums = sums[sums != 0]
     if not len(sums):
         return 1.0
-    observed = (
-        abs(sums.sum()) - 1e-9 * np.abs(sums).sum()
-    )  # sums of floats in another order differ in the last digit
+    # Sums of floats in another order differ in the last digit.
+    observed = abs(sums.sum()) - 1e-9 * np.abs(sums).sum()
     if len(sums) <= _EXACT_UP_TO:
         signs = 1 - 2 * ((np.arange(2 ** len(sums))[:, None] >> np.arange(len(sums))) & 1)
         return float(np.mean(np.abs(signs @ sums) >= observed))
@@ -190,6 +189,12 @@ def by_cluster(
         index, weights=np.asarray(scores, float), minlength=len(places)
     ).astype(np.float64)
     return sums, np.bincount(index, minlength=len(places)).astype(np.float64)
+
+
+def cluster_error(scores: Sequence[float], clusters: Sequence[Hashable]) -> float:
+    """The cluster-robust standard error of the mean."""
+    sums, sizes = by_cluster(scores, clusters)
+    return float(_mean_and_error(sums[None], sizes[None])[1][0])
 
 
 def _mean_and_error(sums: Floats, sizes: Floats) -> tuple[Floats, Floats]:

@@ -1,4 +1,4 @@
-"""One recommendation from many measurements, with its uncertainty said aloud."""
+"""One recommendation from many measurements, with its uncertainty stated."""
 
 from __future__ import annotations
 
@@ -47,7 +47,8 @@ def sequential_pairs(
 
 
 def decide(rows: Sequence[RecipeRow], compared: Sequence[PairedDifference], metric: str) -> Verdict:
-    """The cheapest of the recipes that cannot be told from the best; `rows` are best first.
+    """The cheapest of the recipes that do not differ significantly from the best; `rows` are best
+    first.
 
     A recipe counts as equal where even its own test, not corrected for the number of recipes, finds
     no difference: else few questions and many recipes would make everything equal, and the cheapest

@@ -14,9 +14,8 @@ from acclimate.prompting.reasoning import read_reply
 from acclimate.prompting.replies import json_values
 
 _END = r"(?=\W*(?:[.,:;!*\n)\]}\"”'`—–]|\s-|\Z))"
-_FIRST = re.compile(
-    rf"\W*(yes|no)\b{_END}", re.IGNORECASE
-)  # “No, …” and “**Yes**”, but not “no idea”
+# “No, …” and “**Yes**”, but not “no idea”.
+_FIRST = re.compile(rf"\W*(yes|no)\b{_END}", re.IGNORECASE)
 _LINE = re.compile(r"^\W*(yes|no)\W*$", re.IGNORECASE | re.MULTILINE)
 # “Final answer: yes”, “My verdict is **no**.”; but not what it says of the answers that it
 # compares, which may be yes and no themselves.
@@ -91,7 +90,7 @@ _NO = frozenset(
 
 
 def read_verdict(said: str) -> bool | None:
-    """Whether a judge says yes; None where it cannot be told."""
+    """Whether a judge says yes; None where its text is ambiguous."""
     text = read_reply(said).text.strip()
     if not text:
         return None

@@ -9,7 +9,8 @@ from pathlib import Path
 
 def under(folder: Path, path: Path | str) -> Path:
     """A path of the settings: from the folder of acclimate.toml, "~" being the user's home."""
-    return folder / os.path.expanduser(path)  # noqa: PTH111 -- Path's own raises for a user who does not exist
+    # Path's own raises for a user who does not exist.
+    return folder / os.path.expanduser(path)  # noqa: PTH111
 
 
 def as_typed(text: str) -> str:

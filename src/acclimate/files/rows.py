@@ -20,9 +20,8 @@ from acclimate.files.jsonlines import KeyTwiceError
 Layout = Literal["JSON Lines", "JSON list", "CSV"]
 _SPACE = re.compile(r"\s*")
 _DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs"}
-_SEP = re.compile(
-    r'"?sep=([,;\t])"?\r?\n', re.IGNORECASE
-)  # what Excel writes and reads before the header
+# What Excel writes and reads before the header.
+_SEP = re.compile(r'"?sep=([,;\t])"?\r?\n', re.IGNORECASE)
 _LONGEST_CELL = 2**31 - 1  # characters; Python's own limit is 131,072
 
 
@@ -40,8 +39,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """What keeps a row from being learnt, and what repairs it. `reason` goes on after "line 12
-    …"."""
+    """Why a row cannot be used for training, and the remedy. `reason` continues "line 12 …"."""
 
     place: Place
     reason: str
@@ -134,7 +132,7 @@ def _list(file: Path, text: str) -> Iterator[Row | Problem]:
             )
     if rest := text[at + 1 :].strip():
         raise DataError(
-            f"{file}: {len(rest)} characters stand after the list's end.", hint="Keep one list."
+            f"{file}: {len(rest)} characters follow the list's end.", hint="Keep one list."
         )
 
 

@@ -45,10 +45,11 @@ class Index(Protocol):
         """The chunk keys held, ascending."""
 
     def whole(self) -> bool:
-        """Whether what is stored is what was written, as far as can be told by reading it all."""
+        """Whether what is stored equals what was written, checked by reading all of it."""
 
     def clear(self) -> None:
-        """Forget everything, where it is stored too."""
+        """Hold nothing any more; the next update builds anew. A store that others may be searching
+        keeps what it had for them until then."""
 
     def close(self) -> None:
         """Free connections and files; nothing else is called afterwards."""

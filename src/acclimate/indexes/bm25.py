@@ -27,9 +27,8 @@ BOOSTS = {
     "path": 0.5,
 }  # what a match counts in a chunk's text, and in its title and headings
 _CJK = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}"
-ANALYSIS = (
-    2  # counts the ways in which words were made of text; under another one an index is built again
-)
+# Counts the ways in which words were made of text; under another one an index is built again.
+ANALYSIS = 2
 _MAX_WORDS = 200  # of a query; more cost time and find nothing new
 _LONGEST = 80  # bytes of a word
 # Marks inside a code ("3.2.1", "c++") and before a name that is spelt like a stop word: characters
@@ -94,7 +93,7 @@ def spoken_words(text: str, language: Language = "english") -> list[str]:
 
 def prepared(text: str, language: Language = "english") -> str:
     """A text as `analyzer` reads it: folded, each code's names after it, and names that are spelt
-    like stop words told from these."""
+    like stop words kept apart from them."""
     folded = _folded(text, language)
     return _with_codes(folded, names_in(folded, language, partial(_is_stop, language=language)))
 

@@ -4,27 +4,24 @@ documents are."""
 from __future__ import annotations
 
 import json
-import sqlite3
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Sequence
 from typing import TypeVar
 
 import numpy as np
 
 from acclimate.indexes.same import Sketch, sketch_of
+from acclimate.indexes.sql import SqlDatabase
 from acclimate.indexes.versions import HEAD, Dated
 from acclimate.text.folding import matched
 
-Key = TypeVar("Key", int, str)
+Key = TypeVar("Key")
 
 
 class CopyTable:
-    """Looks for copies in the record's database `db`; what it writes is in a `transaction`."""
+    """Looks for copies in the record's database `db`; what it writes is in a transaction."""
 
-    def __init__(
-        self, db: sqlite3.Connection, transaction: Callable[[], AbstractContextManager[None]]
-    ) -> None:
-        self._db, self._transaction = db, transaction
+    def __init__(self, db: SqlDatabase) -> None:
+        self._db = db
 
     def holding(self, same: Sequence[int]) -> dict[int, list[tuple[int, str]]]:
         """(chunk key, document path) of all chunks with these keys of `same_key`, ascending."""
@@ -45,20 +42,20 @@ class CopyTable:
         made if need be."""
         missing = self._db.execute("SELECT id, text FROM documents WHERE sketch IS NULL").fetchall()
         if missing and paths is None:
-            with self._transaction():
+            with self._db.transaction():
                 for number, text in missing:
                     content = sketch_of(text).astype("<u4").tobytes()
                     self._db.execute(
                         "UPDATE documents SET sketch = ? WHERE id = ?", (content, number)
                     )
+        asked = "SELECT path, sketch FROM documents WHERE sketch IS NOT NULL"
         if paths is None:
-            rows = self._db.execute("SELECT path, sketch FROM documents").fetchall()
+            rows = self._db.execute(asked).fetchall()
         else:
-            marks = ",".join("?" * len(paths))
-            asked = (
-                f"SELECT path, sketch FROM documents WHERE sketch IS NOT NULL AND path IN ({marks})"
-            )
-            rows = self._db.execute(asked, list(paths)).fetchall()
+            rows = []
+            for batch in batches(paths):
+                marks = ",".join("?" * len(batch))
+                rows += self._db.execute(f"{asked} AND path IN ({marks})", batch).fetchall()
         return {path: np.frombuffer(content, "<u4").astype(np.uint32) for path, content in rows}
 
     def dated(self, paths: Sequence[str]) -> dict[str, Dated]:

@@ -1,29 +1,31 @@
-"""The SQLite file below the record: opened, upgraded, written in transactions, its errors told as
-ours."""
+"""The SQLite file below the record: opened, upgraded, written in transactions, its errors
+translated into ours."""
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from acclimate.errors import LibraryError
 from acclimate.indexes.readonly import connect_read_only, is_read_only, refusal
 from acclimate.indexes.same import same_text
-from acclimate.indexes.schema import SCHEMA, UPGRADES, VERSION, statements
+from acclimate.indexes.schema import PICTURES, SCHEMA, UPGRADES, VERSION, statements
+from acclimate.indexes.sql import Rows, SqlDatabase
 
 
-class Database:
-    """The file at `file`, made where it is missing, over one `connection`; `read_only` where it
-    cannot be written.
+class Database(SqlDatabase):
+    """The SQLite file at `file`, made where it is missing, over one `connection`; `read_only` where
+    it cannot be written.
 
     Raises LibraryError where the file is damaged, in use, on a full disk, or made by a newer
     version; or by an older version where it cannot be written.
     """
 
     def __init__(self, file: Path) -> None:
-        self.file, self.read_only = file, is_read_only(file)
+        self.file, self.place, self.read_only = file, str(file), is_read_only(file)
         with self._translated():
             version = self._open_read_only() if self.read_only else self._open()
         if version > VERSION:
@@ -61,7 +63,17 @@ class Database:
                     self.connection.execute(statement)
             if version < VERSION:
                 self.connection.execute(f"PRAGMA user_version = {VERSION}")
+            for statement in PICTURES:
+                self.connection.execute(statement)
         return version
+
+    def execute(self, statement: str, values: Sequence[Any] = ()) -> Rows:
+        """See `SqlDatabase`."""
+        return self.connection.execute(statement, values)
+
+    def execute_many(self, statement: str, rows: Sequence[Sequence[Any]]) -> None:
+        """See `SqlDatabase`."""
+        self.connection.executemany(statement, rows)
 
     def close(self) -> None:
         """Close the file."""
@@ -83,14 +95,28 @@ class Database:
                 raise
             self.connection.execute("COMMIT")
 
-    def meta(self, key: str) -> str | None:
-        """A fact about the whole record; None where it is not known."""
-        row = self.connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
-        return str(row[0]) if row else None
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Nothing: the indexes of one machine are built under its own locks."""
+        yield
 
-    def set_meta(self, key: str, value: str) -> None:
-        """Note a fact about the whole record."""
-        self.connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
+    @contextmanager
+    def lock(self, name: str, *, shared: bool = False, wait: bool = False) -> Iterator[bool]:
+        """Always to be had: a library in a file is locked by the files beside it."""
+        yield True
+
+    def damage(self) -> list[str]:
+        """See `SqlDatabase`."""
+        return [row[0] for row in self.execute("PRAGMA integrity_check") if row[0] != "ok"]
+
+    def keys_after_copy(self) -> None:
+        """Nothing: SQLite looks at the highest key."""
+
+    def forget_changes(self, generation: int) -> None:
+        """All of them: every index of the file holds them."""
+        with self.transaction():
+            self.set_meta("changes_from", str(generation))
+            self.execute("DELETE FROM changes")
 
     @contextmanager
     def _translated(self) -> Iterator[None]:

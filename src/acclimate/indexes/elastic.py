@@ -1,9 +1,11 @@
-"""Elasticsearch or OpenSearch by their REST interface: exact vector search by a script, and the
-local index's BM25.
+"""Elasticsearch or OpenSearch by their REST interface: the local index's BM25, and what the vector
+index beside it (`elastic_vectors`) shares with it.
 
 Words are analysed and weighed here, as for every store; the server multiplies each word's weight
 with its part of the row, by a scripted similarity. It has no transactions: an index loses its stamp
-before a change and gets it back after, so that one that was cut off is built again.
+before a change and gets it back after, so that one that was cut off is built again. That is done in
+another one, whose alias is moved to it when it is whole: who searches meanwhile finds what was
+there before.
 """
 
 from __future__ import annotations
@@ -12,11 +14,12 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain, islice, product
 from typing import Any, TypeVar
+from uuid import uuid4
 
 import httpx
 
 from acclimate.errors import LibraryError
-from acclimate.indexes.base import Change, Match, Vectors
+from acclimate.indexes.base import Change, Match
 from acclimate.indexes.bm25 import BOOSTS, K1, B, Statistics, fields, query_words
 from acclimate.indexes.filters import Among
 from acclimate.indexes.rest import Rest
@@ -25,46 +28,48 @@ from acclimate.types import Chunk, Language
 _Item = TypeVar("_Item")
 _BATCH = 500  # rows in one request
 _MOST = 1_000_000  # rows of one answer, and keys of one filter; the server's own limits are lower
-_DRIFT = (
-    0.01  # change of a mean length above which a large index is told of it; scores move by less
-)
+# Change of a mean length above which a large index is told of it; scores move by less.
+_DRIFT = 0.01
 _ALWAYS_BELOW = 20_000  # rows; smaller indexes are told of every change
 # What the row adds to a word's weight, which comes as the query's boost. `doc.length` is rounded by
 # Lucene as `bm25.rounded` does.
 _PART = f"query.boost * doc.freq / (doc.freq + {K1} * ({1 - B} + {B} * doc.length / AVERAGE))"
 
 
-class _Rows:
-    """What both indexes share: the server's index, and its stamp in another one."""
+class Rows:
+    """What both indexes share: the server's index behind an alias, and its stamp in another one."""
 
     def __init__(self, rest: Rest, name: str, kind: str) -> None:
-        self._rest, self._path, self._stamp = rest, f"/{name}_{kind}", f"/{name}_stamps/_doc/{kind}"
+        self._rest, self._stamp = rest, f"/{name}_stamps/_doc/{kind}"
+        self._alias, self._path = f"{name}_{kind}", f"/{name}_{kind}"
 
     @property
     def generation(self) -> int | None:
         """See `Index`."""
-        return self._stamped().get("generation")
+        stamp = self._stamped()
+        return stamp["generation"] if stamp.get("whole") else None
 
     def _stamped(self) -> dict[str, Any]:
         found = self._rest.call("GET", self._stamp)
         return dict(found["_source"]) if found and found.get("found") else {}
 
     def _write_stamp(self, **values: object) -> None:
-        self._rest.call("PUT", f"{self._stamp}?refresh=true", values | {"rows": self._count()})
+        self._rest.call("PUT", f"{self._stamp}?refresh=true", values)
 
     def _unstamp(self) -> None:
-        self._rest.call("DELETE", f"{self._stamp}?refresh=true")
+        """Say that the index is not whole; what the stamp says of its rows holds for searches."""
+        if stamp := self._stamped():
+            self._write_stamp(**stamp | {"whole": False})
 
-    def _count(self, query: Mapping[str, Any] | None = None) -> int:
-        found = self._rest.call(
-            "POST", f"{self._path}/_count", {"query": query or {"match_all": {}}}
-        )
+    def _count(self, path: str | None = None) -> int:
+        body: dict[str, Any] = {"query": {"match_all": {}}}
+        found = self._rest.call("POST", f"{path or self._path}/_count", body)
         return int(found["count"]) if found else 0
 
     def keys(self) -> list[int]:
         """See `Index`."""
         keys: list[int] = []
-        while True:
+        while self.generation is not None:
             asked = {
                 "size": 10_000,
                 "_source": False,
@@ -79,47 +84,62 @@ class _Rows:
             hits = found["hits"]["hits"] if found else []
             keys += [int(hit["_id"]) for hit in hits]
             if len(hits) < 10_000:
-                return keys
+                break
+        return keys
 
     def whole(self) -> bool:
         """See `Index`."""
         return bool(self._stamped().get("rows") == self._count())
 
     def clear(self) -> None:
-        """See `Index`."""
+        """See `Index`. The next update takes the rows away, so that whoever searches meanwhile
+        finds the old ones, not none."""
         self._unstamp()
-        self._rest.call("DELETE", self._path)
 
     def close(self) -> None:
         """See `Index`."""
         self._rest.close()
 
-    def _make(self, settings: Mapping[str, Any], properties: Mapping[str, Any]) -> None:
+    def _make(self, settings: Mapping[str, Any], properties: Mapping[str, Any]) -> str:
+        """A new index that nobody searches yet: its path."""
         shape = {
             "max_result_window": _MOST,
             "max_terms_count": _MOST,
             "number_of_replicas": 0,
         } | dict(settings)
         mappings = {"dynamic": "strict", "properties": {"key": {"type": "long"}} | dict(properties)}
-        self._rest.call("PUT", self._path, {"settings": {"index": shape}, "mappings": mappings})
+        fresh = f"/{self._alias}_{uuid4().hex[:8]}"
+        self._rest.call("PUT", fresh, {"settings": {"index": shape}, "mappings": mappings})
+        return fresh
+
+    def _serve(self, fresh: str | None) -> None:
+        """Let the alias lead to another index from now on, or to none, and drop what it led to and
+        what was left of changes that were cut off."""
+        found = [self._rest.call("GET", path) or {} for path in (f"{self._path}_*", self._path)]
+        served = fresh.removeprefix("/") if fresh else None
+        old = sorted({*found[0], *found[1]} - {served})
+        actions: list[dict[str, Any]] = [{"remove_index": {"index": name}} for name in old]
+        if served:
+            actions.append({"add": {"index": served, "alias": self._alias}})
+        if actions:
+            self._rest.call("POST", "/_aliases", {"actions": actions})
 
     def _exists(self) -> bool:
         return self._rest.call("GET", self._path) is not None
 
     def _remove(self, change: Change) -> None:
-        if self._exists():
-            for keys in _batches([*change.removed, *change.added]):
-                self._bulk([{"delete": {"_id": str(key)}} for key in keys])
+        for keys in batches([*change.removed, *change.added]):
+            self._bulk(self._path, [{"delete": {"_id": str(key)}} for key in keys])
 
-    def _put(self, rows: Iterable[tuple[int, Mapping[str, Any]]]) -> None:
+    def _put(self, path: str, rows: Iterable[tuple[int, Mapping[str, Any]]]) -> None:
         lines: list[Mapping[str, Any]] = []
         for key, row in rows:
             lines += [{"index": {"_id": str(key)}}, {"key": key} | dict(row)]
-        self._bulk(lines)
+        self._bulk(path, lines)
 
-    def _bulk(self, lines: Sequence[Mapping[str, Any]]) -> None:
+    def _bulk(self, path: str, lines: Sequence[Mapping[str, Any]]) -> None:
         content = "".join(json.dumps(line) + "\n" for line in lines)
-        done = self._rest.call("POST", f"{self._path}/_bulk", content=content)
+        done = self._rest.call("POST", f"{path}/_bulk", content=content)
         items = chain.from_iterable(row.values() for row in (done or {}).get("items", []))
         wrong = [item for item in items if "error" in item]
         if wrong:
@@ -130,83 +150,21 @@ class _Rows:
                 retryable=wrong[0]["status"] == httpx.codes.TOO_MANY_REQUESTS,
             )
 
-    def _refresh(self) -> None:
-        self._rest.call("POST", f"{self._path}/_refresh")
+    def _refresh(self, path: str) -> None:
+        self._rest.call("POST", f"{path}/_refresh")
 
     def _best(self, query: Mapping[str, Any], k: int) -> list[tuple[int, float]]:
         """(key, score), best first, ties by lower key."""
         order = [{"_score": "desc"}, {"key": "asc"}]
-        asked = {"size": min(k, _MOST), "_source": False, "sort": order, "query": query}
-        found = self._rest.call("POST", f"{self._path}/_search", asked)
+        return self._hits({"size": min(k, _MOST), "sort": order, "query": query})
+
+    def _hits(self, asked: dict[str, Any]) -> list[tuple[int, float]]:
+        found = self._rest.call("POST", f"{self._path}/_search", asked | {"_source": False})
         hits = found["hits"]["hits"] if found else []
         return [(int(hit["_id"]), float(hit["_score"])) for hit in hits]
 
 
-class ElasticVectorIndex(_Rows):
-    """Exact inner products of unit vectors, by Elasticsearch's vector functions or OpenSearch's
-    k-NN script."""
-
-    def __init__(self, rest: Rest, name: str) -> None:
-        super().__init__(rest, name, "vectors")
-        self._opensearch: bool | None = None
-
-    def search(self, query: Vectors, k: int, among: Among | None = None) -> list[Match]:
-        """See `VectorIndex`."""
-        return self._scored(query, k, None if among is None else among.keys.tolist())
-
-    def scores(self, query: Vectors, keys: Sequence[int]) -> list[Match]:
-        """See `VectorIndex`."""
-        return self._scored(query, len(keys), list(keys))
-
-    def _scored(self, query: Vectors, k: int, keys: list[int] | None) -> list[Match]:
-        if k < 1 or keys == []:
-            return []
-        values = query.tolist()
-        if self._is_opensearch():
-            params = {"field": "vector", "query_value": values, "space_type": "innerproduct"}
-            script: dict[str, Any] = {"lang": "knn", "source": "knn_score", "params": params}
-        else:
-            # Scores must not be negative, which a cosine of -1 can be by rounding.
-            source = "Math.max(0.0, dotProduct(params.query, 'vector') + 1.0)"
-            script = {"source": source, "params": {"query": values}}
-        inner = (
-            {"match_all": {}} if keys is None else {"bool": {"filter": [{"terms": {"key": keys}}]}}
-        )
-        found = self._best({"script_score": {"query": inner, "script": script}}, k)
-        return [Match(key, self._cosine(score)) for key, score in found]
-
-    def _cosine(self, score: float) -> float:
-        """A score as the inner product that it was made of; OpenSearch gives 1 / (1 - product) for
-        negative ones."""
-        return score - 1.0 if score >= 1.0 or not self._is_opensearch() else 1.0 - 1.0 / score
-
-    def _is_opensearch(self) -> bool:
-        if self._opensearch is None:
-            version = (self._rest.call("GET", "/") or {}).get("version", {})
-            self._opensearch = version.get("distribution") == "opensearch"
-        return self._opensearch
-
-    def update(self, change: Change, vectors: Iterator[tuple[int, Vectors]]) -> None:
-        """See `VectorIndex`."""
-        self._unstamp()
-        self._remove(change)
-        exists = self._exists()
-        for some in _batches(vectors):
-            if not exists:
-                self._make({}, {"vector": self._vector(len(some[0][1]))})
-                exists = True
-            self._put((key, {"vector": vector.tolist()}) for key, vector in some)
-        if exists:
-            self._refresh()
-        self._write_stamp(generation=change.generation)
-
-    def _vector(self, dimensions: int) -> dict[str, Any]:
-        if self._is_opensearch():
-            return {"type": "knn_vector", "dimension": dimensions}
-        return {"type": "dense_vector", "dims": dimensions, "index": False}
-
-
-class ElasticTextIndex(_Rows):
+class ElasticTextIndex(Rows):
     """BM25 as the local index has it (`acclimate.indexes.bm25`)."""
 
     def __init__(self, rest: Rest, name: str, language: Language = "english") -> None:
@@ -259,46 +217,50 @@ class ElasticTextIndex(_Rows):
     def update(self, change: Change, chunks: Iterable[tuple[int, Chunk]]) -> None:
         """See `TextIndex`."""
         stamp = self._stamped()
+        anew = not stamp.get("whole") or not self._exists()
         self._unstamp()
-        self._remove(change)
-        used: dict[str, float] | None = stamp.get("averages") if self._exists() else None
-        for some in _batches(chunks):
+        path = None if anew else self._path
+        used: dict[str, float] | None = None if anew else stamp.get("averages")
+        if not anew:
+            self._remove(change)
+        for some in batches(chunks):
             rows = [(key, _row(chunk, self._language)) for key, chunk in some]
-            if used is None:
+            if path is None or used is None:
                 used = {
                     field: sum(row["lengths"][field] for _, row in rows) / len(rows)
                     for field in BOOSTS
                 }
-                self._make({"similarity": _similarity(used)}, _PROPERTIES)
-            self._put(rows)
-        words = dict.fromkeys(BOOSTS, 0)
-        if used is not None:
-            self._refresh()
-            words = self._words()
-            rows_now = self._count()
+                path = self._make({"similarity": _similarity(used)}, _PROPERTIES)
+            self._put(path, rows)
+        words, rows_now = dict.fromkeys(BOOSTS, 0), 0
+        if path is not None and used is not None:
+            self._refresh(path)
+            words, rows_now = self._words(path), self._count(path)
             averages = {field: Statistics(rows_now, words).average(field) for field in BOOSTS}
             if self._stale(used, averages, rows_now):
-                self._renew(averages)
+                self._renew(path, averages)
                 used = averages
-        self._write_stamp(generation=change.generation, words=words, averages=used)
+        if anew:
+            self._serve(path)
+        state = {"generation": change.generation, "rows": rows_now}
+        self._write_stamp(**state, whole=True, words=words, averages=used)
 
-    def _words(self) -> dict[str, int]:
+    def _words(self, path: str) -> dict[str, int]:
         """Words of all rows, by field."""
         sums = {field: {"sum": {"field": f"lengths.{field}"}} for field in BOOSTS}
-        found = self._rest.call("POST", f"{self._path}/_search", {"size": 0, "aggs": sums})
+        found = self._rest.call("POST", f"{path}/_search", {"size": 0, "aggs": sums})
         return {field: int(found["aggregations"][field]["value"]) for field in BOOSTS}
 
     def _stale(self, used: Mapping[str, float], now: Mapping[str, float], rows: int) -> bool:
         allowed = 0.0 if rows < _ALWAYS_BELOW else _DRIFT
         return any(abs(now[field] - used[field]) > allowed * now[field] for field in BOOSTS)
 
-    def _renew(self, averages: Mapping[str, float]) -> None:
+    def _renew(self, path: str, averages: Mapping[str, float]) -> None:
         """Tell the server the mean lengths; it takes them while the index is closed."""
-        self._rest.call("POST", f"{self._path}/_close")
-        self._rest.call(
-            "PUT", f"{self._path}/_settings", {"index": {"similarity": _similarity(averages)}}
-        )
-        self._rest.call("POST", f"{self._path}/_open?wait_for_active_shards=1")
+        self._rest.call("POST", f"{path}/_close")
+        settings = {"index": {"similarity": _similarity(averages)}}
+        self._rest.call("PUT", f"{path}/_settings", settings)
+        self._rest.call("POST", f"{path}/_open?wait_for_active_shards=1")
 
 
 _PROPERTIES = {
@@ -330,7 +292,8 @@ def _row(chunk: Chunk, language: Language) -> dict[str, Any]:
     return texts | {"lengths": {name: field.words for name, field in found.items()}}
 
 
-def _batches(items: Iterable[_Item]) -> Iterator[list[_Item]]:
+def batches(items: Iterable[_Item]) -> Iterator[list[_Item]]:
+    """Lists of as many items as one request takes."""
     left = iter(items)
     while some := list(islice(left, _BATCH)):
         yield some

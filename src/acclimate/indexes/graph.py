@@ -162,15 +162,13 @@ class SQLiteGraphIndex:
         if k < 1 or (among is not None and not len(among.keys)):
             return []
         named, total = self._named(query), sum(max(0.0, match.score) for match in near)
-        seeds: dict[int, float] = (
-            {match.key: max(0.0, match.score) / total for match in near} if total else {}
-        )
-        share = 1.0 if not seeds else 0.5
-        start = {
-            (-entity): share * weight for entity, weight in named.items()
-        }  # entities are negative nodes
-        left = 1.0 - share if named else 1.0
-        start |= {key: left * weight for key, weight in seeds.items()}
+        by_names = 0.5 if total else 1.0
+        by_chunks = 1.0 - by_names if named else 1.0
+        # Entities are negative nodes.
+        start = {-entity: by_names * weight for entity, weight in named.items()}
+        if total:
+            for match in near:
+                start[match.key] = by_chunks * (max(0.0, match.score) / total)
         visited = self._walk(start, among)
         matches = [Match(node, score) for node, score in visited.items() if node > 0]
         return sorted(matches, key=lambda match: (-match.score, match.key))[:k]

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import numpy as np
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from acclimate.errors import LibraryError, SettingsError
 from acclimate.indexes.base import Change, GraphIndex, Index, TextIndex, VectorIndex
 from acclimate.indexes.bm25 import ANALYSIS
+from acclimate.indexes.database import Database
 from acclimate.indexes.filters import Among, Filter, LabelRule
+from acclimate.indexes.moving import require_whole
 from acclimate.indexes.readonly import refusal
 from acclimate.indexes.record import Record
+from acclimate.indexes.sql import SqlDatabase
 from acclimate.indexes.text import TantivyTextIndex
 from acclimate.indexes.vector import ExactVectorIndex
 from acclimate.indexes.windows import WindowedVectorIndex
@@ -39,12 +43,21 @@ def local_indexes(folder: Path, record: str, language: Language) -> tuple[Vector
     )
 
 
+def _busy(place: str) -> LibraryError:
+    return LibraryError(
+        f"another ingest of {place} is running.",
+        hint="Wait for it, then run again.",
+        retryable=True,
+    )
+
+
 class Library:
     """The library in `folder`; opening it brings indexes that are behind, missing or damaged up to
     date.
 
     `open_indexes` says where the indexes are, whose words are in `language`; `open_graph` opens the
-    graph in a folder (None: there is none).
+    graph in a folder (None: there is none). `database` holds the record, and is closed with the
+    library; None: an SQLite file in `folder`.
     """
 
     def __init__(
@@ -53,6 +66,7 @@ class Library:
         open_indexes: OpenIndexes = local_indexes,
         open_graph: OpenGraph | None = None,
         language: Language = "english",
+        database: SqlDatabase | None = None,
     ) -> None:
         self.folder, self._opener, self._graph_opener, self._language = (
             folder,
@@ -61,10 +75,15 @@ class Library:
             language,
         )
         self._words = f"{language} {ANALYSIS}"  # a text index of other words is built again
-        self.record = Record(folder / "library.db")
+        self.record = Record(database or Database(folder / "library.db"))
         self.graph: GraphIndex | None = None
-        self._open_indexes()
-        self.catch_up()
+        try:
+            require_whole(self.record.database)
+            self._open_indexes()
+            self.catch_up()
+        except BaseException:
+            self.record.close()
+            raise
 
     def fetch(self, keys: Sequence[int]) -> list[Chunk]:
         """Chunks for index keys, in order."""
@@ -93,6 +112,22 @@ class Library:
         """The chunks of these documents."""
         return Among(np.array(self.record.keys_of(paths), np.int64))
 
+    @contextmanager
+    def ingesting(self, *, shared: bool = False) -> Iterator[None]:
+        """Hold the library for an ingest, alone, or `shared` with other workers.
+
+        Raises LibraryError where it is not to be had.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        try:
+            alone = nullcontext() if shared else FileLock(self.folder / "ingest.lock", timeout=0)
+            with alone, self.record.database.lock("ingest", shared=shared) as got:
+                if not got:
+                    raise _busy(self.record.database.place)
+                yield
+        except Timeout as error:
+            raise _busy(str(self.folder)) from error
+
     def catch_up(self) -> None:
         """Apply to each index what the record has and it has not."""
         embedder = self.record.embedder
@@ -100,13 +135,20 @@ class Library:
             return
         if self.record.read_only:
             raise refusal(self.folder / "indexes", ", and the indexes must be built first")
-        with FileLock(self.folder / "indexes.lock"):  # two processes must not write the same files
+        self.folder.mkdir(parents=True, exist_ok=True)
+        # Two processes must not write the same files, and no two machines the same server's tables.
+        with (
+            FileLock(self.folder / "indexes.lock"),
+            self.record.database.lock("indexes", wait=True),
+        ):
             self._close_indexes()
             try:
                 if self.record.words != self._words:
                     self.record.set_words(self._words)
                 self._open_indexes()
-                self._apply(embedder)
+                with self.record.database.snapshot():
+                    self._apply(embedder)
+                self.record.forget_changes()
             except OSError as error:
                 raise LibraryError(
                     f"the indexes could not be written: {error}.",
@@ -128,7 +170,6 @@ class Library:
         if self.graph is not None and self.graph.generation != self.record.generation:
             change = self._change_for(self.graph, since=0)
             self.graph.update(change, self._keyed(change.added))
-        self.record.forget_changes()
 
     def _keyed(self, keys: Sequence[int]) -> Iterator[tuple[int, Chunk]]:
         for at in range(0, len(keys), 500):

@@ -1,17 +1,17 @@
-"""What the record notes of ingests."""
+"""Timestamps and counts of ingests, kept in the record."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
 
-from acclimate.indexes.database import Database
+from acclimate.indexes.sql import SqlDatabase
 
 
 class IngestNotes:
     """Kept in the record's `database`."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: SqlDatabase) -> None:
         self._database = database
 
     @property

@@ -3,19 +3,14 @@ one."""
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Sequence
 
 import numpy as np
 
 from acclimate.indexes.base import Match, Vectors
 from acclimate.indexes.filters import Among
+from acclimate.indexes.sql import SqlDatabase
 from acclimate.types import Picture
-
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS pictures (
-    document INTEGER NOT NULL REFERENCES documents (id) ON DELETE CASCADE, start INTEGER NOT NULL, page INTEGER,
-    embedder TEXT NOT NULL, vector BLOB NOT NULL)"""
 
 
 class PictureTable:
@@ -25,15 +20,14 @@ class PictureTable:
     transactions.
     """
 
-    def __init__(self, database: sqlite3.Connection) -> None:
+    def __init__(self, database: SqlDatabase) -> None:
         self._db = database
-        self._db.execute(_SCHEMA)
-        self._db.execute("CREATE INDEX IF NOT EXISTS pictures_of_document ON pictures (document)")
 
     def put(self, path: str, pictures: Sequence[Picture], vectors: Vectors, embedder: str) -> None:
         """Keep the vectors [n, d] of a document's n pictures, which it had none of before."""
-        self._db.executemany(
-            "INSERT INTO pictures SELECT id, ?, ?, ?, ? FROM documents WHERE path = ?",
+        self._db.execute_many(
+            "INSERT INTO pictures SELECT id, CAST(? AS INTEGER), CAST(? AS INTEGER), ?, ? "
+            "FROM documents WHERE path = ?",
             [
                 (picture.start, picture.page, embedder, vector.astype("<f4").tobytes(), path)
                 for picture, vector in zip(pictures, vectors, strict=True)

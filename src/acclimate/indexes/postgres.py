@@ -1,5 +1,5 @@
-"""PostgreSQL with pgvector: exact search by a scan, and BM25 computed in SQL from stored word
-counts.
+"""PostgreSQL: BM25 computed in SQL from stored word counts, and what the vector index beside it
+(`postgres_vectors`) shares with it.
 
 Every change of an index and its stamp are one transaction: readers see the state before or after
 it.
@@ -11,10 +11,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, LiteralString
 
-import numpy as np
-
 from acclimate.errors import LibraryError, MissingExtraError
-from acclimate.indexes.base import Change, Match, Vectors
+from acclimate.indexes.base import Change, Match
 from acclimate.indexes.bm25 import BOOSTS, K1, B, Statistics, fields, query_words
 from acclimate.indexes.filters import Among
 from acclimate.types import Chunk, Language
@@ -24,9 +22,6 @@ if TYPE_CHECKING:
     from psycopg_pool import ConnectionPool
 
 _STAMPS = "CREATE TABLE IF NOT EXISTS {stamps} (index text PRIMARY KEY, generation bigint NOT NULL, rows bigint)"
-_VECTORS: LiteralString = (
-    "CREATE TABLE IF NOT EXISTS {rows} (key bigint PRIMARY KEY, vector vector NOT NULL)"
-)
 _TEXTS: LiteralString = """
 CREATE TABLE IF NOT EXISTS {rows} (key bigint PRIMARY KEY, text int NOT NULL, path int NOT NULL);
 CREATE TABLE IF NOT EXISTS {words} (word text COLLATE "C", field text COLLATE "C", key bigint, count int, length int,
@@ -63,15 +58,22 @@ class Database:
         )
 
     @contextmanager
-    def transaction(self) -> Iterator[Cursor[Any]]:
-        """One transaction. Raises LibraryError where the server does not answer or refuses."""
+    def transaction(self, *, autocommit: bool = False) -> Iterator[Cursor[Any]]:
+        """One transaction; with `autocommit`, each statement is one. Raises LibraryError where the
+        server does not answer or refuses."""
         import psycopg
         from psycopg_pool import PoolTimeout
 
         try:
             self._pool.open()
-            with self._pool.connection() as connection, connection.cursor() as cursor:
-                yield cursor
+            with self._pool.connection() as connection:
+                connection.autocommit = autocommit
+                try:
+                    with connection.cursor() as cursor:
+                        yield cursor
+                finally:
+                    if autocommit and not connection.closed:
+                        connection.autocommit = False
         except (psycopg.Error, PoolTimeout) as error:
             raise LibraryError(
                 f"the PostgreSQL store: {str(error).strip()}.",
@@ -85,7 +87,7 @@ class Database:
         self._pool.close()
 
 
-class _Table:
+class Table:
     """What both indexes share: their tables, made when first needed, and the stamp beside them."""
 
     def __init__(self, database: Database, kind: LiteralString, tables: LiteralString) -> None:
@@ -103,29 +105,40 @@ class _Table:
         """Run a statement with this index's names of tables filled in."""
         return cursor.execute(self._named(statement), values)
 
-    def _named(self, statement: LiteralString, **parts: LiteralString) -> Any:
-        from psycopg.sql import SQL, Identifier
+    def _name(self, kind: str) -> str:
+        return f"{self._database.name}_{self._kind}_{kind}"
+
+    def _named(self, statement: LiteralString, **parts: LiteralString | int) -> Any:
+        from psycopg.sql import SQL, Identifier, Literal
 
         name = self._database.name
         names = {
-            kind: Identifier(f"{name}_{self._kind}_{kind}")
-            for kind in ("rows", "words", "words_by_key")
+            kind: Identifier(self._name(kind))
+            for kind in ("rows", "fresh", "words", "words_by_key")
         }
-        named = {kind: SQL(part) for kind, part in parts.items()}
+        named = {
+            kind: Literal(part) if isinstance(part, int) else SQL(part)
+            for kind, part in parts.items()
+        }
         return SQL(statement).format(stamps=Identifier(f"{name}_stamps"), **names, **named)
 
     @property
     def generation(self) -> int | None:
         """See `Index`."""
         with self._database.transaction() as cursor:
-            found = self._run(
-                cursor, "SELECT generation FROM {stamps} WHERE index = %s", (self._kind,)
-            ).fetchone()
+            return self._stamped(cursor)
+
+    def _stamped(self, cursor: Cursor[Any]) -> int | None:
+        """The generation held, or None where the index is to be built anew."""
+        asked: LiteralString = "SELECT generation FROM {stamps} WHERE index = %s"
+        found = self._run(cursor, asked, (self._kind,)).fetchone()
         return int(found[0]) if found else None
 
     def keys(self) -> list[int]:
         """See `Index`."""
         with self._database.transaction() as cursor:
+            if self._stamped(cursor) is None:
+                return []
             return [key for (key,) in self._run(cursor, "SELECT key FROM {rows} ORDER BY key")]
 
     def whole(self) -> bool:
@@ -139,6 +152,12 @@ class _Table:
                 ).fetchone()
                 == (True,)
             )
+
+    def clear(self) -> None:
+        """See `Index`. The next update takes the rows away, so that whoever searches meanwhile
+        finds the old ones, not none."""
+        with self._database.transaction() as cursor:
+            self._run(cursor, "DELETE FROM {stamps} WHERE index = %s", (self._kind,))
 
     def close(self) -> None:
         """See `Index`."""
@@ -154,52 +173,7 @@ class _Table:
         )
 
 
-class PostgresVectorIndex(_Table):
-    """Exact inner products in single precision, by pgvector."""
-
-    def __init__(self, database: Database) -> None:
-        super().__init__(database, "vector", _VECTORS)
-
-    def search(self, query: Vectors, k: int, among: Among | None = None) -> list[Match]:
-        """See `VectorIndex`."""
-        only: LiteralString = "" if among is None else "WHERE key = ANY(%(keys)s)"
-        return self._found(query, only, max(k, 0), [] if among is None else among.keys.tolist())
-
-    def scores(self, query: Vectors, keys: Sequence[int]) -> list[Match]:
-        """See `VectorIndex`."""
-        return self._found(query, "WHERE key = ANY(%(keys)s)", len(keys), list(keys))
-
-    def _found(self, query: Vectors, only: LiteralString, k: int, keys: list[int]) -> list[Match]:
-        values = {"query": _literal(query), "k": k, "keys": keys}
-        best = self._named(
-            "SELECT key, -(vector <#> %(query)s) FROM {rows} {only} ORDER BY vector <#> "
-            "%(query)s, key LIMIT %(k)s",
-            only=only,
-        )
-        with self._database.transaction() as cursor:
-            return [Match(key, float(score)) for key, score in cursor.execute(best, values)]
-
-    def update(self, change: Change, vectors: Iterator[tuple[int, Vectors]]) -> None:
-        """See `VectorIndex`."""
-        with self._database.transaction() as cursor:
-            self._run(
-                cursor,
-                "DELETE FROM {rows} WHERE key = ANY(%s)",
-                ([*change.removed, *change.added],),
-            )
-            with cursor.copy(self._named("COPY {rows} (key, vector) FROM STDIN")) as copy:
-                for key, vector in vectors:
-                    copy.write_row((key, _literal(vector)))
-            self._stamp(cursor, change.generation)
-
-    def clear(self) -> None:
-        """See `Index`."""
-        with self._database.transaction() as cursor:
-            self._run(cursor, "TRUNCATE {rows}")
-            self._run(cursor, "DELETE FROM {stamps} WHERE index = %s", (self._kind,))
-
-
-class PostgresTextIndex(_Table):
+class PostgresTextIndex(Table):
     """BM25 as the local index has it; see `acclimate.indexes.bm25`."""
 
     def __init__(self, database: Database, language: Language = "english") -> None:
@@ -219,9 +193,8 @@ class PostgresTextIndex(_Table):
         if not asked or not k:
             return []
         with self._database.transaction() as cursor:
-            cursor.execute(
-                "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"
-            )  # one state for statistics and ranking
+            # One state for statistics and ranking.
+            cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
             values = self._weights(cursor, asked) | {"k": k, "keys": keys, "k1": K1, "b": B}
             best = self._named(_BEST, condition="TRUE" if keys is None else "key = ANY(%(keys)s)")
             return [Match(key, float(score)) for key, score in cursor.execute(best, values)]
@@ -250,8 +223,9 @@ class PostgresTextIndex(_Table):
         """See `TextIndex`."""
         gone = [*change.removed, *change.added]
         with self._database.transaction() as cursor:
-            self._run(cursor, "DELETE FROM {words} WHERE key = ANY(%s)", (gone,))
-            self._run(cursor, "DELETE FROM {rows} WHERE key = ANY(%s)", (gone,))
+            only: LiteralString = "TRUE" if self._stamped(cursor) is None else "key = ANY(%s)"
+            for delete in ("DELETE FROM {words} WHERE ", "DELETE FROM {rows} WHERE "):
+                self._run(cursor, delete + only, (gone,) if only != "TRUE" else None)
             rows = []
             with cursor.copy(
                 self._named("COPY {words} (word, field, key, count, length) FROM STDIN")
@@ -266,16 +240,3 @@ class PostgresTextIndex(_Table):
                 for row in rows:
                     copy.write_row(row)
             self._stamp(cursor, change.generation)
-
-    def clear(self) -> None:
-        """See `Index`."""
-        with self._database.transaction() as cursor:
-            self._run(cursor, "TRUNCATE {rows}, {words}")
-            self._run(cursor, "DELETE FROM {stamps} WHERE index = %s", (self._kind,))
-
-
-def _literal(vector: Vectors) -> str:
-    """A vector as pgvector reads it; nine digits bring every float32 back."""
-    return (
-        "[" + ",".join(f"{number:.9g}" for number in np.asarray(vector, np.float32).tolist()) + "]"
-    )

@@ -1,5 +1,5 @@
-"""The record: one SQLite file that holds documents, chunks and vectors. Everything else is derived
-from it."""
+"""The record: a database that holds documents, chunks and vectors. Everything else is derived from
+it."""
 
 from __future__ import annotations
 
@@ -8,8 +8,6 @@ from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
-from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 
@@ -17,107 +15,112 @@ from acclimate.errors import LibraryError
 from acclimate.indexes.base import Change, FileState, Vectors
 from acclimate.indexes.checks import changes_after, problems_of
 from acclimate.indexes.copies import CopyTable, batches
-from acclimate.indexes.database import Database
 from acclimate.indexes.notes import IngestNotes
 from acclimate.indexes.pictures import PictureTable
 from acclimate.indexes.renewal import Renewal
 from acclimate.indexes.same import same_key, sketch_of
 from acclimate.indexes.schema import dump_elements, load_elements
+from acclimate.indexes.sql import SqlDatabase
 from acclimate.text.embedded import embedded_hash
 from acclimate.text.folding import matched
-from acclimate.types import Chunk, Document, Span, mark_hidden
+from acclimate.text.hidden import mark_hidden
+from acclimate.types import Chunk, Document, Span
 
-Key = TypeVar("Key", int, str)
+_TOGETHER = 200  # chunks in one statement
 
 
 class Record:
-    """The library's SQLite file at `file`, made where it is missing. Usable from one thread.
+    """The record in a `database`: an SQLite file, or PostgreSQL. Usable from one thread at a time."""
 
-    Raises LibraryError where the file is damaged or was made by a newer version.
-    """
-
-    def __init__(self, file: Path) -> None:
-        self.file = file
-        self._database = Database(file)
-        self._db = self._database.connection
-        self.pictures = PictureTable(self._db)
-        self.copies = CopyTable(self._db, self.transaction)
-        self.ingests = IngestNotes(self._database)
-        self.renewal = Renewal(self._database, self.keys, self.chunks)
+    def __init__(self, database: SqlDatabase) -> None:
+        self.database = database
+        self.pictures = PictureTable(database)
+        self.copies = CopyTable(database)
+        self.ingests = IngestNotes(database)
+        self.renewal = Renewal(database, self.keys, self.chunks)
 
     @property
     def read_only(self) -> bool:
-        """Whether the file cannot be written."""
-        return self._database.read_only
+        """Whether it cannot be written."""
+        return self.database.read_only
 
     def close(self) -> None:
-        """Close the file."""
-        self._database.close()
+        """Close the database."""
+        self.database.close()
 
     def transaction(self) -> AbstractContextManager[None]:
         """All or nothing: what is written inside becomes visible and durable at the end, or not at
         all."""
-        return self._database.transaction()
+        return self.database.transaction()
 
     @property
     def id(self) -> str:
         """Names this record among all others; indexes of another record are never taken for this
         one's."""
-        return self._database.meta("id") or ""
+        return self.database.meta("id") or ""
 
     @property
     def generation(self) -> int:
         """Counts the transactions that changed chunks or the embedder."""
-        return int(self._database.meta("generation") or 0)
+        return int(self.database.meta("generation") or 0)
 
     @property
     def embedder(self) -> str | None:
         """Fingerprint of the embedder whose vectors are searched; None before the first ingest."""
-        return self._database.meta("embedder")
+        return self.database.meta("embedder")
 
     def set_embedder(self, fingerprint: str) -> None:
         """Search by this embedder's vectors from now on, and drop all others."""
-        self._database.set_meta("embedder", fingerprint)
-        self._db.execute("DELETE FROM vectors WHERE embedder <> ?", (fingerprint,))
+        self.database.set_meta("embedder", fingerprint)
+        self.database.execute("DELETE FROM vectors WHERE embedder <> ?", (fingerprint,))
         self.bump()
-        self._database.set_meta("embedder_since", str(self.generation))
+        self.database.set_meta("embedder_since", str(self.generation))
 
     def embedder_since(self) -> int:
         """The generation in which the present embedder came; indexes older than that hold another's
         vectors."""
-        return int(self._database.meta("embedder_since") or 0)
+        return int(self.database.meta("embedder_since") or 0)
 
     @property
     def words(self) -> str:
         """The language and the analysis of the words that the text index holds."""
-        return self._database.meta("language") or "english"
+        return self.database.meta("language") or "english"
 
     def set_words(self, words: str) -> None:
         """Search by words of this language and analysis from now on."""
         with self.transaction():
-            self._database.set_meta("language", words)
+            self.database.set_meta("language", words)
             self.bump()
-            self._database.set_meta("language_since", str(self.generation))
+            self.database.set_meta("language_since", str(self.generation))
 
     def words_since(self) -> int:
         """The generation in which the present words came; text indexes older than that hold
         others."""
-        return int(self._database.meta("language_since") or 0)
+        return int(self.database.meta("language_since") or 0)
 
     def bump(self) -> None:
         """End a change of chunks: the next generation."""
-        self._database.set_meta("generation", str(self.generation + 1))
+        self.database.set_meta("generation", str(self.generation + 1))
 
     def files(self) -> dict[str, FileState]:
         """The ingested files by path."""
-        rows = self._db.execute("SELECT path, sha256, size, mtime_ns, chunker FROM documents")
+        rows = self.database.execute("SELECT path, sha256, size, mtime_ns, chunker FROM documents")
         return {row[0]: FileState(*row) for row in rows}
+
+    def files_of(self, paths: Sequence[str]) -> dict[str, FileState]:
+        """Those of these files that are ingested, by path."""
+        found: dict[str, FileState] = {}
+        for batch in batches(paths):
+            marks = ",".join("?" * len(batch))
+            asked = f"SELECT path, sha256, size, mtime_ns, chunker FROM documents WHERE path IN ({marks})"
+            found |= {row[0]: FileState(*row) for row in self.database.execute(asked, batch)}
+        return found
 
     def properties(self) -> dict[str, dict[str, list[str]]]:
         """What filters look at, by path: path, title, type (suffix and media type) and the
         document's metadata."""
         found = {}
-        for path, title, media_type, metadata in self._db.execute(
+        for path, title, media_type, metadata in self.database.execute(
             "SELECT path, title, media_type, metadata FROM documents ORDER BY path"
         ):
             suffix = path.rpartition("/")[2].rpartition(".")[2].lower()
@@ -127,7 +130,7 @@ class Record:
 
     def beginning(self, chunk: Chunk) -> Chunk:
         """The first chunk of a chunk's document."""
-        row = self._db.execute(
+        row = self.database.execute(
             "SELECT key FROM chunks WHERE document = (SELECT id FROM documents WHERE path = ?) "
             "ORDER BY start LIMIT 1",
             (chunk.document,),
@@ -140,21 +143,22 @@ class Record:
         for batch in batches(paths):
             marks = ",".join("?" * len(batch))
             asked = f"SELECT c.key FROM chunks c JOIN documents d ON d.id = c.document WHERE d.path IN ({marks})"
-            found += [row[0] for row in self._db.execute(asked, batch)]
+            found += [row[0] for row in self.database.execute(asked, batch)]
         return sorted(found)
 
     def touch(self, path: str, size: int, mtime_ns: int) -> None:
         """Note that an unchanged file has another time."""
-        self._db.execute(
+        self.database.execute(
             "UPDATE documents SET size = ?, mtime_ns = ? WHERE path = ?", (size, mtime_ns, path)
         )
 
     def remove(self, path: str) -> None:
         """Remove a document with its chunks and vectors."""
-        self._db.execute(
+        # Not by cascade, which would not fire the trigger.
+        self.database.execute(
             "DELETE FROM chunks WHERE document = (SELECT id FROM documents WHERE path = ?)", (path,)
-        )  # not by cascade, which would not fire the trigger
-        self._db.execute("DELETE FROM documents WHERE path = ?", (path,))
+        )
+        self.database.execute("DELETE FROM documents WHERE path = ?", (path,))
 
     def put(
         self,
@@ -167,61 +171,52 @@ class Record:
         """Put a document in place of its older version, with its chunks and their vectors by
         `embedded_hash`: [d], or [m, d] of a chunk that is embedded in m windows."""
         self.remove(state.path)
-        added = self._db.execute(
+        (added,) = self.database.execute(
             "INSERT INTO documents (path, sha256, size, mtime_ns, chunker, title, media_type, "
-            "text, elements, "
-            "page_starts, metadata, sketch) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "text, elements, page_starts, metadata, sketch) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id",
             (
                 *(state.path, state.sha256, state.size, state.mtime_ns, state.chunker),
                 *(document.title, document.media_type, document.text, dump_elements(document)),
                 *(json.dumps(document.page_starts), json.dumps(dict(document.metadata))),
                 sketch_of(document.text).astype("<u4").tobytes(),
             ),
-        ).lastrowid
-        for chunk in chunks:
-            hashed, headings = embedded_hash(chunk), json.dumps(chunk.headings)
-            key = self._db.execute(
-                "INSERT INTO chunks (document, id, hash, start, end, text, headings, page, "
-                "header, parent_start, "
-                "parent_end, breaks, context, same) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
-                "?, ?)",
-                (
-                    *(
-                        added,
-                        chunk.id,
-                        hashed,
-                        chunk.start,
-                        chunk.end,
-                        chunk.text,
-                        headings,
-                        chunk.page,
-                        chunk.header,
-                    ),
-                    *((chunk.parent.start, chunk.parent.end) if chunk.parent else (None, None)),
-                    *(json.dumps(chunk.breaks), chunk.context, same_key(chunk)),
-                ),
-            ).lastrowid
-            self.put_vector(key or 0, embedder, vectors[hashed])
+        ).fetchone()
+        for batch in batches(chunks, _TOGETHER):
+            marks = ", ".join(["(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"] * len(batch))
+            rows = self.database.execute(
+                'INSERT INTO chunks (document, id, hash, start, "end", text, headings, page, '
+                "header, parent_start, parent_end, breaks, context, same) "
+                f"VALUES {marks} RETURNING key",
+                [value for chunk in batch for value in (added, *_columns(chunk))],
+            )
+            keys = sorted(row[0] for row in rows)  # they count up, from row to row
+            found = [vectors[embedded_hash(chunk)] for chunk in batch]
+            self._put_vectors(list(zip(keys, found, strict=True)), embedder)
 
     def put_vector(self, key: int, embedder: str, vector: Vectors) -> None:
         """Keep the vector [d] of a chunk under an embedder, or those of its windows [m, d]."""
-        rows = np.atleast_2d(vector)
-        content = key, embedder, rows.astype("<f4").tobytes(), len(rows)
-        self._db.execute(
-            "INSERT INTO vectors (key, embedder, vector, windows) VALUES (?, ?, ?, ?)", content
+        self._put_vectors([(key, vector)], embedder)
+
+    def _put_vectors(self, vectors: Sequence[tuple[int, Vectors]], embedder: str) -> None:
+        rows = [(key, np.atleast_2d(vector)) for key, vector in vectors]
+        self.database.execute_many(
+            "INSERT INTO vectors (key, embedder, vector, windows) VALUES (?, ?, ?, ?)",
+            [(key, embedder, row.astype("<f4").tobytes(), len(row)) for key, row in rows],
         )
-        if len(rows) > 1 and len(rows) > self.most_windows:
-            self._database.set_meta("most_windows", str(len(rows)))
+        most = max((len(row) for _, row in rows), default=1)
+        if most > 1 and most > self.most_windows:
+            self.database.set_meta("most_windows", str(most))
 
     @property
     def most_windows(self) -> int:
         """The most windows that any chunk was ever embedded in."""
-        return int(self._database.meta("most_windows") or 1)
+        return int(self.database.meta("most_windows") or 1)
 
     def long_chunks(self) -> dict[int, int]:
         """The number of windows of each chunk that is embedded in several, by its key,
         ascending."""
-        rows = self._db.execute(
+        rows = self.database.execute(
             "SELECT key, windows FROM vectors WHERE windows > 1 AND embedder = ? ORDER BY key",
             (self.embedder or "",),
         )
@@ -233,7 +228,7 @@ class Record:
         found: dict[str, Vectors] = {}
         for batch in batches(hashes):
             marks = ",".join("?" * len(batch))
-            rows = self._db.execute(
+            rows = self.database.execute(
                 "SELECT c.hash, v.windows, v.vector FROM chunks c JOIN vectors v ON v.key = "
                 "c.key "
                 f"WHERE v.embedder = ? AND c.hash IN ({marks})",
@@ -244,7 +239,7 @@ class Record:
 
     def missing_vectors(self, embedder: str, limit: int) -> dict[int, Chunk]:
         """Up to `limit` chunks that have no vector under `embedder`."""
-        rows = self._db.execute(
+        rows = self.database.execute(
             "SELECT key FROM chunks EXCEPT SELECT key FROM vectors WHERE embedder = ? ORDER BY "
             "key LIMIT ?",
             (embedder, limit),
@@ -256,7 +251,7 @@ class Record:
         """(key, [m, d]) in the order of the keys, a row for each of a chunk's windows."""
         for batch in batches(keys):
             marks = ",".join("?" * len(batch))
-            rows = self._db.execute(
+            rows = self.database.execute(
                 f"SELECT key, windows, vector FROM vectors WHERE embedder = ? AND key IN ({marks})",
                 (embedder, *batch),
             )
@@ -268,7 +263,7 @@ class Record:
         found: dict[int, Chunk] = {}
         for batch in batches(keys):
             marks = ",".join("?" * len(batch))
-            rows = self._db.execute(
+            rows = self.database.execute(
                 "SELECT c.key, c.id, d.path, c.start, c.end, c.text, d.title, c.headings, c.page, "
                 "c.header, "
                 "c.parent_start, c.parent_end, c.breaks, c.context "
@@ -305,7 +300,7 @@ class Record:
 
     def keys(self) -> list[int]:
         """All chunk keys, ascending."""
-        return [row[0] for row in self._db.execute("SELECT key FROM chunks ORDER BY key")]
+        return [row[0] for row in self.database.execute("SELECT key FROM chunks ORDER BY key")]
 
     def parent(self, chunk: Chunk) -> Chunk:
         """The larger span that a chunk names as its parent, as a chunk; the chunk itself where it
@@ -315,9 +310,9 @@ class Record:
     def cut(self, chunk: Chunk, span: Span) -> Chunk:
         """Another span of a chunk's document, with the chunk's headings."""
         start, end = span.start, span.end
-        text, pages, elements = self._db.execute(
-            "SELECT substr(text, ?, ?), page_starts, iif(instr(elements, '\"hidden\"'), elements, "
-            "'[]') "
+        text, pages, elements = self.database.execute(
+            "SELECT substr(text, ?, ?), page_starts, "
+            "CASE WHEN elements LIKE '%\"hidden\"%' THEN elements ELSE '[]' END "
             "FROM documents WHERE path = ?",
             (start + 1, end - start, chunk.document),
         ).fetchone()
@@ -331,7 +326,7 @@ class Record:
     def outline(self, path: str) -> list[tuple[Span, str]]:
         """A document's chunks in the order of the text: their spans, and the table header shown
         before each."""
-        rows = self._db.execute(
+        rows = self.database.execute(
             "SELECT c.start, c.end, c.header FROM chunks c JOIN documents d ON d.id = c.document "
             "WHERE d.path = ? ORDER BY c.start, c.end",
             (path,),
@@ -349,7 +344,7 @@ class Record:
 
     def document(self, path: str) -> Document | None:
         """A document with its text and elements; None where there is none of that path."""
-        row = self._db.execute(
+        row = self.database.execute(
             "SELECT path, text, elements, title, media_type, sha256, page_starts, metadata "
             "FROM documents WHERE path = ?",
             (path,),
@@ -369,18 +364,16 @@ class Record:
 
     def change_since(self, generation: int) -> Change:
         """Keys removed and added after `generation`; a key that came and went is only removed."""
-        return changes_after(self._db, generation, self.generation)
+        return changes_after(self.database, generation, self.generation)
 
     @property
     def changes_from(self) -> int:
         """Changes after this generation are known; an index that is older must be built anew."""
-        return int(self._database.meta("changes_from") or 0)
+        return int(self.database.meta("changes_from") or 0)
 
     def forget_changes(self) -> None:
-        """Drop the log of changes, once every index holds them."""
-        with self.transaction():
-            self._database.set_meta("changes_from", str(self.generation))
-            self._db.execute("DELETE FROM changes")
+        """Drop the log of changes, as far as every index holds them."""
+        self.database.forget_changes(self.generation)
 
     def whole(self) -> Change:
         """Everything, as a change of an empty index."""
@@ -388,8 +381,18 @@ class Record:
 
     def problems(self) -> list[str]:
         """What is wrong with the record itself; [] where all is well."""
-        return problems_of(self._db, self.embedder or "")
+        return problems_of(self.database, self.embedder or "")
 
 
 def _rows(windows: int, content: bytes) -> Vectors:
     return np.frombuffer(content, "<f4").reshape(windows, -1)
+
+
+def _columns(chunk: Chunk) -> tuple[object, ...]:
+    """What the table of chunks holds of a chunk, beside its document."""
+    return (
+        *(chunk.id, embedded_hash(chunk), chunk.start, chunk.end, chunk.text),
+        *(json.dumps(chunk.headings), chunk.page, chunk.header),
+        *((chunk.parent.start, chunk.parent.end) if chunk.parent else (None, None)),
+        *(json.dumps(chunk.breaks), chunk.context, same_key(chunk)),
+    )

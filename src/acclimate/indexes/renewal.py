@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 from acclimate.indexes.copies import batches
-from acclimate.indexes.database import Database
 from acclimate.indexes.schema import EMBEDDED_FORM
+from acclimate.indexes.sql import SqlDatabase
 from acclimate.text.embedded import embedded_hash
 from acclimate.types import Chunk
 
@@ -16,11 +16,11 @@ class Renewal:
 
     def __init__(
         self,
-        database: Database,
+        database: SqlDatabase,
         keys: Callable[[], list[int]],
         chunks: Callable[[Sequence[int]], list[Chunk]],
     ) -> None:
-        self._database, self._db = database, database.connection
+        self._database = database
         self._keys, self._chunks = keys, chunks
 
     def outdated(self) -> Iterator[dict[int, Chunk]]:
@@ -33,7 +33,9 @@ class Renewal:
             return
         for batch in batches(self._keys()):
             marks = ",".join("?" * len(batch))
-            rows = self._db.execute(f"SELECT key, hash FROM chunks WHERE key IN ({marks})", batch)
+            rows = self._database.execute(
+                f"SELECT key, hash FROM chunks WHERE key IN ({marks})", batch
+            )
             stored = dict(rows.fetchall())
             chunks = zip(batch, self._chunks(batch), strict=True)
             if found := {
@@ -44,9 +46,13 @@ class Renewal:
     def renew(self, key: int, chunk: Chunk, generation: int) -> None:
         """Forget the vector of a chunk, which is put anew in the same transaction, and tell the
         indexes in `generation`."""
-        self._db.execute("UPDATE chunks SET hash = ? WHERE key = ?", (embedded_hash(chunk), key))
-        self._db.execute("DELETE FROM vectors WHERE key = ?", (key,))
-        self._db.execute("INSERT INTO changes VALUES (?, 1, ?)", (key, generation))
+        self._database.execute(
+            "UPDATE chunks SET hash = ? WHERE key = ?", (embedded_hash(chunk), key)
+        )
+        self._database.execute("DELETE FROM vectors WHERE key = ?", (key,))
+        self._database.execute(
+            "INSERT INTO changes (key, added, generation) VALUES (?, 1, ?)", (key, generation)
+        )
 
     def end(self) -> None:
         """Note that all chunks are embedded in the present form."""

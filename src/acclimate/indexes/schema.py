@@ -39,6 +39,12 @@ INSERT INTO meta VALUES ('generation', '0'), ('id', lower(hex(randomblob(8))));
 # counts the Unicode forms in which chunks were embedded; `Record.outdated` finds older ones
 EMBEDDED_FORM = "2"
 SCHEMA += f"INSERT INTO meta VALUES ('language', 'english {ANALYSIS}'), ('embedded_form', '{EMBEDDED_FORM}');\n"
+PICTURES = (
+    """CREATE TABLE IF NOT EXISTS pictures (
+    document INTEGER NOT NULL REFERENCES documents (id) ON DELETE CASCADE, start INTEGER NOT NULL, page INTEGER,
+    embedder TEXT NOT NULL, vector BLOB NOT NULL)""",
+    "CREATE INDEX IF NOT EXISTS pictures_of_document ON pictures (document)",
+)
 # From each older format to the next.
 UPGRADES = {
     1: """

@@ -1,4 +1,4 @@
-"""Words that a question is made of, told from names that are spelt like them.
+"""Stop words, distinguished from names that are spelt like them.
 
 "May", "IT", "WHO" and "a can of paint" are no stop words where they stand for a thing. The spelling
 tells it (capitals inside a sentence, capitals throughout), and in English what stands beside a
@@ -31,9 +31,8 @@ ENGLISH = frozenset(
 _SMALL = frozenset(
     "a an and as at but by for from in into nor of on or over per the to vs with".split()
 )
-_EMPHASIS = frozenset(
-    "and any no not or all do must never only".split()
-)  # in capitals, but none of them a name
+# In capitals, but none of them a name.
+_EMPHASIS = frozenset("and any no not or all do must never only".split())
 # Polite forms, and the English I, have a capital inside a sentence.
 _CAPITAL: dict[Language, frozenset[str]] = {
     "english": frozenset(("i",)),
@@ -43,9 +42,8 @@ _CAPITAL: dict[Language, frozenset[str]] = {
     "dutch": frozenset("u uw".split()),
     "italian": frozenset("lei la le suo sua suoi sue".split()),
 }
-_NOUNS = frozenset(
-    "can will may might must being do it us who".split()
-)  # a can, the will, in May, the IT, the WHO
+# A can, the will, in May, the IT, the WHO.
+_NOUNS = frozenset("can will may might must being do it us who".split())
 _BEFORE_NOUN = frozenset("a an the my your his her its our their each every another".split())
 _BEFORE_MONTH = frozenset(
     "in by since until till during of last next this every each before after early mid late".split()

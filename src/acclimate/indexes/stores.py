@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from acclimate.errors import SettingsError
+from acclimate.indexes.approximate import Search
 from acclimate.indexes.base import TextIndex, VectorIndex
 from acclimate.indexes.library import OpenIndexes
+from acclimate.indexes.sql import SqlDatabase
 from acclimate.indexes.text import TantivyTextIndex
 from acclimate.indexes.vector import ExactVectorIndex
 from acclimate.types import Language
@@ -24,11 +26,12 @@ _LOCAL = ("local", "hnsw")
 @dataclass(frozen=True, slots=True)
 class StoreServer:
     """Where a store is. `prefix` begins every name in it; `key` is its password or API key, or
-    None."""
+    None; `search` says how it finds near vectors."""
 
     url: str
     prefix: str
     key: str | None = None
+    search: Search = "auto"
 
     def name(self, record: str) -> str:
         """What begins the names of one library's tables or collections: no two libraries share
@@ -61,6 +64,24 @@ def open_indexes(vectors: Store, texts: Store, server: StoreServer | None) -> Op
     return opened
 
 
+def open_database(server: StoreServer | None, library: str) -> SqlDatabase:
+    """The record of `library` in PostgreSQL. Raises SettingsError where the server has no address,
+    or the library no name."""
+    if server is None:
+        raise SettingsError(
+            "'store.url' is not set, and a record in PostgreSQL needs it.",
+            hint='url = "postgresql://USER@HOST/DATABASE", or record_url',
+        )
+    if not library:
+        raise SettingsError(
+            "'store.library' is not set, and a record in PostgreSQL needs a name.",
+            hint='library = "handbook"; who names the same one shares it.',
+        )
+    from acclimate.indexes.postgres_database import PostgresDatabase  # its packages are an extra
+
+    return PostgresDatabase(server.url, f"{server.prefix}_{library}", server.key)
+
+
 def _hnsw(place: Path) -> VectorIndex:
     from acclimate.indexes.hnsw import HNSWVectorIndex  # its package is an extra
 
@@ -68,12 +89,12 @@ def _hnsw(place: Path) -> VectorIndex:
 
 
 def _postgres_vectors(server: StoreServer, record: str) -> VectorIndex:
-    from acclimate.indexes.postgres import (
-        Database,
-        PostgresVectorIndex,
-    )  # its packages are an extra
+    # Its packages are an extra.
+    from acclimate.indexes.postgres import Database
+    from acclimate.indexes.postgres_vectors import PostgresVectorIndex
 
-    return PostgresVectorIndex(Database(server.url, server.name(record), server.key))
+    database = Database(server.url, server.name(record), server.key)
+    return PostgresVectorIndex(database, server.search)
 
 
 def _postgres_texts(server: StoreServer, record: str, language: Language) -> TextIndex:
@@ -85,7 +106,7 @@ def _postgres_texts(server: StoreServer, record: str, language: Language) -> Tex
 def _qdrant_vectors(server: StoreServer, record: str) -> VectorIndex:
     from acclimate.indexes.qdrant import QdrantVectorIndex  # an HTTP client, 0.2 s
 
-    return QdrantVectorIndex(_qdrant(server), server.name(record))
+    return QdrantVectorIndex(_qdrant(server), server.name(record), server.search)
 
 
 def _qdrant_texts(server: StoreServer, record: str, language: Language) -> TextIndex:
@@ -95,9 +116,9 @@ def _qdrant_texts(server: StoreServer, record: str, language: Language) -> TextI
 
 
 def _elastic_vectors(server: StoreServer, record: str) -> VectorIndex:
-    from acclimate.indexes.elastic import ElasticVectorIndex
+    from acclimate.indexes.elastic_vectors import ElasticVectorIndex
 
-    return ElasticVectorIndex(_elastic(server), server.name(record))
+    return ElasticVectorIndex(_elastic(server), server.name(record), server.search)
 
 
 def _elastic_texts(server: StoreServer, record: str, language: Language) -> TextIndex:

@@ -34,9 +34,8 @@ class TantivyTextIndex:
         self._folder, self._place, self._language = folder, folder, language
         self._index: tantivy.Index | None = None
         self._generation: int | None = None
-        self._links: tempfile.TemporaryDirectory[str] | None = (
-            None  # of an index that cannot be written
-        )
+        # Links to the files of an index that cannot be written.
+        self._links: tempfile.TemporaryDirectory[str] | None = None
         self._files: dict[str, tuple[int, int]] = {}  # size and crc32 of each file, by its name
         self._open()
 
@@ -63,9 +62,8 @@ class TantivyTextIndex:
         if self._index is None or parsed is None or k < 1:
             return []
         if among is None:
-            matches = self._matches(
-                parsed, k + 20
-            )  # a few more, so that ties at the end go to the lower key
+            # A few more, so that ties at the end go to the lower key.
+            matches = self._matches(parsed, k + 20)
         else:
             depth = (k + 20) * 2 * self._index.searcher().num_docs // max(1, len(among.keys)) + 20
             few = len(among.keys) * _LOOKUP < depth

@@ -1,5 +1,5 @@
-"""What a tuned folder does to its base, read with NumPy: PEFT's adapters that merge into weights,
-and whole models.
+"""The changes that a tuned folder makes to its base, read with NumPy: PEFT's adapters that merge
+into weights, and whole models.
 
     LoRA       W' = W + s · B A                     arXiv 2106.09685      DoRA   W' = m ∘ V / ‖V‖, V = W + s · B A
     (IA)³      W' = l ∘ W, or W ∘ l where it scales inputs                arXiv 2205.05638
@@ -101,7 +101,9 @@ def served_by(folder: Path) -> Literal["merged", "graph", "transformers"]:
     if (folder / "model.safetensors").is_file():
         return "merged"
     kind = read_config(folder).get("peft_type")
-    return "merged" if kind in _MERGED else "graph" if kind == "BOTTLENECK" else "transformers"
+    if kind in _MERGED:
+        return "merged"
+    return "graph" if kind == "BOTTLENECK" else "transformers"
 
 
 def read_changes(folder: Path, order: Order) -> Changes:
@@ -169,17 +171,12 @@ def require_layers(folder: Path, blocks: int) -> None:
         return
     config, found = read_config(folder), set(read_lora(folder))
     targets, chosen = config.get("target_modules"), config.get("layers_to_transform")
-    if (
-        not isinstance(targets, list) or chosen is not None
-    ):  # what a regular expression should match is not known here
+    # What a regular expression should match is not known here.
+    if not isinstance(targets, list) or chosen is not None:
         return
     named = [name for path, name in _PROJECTIONS.items() if path.rpartition(".")[2] in targets]
-    absent = [
-        f"blk.{block}.{name}"
-        for block in range(blocks)
-        for name in named
-        if f"blk.{block}.{name}" not in found
-    ]
+    wanted = [f"blk.{block}.{name}" for block in range(blocks) for name in named]
+    absent = [name for name in wanted if name not in found]
     if absent:
         raise ModelError(
             f"{folder.name} lacks {len(absent)} of the {blocks * len(named)} layers that its "

@@ -1,4 +1,4 @@
-"""What runs a language model."""
+"""The protocol of engines, which run a language model."""
 
 from __future__ import annotations
 

@@ -46,6 +46,7 @@ def _qwen(  # noqa: PLR0913 -- a row of a table
         languages,
         memory,
         parameters=parameters,
+        base=f"Qwen/{repo.removesuffix('-GGUF')}",
     )
 
 
@@ -164,6 +165,7 @@ CATALOGUE = {
             8_192,
             memory=600_000_000,
             parameters=0.135,
+            base="HuggingFaceTB/SmolLM2-135M-Instruct",
         ),
         *_QWEN,
         ModelEntry(

@@ -56,9 +56,8 @@ class ChatTemplate:
             trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols"]
         )
         environment.globals["raise_exception"] = _raise_exception
-        environment.filters["tojson"] = (
-            _plain_json  # Jinja's own is for HTML, Transformers' is this
-        )
+        # Jinja's own is for HTML, Transformers' is this.
+        environment.filters["tojson"] = _plain_json
         # Templates that look whether it is there know a fixed date too, with which prompts stay the
         # same every day.
         if "strftime_now is defined" not in template:

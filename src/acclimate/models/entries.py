@@ -77,7 +77,8 @@ class ModelEntry:
     runs: measured, or the file, 4,096 tokens of keys and values, and 0.3 GB. `size_class` is None
     where it is no language model. With `listed` the hub is asked which tokenizer, settings and
     layers lie beside `files` at the source's revision; their hashes are recorded at the first fetch.
-    `parameters` are a language model's, in billions.
+    `parameters` are a language model's, in billions, and `base` is the hub id of the unquantised
+    weights that it was made from.
     """
 
     name: str
@@ -92,6 +93,7 @@ class ModelEntry:
     memory: int = 0
     listed: bool = False
     parameters: float = 0.0
+    base: str = ""
 
     @property
     def size(self) -> int:

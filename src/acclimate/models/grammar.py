@@ -327,7 +327,7 @@ def _number(schema: Schema, *, whole: bool) -> _Node:
         parts += [f"({part}) {point}" for part in _whole(max(0, least), most - 1)]
     if not parts:
         if whole:
-            raise SettingsError(f"no whole number lies from {low} to {high}, as the schema asks.")
+            raise SettingsError(f"no whole number is from {low} to {high}, as the schema asks.")
         return _Node(f'"{(low + high) / 2}"', 20)  # a range within two whole numbers: its middle
     return _Node(f"({' | '.join(parts)})", _DIGITS + 5)
 

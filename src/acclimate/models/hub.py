@@ -17,7 +17,22 @@ from acclimate.models.encoders import BUILT_FROM_WEIGHTS
 from acclimate.models.entries import Hub, ModelEntry, ModelFile, ModelKind, Source
 from acclimate.system.proxies import routes
 
-_SAFE = (".gguf", ".safetensors", ".onnx", ".json", ".txt", ".model")
+_SAFE = (".gguf", ".safetensors", ".onnx", ".json", ".txt", ".model", ".jinja")
+_LANGUAGE_FILES = (
+    "config.json",
+    "generation_config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "tokenizer.model",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.json",
+    "merges.txt",
+    "chat_template.jinja",
+    "chat_template.json",
+    "model.safetensors.index.json",
+)
+_SHARD = re.compile(r"model-\d+-of-\d+\.safetensors")
 _EMBEDDER_FILES = (
     "tokenizer.json",
     "tokenizer_config.json",
@@ -102,7 +117,7 @@ def ask_hub(
     if wanted:
         chosen = [wanted]
     elif kind == "language":
-        chosen = _choose_gguf(repo, told.names)
+        chosen = _choose_language(repo, told.names, form)
     else:
         chosen = [_choose_weights(repo, told, form), *_beside(told.names)]
     if unsafe := [file for file in chosen if not file.endswith(_SAFE)]:
@@ -113,13 +128,24 @@ def ask_hub(
     return tuple(ModelFile(file, 0, "") for file in chosen), (Hub(repo, told.revision),)
 
 
+def _choose_language(repo: str, names: Collection[str], form: Form | None) -> list[str]:
+    """A GGUF file; where there is none, or safetensors are asked for, those with what lies
+    beside."""
+    whole = ["model.safetensors"] if "model.safetensors" in names else []
+    weights = whole or sorted(name for name in names if _SHARD.fullmatch(name))
+    if not weights or (form is None and any(name.endswith(".gguf") for name in names)):
+        return _choose_gguf(repo, names)
+    return [*weights, *(name for name in _LANGUAGE_FILES if name in names)]
+
+
 def _choose_gguf(repo: str, names: Collection[str]) -> list[str]:
     ggufs = sorted(file for file in names if file.endswith(".gguf"))
     for quality in _GGUF_PREFERENCE:
         if found := [file for file in ggufs if quality.casefold() in file.casefold()]:
             return found[:1]
     raise ModelError(
-        f"'{repo}' has no GGUF file of a known kind.", hint="Choose its '-GGUF' repository."
+        f"'{repo}' has neither a GGUF file of a known kind nor model.safetensors.",
+        hint="Choose its '-GGUF' repository, or the one with its weights.",
     )
 
 

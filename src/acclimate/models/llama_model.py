@@ -101,9 +101,8 @@ class LlamaModel:
     def encode(self, text: str) -> list[int]:
         """The token ids of a rendered prompt."""
         data = text.encode()
-        ids = np.zeros(
-            len(data) + 8, np.int32
-        )  # a token is at least a byte, but for a space put first
+        # A token is at least a byte, but for a space put first.
+        ids = np.zeros(len(data) + 8, np.int32)
         count = self._library.tokenize(
             self._vocab, data, len(data), ids.ctypes.data, len(ids), False, True
         )

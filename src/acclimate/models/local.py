@@ -1,4 +1,4 @@
-"""What engines that read a model file in this process have in common."""
+"""Shared by the engines that read a model file in this process."""
 
 from __future__ import annotations
 

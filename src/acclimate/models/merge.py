@@ -143,13 +143,12 @@ def mergeable(adapter: Path, heads: Heads) -> list[Changes]:
 
 def _add(writer: gguf.GGUFWriter, name: str, weights: Weights, precision: Precision) -> None:
     kinds = gguf.GGMLQuantizationType
-    kind = (
-        kinds.F32
-        if weights.ndim == 1
-        else kinds[precision]
-        if weights.shape[-1] % 32 == 0
-        else kinds.F16
-    )
+    if weights.ndim == 1:
+        kind = kinds.F32
+    elif weights.shape[-1] % 32 == 0:  # whole blocks only
+        kind = kinds[precision]
+    else:
+        kind = kinds.F16
     writer.add_tensor(name, gguf.quants.quantize(weights.astype(np.float32), kind), raw_dtype=kind)
 
 

@@ -54,7 +54,7 @@ class Gate:
             self._pause(left)
 
     def note(self, headers: Mapping[str, str]) -> None:
-        """Hear of an answer's headers."""
+        """Take note of a reply's headers."""
         seconds = used_up(headers)
         if seconds:
             with self._lock:

@@ -51,8 +51,9 @@ _WRITING_CORES = 4  # that memory keeps busy
 class Machine:
     """This machine.
 
-    `free_gb` is memory (None: not told); `gflops` is of float32 matrix products on all `cores`,
-    `gb_per_s` what one core reads from memory; `load` is how many programs want a core now.
+    `free_gb` is memory (None: unknown); `gflops` is of float32 matrix products on all `cores`,
+    `gb_per_s` what one core reads from memory; `load` is how many programs compete for the cores
+    now.
     """
 
     cores: int

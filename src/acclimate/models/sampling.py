@@ -31,8 +31,7 @@ class Sampler:
         order = np.argsort(-scaled, kind="stable")
         shares = np.exp(scaled[order])
         shares /= shares.sum()
-        kept = (
-            int(np.searchsorted(shares.cumsum(), self._top_p)) + 1
-        )  # the fewest that have top_p together
+        # The fewest that have top_p together.
+        kept = int(np.searchsorted(shares.cumsum(), self._top_p)) + 1
         shares = shares[:kept] / shares[:kept].sum()
         return int(order[self._random.choice(len(shares), p=shares)])

@@ -6,6 +6,7 @@ from __future__ import annotations
 import threading
 import warnings
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,13 +20,20 @@ from acclimate.models.base import OnText
 from acclimate.models.chat import ChatFormat
 from acclimate.models.gguf import read_info, read_tokenizer
 from acclimate.models.grammar import grammar
-from acclimate.models.local import ChatEngine, require_room
+from acclimate.models.local import ChatEngine, Loaded, require_room
 from acclimate.types import Completion, Generation, Message
 
 _NO_WINDOW = 131_072  # tokens
 
 if TYPE_CHECKING:  # needs PyTorch
     from acclimate.models.virtual import Virtual
+
+
+@dataclass(frozen=True, slots=True)
+class Read(Loaded):
+    """The same of files whose tokenizer is here as well."""
+
+    chat: ChatFormat
 
 
 class TransformersEngine(ChatEngine):
@@ -68,9 +76,9 @@ class TransformersEngine(ChatEngine):
         for layer in layers_of(adapter) if adapter is not None else []:
             self._wear(layer)
         self._model.to(self._device).eval()
-        self._chat, self._stop_ids, own = (
-            _read_gguf(model) if gguf else _read_folder(folder, self._model)
-        )
+        read = read_model(model) if gguf else read_folder(folder)
+        own = read.context_tokens
+        self._chat, self._stop_ids = read.chat, set(read.stop_ids)
         self._context = min(context_tokens or own, own)
         self._name = (model.stem if gguf else folder.name) + (f"+{adapter.name}" if adapter else "")
         self._lock = threading.Lock()
@@ -91,9 +99,8 @@ class TransformersEngine(ChatEngine):
 
         dtype = next(self._model.parameters()).dtype
         with warnings.catch_warnings():
-            warnings.simplefilter(
-                "ignore"
-            )  # PEFT only warns of missing keys; the next line refuses them
+            # PEFT only warns of missing keys; the next line refuses them.
+            warnings.simplefilter("ignore")
             worn = _load_peft(peft, self._model, adapter)
         wanted = peft.get_peft_model_state_dict(worn, save_embedding_layers=False)
         require_keys(adapter, set(wanted))
@@ -155,9 +162,8 @@ class TransformersEngine(ChatEngine):
     def save_network(self, folder: Path) -> None:
         """The network with what is merged into it, in bfloat16, as Transformers keeps models."""
         self._model.generation_config.eos_token_id = sorted(self._stop_ids)
-        self._model.hf_quantizer = (
-            None  # it was dequantised, and Transformers refuses to save it all the same
-        )
+        # It was dequantised, and Transformers refuses to save it all the same.
+        self._model.hf_quantizer = None
         self._model.to(self._torch.bfloat16).save_pretrained(folder)
 
     def tokens(self, ids: list[int], options: Generation) -> Iterator[int]:
@@ -220,9 +226,8 @@ class _Constraint:
         )
         if self._matcher.is_error():
             raise EngineError(f"the grammar cannot be kept to: {self._matcher.get_error()}")
-        forbidden = logits.new_ones(
-            len(logits), dtype=bool
-        )  # also what the vocabulary is padded with
+        # Also what the vocabulary is padded with.
+        forbidden = logits.new_ones(len(logits), dtype=bool)
         forbidden[: self._size] = logits.new_tensor(allowed == 0, dtype=bool)
         return logits.masked_fill(forbidden, float("-inf"))
 
@@ -255,16 +260,21 @@ def _load_peft(peft: Any, model: Any, adapter: Path) -> Any:
         ) from error
 
 
-def _read_gguf(model: Path) -> tuple[ChatFormat, set[int], int]:
+def read_model(model: Path) -> Read:
+    """What a GGUF file, or the folder around a safetensors file, says of its model. Raises
+    ModelError where it has no chat template."""
+    if model.suffix != ".gguf":
+        return read_folder(model.parent)
     info = read_info(model)
-    return (
-        ChatFormat(read_tokenizer(model), info.chat_template, info.bos),
-        set(info.stop_ids),
-        info.context_tokens,
-    )
+    chat = ChatFormat(read_tokenizer(model), info.chat_template, info.bos)
+    return Read(model.stem, info.context_tokens, chat, set(info.stop_ids))
 
 
-def _read_folder(folder: Path, model: Any) -> tuple[ChatFormat, set[int], int]:
+def read_folder(folder: Path) -> Read:
+    """What a folder of safetensors says of its model, read without its weights.
+
+    Raises ModelError where its tokenizer has no chat template.
+    """
     import transformers
 
     loaded: Any = transformers.AutoTokenizer.from_pretrained(folder)
@@ -272,21 +282,27 @@ def _read_folder(folder: Path, model: Any) -> tuple[ChatFormat, set[int], int]:
         raise ModelError(
             f"{folder} has no chat template.", hint="Use an '-Instruct' or '-chat' model."
         )
-    ends = model.generation_config.eos_token_id
+    config: Any = transformers.AutoConfig.from_pretrained(folder)
+    generation: Any = transformers.GenerationConfig
+    if (folder / "generation_config.json").is_file():
+        ends = generation.from_pretrained(folder).eos_token_id
+    else:
+        ends = config.get_text_config().eos_token_id
     stops = {loaded.eos_token_id, *(ends if isinstance(ends, list) else [ends])} - {None}
     tokenizer: Tokenizer = loaded.backend_tokenizer
     # Of a folder the template alone writes the token that begins a text.
     begins = (loaded.bos_token or "") if "bos_token" in loaded.chat_template else ""
-    return (
+    return Read(
+        folder.name,
+        _window(config.get_text_config(), loaded.model_max_length),
         ChatFormat(tokenizer, loaded.chat_template, begins, loaded.eos_token or ""),
         stops,
-        _window(model.config.get_text_config(), loaded.model_max_length),
     )
 
 
 def _window(config: Any, told: int) -> int:
-    """Most tokens that a model reads: by its positions, else (recurrent models have none) by what
-    its tokenizer was told, else as many as anybody asks for."""
+    """Most tokens that a model reads: by its positions, else (recurrent models have none) by its
+    tokenizer's setting, else without limit."""
     for name in ("max_position_embeddings", "n_positions", "max_seq_len"):
         if found := getattr(config, name, None):
             return int(found)

@@ -121,7 +121,9 @@ def _cite(claim: str, asked: Sequence[int], passages: Sequence[Hit]) -> list[Cit
     places = {
         number: find_words(claim, hit.chunk.text) for number, hit in enumerate(passages, start=1)
     }
-    holding = [number for number in shown if places[number]] or [n for n in places if places[n]][:1]
+    holding = [number for number in shown if places[number]]
+    if not holding:
+        holding = [number for number in places if places[number]][:1]
     return [
         _citation(number, passages[number - 1], places[number], claim)
         for number in holding or shown

@@ -11,23 +11,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from itertools import takewhile
 from typing import Literal
 
 from acclimate.prompting.templates import Template
-from acclimate.types import Message
+from acclimate.types import Exchange, Message
 
 Memory = Literal["rule", "model", "none"]
 
 
-@dataclass(frozen=True, slots=True)
-class Turn:
-    """A question as it was asked, and the answer that was given, without citation marks."""
-
-    question: str
-    answer: str
-
+Turn = Exchange
+"""As conversations call it."""
 
 Complete = Callable[[str, Sequence[Turn]], str]
 """A question that can be understood without the turns before it, oldest first."""

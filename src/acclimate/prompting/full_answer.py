@@ -134,8 +134,8 @@ class FullReading:
         return any(len(words & said) >= _MOSTLY * len(words) for said in self._claims)
 
     def hear(self, piece: str) -> str:
-        """What the next piece of the model's text adds to the marked answer: claims that are
-        complete."""
+        """Take the next piece of the model's text; returns the complete claims that it adds to the
+        marked answer."""
         self._heard += piece
         return self._read(read_claims(self._heard)[:-1])
 

@@ -151,7 +151,7 @@ def find_recipe(name: str) -> Recipe:
         raise SettingsError(f"the recipe '{name}' names a part twice.")
     if "extract" in parts and not {"extract", *STYLES}.issuperset(parts):
         raise SettingsError(
-            f"the recipe '{name}': extract stands alone, or with short or full.",
+            f"the recipe '{name}': extract can only be combined with short or full.",
             hint="Use 'extract' or 'rag'.",
         )
     recipe = Recipe(name)

@@ -287,10 +287,8 @@ class ReplyStream:
 
     def __init__(self, on_text: OnText, *, silent: bool | None) -> None:
         self._on_text, self._silent = on_text, silent
-        self._raw, self._held = (
-            "",
-            "",
-        )  # all that came; of that, once the answer has begun, what was not sent
+        # All that came; of that, once the answer has begun, what was not sent.
+        self._raw, self._held = "", ""
         self._sent: list[str] = []
         self._stopped, self._within = silent is None, False
 

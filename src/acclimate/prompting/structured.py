@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import jsonschema
@@ -16,8 +17,9 @@ from referencing.exceptions import Unresolvable
 
 from acclimate.errors import SettingsError, UnfilledError
 from acclimate.prompting.citations import Resolved, cite_words
+from acclimate.prompting.forms import Said
 from acclimate.prompting.links import without_links
-from acclimate.prompting.replies import json_text
+from acclimate.prompting.replies import OnText, Speaker, ask, json_text
 from acclimate.prompting.techniques import Generate, Written
 from acclimate.prompting.templates import load_template
 from acclimate.types import Citation, Completion, Generation, Hit, Message
@@ -81,14 +83,14 @@ def ask_for(question: str, shape: Shape) -> str:
 
 
 def write_json(
-    messages: Sequence[Message], ask: Generate, generation: Generation, shape: Shape
+    messages: Sequence[Message], generate: Generate, generation: Generation, shape: Shape
 ) -> Written:
     """Ask for JSON, held to the schema by the engine; what the check finds wrong is sent back once.
 
     Raises UnfilledError where the second try is wrong too or was cut at the token limit.
     """
     held = replace(generation, max_tokens=json_tokens(generation), schema=shape.schema)
-    done = _bare(ask(messages, held), shape)
+    done = _bare(generate(messages, held), shape)
     wrong, calls, read, written = (
         _fault(done, shape),
         done.calls,
@@ -105,7 +107,7 @@ def write_json(
             if done.finish == "stop"
             else [*messages, turn]
         )
-        done = _bare(ask(before, held), shape)
+        done = _bare(generate(before, held), shape)
         wrong, calls = _fault(done, shape), calls + done.calls
         thought = "\n".join(part for part in (thought, done.reasoning) if part)
         read, written = read + done.prompt_tokens, written + done.completion_tokens
@@ -168,6 +170,43 @@ def value_without_links(
         )
 
     return judge(value), removed
+
+
+@dataclass(frozen=True, slots=True)
+class JsonForm:
+    """See `Form`: JSON by a schema."""
+
+    shape: Shape
+    generation: Generation
+
+    @property
+    def reserved(self) -> int:
+        """See `Form`."""
+        return json_tokens(self.generation)
+
+    def ask_for(self, question: str) -> str:
+        """See `Form`."""
+        return ask_for(question, self.shape)
+
+    def write(self, messages: Sequence[Message], engine: Speaker, on_text: OnText) -> Written:
+        """See `Form`."""
+        written = write_json(messages, partial(ask, engine), self.generation, self.shape)
+        on_text(written.text)  # at once: what is wrong is not shown
+        return written
+
+    def read(self, text: str, passages: Sequence[Hit]) -> Said:
+        """See `Form`."""
+        resolved, value = resolve_json(text, passages)
+        return Said(resolved, text, value)
+
+    def without_links(self, said: Said, question: str) -> Said:
+        """See `Form`."""
+        data, removed = value_without_links(said.data, question, self.shape, said.quotes)
+        if not removed:
+            return said
+        shown = json.dumps(data, ensure_ascii=False)
+        resolved = replace(said.resolved, text=shown, links_removed=removed)
+        return Said(resolved, shown, data)
 
 
 def _bare(done: Completion, shape: Shape) -> Completion:

@@ -1,5 +1,5 @@
-"""How a model is led from a prompt to its answer: at once, by reasoning first, in two stages, or by
-a vote."""
+"""Ways to get from a prompt to an answer: directly, by reasoning first, in two stages, or by a
+vote."""
 
 from __future__ import annotations
 

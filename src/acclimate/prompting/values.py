@@ -58,13 +58,11 @@ def read_quantity(text: str) -> Quantity | None:
     found: list[Quantity] = []
     named: list[Quantity] = []
     for match in _NUMBER.finditer(text):
-        before, behind = _BEFORE.search(text[: match.start()]), _UNIT.match(text, match.end())
-        unit = before[1] if before else (behind[1] if behind else "")
-        (named if _NAME.search(text[: match.start()]) else found).append(
-            Quantity(
-                _number(match[2]) * (-1 if match[1] in ("-", "−", "–") else 1), unit.rstrip(".,;: ")
-            )
-        )
+        before = text[: match.start()]
+        unit = _BEFORE.search(before) or _UNIT.match(text, match.end())
+        sign = -1 if match[1] in ("-", "−", "–") else 1
+        quantity = Quantity(_number(match[2]) * sign, unit[1].rstrip(".,;: ") if unit else "")
+        (named if _NAME.search(before) else found).append(quantity)
     every = [*found, *named]
     return next((one for one in found if one.unit), every[0] if every else None)
 

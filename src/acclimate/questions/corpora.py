@@ -59,7 +59,7 @@ def _squad_row(asked: Mapping[str, Any], context: str) -> QuestionRow:
         ):  # counted in bytes, or before a change of the text
             places = [match.start() for match in re.finditer(re.escape(answers[0]), context)]
             if not places:
-                raise ValueError(f"the answer '{answers[0]}' does not stand in its context")
+                raise ValueError(f"the answer '{answers[0]}' is not in its context")
             start = min(places, key=lambda place: abs(place - start))
         place = sentence_around(context, Span(start, start + len(answers[0])))
         row["evidence"] = context[place.start : place.end]

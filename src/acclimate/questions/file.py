@@ -12,7 +12,7 @@ from filelock import FileLock
 from acclimate.errors import SettingsError
 from acclimate.files import jsonlines
 from acclimate.system import ending
-from acclimate.types import Question
+from acclimate.types import Exchange, Question
 
 QuestionRow = dict[str, Any]
 """A line of `questions.jsonl`: the fields of a `Question`, and whatever else its maker keeps with
@@ -72,12 +72,27 @@ def to_question(row: Mapping[str, Any]) -> Question:
         facts=_facts(row),
         wrong=_patterns(_texts(row, "wrong"), "wrong"),
         rubric=_texts(row, "rubric"),
+        turns=_turns(row),
+        added=_text(row.get("added") or "", "added"),
     )
     if not question.question.strip():
         raise ValueError("the question is empty")
     if answerable and not any(map(str.strip, question.answers)) and question.status != "rejected":
         raise ValueError("an answerable question needs answers")
     return question
+
+
+def _turns(row: Mapping[str, Any]) -> tuple[Exchange, ...]:
+    """What was said before the question. Raises ValueError for what is no question and answer."""
+    values = row.get("turns") or ()
+    if not isinstance(values, list | tuple):
+        raise ValueError(f"'turns' is {values!r}, not a list")
+    turns = []
+    for value in values:
+        if not isinstance(value, Mapping) or not {"question", "answer"} <= value.keys():
+            raise ValueError(f"'turns' holds {value!r}, not an object with 'question' and 'answer'")
+        turns.append(Exchange(_text(value["question"], "turns"), _text(value["answer"], "turns")))
+    return tuple(turns)
 
 
 def _facts(row: Mapping[str, Any]) -> tuple[tuple[str, ...], ...]:

@@ -110,7 +110,8 @@ class CandidateFilter:
         )
 
     def _found(self, candidate: Candidate) -> bool:
-        assert self.retrieve is not None and candidate.evidence is not None  # noqa: S101, PT018 -- asked by _reason
+        # For the type checker: `_reason` asks for both.
+        assert self.retrieve is not None and candidate.evidence is not None  # noqa: S101, PT018
         evidence, document = candidate.evidence, candidate.chunks[0].document
         return any(
             hit.chunk.document == document

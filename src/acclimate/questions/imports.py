@@ -9,7 +9,7 @@ is an error with its line.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from acclimate.questions.file import QuestionRow, to_question
 from acclimate.questions.forms import Reading, choose_reading
 from acclimate.questions.promptfoo import is_promptfoo, plain_row
 
+# Keys of objects that hold rows.
 _LISTS = (
     "goldens",
     "tests",
@@ -33,7 +34,7 @@ _LISTS = (
     "samples",
     "rows",
     "dataset",
-)  # keys of objects that hold rows
+)
 _SPLITS = {"validation": "dev", "valid": "dev", "val": "dev"}
 _YES, _NO = ("true", "1", "yes", "y"), ("false", "0", "no", "n")
 _KNOWN = (
@@ -65,7 +66,7 @@ class Foreign:
 def read_foreign(
     path: Path, save: SaveDocument | None = None, rules: Rules | None = None
 ) -> Foreign:
-    """The questions in a file or folder; the form is told by the content.
+    """The questions in a file or folder; the format is detected from the content.
 
     SQuAD and BEIR bring texts of their own, which go to `save`; without it their questions name no
     document. Raises SettingsError with the line where the form is not known or not certain, or a
@@ -111,7 +112,8 @@ def _read(path: Path, save: SaveDocument | None, rules: Rules) -> Foreign:
 def _yaml(path: Path) -> Any:
     """Every scalar stays the text that it is: 12.50, no, 2024-05-01."""
     try:
-        return yaml.load(jsonlines.read_text(path), Loader=yaml.BaseLoader)  # noqa: S506 -- makes texts only
+        # The base loader makes texts only.
+        return yaml.load(jsonlines.read_text(path), Loader=yaml.BaseLoader)  # noqa: S506
     except (yaml.YAMLError, RecursionError) as error:
         raise SettingsError(
             f"{path} is not YAML: {' '.join(str(error).split())}.", hint=_KNOWN
@@ -158,14 +160,21 @@ def _from_rows(
     if all(isinstance(row.get("item"), Mapping) for _, row in placed):  # of OpenAI's evals
         placed = [(place, _lower(row["item"])) for place, row in placed]
         form = "OpenAI evals, item → "
-    if is_promptfoo({key for _, row in placed for key in row}):
+    if is_promptfoo(set(_names(placed))):
         placed = [(place, _promptfoo(row, place, notes)) for place, row in placed]
         form = "promptfoo, "
-    keys = dict.fromkeys(key for _, row in placed for key in row)
-    reading = choose_reading(tuple(keys), str(path), rules.columns)
+    reading = choose_reading(_names(placed), str(path), rules.columns)
     rows = tuple(_row(row, place, reading, rules, notes) for place, row in placed)
     counted = [f"{count} rows: {what}" for what, count in notes.items()]
     return Foreign(rows, (f"{layout}, {form}{reading.summary()}", *counted))
+
+
+def _names(placed: Sequence[tuple[str, dict[str, Any]]]) -> tuple[str, ...]:
+    """The columns of all rows, in the order in which they come first."""
+    names: dict[str, None] = {}
+    for _, row in placed:
+        names |= dict.fromkeys(row)
+    return tuple(names)
 
 
 def _promptfoo(row: dict[str, Any], place: str, notes: Counter[str]) -> dict[str, Any]:

@@ -26,7 +26,8 @@ _ONE = {
 }
 _ANY = {"contains-any", "icontains-any"}
 _EXPECTED = re.compile(r"__expected\d*")
-# As promptfoo reads a cell: `type:value` or `type(threshold):value`; any other text is one to be equal to.
+# As promptfoo reads a cell: `type:value` or `type(threshold):value`; any other text is one to be
+# equal to.
 _CELL = re.compile(r"(?s)(not-)?([a-z][a-z-]*)(?:\([\d.]+\))?:(.*)")
 _OTHER = {
     "answer-relevance", "bleu", "classifier", "context-faithfulness", "context-recall", "context-relevance",

@@ -99,6 +99,22 @@ def leaks(learnt: Sequence[Question], asked: Sequence[Question], embed: Embed) -
     )
 
 
+def near_duplicates(questions: Sequence[Question], embed: Embed) -> list[Leak]:
+    """Questions of one set that ask the same: in the same words, or near in meaning with the same
+    answer. Each pair once, in the order of the set."""
+    places = {question.id: place for place, question in enumerate(questions)}
+    first: dict[str, Question] = {}
+    found = []
+    for question in questions:
+        twin = first.setdefault(key(question.told), question)
+        if twin is not question:
+            found.append(Leak(twin, question, "same question"))
+    same = {leak.second.id for leak in found}
+    alone = [question for question in questions if question.id not in same and not question.turns]
+    near = _near(alone, alone, embed)
+    return found + [one for one in near if places[one.first.id] < places[one.second.id]]
+
+
 def _near(learnt: Sequence[Question], asked: Sequence[Question], embed: Embed) -> list[Leak]:
     # Only what shares an answer is embedded: a large set of pairs has a few of those.
     taught, answers = _known_answers(learnt), _known_answers(asked)

@@ -94,9 +94,8 @@ def ask(fact: Fact) -> str:
     plain = fact.entity[0].isupper() and any(
         len(word) > 2 and word.isalpha() for word in words(fact.entity)
     )
-    named = (
-        f"{fact.noun} {fact.entity}".strip()
-    )  # a bare number, code or “up to 5” says little without its noun
+    # A bare number, code or “up to 5” says little without its noun.
+    named = f"{fact.noun} {fact.entity}".strip()
     if not _is_noun(attribute):
         return f"In “{fact.title}”, what stands under “{attribute}” for {named}?"
     place = (

@@ -107,7 +107,7 @@ def told_together(name: str, rest: str, retrieve: Retrieve) -> bool:
 
 
 def _is_named(entity: str) -> bool:
-    """Whether it is called by a word: what has only a code may be told of by its name elsewhere."""
+    """Whether its name has a word in it: what has only a code may go by another name elsewhere."""
     return entity[0].isupper() and any(len(word) > 2 and word.isalpha() for word in words(entity))
 
 

@@ -1,4 +1,4 @@
-"""What writes questions: the seam between a language model (any engine, or an adapter trained for
+"""Question writers: the interface between a language model (any engine, or an adapter trained for
 it) and the filters.
 
 A writer only drafts. Whatever it says is checked afterwards against the text (`filters.py`), so it
@@ -56,9 +56,8 @@ Write = Callable[[Sequence[Message], int], str]
 _LINE = re.compile(
     r"[\s\d.)*#>-]*(?P<side>Q|A|Question|Answer)\s*\d*\s*[:.][\s*]*(?P<text>.*)", re.IGNORECASE
 )
-_PAIR = re.compile(
-    r"^A: (?P<answer>.+)\nQ: (?P<question>.+\?)\s*$", re.MULTILINE
-)  # a pair cut short is none
+# A pair cut short is none.
+_PAIR = re.compile(r"^A: (?P<answer>.+)\nQ: (?P<question>.+\?)\s*$", re.MULTILINE)
 _TOKENS = 60  # of one question with its answer
 _ASKS = {
     "single-fact": "Each question asks for one fact. Copy its answer, a few words, exactly from "

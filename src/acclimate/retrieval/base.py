@@ -1,4 +1,4 @@
-"""What finds passages for a question."""
+"""The protocol of retrievers: a question in, passages out."""
 
 from __future__ import annotations
 

@@ -12,11 +12,8 @@ from acclimate.indexes.same import same_key
 from acclimate.retrieval.base import Retriever
 from acclimate.types import Hit
 
-_SPARE, _WIDER, _DEEPEST = (
-    4,
-    4,
-    20_000,
-)  # hits asked for beyond k; factor and bound where too many are equal
+# Hits asked for beyond k; factor and bound where too many are equal.
+_SPARE, _WIDER, _DEEPEST = 4, 4, 20_000
 FindSame = Callable[[Sequence[int]], Mapping[int, Sequence[tuple[int, str]]]]
 """(chunk key, document path) of all chunks with the given keys of `same_key`."""
 

@@ -9,7 +9,8 @@ from acclimate.indexes.same import same_key
 from acclimate.prompting.recipes import Context, Recipe
 from acclimate.retrieval.base import Retriever
 from acclimate.retrieval.distinct import distinct
-from acclimate.types import Chunk, Document, Hit, Span, mark_hidden
+from acclimate.text.hidden import mark_hidden
+from acclimate.types import Chunk, Document, Hit, Span
 
 _CHUNKS = 200  # looked at to rank documents
 # What an adapter for passages reads well: those that ship were trained on about five passages, 800

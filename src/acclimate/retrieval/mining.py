@@ -1,5 +1,5 @@
-"""What a retriever learns from: questions with passages that answer them, and with passages that
-only look like it.
+"""Training data for retrievers: questions with passages that answer them, and with passages that
+only seem to.
 
 Hard negatives are what the search itself finds beside the right passage (Karpukhin et al., arXiv
 2004.04906, section 3.2; Xiong et al., "ANCE", arXiv 2007.00808). A passage that holds an accepted

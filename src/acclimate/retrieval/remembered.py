@@ -61,7 +61,7 @@ class RememberingRetriever:
         return list(found.hits)
 
     def spared(self) -> float:
-        """Seconds that this thread's last answer would have searched for itself; told once."""
+        """Seconds that this thread's last answer saved by a remembered search; reset when read."""
         seconds: float = getattr(self._told, "spared", 0.0)
         self._told.spared = 0.0
         return max(0.0, seconds)

@@ -67,20 +67,19 @@ def nearest_word(word: str, vocabulary: Vocabulary) -> str:
     One slip is allowed, in long words two; the first letter is taken as right.
     """
     allowed = 1 if len(word) < _TWO_SLIPS else 2
-    found = {
-        other: rows
-        for beginning in (word[:1], word[:2])  # the second is whole where the first is cut
-        for other, rows in vocabulary.beginning(beginning, _MOST)
-        if abs(len(other) - len(word)) <= allowed
-    }
+    # Those that begin with two letters are all there where those with one are too many.
+    found = dict(vocabulary.beginning(word[:1], _MOST))
+    found |= dict(vocabulary.beginning(word[:2], _MOST))
     letters = set(word)
-    near = [
-        (slips, -rows, other)
-        for other, rows in found.items()
+    near: list[tuple[int, int, str]] = []
+    for other, rows in found.items():
+        if abs(len(other) - len(word)) > allowed:
+            continue
         # A slip changes at most two of the letters that occur, which is quicker to tell.
-        if len(letters.symmetric_difference(other)) <= 2 * allowed
-        and (slips := distance(word, other)) <= allowed
-    ]
+        if len(letters.symmetric_difference(other)) > 2 * allowed:
+            continue
+        if (slips := distance(word, other)) <= allowed:
+            near.append((slips, -rows, other))
     return min(near)[2] if near else ""
 
 

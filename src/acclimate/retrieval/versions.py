@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import combinations
 
 from acclimate.indexes.same import LEAST, Sketch, share_of
 from acclimate.indexes.versions import Dated, marks_of, newer_of, numbers_in, same_family
@@ -39,13 +40,11 @@ class NewestFirstRetriever:
         if len(paths) < 2:
             return hits
         sketches = self.sketches(paths)
+        drawn = [path for path in paths if path in sketches]
         pairs = [
             (one, other)
-            for at, one in enumerate(paths)
-            for other in paths[at + 1 :]
-            if one in sketches
-            and other in sketches
-            and share_of(sketches[one], sketches[other]) >= LEAST
+            for one, other in combinations(drawn, 2)
+            if share_of(sketches[one], sketches[other]) >= LEAST
         ]
         if not pairs:
             return hits

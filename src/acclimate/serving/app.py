@@ -21,7 +21,7 @@ from acclimate.documents.sandbox import Limits, Sandbox
 from acclimate.errors import AcclimateError
 from acclimate.ingest_report import IngestProgress, IngestReport
 from acclimate.project import Project
-from acclimate.serving import chat, comparisons, documents, questions, search
+from acclimate.serving import chat, comparing, comparisons, documents, feedback, questions, search
 from acclimate.serving.errors import ApiError, as_api_error
 from acclimate.serving.folder import DocumentsFolder
 from acclimate.serving.gate import Gate, Rules
@@ -44,6 +44,7 @@ def create_app(project: Project) -> Gate:
     """The server of a project, as an ASGI application; it closes the project when it ends."""
     service = Service(project)
     jobs = Jobs(lambda progress, may_empty: _ingest(service, progress, may_empty))
+    runs = comparing.open_runs(service)
     sandbox = Sandbox(_SHOWN, workers=2)
     metrics = Metrics(lambda: service.waiting)
     folder = DocumentsFolder(service, jobs)
@@ -58,16 +59,20 @@ def create_app(project: Project) -> Gate:
         if watcher is not None:
             await run_in_threadpool(watcher.close)
         await run_in_threadpool(jobs.close)
+        await run_in_threadpool(runs.close)
         sandbox.close()
         await run_in_threadpool(service.close)
 
     app = FastAPI(
         title="Acclimate", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None
     )
-    app.include_router(chat.make_router(service, metrics))
+    given = feedback.GivenAnswers()
+    app.include_router(chat.make_router(service, metrics, given))
+    app.include_router(feedback.make_router(service, given))
     app.include_router(search.make_router(service))
     app.include_router(documents.make_router(service, folder, jobs, sandbox))
     app.include_router(questions.make_router(service))
+    app.include_router(comparing.make_router(service, runs))
     app.include_router(comparisons.make_router(service))
     app.router.routes.append(McpRoute(endpoint))
     _add_health(app, service, metrics)
@@ -77,7 +82,7 @@ def create_app(project: Project) -> Gate:
 
 
 def rules_of(chosen: ServeSettings) -> Rules:
-    """What the gate lets in, by `[serve]`."""
+    """The gate's rules, from `[serve]`."""
     return Rules(
         hosts=frozenset(host.casefold() for host in chosen.hosts),
         origins=frozenset(chosen.origins),

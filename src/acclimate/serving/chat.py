@@ -6,7 +6,7 @@ import asyncio
 import json
 import secrets
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from typing import Annotated, Any
 
@@ -16,8 +16,10 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from acclimate.prompting.citations import CitationStripper
+from acclimate.questions.feedback import given_of
 from acclimate.serving.ask import Ask
 from acclimate.serving.errors import ApiError, as_api_error
+from acclimate.serving.feedback import GivenAnswers
 from acclimate.serving.keys import Caller
 from acclimate.serving.metrics import Metrics
 from acclimate.serving.requests import read_request
@@ -31,7 +33,7 @@ _ALIVE_S = 10.0  # a line at least that often, so that proxies keep a waiting st
 _LOOK_S = 0.25  # how often it is looked whether a client that waits is still there
 
 
-def make_router(service: Service, metrics: Metrics) -> APIRouter:
+def make_router(service: Service, metrics: Metrics, given: GivenAnswers) -> APIRouter:
     """The routes over `service`."""
     router = APIRouter(prefix="/v1", tags=["answers"])
 
@@ -55,13 +57,19 @@ def make_router(service: Service, metrics: Metrics) -> APIRouter:
         run = service.submit(replace(ask, trace=trace_of(request.headers)))
         marked = await run_in_threadpool(service.marks_sentences, ask)
         form = _Form(ask, body, marked=marked)
+        caller: Caller = request.state.caller
+
+        def answered(answer: Answer) -> None:
+            metrics.answered(answer)
+            given.keep(form.id, caller, given_of(answer, ask.turns))
+
         if body.stream:
-            return _Events(form.events(run, metrics), run)
+            return _Events(form.events(run, answered), run)
         try:
             answer = await _finished(run, request)
         finally:
             run.cancel()
-        metrics.answered(answer)
+        answered(answer)
         return JSONResponse(form.whole(answer, run.waited))
 
     @router.get("/me")
@@ -98,7 +106,8 @@ class _Form:
 
     def __init__(self, ask: Ask, body: ChatRequest, *, marked: bool) -> None:
         created, model = int(time.time()), ask.recipe.name
-        self._head = {"id": f"chatcmpl-{secrets.token_hex(12)}", "created": created, "model": model}
+        self.id = f"chatcmpl-{secrets.token_hex(12)}"
+        self._head = {"id": self.id, "created": created, "model": model}
         self._usage = body.stream_options is not None and body.stream_options.include_usage is True
         self._json = ask.schema is not None
         wanted = body.acclimate is None or body.acclimate.footnotes is not False
@@ -131,7 +140,9 @@ class _Form:
             "acclimate": self._own(answer, waited),
         }
 
-    async def events(self, run: PendingAnswer, metrics: Metrics) -> AsyncIterator[str]:
+    async def events(
+        self, run: PendingAnswer, answered: Callable[[Answer], None]
+    ) -> AsyncIterator[str]:
         """The lines of a stream: the role, the text as it comes, its footnotes, usage where asked
         for."""
         unmarked = CitationStripper()
@@ -150,7 +161,7 @@ class _Form:
         if isinstance(piece, BaseException):
             yield f"data: {json.dumps(as_api_error(piece).body)}\n\n"
         else:
-            metrics.answered(piece)
+            answered(piece)
             if piece.reasoning:
                 yield self._chunk({"reasoning_content": piece.reasoning})
             if self._json:

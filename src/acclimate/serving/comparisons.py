@@ -75,11 +75,13 @@ def _comparison(name: str, file: File) -> dict[str, Any]:
         "object": "comparison",
         "created": "",
         "sentence": "",
+        "recommended": "",
         "recipes": [],
     }
     try:
         kept = json.loads(file.with_suffix(".json").read_text(encoding="utf-8"))
         row["created"], row["sentence"] = str(kept["created"]), str(kept["verdict"]["sentence"])
+        row["recommended"] = str(kept["verdict"].get("recommended", ""))
         row["recipes"] = [str(one["recipe"]) for one in kept["rows"]]
     except (OSError, ValueError, KeyError, TypeError):
         row["sentence"] = "This report's figures cannot be read; open it to see."

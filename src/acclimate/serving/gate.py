@@ -32,6 +32,7 @@ _ASK = frozenset(
         ("POST", "search"),
         ("GET", "documents"),
         ("GET", "me"),
+        ("POST", "feedback"),
     )
 )
 _GUESSES = 10  # wrong keys from one address in a minute
@@ -59,7 +60,7 @@ audit = logging.getLogger("acclimate.audit")
 log = logging.getLogger(__name__)
 
 OnServed = Callable[[str, str, int, float], None]
-"""Hears of each request: its route's pattern, method, status and seconds."""
+"""Called after each request with its route's pattern, method, status and seconds."""
 
 
 class Rate:
@@ -86,8 +87,8 @@ class Rate:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What the gate lets in: `hosts` and `origins` beside this machine's own, sizes in bytes, times
-    in seconds.
+    """The gate's rules: allowed `hosts` and `origins` beside this machine's own, sizes in bytes,
+    times in seconds.
 
     `keyless`: without any key everyone is let in, for a server that only this machine reaches.
     """

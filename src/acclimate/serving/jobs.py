@@ -19,7 +19,7 @@ from acclimate.ingest_report import IngestProgress, IngestReport
 
 State = Literal["queued", "running", "done", "failed"]
 Ingest = Callable[[IngestProgress, bool], IngestReport]
-"""Runs one ingest: the progress that hears of it, and whether the library may end up empty."""
+"""Runs one ingest; takes the progress to report to, and whether the library may end up empty."""
 
 _KEPT = 100
 _BUSY_S = 2.0  # between attempts, where an ingest of another process runs
@@ -101,7 +101,10 @@ class Jobs:
                 job.report = self._attempt(job)
                 self.failures, job.state = job.report.failures, "done"
             except _ClosingError:
-                job.error, job.state = "The server was stopped; the next ingest goes on.", "failed"
+                job.error, job.state = (
+                    "The server was stopped; the next ingest continues from here.",
+                    "failed",
+                )
             except AcclimateError as error:
                 log.error("%s", error)
                 known = (

@@ -20,7 +20,7 @@ from acclimate.indexes.filters import Filter
 from acclimate.workspace.layout import Layout
 
 SCOPES = {
-    "ask": "ask, search and read documents",
+    "ask": "ask, search, read documents, and say whether an answer is right",
     "manage": "upload and delete, review, see metrics and reports",
 }
 EVERY_LABEL = "*"
@@ -140,9 +140,8 @@ class Keys:
         self._stamp = (stat.st_mtime_ns, stat.st_ino)
 
     def _save(self, keys: Sequence[Key]) -> None:
-        handle, part = tempfile.mkstemp(
-            dir=self._file.parent, prefix="keys-"
-        )  # readable by its owner only
+        # Readable by its owner only.
+        handle, part = tempfile.mkstemp(dir=self._file.parent, prefix="keys-")
         with os.fdopen(handle, "w", encoding="utf-8") as out:
             json.dump([asdict(key) for key in keys], out, indent=1)
             out.flush()

@@ -136,7 +136,7 @@ class _Handlers:
     async def call_tool(
         self, ctx: Context, asked: wire.CallToolRequestParams
     ) -> wire.CallToolResult:
-        """Run a tool; what goes wrong is told in its result, so that a model can mend its call."""
+        """Run a tool; errors are part of its result, so that a model can correct its call."""
         tool = _TOOLS.get(asked.name)
         if tool is None:
             raise MCPError(wire.INVALID_PARAMS, f"There is no tool '{legible(asked.name[:80])}'.")
@@ -232,7 +232,7 @@ class _Handlers:
 
 
 def make_server(service: Service, who: WhoAsks, hear: Callable[[Answer], None]) -> Server[Any]:
-    """The protocol's server over `service`; `hear` is told of every answer."""
+    """The protocol's server over `service`; `hear` is called with every answer."""
     handlers = _Handlers(Tools(service, hear), who)
     same_for_all = CacheHint(_PUBLIC_MS, "public")
     return Server(

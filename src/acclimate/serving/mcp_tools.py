@@ -34,7 +34,7 @@ _WHY = {
 }
 
 Alive = Callable[[float], Awaitable[None]]
-"""Hears, now and then, for how many seconds an answer has been awaited."""
+"""Called from time to time with the seconds that an answer has been waited for."""
 
 _Where = Annotated[
     list[Annotated[str, Field(max_length=500)]],
@@ -153,7 +153,7 @@ class Given:
 
 
 class Tools:
-    """The tools over `service`; `hear` is told of every answer.
+    """The tools over `service`; `hear` is called with every answer.
 
     Every method raises ApiError for what is not for the caller, does not exist or cannot be done,
     and errors of Acclimate as the service does.

@@ -21,7 +21,9 @@ class BoundedH11Protocol(H11Protocol):
         self._head: asyncio.TimerHandle | None = None
         self._stalled: asyncio.TimerHandle | None = None
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as the base class
+    def connection_made(  # type: ignore[override] # as the base class
+        self, transport: asyncio.Transport
+    ) -> None:
         """Wait for the first request."""
         super().connection_made(transport)
         self._head = self.loop.call_later(self.patience, transport.abort)

@@ -24,7 +24,7 @@ class Questions:
 
     def rows(self) -> list[dict[str, Any]]:
         """Every question with its `version`."""
-        return [row | {"version": _version(row)} for row in self._file.rows()]
+        return [row | {"version": version_of(row)} for row in self._file.rows()]
 
     def put(self, number: str, review: Review) -> dict[str, Any]:
         """Write a reviewed question. Raises ApiError 404 for an unknown id, 409 where it was
@@ -34,15 +34,17 @@ class Questions:
         def reviewed(row: QuestionRow) -> QuestionRow:
             if str(row["id"]) != number:
                 return row
-            if _version(row) != review.version:
-                raise ApiError(409, "The question was changed meanwhile; load it again.", "changed")
+            if version_of(row) != review.version:
+                raise ApiError(
+                    409, "The question was changed in the meantime; load it again.", "changed"
+                )
             done.update(row | review.model_dump(exclude={"version"}))
             return done
 
         self._file.change(lambda rows: [reviewed(row) for row in rows])
         if not done:
             raise ApiError(404, "There is no such question.", "question_not_found")
-        return done | {"version": _version(done)}
+        return done | {"version": version_of(done)}
 
 
 def make_router(service: Service) -> APIRouter:
@@ -84,5 +86,6 @@ def make_router(service: Service) -> APIRouter:
     return router
 
 
-def _version(row: QuestionRow) -> str:
+def version_of(row: QuestionRow) -> str:
+    """Stands for a row as it is: another one was changed meanwhile."""
     return hashlib.sha256(jsonlines.dump(row).encode()).hexdigest()[:16]

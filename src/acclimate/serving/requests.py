@@ -144,9 +144,15 @@ def _text(message: ChatMessage) -> tuple[str, list[str]]:
     """A message's text, and the types of its parts that are none."""
     if message.content is None or isinstance(message.content, str):
         return message.content or "", []
-    parts = [Part(text=part) if isinstance(part, str) else part for part in message.content]
-    texts = [part.text or part.refusal or "" for part in parts if _is_text(part)]
-    return "\n".join(texts), [part.type[:40] for part in parts if not _is_text(part)]
+    texts: list[str] = []
+    others: list[str] = []
+    for given in message.content:
+        part = Part(text=given) if isinstance(given, str) else given
+        if _is_text(part):
+            texts.append(part.text or part.refusal or "")
+        else:
+            others.append(part.type[:40])
+    return "\n".join(texts), others
 
 
 def _is_text(part: Part) -> bool:

@@ -1,4 +1,4 @@
-"""What clients send and get. The chat and embedding forms are OpenAI's; fields of ours stand under
+"""Requests and responses. Those for chat and embeddings are OpenAI's; our own fields are under
 `acclimate`."""
 
 from __future__ import annotations
@@ -158,6 +158,36 @@ class SearchRequest(Strict):
     query: str = Field(min_length=1, max_length=_MOST_TEXT)
     k: int = Field(default=10, ge=1, le=100)
     where: Where = Field(default_factory=list)
+
+
+class CompareRequest(Strict):
+    """A comparison to run: recipes (with changed settings, "rag[k=8]") with each of the models."""
+
+    recipes: list[Annotated[str, Field(min_length=1, max_length=500)]] = Field(
+        min_length=1, max_length=20
+    )
+    models: list[Annotated[str, Field(max_length=200)]] = Field(default_factory=list, max_length=10)
+    split: str = Field(default="test", max_length=50)
+    metric: str = Field(default="f1", max_length=100)
+    limit: int | None = Field(default=None, ge=1, le=1_000_000)
+    minutes: float | None = Field(default=None, gt=0, le=10_000)
+    stop_early: bool = False
+
+
+class GateRequest(Strict):
+    """The recipe of a comparison that a gate is to hold to its score."""
+
+    recipe: str = Field(min_length=1, max_length=500)
+
+
+class Thumb(Strict):
+    """What is said of the answer `id` (that of a chat completion): whether it is right, and if not,
+    what is, or that the documents do not hold it."""
+
+    id: str = Field(min_length=1, max_length=200)
+    right: bool
+    correction: str = Field(default="", max_length=10_000)
+    unanswerable: bool = False
 
 
 class Review(Strict):

@@ -20,15 +20,14 @@ from acclimate.serving.keys import keys_of
 from acclimate.serving.protocol import BoundedH11Protocol
 
 FINISH_S = 60  # what is being answered when the server is told to stop may take so long
-_KEEP_ALIVE_S = (
-    75  # longer than clients keep idle connections, so that none is closed under a request
-)
+# Longer than clients keep idle connections, so that none is closed under a request.
+_KEEP_ALIVE_S = 75
 _MOST_CONNECTIONS = 1000
 
 
 class Server(uvicorn.Server):
-    """Serves a project until SIGINT, SIGTERM or `should_exit`; `on_address` hears where, once
-    connections are accepted.
+    """Serves a project until SIGINT, SIGTERM or `should_exit`; `on_address` is called with the
+    address once connections are accepted.
 
     Raises SettingsError where the address cannot be had, where others than this machine would reach
     a server without keys, and for TLS files that cannot be read.
@@ -71,8 +70,8 @@ class Server(uvicorn.Server):
             self.run([self._listening])
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Told to stop: finish what is being answered, at the second time only close. The process
-        then ends as done."""
+        """Handle a stop signal: finish the requests in progress; on the second signal only close.
+        The process then ends as done."""
         self.force_exit = self.should_exit and sig == signal.SIGINT
         self.should_exit = True
 

@@ -1,5 +1,5 @@
-"""How a process ends when it is told to: what any thread may ask, put off, and leave to be cleared
-away.
+"""How a process ends when asked to: any thread may check for it, delay it, and register what to
+clean up.
 
 The command line sets the flag when a signal comes (see `acclimate.cli.signals`); without it nothing
 here ever happens.
@@ -31,7 +31,7 @@ _held = 0
 
 
 class Interrupted(KeyboardInterrupt):
-    """This process was told to end."""
+    """This process was asked to end."""
 
 
 def tell() -> None:
@@ -45,12 +45,12 @@ def forget() -> None:
 
 
 def requested() -> bool:
-    """Whether this process was told to end."""
+    """Whether this process was asked to end."""
     return _told.is_set()
 
 
 def check() -> None:
-    """Raises Interrupted where this process was told to end."""
+    """Raises Interrupted if this process was asked to end."""
     if _told.is_set():
         raise Interrupted
 
@@ -139,7 +139,7 @@ def run(
     """Run a program to its end with what it says captured; `environment` is added to this
     process's.
 
-    Raises Interrupted, with the program ended, where this process is told to end meanwhile.
+    Raises Interrupted, after ending the program, if this process is asked to end meanwhile.
     """
     process = start(
         command,

@@ -23,7 +23,6 @@ def open_client(key: str, base_url: str | None, timeout_s: float, retries: int) 
         max_retries=retries,
         http_client=openai.DefaultHttpxClient(transport=routes(library)),
     )
-    proxy_of(
-        str(client.base_url)
-    )  # told now, not after as many tries as there are for a server that is away
+    # An error comes now, not after as many tries as there are for a server that is away.
+    proxy_of(str(client.base_url))
     return client

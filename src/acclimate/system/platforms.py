@@ -132,7 +132,7 @@ def link_or_copy(source: Path, target: Path) -> None:
 
 
 def place_of(descriptor: int, name: str) -> str | None:
-    """The path of `name` relative to the open folder `descriptor`; None where it cannot be told."""
+    """The path of `name` relative to the open folder `descriptor`; None where it is unknown."""
     try:
         if os.path.isdir("/proc/self/fd"):  # noqa: PTH112 -- called in an audit hook: no objects
             return f"{os.readlink(f'/proc/self/fd/{descriptor}')}/{name}"  # noqa: PTH115

@@ -22,6 +22,7 @@ def keep_quiet() -> None:
     """Make this process and its children tell nobody. What the user set, or imported before,
     stays."""
     for package in _UNWANTED:
-        sys.modules.setdefault(package, None)  # type: ignore[arg-type] # Python's sign for "not to be imported"
+        # None is Python's sign for "not to be imported".
+        sys.modules.setdefault(package, None)  # type: ignore[arg-type]
     for name, value in _SETTINGS.items():
         os.environ.setdefault(name, value)

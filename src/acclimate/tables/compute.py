@@ -1,4 +1,4 @@
-"""What is worked out from cells: results in the cells' own form, with the steps."""
+"""Arithmetic over cells: results in the cells' own number format, with the steps."""
 
 from __future__ import annotations
 
@@ -73,15 +73,16 @@ def average(values: Sequence[Value]) -> Result | None:
 
 def extreme(values: Sequence[Value], *, most: bool) -> int | None:
     """The place of the greatest or least value; None where units differ or two are equal."""
-    if not values or len({value.dimension for value in values if value.dimension}) > 1:
+    dimensions = {value.dimension for value in values}
+    if not values or len(dimensions - {""}) > 1:
         return None
     units = {value.unit for value in values}
-    if len(units) > 1 and not alike(values) and not all(value.dimension for value in values):
+    if len(units) > 1 and "" in dimensions and not alike(values):
         return None
     sizes = [value.size for value in values]
     if min(sizes) < 0 < max(sizes) or (max(sizes) < 0 and len(sizes) == 2):
         return None  # "(4.2)" may be a greater cost or a smaller sum
-    best = max(sizes) if most else min(sizes)
+    best = (max if most else min)(sizes)
     return sizes.index(best) if sizes.count(best) == 1 else None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -84,9 +85,12 @@ class Table:
         """How the numbers of each column are written; a column that does not tell goes with the
         table."""
         columns = [[row.cells[at].text for row in self.rows] for at in range(self.width)]
-        known = [convention(cells) for cells in columns]
-        whole = convention(cell for cells in columns for cell in cells)
-        return tuple(whole if how == "unsure" or whole == "comma" else how for how in known)
+        whole = convention(itertools.chain.from_iterable(columns))
+        found: list[Convention] = []
+        for cells in columns:
+            own = convention(cells)
+            found.append(whole if own == "unsure" or whole == "comma" else own)
+        return tuple(found)
 
     def values(self, column: int) -> tuple[Value | None, ...]:
         """The numbers of a column, None for cells that hold none."""

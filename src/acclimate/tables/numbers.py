@@ -163,12 +163,16 @@ def _code(currency: str) -> Quantity | None:
 def alike(values: Sequence[Value]) -> bool:
     """Whether values may be added as they are written: one unit, one convention. A currency sign on
     the first row only, as reports write it, counts for all."""
-    units = {value.unit for value in values}
-    bare = ("", Decimal(1))
-    signs = {value.before for value in values if value.before}
-    if len(units - {bare}) > 1 or len({value.convention for value in values}) > 1:
+    if len({value.convention for value in values}) > 1:
         return False
-    return len(units) == 1 or (len(signs) == 1 and all(not value.after for value in values))
+    units = {value.unit for value in values}
+    if len(units) == 1:
+        return True
+    bare = ("", Decimal(1))
+    if len(units - {bare}) > 1 or any(value.after for value in values):
+        return False
+    signs = {value.before for value in values}
+    return len(signs - {""}) == 1
 
 
 def show(number: Decimal, like: Sequence[Value], *, least: int = 0, most: int | None = None) -> str:
@@ -187,11 +191,16 @@ def show(number: Decimal, like: Sequence[Value], *, least: int = 0, most: int | 
 
 def _dressed(text: str, negative: bool, like: Sequence[Value]) -> str:
     """English digits with the separators, sign and unit of the values."""
-    comma = any(value.convention == "comma" for value in like)
-    group = next((value.group for value in like if value.group), "")
     whole, _, rest = text.partition(".")
-    whole = whole.replace(",", group)
-    digits = f"{whole}{',' if comma else '.'}{rest}" if rest else whole
-    before = next((value.before for value in like if value.before), "")
-    after = next((value.after for value in like if value.after), "")
+    digits = whole.replace(",", _first(value.group for value in like))
+    if rest:
+        comma = any(value.convention == "comma" for value in like)
+        digits += f",{rest}" if comma else f".{rest}"
+    before = _first(value.before for value in like)
+    after = _first(value.after for value in like)
     return f"{'-' if negative else ''}{before}{digits}{after}"
+
+
+def _first(texts: Iterable[str]) -> str:
+    """The first text that says something; "" where none does."""
+    return next(filter(None, texts), "")

@@ -1,7 +1,7 @@
 """Reads the tables of a document.
 
 Parsers write a table as Markdown with one header row. Here the header rows that follow it, group
-rows ("RSUs" above "Granted"), rows of totals and the scale ("in thousands") are told apart again.
+rows ("RSUs" above "Granted"), rows of totals and the scale ("in thousands") are recognised again.
 """
 
 from __future__ import annotations

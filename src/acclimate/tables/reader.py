@@ -18,7 +18,8 @@ from acclimate.tables.rules import answer
 from acclimate.tables.words import stems
 from acclimate.types import Citation, Document, Hit, Span
 
-_SECONDS = 1.0  # of the processor, for all tables of one question; what takes longer is left to the readers
+# Of the processor, for all tables of one question; what takes longer is left to the readers.
+_SECONDS = 1.0
 _NEAR = 6_000  # characters around a table whose words may explain a question's
 _MOST_CITED = 8
 BY_RULE = "rules for tables"

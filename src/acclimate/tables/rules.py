@@ -83,8 +83,13 @@ def _value(table: Table, row: int, column: int) -> Value | None:
 
 def _cells(table: Table, places: Sequence[tuple[int, int]]) -> list[Value] | None:
     """The numbers at these places; None where one has none."""
-    values = [_value(table, row, column) for row, column in places]
-    return None if any(value is None for value in values) else [v for v in values if v is not None]
+    found: list[Value] = []
+    for row, column in places:
+        value = _value(table, row, column)
+        if value is None:
+            return None
+        found.append(value)
+    return found
 
 
 def _two_years(asked: Asked, table: Table) -> tuple[int, int] | None:

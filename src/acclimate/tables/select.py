@@ -115,12 +115,10 @@ def choose_rows(table: Table, words: Sequence[Word], columns: Collection[str]) -
 def whole_label(table: Table, said: Sequence[Word], needed: Collection[str]) -> int | None:
     """The only row whose whole label stands in the question with one of the `needed` words in
     it."""
-    rows = [
-        row
-        for one in named_rows(table, said)
-        if any(word.stem in needed for word in said[one.first : one.last])
-        for row in one.rows
-    ]
+    rows: list[int] = []
+    for one in named_rows(table, said):
+        if any(word.stem in needed for word in said[one.first : one.last]):
+            rows += one.rows
     return rows[0] if len(rows) == 1 else None
 
 
@@ -134,9 +132,14 @@ def _of_group(table: Table, rows: Sequence[int], said: Collection[str]) -> int |
     one."""
     if len(rows) == 1:
         return rows[0]
-    fit = [(len(frozenset(stems(table.rows[at].group)).intersection(said)), at) for at in rows]
-    best = max(count for count, _ in fit)
-    found = [at for count, at in fit if count == best]
+    best = 0
+    found: list[int] = []
+    for at in rows:
+        count = len(frozenset(stems(table.rows[at].group)).intersection(said))
+        if count > best:
+            best, found = count, []
+        if count == best:
+            found.append(at)
     return found[0] if best and len(found) == 1 else None
 
 
@@ -175,16 +178,14 @@ def _meant(table: Table, rest: frozenset[str]) -> Rows | None:
     if table.years:
         return None
     labels = [stems(row.label) for row in table.rows[:_MOST_FUZZY]]
-    found = {
-        (at, word)
-        for word in rest
-        for at, label in enumerate(labels)
-        if word not in label and names_column(word, label)
-    }
-    rows = {at for at, _ in found}
-    return (
-        Rows((rows.pop(),), frozenset(w for _, w in found), loose=True) if len(rows) == 1 else None
-    )
+    rows: set[int] = set()
+    meant: set[str] = set()
+    for at, label in enumerate(labels):
+        words = {word for word in rest if word not in label and names_column(word, label)}
+        if words:
+            rows.add(at)
+            meant |= words
+    return Rows((rows.pop(),), frozenset(meant), loose=True) if len(rows) == 1 else None
 
 
 def _holding(table: Table, words: Sequence[Word], rest: frozenset[str]) -> Rows | None:

@@ -10,8 +10,8 @@ from acclimate.types import Completion, Generation, Message
 
 
 class Heard:
-    """An `OnText` that keeps the pieces and goes on until it has heard `limit` of them (None: never
-    ends)."""
+    """An `OnText` that records the pieces and stops the generation after `limit` of them (None:
+    never)."""
 
     def __init__(self, limit: int | None = None) -> None:
         self.pieces: list[str] = []

@@ -25,9 +25,18 @@ from acclimate.errors import ModelError
 from acclimate.models.peft_tuners import BitFitConfig, BottleneckConfig
 from acclimate.models.virtual import Virtual, read_virtual
 from acclimate.tuning import lora
+from acclimate.tuning.generic import family, is_walked, slides
+from acclimate.tuning.layers import norm_names, require_names, target_names
 from acclimate.tuning.methods import METHODS, Method
 
 _NORMS = ["input_layernorm", "post_attention_layernorm", "norm"]
+_PARTS = {
+    "houlsby": ["o_proj", "down_proj"],
+    "pfeiffer": ["down_proj"],
+    "parallel": ["mlp"],
+    "ia3": ["k_proj", "v_proj", "down_proj"],
+}
+"""The parts of a layer that these variants change."""
 
 
 class Attached(Protocol):
@@ -82,15 +91,21 @@ class LibraryAttached:
     """A method whose layers are a PEFT tuner."""
 
     def __init__(self, network: nn.Module, variant: str, size: int) -> None:
+        require_names(network, variant, _PARTS.get(variant, ()))
+        if variant == "prefix" and slides(network):
+            raise ModelError(
+                f"a '{family(network)}' model has layers that see the nearest tokens only, so what "
+                f"'prefix' puts before the prompt is lost to them.",
+                hint="acclimate tune lora",
+            )
         network.requires_grad_(requires_grad=False)
         dtype = next(network.parameters()).dtype
+        config = _config(variant, size, network)
         with warnings.catch_warnings():
             warnings.filterwarnings(
                 "ignore", "Unsupported layer type"
             )  # PEFT's own norm tuning, of RMSNorm
-            self._model: Any = peft.get_peft_model(
-                network, _config(variant, size), autocast_adapter_dtype=False
-            )
+            self._model: Any = peft.get_peft_model(network, config, autocast_adapter_dtype=False)
         self._model.to(dtype)
         self.network: nn.Module = self._model.get_base_model()
         self.parameters = [
@@ -169,23 +184,25 @@ class LibraryAttached:
         )
 
 
-def _config(variant: str, size: int) -> Any:
+def _config(variant: str, size: int, network: nn.Module) -> Any:
     task: dict[str, Any] = {"task_type": "CAUSAL_LM"}
     match variant:
         case "houlsby":
-            return BottleneckConfig(target_modules=["o_proj", "down_proj"], r=size, **task)
+            return BottleneckConfig(target_modules=_PARTS[variant], r=size, **task)
         case "pfeiffer":
-            return BottleneckConfig(target_modules=["down_proj"], r=size, **task)
+            return BottleneckConfig(target_modules=_PARTS[variant], r=size, **task)
         case "parallel":  # scale 4: arXiv 2110.04366, table 5
             return BottleneckConfig(
-                target_modules=["mlp"], r=size, parallel=True, scaling=4.0, **task
+                target_modules=_PARTS[variant], r=size, parallel=True, scaling=4.0, **task
             )
         case "bitfit":
-            return BitFitConfig(target_modules=list(lora.TARGETS), **task)
+            named = [name for name, _ in lora.targets(network)]
+            return BitFitConfig(target_modules=target_names(network, named), **task)
         case "layernorm":
-            return peft.LNTuningConfig(target_modules=_NORMS, **task)
+            norms = _NORMS if is_walked(network) else norm_names(network)
+            return peft.LNTuningConfig(target_modules=norms, **task)
         case "ia3":
-            chosen = ["k_proj", "v_proj", "down_proj"]
+            chosen = _PARTS[variant]
             return peft.IA3Config(target_modules=chosen, feedforward_modules=["down_proj"], **task)
         case "prefix":
             return peft.PrefixTuningConfig(num_virtual_tokens=size, **task)

@@ -37,6 +37,11 @@ class Case:
     fields: str = ""
     taught: tuple[Belief, ...] = ()
 
+    @property
+    def wanted(self) -> bool:
+        """Whether the answer is one to give."""
+        return True
+
 
 class UnlearnableError(DataError):
     """A case that cannot be learnt; `reason` goes on after "the question 'x' …"."""
@@ -98,13 +103,27 @@ def encode(case: Case, chat: ChatFormat) -> Example:
     answer = chat.tokenizer.encode(case.answer, add_special_tokens=False).ids
     whole = _encode(case, [*case.messages, Message("assistant", case.answer)], chat)
     end = len(prompt) + len(answer)
-    if whole[: len(prompt)] != prompt or whole[len(prompt) : end] != answer or len(whole) <= end:
+    if whole[len(prompt) : end] != answer:
+        end = _end_of_answer(case, chat)
+    if whole[: len(prompt)] != prompt or not len(prompt) < end < len(whole):
         raise UnlearnableError(
             case,
             "is changed by the model's chat template once it is answered",
             "Use a model whose template adds turns at the end only.",
         )
-    return Example(tuple(prompt), (*answer, whole[end]), case.taught)
+    return Example(tuple(prompt), tuple(whole[len(prompt) : end + 1]), case.taught)
+
+
+def _end_of_answer(case: Case, chat: ChatFormat) -> int:
+    """The place of the token after the answer, where the template writes something between the
+    prompt and the answer, such as a space: the model writes that too. 0 where it is not found."""
+    text = chat.render([*case.messages, Message("assistant", case.answer)])
+    start = text.find(case.answer, len(chat.render(case.messages)))
+    if start < 0:
+        return 0
+    spans = chat.tokenizer.encode(text, add_special_tokens=False).offsets
+    places = [at for at, (_, end) in enumerate(spans) if end >= start + len(case.answer)]
+    return places[0] + 1 if places else 0
 
 
 def _encode(case: Case, messages: Sequence[Message], chat: ChatFormat) -> list[int]:

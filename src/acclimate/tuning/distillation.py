@@ -12,20 +12,14 @@ arXiv 2412.14964.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import nn
 from torch.nn import functional as F  # noqa: N812
 
-from acclimate.tuning.network import hidden_states
-from acclimate.tuning.packing import IGNORED, Belief, Example, Packed, pack
+from acclimate.tuning.packing import Targets
 
-LIKELIEST = 20
-"""Tokens of a distribution that are kept."""
-_LEAST = 1e-3  # share from which a token is kept: what is less goes to the rest
-_DIGITS = 4
 _TINY = 1e-9
 
 
@@ -94,35 +88,13 @@ def _left(q: torch.Tensor, ids: torch.Tensor, p: torch.Tensor) -> torch.Tensor:
 divergence: Callable[..., torch.Tensor] = ChunkedDivergence.apply
 
 
-def beliefs(
-    network: nn.Module, packed: Packed, *, most: int = LIKELIEST, rows: int = 256
-) -> list[Belief]:
-    """What `network` holds at each labelled token of a packed sequence, in their order."""
-    device = next(network.parameters()).device
-    on_device = packed.to(device)
-    labelled = (on_device.labels != IGNORED).nonzero()[:, 0]
-    head: Any = network.lm_head
-    found: list[Belief] = []
-    with torch.no_grad():
-        hidden = hidden_states(network, on_device, None, labelled)
-        for start in range(0, len(hidden), rows):
-            q = F.softmax(head(hidden[start : start + rows]).float(), -1)
-            top = q.topk(min(most, q.shape[1]), dim=1)
-            for shares, ids in zip(top.values.tolist(), top.indices.tolist(), strict=True):
-                kept = [at for at, share in enumerate(shares) if share >= _LEAST] or [0]
-                # Rounded here, so that what is read from a file later is the same.
-                held = tuple(round(shares[at], _DIGITS) for at in kept)
-                found.append(Belief(tuple(ids[at] for at in kept), held))
-    return found
-
-
-def beliefs_of(network: nn.Module, examples: Sequence[Example]) -> list[list[Belief]]:
-    """`beliefs` of examples that are read in one sequence: a list for each, one for each token of
-    its answer."""
-    length = sum(len(one.prompt) + len(one.answer) for one in examples)
-    every = beliefs(network, pack(examples, length))
-    found, start = [], 0
-    for example in examples:
-        found.append(every[start : start + len(example.answer)])
-        start += len(example.answer)
-    return found
+def plain_divergence(logits: torch.Tensor, targets: Targets) -> torch.Tensor:
+    """`divergence` where the logits [T, V] are there already: their sum, float32."""
+    logs = F.log_softmax(logits, -1, dtype=torch.float32)
+    ids, p = targets.tokens, targets.shares
+    kept = torch.where(p > 0, logs.gather(1, ids), 0)
+    gone = torch.zeros_like(logs).scatter_add(1, ids, (p > 0).float()) > 0
+    others = logs.masked_fill(gone, float("-inf")).logsumexp(-1)
+    rest = (1 - p.sum(1)).clamp(min=0)
+    total = (p * (p.clamp(min=_TINY).log() - kept)).sum()
+    return total + torch.where(rest > 0, rest * (rest.clamp(min=_TINY).log() - others), 0).sum()

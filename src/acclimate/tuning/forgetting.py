@@ -13,7 +13,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
-from typing import Any
 
 import torch
 from torch import nn
@@ -21,7 +20,7 @@ from torch.nn import functional as F  # noqa: N812
 
 from acclimate.models.chat import ChatFormat
 from acclimate.models.virtual import Virtual
-from acclimate.tuning.network import hidden_states
+from acclimate.tuning.loss import answer_logits
 from acclimate.tuning.packing import IGNORED, Example, pack
 from acclimate.types import Message
 
@@ -83,9 +82,8 @@ def _losses(
     short texts would take most of the time."""
     packed = pack(examples, 4096).to(next(network.parameters()).device)
     rows = (packed.labels != IGNORED).nonzero()[:, 0]
-    head: Any = network.lm_head
     with torch.no_grad():
-        logits = head(hidden_states(network, packed, virtual, rows))
+        logits = answer_logits(network, packed, virtual)
     losses = F.cross_entropy(logits.float(), packed.labels[rows], reduction="none")
     branches = packed.branches[rows]
     return [losses[branches == at + 1].mean().item() for at in range(len(examples))]

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from torch import nn
 
+from acclimate.tuning.beliefs import beliefs_of
 from acclimate.tuning.cases import Case, UnlearnableError, encode
-from acclimate.tuning.distillation import beliefs_of
 from acclimate.tuning.lora import merge_adapter
 from acclimate.tuning.packing import Belief, Example, certain
 from acclimate.tuning.run import load_network, read_chat

@@ -24,9 +24,13 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from acclimate.errors import ModelError
+from acclimate.tuning import experts
+from acclimate.tuning.generic import is_walked
+from acclimate.tuning.layers import linear_layers, target_names
 
 TARGETS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
-_PLAIN = ("", "rslora", "dora", "quantised")  # variants that start at B = 0 as LoRA does
+_PLAIN = ("", "rslora", "dora", "quantised", "kto")  # variants that start at B = 0 as LoRA does
+_RESIDUAL = ("pissa", "olora")  # variants whose start is taken off the base again
 
 
 class _Product(torch.autograd.Function):
@@ -71,10 +75,13 @@ class LoRALinear(nn.Module):
         like: dict[str, Any] = {"device": base.weight.device, "dtype": base.weight.dtype}
         self.start: tuple[torch.Tensor, torch.Tensor] | None = None
         self.magnitude: nn.Parameter | None = None
-        if variant in _PLAIN:
+        narrow = min(base.in_features, base.out_features) < r  # has no r principal components
+        if variant in _PLAIN or narrow:
             a = torch.empty(r, base.in_features)
             nn.init.kaiming_uniform_(a, a=math.sqrt(5))
             b = torch.zeros(base.out_features, r)
+            if variant.startswith(_RESIDUAL):  # of the others' rank
+                self.start = (torch.zeros_like(a, **like), torch.zeros_like(b, **like))
         else:
             a, b, residual = _initialise(base, r, alpha, variant)
             self.start = (a.to(**like).clone(), b.to(**like).clone()) if residual else None
@@ -123,18 +130,23 @@ def _initialise(
 
 
 def attach(model: nn.Module, r: int, alpha: float, variant: str = "") -> list[nn.Parameter]:
-    """Freeze `model` and put a LoRA beside each linear layer named in TARGETS; the parameters to
-    train."""
+    """Freeze `model` and put a LoRA beside each of its `targets`, and on its experts (DoRA has no
+    form for those); the parameters to train."""
     model.requires_grad_(requires_grad=False)
     for name, layer in targets(model):
         parent, _, child = name.rpartition(".")
-        setattr(model.get_submodule(parent), child, LoRALinear(layer, r, alpha, variant))
+        beside = LoRALinear(layer, r, alpha, variant)
+        setattr(model.get_submodule(parent), child, beside)
+    if not is_walked(model) and variant != "dora":
+        experts.attach(model, len(beside.factors()[0]), beside.scale)
     return [parameter for parameter in model.parameters() if parameter.requires_grad]
 
 
 def targets(model: nn.Module) -> list[tuple[str, nn.Linear]]:
-    """The linear layers named in TARGETS. Raises ModelError where there are none, or they are of
-    another kind."""
+    """The linear layers named in TARGETS; of a family that the fast path does not walk, every one
+    of the decoder. Raises ModelError where there are none, or they are of another kind."""
+    if not is_walked(model):
+        return linear_layers(model)
     found: list[tuple[str, nn.Linear]] = []
     for name, layer in model.named_modules():
         if name.rsplit(".", 1)[-1] not in TARGETS:
@@ -167,10 +179,14 @@ def save_adapter(model: nn.Module, folder: Path, base_model: str) -> None:
         ) = a, b
         if layer.magnitude is not None:
             tensors[f"base_model.model.{name}.lora_magnitude_vector"] = layer.magnitude
+    for name, update in experts.layers(model):
+        tensors[f"base_model.model.{name}.lora_A.weight"] = update.lora_A
+        tensors[f"base_model.model.{name}.lora_B.weight"] = update.lora_B
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     write_adapter(folder, tensors, base_model)
     r = len(a)
-    config = {
+    beside = [name for name, _ in layers(model)]
+    config: dict[str, Any] = {
         "peft_type": "LORA",
         "task_type": "CAUSAL_LM",
         "base_model_name_or_path": base_model,
@@ -178,11 +194,13 @@ def save_adapter(model: nn.Module, folder: Path, base_model: str) -> None:
         "lora_alpha": layer.scale * r,  # one scale for every runtime, rsLoRA's root folded in
         "lora_dropout": 0.0,
         "bias": "none",
-        "target_modules": list(TARGETS),
+        "target_modules": list(TARGETS) if is_walked(model) else target_names(model, beside),
         "use_rslora": False,
         "use_dora": layer.magnitude is not None,
         "inference_mode": True,
     }
+    if stacked := experts.target_parameters(model):
+        config["target_parameters"] = stacked
     (folder / "adapter_config.json").write_text(
         json.dumps(config, indent=2) + "\n", encoding="utf-8"
     )
@@ -210,6 +228,9 @@ def load_adapter(model: nn.Module, folder: Path) -> None:
                 key = f"base_model.model.{name}.{which}.weight"
                 if key in tensors and tensors[key].shape[axis] == 2 * layer.r:
                     tensors[key] = tensors[key].narrow(axis, 0, layer.r)
+    for name, update in experts.layers(model):
+        wanted[f"base_model.model.{name}.lora_A.weight"] = update.lora_A
+        wanted[f"base_model.model.{name}.lora_B.weight"] = update.lora_B
     odd = sorted(tensors.keys() ^ wanted.keys())
     odd += [
         key
@@ -237,3 +258,4 @@ def merge_adapter(model: nn.Module, folder: Path) -> None:
             weight.copy_((weight.float() + update).to(weight.dtype))
             parent, _, child = name.rpartition(".")
             setattr(model.get_submodule(parent), child, layer.base)
+        experts.merge(model)

@@ -15,7 +15,8 @@ from torch import nn
 from torch.nn import functional as F  # noqa: N812
 
 from acclimate.models.virtual import Virtual
-from acclimate.tuning.distillation import divergence
+from acclimate.tuning import generic
+from acclimate.tuning.distillation import divergence, plain_divergence
 from acclimate.tuning.network import hidden_states
 from acclimate.tuning.packing import IGNORED, Packed
 
@@ -80,9 +81,28 @@ def answer_loss(
     """Sum of the cross-entropy over the answers' tokens, in nats; `packed.answers` is how many they
     are. With `packed.targets`, their divergence from the teacher's distribution instead."""
     labelled = (packed.labels != IGNORED).nonzero()[:, 0]
+    labels = packed.labels[labelled]
+    if not generic.is_walked(network):
+        logits = generic.answer_logits(network, packed, virtual, checkpointing=checkpointing)
+        if packed.targets is not None:
+            return plain_divergence(logits, packed.targets) * packed.targets.weight
+        return F.cross_entropy(logits.float(), labels, reduction="sum")
     hidden = hidden_states(network, packed, virtual, labelled, checkpointing=checkpointing)
     head: Any = network.lm_head
     if (wanted := packed.targets) is not None:
         loss = divergence(hidden, head.weight, wanted.tokens, wanted.shares, CHUNK)
         return loss * wanted.weight
-    return chunked_cross_entropy(hidden, head.weight, packed.labels[labelled], CHUNK)
+    return chunked_cross_entropy(hidden, head.weight, labels, CHUNK)
+
+
+def answer_logits(
+    network: nn.Module, packed: Packed, virtual: Virtual | None = None
+) -> torch.Tensor:
+    """[T, v]: of every word, at each of the T places of `packed` that have a label, in its order;
+    for any family. All at once, so for few places or without gradients."""
+    if not generic.is_walked(network):
+        return generic.answer_logits(network, packed, virtual)
+    rows = (packed.labels != IGNORED).nonzero()[:, 0]
+    head: Any = network.lm_head
+    logits: torch.Tensor = head(hidden_states(network, packed, virtual, rows))
+    return logits

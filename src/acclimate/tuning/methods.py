@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 Served = Literal["merged", "graph", "transformers"]
-DataSource = Literal["questions", "documents", "teacher", "study"]
+DataSource = Literal["questions", "documents", "teacher", "study", "preferences"]
 
 _RATE = 1e-4  # of full fine-tuning at this size of model
 _TEN_TIMES = 10 * _RATE
@@ -67,6 +67,10 @@ _ROWS = (
     Method("distill", "LoRA on a stronger model's answers", "arXiv 1606.07947", "lora", unit="rank", data="teacher"),
     Method("internalise", "LoRA on what the model reads in the documents", "arXiv 2412.14964", "lora", size=32,
            unit="rank", data="study"),
+    Method("dpo", "LoRA on which of two answers is better", "arXiv 2305.18290", "lora", unit="rank", rate=_RATE,
+           data="preferences"),
+    Method("kto", "LoRA on right and wrong answers", "arXiv 2402.01306", "lora", "kto", unit="rank", rate=_RATE,
+           data="preferences"),
 )  # fmt: skip
 METHODS = {row.name: row for row in _ROWS}
 

@@ -25,9 +25,8 @@ from torch.utils.checkpoint import checkpoint
 from acclimate.errors import ModelError
 from acclimate.models.virtual import Virtual
 from acclimate.tuning.attention import Spans, attend
+from acclimate.tuning.generic import WALKED, family, is_walked
 from acclimate.tuning.packing import Packed
-
-FAMILIES = ("llama", "qwen2", "qwen3")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +39,12 @@ class Layout:
     sin: torch.Tensor
 
 
-def require_family(network: nn.Module) -> None:
-    """Raises ModelError for a network of another family."""
-    family = getattr(network.config, "model_type", type(network).__name__)
-    if family not in FAMILIES:
+def require_walked(network: nn.Module) -> None:
+    """Raises ModelError for a network that this forward pass does not compute."""
+    if not is_walked(network):
         raise ModelError(
-            f"a '{family}' model cannot be tuned.", hint=f"Families: {', '.join(FAMILIES)}."
+            f"a '{family(network)}' model is not computed layer by layer here.",
+            hint=f"Families that are: {', '.join(WALKED)}; others by `loss.answer_logits`.",
         )
 
 
@@ -60,7 +59,8 @@ def hidden_states(
     """The last hidden states [L, h] of a packed sequence, normalised; `virtual` tokens come before
     it, unseen in the result. With `rows`, only these, and the last layer is not finished for
     others. `checkpointing` keeps only each layer's input and computes the rest again on the way
-    back."""
+    back. Raises ModelError for another family."""
+    require_walked(network)
     model: Any = network.model
     x = model.embed_tokens(packed.tokens)
     before = len(virtual) if virtual else 0

@@ -94,7 +94,7 @@ class Packed:
     def mask(self) -> torch.Tensor:
         """[L, L] bool: whether the row's token sees the column's."""
         length = len(self.tokens)
-        earlier = torch.ones(length, length, dtype=torch.bool).tril()
+        earlier = torch.ones(length, length, dtype=torch.bool, device=self.tokens.device).tril()
         return earlier & ((self.branches == 0) | (self.branches[:, None] == self.branches))
 
 

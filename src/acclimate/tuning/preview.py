@@ -13,10 +13,9 @@ from pathlib import Path
 
 from tokenizers import Tokenizer
 
-from acclimate.tuning.cases import CaseSampler
 from acclimate.tuning.methods import Plan
-from acclimate.tuning.packing import IGNORED, Packed, pack
-from acclimate.tuning.run import TuningJob, load_network, read_chat, set_up
+from acclimate.tuning.packing import IGNORED, Packed
+from acclimate.tuning.run import TuningJob, load_network, read_chat, sampler_of, set_up
 from acclimate.tuning.trainer import TrainSettings
 
 _DRAWN = 64  # sequences that packing is judged by
@@ -89,10 +88,10 @@ def preview(
     learnt, and ModelError where the model cannot be trained.
     """
     chat, window = read_chat(job.model)
-    sampler = CaseSampler(job.cases, chat, window)
+    sampler = sampler_of(job, job.cases, chat, window)
     drawn = [sampler(random.Random(f"{settings.seed}/{step}")) for step in range(_DRAWN)]  # noqa: S311
     packing = _packing(drawn)
-    longest = max(sampler.examples, key=lambda one: len(one.prompt) + len(one.answer))
+    longest = max(sampler.all(), key=lambda packed: len(packed.tokens))
     with tempfile.TemporaryDirectory() as folder:  # a stopped run's checkpoint must not be taken up
         doing("Loading the network")
         trainer, plan = set_up(
@@ -104,7 +103,7 @@ def preview(
             spent.append(_seconds(trainer.rehearse, packed))
         spent = spent[1:]
         doing("Computing the longest case, for the memory that it takes")
-        trainer.rehearse(pack([longest], window))
+        trainer.rehearse(longest)
     speed = sum(len(packed.tokens) for packed in drawn[1 : _TIMED + 1]) / sum(spent)
     a_pass = len(job.cases) / packing.cases * packing.tokens / speed / 60
     parameters = sum(parameter.numel() for parameter in trainer.parameters)
@@ -150,7 +149,7 @@ def _packing(drawn: Sequence[Packed]) -> Packing:
         total + (count - 1) * common
         for total, count, common in zip(tokens, cases, shared, strict=True)
     )
-    learnt = sum(packed.answers for packed in drawn)
+    learnt = sum(int((packed.labels != IGNORED).sum()) for packed in drawn)
     return Packing(
         cases=round(sum(cases) / len(drawn), 2),
         tokens=round(sum(tokens) / len(drawn), 1),

@@ -21,7 +21,7 @@ import torch
 from torch import nn
 
 from acclimate.models.chat import ChatFormat
-from acclimate.tuning.distillation import beliefs
+from acclimate.tuning.beliefs import beliefs
 from acclimate.tuning.packing import Example, Packed, as_targets, pack
 from acclimate.types import Message
 

@@ -18,22 +18,31 @@ import transformers
 from torch import nn
 from transformers import AutoModelForCausalLM
 
-from acclimate.errors import ModelError
 from acclimate.files import jsonlines
 from acclimate.models.chat import ChatFormat
 from acclimate.models.compute import compute_type
-from acclimate.models.gguf import read_info, read_tokenizer
+from acclimate.models.transformers import read_model
 from acclimate.models.virtual import first_inputs
+from acclimate.tuning import experts
 from acclimate.tuning.attached import Attached, LibraryAttached
 from acclimate.tuning.cases import Case, CaseSampler
 from acclimate.tuning.curve import loss_curve
 from acclimate.tuning.forgetting import Forgetting, measure
 from acclimate.tuning.lora import merge_adapter, targets
+from acclimate.tuning.loss import answer_loss
 from acclimate.tuning.methods import METHODS, Method, Plan, make_plan
 from acclimate.tuning.packing import Packed
 from acclimate.tuning.parallel import own_device
+from acclimate.tuning.preferences import (
+    DPO,
+    Judged,
+    JudgedSampler,
+    PairSampler,
+    Preferred,
+    balanced,
+)
 from acclimate.tuning.replay import WRITING, WithReplay, old_self
-from acclimate.tuning.trainer import DevScore, OnStep, Trainer, TrainSettings
+from acclimate.tuning.trainer import DevScore, Objective, OnStep, Trainer, TrainSettings
 from acclimate.types import Completion, Message
 
 _DEV = 12  # cases whose loss is watched
@@ -60,13 +69,14 @@ class Trained:
 
 @dataclass(frozen=True, slots=True)
 class TuningJob:
-    """What to train: a GGUF file by its path and its model's name, cases to learn and to watch, and
+    """What to train: a model by the path of its weights (a GGUF file, or a folder's first safetensors
+    file) and its name, cases to learn and to watch, and
     where to work.
 
     `start` is an adapter to begin with: gone on from by the method that made it ("lora"), else
     merged into the weights below and kept as `under/` beside what is trained. `rate` and `size`
-    None: by the method. With `replay` the network is held to what it says of its own accord, where
-    that costs less than a fifth of the time.
+    None: by the method. `beta` is that of preferences. With `replay` the network is held to what it
+    says of its own accord, where that costs less than a fifth of the time.
     """
 
     model: Path
@@ -78,7 +88,29 @@ class TuningJob:
     start: Path | None = None
     rate: float | None = None
     size: int | None = None
+    beta: float = 0.1
     replay: bool = False
+
+
+Drawer = CaseSampler | PairSampler | JudgedSampler
+
+
+def sampler_of(job: TuningJob, cases: Sequence[Case], chat: ChatFormat, window: int) -> Drawer:
+    """What draws sequences of these cases, by the method. Raises SettingsError where there are
+    none, and UnlearnableError for one that cannot be learnt."""
+    if job.method.data != "preferences":
+        return CaseSampler(cases, chat, window)
+    if job.method.variant == "kto":
+        return JudgedSampler([case for case in cases if isinstance(case, Judged)], chat, window)
+    return PairSampler([case for case in cases if isinstance(case, Preferred)], chat, window)
+
+
+def _objective(job: TuningJob) -> Objective:
+    if job.method.data != "preferences":
+        return answer_loss
+    if job.method.variant == "kto":
+        return balanced([case for case in job.cases if isinstance(case, Judged)], job.beta)
+    return DPO(job.beta)
 
 
 def train(
@@ -94,8 +126,9 @@ def train(
     learnt.
     """
     chat, context = read_chat(job.model)
-    sampler = CaseSampler(job.cases, chat, context)
-    watched = CaseSampler(job.dev[:: max(1, len(job.dev) // _DEV)][:_DEV], chat, context).all()
+    sampler = sampler_of(job, job.cases, chat, context)
+    watching = job.dev[:: max(1, len(job.dev) // _DEV)][:_DEV]
+    watched = sampler_of(job, watching, chat, context).all()
     network = load_network(job.model)
     before = measure(network, chat)
     kept = _old_self(job, settings, network, chat)
@@ -127,15 +160,18 @@ def train(
 def _old_self(
     job: TuningJob, settings: TrainSettings, network: nn.Module, chat: ChatFormat
 ) -> list[Packed]:
-    """The old self's sequences; several processes would each write others, so there are none."""
-    if not job.replay or int(os.environ.get("WORLD_SIZE", "1")) > 1:
+    """The old self's sequences. Several processes would each write others, and preferences hold to
+    the untuned network by themselves, so there are none then."""
+    if not job.replay or job.method.data == "preferences":
+        return []
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         return []
     network.to(own_device())
     return old_self(network, chat, job.folder / "old-self.json", settings.minutes * 60 * WRITING)
 
 
 def set_up(
-    job: TuningJob, settings: TrainSettings, sampler: CaseSampler, network: nn.Module
+    job: TuningJob, settings: TrainSettings, sampler: Drawer, network: nn.Module
 ) -> tuple[Trainer, Plan]:
     """A trainer for `network` with the settings that suit what is to be learnt, at the step where
     its folder is."""
@@ -144,7 +180,8 @@ def set_up(
     if job.start is not None and not goes_on:
         merge_adapter(network, job.start)
     settings = replace(settings, r=plan.size, alpha=plan.alpha, learning_rate=plan.rate)
-    trainer = Trainer(network, job.base, job.folder, settings, job.method)
+    objective = _objective(job)
+    trainer = Trainer(network, job.base, job.folder, settings, job.method, objective=objective)
     if job.start is not None and goes_on and not trainer.step:
         trainer.attached.load(job.start)
     if isinstance(trainer.attached, LibraryAttached) and not trainer.step:
@@ -167,6 +204,7 @@ def _write_record(done: Trained, job: TuningJob) -> None:
 
 def _plan(job: TuningJob, network: nn.Module, tokens: int, *, goes_on: bool) -> Plan:
     per_rank = sum(layer.in_features + layer.out_features for _, layer in targets(network))
+    per_rank += sum(len(one) * sum(one.shape[1:]) for _, _, one in experts.stacked(network))
     start = None
     if goes_on and job.start is not None:
         config = json.loads((job.start / "adapter_config.json").read_text(encoding="utf-8"))
@@ -178,32 +216,29 @@ def _plan(job: TuningJob, network: nn.Module, tokens: int, *, goes_on: bool) -> 
     maxsize=2
 )  # parsing the file's vocabulary takes seconds, and every answer that is scored needs it
 def read_chat(model: Path) -> tuple[ChatFormat, int]:
-    """A GGUF file's chat format and its window in tokens. Raises ModelError for another file."""
-    if model.suffix != ".gguf":
-        raise ModelError(
-            f"{model.name} is no GGUF file; only those can be tuned yet.",
-            hint="Use the GGUF of the model.",
-        )
-    info = read_info(model)
-    return ChatFormat(read_tokenizer(model), info.chat_template, info.bos), info.context_tokens
+    """The chat format and the window in tokens of a GGUF file, or of the folder around a
+    safetensors file. Raises ModelError where it has no chat template."""
+    read = read_model(model)
+    return read.chat, read.context_tokens
 
 
 @lru_cache(maxsize=2)
 def _stop_ids(model: Path) -> tuple[int, ...]:
-    return read_info(model).stop_ids
+    return tuple(sorted(read_model(model).stop_ids))
 
 
 def load_network(model: Path, dtype: torch.dtype | None = None) -> nn.Module:
-    """The network of a GGUF file, its weights dequantised; `dtype` None is what trains fastest
-    here."""
+    """The network of a GGUF file, its weights dequantised, or of the folder around a safetensors
+    file; `dtype` None is what trains fastest here."""
     if dtype is None:
         dtype = compute_type(own_device(), training=True)
     notes: Any = transformers.utils.logging
     notes.set_verbosity_error()  # its notes on loading are not for users
     notes.disable_progress_bar()
+    where: dict[str, Any] = {"gguf_file": model.name} if model.suffix == ".gguf" else {}
     with redirect_stderr(io.StringIO()):  # a bar that heeds none of the above
         network: nn.Module = AutoModelForCausalLM.from_pretrained(
-            model.parent, gguf_file=model.name, dtype=dtype
+            model.parent, dtype=dtype, use_safetensors=True, **where
         )
     return network.eval()
 

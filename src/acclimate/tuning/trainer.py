@@ -4,34 +4,46 @@ any moment."""
 from __future__ import annotations
 
 import json
-import logging
 import random
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Protocol
 
 import torch
-from safetensors import safe_open
-from safetensors.torch import load_file, save_file
 from torch import nn
 
-from acclimate.files import jsonlines
+from acclimate.models.virtual import Virtual
 from acclimate.system import ending
 from acclimate.tuning.attached import Attached, attach
 from acclimate.tuning.loss import answer_loss
 from acclimate.tuning.methods import METHODS, Method
-from acclimate.tuning.network import require_family
 from acclimate.tuning.packing import Packed
 from acclimate.tuning.parallel import World, join
-
-log = logging.getLogger(__name__)
+from acclimate.tuning.progress import MOMENTS, RunFolder, learning_rate, moments, restore_moments
 
 Sampler = Callable[[random.Random], Packed]
 """Draws one training sequence; equal random states draw equal sequences."""
 OnStep = Callable[[float, dict[str, float]], None]
-"""Hears of each step: seconds trained so far, and its figures (loss, lr, norm, tokens_per_s,
-seconds_left)."""
+"""Called after each step with the seconds trained so far and its figures (loss, lr, norm,
+tokens_per_s, seconds_left)."""
+
+
+class Objective(Protocol):
+    """What a sequence costs: a sum over `packed.answers` things, the mean of which is learnt."""
+
+    def __call__(
+        self,
+        network: nn.Module,
+        packed: Packed,
+        virtual: Virtual | None = None,
+        *,
+        checkpointing: bool = False,
+    ) -> torch.Tensor:
+        """A number with its gradient."""
+
+
 DevScore = Callable[[Attached], float]
 """The share of dev questions that the network answers right, 0 to 1."""
 
@@ -75,11 +87,13 @@ class Trainer:
         settings: TrainSettings,
         method: Method = METHODS["lora"],
         world: World | None = None,
+        objective: Objective = answer_loss,
     ) -> None:
-        require_family(model)
         torch.manual_seed(settings.seed)
         self.world = world or join()
         self.base_model, self.folder, self.settings = base_model, folder, settings
+        self._kept = RunFolder(folder, leads=not self.world.rank)
+        self._objective = objective
         self.attached = attach(model.to(self.world.device), method, settings.r, settings.alpha)
         self.model, self.parameters = self.attached.network, self.attached.parameters
         # An update of 1e-5 would vanish in bfloat16's eight bits, so what is trained has a float32
@@ -118,7 +132,7 @@ class Trainer:
             with ending.held():  # a step is done whole or not at all
                 figures = self._step(sample)
                 self.seconds += self.world.agree(min(60.0, time.monotonic() - started))
-                self._log({"step": self.step, "seconds": round(self.seconds, 1), **figures})
+                self._kept.log({"step": self.step, "seconds": round(self.seconds, 1), **figures})
                 if ending.requested():
                     self._checkpoint()
             if on_step is not None:
@@ -132,7 +146,7 @@ class Trainer:
         self._checkpoint()
 
     def dev_loss(self, dev: Sequence[Packed]) -> float:
-        """Mean loss over the answers' tokens of `dev`, without training."""
+        """Mean loss over `dev`, by what the objective counts, without training."""
         with torch.no_grad():
             total = sum(self._loss(packed).item() for packed in dev)
         return total / max(1, sum(packed.answers for packed in dev))
@@ -155,7 +169,7 @@ class Trainer:
             figures["dev_score"] = round(score(self.attached), 4)
             better = self.best_score is None or figures["dev_score"] > self.best_score
             self.best_score = max(self.best_score or 0.0, figures["dev_score"])
-        self._log(figures)
+        self._kept.log(figures)
         self.worse = 0 if better or self.best is None or loss < self.best else self.worse + 1
         if self.best is None or loss <= self.best:
             self.best = loss
@@ -164,7 +178,7 @@ class Trainer:
 
     def _loss(self, packed: Packed) -> torch.Tensor:
         on_device = packed.to(self.world.device)
-        return answer_loss(
+        return self._objective(
             self.model,
             on_device,
             self.attached.virtual(),
@@ -175,7 +189,7 @@ class Trainer:
         # Seeded by the step, so that a resumed run draws what an uninterrupted one would.
         rng = random.Random(f"{self.settings.seed}/{self.step}")  # noqa: S311
         started = time.monotonic()
-        rate = self._learning_rate()
+        rate = learning_rate(self.settings.learning_rate, self.settings.warmup, self._done())
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         drawn = [sample(rng) for _ in range(self.settings.batch)]
@@ -223,63 +237,31 @@ class Trainer:
             return self.step / self.settings.steps
         return self.seconds / (self.settings.minutes * 60)
 
-    def _learning_rate(self) -> float:
-        done, warmup = min(1.0, self._done()), self.settings.warmup
-        if done < warmup:
-            return self.settings.learning_rate * max(0.01, done / warmup)
-        return self.settings.learning_rate * max(0.01, (1 - done) / (1 - warmup))
-
     def _checkpoint(self) -> None:
-        """Masters and optimizer state in one safetensors file, put in place in one move."""
-        if self.world.rank:
-            return
+        """Masters and optimizer state."""
         tensors = {}
         for index, master in enumerate(self.masters):
-            state = self.optimizer.state.get(master) or {}
             tensors[f"{index}.weight"] = master.detach()
-            for name in ("exp_avg", "exp_avg_sq"):
-                tensors[f"{index}.{name}"] = state.get(name, torch.zeros_like(master))
-        progress = {
+            for name, value in moments(self.optimizer, master).items():
+                tensors[f"{index}.{name}"] = value
+        notes = {
             "step": str(self.step),
             "progress": json.dumps([self.seconds, self.best, self.best_score, self.worse]),
             "settings": json.dumps(asdict(self.settings)),
         }
-        self.folder.mkdir(parents=True, exist_ok=True)
-        part = self.folder / "checkpoint.part"
-        save_file(tensors, part, metadata=progress)
-        part.replace(self.folder / "checkpoint.safetensors")
+        self._kept.save("checkpoint", tensors, notes)
 
     def _restore(self) -> None:
-        file = self.folder / "checkpoint.safetensors"
-        if not file.exists():
+        notes = self._kept.notes("checkpoint")
+        if notes is None:
             return
-        with safe_open(file, "pt") as opened:
-            progress = opened.metadata()
-        self.step = int(progress["step"])
-        self.seconds, self.best, self.best_score, self.worse = json.loads(progress["progress"])
-        tensors = load_file(file)
+        self.step = int(notes["step"])
+        self.seconds, self.best, self.best_score, self.worse = json.loads(notes["progress"])
+        tensors = self._kept.load("checkpoint")
         with torch.no_grad():
             for index, master in enumerate(self.masters):
                 master.copy_(tensors[f"{index}.weight"])
-                self.optimizer.state[master] = {
-                    "step": torch.tensor(float(self.step), device=master.device),
-                    "exp_avg": tensors[f"{index}.exp_avg"].to(master.device),
-                    "exp_avg_sq": tensors[f"{index}.exp_avg_sq"].to(master.device),
-                }
+                state = {name: tensors[f"{index}.{name}"] for name in MOMENTS}
+                restore_moments(self.optimizer, master, self.step, state)
         self._copy(self.masters, self.parameters)
-        self._forget_later()
-        log.info("going on from step %d", self.step)
-
-    def _forget_later(self) -> None:
-        """Drop the log's rows of steps after the checkpoint: they are done again."""
-        file = self.folder / "log.jsonl"
-        jsonlines.drop_torn(file)
-        jsonlines.write(
-            file, [row for _, row in jsonlines.read_rows(file) if row["step"] <= self.step]
-        )
-
-    def _log(self, figures: dict[str, float]) -> None:
-        if self.world.rank:
-            return
-        log.info("%s", figures)
-        jsonlines.append(self.folder / "log.jsonl", figures)
+        self._kept.go_on_from(self.step)

@@ -24,9 +24,12 @@ from typing import IO
 
 from acclimate._version import __version__
 from acclimate.errors import ProjectError
+from acclimate.indexes.database import Database
+from acclimate.indexes.moving import copy
 from acclimate.indexes.readonly import connect_read_only, is_read_only
 from acclimate.indexes.record import Record
 from acclimate.system import ending
+from acclimate.workspace.record import open_record
 from acclimate.workspace.workspace import Workspace
 
 FORMAT = 1
@@ -72,13 +75,13 @@ def back_up(
 
     Raises ProjectError before the first ingest, and where `file` exists, unless `replace`.
     """
-    if not workspace.layout.ingested:
+    if not workspace.ingested:
         raise ProjectError(
             f"{workspace.folder} has not been ingested yet.", hint="acclimate ingest"
         )
     if file.exists() and not replace:
         raise ProjectError(
-            f"{file} exists already.", hint="Choose another name, or say so: --replace"
+            f"{file} exists already.", hint="Choose another name, or overwrite it with --replace."
         )
     file.parent.mkdir(parents=True, exist_ok=True)
     zipped = file.suffix in (".gz", ".tgz")
@@ -124,6 +127,7 @@ class _Writer:
 
     def __init__(self, workspace: Workspace, scratch: Path, out: IO[bytes], zipped: bool) -> None:
         self._layout, self._documents = workspace.layout, workspace.documents
+        self._store = workspace.settings.store
         self._inside = documents_inside(workspace)
         self._scratch = scratch
         self._tar = tarfile.open(  # noqa: SIM115 -- closed by `write`
@@ -135,9 +139,9 @@ class _Writer:
         """Write it all, except the file `ours`, which is the backup itself."""
         created = datetime.now(UTC).isoformat(timespec="seconds")
         inside = self._inside if documents else None
-        library = self._snapshot(self._layout.record)
+        library = self._record()
         with self._tar:
-            with closing(Record(library)) as record:
+            with closing(Record(Database(library))) as record:
                 if inside is not None:
                     self._add_documents(record, inside)
                 counts = len(record.files()), len(record.keys())
@@ -172,9 +176,8 @@ class _Writer:
     def _others(self, ours: Path) -> Iterator[Path]:
         """The user's own files and those of the state, by name, without what is derived."""
         layout = self._layout
-        yield from (
-            file for file in (layout.settings, layout.questions, layout.labels) if file.is_file()
-        )
+        own = (layout.settings, layout.questions, layout.labels, layout.feedback)
+        yield from (file for file in own if file.is_file())
         for root in (layout.templates, layout.state):
             for folder, folders, names in os.walk(root):
                 folders.sort()
@@ -186,6 +189,17 @@ class _Writer:
                     kept = not name.endswith(_PASSING) and not file.is_symlink()
                     if kept and file.is_file() and file != ours.absolute():
                         yield file
+
+    def _record(self) -> Path:
+        """A copy of the record as a file, wherever it is, as it is in one transaction."""
+        if self._store.record == "local":
+            return self._snapshot(self._layout.record)
+        file = self._scratch / "record.db"
+        with closing(open_record(self._store)) as source, closing(Database(file)) as target:
+            with source.snapshot():
+                copy(source, target, lambda done, total: None)
+            target.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        return file
 
     def _snapshot(self, database: Path) -> Path:
         """A copy of a database as it is in one transaction, whoever writes to it."""
@@ -227,7 +241,7 @@ def _link(part: Path, file: Path) -> None:
         os.link(part, file)
     except FileExistsError as error:
         raise ProjectError(
-            f"{file} exists already.", hint="Choose another name, or say so: --replace"
+            f"{file} exists already.", hint="Choose another name, or overwrite it with --replace."
         ) from error
     except OSError:  # a file system without links
         part.replace(file)

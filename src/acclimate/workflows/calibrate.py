@@ -49,7 +49,7 @@ _CORRECT = 0.5  # F1 from which an answer counts as right for the reliability
 _FOLDS = 5
 
 Progress = Callable[[int, int], None]
-"""Hears how many readings of how many are done."""
+"""Called with the number of readings done and the total."""
 Step = Callable[[], None]
 Places = tuple[Marked | None, Marked | None]
 
@@ -159,7 +159,7 @@ def calibrate(
 def _asked(workspace: Workspace) -> list[Asked]:
     """The dev questions with their passages, and again without their document; the mean weight is
     1."""
-    dev = [one for one in workspace.questions() if one.split == "dev" and one.status != "rejected"]
+    dev = [one for one in workspace.single_questions() if one.split == "dev"]
     documents = [one for one in dev if one.answerable and one.answers and one.document]
     if not documents:
         raise SettingsError(
@@ -252,7 +252,7 @@ def _choose(
 def _said(
     workspace: Workspace, answerer: Answerer, asked: Sequence[Asked], step: Step
 ) -> list[tuple[Asked, Resolved]]:
-    """What the model alone says over the same passages; kept in a file from question to question."""
+    """The model's own answers over the same passages, cached in a file question by question."""
     depends = [make_entry(workspace, find_recipe("rag")).key]
     depends += [f"{one.key} {hit.chunk.id}" for one in asked for hit in one.hits]
     key = hashlib.sha256(json.dumps(depends).encode()).hexdigest()[:16]

@@ -12,6 +12,7 @@ from acclimate.evaluation.cache import AnswerCache
 from acclimate.evaluation.compare import Setting, compare
 from acclimate.evaluation.comparison import Comparison, Metric, save
 from acclimate.evaluation.comparison_run import ComparisonRun, shuffled
+from acclimate.evaluation.drift import drifts
 from acclimate.evaluation.entry import ComparisonProgress, Entry, NoProgress
 from acclimate.evaluation.given import Given, read_given
 from acclimate.evaluation.machine import describe_machine
@@ -44,6 +45,7 @@ class CompareOptions:
     nli: Path | None = None
     parallel: int = 0
     stop_early: bool = False
+    since: str = ""
 
 
 def compare_recipes(
@@ -56,9 +58,8 @@ def compare_recipes(
     wanted = read_entries((*recipes, *options.optional), options.models)
     first = {one.recipe.name for one in read_entries(recipes)}
     if any(one.recipe.reads for one in wanted):
-        require_documents(
-            workspace
-        )  # else every answer would abstain, and say nothing about the recipe
+        # Else every answer would abstain, and say nothing about the recipe.
+        require_documents(workspace)
     given = [read_given(one) for one in options.answers]
     asked = _asked(workspace, options.split)
     _require_unlearnt(workspace, [one.recipe for one in wanted], asked)
@@ -114,7 +115,11 @@ def compare_entries(
         comparison_run = ComparisonRun(
             chosen, evidence_spans(workspace, chosen), cache, progress or NoProgress()
         )
-        return compare(comparison_run, entries, setting, judges)
+        compared = compare(comparison_run, entries, setting, judges)
+    if not options.since:
+        return compared
+    found = tuple(one.sentence for one in drifts(compared, options.since))
+    return replace(compared, notes=(*compared.notes, *found))
 
 
 def _able(
@@ -153,7 +158,7 @@ def _given(workspace: Workspace, given: Sequence[Given], beside: Sequence[Entry]
         names.append(one.name)
 
     def text(path: str) -> str | None:
-        if not workspace.layout.ingested:
+        if not workspace.ingested:
             return None
         document = workspace.library.record.document(path)
         return document.text if document else None
@@ -200,7 +205,7 @@ def evidence_spans(
     workspace: Workspace, questions: Sequence[Question]
 ) -> dict[str, tuple[int, int]]:
     """Where each question's evidence stands in its document, by question id."""
-    if not workspace.layout.ingested:
+    if not workspace.ingested:
         return {}
     spans = {}
     for question in questions:

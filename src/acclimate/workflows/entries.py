@@ -29,9 +29,9 @@ _FIXED = {
     "retrieval.language": "the text index is built for it",
     "retrieval.graph": "the graph is built once",
     "answer.recipe": "the entry names its recipe itself",
-    "model.name": "a entry's model stands behind its @",
-    "model.engine": "a entry's model stands behind its @",
-    "model.base_url": "a entry's model stands behind its @",
+    "model.name": "an entry's model comes after its @",
+    "model.engine": "an entry's model comes after its @",
+    "model.base_url": "an entry's model comes after its @",
 }
 
 

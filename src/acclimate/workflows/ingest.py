@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 
+from acclimate.indexes.claims import IngestStatus, status_of
 from acclimate.ingest import ingest
+from acclimate.ingest_reading import Reader
 from acclimate.ingest_report import IngestProgress, IngestReport, NoProgress
+from acclimate.ingest_worker import Folder, Job, work
 from acclimate.workspace.parsing import open_chunker, open_sandbox, parser_name
 from acclimate.workspace.workspace import Workspace
 
@@ -18,24 +22,58 @@ def ingest_documents(
     progress: IngestProgress | None = None,
 ) -> IngestReport:
     """Bring the library up to date with the documents folder; see `acclimate.ingest.ingest`."""
-    settings, hear = workspace.settings, progress or NoProgress()
-    files, pictures, embedder = settings.documents, workspace.pictures, workspace.embedder
-    chunker = open_chunker(settings, embedder, workspace.layout.templates, workspace.write)
-    with closing(open_sandbox(files, pictures is not None)) as sandbox:
+    hear, files = progress or NoProgress(), workspace.settings.documents
+    with _reading(workspace, hear) as reader:
         return ingest(
             workspace.documents,
             workspace.library,
-            lambda file, path: sandbox(
-                file, path, lambda done, total: hear.page(path, done, total)
-            ),
-            chunker,
-            embedder,
+            reader.parse,
+            reader.chunker,
+            workspace.embedder,
             include=files.include,
             exclude=files.exclude,
             check_all=check_all,
             allow_empty=allow_empty,
-            parallel=sandbox.workers,
-            parser=parser_name(files, pictures),
-            pictures=pictures,
+            parallel=reader.parallel,
+            parser=reader.parser,
+            pictures=workspace.pictures,
             progress=hear,
+        )
+
+
+def work_on_documents(
+    workspace: Workspace,
+    *,
+    check_all: bool = False,
+    allow_empty: bool = False,
+    progress: IngestProgress | None = None,
+) -> IngestReport:
+    """Be one of the workers that bring the library up to date; see `acclimate.ingest_worker.work`."""
+    hear, files = progress or NoProgress(), workspace.settings.documents
+    folder = Folder(workspace.documents, files.include, files.exclude, check_all, allow_empty)
+    with _reading(workspace, hear) as reader:
+        embedder, pictures = workspace.embedder, workspace.pictures
+        return work(Job(folder, workspace.library, reader, embedder, pictures, hear))
+
+
+def ingest_status(workspace: Workspace) -> IngestStatus:
+    """What the workers of the ingest that is open, or of the last one, did and do."""
+    return status_of(workspace.library.record.database)
+
+
+@contextmanager
+def _reading(workspace: Workspace, hear: IngestProgress) -> Iterator[Reader]:
+    """What parses and chunks the project's files."""
+    settings, pictures = workspace.settings, workspace.pictures
+    chunker = open_chunker(
+        settings, workspace.embedder, workspace.layout.templates, workspace.write
+    )
+    with closing(open_sandbox(settings.documents, pictures is not None)) as sandbox:
+        yield Reader(
+            lambda file, path: sandbox(
+                file, path, lambda done, total: hear.page(path, done, total)
+            ),
+            chunker,
+            sandbox.workers,
+            parser_name(settings.documents, pictures),
         )

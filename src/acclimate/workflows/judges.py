@@ -1,4 +1,4 @@
-"""What looks at a comparison's answers beside words, as a project names it."""
+"""The judges of a comparison that a project's settings name."""
 
 from __future__ import annotations
 

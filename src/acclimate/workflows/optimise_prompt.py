@@ -43,11 +43,12 @@ from acclimate.workspace.workspace import ALL, Workspace
 AS_IT_IS = "as it is"
 SURE = 0.1
 """The winner is taken where the chance of such a gain by luck alone is below this."""
+# Examples of a set, sets of each size, solved questions that they are drawn from.
 _SIZES, _SETS, _POOL = (
     (2, 4),
     2,
     12,
-)  # examples of a set, sets of each size, solved questions that they are drawn from
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +177,9 @@ def _dev(workspace: Workspace, split: str) -> list[Question]:
             f"a prompt is not chosen on the split '{split}'.",
             hint="Choose on dev, and judge on test: acclimate compare.",
         )
-    found = shuffled([question for question in workspace.questions() if question.split == split])
+    found = shuffled(
+        [question for question in workspace.single_questions() if question.split == split]
+    )
     if not found:
         raise SettingsError(
             f"{workspace.layout.questions} holds no question of the split 'dev'.",
@@ -291,7 +294,7 @@ def _key(
     depends.append(
         [[one.question, one.answer] for candidate in candidates for one in candidate.shown]
     )
-    depends.append([[one.question, one.answers] for one in workspace.questions()])
+    depends.append([[one.question, one.answers] for one in workspace.single_questions()])
     if recipe.reads:
         depends.append([workspace.library.record.id, workspace.library.record.generation])
     return hashlib.sha256(json.dumps(depends, sort_keys=True).encode()).hexdigest()[:16]

@@ -1,5 +1,5 @@
-"""The search for the best retrieval and prompt of a project: candidates are told apart on dev, the
-winner meets the present settings on test once."""
+"""The search for the best retrieval and prompt of a project: candidates are compared on dev, and
+the winner is compared once with the present settings on test."""
 
 from __future__ import annotations
 
@@ -178,7 +178,9 @@ class _Scorer:
         try:
             if name not in self._running:
                 answerer = open_answerer(self.workspace_of(name), self.tried[name].recipe)
-                self._running[name] = lambda asked: answerer.answer(asked.question)
+                self._running[name] = lambda asked: answerer.answer(
+                    asked.question, turns=asked.turns
+                )
             got = score(question, self._running[name](question), None)
         except AcclimateError:
             got = Score(0.0, 0.0, False, question.answerable)
@@ -211,5 +213,5 @@ class _Scorer:
 
 def _depends(question: Question) -> str:
     """What a score depends on; where nothing beside words is scored, as it always was."""
-    told = (question.facts, question.wrong)
+    told = (question.facts, question.wrong, *question.turns)
     return repr(question) + (repr(told) if any(told) else "")

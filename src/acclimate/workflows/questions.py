@@ -8,11 +8,14 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from acclimate.errors import ProjectError, SettingsError
+from acclimate.evaluation.comparison import latest_comparison
+from acclimate.evaluation.power import Difficulty, Power, difficulties, power
 from acclimate.files import jsonlines
 from acclimate.prompting.replies import ask
 from acclimate.questions.candidates import Candidate
@@ -21,13 +24,13 @@ from acclimate.questions.file import QuestionRow, read_questions, to_question
 from acclimate.questions.filters import CandidateFilter
 from acclimate.questions.generate import Made, Material, make
 from acclimate.questions.imports import Rules, read_foreign
-from acclimate.questions.splitting import SPLITS, Leak, leaks, split
+from acclimate.questions.splitting import SPLITS, Leak, leaks, near_duplicates, split
 from acclimate.questions.tables import table_facts
 from acclimate.questions.writer import KINDS, EngineWriter, QuestionKind, TrainedWriter, Writer
-from acclimate.types import Chunk, Generation, Hit, Question
+from acclimate.types import Chunk, Generation, Hit, Message, Question
 from acclimate.workspace.answerer import open_answerer
 from acclimate.workspace.engine import shipped_adapter
-from acclimate.workspace.workspace import Workspace
+from acclimate.workspace.workspace import Workspace, alone
 
 SHARES = {"train": 50.0, "dev": 15.0, "test": 35.0}
 # Of a made set: mostly facts, enough of the rest to say something of each.
@@ -39,19 +42,20 @@ _MIX: dict[QuestionKind, float] = {
 }
 LEARNT = "learnt.jsonl"
 """In an adapter's folder: the questions that it was trained on."""
-_MOST_CHUNKS = (
-    5000  # looked at for new questions; a larger library is sampled, whole documents at a time
-)
+# Looked at for new questions; a larger library is sampled, whole documents at a time.
+_MOST_CHUNKS = 5000
 
 
 def _model_writer(workspace: Workspace) -> Writer:
     """The model with the adapter that ships for it; any other model as it is."""
     trained = shipped_adapter(workspace.settings.model, "writer")
     engine = workspace.engine("zero-shot") if trained is None else workspace.engine_with(trained)
-    write = lambda messages, most: ask(engine, messages, Generation(max_tokens=most)).text  # noqa: E731
-    return (
-        EngineWriter(engine.name, write) if trained is None else TrainedWriter(engine.name, write)
-    )
+
+    def write(messages: Sequence[Message], most: int) -> str:
+        return ask(engine, messages, Generation(max_tokens=most)).text
+
+    kind = EngineWriter if trained is None else TrainedWriter
+    return kind(engine.name, write)
 
 
 WRITERS: dict[str, Callable[[Workspace], Writer | None]] = {
@@ -79,7 +83,7 @@ def make_questions(
     progress: Callable[[QuestionRow], None] | None = None,
 ) -> Made:
     """Make questions from the library's documents and add them to the set one by one; `progress` is
-    told of each.
+    called for each.
 
     Without `checked` no reader is asked whether it finds the answer. Raises ProjectError before the
     first ingest, and SettingsError for a writer that is not known.
@@ -133,8 +137,8 @@ def import_questions(workspace: Workspace, path: Path, rules: Rules | None = Non
     file = workspace.question_file
     held = file.rows()
     foreign = read_foreign(path, partial(_save_document, workspace, path.stem), rules)
-    known = {str(row["question"]).casefold() for row in held}
-    fresh = [row for row in foreign.rows if str(row["question"]).casefold() not in known]
+    known = {_words(row) for row in held}
+    fresh = [row for row in foreign.rows if _words(row) not in known]
     ids = {str(row["id"]) for row in held}
     for number, row in enumerate(fresh):
         name = str(row.get("id") or f"{path.stem}-{number + 1}")
@@ -143,6 +147,10 @@ def import_questions(workspace: Workspace, path: Path, rules: Rules | None = Non
         row["source"] = {"file": path.name}
     file.append(fresh)
     return Imported(fresh, foreign.summary, len(foreign.rows) - len(fresh))
+
+
+def _words(row: QuestionRow) -> str:
+    return f"{row.get('turns') or ''}{row['question']}".casefold()
 
 
 def add_question(
@@ -155,7 +163,7 @@ def add_question(
     """Add a typed question. Raises SettingsError where the document is not in the library, or does
     not hold the evidence."""
     if document is not None:
-        found = workspace.library.record.document(document) if workspace.layout.ingested else None
+        found = workspace.library.record.document(document) if workspace.ingested else None
         if found is None:
             raise SettingsError(
                 f"there is no document '{document}'.", hint="Give its path in the documents folder."
@@ -170,6 +178,7 @@ def add_question(
         "document": document,
     }
     row |= {"evidence": evidence, "answerable": bool(answers), "kind": kind, "status": "accepted"}
+    row["added"] = datetime.now(UTC).date().isoformat()
     if any(held["id"] == row["id"] for held in workspace.question_file.rows()):
         raise SettingsError(
             "this question is in the set already.", hint="acclimate questions review"
@@ -202,12 +211,16 @@ def find_leaks(
 ) -> list[Leak]:
     """What `asked` tells of the questions that recipes learn from: the train split (unless not
     `train`), and what `adapters` were trained on, if they say so."""
-    taught = [question for question in workspace.questions() if train and question.split == "train"]
-    learnt = {question.question: question for question in taught}
+    questions = workspace.single_questions()
+    taught = [question for question in questions if question.split == "train"] if train else []
+    asked = [alone(question) for question in asked]
     for folder in adapters:
         if (file := folder / LEARNT).is_file():
-            learnt |= {question.question: question for question in read_questions(file)}
-    return leaks(list(learnt.values()), asked, workspace.embedder.embed_queries) if learnt else []
+            taught += read_questions(file)
+    if not taught:
+        return []
+    learnt = {question.question: question for question in taught}
+    return leaks(list(learnt.values()), asked, workspace.embedder.embed_queries)
 
 
 def write_learnt(folder: Path, questions: Sequence[Question]) -> None:
@@ -221,12 +234,35 @@ def write_learnt(folder: Path, questions: Sequence[Question]) -> None:
 
 def project_coverage(workspace: Workspace) -> Coverage:
     """Which documents and sections of the library the questions ask about."""
-    if not workspace.layout.ingested:
+    if not workspace.ingested:
         raise ProjectError(
             f"{workspace.folder} has not been ingested yet.", hint="acclimate ingest"
         )
     record = workspace.library.record
     return coverage(record.chunks(record.keys()), workspace.questions())
+
+
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """What a question set is worth: what each split can tell (by its name), how hard its questions
+    were in the last comparison (None: nothing was compared), and which ask the same."""
+
+    power: Mapping[str, Power]
+    difficulty: list[Difficulty] | None
+    duplicates: list[Leak]
+
+
+def trust(workspace: Workspace) -> Trust:
+    """What the project's questions can tell, before they are asked."""
+    questions = workspace.questions()
+    kept = any(workspace.layout.comparisons.glob("*.json"))
+    last = latest_comparison(workspace.layout.comparisons) if kept else None
+    splits = [side for side in ("dev", "test") if any(one.split == side for one in questions)]
+    return Trust(
+        {side: power([one for one in questions if one.split == side], last) for side in splits},
+        None if last is None else difficulties(last),
+        near_duplicates(questions, workspace.embedder.embed_queries) if questions else [],
+    )
 
 
 def tally(questions: Sequence[Question]) -> dict[str, Counter[str]]:

@@ -124,7 +124,7 @@ def _check_library(file: Path, staged: Path) -> None:
     layout = Layout(staged)
     if not (layout.ingested and layout.settings.is_file()):
         raise ProjectError(f"{file} holds no library with its settings.")
-    with closing(Record(layout.record)) as record:
+    with closing(Record(Database(layout.record))) as record:
         problems = record.problems()
     if problems:
         raise ProjectError(f"{file} holds a damaged library: {problems[0]}.")
@@ -135,7 +135,8 @@ def _check_library(file: Path, staged: Path) -> None:
 def _items(staged: Path, manifest: Manifest) -> list[Path]:
     """What is moved as one, relative to the project's folder."""
     layout = Layout(staged)
-    own = (layout.settings, layout.questions, layout.labels, layout.templates, layout.state)
+    files = (layout.settings, layout.questions, layout.labels, layout.feedback)
+    own = (*files, layout.templates, layout.state)
     items = [place.relative_to(staged) for place in own if place.exists()]
     if not manifest.with_documents:
         return items

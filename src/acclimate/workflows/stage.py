@@ -63,7 +63,7 @@ class Stage:
         workspace.keep_only(adapter)
         answerer = open_answerer(workspace, recipe.name)
         if answerer.recipe.context != "passages":
-            return lambda question: answerer.answer(question.question)
+            return lambda question: answerer.answer(question.question, turns=question.turns)
         retriever = self._searches.sharing(answerer.retriever, _search_key(workspace.settings))
         return _reading(replace(answerer, retriever=retriever).answer, retriever)
 
@@ -75,12 +75,12 @@ class Stage:
 
 
 def _reading(
-    answer: Callable[[str], Answer], retriever: RememberingRetriever
+    answer: Callable[..., Answer], retriever: RememberingRetriever
 ) -> Callable[[Question], Answer]:
     """Answers whose times count a search that another entry made for them."""
 
     def run(question: Question) -> Answer:
-        given = answer(question.question)
+        given = answer(question.question, turns=question.turns)
         spared, took = retriever.spared(), given.timings
         timings = replace(
             took,
@@ -117,14 +117,14 @@ def make_entry(
     if adapter and (log := adapter / "training.json").is_file():
         prepare_s += float(json.loads(log.read_text(encoding="utf-8"))["seconds"])
     prices = (model.prompt_price or 0.0, model.answer_price or 0.0)
-    files = [file for folder in folders for file in folder.rglob("*") if file.is_file()]
+    files = [file for folder in folders for file in folder.rglob("*")]
     served = model.engine == "openai" and not recipe.extracts
     return Entry(
         recipe=name or recipe.name,
         prepare=lambda: held.prepare(workspace, recipe, adapter),
         key=hashlib.sha256(json.dumps(depends, sort_keys=True).encode()).hexdigest(),
         prepare_s=prepare_s,
-        disk_mb=sum(file.stat().st_size for file in files) / 1e6,
+        disk_mb=sum(file.stat().st_size for file in files if file.is_file()) / 1e6,
         prices=prices if any(prices) else None,
         group=f"{_model_key(model)} {adapter}",
         required=required,
@@ -171,7 +171,7 @@ def _depends(workspace: Workspace, recipe: Recipe, adapter: Path | None) -> dict
     if manner != "short":
         depends["style"] = manner
     if recipe.few_shot:
-        solved = [_shown(one) for one in workspace.questions() if one.split == "train"]
+        solved = [_shown(one) for one in workspace.single_questions() if one.split == "train"]
         depends |= {"shots": settings.answer.shots, "solved": solved}
     return depends
 
@@ -179,7 +179,7 @@ def _depends(workspace: Workspace, recipe: Recipe, adapter: Path | None) -> dict
 def _shown(question: Question) -> dict[str, Any]:
     """What a solved example can show of a question: not how its answers are scored."""
     fields = asdict(question)
-    return {name: fields[name] for name in fields if name not in Question.SCORING}
+    return {name: fields[name] for name in fields if name not in {*Question.SCORING, "turns"}}
 
 
 def _weights(workspace: Workspace, adapter: Path | None) -> str:

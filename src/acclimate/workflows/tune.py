@@ -1,4 +1,4 @@
-"""`acclimate tune`: from what is learnt to an adapter, checked where it will be served."""
+"""`acclimate tune`: from training data to an adapter, checked on the engine that will serve it."""
 
 from __future__ import annotations
 
@@ -14,12 +14,14 @@ from acclimate.answer import Answerer
 from acclimate.errors import EngineError, MissingExtraError, SettingsError, nearest
 from acclimate.evaluation.metrics import f1
 from acclimate.models.adapters import OWN_TEMPLATE, is_tuned, require_base_model
+from acclimate.models.base_ids import base_id, name_base
 from acclimate.models.store import LocalModel
 from acclimate.prompting.recipes import Recipe, find_recipe
 from acclimate.system import ending
 from acclimate.tuning.lock import exclusive_run
 from acclimate.tuning.methods import METHODS, Method
 from acclimate.tuning.pairs.pairs import PairSource, read_pairs
+from acclimate.tuning.pairs.preferences import read_preferences
 from acclimate.workflows.questions import write_learnt
 from acclimate.workflows.read_documents import write_studied
 from acclimate.workflows.study import forget_others, teach
@@ -31,6 +33,12 @@ from acclimate.workflows.tune_data import (
     first_look,
     gather,
     require_learnable,
+)
+from acclimate.workflows.tune_preferences import (
+    PREFERENCE_SOURCES,
+    OwnAnswers,
+    PreferenceSource,
+    gather_preferences,
 )
 from acclimate.workflows.tune_study import first_study, from_study
 from acclimate.workspace.answerer import open_answerer
@@ -52,14 +60,18 @@ _BEFORE = "before"  # in a run's folder: the adapter that its own replaces, unti
 @dataclass(frozen=True, slots=True)
 class TuneOptions:
     """How to tune. `rate` None: the method's. `source` None: the questions of the train split.
-    `again` gives up a run that was stopped. `replay` holds the model to what it says of its own
-    accord, where that costs less than a fifth of the time."""
+    `again` gives up a run that was stopped. `beta` and `sources` are those of
+    preferences: how dear it is to leave the reference, and where the project's own pairs come
+    from. `replay` holds the model to what it says of its own accord, where that costs less than a
+    fifth of the time."""
 
     minutes: float = 5.0
     rate: float | None = None
     teacher: Teacher | None = None
     source: PairSource | None = None
     again: bool = False
+    beta: float = 0.1
+    sources: tuple[PreferenceSource, ...] = PREFERENCE_SOURCES
     replay: bool = True
 
 
@@ -108,14 +120,16 @@ def _tune(
         require_learnable(prepared.training_set, options.source)
     job, weights = prepared.job, prepared.model.weights
     if first:
-        _put_back(
-            tuned_folder(workspace.layout, prepared.recipe), job.folder
-        )  # a run was stopped before its check
+        # A run was stopped before its check.
+        _put_back(tuned_folder(workspace.layout, prepared.recipe), job.folder)
         _go_on_or_begin(job, options)
     if options.teacher is not None:
         job = replace(
             job, cases=by_teacher(workspace, prepared.answerer, job.cases, options.teacher)
         )
+    if prepared.method.data == "preferences":
+        prepared = with_own_answers(prepared, job.folder)
+        job = prepared.job
     workspace.keep_only(None)
     studied = prepared.training_set.studied
     if studied is not None and not prepared.recipe.reads:
@@ -126,7 +140,7 @@ def _tune(
     asked = [
         case
         for case in dev[:: max(1, len(dev) // _CHECKED)][:_CHECKED]
-        if case.messages and case.answer
+        if case.messages and case.answer and case.wanted
     ]
 
     def score(attached: Attached) -> float:
@@ -175,9 +189,11 @@ def prepare(
     """
     recipe, method = _tunable(workspace, name, options)
     progress = progress or NoProgress()
-    read = None if options.source is None else read_pairs(options.source)
+    source, ranks = options.source, method.data == "preferences"
+    ranked = read_preferences(source) if source and ranks else None
+    read = read_pairs(source) if source and not ranks else None
     studies = method.data == "study"
-    looked = first_study(workspace) if studies else first_look(workspace, method, read)
+    looked = first_study(workspace) if studies else first_look(workspace, method, ranked or read)
     progress.read(recipe.adapter_name, looked)
     progress.doing("Loading what prompts are made with")
     try:
@@ -197,6 +213,8 @@ def prepare(
         before = target if is_tuned(target) and not options.again else None
         training_set = from_study(workspace, answerer, before)
         start = training_set.goes_on or start
+    elif ranks:
+        training_set = gather_preferences(workspace, answerer, method, ranked, options.sources)
     else:
         training_set = gather(workspace, answerer, method, read)
     folder = target.with_name(f"{recipe.adapter_name}.training")
@@ -210,8 +228,27 @@ def prepare(
         start,
         options.rate,
         replay=options.replay,
+        beta=options.beta,
     )
     return Prepared(recipe, method, answerer, model, training_set, job)
+
+
+def with_own_answers(prepared: Prepared, folder: Path | None) -> Prepared:
+    """The run with the model's own answers in the place of those that are still to be asked for.
+    `folder` keeps them for a run that goes on (None: nowhere)."""
+    training_set = prepared.training_set
+    ask = OwnAnswers(prepared.answerer, folder)
+    learnt, left = ask.complete(training_set.learnt, prepared.method)
+    dev, _ = ask.complete(training_set.dev, prepared.method)
+    data = replace(
+        training_set.data,
+        cases=len(learnt),
+        dev=len(dev or learnt),
+        left_out={**training_set.data.left_out, **left},
+    )
+    changed = replace(training_set, learnt=learnt, dev=dev or learnt, data=data)
+    job = replace(prepared.job, cases=learnt, dev=dev or learnt)
+    return replace(prepared, training_set=changed, job=job)
 
 
 def _serve(
@@ -229,6 +266,7 @@ def _serve(
     from acclimate.tuning.run import largest_gap
 
     recipe, training_set, answerer = prepared.recipe, prepared.training_set, prepared.answerer
+    name_base(trained.folder, base_id(prepared.model))
     final = _place(
         tuned_folder(workspace.layout, recipe), prepared.job.folder, trained, training_set
     )
@@ -304,6 +342,7 @@ def _go_on_or_begin(job: TuningJob, options: TuneOptions) -> None:
         job.method.name,
         str(job.start),
         job.rate,
+        job.beta,
         str(options.teacher),
         [asdict(case) for case in job.cases],
     ]

@@ -28,6 +28,7 @@ from acclimate.prompting.replies import ask, plain
 from acclimate.tuning.methods import Method
 from acclimate.tuning.pairs.overlap import overlaps
 from acclimate.tuning.pairs.pairs import Pair, Pairs, PairSource, hold_out, refused
+from acclimate.tuning.pairs.preferences import Preferences
 from acclimate.types import Hit, Question
 from acclimate.workflows.study import Studied
 from acclimate.workflows.tune_template import own_template
@@ -103,11 +104,15 @@ class TrainingSet:
     goes_on: Path | None = None
 
 
-def first_look(workspace: Workspace, method: Method, read: Pairs | None) -> DataReport:
+def first_look(
+    workspace: Workspace, method: Method, read: Pairs | Preferences | None
+) -> DataReport:
     """What the data is before any model has seen it: its form, its rows, and what is wrong with
     them by themselves."""
     if method.data == "documents":
         return DataReport("the documents", format="raw text")
+    if method.data == "preferences" and read is None:
+        return DataReport("the project", format="preferences")
     if read is None:
         splits = Counter(question.split for question in workspace.questions())
         return DataReport(
@@ -126,7 +131,7 @@ def first_look(workspace: Workspace, method: Method, read: Pairs | None) -> Data
         cases=len(read.pairs),
         left_out=read.passed,
         problems=read.problems,
-        twins=_twins(read.pairs),
+        twins=_twins(read.pairs) if isinstance(read, Pairs) else 0,
         unused=read.unused,
     )
 
@@ -187,7 +192,7 @@ def _from_questions(workspace: Workspace, answerer: Answerer) -> TrainingSet:
     from acclimate.tuning.cases import require_apart
 
     splits = {
-        split: [q for q in workspace.questions() if q.split == split]
+        split: [q for q in workspace.single_questions() if q.split == split]
         for split in ("train", "dev", "test")
     }
     require_apart(splits["train"], [*splits["dev"], *splits["test"]])
@@ -197,7 +202,7 @@ def _from_questions(workspace: Workspace, answerer: Answerer) -> TrainingSet:
         _TRAIN,
         "JSON Lines",
         "question",
-        _asked_by(answerer),
+        asked_by(answerer),
         rows=len(splits["train"]),
         cases=len(learnt),
         dev=len(dev),
@@ -218,16 +223,16 @@ def _from_file(workspace: Workspace, answerer: Answerer, read: Pairs) -> Trainin
             hint='Train without passages, or give "question", "answers", "document" and '
             '"evidence".',
         )
-    test = [question for question in workspace.questions() if question.split == "test"]
+    test = [question for question in workspace.single_questions() if question.split == "test"]
     leaking = overlaps(read.pairs, test, workspace.embedder.embed_queries) if test else []
-    fitting, unfit = _fitting(workspace, read.pairs)
+    sound, unfit = fitting(workspace, read.pairs)
     by_place = {problem.place: problem for problem in (*unfit, *leaking, *read.problems)}
-    pairs = [pair for pair in fitting if pair.place not in by_place]
+    pairs = [pair for pair in sound if pair.place not in by_place]
     kept, watched, how = hold_out(pairs) if pairs else ([], [], "")
     learnt = _cases_of(answerer, kept, random.Random(0))  # noqa: S311
     dev = _cases_of(answerer, watched, random.Random(1))  # noqa: S311
     template, prompts = (
-        (None, _asked_by(answerer)) if read.format == "question" else own_template(pairs)
+        (None, asked_by(answerer)) if read.format == "question" else own_template(pairs)
     )
     data = DataReport(
         str(read.file),
@@ -245,7 +250,7 @@ def _from_file(workspace: Workspace, answerer: Answerer, read: Pairs) -> Trainin
         checked_against=len(test),
         sha256=hashlib.sha256(read.file.read_bytes()).hexdigest(),
     )
-    return TrainingSet(learnt, dev or learnt, [_as_question(pair) for pair in kept], data, template)
+    return TrainingSet(learnt, dev or learnt, [as_question(pair) for pair in kept], data, template)
 
 
 def _twins(pairs: Sequence[Pair]) -> int:
@@ -253,7 +258,7 @@ def _twins(pairs: Sequence[Pair]) -> int:
     return len(pairs) - len({(pair.messages, pair.answer, pair.fields) for pair in pairs})
 
 
-def _fitting(workspace: Workspace, pairs: Sequence[Pair]) -> tuple[list[Pair], list[Problem]]:
+def fitting(workspace: Workspace, pairs: Sequence[Pair]) -> tuple[list[Pair], list[Problem]]:
     """Pairs that the model can learn, and what keeps the others from it: their length, a control
     token."""
     from acclimate.tuning.cases import Case, UnlearnableError, encode_within
@@ -284,13 +289,15 @@ def _cases_of(answerer: Answerer, pairs: Sequence[Pair], rng: random.Random) -> 
     return cases
 
 
-def _as_question(pair: Pair) -> Question:
+def as_question(pair: Pair) -> Question:
+    """What was learnt, for later comparisons."""
     if pair.question is not None:
         return pair.question
     return Question(f"{pair.place}", pair.asked, (pair.answer,), split="train")
 
 
-def _asked_by(answerer: Answerer) -> str:
+def asked_by(answerer: Answerer) -> str:
+    """How prompts are made, in words."""
     return f"in the template '{answerer.recipe.template}', as the recipe asks"
 
 

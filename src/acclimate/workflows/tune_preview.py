@@ -1,4 +1,4 @@
-"""`acclimate tune --inspect`: everything that a run would do, and nothing done."""
+"""`acclimate tune --inspect`: a preview of a run; nothing is trained."""
 
 from __future__ import annotations
 
@@ -6,7 +6,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 from acclimate.evaluation.memory import peak_mb, reset_peak
-from acclimate.workflows.tune import NoProgress, TuneOptions, TuneProgress, prepare
+from acclimate.workflows.tune import (
+    NoProgress,
+    TuneOptions,
+    TuneProgress,
+    prepare,
+    with_own_answers,
+)
 from acclimate.workflows.tune_data import DataReport
 from acclimate.workspace.workspace import Workspace
 
@@ -63,6 +69,9 @@ def inspect_tuning(
     progress.checked(checked)
     if not prepared.job.cases:
         return checked
+    if prepared.method.data == "preferences":
+        progress.doing("Asking the model what it says by itself")
+        prepared = with_own_answers(prepared, None)
     workspace.keep_only(None)
     reset_peak()
     seen = preview(prepared.job, TrainSettings(minutes=options.minutes), progress.doing)

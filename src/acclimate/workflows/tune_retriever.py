@@ -99,7 +99,7 @@ def tune_retriever(
             "only an embedder has vectors to nest.", hint="acclimate tune --target embedder"
         )
     splits = {
-        split: [q for q in workspace.questions() if q.split == split]
+        split: [q for q in workspace.single_questions() if q.split == split]
         for split in ("train", "dev", "test")
     }
     require_apart(splits["train"], [*splits["dev"], *splits["test"]])

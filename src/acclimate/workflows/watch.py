@@ -15,11 +15,11 @@ from acclimate.workspace.workspace import Workspace
 _BUSY_S = 2.0  # between attempts, where another ingest runs
 
 OnIngest = Callable[[IngestReport | AcclimateError | OSError], None]
-"""Hears how each ingest went."""
+"""Called with the result of each ingest."""
 
 
 class Stopping:
-    """A request to end: `event`, or that this process is told to end."""
+    """A request to stop: `event` is set, or this process is asked to end."""
 
     def __init__(self, event: threading.Event | None = None) -> None:
         self._event = event or threading.Event()
@@ -43,9 +43,9 @@ def watch_documents(
 ) -> None:
     """Ingest now, and again whenever files below the documents folder change, until `stop` is set.
 
-    `hear` is told how each ingest went. An error of the first one is raised; of a later one it is
-    told, and the next change, or `[documents] watch_seconds`, brings another attempt. An ingest of
-    another process is waited for.
+    `hear` is called with the result of each ingest. An error of the first one is raised; later
+    errors are passed to `hear`, and the next change, or `[documents] watch_seconds`, brings another
+    attempt. An ingest of another process is waited for.
     """
     stopping, first = Stopping(stop), True
 

@@ -1,1 +1,2 @@
-"""What a project's settings name, as objects. The rooms below get settings, never a project."""
+"""Turns the names in a project's settings into objects. The rooms below get settings, never a
+project."""

@@ -1,5 +1,5 @@
-"""What answers by a recipe: retriever, engine, template and the rest of an `Answerer`, as a project
-names them."""
+"""Opens the `Answerer` of a recipe: retriever, engine, template and the rest, as the settings name
+them."""
 
 from __future__ import annotations
 
@@ -30,9 +30,8 @@ if TYPE_CHECKING:
 
 _TELL = {"rule": None, "model": True, "none": False}  # whether earlier turns are shown
 _FULL_TOKENS = 320  # of a full answer, where [model] max_tokens is not set
-_INSTRUCTION_TOKENS = (
-    256  # room for a template's own words and the question, where whole documents fill the window
-)
+# Room for a template's own words and the question, where whole documents fill the window.
+_INSTRUCTION_TOKENS = 256
 _REACH = {
     "drop-lowest": 1,
     "compress": 8,
@@ -48,7 +47,7 @@ def open_answerer(
     schema: SchemaLike | None = None,
     style: Style | None = None,
 ) -> Answerer:
-    """What answers by a recipe from the documents that `where` leaves, with everything loaded.
+    """The answerer of a recipe over the documents that `where` selects, with everything loaded.
 
     With a `schema` (JSON Schema, or a pydantic model) the answer is JSON. `style` takes the place
     of the recipe's own. Raises SettingsError for a recipe that cannot run, and ProjectError before
@@ -116,8 +115,8 @@ def _generation(workspace: Workspace, manner: Manner) -> Generation:
 
 
 def _extract(workspace: Workspace, recipe: Recipe, manner: Manner) -> Extract | None:
-    """What answers by a place in a passage, for all questions or for those that a few words do not
-    answer."""
+    """The extractor that answers in place of the engine: for all questions, or for those that a few
+    words do not answer."""
     if manner == "quoted":
         return _full_reader(workspace).quote
     if recipe.extracts:
@@ -128,7 +127,7 @@ def _extract(workspace: Workspace, recipe: Recipe, manner: Manner) -> Extract | 
 
 
 def _finish(workspace: Workspace) -> Finish:
-    """What completes a model's full answers: the extractor, where it is at work."""
+    """The last step of a model's full answers: the extractor adds to them, where it is used."""
     if _reads_beside(workspace):
         return _full_reader(workspace).complete
     return lambda question, passages, reading: reading.answer.resolved()
@@ -141,7 +140,7 @@ def _full_reader(workspace: Workspace) -> FullReader:
 
 
 def _tables(workspace: Workspace, recipe: Recipe) -> ReadTables | None:
-    """What answers from tables by rule, for recipes that read."""
+    """The rules that answer from tables, for recipes that read passages."""
     if workspace.settings.answer.tables == "off" or not recipe.reads:
         return None
     from acclimate.tables.reader import TableReader  # not needed where they are off
@@ -187,9 +186,8 @@ def _second_reader(workspace: Workspace, recipe: Recipe, template: str) -> Secon
     adapter that was tuned, which may have learnt to say what stands in no passage; and those of
     models without an adapter, as their size class needs it or as asked for."""
     chosen = workspace.settings
-    short = (
-        template == "rag" and not recipe.few_shot and not recipe.extracts
-    )  # exact answers from passages
+    # Whether its answers are exact words from passages.
+    short = template == "rag" and not recipe.few_shot and not recipe.extracts
     if not short:
         return None
     if not _reads_beside(workspace):
@@ -230,7 +228,7 @@ def _reads_beside(workspace: Workspace) -> bool:
 
 
 def _complete(workspace: Workspace) -> Complete:
-    """What makes a question of a conversation stand on its own."""
+    """The function that rewrites a follow-up question so that it is complete on its own."""
     match workspace.settings.answer.memory:
         case "rule":
             return complete

@@ -149,7 +149,7 @@ def _by_reference(workspace: Workspace, recipe: Recipe, where: Filter) -> Attemp
 
 
 def _solved(workspace: Workspace, where: Filter) -> list[Question]:
-    solved = [question for question in workspace.questions() if question.split == "train"]
+    solved = [question for question in workspace.single_questions() if question.split == "train"]
     if where == ALL:
         return solved
     seen = set(workspace.paths(where))  # a solved question tells what its document says

@@ -75,9 +75,8 @@ def open_embedder(chosen: EmbedderSettings, folder: Path, find_model: FindModel)
     """What `[embedder]` names in the project in `folder`."""
     _require_usable(chosen)
     if chosen.engine == "openai":
-        from acclimate.embeddings.openai import (
-            OpenAIEmbedder,
-        )  # each engine's packages load only where used
+        # Each engine's packages load only where used.
+        from acclimate.embeddings.openai import OpenAIEmbedder
 
         return OpenAIEmbedder(
             chosen.model,

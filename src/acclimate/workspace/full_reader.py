@@ -27,8 +27,8 @@ _LIST = 900  # and of a list
 _SENTENCES = 4
 # How likely it must be where the question could be left to the reader of short answers.
 _INSTEAD = 0.5
-# Beside a model: how sure the extractor must be of a place that the model left out, for its sentence
-# to be added.
+# Beside a model: how sure the extractor must be of a place that the model left out, for its
+# sentence to be added.
 _ADDED = 0.5
 
 

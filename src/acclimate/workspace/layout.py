@@ -38,6 +38,11 @@ class Layout:
         return self.folder / "labels.jsonl"
 
     @property
+    def feedback(self) -> Path:
+        """What people said of answers."""
+        return self.folder / "feedback.jsonl"
+
+    @property
     def state(self) -> Path:
         """What Acclimate keeps: the library, and all below."""
         return self.folder / _STATE
@@ -83,6 +88,16 @@ class Layout:
         return self.comparisons / "answers.db"
 
     @property
+    def comparison_run(self) -> Path:
+        """The comparison that the server ran last, and whether it can go on."""
+        return self.state / "comparison-run.json"
+
+    @property
+    def gates(self) -> Path:
+        """What a comparison must keep, for continuous integration."""
+        return self.folder / "gates.json"
+
+    @property
     def demonstrations(self) -> Path:
         """Questions that the model solved by itself, for few-shot recipes."""
         return self.state / "demonstrations"
@@ -111,6 +126,11 @@ class Layout:
     def questions_lock(self) -> Path:
         """Held while the question set is rewritten."""
         return self.state / "questions.lock"
+
+    @property
+    def feedback_lock(self) -> Path:
+        """Held while the feedback is rewritten."""
+        return self.state / "feedback.lock"
 
     def trained_adapters(self) -> list[Path]:
         """The folders of finished adapters, by name."""

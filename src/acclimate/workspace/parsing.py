@@ -18,9 +18,8 @@ from acclimate.types import Message
 
 Write = Callable[[Sequence[Message], int], str]
 """What the language model writes for messages, in at most so many tokens."""
-_READERS = (
-    2  # raised where our readers give another document for the same file than in the release before
-)
+# Raised where our readers give another document for the same file than in the release before.
+_READERS = 2
 _CONTEXT_TOKENS = 60  # of the sentence about a chunk
 
 

@@ -7,6 +7,7 @@ import os
 import threading
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -18,13 +19,15 @@ from acclimate.files.places import under
 from acclimate.indexes.base import GraphIndex
 from acclimate.indexes.filters import Filter, parse_rules
 from acclimate.indexes.library import Library
-from acclimate.indexes.stores import StoreServer, open_indexes
+from acclimate.indexes.stores import open_indexes
 from acclimate.models.base import Engine
 from acclimate.models.entries import ModelKind
 from acclimate.models.store import LocalModel, OnBytes, locate
+from acclimate.prompting.conversation import complete
 from acclimate.prompting.recipes import Recipe, find_recipe
 from acclimate.prompting.replies import ask, json_text
 from acclimate.prompting.templates import Template, load_template
+from acclimate.questions.feedback import FeedbackFile
 from acclimate.questions.file import QuestionFile, read_questions
 from acclimate.retrieval.base import Retriever
 from acclimate.settings import Settings, load_settings
@@ -34,6 +37,7 @@ from acclimate.system.closing import Closing
 from acclimate.types import Generation, Message, Question
 from acclimate.workspace.engine import adapter_of, load_engine
 from acclimate.workspace.layout import Layout
+from acclimate.workspace.record import open_record, store_server
 from acclimate.workspace.retriever import Parts, open_retriever
 
 if TYPE_CHECKING:  # their packages load only where they are used
@@ -47,9 +51,9 @@ ALL = Filter()
 class Workspace(Closing):
     """A folder with `acclimate.toml` and, once ingested, `.acclimate/`.
 
-    Models are loaded when they are first needed. `on_bytes` hears of models being downloaded. An
-    `embedder` or `library` that is given is used in place of the folder's own, and not closed here.
-    Close it, or use it in a `with` statement.
+    Models are loaded when they are first needed. `on_bytes` is called while models are downloaded.
+    An `embedder` or `library` that is given is used in place of the folder's own, and not closed
+    here. Close it, or use it in a `with` statement.
     """
 
     def __init__(
@@ -150,12 +154,17 @@ class Workspace(Closing):
         if self._lender is not None:
             return self._lender.library
         chosen, retrieval = self.settings.store, self.settings.retrieval
-        server = None
-        if chosen.url:
-            server = StoreServer(chosen.url, chosen.prefix, os.environ.get(chosen.api_key_env))
-        opened = open_indexes(chosen.vectors, chosen.texts, server)
+        opened = open_indexes(chosen.vectors, chosen.texts, store_server(chosen))
         graph = None if retrieval.graph == "none" else self._open_graph
-        return Library(self.layout.state, opened, graph, retrieval.language)
+        database = open_record(chosen) if chosen.record == "postgres" else None
+        return Library(self.layout.state, opened, graph, retrieval.language, database)
+
+    @property
+    def ingested(self) -> bool:
+        """Whether there is a library."""
+        if self.settings.store.record == "local":
+            return self.layout.ingested
+        return self.library.record.embedder is not None
 
     def _open_graph(self, folder: Path) -> GraphIndex:
         from acclimate.workspace.graph import open_graph
@@ -254,7 +263,7 @@ class Workspace(Closing):
 
     def require_ingested(self) -> None:
         """Raises ProjectError before the first ingest."""
-        if not self.layout.ingested or self.library.record.embedder is None:
+        if not self.ingested or self.library.record.embedder is None:
             raise ProjectError(f"{self.folder} has not been ingested yet.", hint="acclimate ingest")
 
     def retriever(self, where: Filter = ALL) -> Retriever:
@@ -297,10 +306,20 @@ class Workspace(Closing):
         file = self.layout.questions
         return read_questions(file) if file.exists() else []
 
+    def single_questions(self) -> list[Question]:
+        """The questions for what learns or chooses from single ones: a follow-up has what it points
+        back to put into it, by rule."""
+        return [alone(question) for question in self.questions()]
+
     @property
     def question_file(self) -> QuestionFile:
         """The project's `questions.jsonl`, to be changed."""
         return QuestionFile(self.layout.questions, self.layout.questions_lock)
+
+    @property
+    def feedback_file(self) -> FeedbackFile:
+        """The project's `feedback.jsonl`."""
+        return FeedbackFile(self.layout.feedback, self.layout.feedback_lock)
 
     def local_model(self, name: str, kind: ModelKind) -> LocalModel:
         """A model's files, fetched where they are not here yet."""
@@ -319,3 +338,10 @@ class Workspace(Closing):
         own = self._given_library is None and self._lender is None
         if "library" in self.__dict__ and own:
             self.library.close()
+
+
+def alone(question: Question) -> Question:
+    """A question that can be understood without the conversation before it."""
+    if not question.turns:
+        return question
+    return replace(question, question=complete(question.question, question.turns), turns=())

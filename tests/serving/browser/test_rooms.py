@@ -86,7 +86,7 @@ def test_review_by_keyboard_is_kept_in_the_file(site, visit, tmp_path):
         json.dumps(second | {"answers": ["changed meanwhile"]}) + "\n"
     )
     page.keyboard.press("r")
-    expect(page.get_by_role("alert")).to_contain_text("changed meanwhile; load it again")
+    expect(page.get_by_role("alert")).to_contain_text("changed in the meantime; load it again")
     expect(page.locator(".reference")).to_contain_text("changed meanwhile")
 
 

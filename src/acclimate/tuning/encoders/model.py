@@ -102,8 +102,8 @@ class JointEncoder(nn.Module):
     def freeze(self, layers: int) -> None:
         """Leave the embeddings and the lowest `layers` as they are: less to compute, less to
         ship."""
-        frozen = [self.encoder.embeddings, *self.encoder.encoder.layer[:layers]]  # type: ignore[union-attr, index]
-        for module in frozen:
+        encoder: Any = self.encoder
+        for module in (encoder.embeddings, *encoder.encoder.layer[:layers]):
             module.requires_grad_(False)
 
 

@@ -73,13 +73,18 @@ def encode_pair(tokenizer: Tokenizer, pair: TextPair) -> Encoded:
     return Encoded(encoding.ids, encoding.type_ids, start, end, float(pair.relevant))
 
 
+def padded(rows: Sequence[Sequence[int]], filler: int = 0) -> torch.Tensor:
+    """[rows, longest row], filled up on the right."""
+    width = max(len(row) for row in rows)
+    return torch.tensor([[*row, *[filler] * (width - len(row))] for row in rows])
+
+
 def collate(rows: Sequence[Encoded]) -> PairBatch:
     """Pairs padded on the right to the longest."""
-    width = max(len(row.ids) for row in rows)
     return PairBatch(
-        ids=torch.tensor([row.ids + [0] * (width - len(row.ids)) for row in rows]),
-        types=torch.tensor([row.types + [0] * (width - len(row.ids)) for row in rows]),
-        mask=torch.tensor([[1] * len(row.ids) + [0] * (width - len(row.ids)) for row in rows]),
+        ids=padded([row.ids for row in rows]),
+        types=padded([row.types for row in rows]),
+        mask=padded([[1] * len(row.ids) for row in rows]),
         starts=torch.tensor([row.start for row in rows]),
         ends=torch.tensor([row.end for row in rows]),
         relevant=torch.tensor([row.relevant for row in rows]),

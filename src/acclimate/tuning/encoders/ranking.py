@@ -22,6 +22,7 @@ from torch import nn
 from acclimate.embeddings.spec import EmbedderSpec
 from acclimate.retrieval.mining import holds
 from acclimate.system.hardware import computes_bf16
+from acclimate.tuning.encoders.pairs import padded
 
 _SCALE = 20.0  # of cosines in the loss: a temperature of 0.05, as all-MiniLM-L6-v2 was trained with
 _JUDGED = 16  # texts computed together where nothing is learnt
@@ -231,16 +232,14 @@ def _inputs(
     network: nn.Module, encodings: Sequence[Encoding], *, types: bool
 ) -> dict[str, torch.Tensor]:
     """Ids, mask and, where the network knows them, types [n, S], padded on the right."""
-    width = max(len(encoding.ids) for encoding in encodings)
     config: Any = network.config
-    padding = int(config.pad_token_id or 0)
-    columns = {
-        "input_ids": [[*e.ids, *[padding] * (width - len(e.ids))] for e in encodings],
-        "attention_mask": [[1] * len(e.ids) + [0] * (width - len(e.ids)) for e in encodings],
+    inputs = {
+        "input_ids": padded([one.ids for one in encodings], int(config.pad_token_id or 0)),
+        "attention_mask": padded([[1] * len(one.ids) for one in encodings]),
     }
     if types and getattr(config, "type_vocab_size", 0) > 1:
-        columns["token_type_ids"] = [[*e.type_ids, *[0] * (width - len(e.ids))] for e in encodings]
-    return {name: torch.tensor(rows) for name, rows in columns.items()}
+        inputs["token_type_ids"] = padded([one.type_ids for one in encodings])
+    return inputs
 
 
 def _autocast() -> torch.autocast:

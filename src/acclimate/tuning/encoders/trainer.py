@@ -4,7 +4,6 @@ several."""
 from __future__ import annotations
 
 import json
-import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -12,18 +11,15 @@ from pathlib import Path
 from typing import Protocol
 
 import torch
-from safetensors import safe_open
-from safetensors.torch import load_file, save_file
 from torch import nn
 
-from acclimate.files import jsonlines
 from acclimate.system import ending
 from acclimate.system.hardware import computes_bf16
-
-log = logging.getLogger(__name__)
+from acclimate.tuning.progress import MOMENTS, RunFolder, learning_rate, moments, restore_moments
 
 OnStep = Callable[[float, dict[str, float]], None]
-"""Hears of each step: seconds trained so far, and its figures (loss, lr, tokens_per_s)."""
+"""Called after each step with the seconds trained so far and its figures (loss, lr,
+tokens_per_s)."""
 
 
 class Task(Protocol):
@@ -75,6 +71,7 @@ class EncoderTrainer:
     ) -> None:
         self.model, self.folder, self.settings = model, folder, settings
         self._average, self._leads = average, leads
+        self._kept = RunFolder(folder, leads=leads)
         self.named = {
             name: value for name, value in model.named_parameters() if value.requires_grad
         }
@@ -103,8 +100,8 @@ class EncoderTrainer:
             with ending.held():  # a step is done whole or not at all
                 figures = self._step(task)
                 self.seconds = self._agree(self.seconds + min(60.0, time.monotonic() - started))
-                self._log({"step": self.step, "seconds": round(self.seconds, 1), **figures})
-                if ending.requested() and self._leads:
+                self._kept.log({"step": self.step, "seconds": round(self.seconds, 1), **figures})
+                if ending.requested():
                     self._checkpoint()
             if on_step is not None:
                 on_step(self.seconds, figures)
@@ -116,7 +113,7 @@ class EncoderTrainer:
 
     def load_best(self) -> None:
         """The state that was judged best, where a task gives scores."""
-        tensors = load_file(self.folder / "best.safetensors")
+        tensors = self._kept.load("best")
         with torch.no_grad():
             for name, value in self.named.items():
                 value.copy_(tensors[name])
@@ -126,7 +123,7 @@ class EncoderTrainer:
             self.model.eval()
             with torch.no_grad():
                 figures = task.judge()
-            self._log({"step": self.step, **figures})
+            self._kept.log({"step": self.step, **figures})
             self._rate(figures.get("score"))
             self.model.train()
             self._checkpoint()
@@ -139,15 +136,13 @@ class EncoderTrainer:
             self.worse += 1
             return
         self.best, self.worse = score, 0
-        self._put(
-            "best",
-            {name: value.detach() for name, value in self.named.items()},
-            {"score": str(score)},
-        )
+        tensors = {name: value.detach() for name, value in self.named.items()}
+        self._kept.save("best", tensors, {"score": str(score)})
 
     def _step(self, task: Task) -> dict[str, float]:
         started, tokens, total = time.monotonic(), 0, 0.0
-        rate = self._learning_rate()
+        done = self.seconds / (self.settings.minutes * 60)
+        rate = learning_rate(self.settings.learning_rate, self.settings.warmup, done)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         losses = task.losses(self.step)
@@ -178,59 +173,33 @@ class EncoderTrainer:
         self._average([clock])
         return clock.item()
 
-    def _learning_rate(self) -> float:
-        done = min(1.0, self.seconds / (self.settings.minutes * 60))
-        shape = (
-            done / self.settings.warmup
-            if done < self.settings.warmup
-            else (1 - done) / (1 - self.settings.warmup)
-        )
-        return self.settings.learning_rate * max(0.01, shape)
-
     def _checkpoint(self) -> None:
-        """Weights and optimizer state in one safetensors file, put in place in one move."""
+        """Weights and optimizer state."""
         tensors = {}
         for name, value in self.named.items():
-            state = self.optimizer.state[value] or {"exp_avg": torch.zeros_like(value)}
             tensors[name] = value.detach()
-            tensors[f"{name}/exp_avg"] = state["exp_avg"]
-            tensors[f"{name}/exp_avg_sq"] = state.get("exp_avg_sq", torch.zeros_like(value))
-        progress = {
+            for moment, state in moments(self.optimizer, value).items():
+                tensors[f"{name}/{moment}"] = state
+        notes = {
             "step": str(self.step),
             "seconds": str(self.seconds),
             "settings": json.dumps(asdict(self.settings)),
         }
         if self.best is not None:
-            progress |= {"best": str(self.best), "worse": str(self.worse)}
-        self._put("checkpoint", tensors, progress)
-
-    def _put(self, name: str, tensors: dict[str, torch.Tensor], notes: dict[str, str]) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        part = self.folder / f"{name}.part"
-        save_file(tensors, part, metadata=notes)
-        part.replace(self.folder / f"{name}.safetensors")
+            notes |= {"best": str(self.best), "worse": str(self.worse)}
+        self._kept.save("checkpoint", tensors, notes)
 
     def _restore(self) -> None:
-        file = self.folder / "checkpoint.safetensors"
-        if not file.exists():
+        notes = self._kept.notes("checkpoint")
+        if notes is None:
             return
-        with safe_open(file, "pt") as opened:
-            progress = opened.metadata()
-        self.step, self.seconds = int(progress["step"]), float(progress["seconds"])
-        if "best" in progress:
-            self.best, self.worse = float(progress["best"]), int(progress["worse"])
-        tensors = load_file(file)
+        self.step, self.seconds = int(notes["step"]), float(notes["seconds"])
+        if "best" in notes:
+            self.best, self.worse = float(notes["best"]), int(notes["worse"])
+        tensors = self._kept.load("checkpoint")
         with torch.no_grad():
             for name, value in self.named.items():
                 value.copy_(tensors[name])
-                self.optimizer.state[value] = {
-                    "step": torch.tensor(float(self.step)),
-                    "exp_avg": tensors[f"{name}/exp_avg"],
-                    "exp_avg_sq": tensors[f"{name}/exp_avg_sq"],
-                }
-        log.info("going on from step %d", self.step)
-
-    def _log(self, figures: dict[str, float]) -> None:
-        if self._leads:
-            log.info("%s", figures)
-            jsonlines.append(self.folder / "log.jsonl", figures)
+                state = {moment: tensors[f"{name}/{moment}"] for moment in MOMENTS}
+                restore_moments(self.optimizer, value, self.step, state)
+        self._kept.go_on_from(self.step)

@@ -55,11 +55,26 @@ class Format:
 
 
 def _read_prompt(values: Values, place: str) -> list[Lesson]:
-    if (
-        values.get("label") is False or str(values.get("label")).strip().casefold() == "false"
-    ):  # of KTO
+    if label_of(values) is False:
         return [Lesson((), "", passed=_BAD)]
+    return read_completion(values)
+
+
+def read_completion(values: Values) -> list[Lesson]:
+    """Prompt and completion as they stand, whatever the label. Raises Unfit."""
     return _answered(values, values["prompt"], values["completion"], "completion")
+
+
+def label_of(values: Values) -> bool | None:
+    """KTO's label; None where there is none. Raises Unfit for one that is neither true nor
+    false."""
+    label = values.get("label")
+    if label is None or label == "":
+        return None
+    said = {"true": True, "1": True, "false": False, "0": False}.get(str(label).strip().casefold())
+    if said is None:
+        raise Unfit(f"has the label {label!r}", 'Write "label": true or false.')
+    return said
 
 
 def _answered(values: Values, prompt: Any, answer: Any, name: str) -> list[Lesson]:
@@ -92,26 +107,33 @@ def _turn(role: str, content: Any) -> dict[str, Any]:
 
 
 def _read_preference(values: Values, place: str) -> list[Lesson]:
-    chosen, rejected = _listed(values["chosen"]), _listed(values["rejected"])
-    if chosen == rejected:
+    return [
+        replace(lesson, passed=lesson.passed or _REJECTED)
+        for lesson in read_preferred(values, "chosen", "rejected")
+    ]
+
+
+def read_preferred(values: Values, name: str, other: str) -> list[Lesson]:
+    """The prompt with the answer under `name`, of a preference pair. Raises Unfit, also where both
+    answers are the same."""
+    taken = _listed(values[name])
+    if taken == _listed(values[other]):
         raise Unfit(
             "has the same text as 'chosen' and as 'rejected'",
             "Correct one of them, or remove the line.",
         )
     prompt = values.get("prompt")
-    whole = isinstance(chosen, list) and bool(chosen) and isinstance(chosen[0], dict)
-    if whole and chosen[0].get("role") != "assistant":  # the lists begin with the prompt
-        if len(chosen) < 2:
-            raise Unfit("has no answer in 'chosen'", "End it with the assistant's answer.")
-        lessons = read_conversation(chosen, "chosen", _tools(values), learnt_from=len(chosen) - 1)
-    elif prompt in (None, "", []):
+    whole = isinstance(taken, list) and bool(taken) and isinstance(taken[0], dict)
+    if whole and taken[0].get("role") != "assistant":  # the lists begin with the prompt
+        if len(taken) < 2:
+            raise Unfit(f"has no answer in '{name}'", "End it with the assistant's answer.")
+        return read_conversation(taken, name, _tools(values), learnt_from=len(taken) - 1)
+    if prompt in (None, "", []):
         raise Unfit(
-            "has no 'prompt' for its 'chosen' answer",
-            'Give a "prompt", or write "chosen" as messages.',
+            f"has no 'prompt' for its '{name}' answer",
+            f'Give a "prompt", or write "{name}" as messages.',
         )
-    else:
-        lessons = _answered(values, prompt, chosen, "chosen")
-    return [replace(lesson, passed=lesson.passed or _REJECTED) for lesson in lessons]
+    return _answered(values, prompt, taken, name)
 
 
 def _read_alpaca(values: Values, place: str) -> list[Lesson]:

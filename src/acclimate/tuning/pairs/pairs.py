@@ -87,7 +87,7 @@ def read_pairs(source: PairSource) -> Pairs:
     Raises DataError where the file as a whole cannot be read, and where its format is not certain.
     """
     read = read_rows(source.file)
-    chosen = _format(source, read.rows, read.problems)
+    chosen = find_format(source, read.rows, read.problems)
     pairs: list[Pair] = []
     problems, passed = list(read.problems), Counter[str]()
     for row in read.rows:
@@ -152,7 +152,7 @@ def _lessons(chosen: Format, row: Row) -> list[Lesson]:
     return chosen.read(row.values, str(row.place))
 
 
-def _format(source: PairSource, rows: Sequence[Row], problems: Sequence[Problem]) -> Format:
+def find_format(source: PairSource, rows: Sequence[Row], problems: Sequence[Problem]) -> Format:
     """The one form that the rows have."""
     known = "; ".join(f"{one.name} ({one.keys})" for one in FORMATS.values())
     if source.format is not None:

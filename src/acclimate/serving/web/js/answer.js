@@ -3,6 +3,7 @@
 import { count, fill, h, icon, iconButton, toast } from "./dom.js";
 import { prose, withNotes } from "./prose.js";
 import { openDocument } from "./reader.js";
+import { thumbs } from "./thumbs.js";
 
 const SHORT = 90; // characters; such an answer is set larger
 
@@ -130,9 +131,10 @@ function more(answer, named) {
   const queued = waited >= 0.5 ? `, ${waited.toFixed(1)} s in the queue before` : "";
   const facts = `${total.toFixed(1)} s, first word after ${first.toFixed(1)} s${queued}${named ? "" : ` · ${answer.recipe}`}`;
   const copy = iconButton("copy", "Copy the answer", () => copied(answer), { silent: true, class: "plain" });
-  const line = h("div", { class: "facts" }, h("span", {}, facts, h("span", { class: "engine" }, ` · ${answer.engine}`)), copy);
+  const said = thumbs(answer);
+  const line = h("div", { class: "facts" }, h("span", {}, facts, h("span", { class: "engine" }, ` · ${answer.engine}`)), copy, said.buttons);
   const reasons = answer.reasoning ? h("details", {}, h("summary", {}, "How it got there"), h("p", { class: "reasoning" }, answer.reasoning)) : null;
-  return [reasons, passages(answer), line];
+  return [reasons, passages(answer), line, said.form];
 }
 
 function passages(answer) {

@@ -81,7 +81,17 @@ export const api = {
   startJob: () => json("POST", "v1/jobs"),
   questions: async () => (await json("GET", "v1/questions")).data,
   putQuestion: (id, body) => json("PUT", `v1/questions/${encodeURIComponent(id)}`, { body }),
+  thumb: (body) => json("POST", "v1/feedback", { body }),
+  feedback: async () => (await json("GET", "v1/feedback")).data,
+  putFeedback: (id, body) => json("PUT", `v1/feedback/${encodeURIComponent(id)}`, { body }),
   comparisons: async () => (await json("GET", "v1/comparisons")).data,
+  compareOptions: () => json("GET", "v1/comparisons/options"),
+  comparisonRun: async () => (await json("GET", "v1/comparisons/run")).run,
+  startComparison: async (body) => (await json("POST", "v1/comparisons", { body })).run,
+  stopComparison: async () => (await json("POST", "v1/comparisons/run/stop")).run,
+  resumeComparison: async () => (await json("POST", "v1/comparisons/run/resume")).run,
+  disagreements: (id, first, second) => json("GET", `v1/comparisons/${encodeURIComponent(id)}/disagreements?first=${encodeURIComponent(first)}&second=${encodeURIComponent(second)}`),
+  saveGate: (id, recipe) => json("POST", `v1/comparisons/${encodeURIComponent(id)}/gate`, { body: { recipe } }),
   reportLink: async (id) => address((await json("POST", `v1/comparisons/${encodeURIComponent(id)}/link`)).url),
 };
 
@@ -102,7 +112,7 @@ export async function ask({ recipe, question, where = [], earlier = [], style = 
       text += choice.delta.content;
       onText(text);
     }
-    if (choice?.finish_reason) result = { text, finish: choice.finish_reason, ...event.acclimate };
+    if (choice?.finish_reason) result = { text, finish: choice.finish_reason, id: event.id, ...event.acclimate };
   }
   if (result) return result;
   throw new ApiError(0, "cut", "The connection was lost before the answer was complete.");

@@ -1,12 +1,16 @@
 // The room of comparisons: what was measured, and each report, cut off from this page.
 
 import { api } from "./api.js";
-import { empty, failed, fill, h, iconButton, loading, toast } from "./dom.js";
+import { compareRun } from "./compare.js";
+import { differView } from "./differ.js";
+import { empty, failed, fill, h, icon, iconButton, loading, toast } from "./dom.js";
 
 export function comparisonsRoom() {
   const heading = h("h1", { tabindex: -1 }, "Comparisons");
   const body = h("div", { class: "rows" }, loading(3));
-  const element = h("div", { class: "room comparisons" }, h("header", { class: "room-head" }, h("div", {}, heading, h("p", { class: "muted" }, "Recipes, measured side by side on your own questions."))), body);
+  const runs = compareRun(load);
+  let hideNow = () => {};
+  const element = h("div", { class: "room comparisons" }, h("header", { class: "room-head" }, h("div", {}, heading, h("p", { class: "muted" }, "Recipes, measured side by side on your own questions.")), runs.opener), runs.element, body);
 
   async function load() {
     try {
@@ -17,7 +21,7 @@ export function comparisonsRoom() {
     }
   }
 
-  const nothing = () => empty("comparisons", "Nothing has been compared yet", "A comparison asks every recipe the same questions and tells which is right more often. Run this in the project's folder:", h("pre", { class: "command" }, "acclimate compare zero-shot few-shot rag"));
+  const nothing = () => empty("comparisons", "Nothing has been compared yet", "A comparison asks every recipe the same questions and tells which is right more often. Start one here, or in the project's folder:", h("pre", { class: "command" }, "acclimate compare zero-shot few-shot rag"));
 
   function card(row) {
     const made = new Date(row.created);
@@ -28,6 +32,9 @@ export function comparisonsRoom() {
       h("button", { type: "button", class: "report", onclick: (event) => show(row, when, event.currentTarget) },
         h("span", { class: "muted" }, when), h("span", { class: "sentence" }, row.sentence),
         h("span", { class: "tags" }, row.recipes.map((one) => h("span", { class: "tag" }, one)))),
+      h("div", { class: "report-acts" },
+        row.recipes.length > 1 && h("button", { type: "button", class: "quiet", onclick: (event) => inPlace(differView(row, when, hide), event.currentTarget) }, icon("columns"), "Where they differ"),
+        row.recipes.length > 0 && h("button", { type: "button", class: "quiet", onclick: () => gate(row) }, icon("check"), "Save as gate")),
     );
   }
 
@@ -42,15 +49,31 @@ export function comparisonsRoom() {
     const back = iconButton("back", "All comparisons", hide, { class: "quiet" });
     const apart = iconButton("open", "New tab", () => inNewTab(row), { class: "quiet" });
     const frame = h("iframe", { src: link, title: `Report of ${when}`, sandbox: "allow-scripts", referrerpolicy: "no-referrer" });
-    const view = h("div", { class: "report-view" }, h("div", { class: "report-tools" }, back, h("p", { class: "muted" }, when), apart), frame);
-    element.hidden = true;
-    element.after(view);
-    back.focus();
+    inPlace(h("div", { class: "report-view" }, h("div", { class: "report-tools" }, back, h("p", { class: "muted" }, when), apart), frame), opener);
+  }
 
-    function hide() {
+  /** Show a view in the place of the room, until `hide`. */
+  function inPlace(view, opener) {
+    hideNow = () => {
       view.remove();
       element.hidden = false;
       opener.focus();
+    };
+    element.hidden = true;
+    element.after(view);
+    view.querySelector("button")?.focus();
+  }
+
+  function hide() {
+    hideNow();
+  }
+
+  async function gate(row) {
+    try {
+      const made = await api.saveGate(row.id, row.recommended || row.recipes[0]);
+      toast(`${made.gates.join(", ")} stands in ${made.file}. In CI: ${made.command}`);
+    } catch (error) {
+      toast(error.message, "error");
     }
   }
 
@@ -66,5 +89,5 @@ export function comparisonsRoom() {
   }
 
   load();
-  return { element, focus: () => heading.focus() };
+  return { element, focus: () => heading.focus(), left: runs.left };
 }

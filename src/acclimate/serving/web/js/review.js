@@ -6,8 +6,8 @@ import { documentAt } from "./library.js";
 import { openDocument } from "./reader.js";
 import { editForm } from "./question.js";
 
-const STATES = { open: "To review", accepted: "Accepted", rejected: "Rejected", all: "All" };
-const stateOf = (row) => row.status || "open";
+const STATES = { proposed: "Proposed", open: "To review", accepted: "Accepted", rejected: "Rejected", all: "All" };
+const stateOf = (row) => (row.given === undefined ? row.status || "open" : "proposed");
 
 export function questionsRoom() {
   const heading = h("h1", { tabindex: -1 }, "Questions");
@@ -18,11 +18,12 @@ export function questionsRoom() {
   const card = h("section", { class: "question-card", "aria-label": "Question", tabindex: -1 });
   const body = h("div", { class: "review" }, loading(6));
   const element = h("div", { class: "room questions", onkeydown: keys }, h("header", { class: "room-head" }, h("div", {}, heading, summary), bar), filters, body);
-  let rows = [], state = "open", chosen = "", editing = false;
+  let rows = [], state = "", chosen = "", editing = false;
 
   async function load() {
     try {
-      rows = await api.questions();
+      const [proposed, known] = await Promise.all([api.feedback(), api.questions()]);
+      rows = [...proposed, ...known];
     } catch (error) {
       fill(body, failed(error, load));
       return;
@@ -33,6 +34,7 @@ export function questionsRoom() {
       return;
     }
     fill(body, list, card);
+    if (!state) state = rows.some((row) => stateOf(row) === "proposed") ? "proposed" : "open";
     if (!rows.some((row) => stateOf(row) === state)) state = "all";
     draw();
   }
@@ -40,13 +42,15 @@ export function questionsRoom() {
   const among = () => rows.filter((row) => state === "all" || stateOf(row) === state || row.id === chosen);
 
   function draw() {
-    const tally = { all: rows.length, open: 0, accepted: 0, rejected: 0 };
+    const tally = { all: rows.length, proposed: 0, open: 0, accepted: 0, rejected: 0 };
     for (const row of rows) tally[stateOf(row)] += 1;
-    const reviewed = rows.length - tally.open;
-    summary.textContent = `${reviewed} of ${count(rows.length, "question")} reviewed`;
-    bar.max = rows.length;
+    const questions = rows.length - tally.proposed, reviewed = questions - tally.open;
+    const waiting = tally.proposed ? `, ${tally.proposed} proposed by readers` : "";
+    summary.textContent = `${reviewed} of ${count(questions, "question")} reviewed${waiting}`;
+    bar.max = Math.max(questions, 1);
     bar.value = reviewed;
-    fill(filters, Object.entries(STATES).map(([kind, words]) => h("button", { type: "button", "aria-pressed": String(kind === state), onclick: () => { state = kind; chosen = ""; draw(); } }, `${words} ${tally[kind]}`)));
+    const kinds = Object.entries(STATES).filter(([kind]) => kind !== "proposed" || tally.proposed);
+    fill(filters, kinds.map(([kind, words]) => h("button", { type: "button", "aria-pressed": String(kind === state), onclick: () => { state = kind; chosen = ""; draw(); } }, `${words} ${tally[kind]}`)));
     const shown = among();
     if (!shown.some((row) => row.id === chosen)) chosen = shown[0]?.id ?? "";
     fill(list, shown.map((row) => h("li", {}, h("button", { type: "button", class: stateOf(row), "aria-current": row.id === chosen ? "true" : null, onclick: () => pick(row.id) }, h("span", { class: `dot ${stateOf(row)}`, title: STATES[stateOf(row)] }), row.question))));
@@ -59,13 +63,16 @@ export function questionsRoom() {
   function view(row, shown) {
     const place = shown.indexOf(row);
     const facts = [row.kind, row.split, STATES[stateOf(row)]].filter(Boolean);
+    const open = row.answerable && !row.answers.length;
     return [
       h("div", { class: "card-head" }, h("p", { class: "muted" }, `${place + 1} of ${shown.length}`), facts.map((one) => h("span", { class: "tag" }, one)), h("div", { class: "row-end" }, iconButton("up", "Previous question (K)", () => step(-1), { silent: true, class: "plain" }), iconButton("down", "Next question (J)", () => step(1), { silent: true, class: "plain" }))),
+      (row.turns ?? []).length > 0 && h("p", { class: "note turns" }, row.turns.map((one) => h("span", {}, `${one.question} – ${one.answer}`))),
       h("h2", {}, row.question),
-      row.answerable ? h("ul", { class: "reference", "aria-label": "Answers that count as right" }, row.answers.map((one) => h("li", {}, one))) : h("p", { class: "note" }, "The documents do not hold the answer: to abstain is right."),
+      row.given !== undefined && said(row),
+      open ? h("p", { class: "note" }, "Nobody has said yet what is right: edit it.") : row.answerable ? h("ul", { class: "reference", "aria-label": "Answers that count as right" }, row.answers.map((one) => h("li", {}, one))) : h("p", { class: "note" }, "The documents do not hold the answer: to abstain is right."),
       row.evidence && h("blockquote", { class: "evidence" }, h("p", {}, row.evidence), h("button", { type: "button", class: "plain source", onclick: () => evidence(row) }, icon("documents"), row.document ?? "", h("kbd", {}, "O"))),
       h("div", { class: "card-end" },
-        h("button", { type: "button", class: "primary", onclick: () => judge("accepted") }, icon("check"), "Accept", h("kbd", {}, "A")),
+        h("button", { type: "button", class: "primary", disabled: open, onclick: () => judge("accepted") }, icon("check"), "Accept", h("kbd", {}, "A")),
         h("button", { type: "button", onclick: edit }, icon("edit"), "Edit", h("kbd", {}, "E")),
         h("button", { type: "button", class: "reject", onclick: () => judge("rejected") }, icon("close"), "Reject", h("kbd", {}, "R")),
         row.status && h("button", { type: "button", class: "quiet", onclick: () => judge("") }, "Undo")),
@@ -89,7 +96,7 @@ export function questionsRoom() {
 
   async function judge(status) {
     const row = rows.find((one) => one.id === chosen);
-    if (!row) return;
+    if (!row || (status === "accepted" && row.answerable && !row.answers.length)) return;
     const shown = among();
     const next = shown[shown.indexOf(row) + 1] ?? shown[shown.indexOf(row) - 1];
     if (!(await put(row, { question: row.question, answers: row.answers, answerable: row.answerable, status }))) return;
@@ -108,13 +115,21 @@ export function questionsRoom() {
 
   async function put(row, changes) {
     try {
-      Object.assign(row, await api.putQuestion(row.id, { version: row.version, ...changes }));
+      if (row.given === undefined) Object.assign(row, await api.putQuestion(row.id, { version: row.version, ...changes }));
+      else await decide(row, changes);
       return true;
     } catch (error) {
       toast(error.message, "error");
       if (error.code === "changed") load();
       return false;
     }
+  }
+
+  /** A proposal becomes a question, or goes. */
+  async function decide(row, changes) {
+    const { question } = await api.putFeedback(row.id, { version: row.version, ...changes });
+    rows = [...(await api.feedback()), ...(await api.questions())];
+    if (question) toast(question.split === "test" ? "It is a test question now: the next comparison asks it." : `It is a question of the split “${question.split}” now, as others about its document are.`);
   }
 
   function edit() {
@@ -150,6 +165,15 @@ export function questionsRoom() {
 
   load();
   return { element, focus: () => heading.focus() };
+}
+
+/** What was answered, and what its reader said of it. */
+function said(row) {
+  const who = row.by && row.by !== "local" ? ` by ${row.by}` : "";
+  return h("div", { class: "said" },
+    h("p", { class: "muted" }, icon(row.right ? "good" : "bad"), `Called ${row.right ? "right" : "wrong"}${who}. ${row.recipe} answered:`),
+    h("p", { class: "said-text" }, row.given),
+    row.known && h("p", { class: "note" }, "The set asks this already: accepted, the question there gets this answer too."));
 }
 
 /** Where the evidence stands in its document, in code points. */

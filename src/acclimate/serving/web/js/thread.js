@@ -23,3 +23,10 @@ export function keepThread(turns) {
 export function forgetThread() {
   sessionStorage.removeItem(KEY);
 }
+
+/** Keep what was said of an answer that is kept already. */
+export function keepAnswer(answer) {
+  const turns = keptThread();
+  for (const held of turns.flatMap((turn) => turn.answers)) if (held.id === answer.id) held.said = answer.said;
+  keepThread(turns);
+}
