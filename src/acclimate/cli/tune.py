@@ -165,15 +165,19 @@ def command(
         return None
     if matryoshka or take:
         raise click.UsageError("--matryoshka and --take belong to --target.")
-    if recipe is None:
-        raise click.UsageError("Missing argument 'RECIPE', like lora+rag; --methods lists them.")
-    source = _source(data, form, leave_out)
+    recipe, source = _named(recipe), _source(data, form, leave_out)
     learns_from = Teacher(teacher, teacher_url) if teacher else None
     learnt: _Learnt = {"minutes": minutes, "rate": rate, "teacher": learns_from, "data": source}
     learnt |= {"beta": beta, "sources": sources or None}
     if inspect:
         return _inspect(folder, recipe, learnt, as_json)
     return _tune(folder, recipe, learnt, {"again": again, "replay": replay}, as_json)
+
+
+def _named(recipe: str | None) -> str:
+    if recipe is None:
+        raise click.UsageError("Missing argument 'RECIPE', like lora+rag; --methods lists them.")
+    return recipe
 
 
 def _source(data: Path | None, form: str | None, leave_out: bool) -> PairSource | None:
