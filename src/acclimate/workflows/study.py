@@ -21,12 +21,13 @@ from acclimate.models.store import LocalModel
 from acclimate.prompting.passages import REFUSAL, render_passages
 from acclimate.prompting.recipes import find_recipe
 from acclimate.questions.candidates import content_words
+from acclimate.questions.generate import Material
 from acclimate.questions.splitting import leaks
 from acclimate.questions.study import Asked, study
 from acclimate.questions.tables import Fact
 from acclimate.questions.unsaid import unsaid
 from acclimate.types import Chunk, Hit, Question
-from acclimate.workflows.questions import Material, material
+from acclimate.workflows.questions import material
 from acclimate.workspace.workspace import Workspace
 
 if TYPE_CHECKING:  # PyTorch comes with the extra `tune` only
