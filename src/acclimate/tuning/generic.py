@@ -114,8 +114,9 @@ def _only(head: nn.Module, inputs: Inputs) -> Iterator[None]:
 def _checkpoint(network: nn.Module, *, on: bool) -> None:
     """Transformers looks whether a layer is in training; the modules inside are not, so that
     nothing is dropped at random."""
-    for layer in network.modules():
-        if isinstance(layer, GradientCheckpointingLayer):
+    for module in network.modules():
+        if isinstance(module, GradientCheckpointingLayer):
+            layer: Any = module
             layer.gradient_checkpointing = layer.training = on
             layer._gradient_checkpointing_func = partial(checkpoint, use_reentrant=False)
 
@@ -139,7 +140,7 @@ def _padded(network: nn.Module, packed: Packed, virtual: Virtual | None) -> Inpu
 
 
 def _numbers(packed: Packed) -> list[int]:
-    return [int(number) for number in packed.branches.unique() if number]
+    return sorted(set(packed.branches.tolist()) - {0})
 
 
 def _with_virtual(
@@ -153,7 +154,8 @@ def _with_virtual(
     if virtual.embeddings is None:
         cache = DynamicCache()
         for index, (keys, values) in enumerate(virtual.keys_values):
-            cache.update(*(one[None].expand(rows, -1, -1, -1) for one in (keys, values)), index)
+            shape = (rows, -1, -1, -1)
+            cache.update(keys[None].expand(shape), values[None].expand(shape), index)
         return {"input_ids": ids, "attention_mask": mask, "past_key_values": cache}, 0
     shown = network.get_input_embeddings()(ids)
     before = virtual.embeddings.to(shown.dtype)[None].expand(rows, -1, -1)

@@ -157,9 +157,9 @@ def answer_log_probs(
 @contextmanager
 def reference(network: nn.Module) -> Iterator[None]:
     """The network as it was before its LoRA, without gradients."""
-    beside = [layer for _, layer in lora.layers(network)]
-    updates = [update for _, update in experts.layers(network)]
-    held: list[tuple[Any, float]] = [(one, one.scale) for one in (*beside, *updates)]
+    updated: list[Any] = [layer for _, layer in lora.layers(network)]
+    updated += [update for _, update in experts.layers(network)]
+    held = [(one, float(one.scale)) for one in updated]
     try:
         for layer, _ in held:
             layer.scale = 0.0
