@@ -24,6 +24,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from acclimate.errors import ModelError
+from acclimate.tuning.quantised import HeldLinear, held_lora
 
 TARGETS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 _PLAIN = ("", "rslora", "dora", "quantised")  # variants that start at B = 0 as LoRA does
@@ -64,11 +65,14 @@ _product: Callable[..., torch.Tensor] = _Product.apply
 class LoRALinear(nn.Module):
     """A frozen `base` layer [in → out] with a LoRA of rank r beside it."""
 
-    def __init__(self, base: nn.Linear, r: int, alpha: float, variant: str = "") -> None:
+    def __init__(
+        self, base: nn.Linear | HeldLinear, r: int, alpha: float, variant: str = ""
+    ) -> None:
         super().__init__()
         self.base = base.requires_grad_(requires_grad=False)
         self.r, self.scale = r, alpha / (math.sqrt(r) if variant == "rslora" else r)
-        like: dict[str, Any] = {"device": base.weight.device, "dtype": base.weight.dtype}
+        weight = base.weight
+        like: dict[str, Any] = {"device": weight.device, "dtype": weight.dtype}
         self.start: tuple[torch.Tensor, torch.Tensor] | None = None
         self.magnitude: nn.Parameter | None = None
         if variant in _PLAIN:
@@ -80,7 +84,7 @@ class LoRALinear(nn.Module):
             self.start = (a.to(**like).clone(), b.to(**like).clone()) if residual else None
         self.lora_A, self.lora_B = nn.Parameter(a.to(**like)), nn.Parameter(b.to(**like))
         if variant == "dora":
-            self.magnitude = nn.Parameter(base.weight.detach().norm(dim=1))
+            self.magnitude = nn.Parameter(weight.detach().norm(dim=1))
 
     def factors(self) -> tuple[torch.Tensor, torch.Tensor]:
         """A [r, in] and B [out, r] of the whole update; with a start taken off again, r is twice as
@@ -91,15 +95,18 @@ class LoRALinear(nn.Module):
             [self.lora_B, -self.start[1]], dim=1
         )
 
+    def _kind(self) -> torch.dtype:
+        return self.base.dtype if isinstance(self.base, HeldLinear) else self.base.weight.dtype
+
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """x: [..., in] → [..., out], in the type of x."""
-        kind = self.base.weight.dtype  # the factors may be float32 masters
+        kind = self._kind()  # the factors may be float32 masters
         a, b = (factor.to(kind) for factor in self.factors())
         flat = x.reshape(-1, x.shape[-1]).to(kind)
         bias = self.base.bias
-        y = _product(
-            flat, self.base.weight, bias if self.magnitude is None else None, a, b, self.scale
-        )
+        held = isinstance(self.base, HeldLinear)
+        product, weight = (held_lora, self.base) if held else (_product, self.base.weight)
+        y = product(flat, weight, bias if self.magnitude is None else None, a, b, self.scale)
         if self.magnitude is not None:
             with torch.no_grad():  # the norm counts as a constant (section 4.3)
                 norm = torch.addmm(self.base.weight, b, a, alpha=self.scale).norm(dim=1)
@@ -109,7 +116,7 @@ class LoRALinear(nn.Module):
 
 
 def _initialise(
-    base: nn.Linear, r: int, alpha: float, how: str
+    base: nn.Linear | HeldLinear, r: int, alpha: float, how: str
 ) -> tuple[torch.Tensor, torch.Tensor, bool]:
     """A and B as PEFT starts them, and whether it takes their product off the base."""
     copy = nn.Linear(base.in_features, base.out_features, bias=False)
@@ -132,14 +139,14 @@ def attach(model: nn.Module, r: int, alpha: float, variant: str = "") -> list[nn
     return [parameter for parameter in model.parameters() if parameter.requires_grad]
 
 
-def targets(model: nn.Module) -> list[tuple[str, nn.Linear]]:
+def targets(model: nn.Module) -> list[tuple[str, nn.Linear | HeldLinear]]:
     """The linear layers named in TARGETS. Raises ModelError where there are none, or they are of
     another kind."""
-    found: list[tuple[str, nn.Linear]] = []
+    found: list[tuple[str, nn.Linear | HeldLinear]] = []
     for name, layer in model.named_modules():
         if name.rsplit(".", 1)[-1] not in TARGETS:
             continue
-        if not isinstance(layer, nn.Linear):
+        if not isinstance(layer, nn.Linear | HeldLinear):
             raise ModelError(f"'{name}' is a {type(layer).__name__}, not a linear layer.")
         found.append((name, layer))
     if not found:

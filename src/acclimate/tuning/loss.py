@@ -15,8 +15,10 @@ from torch import nn
 from torch.nn import functional as F  # noqa: N812
 
 from acclimate.models.virtual import Virtual
+from acclimate.tuning.held_loss import sliced_cross_entropy
 from acclimate.tuning.network import hidden_states
 from acclimate.tuning.packing import IGNORED, Packed
+from acclimate.tuning.quantised import BlockLinear
 
 CHUNK = 256  # rows
 
@@ -81,4 +83,6 @@ def answer_loss(
     labelled = (packed.labels != IGNORED).nonzero()[:, 0]
     hidden = hidden_states(network, packed, virtual, labelled, checkpointing=checkpointing)
     head: Any = network.lm_head
+    if isinstance(head, BlockLinear):
+        return sliced_cross_entropy(hidden, head, packed.labels[labelled]).sum()
     return chunked_cross_entropy(hidden, head.weight, packed.labels[labelled], CHUNK)
