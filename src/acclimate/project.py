@@ -12,6 +12,7 @@ from acclimate.indexes.filters import Filter
 from acclimate.models.base import OnText
 from acclimate.project_questions import QuestionVerbs
 from acclimate.prompting.conversation import Turn
+from acclimate.tuning.knobs import PLANNED, Knobs
 from acclimate.types import Answer, Hit, Style
 from acclimate.workspace.answerer import open_answerer
 from acclimate.workspace.workspace import ALL
@@ -255,13 +256,15 @@ class Project(QuestionVerbs):
         teacher: Teacher | None = None,
         data: PairSource | None = None,
         again: bool = False,
+        knobs: Knobs = PLANNED,
         on_step: OnStep | None = None,
     ) -> Tuned:
         """Train the adapter of a recipe (`lora`, `lora+rag`) on the questions of the train split,
         or on the pairs in a file; extra `tune`.
 
         It lands in `.acclimate/adapters` and is used by recipes that name it. `rate` is the peak
-        learning rate (None: the method's); `teacher` is whose answers `distill` learns. The methods
+        learning rate (None: the method's); `teacher` is whose answers `distill` learns; `knobs`
+        chooses rank, alpha, layers, epochs, batch, seeds, a sweep of rates, a tracker. The methods
         are those of `tuning.methods.METHODS`. Stopped, it goes on where it was, unless `again`.
         Raises SettingsError for splits that share documents, DataError for pairs that cannot be
         learnt, and EngineError where the adapter answers otherwise when it is served than when it
@@ -269,7 +272,8 @@ class Project(QuestionVerbs):
         """
         from acclimate.workflows.tune import TuneOptions, tune_recipe
 
-        return tune_recipe(self, recipe, TuneOptions(minutes, rate, teacher, data, again), on_step)
+        options = TuneOptions(minutes, rate, teacher, data, again, knobs)
+        return tune_recipe(self, recipe, options, on_step)
 
     def inspect_tuning(
         self,
@@ -279,6 +283,7 @@ class Project(QuestionVerbs):
         rate: float | None = None,
         teacher: Teacher | None = None,
         data: PairSource | None = None,
+        knobs: Knobs = PLANNED,
         listener: PreviewProgress | None = None,
     ) -> Inspection:
         """What `tune` would learn, how, and what it would take; nothing is trained.
@@ -288,7 +293,7 @@ class Project(QuestionVerbs):
         from acclimate.workflows.tune import TuneOptions
         from acclimate.workflows.tune_preview import inspect_tuning
 
-        options = TuneOptions(minutes, rate, teacher, data)
+        options = TuneOptions(minutes, rate, teacher, data, knobs=knobs)
         return inspect_tuning(self, recipe, options, listener)
 
     def tune_retriever(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING, NotRequired, TypedDict
 
 import click
 from rich.progress import BarColumn, TextColumn
@@ -11,9 +11,11 @@ from rich.progress import BarColumn, TextColumn
 from acclimate.cli.inspection import InspectionShow, describe, echo_outcome
 from acclimate.cli.output import echo_json, json_option, project_option
 from acclimate.cli.progress import Bar, download_bar
+from acclimate.cli.tune_knobs import knob_options, spread
 from acclimate.cli.tune_retriever import echo_retriever
 from acclimate.project import Project
 from acclimate.tuning.allocator import use_large_blocks
+from acclimate.tuning.knobs import Knobs
 from acclimate.tuning.methods import METHODS
 from acclimate.tuning.pairs.formats import FORMATS
 from acclimate.tuning.pairs.pairs import PairSource
@@ -85,6 +87,7 @@ _SERVED = {
     is_flag=True,
     help="Train nothing: show what would be learnt, how, and what it would take.",
 )
+@knob_options
 @json_option
 @project_option
 def command(
@@ -104,6 +107,7 @@ def command(
     inspect: bool,
     as_json: bool,
     folder: Path,
+    knobs: Knobs,
 ) -> None:
     """Train the adapter that RECIPE wears, on the questions of the train split: METHOD from
     questions alone, METHOD+rag from the passages that retrieval finds, like `lora`, `lora+rag` or
@@ -144,6 +148,7 @@ def command(
     source = PairSource(data, form, leave_out) if data else None
     learns_from = Teacher(teacher, teacher_url) if teacher else None
     learnt: _Learnt = {"minutes": minutes, "rate": rate, "teacher": learns_from, "data": source}
+    learnt["knobs"] = knobs
     if inspect:
         _inspect(folder, recipe, learnt, as_json)
     else:
@@ -157,6 +162,7 @@ class _Learnt(TypedDict):
     rate: float | None
     teacher: Teacher | None
     data: PairSource | None
+    knobs: NotRequired[Knobs]
 
 
 def _tune(folder: Path, recipe: str, learnt: _Learnt, again: bool, as_json: bool) -> None:
@@ -227,6 +233,12 @@ def echo_tuned(tuned: Tuned, *, err: bool = False) -> None:
     click.echo(f"  {describe(tuned.data)}", err=err)
     for reason in trained.plan.reasons:
         click.echo(f"  {reason}", err=err)
+    if trained.swept is not None:
+        tried = sorted(trained.swept.losses.items())
+        losses = ", ".join(f"{rate:g} {loss:.3f}" for rate, loss in tried)
+        click.echo(f"  rates, by dev loss where each ended: {losses}", err=err)
+    if tuned.seeds:
+        click.echo(f"  {spread(dict(tuned.seeds))}; the best is kept", err=err)
     before, after = trained.forgetting.before, trained.forgetting.after
     click.echo(
         f"  general ability: perplexity {before.perplexity:.1f} to {after.perplexity:.1f}, "

@@ -19,6 +19,8 @@ from typing import Any
 import torch
 from torch.nn import functional as F  # noqa: N812 - as everybody calls it
 
+from acclimate.tuning.varlen import fits_kernel, flash, in_one_call
+
 # most queries of a block: a long span's early queries are not multiplied with its late keys
 ROWS = 256
 KEPT = (
@@ -45,7 +47,9 @@ class Spans:
 
 def attend(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, spans: Spans) -> torch.Tensor:
     """q: [L, n, d]; k, v: [p + L, g, d], virtual tokens first → [L, n · d]."""
-    return _products(q, k, v, spans) if q.device.type == "cpu" else fused(q, k, v, spans)
+    if q.device.type == "cpu":
+        return _products(q, k, v, spans)
+    return in_one_call(q, k, v, spans, flash) if fits_kernel(q) else fused(q, k, v, spans)
 
 
 def fused(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, spans: Spans) -> torch.Tensor:

@@ -16,7 +16,9 @@ from dataclasses import dataclass
 
 import torch
 
-_AT_ONCE = 1 << 18  # weights: 1 MB in float32 stays in a core's cache from the first pass to the last
+_AT_ONCE = (
+    1 << 18
+)  # weights: 1 MB in float32 stays in a core's cache from the first pass to the last
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,8 +21,10 @@ from torch.nn import functional as F  # noqa: N812
 
 from acclimate.models.chat import ChatFormat
 from acclimate.models.virtual import Virtual
+from acclimate.tuning.held_loss import sliced_cross_entropy
 from acclimate.tuning.network import hidden_states
 from acclimate.tuning.packing import IGNORED, Example, pack
+from acclimate.tuning.quantised import BlockLinear
 from acclimate.types import Message
 
 _TOGETHER = 12  # questions in one sequence
@@ -85,7 +87,11 @@ def _losses(
     rows = (packed.labels != IGNORED).nonzero()[:, 0]
     head: Any = network.lm_head
     with torch.no_grad():
-        logits = head(hidden_states(network, packed, virtual, rows))
-    losses = F.cross_entropy(logits.float(), packed.labels[rows], reduction="none")
+        hidden = hidden_states(network, packed, virtual, rows)
+        if isinstance(head, BlockLinear):
+            losses = sliced_cross_entropy(hidden, head, packed.labels[rows])
+        else:
+            logits = head(hidden).float()
+            losses = F.cross_entropy(logits, packed.labels[rows], reduction="none")
     branches = packed.branches[rows]
     return [losses[branches == at + 1].mean().item() for at in range(len(examples))]

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +24,9 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from acclimate.errors import ModelError
+from acclimate.tuning.knobs import TARGETS
 from acclimate.tuning.quantised import HeldLinear, held_lora
 
-TARGETS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 _PLAIN = ("", "rslora", "dora", "quantised")  # variants that start at B = 0 as LoRA does
 
 
@@ -129,29 +129,33 @@ def _initialise(
     return a, b, not torch.equal(copy.weight, before)
 
 
-def attach(model: nn.Module, r: int, alpha: float, variant: str = "") -> list[nn.Parameter]:
-    """Freeze `model` and put a LoRA beside each linear layer named in TARGETS; the parameters to
+def attach(
+    model: nn.Module, r: int, alpha: float, variant: str = "", chosen: Sequence[str] = TARGETS
+) -> list[nn.Parameter]:
+    """Freeze `model` and put a LoRA beside each linear layer named in `chosen`; the parameters to
     train."""
     model.requires_grad_(requires_grad=False)
-    for name, layer in targets(model):
+    for name, layer in targets(model, chosen):
         parent, _, child = name.rpartition(".")
         setattr(model.get_submodule(parent), child, LoRALinear(layer, r, alpha, variant))
     return [parameter for parameter in model.parameters() if parameter.requires_grad]
 
 
-def targets(model: nn.Module) -> list[tuple[str, nn.Linear | HeldLinear]]:
-    """The linear layers named in TARGETS. Raises ModelError where there are none, or they are of
+def targets(
+    model: nn.Module, chosen: Sequence[str] = TARGETS
+) -> list[tuple[str, nn.Linear | HeldLinear]]:
+    """The linear layers named in `chosen`. Raises ModelError where there are none, or they are of
     another kind."""
     found: list[tuple[str, nn.Linear | HeldLinear]] = []
     for name, layer in model.named_modules():
-        if name.rsplit(".", 1)[-1] not in TARGETS:
+        if name.rsplit(".", 1)[-1] not in chosen:
             continue
         if not isinstance(layer, nn.Linear | HeldLinear):
             raise ModelError(f"'{name}' is a {type(layer).__name__}, not a linear layer.")
         found.append((name, layer))
     if not found:
         raise ModelError(
-            f"the model has none of the layers {', '.join(TARGETS)}.",
+            f"the model has none of the layers {', '.join(chosen)}.",
             hint="Use a Llama or Qwen model.",
         )
     return found
@@ -176,7 +180,7 @@ def save_adapter(model: nn.Module, folder: Path, base_model: str) -> None:
             tensors[f"base_model.model.{name}.lora_magnitude_vector"] = layer.magnitude
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     write_adapter(folder, tensors, base_model)
-    r = len(a)
+    r, names = len(a), {name.rpartition(".")[2] for name, _ in layers(model)}
     config = {
         "peft_type": "LORA",
         "task_type": "CAUSAL_LM",
@@ -185,7 +189,7 @@ def save_adapter(model: nn.Module, folder: Path, base_model: str) -> None:
         "lora_alpha": layer.scale * r,  # one scale for every runtime, rsLoRA's root folded in
         "lora_dropout": 0.0,
         "bias": "none",
-        "target_modules": list(TARGETS),
+        "target_modules": [name for name in TARGETS if name in names],
         "use_rslora": False,
         "use_dora": layer.magnitude is not None,
         "inference_mode": True,

@@ -36,9 +36,7 @@ class FrozenProduct(torch.autograd.Function):
     """x Wᵀ + b with a frozen W that is not kept for the way back, but made again."""
 
     @staticmethod
-    def forward(
-        ctx: Any, x: torch.Tensor, held: Held, bias: torch.Tensor | None
-    ) -> torch.Tensor:
+    def forward(ctx: Any, x: torch.Tensor, held: Held, bias: torch.Tensor | None) -> torch.Tensor:
         """x: [..., in] → [..., out]."""
         ctx.held = held
         return nn.functional.linear(x, held.dequantised(), bias)

@@ -17,19 +17,23 @@ import transformers
 from torch import nn
 from transformers import AutoModelForCausalLM
 
-from acclimate.errors import ModelError
+from acclimate.errors import ModelError, SettingsError
 from acclimate.files import jsonlines
 from acclimate.models.chat import ChatFormat
 from acclimate.models.compute import compute_type
 from acclimate.models.gguf import read_info, read_tokenizer
 from acclimate.models.virtual import first_inputs
-from acclimate.tuning.attached import Attached, LibraryAttached
+from acclimate.tuning.attached import Attached, LibraryAttached, attach
 from acclimate.tuning.cases import Case, CaseSampler
 from acclimate.tuning.curve import loss_curve
 from acclimate.tuning.forgetting import Forgetting, measure
+from acclimate.tuning.knobs import PLANNED, TARGETS, Knobs, steps_for
 from acclimate.tuning.lora import merge_adapter, targets
-from acclimate.tuning.methods import METHODS, Method, Plan, make_plan
-from acclimate.tuning.parallel import own_device
+from acclimate.tuning.methods import METHODS, Method, Plan, make_plan, with_knobs
+from acclimate.tuning.parallel import join, own_device
+from acclimate.tuning.quantised import is_held, load_in_blocks
+from acclimate.tuning.sharding import needs_sharding
+from acclimate.tuning.sweep import Halve, RateSweep, Swept
 from acclimate.tuning.trainer import DevScore, OnStep, Trainer, TrainSettings
 from acclimate.types import Completion, Message
 
@@ -52,6 +56,15 @@ class Trained:
     settings: TrainSettings
     plan: Plan
     forgetting: Forgetting
+    swept: Swept | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RateSearch:
+    """How a rate is chosen: the search, and how many segments of training it will make."""
+
+    halve: Halve
+    calls: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +72,9 @@ class TuningJob:
     """What to train: a GGUF file by its path and its model's name, cases to learn and to watch, and
     where to work.
 
-    `start` is an adapter to begin with: gone on from by the method that made it ("lora"), else
-    merged into the weights below and kept as `under/` beside what is trained. `rate` and `size`
-    None: by the method.
+    `start` is an adapter to begin with: gone on from by the methods that can (`goes_on`), else
+    merged into the weights below and kept as `under/` beside what is trained. `rate` None: by the
+    method.
     """
 
     model: Path
@@ -73,6 +86,13 @@ class TuningJob:
     start: Path | None = None
     rate: float | None = None
     size: int | None = None
+    knobs: Knobs = PLANNED
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether `start` is trained further, rather than merged below: plain LoRA's may be, and
+        blocks of 4 bits take nothing in."""
+        return self.start is not None and self.method.name in ("lora", "qlora")
 
 
 def train(
@@ -81,8 +101,9 @@ def train(
     *,
     on_step: OnStep | None = None,
     score: DevScore | None = None,
+    sweep: RateSearch | None = None,
 ) -> tuple[Trained, Trainer]:
-    """Train on `job`; it goes on where it was stopped.
+    """Train on `job`; it goes on where it was stopped. `sweep` chooses the rate before.
 
     Raises ModelError where the model cannot be trained, and SettingsError for cases that cannot be
     learnt.
@@ -90,10 +111,21 @@ def train(
     chat, context = read_chat(job.model)
     sampler = CaseSampler(job.cases, chat, context)
     watched = CaseSampler(job.dev[:: max(1, len(job.dev) // _DEV)][:_DEV], chat, context).all()
-    network = load_network(job.model)
+    network = load_base(job.model, job.method)
+    world = join()
+    if not (settings.shard or needs_sharding(network, world)):
+        network.to(world.device)
     before = measure(network, chat)
     trainer, plan = set_up(job, settings, sampler, network)
-    trainer.run(sampler, watched, on_step, score)
+    swept = None
+    if sweep is not None:
+        rates = RateSweep(trainer, sampler, watched, settings.minutes)
+        swept = rates.run(sweep.halve, sweep.calls)
+        told = f"learning rate {swept.rate:g}: the best of {len(swept.losses)} on the dev split"
+        plan = replace(plan, rate=swept.rate, reasons=(*plan.reasons, told))
+    # Writing word by word would dequantise everything for every word, and a network that is spread
+    # is computed by all processes together only: the dev loss alone decides then.
+    trainer.run(sampler, watched, on_step, None if is_held(network) or trainer.sharded else score)
     best = job.folder / "adapter"
     trainer.world.agree(0.0)  # every process waits until the first has saved
     trainer.attached.load(best)  # the best state, which need not be the last
@@ -110,10 +142,23 @@ def train(
         settings=trainer.settings,
         plan=plan,
         forgetting=Forgetting(before, measure(network, chat, trainer.attached.virtual())),
+        swept=swept,
     )
     if not trainer.world.rank:
         _write_record(done, job)
+        if trainer.sharded:  # what serves it is held to a network that one process can compute
+            alone = load_base(job.model, job.method)
+            trainer.attached = _alone(alone, job, trainer.settings)
     return done, trainer
+
+
+def _alone(network: nn.Module, job: TuningJob, settings: TrainSettings) -> Attached:
+    """What was trained, on a network of this process alone, on the CPU."""
+    if job.start is not None and not job.goes_on:
+        merge_adapter(network, job.start)
+    attached = attach(network, job.method, settings.r, settings.alpha, settings.targets)
+    attached.load(job.folder / "adapter")
+    return attached
 
 
 def set_up(
@@ -121,11 +166,23 @@ def set_up(
 ) -> tuple[Trainer, Plan]:
     """A trainer for `network` with the settings that suit what is to be learnt, at the step where
     its folder is."""
-    goes_on = job.start is not None and job.method.name == "lora"
-    plan = _plan(job, network, sampler.answer_tokens, goes_on=goes_on)
+    goes_on, knobs = job.goes_on, job.knobs
+    plan = _plan(job, network, sampler.answer_tokens)
     if job.start is not None and not goes_on:
         merge_adapter(network, job.start)
-    settings = replace(settings, r=plan.size, alpha=plan.alpha, learning_rate=plan.rate)
+    settings = replace(
+        settings,
+        r=plan.size,
+        alpha=plan.alpha,
+        learning_rate=plan.rate,
+        targets=knobs.targets,
+        seed=knobs.seed,
+        batch=knobs.batch or settings.batch,
+    )
+    if knobs.epochs is not None:
+        share = sampler.cases_a_sequence(knobs.seed)
+        steps = steps_for(knobs.epochs, len(sampler.examples), share, settings.batch)
+        settings = replace(settings, steps=steps)
     trainer = Trainer(network, job.base, job.folder, settings, job.method)
     if job.start is not None and goes_on and not trainer.step:
         trainer.attached.load(job.start)
@@ -138,17 +195,27 @@ def _write_record(done: Trained, job: TuningJob) -> None:
     record = json.dumps(asdict(done), default=str, indent=2)
     (done.folder / "training.json").write_text(record + "\n", encoding="utf-8")
     (done.folder / "loss.svg").write_text(loss_curve(_log(job.folder)), encoding="utf-8")
-    if job.start is not None and job.method.name != "lora" and job.method.code != "full":
+    if job.start is not None and not job.goes_on and job.method.code != "full":
         shutil.copytree(job.start, done.folder / "under", dirs_exist_ok=True)
 
 
-def _plan(job: TuningJob, network: nn.Module, tokens: int, *, goes_on: bool) -> Plan:
-    per_rank = sum(layer.in_features + layer.out_features for _, layer in targets(network))
+def _plan(job: TuningJob, network: nn.Module, tokens: int) -> Plan:
+    knobs = job.knobs
+    chosen = targets(network, knobs.targets or TARGETS)
+    per_rank = sum(layer.in_features + layer.out_features for _, layer in chosen)
     start = None
-    if goes_on and job.start is not None:
+    if job.goes_on and job.start is not None:
         config = json.loads((job.start / "adapter_config.json").read_text(encoding="utf-8"))
         start = (int(config["r"]), float(config["lora_alpha"]))
-    return make_plan(job.method, per_rank, tokens, start=start, rate=job.rate, size=job.size)
+        if knobs.rank or knobs.alpha or knobs.targets:
+            raise SettingsError(
+                f"{job.method.name} goes on from an adapter of rank {start[0]} and alpha "
+                f"{start[1]:g} on its own layers, which cannot change.",
+                hint="Leave --rank, --alpha and --target-modules out, or tune without +rag.",
+            )
+    size = knobs.rank or job.size
+    plan = make_plan(job.method, per_rank, tokens, start=start, rate=job.rate, size=size)
+    return with_knobs(plan, knobs)
 
 
 @lru_cache(
@@ -168,6 +235,14 @@ def read_chat(model: Path) -> tuple[ChatFormat, int]:
 @lru_cache(maxsize=2)
 def _stop_ids(model: Path) -> tuple[int, ...]:
     return read_info(model).stop_ids
+
+
+def load_base(model: Path, method: Method) -> nn.Module:
+    """The network that `method` trains on: QLoRA's keeps its matrices in the file's blocks."""
+    if method.variant != "quantised":
+        return load_network(model)
+    read_chat(model)  # raises for a file that is no GGUF
+    return load_in_blocks(model, compute_type(own_device(), training=True))
 
 
 def load_network(model: Path, dtype: torch.dtype | None = None) -> nn.Module:

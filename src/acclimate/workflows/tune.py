@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -17,10 +17,12 @@ from acclimate.models.adapters import OWN_TEMPLATE, require_base_model
 from acclimate.models.store import LocalModel
 from acclimate.prompting.recipes import Recipe, find_recipe
 from acclimate.system import ending
+from acclimate.tuning.knobs import PLANNED, Knobs
 from acclimate.tuning.lock import exclusive_run
 from acclimate.tuning.methods import METHODS, Method
 from acclimate.tuning.pairs.pairs import PairSource, read_pairs
 from acclimate.workflows.questions import write_learnt
+from acclimate.workflows.tune_choices import train_as_chosen
 from acclimate.workflows.tune_data import (
     DataReport,
     Teacher,
@@ -56,12 +58,14 @@ class TuneOptions:
     teacher: Teacher | None = None
     source: PairSource | None = None
     again: bool = False
+    knobs: Knobs = PLANNED
 
 
 @dataclass(frozen=True, slots=True)
 class Tuned:
     """A tuned adapter: how it was trained, what serves it, and how many of the checked answers are
-    the same there, within rounding."""
+    the same there, within rounding. `seeds`: the dev loss of each of several equal runs, of which
+    it is the best."""
 
     recipe: str
     trained: Trained
@@ -69,6 +73,7 @@ class Tuned:
     same: int
     checked: int
     data: DataReport
+    seeds: Mapping[int, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +101,7 @@ def _tune(
     workspace: Workspace, name: str, options: TuneOptions, on_step: OnStep | None, *, first: bool
 ) -> Tuned:
     prepared = prepare(workspace, name, options)
-    from acclimate.tuning.run import greedy, train
+    from acclimate.tuning.run import greedy
     from acclimate.tuning.trainer import TrainSettings
 
     if options.source is not None:
@@ -129,10 +134,10 @@ def _tune(
     settings = TrainSettings(
         minutes=options.minutes, checkpoint_minutes=max(0.5, options.minutes / 5)
     )
-    trained, trainer = train(job, settings, on_step=on_step, score=score if asked else None)
+    trained, trainer, seeds = train_as_chosen(job, settings, on_step, score if asked else None)
     if trainer.world.rank:
         raise SystemExit(0)  # the first of several processes serves what they trained together
-    return _serve(workspace, prepared, trained, trainer, asked)
+    return replace(_serve(workspace, prepared, trained, trainer, asked), seeds=seeds)
 
 
 class TuneProgress(Protocol):
@@ -191,6 +196,7 @@ def prepare(
         method,
         start,
         options.rate,
+        knobs=options.knobs,
     )
     return Prepared(recipe, method, answerer, model, training_set, job)
 
@@ -286,6 +292,7 @@ def _go_on_or_begin(job: TuningJob, options: TuneOptions) -> None:
         str(job.start),
         job.rate,
         str(options.teacher),
+        asdict(options.knobs) | {"track": None},
         [asdict(case) for case in job.cases],
     ]
     sha256 = hashlib.sha256(json.dumps(told).encode()).hexdigest()
