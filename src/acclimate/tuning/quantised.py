@@ -21,8 +21,10 @@ from torch import nn
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from acclimate.errors import ModelError
-from acclimate.models.merge import Heads
+from acclimate.models.gguf_header import TensorPlace, read_header
 from acclimate.tuning.blocks import BLOCK_TYPES, BlockType, dequantise
+
+FAMILIES = ("llama", "qwen2", "qwen3")  # of network.py, whose layers these stand in
 
 
 class Held(Protocol):
@@ -151,25 +153,23 @@ def load_in_blocks(file: Path, dtype: torch.dtype) -> nn.Module:
     """The network of a GGUF file with its matrices in the file's blocks; norms and biases are
     `dtype`, in which it computes.
 
-    Raises ModelError for a type of block that is not known, and for a tensor that has no place.
+    Raises ModelError for another family, for a type of block that is not known, and for a file that
+    lacks a tensor.
     """
-    config = AutoConfig.from_pretrained(file.parent, gguf_file=file.name)
+    source = _Source(file, dtype)
+    config = source.config()
     with torch.device("meta"):
         network: nn.Module = AutoModelForCausalLM.from_config(config, dtype=dtype)
-    reader = gguf.GGUFReader(file, "c")  # copy on write: PyTorch takes no memory that is read-only
-    tensors = {tensor.name: tensor for tensor in reader.tensors}
-    heads = Heads.of(reader)
     names = _names(config.model_type, config.num_hidden_layers)
     for name, module in list(network.named_modules()):
         if isinstance(module, nn.Linear | nn.Embedding):
             parent, _, child = name.rpartition(".")
-            made = _made(module, names(name), tensors, heads, dtype)
+            made = source.layer(names(name), embeds=isinstance(module, nn.Embedding))
             setattr(network.get_submodule(parent), child, made)
     for name, parameter in list(network.named_parameters()):
         if parameter.is_meta:
             parent, _, child = name.rpartition(".")
-            tensor = _tensor(tensors, f"{names(parent)}.weight")
-            value = nn.Parameter(_values(tensor, dtype), requires_grad=False)
+            value = nn.Parameter(source.vector(f"{names(parent)}.weight"), requires_grad=False)
             setattr(network.get_submodule(parent), child, value)
     body: Any = network.model
     body.rotary_emb = type(body.rotary_emb)(config)
@@ -190,49 +190,97 @@ def _names(family: str, blocks: int) -> Callable[[str], str]:
     return find
 
 
-def _made(
-    module: nn.Module,
-    name: str,
-    tensors: dict[str, gguf.ReaderTensor],
-    heads: Heads,
-    dtype: torch.dtype,
-) -> nn.Module:
-    shared = name == "output" and "output.weight" not in tensors  # the embeddings are the head
-    tensor = _tensor(tensors, "token_embd.weight" if shared else f"{name}.weight")
-    kind = BLOCK_TYPES.get(tensor.tensor_type.name)
-    if kind is None:
-        raise ModelError(
-            f"'{tensor.name}' is of the type {tensor.tensor_type.name}, which cannot be trained on "
-            f"in its blocks.",
-            hint=f"Known: {', '.join(BLOCK_TYPES)}. Or train without them: acclimate tune lora",
+class _Source:
+    """A GGUF file's tensors, mapped into memory."""
+
+    def __init__(self, file: Path, dtype: torch.dtype) -> None:
+        self._header, self._dtype = read_header(file), dtype
+        self._family = str(self._header.fields.get("general.architecture", ""))
+        if self._family not in FAMILIES:
+            raise ModelError(
+                f"a '{self._family}' model cannot be tuned in 4 bits.",
+                hint=f"Families: {', '.join(FAMILIES)}.",
+            )
+        # Private: PyTorch takes no memory that is read-only, and nothing is ever written.
+        self._bytes = torch.from_file(
+            str(file), shared=False, size=file.stat().st_size, dtype=torch.uint8
         )
-    blocks = torch.from_numpy(tensor.data.view("uint8").reshape(int(tensor.shape[1]), -1))
-    if isinstance(module, nn.Embedding):
-        return BlockEmbedding(blocks, kind, dtype)
-    bias = tensors.get(f"{name}.bias")
-    values = None if bias is None else _values(bias, dtype)
-    order = _row_order(name, len(blocks), heads)
-    if order is not None:
-        blocks, values = blocks[order], None if values is None else values[order]
-    return BlockLinear(blocks, kind, dtype, values)
 
+    def _number(self, key: str, default: float | None = None) -> float:
+        return self._header.number(f"{self._family}.{key}", default)
 
-def _row_order(name: str, rows: int, heads: Heads) -> torch.Tensor | None:
-    """Where the network's rows stand in the file, for Llama's queries and keys."""
-    count = {"attn_q": heads.query, "attn_k": heads.key}.get(name.rsplit(".", 1)[-1])
-    if count is None or not heads.permuted:
-        return None
-    return torch.arange(rows).reshape(count, rows // count // 2, 2).transpose(1, 2).reshape(-1)
+    def config(self) -> Any:
+        """Transformers' configuration."""
+        heads = int(self._number("attention.head_count"))
+        width = int(self._number("embedding_length"))
+        d = int(self._number("attention.key_length", self._number("rope.dimension_count", 0)))
+        theta = self._number("rope.freq_base", 10_000.0)
+        self._require_plain_rotation()
+        return AutoConfig.for_model(
+            self._family,
+            hidden_size=width,
+            intermediate_size=int(self._number("feed_forward_length")),
+            num_hidden_layers=int(self._number("block_count")),
+            num_attention_heads=heads,
+            num_key_value_heads=int(self._number("attention.head_count_kv", heads)),
+            head_dim=d or width // heads,
+            max_position_embeddings=int(self._number("context_length")),
+            rms_norm_eps=self._number("attention.layer_norm_rms_epsilon"),
+            rope_parameters={"rope_type": "default", "rope_theta": theta},
+            vocab_size=self._place("token_embd.weight").rows,
+            tie_word_embeddings=False,  # our head and embeddings share the blocks themselves
+        )
 
+    def _require_plain_rotation(self) -> None:
+        scaling = self._header.fields.get(f"{self._family}.rope.scaling.type", "none")
+        if scaling != "none" or "rope_freqs.weight" in self._header.tensors:
+            raise ModelError(
+                "the model scales its rotary positions, which training in 4 bits does not know.",
+                hint="Train without 4 bits: acclimate tune lora",
+            )
 
-def _tensor(tensors: dict[str, gguf.ReaderTensor], name: str) -> gguf.ReaderTensor:
-    if name not in tensors:
-        raise ModelError(f"the file lacks the tensor '{name}'.", hint="Use a complete GGUF file.")
-    return tensors[name]
+    def layer(self, name: str, *, embeds: bool) -> BlockLinear | BlockEmbedding:
+        """Embeddings, or a linear layer with its bias; a file without a head shares them."""
+        shared = name == "output" and "output.weight" not in self._header.tensors
+        blocks, kind = self._blocks("token_embd.weight" if shared else f"{name}.weight")
+        if embeds:
+            return BlockEmbedding(blocks, kind, self._dtype)
+        bias = self.vector(f"{name}.bias") if f"{name}.bias" in self._header.tensors else None
+        order = self._order(name, len(blocks))
+        if order is not None:
+            blocks, bias = blocks[order], None if bias is None else bias[order]
+        return BlockLinear(blocks, kind, self._dtype, bias)
 
+    def vector(self, name: str) -> torch.Tensor:
+        """A vector in its own memory."""
+        return dequantise(*self._blocks(name), self._dtype)[0]
 
-def _values(tensor: gguf.ReaderTensor, dtype: torch.dtype) -> torch.Tensor:
-    """A vector in its own memory."""
-    kind = BLOCK_TYPES[tensor.tensor_type.name]
-    blocks = torch.from_numpy(tensor.data.view("uint8").reshape(1, -1))
-    return dequantise(blocks, kind, dtype)[0]
+    def _place(self, name: str) -> TensorPlace:
+        place = self._header.tensors.get(name)
+        if place is None:
+            raise ModelError(
+                f"the file lacks the tensor '{name}'.", hint="Use a complete GGUF file."
+            )
+        return place
+
+    def _blocks(self, name: str) -> tuple[torch.Tensor, BlockType]:
+        """Rows of bytes [rows, bytes], as they lie in the file."""
+        place = self._place(name)
+        kind = BLOCK_TYPES.get(place.kind)
+        if kind is None:
+            raise ModelError(
+                f"'{name}' is of the type {place.kind}, which cannot be trained on in its blocks.",
+                hint=f"Known: {', '.join(BLOCK_TYPES)}. Or train without: acclimate tune lora",
+            )
+        mapped = self._bytes[place.offset : place.offset + place.size]
+        return mapped.view(place.rows, -1), kind
+
+    def _order(self, name: str, rows: int) -> torch.Tensor | None:
+        """Where the network's rows stand in the file, for Llama's queries and keys."""
+        keys = {"attn_q": "attention.head_count", "attn_k": "attention.head_count_kv"}
+        key = keys.get(name.rsplit(".", 1)[-1])
+        if key is None or self._family != "llama":
+            return None
+        heads = int(self._number(key))
+        places = torch.arange(rows).reshape(heads, rows // heads // 2, 2)
+        return places.transpose(1, 2).reshape(-1)
