@@ -119,6 +119,11 @@ def train(
     trainer, plan = set_up(job, settings, sampler, network)
     swept = None
     if sweep is not None:
+        if world.size > 1:
+            raise SettingsError(
+                f"rates are swept by one process, not by {world.size}.",
+                hint="Sweep with one GPU, then train with --rate and all of them.",
+            )
         rates = RateSweep(trainer, sampler, watched, settings.minutes)
         swept = rates.run(sweep.halve, sweep.calls)
         told = f"learning rate {swept.rate:g}: the best of {len(swept.losses)} on the dev split"

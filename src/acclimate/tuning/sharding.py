@@ -27,8 +27,9 @@ _SHARE = 0.7  # of a GPU's free memory that weights may take; the rest is for se
 
 
 def needs_sharding(network: nn.Module, world: World) -> bool:
-    """Whether the weights are too large for one of several GPUs."""
-    if world.size == 1 or world.device.type != "cuda":
+    """Whether the weights are too large for one of several GPUs; not where they are on it."""
+    there = next(network.parameters()).device.type == "cuda"
+    if world.size == 1 or world.device.type != "cuda" or there:
         return False
     return weight_bytes(network) > _SHARE * free_bytes(world.device)
 

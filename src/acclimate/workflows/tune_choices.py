@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
@@ -77,7 +78,7 @@ def _tracked(
 ) -> OnStep | None:
     """`on_step`, and the tracker that was asked for."""
     knobs = job.knobs
-    if knobs.track is None:
+    if knobs.track is None or os.environ.get("RANK", "0") != "0":  # the first process tells it
         return on_step
     name = job.folder.name if knobs.seeds == 1 else f"{job.folder.parent.name}-{job.folder.name}"
     told = {"base": job.base, "method": job.method.name, "minutes": settings.minutes}
