@@ -127,7 +127,8 @@ def packing(bench: Bench) -> tuple[bool, str]:
 
 def attention(bench: Bench) -> tuple[bool, str]:
     """Attention in one call is that of the loop over spans, its gradients too."""
-    from acclimate.tuning.attention import Spans, fused
+    from acclimate.tuning.attention import fused
+    from acclimate.tuning.spans import Spans
     from acclimate.tuning.varlen import fits_kernel, flash, in_one_call
 
     torch.manual_seed(0)

@@ -14,12 +14,13 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from acclimate.errors import SettingsError
 from acclimate.evaluation.halving import Budget, Trace, halve, plan_rounds
-from acclimate.tuning.attention import Spans, fused
+from acclimate.tuning.attention import fused
 from acclimate.tuning.knobs import Knobs, steps_for
 from acclimate.tuning.lora import attach, layers, save_adapter
 from acclimate.tuning.methods import METHODS, make_plan, with_knobs
 from acclimate.tuning.packing import Example, pack
 from acclimate.tuning.scaling import LossScale
+from acclimate.tuning.spans import Spans
 from acclimate.tuning.sweep import FACTORS, SEGMENTS, RateSweep
 from acclimate.tuning.tracking import TRACKERS, open_tracker
 from acclimate.tuning.trainer import Trainer, TrainSettings

@@ -25,8 +25,9 @@ from torch.utils.checkpoint import checkpoint
 
 from acclimate.errors import ModelError
 from acclimate.models.virtual import Virtual
-from acclimate.tuning.attention import Spans, attend
+from acclimate.tuning.attention import attend
 from acclimate.tuning.packing import Packed
+from acclimate.tuning.spans import Spans
 
 FAMILIES = ("llama", "qwen2", "qwen3")
 SHARDED = "is_sharded"

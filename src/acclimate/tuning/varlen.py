@@ -14,12 +14,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 from importlib.util import find_spec
 from itertools import pairwise
-from typing import TYPE_CHECKING
 
 import torch
 
-if TYPE_CHECKING:
-    from acclimate.tuning.attention import Spans
+from acclimate.tuning.spans import Spans
 
 Kernel = Callable[[torch.Tensor, torch.Tensor, torch.Tensor, "Lengths"], torch.Tensor]
 """q [T, n, d], k and v [S, g, d] of sequences end to end → [T, n, d]."""
