@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, NotRequired, TypedDict
+from typing import TYPE_CHECKING, TypedDict
 
 import click
 from rich.progress import BarColumn, TextColumn
@@ -15,7 +15,7 @@ from acclimate.cli.tune_knobs import knob_options, spread
 from acclimate.cli.tune_retriever import echo_retriever
 from acclimate.project import Project
 from acclimate.tuning.allocator import use_large_blocks
-from acclimate.tuning.knobs import Knobs
+from acclimate.tuning.knobs import PLANNED, Knobs
 from acclimate.tuning.methods import METHODS
 from acclimate.tuning.pairs.formats import FORMATS
 from acclimate.tuning.pairs.pairs import PairSource
@@ -124,8 +124,7 @@ def command(
       chat        messages: [{role, content [, weight, tool_calls]}] [, tools]
       sharegpt    conversations: [{from, value} or {role, content}]
 
-    The dev split's loss decides which state is kept. Stopped at any moment, the same command goes
-    on from there.
+    The dev split's loss decides which state is kept. Stopped, the same command goes on from there.
 
     With --target it trains the retriever instead: questions against the passage with their evidence
     and the wrong ones that the search finds beside it. nDCG@10 on the dev split decides which state
@@ -135,8 +134,10 @@ def command(
         echo_methods(as_json)
         return
     if target is not None:
-        if recipe or data or again or inspect:
-            raise click.UsageError("--target goes without RECIPE, --data, --again and --inspect.")
+        if recipe or data or again or inspect or knobs != PLANNED:
+            raise click.UsageError(
+                "--target takes --minutes, --rate, --matryoshka and --take only."
+            )
         _tune_retriever(folder, target, minutes, rate, matryoshka, take, as_json)
         return
     if matryoshka or take:
@@ -147,8 +148,7 @@ def command(
         raise click.UsageError("--format and --leave-out go with --data FILE.")
     source = PairSource(data, form, leave_out) if data else None
     learns_from = Teacher(teacher, teacher_url) if teacher else None
-    learnt: _Learnt = {"minutes": minutes, "rate": rate, "teacher": learns_from, "data": source}
-    learnt["knobs"] = knobs
+    learnt = _Learnt(minutes=minutes, rate=rate, teacher=learns_from, data=source, knobs=knobs)
     if inspect:
         _inspect(folder, recipe, learnt, as_json)
     else:
@@ -162,7 +162,7 @@ class _Learnt(TypedDict):
     rate: float | None
     teacher: Teacher | None
     data: PairSource | None
-    knobs: NotRequired[Knobs]
+    knobs: Knobs
 
 
 def _tune(folder: Path, recipe: str, learnt: _Learnt, again: bool, as_json: bool) -> None:
