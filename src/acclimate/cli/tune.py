@@ -136,7 +136,7 @@ def command(
     if target is not None:
         if recipe or data or again or inspect or knobs != PLANNED:
             raise click.UsageError(
-                "--target takes --minutes, --rate, --matryoshka and --take only."
+                "--target goes without RECIPE, --data, and what an adapter chooses."
             )
         _tune_retriever(folder, target, minutes, rate, matryoshka, take, as_json)
         return
