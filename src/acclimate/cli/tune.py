@@ -135,9 +135,7 @@ def command(
         return
     if target is not None:
         if recipe or data or again or inspect or knobs != PLANNED:
-            raise click.UsageError(
-                "--target goes without RECIPE, --data, and what an adapter chooses."
-            )
+            raise click.UsageError("--target goes without RECIPE and an adapter's options.")
         _tune_retriever(folder, target, minutes, rate, matryoshka, take, as_json)
         return
     if matryoshka or take:
