@@ -126,7 +126,7 @@ def trainer(prepared: Prepared, steps: int, folder: Path) -> None:
     import transformers
     from peft import LoraConfig, get_peft_model
 
-    from acclimate.tuning.lora import TARGETS
+    from acclimate.tuning.knobs import TARGETS
     from acclimate.tuning.loss import answer_loss
     from acclimate.tuning.packing import pack
 

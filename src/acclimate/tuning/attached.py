@@ -25,6 +25,7 @@ from acclimate.errors import ModelError
 from acclimate.models.peft_tuners import BitFitConfig, BottleneckConfig
 from acclimate.models.virtual import Virtual, read_virtual
 from acclimate.tuning import lora
+from acclimate.tuning.knobs import TARGETS
 from acclimate.tuning.methods import METHODS, Method
 
 _NORMS = ["input_layernorm", "post_attention_layernorm", "norm"]
@@ -54,10 +55,10 @@ def attach(
     targets: Sequence[str] = (),
 ) -> Attached:
     """Freeze `network` and attach a method to it, `size` in the method's unit; `targets` are the
-    linear layers that get a LoRA (none: all of `lora.TARGETS`)."""
+    linear layers that get a LoRA (none: all of `TARGETS`)."""
     network.eval()
     if method.code == "lora":
-        return LoRAAttached(network, size, alpha, method.variant, targets or lora.TARGETS)
+        return LoRAAttached(network, size, alpha, method.variant, targets or TARGETS)
     return (
         LibraryAttached(network, method.variant, size)
         if method.code == "library"
@@ -74,7 +75,7 @@ class LoRAAttached:
         r: int,
         alpha: float,
         variant: str,
-        targets: Sequence[str] = lora.TARGETS,
+        targets: Sequence[str] = TARGETS,
     ) -> None:
         self.network = network
         self.parameters = lora.attach(network, r, alpha, variant, targets)
@@ -194,7 +195,7 @@ def _config(variant: str, size: int) -> Any:
                 target_modules=["mlp"], r=size, parallel=True, scaling=4.0, **task
             )
         case "bitfit":
-            return BitFitConfig(target_modules=list(lora.TARGETS), **task)
+            return BitFitConfig(target_modules=list(TARGETS), **task)
         case "layernorm":
             return peft.LNTuningConfig(target_modules=_NORMS, **task)
         case "ia3":

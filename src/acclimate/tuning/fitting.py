@@ -28,7 +28,7 @@ def kept_bytes(config: Any, tokens: int, item: int) -> int:
     numbers += 3 * config.intermediate_size
     probabilities = heads * tokens**2
     numbers = tokens * numbers + (probabilities if probabilities <= KEPT else 0)
-    return config.num_hidden_layers * numbers * item
+    return int(config.num_hidden_layers * numbers * item)
 
 
 def free_bytes(device: torch.device) -> int:

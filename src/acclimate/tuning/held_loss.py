@@ -28,10 +28,11 @@ class SlicedCrossEntropy(torch.autograd.Function):
         ctx: Any, hidden: torch.Tensor, head: BlockLinear, labels: torch.Tensor
     ) -> torch.Tensor:
         """hidden: [T, h]; labels: [T] → [T], float32."""
-        count, like = len(hidden), {"device": hidden.device, "dtype": torch.float32}
-        most = torch.full((count, 1), float("-inf"), **like)  # type: ignore[arg-type]
-        total, own = torch.zeros(count, 1, **like), torch.zeros(count, 1, **like)  # type: ignore[arg-type]
-        others = torch.zeros(hidden.shape, **like) if ctx.needs_input_grad[0] else None  # type: ignore[arg-type]
+        count = len(hidden)
+        like: dict[str, Any] = {"device": hidden.device, "dtype": torch.float32}
+        most = torch.full((count, 1), float("-inf"), **like)
+        total, own = torch.zeros(count, 1, **like), torch.zeros(count, 1, **like)
+        others = torch.zeros(hidden.shape, **like) if ctx.needs_input_grad[0] else None
         for start in range(0, head.out_features, SLICE):
             weight = head.rows(slice(start, start + SLICE))
             logits = (hidden @ weight.T).float()
@@ -50,7 +51,8 @@ class SlicedCrossEntropy(torch.autograd.Function):
         if others is not None:
             rest = -torch.expm1(-losses) * head.rows(labels).float()
             ctx.save_for_backward(others.div_(total).sub_(rest).to(hidden.dtype))
-        return losses[:, 0]
+        result: torch.Tensor = losses[:, 0]
+        return result
 
     @staticmethod
     def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor, None, None]:

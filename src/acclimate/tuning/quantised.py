@@ -159,7 +159,8 @@ def load_in_blocks(file: Path, dtype: torch.dtype) -> nn.Module:
     source = _Source(file, dtype)
     config = source.config()
     with torch.device("meta"):
-        network: nn.Module = AutoModelForCausalLM.from_config(config, dtype=dtype)
+        make: Any = AutoModelForCausalLM.from_config
+        network: nn.Module = make(config, dtype=dtype)
     names = _names(config.model_type, config.num_hidden_layers)
     for name, module in list(network.named_modules()):
         if isinstance(module, nn.Linear | nn.Embedding):

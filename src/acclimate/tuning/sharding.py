@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any
 
 from torch import nn
-from torch.distributed import init_device_mesh
+from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import fully_shard
 
 from acclimate.errors import SettingsError

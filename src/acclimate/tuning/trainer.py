@@ -154,7 +154,7 @@ class Trainer:
                     self._checkpoint()
             if on_step is not None:
                 left = self.seconds * (1 - self._done()) / max(1e-9, self._done())
-                told = {"step": self.step, "seconds_left": round(left)}
+                told: dict[str, float] = {"step": self.step, "seconds_left": round(left)}
                 if not math.isnan(self.last_loss):
                     told["dev_loss"] = self.last_loss
                 on_step(self.seconds, figures | told)
