@@ -12,9 +12,11 @@ from rich.progress import BarColumn, TextColumn
 from acclimate.cli.inspection import InspectionShow, describe, echo_outcome
 from acclimate.cli.output import echo_json, json_option, project_option
 from acclimate.cli.progress import Bar, download_bar
+from acclimate.cli.tune_knobs import knob_options, spread
 from acclimate.cli.tune_retriever import echo_retriever
 from acclimate.project import Project
 from acclimate.tuning.allocator import use_large_blocks
+from acclimate.tuning.knobs import PLANNED, Knobs
 from acclimate.tuning.methods import METHODS
 from acclimate.tuning.pairs.formats import FORMATS
 from acclimate.tuning.pairs.pairs import PairSource
@@ -109,6 +111,7 @@ _SERVED = {
     is_flag=True,
     help="Train nothing: show what would be learnt, how, and what it would take.",
 )
+@knob_options
 @json_option
 @project_option
 def command(
@@ -131,6 +134,7 @@ def command(
     inspect: bool,
     as_json: bool,
     folder: Path,
+    knobs: Knobs,
 ) -> None:
     """Train the adapter that RECIPE wears, on the questions of the train split: METHOD from
     questions alone, METHOD+rag from the passages that retrieval finds, like `lora`, `lora+rag` or
@@ -159,15 +163,15 @@ def command(
         echo_methods(as_json)
         return None
     if target is not None:
-        if recipe or data or again or inspect:
-            raise click.UsageError("--target goes without RECIPE, --data, --again and --inspect.")
+        if recipe or data or again or inspect or knobs != PLANNED:
+            raise click.UsageError("--target goes without RECIPE and an adapter's options.")
         _tune_retriever(folder, target, minutes, rate, matryoshka, take, as_json)
         return None
     if matryoshka or take:
         raise click.UsageError("--matryoshka and --take belong to --target.")
     recipe, source = _named(recipe), _source(data, form, leave_out)
     learns_from = Teacher(teacher, teacher_url) if teacher else None
-    learnt: _Learnt = {"minutes": minutes, "rate": rate, "teacher": learns_from, "data": source}
+    learnt = _Learnt(minutes=minutes, rate=rate, teacher=learns_from, data=source, knobs=knobs)
     learnt |= {"beta": beta, "sources": sources or None}
     if inspect:
         return _inspect(folder, recipe, learnt, as_json)
@@ -193,6 +197,7 @@ class _Learnt(TypedDict):
     rate: float | None
     teacher: Teacher | None
     data: PairSource | None
+    knobs: Knobs
     beta: NotRequired[float]
     sources: NotRequired[Sequence[PreferenceSource] | None]
 
@@ -272,6 +277,12 @@ def echo_tuned(tuned: Tuned, *, err: bool = False) -> None:
     click.echo(f"  {describe(tuned.data)}", err=err)
     for reason in trained.plan.reasons:
         click.echo(f"  {reason}", err=err)
+    if trained.swept is not None:
+        tried = sorted(trained.swept.losses.items())
+        losses = ", ".join(f"{rate:g} {loss:.3f}" for rate, loss in tried)
+        click.echo(f"  rates, by dev loss where each ended: {losses}", err=err)
+    if tuned.seeds:
+        click.echo(f"  {spread(dict(tuned.seeds))}; the best is kept", err=err)
     before, after = trained.forgetting.before, trained.forgetting.after
     held = f"; held to itself by {trained.replayed} sequences" if trained.replayed else ""
     click.echo(

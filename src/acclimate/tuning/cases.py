@@ -190,6 +190,11 @@ class CaseSampler:
         """Tokens to learn in all cases."""
         return sum(len(example.answer) for example in self.examples)
 
+    def cases_a_sequence(self, seed: int, drawn: int = 64) -> float:
+        """How many cases a sequence holds, on the mean of some that are drawn."""
+        some = [self(random.Random(f"{seed}/{step}")) for step in range(drawn)]  # noqa: S311
+        return sum(max(1, int(packed.branches.max())) for packed in some) / drawn
+
     def __call__(self, rng: random.Random) -> Packed:
         """A sequence; equal random states draw equal ones."""
         first = rng.choice(self.examples)

@@ -17,8 +17,10 @@ from torch.nn import functional as F  # noqa: N812
 from acclimate.models.virtual import Virtual
 from acclimate.tuning import generic
 from acclimate.tuning.distillation import divergence, plain_divergence
+from acclimate.tuning.held_loss import sliced_cross_entropy
 from acclimate.tuning.network import hidden_states
 from acclimate.tuning.packing import IGNORED, Packed
+from acclimate.tuning.quantised import BlockLinear
 
 CHUNK = 256  # rows
 
@@ -92,6 +94,8 @@ def answer_loss(
     if (wanted := packed.targets) is not None:
         loss = divergence(hidden, head.weight, wanted.tokens, wanted.shares, CHUNK)
         return loss * wanted.weight
+    if isinstance(head, BlockLinear):
+        return sliced_cross_entropy(hidden, head, labels).sum()
     return chunked_cross_entropy(hidden, head.weight, labels, CHUNK)
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -18,6 +18,7 @@ from acclimate.models.base_ids import base_id, name_base
 from acclimate.models.store import LocalModel
 from acclimate.prompting.recipes import Recipe, find_recipe
 from acclimate.system import ending
+from acclimate.tuning.knobs import PLANNED, Knobs
 from acclimate.tuning.lock import exclusive_run
 from acclimate.tuning.methods import METHODS, Method
 from acclimate.tuning.pairs.pairs import PairSource, read_pairs
@@ -25,6 +26,7 @@ from acclimate.tuning.pairs.preferences import read_preferences
 from acclimate.workflows.questions import write_learnt
 from acclimate.workflows.read_documents import write_studied
 from acclimate.workflows.study import forget_others, teach
+from acclimate.workflows.tune_choices import train_as_chosen
 from acclimate.workflows.tune_data import (
     DataReport,
     Teacher,
@@ -73,12 +75,14 @@ class TuneOptions:
     beta: float = 0.1
     sources: tuple[PreferenceSource, ...] = PREFERENCE_SOURCES
     replay: bool = True
+    knobs: Knobs = PLANNED
 
 
 @dataclass(frozen=True, slots=True)
 class Tuned:
     """A tuned adapter: how it was trained, what serves it, and how many of the checked answers are
-    the same there, within rounding."""
+    the same there, within rounding. `seeds`: the dev loss of each of several equal runs, of which
+    it is the best."""
 
     recipe: str
     trained: Trained
@@ -86,6 +90,7 @@ class Tuned:
     same: int
     checked: int
     data: DataReport
+    seeds: Mapping[int, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +118,7 @@ def _tune(
     workspace: Workspace, name: str, options: TuneOptions, on_step: OnStep | None, *, first: bool
 ) -> Tuned:
     prepared = prepare(workspace, name, options)
-    from acclimate.tuning.run import greedy, train
+    from acclimate.tuning.run import greedy
     from acclimate.tuning.trainer import TrainSettings
 
     if options.source is not None:
@@ -153,10 +158,10 @@ def _tune(
     settings = TrainSettings(
         minutes=options.minutes, checkpoint_minutes=max(0.5, options.minutes / 5)
     )
-    trained, trainer = train(job, settings, on_step=on_step, score=score if asked else None)
+    trained, trainer, seeds = train_as_chosen(job, settings, on_step, score if asked else None)
     if trainer.world.rank:
         raise SystemExit(0)  # the first of several processes serves what they trained together
-    return _serve(workspace, prepared, trained, trainer, asked)
+    return replace(_serve(workspace, prepared, trained, trainer, asked), seeds=seeds)
 
 
 class TuneProgress(Protocol):
@@ -229,6 +234,7 @@ def prepare(
         options.rate,
         replay=options.replay,
         beta=options.beta,
+        knobs=options.knobs,
     )
     return Prepared(recipe, method, answerer, model, training_set, job)
 
@@ -344,6 +350,7 @@ def _go_on_or_begin(job: TuningJob, options: TuneOptions) -> None:
         job.rate,
         job.beta,
         str(options.teacher),
+        asdict(options.knobs) | {"track": None},
         [asdict(case) for case in job.cases],
     ]
     sha256 = hashlib.sha256(json.dumps(told).encode()).hexdigest()
