@@ -160,8 +160,7 @@ def command(
     and the wrong ones found beside it. nDCG@10 on the dev split decides which state is kept.
     """
     if methods:
-        echo_methods(as_json)
-        return None
+        return echo_methods(as_json)
     if target is not None:
         if recipe or data or again or inspect or knobs != PLANNED:
             raise click.UsageError("--target goes without RECIPE and an adapter's options.")
@@ -170,8 +169,8 @@ def command(
     if matryoshka or take:
         raise click.UsageError("--matryoshka and --take belong to --target.")
     recipe, source = _named(recipe), _source(data, form, leave_out)
-    learns_from = Teacher(teacher, teacher_url) if teacher else None
-    learnt = _Learnt(minutes=minutes, rate=rate, teacher=learns_from, data=source, knobs=knobs)
+    own = Teacher(teacher, teacher_url) if teacher else None
+    learnt = _Learnt(minutes=minutes, rate=rate, teacher=own, data=source, knobs=knobs)
     learnt |= {"beta": beta, "sources": sources or None}
     if inspect:
         return _inspect(folder, recipe, learnt, as_json)

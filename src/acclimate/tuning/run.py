@@ -162,13 +162,7 @@ def train(
     drawn = WithReplay(sampler, kept)
     swept = None
     if sweep is not None:
-        if world.size > 1:
-            raise SettingsError(
-                f"rates are swept by one process, not by {world.size}.",
-                hint="Sweep with one GPU, then train with --rate and all of them.",
-            )
-        rates = RateSweep(trainer, drawn, watched, settings.minutes)
-        swept = rates.run(sweep.halve, sweep.calls)
+        swept = _sweep(sweep, RateSweep(trainer, drawn, watched, settings.minutes), world.size)
         told = f"learning rate {swept.rate:g}: the best of {len(swept.losses)} on the dev split"
         plan = replace(plan, rate=swept.rate, reasons=(*plan.reasons, told))
     # Writing word by word would dequantise everything for every word, and a network that is spread
@@ -199,6 +193,15 @@ def train(
             alone = load_base(job.model, job.method)
             trainer.attached = _alone(alone, job, trainer.settings)
     return done, trainer
+
+
+def _sweep(sweep: RateSearch, rates: RateSweep, processes: int) -> Swept:
+    if processes > 1:
+        raise SettingsError(
+            f"rates are swept by one process, not by {processes}.",
+            hint="Sweep with one GPU, then train with --rate and all of them.",
+        )
+    return rates.run(sweep.halve, sweep.calls)
 
 
 def _old_self(
