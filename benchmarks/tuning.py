@@ -46,14 +46,14 @@ class Prepared:
     dev: list[Any]
 
 
-def prepare(data: Path, steps: int) -> Prepared:
+def prepare(data: Path, steps: int, name: str = "smollm2-135m-instruct") -> Prepared:
     """A passage and a question each; the dev examples are of other articles."""
     from acclimate.models.fetch import resolve
     from acclimate.prompting.templates import load_template
     from acclimate.tuning.cases import Case, encode
     from acclimate.tuning.run import read_chat
 
-    model = resolve("smollm2-135m-instruct", "language").weights
+    model = resolve(name, "language").weights
     chat, _ = read_chat(model)
     rows = [row for _, row in jsonlines.read_rows(data / "questions.jsonl")]
     random.Random(0).shuffle(rows)
@@ -126,7 +126,7 @@ def trainer(prepared: Prepared, steps: int, folder: Path) -> None:
     import transformers
     from peft import LoraConfig, get_peft_model
 
-    from acclimate.tuning.lora import TARGETS
+    from acclimate.tuning.knobs import TARGETS
     from acclimate.tuning.loss import answer_loss
     from acclimate.tuning.packing import pack
 

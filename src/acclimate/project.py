@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Self
 
 from acclimate.answer import Answerer
 from acclimate.indexes.filters import Filter
 from acclimate.models.base import OnText
-from acclimate.project_questions import QuestionVerbs
+from acclimate.project_tuning import TuningVerbs
 from acclimate.prompting.conversation import Turn
 from acclimate.types import Answer, Hit, Style
 from acclimate.workspace.answerer import open_answerer
@@ -24,25 +23,16 @@ if TYPE_CHECKING:  # what takes minutes is not needed to ask
     from acclimate.indexes.claims import IngestStatus
     from acclimate.indexes.moving import Moved, OnDocuments
     from acclimate.ingest_report import IngestProgress, IngestReport
-    from acclimate.models.merge import Precision
     from acclimate.prompting.structured import SchemaLike
-    from acclimate.tuning.export.export import Exported
-    from acclimate.tuning.pairs.pairs import PairSource
-    from acclimate.tuning.trainer import OnStep
     from acclimate.workflows.backup import Backup
     from acclimate.workflows.calibrate import Calibrated
     from acclimate.workflows.compare_plan import ComparisonPlan
     from acclimate.workflows.optimise_prompt import Optimised
     from acclimate.workflows.optimise_retrieval import OnTrial, Searched
-    from acclimate.workflows.tune import Tuned
-    from acclimate.workflows.tune_data import Teacher
-    from acclimate.workflows.tune_preferences import PreferenceSource
-    from acclimate.workflows.tune_preview import Inspection, PreviewProgress
-    from acclimate.workflows.tune_retriever import Target, TunedRetriever
     from acclimate.workflows.watch import OnIngest
 
 
-class Project(QuestionVerbs):
+class Project(TuningVerbs):
     """A folder of documents to be asked, measured and tuned on.
 
     Options are named as on the command line. `progress` and the like are silent where None. Every
@@ -282,111 +272,6 @@ class Project(QuestionVerbs):
         from acclimate.workflows.calibrate import calibrate
 
         return calibrate(self, take=take, on_progress=on_progress)
-
-    def tune(  # noqa: PLR0913
-        self,
-        recipe: str,
-        *,
-        minutes: float = 5.0,
-        rate: float | None = None,
-        teacher: Teacher | None = None,
-        data: PairSource | None = None,
-        beta: float = 0.1,
-        sources: Sequence[PreferenceSource] | None = None,
-        again: bool = False,
-        on_step: OnStep | None = None,
-    ) -> Tuned:
-        """Train the adapter of a recipe (`lora`, `lora+rag`) on the questions of the train split,
-        or on the pairs in a file; extra `tune`.
-
-        It lands in `.acclimate/adapters` and is used by recipes that name it. `rate` is the peak
-        learning rate (None: the method's); `teacher` is whose answers `distill` learns. The methods
-        are those of `tuning.methods.METHODS`. `beta` and `sources` are for `dpo` and `kto`: how dear
-        it is to leave the untuned model, and which of the project's own answers are learnt from
-        ("labels", "comparisons", "questions"; None: all). Stopped, it goes on where it was, unless `again`.
-        Raises SettingsError for splits that share documents, DataError for pairs that cannot be
-        learnt, and EngineError where the adapter answers otherwise when it is served than when it
-        was trained.
-        """
-        from acclimate.workflows.tune import TuneOptions, tune_recipe
-
-        options = TuneOptions(minutes, rate, teacher, data, again, beta)
-        if sources is not None:
-            options = replace(options, sources=tuple(sources))
-        return tune_recipe(self, recipe, options, on_step)
-
-    def inspect_tuning(
-        self,
-        recipe: str,
-        *,
-        minutes: float = 5.0,
-        rate: float | None = None,
-        teacher: Teacher | None = None,
-        data: PairSource | None = None,
-        beta: float = 0.1,
-        sources: Sequence[PreferenceSource] | None = None,
-        listener: PreviewProgress | None = None,
-    ) -> Inspection:
-        """Preview of `tune`: what it would train on, how, and the resources it needs; nothing is
-        trained.
-
-        `listener` receives the data before any network is loaded.
-        """
-        from acclimate.workflows.tune import TuneOptions
-        from acclimate.workflows.tune_preview import inspect_tuning
-
-        options = TuneOptions(minutes, rate, teacher, data, beta=beta)
-        if sources is not None:
-            options = replace(options, sources=tuple(sources))
-        return inspect_tuning(self, recipe, options, listener)
-
-    def tune_retriever(
-        self,
-        target: Target,
-        *,
-        minutes: float = 5.0,
-        rate: float | None = None,
-        matryoshka: bool = False,
-        take: bool = False,
-        on_step: OnStep | None = None,
-    ) -> TunedRetriever:
-        """Train the project's "embedder" or "reranker" on its own questions; extra `tune`.
-
-        With `take`, acclimate.toml names the result where it is better on dev.
-        """
-        from acclimate.workflows.tune_retriever import tune_retriever
-
-        return tune_retriever(
-            self,
-            target,
-            minutes=minutes,
-            rate=rate,
-            matryoshka=matryoshka,
-            take=take,
-            on_step=on_step,
-        )
-
-    def export(
-        self,
-        recipe: str,
-        form: str,
-        target: Path,
-        *,
-        precision: Precision = "Q8_0",
-        base: str | None = None,
-        push: str | None = None,
-        public: bool = False,
-    ) -> Exported:
-        """Write what the recipe's model learnt to `target` in another format, checked against what
-        is served here.
-
-        `base` is the hub id of the unquantised base (None: as far as it is known); `push` is a
-        repository of a Hugging Face hub to upload it to, private unless `public`.
-        """
-        from acclimate.workflows.export import HandOver, export_recipe
-
-        over = HandOver(base, push, public)
-        return export_recipe(self, recipe, form, target, precision, over)
 
     def backup(self, file: Path, *, documents: bool = True, replace: bool = False) -> Backup:
         """Write the project into one file: settings, questions, library, adapters, keys, and the

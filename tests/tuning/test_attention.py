@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from acclimate.tuning import attention
-from acclimate.tuning.attention import Products, Spans, fused
+from acclimate.tuning.attention import Products, fused
+from acclimate.tuning.spans import Spans
 
 HEADS, GROUPS, WIDTH = 6, 2, 8
 

@@ -53,7 +53,7 @@ def as_judged(examples, right):
         Example(one.prompt, two.answer) for one, two in zip(examples, following, strict=True)
     ]
     parts = (packed.tokens, packed.positions, packed.branches, packed.labels)
-    return PackedJudged(*parts, torch.tensor(right), pack(crossed, 99))
+    return PackedJudged(*parts, right=torch.tensor(right), crossed=pack(crossed, 99))
 
 
 def own_log_probs(network, examples):

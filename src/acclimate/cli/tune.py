@@ -12,9 +12,11 @@ from rich.progress import BarColumn, TextColumn
 from acclimate.cli.inspection import InspectionShow, describe, echo_outcome
 from acclimate.cli.output import echo_json, json_option, project_option
 from acclimate.cli.progress import Bar, download_bar
+from acclimate.cli.tune_knobs import knob_options, spread
 from acclimate.cli.tune_retriever import echo_retriever
 from acclimate.project import Project
 from acclimate.tuning.allocator import use_large_blocks
+from acclimate.tuning.knobs import PLANNED, Knobs
 from acclimate.tuning.methods import METHODS
 from acclimate.tuning.pairs.formats import FORMATS
 from acclimate.tuning.pairs.pairs import PairSource
@@ -98,10 +100,18 @@ _SERVED = {
 )
 @click.option("--again", is_flag=True, help="Begin anew where a run was stopped.")
 @click.option(
+    "--replay/--no-replay",
+    default=True,
+    show_default=True,
+    help="Hold the model to what it says of its own accord, so that it forgets less; left out "
+    "where that would cost a fifth of the time.",
+)
+@click.option(
     "--inspect",
     is_flag=True,
     help="Train nothing: show what would be learnt, how, and what it would take.",
 )
+@knob_options
 @json_option
 @project_option
 def command(
@@ -120,13 +130,16 @@ def command(
     sources: tuple[PreferenceSource, ...],
     beta: float,
     again: bool,
+    replay: bool,
     inspect: bool,
     as_json: bool,
     folder: Path,
+    knobs: Knobs,
 ) -> None:
     """Train the adapter that RECIPE wears, on the questions of the train split: METHOD from
     questions alone, METHOD+rag from the passages that retrieval finds, like `lora`, `lora+rag` or
-    `adapter+rag`. Or on your own pairs: --data FILE.
+    `adapter+rag`. Or on your own pairs: --data FILE. Or on the documents themselves: `internalise`
+    learns questions that are made about all of them, taught by the model with the passage at hand.
 
     \b
     Forms of --data, told by their keys:
@@ -147,24 +160,27 @@ def command(
     and the wrong ones found beside it. nDCG@10 on the dev split decides which state is kept.
     """
     if methods:
-        echo_methods(as_json)
-        return None
+        return echo_methods(as_json)
     if target is not None:
-        if recipe or data or again or inspect:
-            raise click.UsageError("--target goes without RECIPE, --data, --again and --inspect.")
+        if recipe or data or again or inspect or knobs != PLANNED:
+            raise click.UsageError("--target goes without RECIPE and an adapter's options.")
         _tune_retriever(folder, target, minutes, rate, matryoshka, take, as_json)
         return None
     if matryoshka or take:
         raise click.UsageError("--matryoshka and --take belong to --target.")
-    if recipe is None:
-        raise click.UsageError("Missing argument 'RECIPE', like lora+rag; --methods lists them.")
-    source = _source(data, form, leave_out)
-    learns_from = Teacher(teacher, teacher_url) if teacher else None
-    learnt: _Learnt = {"minutes": minutes, "rate": rate, "teacher": learns_from, "data": source}
+    recipe, source = _named(recipe), _source(data, form, leave_out)
+    own = Teacher(teacher, teacher_url) if teacher else None
+    learnt = _Learnt(minutes=minutes, rate=rate, teacher=own, data=source, knobs=knobs)
     learnt |= {"beta": beta, "sources": sources or None}
     if inspect:
         return _inspect(folder, recipe, learnt, as_json)
-    return _tune(folder, recipe, learnt, again, as_json)
+    return _tune(folder, recipe, learnt, {"again": again, "replay": replay}, as_json)
+
+
+def _named(recipe: str | None) -> str:
+    if recipe is None:
+        raise click.UsageError("Missing argument 'RECIPE', like lora+rag; --methods lists them.")
+    return recipe
 
 
 def _source(data: Path | None, form: str | None, leave_out: bool) -> PairSource | None:
@@ -180,15 +196,23 @@ class _Learnt(TypedDict):
     rate: float | None
     teacher: Teacher | None
     data: PairSource | None
+    knobs: Knobs
     beta: NotRequired[float]
     sources: NotRequired[Sequence[PreferenceSource] | None]
 
 
-def _tune(folder: Path, recipe: str, learnt: _Learnt, again: bool, as_json: bool) -> None:
+class _Run(TypedDict):
+    """How `tune` runs, which an inspection does not."""
+
+    again: bool
+    replay: bool
+
+
+def _tune(folder: Path, recipe: str, learnt: _Learnt, run: _Run, as_json: bool) -> None:
     use_large_blocks()
     with download_bar() as on_bytes, Project.open(folder, on_bytes) as project:
         with TuneBar(learnt["minutes"]) as bar:
-            tuned = project.tune(recipe, **learnt, again=again, on_step=bar.step)
+            tuned = project.tune(recipe, **learnt, **run, on_step=bar.step)
         (echo_json if as_json else echo_tuned)(tuned)
 
 
@@ -252,10 +276,17 @@ def echo_tuned(tuned: Tuned, *, err: bool = False) -> None:
     click.echo(f"  {describe(tuned.data)}", err=err)
     for reason in trained.plan.reasons:
         click.echo(f"  {reason}", err=err)
+    if trained.swept is not None:
+        tried = sorted(trained.swept.losses.items())
+        losses = ", ".join(f"{rate:g} {loss:.3f}" for rate, loss in tried)
+        click.echo(f"  rates, by dev loss where each ended: {losses}", err=err)
+    if tuned.seeds:
+        click.echo(f"  {spread(dict(tuned.seeds))}; the best is kept", err=err)
     before, after = trained.forgetting.before, trained.forgetting.after
+    held = f"; held to itself by {trained.replayed} sequences" if trained.replayed else ""
     click.echo(
         f"  general ability: perplexity {before.perplexity:.1f} to {after.perplexity:.1f}, "
-        f"questions {before.questions:.0%} to {after.questions:.0%}",
+        f"questions {before.questions:.0%} to {after.questions:.0%}{held}",
         err=err,
     )
     click.echo(f"{trained.folder}", err=err)

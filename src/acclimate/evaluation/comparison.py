@@ -12,6 +12,7 @@ from pydantic import TypeAdapter
 
 from acclimate.errors import SettingsError
 from acclimate.evaluation.abstention import Calibration, Step
+from acclimate.evaluation.entry import Documents
 from acclimate.evaluation.judge import Agreement, Judgement
 from acclimate.evaluation.metrics import Score, Summary
 from acclimate.evaluation.statistics import Difference, Interval
@@ -51,7 +52,8 @@ class RecipeRow:
     kind. `curve` and `calibration` say what holding back unsure answers would do. `judged` is the
     share that a judge calls right, with its failures counted as wrong and told in `judge_errors`;
     `agreement` is with the user's labels of this recipe's answers. Its seconds were measured with
-    up to `parallel` answers asked for at once.
+    up to `parallel` answers asked for at once. `documents` says how it knows those that are asked
+    about: a recipe that had read none of them is measured by another yardstick.
     """
 
     recipe: str
@@ -74,6 +76,7 @@ class RecipeRow:
     judge_errors: int = 0
     agreement: Agreement | None = None
     parallel: int = 1
+    documents: Documents = ""
 
     @property
     def timed(self) -> bool:

@@ -4,11 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 from acclimate.types import Answer, Question
 
 AnswerQuestion = Callable[[Question], Answer]
+Documents = Literal[
+    "",
+    "unread",
+    "searched",
+    "learnt",
+    "learnt in part",
+    "learnt and searched",
+    "learnt in part, searched",
+]
+"""How a recipe knows the documents that are asked about: from nowhere, from its search, from its
+training. "": not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +30,8 @@ class Entry:
     that its answers depend on (equal keys, equal answers). `prepare_s`, `disk_mb` and `prices`
     (money for a million tokens of prompt and of answer) go to its row. `parallel` answers may be
     asked for at once; above 1 the function must be safe to call from several threads. Answers that
-    are `given`, by a file, are neither kept nor measured here.
+    are `given`, by a file, are neither kept nor measured here. `documents` says how it knows those
+    that are asked about.
     """
 
     recipe: str
@@ -32,6 +44,7 @@ class Entry:
     required: bool = True
     parallel: int = 1
     given: bool = False
+    documents: Documents = ""
 
 
 @dataclass(frozen=True, slots=True)

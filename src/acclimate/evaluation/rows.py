@@ -71,6 +71,7 @@ def make_row(
         judge_errors=sum(one.right is None for one in judged),
         agreement=_agreement(outcomes, questions, labels),
         parallel=parallel,
+        documents=entry.documents,
     )
 
 

@@ -26,6 +26,7 @@ from acclimate.models.peft_tuners import BitFitConfig, BottleneckConfig
 from acclimate.models.virtual import Virtual, read_virtual
 from acclimate.tuning import lora
 from acclimate.tuning.generic import family, is_walked, slides
+from acclimate.tuning.knobs import TARGETS
 from acclimate.tuning.layers import norm_names, require_names, target_names
 from acclimate.tuning.methods import METHODS, Method
 
@@ -56,12 +57,17 @@ class Attached(Protocol):
 
 
 def attach(
-    network: nn.Module, method: Method = METHODS["lora"], size: int = 16, alpha: float = 32.0
+    network: nn.Module,
+    method: Method = METHODS["lora"],
+    size: int = 16,
+    alpha: float = 32.0,
+    targets: Sequence[str] = (),
 ) -> Attached:
-    """Freeze `network` and attach a method to it, `size` in the method's unit."""
+    """Freeze `network` and attach a method to it, `size` in the method's unit; `targets` are the
+    linear layers that get a LoRA (none: all of `TARGETS`)."""
     network.eval()
     if method.code == "lora":
-        return LoRAAttached(network, size, alpha, method.variant)
+        return LoRAAttached(network, size, alpha, method.variant, targets or TARGETS)
     return (
         LibraryAttached(network, method.variant, size)
         if method.code == "library"
@@ -72,8 +78,16 @@ def attach(
 class LoRAAttached:
     """LoRA and its relatives."""
 
-    def __init__(self, network: nn.Module, r: int, alpha: float, variant: str) -> None:
-        self.network, self.parameters = network, lora.attach(network, r, alpha, variant)
+    def __init__(
+        self,
+        network: nn.Module,
+        r: int,
+        alpha: float,
+        variant: str,
+        targets: Sequence[str] = TARGETS,
+    ) -> None:
+        self.network = network
+        self.parameters = lora.attach(network, r, alpha, variant, targets)
 
     def virtual(self) -> None:
         """None."""

@@ -11,13 +11,16 @@ block has R queries and sees K keys.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 import torch
 from torch.nn import functional as F  # noqa: N812 - as everybody calls it
+
+from acclimate.tuning.spans import Spans
+from acclimate.tuning.varlen import fits_kernel, flash, in_one_call
 
 # most queries of a block: a long span's early queries are not multiplied with its late keys
 ROWS = 256
@@ -26,26 +29,11 @@ KEPT = (
 )  # most probabilities of a layer that are kept for the way back (8 MB) rather than computed again
 
 
-@dataclass(frozen=True, slots=True)
-class Spans:
-    """Tokens before `shared` are seen by all after them; each of `own` (start, end) sees itself
-    besides."""
-
-    shared: int
-    own: tuple[tuple[int, int], ...]
-
-    def each(self, virtual: int) -> Iterator[tuple[int, int, int]]:
-        """Start and end of every span, the beginning too, and how many of the first keys all of it
-        sees."""
-        if self.shared:
-            yield 0, self.shared, virtual
-        for start, end in self.own:
-            yield start, end, virtual + self.shared
-
-
 def attend(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, spans: Spans) -> torch.Tensor:
     """q: [L, n, d]; k, v: [p + L, g, d], virtual tokens first → [L, n · d]."""
-    return _products(q, k, v, spans) if q.device.type == "cpu" else fused(q, k, v, spans)
+    if q.device.type == "cpu":
+        return _products(q, k, v, spans)
+    return in_one_call(q, k, v, spans, flash) if fits_kernel(q) else fused(q, k, v, spans)
 
 
 def fused(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, spans: Spans) -> torch.Tensor:

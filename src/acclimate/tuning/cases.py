@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from acclimate.errors import DataError, ModelError, SettingsError
 from acclimate.models.chat import ChatFormat
 from acclimate.questions.splitting import documents_of
-from acclimate.tuning.packing import Example, Packed, pack
+from acclimate.tuning.packing import Belief, Example, Packed, pack
 from acclimate.types import Message, Question, Turn
 
 _WORD = re.compile(r"\w+")
@@ -27,13 +27,15 @@ class Case:
     or its place.
 
     Without messages the answer is raw text, learnt as it stands from its second token on. `fields`
-    are those of an answer that calls tools, as in `Turn`.
+    are those of an answer that calls tools, as in `Turn`. `taught` is what a teacher holds at the
+    answer's first tokens; where it says nothing the answer's own token is certain.
     """
 
     messages: tuple[Message, ...]
     answer: str
     question: str = ""
     fields: str = ""
+    taught: tuple[Belief, ...] = ()
 
     @property
     def wanted(self) -> bool:
@@ -109,7 +111,7 @@ def encode(case: Case, chat: ChatFormat) -> Example:
             "is changed by the model's chat template once it is answered",
             "Use a model whose template adds turns at the end only.",
         )
-    return Example(tuple(prompt), tuple(whole[len(prompt) : end + 1]))
+    return Example(tuple(prompt), tuple(whole[len(prompt) : end + 1]), case.taught)
 
 
 def _end_of_answer(case: Case, chat: ChatFormat) -> int:
@@ -187,6 +189,11 @@ class CaseSampler:
     def answer_tokens(self) -> int:
         """Tokens to learn in all cases."""
         return sum(len(example.answer) for example in self.examples)
+
+    def cases_a_sequence(self, seed: int, drawn: int = 64) -> float:
+        """How many cases a sequence holds, on the mean of some that are drawn."""
+        some = [self(random.Random(f"{seed}/{step}")) for step in range(drawn)]  # noqa: S311
+        return sum(max(1, int(packed.branches.max())) for packed in some) / drawn
 
     def __call__(self, rng: random.Random) -> Packed:
         """A sequence; equal random states draw equal ones."""

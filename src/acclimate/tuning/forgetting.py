@@ -20,8 +20,11 @@ from torch.nn import functional as F  # noqa: N812
 
 from acclimate.models.chat import ChatFormat
 from acclimate.models.virtual import Virtual
+from acclimate.tuning.held_loss import sliced_cross_entropy
 from acclimate.tuning.loss import answer_logits
+from acclimate.tuning.network import hidden_states
 from acclimate.tuning.packing import IGNORED, Example, pack
+from acclimate.tuning.quantised import BlockLinear
 from acclimate.types import Message
 
 _TOGETHER = 12  # questions in one sequence
@@ -83,7 +86,11 @@ def _losses(
     packed = pack(examples, 4096).to(next(network.parameters()).device)
     rows = (packed.labels != IGNORED).nonzero()[:, 0]
     with torch.no_grad():
-        logits = answer_logits(network, packed, virtual)
-    losses = F.cross_entropy(logits.float(), packed.labels[rows], reduction="none")
+        if isinstance(head := getattr(network, "lm_head", None), BlockLinear):
+            hidden = hidden_states(network, packed, virtual, rows)
+            losses = sliced_cross_entropy(hidden, head, packed.labels[rows])
+        else:
+            logits = answer_logits(network, packed, virtual).float()
+            losses = F.cross_entropy(logits, packed.labels[rows], reduction="none")
     branches = packed.branches[rows]
     return [losses[branches == at + 1].mean().item() for at in range(len(examples))]

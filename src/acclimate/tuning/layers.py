@@ -10,6 +10,7 @@ from torch import nn
 
 from acclimate.errors import ModelError
 from acclimate.tuning.generic import family
+from acclimate.tuning.quantised import HeldLinear
 
 _KERNELS = ("falcon_h1", "falcon_mamba", "mamba", "mamba2", "nemotron_h")
 """Families with fused kernels that read the weight of `out_proj` themselves, so that a layer beside
@@ -22,15 +23,17 @@ def decoder_of(network: nn.Module) -> nn.Module:
     return decoder
 
 
-def linear_layers(network: nn.Module) -> list[tuple[str, nn.Linear]]:
-    """Every linear layer of the decoder that can be trained, by its name in the network. Raises ModelError where there
-    is none."""
+def linear_layers(network: nn.Module) -> list[tuple[str, nn.Linear | HeldLinear]]:
+    """Every linear layer of the decoder that can be trained, by its name in the network. Raises
+    ModelError where there is none."""
     inside = {id(module) for module in decoder_of(network).modules()}
     head: Any = network.get_output_embeddings()  # type: ignore[operator]
     found = [
         (name, module)
         for name, module in network.named_modules()
-        if isinstance(module, nn.Linear) and id(module) in inside and module is not head
+        if isinstance(module, nn.Linear | HeldLinear)
+        and id(module) in inside
+        and module is not head
         if not (name.endswith(".out_proj") and family(network) in _KERNELS)
     ]
     if not found:

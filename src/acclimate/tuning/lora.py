@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +26,10 @@ from torch import nn
 from acclimate.errors import ModelError
 from acclimate.tuning import experts
 from acclimate.tuning.generic import is_walked
+from acclimate.tuning.knobs import TARGETS
 from acclimate.tuning.layers import linear_layers, target_names
+from acclimate.tuning.quantised import HeldLinear, held_lora
 
-TARGETS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 _PLAIN = ("", "rslora", "dora", "quantised", "kto")  # variants that start at B = 0 as LoRA does
 _RESIDUAL = ("pissa", "olora")  # variants whose start is taken off the base again
 
@@ -68,11 +69,14 @@ _product: Callable[..., torch.Tensor] = _Product.apply
 class LoRALinear(nn.Module):
     """A frozen `base` layer [in → out] with a LoRA of rank r beside it."""
 
-    def __init__(self, base: nn.Linear, r: int, alpha: float, variant: str = "") -> None:
+    def __init__(
+        self, base: nn.Linear | HeldLinear, r: int, alpha: float, variant: str = ""
+    ) -> None:
         super().__init__()
         self.base = base.requires_grad_(requires_grad=False)
         self.r, self.scale = r, alpha / (math.sqrt(r) if variant == "rslora" else r)
-        like: dict[str, Any] = {"device": base.weight.device, "dtype": base.weight.dtype}
+        weight = base.weight
+        like: dict[str, Any] = {"device": weight.device, "dtype": weight.dtype}
         self.start: tuple[torch.Tensor, torch.Tensor] | None = None
         self.magnitude: nn.Parameter | None = None
         narrow = min(base.in_features, base.out_features) < r  # has no r principal components
@@ -87,7 +91,7 @@ class LoRALinear(nn.Module):
             self.start = (a.to(**like).clone(), b.to(**like).clone()) if residual else None
         self.lora_A, self.lora_B = nn.Parameter(a.to(**like)), nn.Parameter(b.to(**like))
         if variant == "dora":
-            self.magnitude = nn.Parameter(base.weight.detach().norm(dim=1))
+            self.magnitude = nn.Parameter(weight.detach().norm(dim=1))
 
     def factors(self) -> tuple[torch.Tensor, torch.Tensor]:
         """A [r, in] and B [out, r] of the whole update; with a start taken off again, r is twice as
@@ -98,15 +102,18 @@ class LoRALinear(nn.Module):
             [self.lora_B, -self.start[1]], dim=1
         )
 
+    def _kind(self) -> torch.dtype:
+        return self.base.dtype if isinstance(self.base, HeldLinear) else self.base.weight.dtype
+
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """x: [..., in] → [..., out], in the type of x."""
-        kind = self.base.weight.dtype  # the factors may be float32 masters
+        kind = self._kind()  # the factors may be float32 masters
         a, b = (factor.to(kind) for factor in self.factors())
         flat = x.reshape(-1, x.shape[-1]).to(kind)
         bias = self.base.bias
-        y = _product(
-            flat, self.base.weight, bias if self.magnitude is None else None, a, b, self.scale
-        )
+        held = isinstance(self.base, HeldLinear)
+        product, weight = (held_lora, self.base) if held else (_product, self.base.weight)
+        y = product(flat, weight, bias if self.magnitude is None else None, a, b, self.scale)
         if self.magnitude is not None:
             with torch.no_grad():  # the norm counts as a constant (section 4.3)
                 norm = torch.addmm(self.base.weight, b, a, alpha=self.scale).norm(dim=1)
@@ -116,7 +123,7 @@ class LoRALinear(nn.Module):
 
 
 def _initialise(
-    base: nn.Linear, r: int, alpha: float, how: str
+    base: nn.Linear | HeldLinear, r: int, alpha: float, how: str
 ) -> tuple[torch.Tensor, torch.Tensor, bool]:
     """A and B as PEFT starts them, and whether it takes their product off the base."""
     copy = nn.Linear(base.in_features, base.out_features, bias=False)
@@ -129,11 +136,13 @@ def _initialise(
     return a, b, not torch.equal(copy.weight, before)
 
 
-def attach(model: nn.Module, r: int, alpha: float, variant: str = "") -> list[nn.Parameter]:
+def attach(
+    model: nn.Module, r: int, alpha: float, variant: str = "", chosen: Sequence[str] = TARGETS
+) -> list[nn.Parameter]:
     """Freeze `model` and put a LoRA beside each of its `targets`, and on its experts (DoRA has no
     form for those); the parameters to train."""
     model.requires_grad_(requires_grad=False)
-    for name, layer in targets(model):
+    for name, layer in targets(model, chosen):
         parent, _, child = name.rpartition(".")
         beside = LoRALinear(layer, r, alpha, variant)
         setattr(model.get_submodule(parent), child, beside)
@@ -142,24 +151,35 @@ def attach(model: nn.Module, r: int, alpha: float, variant: str = "") -> list[nn
     return [parameter for parameter in model.parameters() if parameter.requires_grad]
 
 
-def targets(model: nn.Module) -> list[tuple[str, nn.Linear]]:
-    """The linear layers named in TARGETS; of a family that the fast path does not walk, every one
-    of the decoder. Raises ModelError where there are none, or they are of another kind."""
+def targets(
+    model: nn.Module, chosen: Sequence[str] = TARGETS
+) -> list[tuple[str, nn.Linear | HeldLinear]]:
+    """The linear layers named in `chosen`; of a family that the fast path does not walk, every one
+    of the decoder, unless fewer are chosen. Raises ModelError where there are none, or they are of
+    another kind."""
+    found: list[tuple[str, nn.Linear | HeldLinear]] = []
     if not is_walked(model):
-        return linear_layers(model)
-    found: list[tuple[str, nn.Linear]] = []
-    for name, layer in model.named_modules():
-        if name.rsplit(".", 1)[-1] not in TARGETS:
-            continue
-        if not isinstance(layer, nn.Linear):
-            raise ModelError(f"'{name}' is a {type(layer).__name__}, not a linear layer.")
-        found.append((name, layer))
+        every = tuple(chosen) == TARGETS
+        found += [one for one in linear_layers(model) if every or one[0].split(".")[-1] in chosen]
+    else:
+        found += _by_name(model, chosen)
     if not found:
         raise ModelError(
-            f"the model has none of the layers {', '.join(TARGETS)}.",
-            hint="Use a Llama or Qwen model.",
+            f"the model has none of the layers {', '.join(chosen)}.",
+            hint="Name others by --target-modules.",
         )
     return found
+
+
+def _by_name(
+    model: nn.Module, chosen: Sequence[str]
+) -> Iterator[tuple[str, nn.Linear | HeldLinear]]:
+    for name, layer in model.named_modules():
+        if name.rsplit(".", 1)[-1] not in chosen:
+            continue
+        if not isinstance(layer, nn.Linear | HeldLinear):
+            raise ModelError(f"'{name}' is a {type(layer).__name__}, not a linear layer.")
+        yield name, layer
 
 
 def layers(model: nn.Module) -> Iterator[tuple[str, LoRALinear]]:
@@ -186,6 +206,7 @@ def save_adapter(model: nn.Module, folder: Path, base_model: str) -> None:
     write_adapter(folder, tensors, base_model)
     r = len(a)
     beside = [name for name, _ in layers(model)]
+    ends = {name.rpartition(".")[2] for name in beside}
     config: dict[str, Any] = {
         "peft_type": "LORA",
         "task_type": "CAUSAL_LM",
@@ -194,7 +215,9 @@ def save_adapter(model: nn.Module, folder: Path, base_model: str) -> None:
         "lora_alpha": layer.scale * r,  # one scale for every runtime, rsLoRA's root folded in
         "lora_dropout": 0.0,
         "bias": "none",
-        "target_modules": list(TARGETS) if is_walked(model) else target_names(model, beside),
+        "target_modules": [name for name in TARGETS if name in ends]
+        if is_walked(model)
+        else target_names(model, beside),
         "use_rslora": False,
         "use_dora": layer.magnitude is not None,
         "inference_mode": True,

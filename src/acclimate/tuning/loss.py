@@ -16,8 +16,11 @@ from torch.nn import functional as F  # noqa: N812
 
 from acclimate.models.virtual import Virtual
 from acclimate.tuning import generic
+from acclimate.tuning.distillation import divergence, plain_divergence
+from acclimate.tuning.held_loss import sliced_cross_entropy
 from acclimate.tuning.network import hidden_states
 from acclimate.tuning.packing import IGNORED, Packed
+from acclimate.tuning.quantised import BlockLinear
 
 CHUNK = 256  # rows
 
@@ -78,14 +81,21 @@ def answer_loss(
     checkpointing: bool = False,
 ) -> torch.Tensor:
     """Sum of the cross-entropy over the answers' tokens, in nats; `packed.answers` is how many they
-    are."""
+    are. With `packed.targets`, their divergence from the teacher's distribution instead."""
     labelled = (packed.labels != IGNORED).nonzero()[:, 0]
     labels = packed.labels[labelled]
     if not generic.is_walked(network):
         logits = generic.answer_logits(network, packed, virtual, checkpointing=checkpointing)
+        if packed.targets is not None:
+            return plain_divergence(logits, packed.targets) * packed.targets.weight
         return F.cross_entropy(logits.float(), labels, reduction="sum")
     hidden = hidden_states(network, packed, virtual, labelled, checkpointing=checkpointing)
     head: Any = network.lm_head
+    if (wanted := packed.targets) is not None:
+        loss = divergence(hidden, head.weight, wanted.tokens, wanted.shares, CHUNK)
+        return loss * wanted.weight
+    if isinstance(head, BlockLinear):
+        return sliced_cross_entropy(hidden, head, labels).sum()
     return chunked_cross_entropy(hidden, head.weight, labels, CHUNK)
 
 

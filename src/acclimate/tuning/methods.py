@@ -8,11 +8,14 @@ A new method is a row here and, where its layers are new, a file beside this one
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
+from acclimate.errors import SettingsError
+from acclimate.tuning.knobs import Knobs
+
 Served = Literal["merged", "graph", "transformers"]
-DataSource = Literal["questions", "documents", "teacher", "preferences"]
+DataSource = Literal["questions", "documents", "teacher", "study", "preferences"]
 
 _RATE = 1e-4  # of full fine-tuning at this size of model
 _TEN_TIMES = 10 * _RATE
@@ -65,6 +68,8 @@ _ROWS = (
            served="transformers"),
     Method("pretrain", "LoRA on the documents' raw text", "arXiv 2004.10964", "lora", unit="rank", data="documents"),
     Method("distill", "LoRA on a stronger model's answers", "arXiv 1606.07947", "lora", unit="rank", data="teacher"),
+    Method("internalise", "LoRA on what the model reads in the documents", "arXiv 2412.14964", "lora", size=32,
+           unit="rank", data="study"),
     Method("dpo", "LoRA on which of two answers is better", "arXiv 2305.18290", "lora", unit="rank", rate=_RATE,
            data="preferences"),
     Method("kto", "LoRA on right and wrong answers", "arXiv 2402.01306", "lora", "kto", unit="rank", rate=_RATE,
@@ -135,3 +140,36 @@ def make_plan(
         + ("for all weights" if times == 1 else f"{times:g} times that for all weights")
     )
     return Plan(method, size, alpha, method.rate, tuple(reasons))
+
+
+def with_knobs(plan: Plan, knobs: Knobs) -> Plan:
+    """The plan with what the user chose of it. Raises SettingsError where the method has no such
+    thing to choose."""
+    method = plan.method
+    if method.code != "lora" and (knobs.alpha is not None or knobs.targets):
+        raise SettingsError(
+            f"'{method.name}' has neither an alpha nor layers to choose.",
+            hint="--alpha and --target-modules are LoRA's.",
+        )
+    if knobs.rank is not None and not plan.size:
+        raise SettingsError(
+            f"'{method.name}' has no size to choose.", hint="Leave --rank out, or take lora."
+        )
+    reasons = list(plan.reasons)
+    if knobs.rank is not None:
+        told = method.unit or "rank"
+        kept = [
+            one for one in reasons if not one.startswith((f"rank {plan.size}:", f"{plan.size} "))
+        ]
+        reasons = [f"{told} {plan.size}: as asked", *kept]
+    if knobs.alpha is not None:
+        plan = replace(plan, alpha=knobs.alpha)
+        reasons.append(f"alpha {knobs.alpha:g}: as asked")
+    if knobs.targets:
+        reasons = [one for one in reasons if not one.startswith("all linear layers")]
+        reasons.append(f"layers {', '.join(knobs.targets)}: as asked")
+    if knobs.batch is not None:
+        reasons.append(f"{knobs.batch} sequences a step: as asked")
+    if knobs.epochs is not None:
+        reasons.append(f"{knobs.epochs:g} passes over the cases: as asked")
+    return replace(plan, reasons=tuple(reasons))

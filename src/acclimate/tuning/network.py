@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -24,9 +25,13 @@ from torch.utils.checkpoint import checkpoint
 
 from acclimate.errors import ModelError
 from acclimate.models.virtual import Virtual
-from acclimate.tuning.attention import Spans, attend
+from acclimate.tuning.attention import attend
 from acclimate.tuning.generic import WALKED, family, is_walked
 from acclimate.tuning.packing import Packed
+from acclimate.tuning.spans import Spans
+
+SHARDED = "is_sharded"
+"""Attribute of a layer whose weights are spread over processes (`sharding.py`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +79,27 @@ def hidden_states(
     for index, layer in enumerate(model.layers):
         past = virtual.keys_values[index] if virtual and virtual.keys_values else None
         kept = asked if index == len(model.layers) - 1 else None
-        if checkpointing:
-            x = checkpoint(_layer, layer, x, layout, past, kept, use_reentrant=False)
-        else:
-            x = _layer(layer, x, layout, past, kept)
+        # a sharded layer puts itself together when it is called, and calls `run_layer`
+        step = layer if getattr(layer, SHARDED, False) else partial(run_layer, layer)
+        x = step(x, layout, past, kept, checkpointing=checkpointing)
     return _norm(model.norm, x)
+
+
+def run_layer(
+    layer: Any,
+    x: torch.Tensor,
+    layout: Layout,
+    past: tuple[torch.Tensor, torch.Tensor] | None,
+    kept: torch.Tensor | None,
+    *,
+    checkpointing: bool,
+) -> torch.Tensor:
+    """x: [L, h] → [L, h], or only the rows `kept`; with `checkpointing` nothing but x is kept for
+    the way back."""
+    if not checkpointing:
+        return _layer(layer, x, layout, past, kept)
+    y: torch.Tensor = checkpoint(_layer, layer, x, layout, past, kept, use_reentrant=False)
+    return y
 
 
 def _layout(

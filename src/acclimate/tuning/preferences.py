@@ -72,7 +72,7 @@ class PackedPairs(Packed):
         return _moved(self, device)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PackedJudged(Packed):
     """Branch i + 1 is right where `right[i]`; `crossed` has the same prompts, each with the answer
     of the next."""
@@ -316,8 +316,8 @@ class JudgedSampler:
             packed.positions,
             packed.branches,
             packed.labels,
-            torch.tensor([right for _, right in judged]),
-            self._within(crossed) if len(crossed) > 1 else None,
+            right=torch.tensor([right for _, right in judged]),
+            crossed=self._within(crossed) if len(crossed) > 1 else None,
         )
 
     def _within(self, examples: Sequence[Example]) -> Packed:

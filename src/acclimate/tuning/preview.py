@@ -15,7 +15,7 @@ from tokenizers import Tokenizer
 
 from acclimate.tuning.methods import Plan
 from acclimate.tuning.packing import IGNORED, Packed
-from acclimate.tuning.run import TuningJob, load_network, read_chat, sampler_of, set_up
+from acclimate.tuning.run import TuningJob, load_base, read_chat, sampler_of, set_up
 from acclimate.tuning.trainer import TrainSettings
 
 _DRAWN = 64  # sequences that packing is judged by
@@ -95,7 +95,10 @@ def preview(
     with tempfile.TemporaryDirectory() as folder:  # a stopped run's checkpoint must not be taken up
         doing("Loading the network")
         trainer, plan = set_up(
-            replace(job, folder=Path(folder)), settings, sampler, load_network(job.model)
+            replace(job, folder=Path(folder)),
+            settings,
+            sampler,
+            load_base(job.model, job.method),
         )
         spent = []
         for number, packed in enumerate(drawn[: _TIMED + 1], start=1):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import shutil
 from collections.abc import Sequence
 from contextlib import redirect_stderr
@@ -17,20 +18,24 @@ import transformers
 from torch import nn
 from transformers import AutoModelForCausalLM
 
+from acclimate.errors import SettingsError
 from acclimate.files import jsonlines
 from acclimate.models.chat import ChatFormat
 from acclimate.models.compute import compute_type
 from acclimate.models.transformers import read_model
 from acclimate.models.virtual import first_inputs
 from acclimate.tuning import experts
-from acclimate.tuning.attached import Attached, LibraryAttached
+from acclimate.tuning.attached import Attached, LibraryAttached, attach
 from acclimate.tuning.cases import Case, CaseSampler
 from acclimate.tuning.curve import loss_curve
 from acclimate.tuning.forgetting import Forgetting, measure
+from acclimate.tuning.knobs import PLANNED, TARGETS, Knobs, steps_for
 from acclimate.tuning.lora import merge_adapter, targets
 from acclimate.tuning.loss import answer_loss
-from acclimate.tuning.methods import METHODS, Method, Plan, make_plan
-from acclimate.tuning.parallel import own_device
+from acclimate.tuning.methods import METHODS, Method, Plan, make_plan, with_knobs
+from acclimate.tuning.nf4 import hold_in_nf4
+from acclimate.tuning.packing import Packed
+from acclimate.tuning.parallel import join, own_device
 from acclimate.tuning.preferences import (
     DPO,
     Judged,
@@ -39,6 +44,10 @@ from acclimate.tuning.preferences import (
     Preferred,
     balanced,
 )
+from acclimate.tuning.quantised import is_held, load_in_blocks
+from acclimate.tuning.replay import WRITING, WithReplay, old_self
+from acclimate.tuning.sharding import needs_sharding
+from acclimate.tuning.sweep import Halve, RateSweep, Swept
 from acclimate.tuning.trainer import DevScore, Objective, OnStep, Trainer, TrainSettings
 from acclimate.types import Completion, Message
 
@@ -48,7 +57,7 @@ _DEV = 12  # cases whose loss is watched
 @dataclass(frozen=True, slots=True)
 class Trained:
     """What a run did. Losses are means over the answers' tokens of the dev cases; `seconds` is time
-    spent training."""
+    spent training; `replayed` sequences of the model's own held it to what it was."""
 
     folder: Path
     base: str
@@ -61,6 +70,16 @@ class Trained:
     settings: TrainSettings
     plan: Plan
     forgetting: Forgetting
+    replayed: int = 0
+    swept: Swept | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RateSearch:
+    """How a rate is chosen: the search, and how many segments of training it will make."""
+
+    halve: Halve
+    calls: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +88,10 @@ class TuningJob:
     file) and its name, cases to learn and to watch, and
     where to work.
 
-    `start` is an adapter to begin with: gone on from by the method that made it ("lora"), else
+    `start` is an adapter to begin with: gone on from by the methods that can (`goes_on`), else
     merged into the weights below and kept as `under/` beside what is trained. `rate` and `size`
-    None: by the method. `beta` is that of preferences.
+    None: by the method. `beta` is that of preferences. With `replay` the network is held to what it
+    says of its own accord, where that costs less than a fifth of the time.
     """
 
     model: Path
@@ -84,6 +104,14 @@ class TuningJob:
     rate: float | None = None
     size: int | None = None
     beta: float = 0.1
+    replay: bool = False
+    knobs: Knobs = PLANNED
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether `start` is trained further, rather than merged below: plain LoRA's may be, and
+        blocks of 4 bits take nothing in."""
+        return self.start is not None and self.method.name in ("lora", "qlora", "internalise")
 
 
 Drawer = CaseSampler | PairSampler | JudgedSampler
@@ -113,8 +141,9 @@ def train(
     *,
     on_step: OnStep | None = None,
     score: DevScore | None = None,
+    sweep: RateSearch | None = None,
 ) -> tuple[Trained, Trainer]:
-    """Train on `job`; it goes on where it was stopped.
+    """Train on `job`; it goes on where it was stopped. `sweep` chooses the rate before.
 
     Raises ModelError where the model cannot be trained, and SettingsError for cases that cannot be
     learnt.
@@ -123,10 +152,22 @@ def train(
     sampler = sampler_of(job, job.cases, chat, context)
     watching = job.dev[:: max(1, len(job.dev) // _DEV)][:_DEV]
     watched = sampler_of(job, watching, chat, context).all()
-    network = load_network(job.model)
+    network = load_base(job.model, job.method)
+    world = join()
+    if not (settings.shard or needs_sharding(network, world)):
+        network.to(world.device)
     before = measure(network, chat)
+    kept = _old_self(job, settings, network, chat)
     trainer, plan = set_up(job, settings, sampler, network)
-    trainer.run(sampler, watched, on_step, score)
+    drawn = WithReplay(sampler, kept)
+    swept = None
+    if sweep is not None:
+        swept = _sweep(sweep, RateSweep(trainer, drawn, watched, settings.minutes), world.size)
+        told = f"learning rate {swept.rate:g}: the best of {len(swept.losses)} on the dev split"
+        plan = replace(plan, rate=swept.rate, reasons=(*plan.reasons, told))
+    # Writing word by word would dequantise everything for every word, and a network that is spread
+    # is computed by all processes together only: the dev loss alone decides then.
+    trainer.run(drawn, watched, on_step, None if is_held(network) or trainer.sharded else score)
     best = job.folder / "adapter"
     trainer.world.agree(0.0)  # every process waits until the first has saved
     trainer.attached.load(best)  # the best state, which need not be the last
@@ -143,10 +184,47 @@ def train(
         settings=trainer.settings,
         plan=plan,
         forgetting=Forgetting(before, measure(network, chat, trainer.attached.virtual())),
+        replayed=len(kept),
+        swept=swept,
     )
     if not trainer.world.rank:
         _write_record(done, job)
+        if trainer.sharded:  # what serves it is held to a network that one process can compute
+            alone = load_base(job.model, job.method)
+            trainer.attached = _alone(alone, job, trainer.settings)
     return done, trainer
+
+
+def _sweep(sweep: RateSearch, rates: RateSweep, processes: int) -> Swept:
+    if processes > 1:
+        raise SettingsError(
+            f"rates are swept by one process, not by {processes}.",
+            hint="Sweep with one GPU, then train with --rate and all of them.",
+        )
+    return rates.run(sweep.halve, sweep.calls)
+
+
+def _old_self(
+    job: TuningJob, settings: TrainSettings, network: nn.Module, chat: ChatFormat
+) -> list[Packed]:
+    """The old self's sequences. Several processes would each write others, matrices in blocks
+    would be dequantised for every word, and preferences hold to the untuned network by themselves:
+    there are none then."""
+    if not job.replay or job.method.data == "preferences" or is_held(network):
+        return []
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        return []
+    network.to(own_device())
+    return old_self(network, chat, job.folder / "old-self.json", settings.minutes * 60 * WRITING)
+
+
+def _alone(network: nn.Module, job: TuningJob, settings: TrainSettings) -> Attached:
+    """What was trained, on a network of this process alone, on the CPU."""
+    if job.start is not None and not job.goes_on:
+        merge_adapter(network, job.start)
+    attached = attach(network, job.method, settings.r, settings.alpha, settings.targets)
+    attached.load(job.folder / "adapter")
+    return attached
 
 
 def set_up(
@@ -154,11 +232,21 @@ def set_up(
 ) -> tuple[Trainer, Plan]:
     """A trainer for `network` with the settings that suit what is to be learnt, at the step where
     its folder is."""
-    goes_on = job.start is not None and job.method.name == "lora"
-    plan = _plan(job, network, sampler.answer_tokens, goes_on=goes_on)
+    goes_on, knobs = job.goes_on, job.knobs
+    plan = _plan(job, network, sampler.answer_tokens)
     if job.start is not None and not goes_on:
         merge_adapter(network, job.start)
-    settings = replace(settings, r=plan.size, alpha=plan.alpha, learning_rate=plan.rate)
+    settings = replace(
+        settings,
+        r=plan.size,
+        alpha=plan.alpha,
+        learning_rate=plan.rate,
+        targets=knobs.targets,
+        seed=knobs.seed,
+        batch=knobs.batch or settings.batch,
+    )
+    if knobs.epochs is not None:
+        settings = replace(settings, steps=_steps(sampler, knobs.epochs, settings))
     objective = _objective(job)
     trainer = Trainer(network, job.base, job.folder, settings, job.method, objective=objective)
     if job.start is not None and goes_on and not trainer.step:
@@ -168,22 +256,43 @@ def set_up(
     return trainer, plan
 
 
+def _steps(sampler: Drawer, epochs: float, settings: TrainSettings) -> int:
+    """Steps in which each case is learnt so many times."""
+    if not isinstance(sampler, CaseSampler):
+        raise SettingsError(
+            f"{epochs:g} epochs of preferences: they are drawn by balance, not pass after pass.",
+            hint="Leave --epochs out; --minutes says how long.",
+        )
+    share = sampler.cases_a_sequence(settings.seed)
+    return steps_for(epochs, len(sampler.examples), share, settings.batch)
+
+
 def _write_record(done: Trained, job: TuningJob) -> None:
     record = json.dumps(asdict(done), default=str, indent=2)
     (done.folder / "training.json").write_text(record + "\n", encoding="utf-8")
     (done.folder / "loss.svg").write_text(loss_curve(_log(job.folder)), encoding="utf-8")
-    if job.start is not None and job.method.name != "lora" and job.method.code != "full":
+    if job.start is not None and not job.goes_on and job.method.code != "full":
         shutil.copytree(job.start, done.folder / "under", dirs_exist_ok=True)
 
 
-def _plan(job: TuningJob, network: nn.Module, tokens: int, *, goes_on: bool) -> Plan:
-    per_rank = sum(layer.in_features + layer.out_features for _, layer in targets(network))
+def _plan(job: TuningJob, network: nn.Module, tokens: int) -> Plan:
+    knobs = job.knobs
+    chosen = targets(network, knobs.targets or TARGETS)
+    per_rank = sum(layer.in_features + layer.out_features for _, layer in chosen)
     per_rank += sum(len(one) * sum(one.shape[1:]) for _, _, one in experts.stacked(network))
     start = None
-    if goes_on and job.start is not None:
+    if job.goes_on and job.start is not None:
         config = json.loads((job.start / "adapter_config.json").read_text(encoding="utf-8"))
         start = (int(config["r"]), float(config["lora_alpha"]))
-    return make_plan(job.method, per_rank, tokens, start=start, rate=job.rate, size=job.size)
+        if knobs.rank or knobs.alpha or knobs.targets:
+            raise SettingsError(
+                f"{job.method.name} goes on from an adapter of rank {start[0]} and alpha "
+                f"{start[1]:g} on its own layers, which cannot change.",
+                hint="Leave --rank, --alpha and --target-modules out, or tune without +rag.",
+            )
+    size = knobs.rank or job.size
+    plan = make_plan(job.method, per_rank, tokens, start=start, rate=job.rate, size=size)
+    return with_knobs(plan, knobs)
 
 
 @lru_cache(
@@ -199,6 +308,16 @@ def read_chat(model: Path) -> tuple[ChatFormat, int]:
 @lru_cache(maxsize=2)
 def _stop_ids(model: Path) -> tuple[int, ...]:
     return tuple(sorted(read_model(model).stop_ids))
+
+
+def load_base(model: Path, method: Method) -> nn.Module:
+    """The network that `method` trains on: QLoRA's keeps its matrices in a GGUF file's blocks, or
+    on an NVIDIA GPU in NF4."""
+    if method.variant != "quantised":
+        return load_network(model)
+    if model.suffix != ".gguf":
+        return hold_in_nf4(load_network(model), own_device())
+    return load_in_blocks(model, compute_type(own_device(), training=True))
 
 
 def load_network(model: Path, dtype: torch.dtype | None = None) -> nn.Module:

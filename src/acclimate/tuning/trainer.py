@@ -4,6 +4,7 @@ any moment."""
 from __future__ import annotations
 
 import json
+import math
 import random
 import time
 from collections.abc import Callable, Sequence
@@ -17,17 +18,20 @@ from torch import nn
 from acclimate.models.virtual import Virtual
 from acclimate.system import ending
 from acclimate.tuning.attached import Attached, attach
+from acclimate.tuning.fitting import Checkpointing
 from acclimate.tuning.loss import answer_loss
 from acclimate.tuning.methods import METHODS, Method
 from acclimate.tuning.packing import Packed
 from acclimate.tuning.parallel import World, join
 from acclimate.tuning.progress import MOMENTS, RunFolder, learning_rate, moments, restore_moments
+from acclimate.tuning.scaling import LossScale
+from acclimate.tuning.sharding import needs_sharding, shard
 
 Sampler = Callable[[random.Random], Packed]
 """Draws one training sequence; equal random states draw equal sequences."""
 OnStep = Callable[[float, dict[str, float]], None]
-"""Called after each step with the seconds trained so far and its figures (loss, lr, norm,
-tokens_per_s, seconds_left)."""
+"""Called after each step with the seconds trained so far and its figures (step, loss, lr, norm,
+tokens_per_s, seconds_left, and the last dev loss once there is one)."""
 
 
 class Objective(Protocol):
@@ -58,7 +62,9 @@ class TrainSettings:
     clipped to the norm `clip`; a checkpoint is written every `checkpoint_minutes`, and the run ends
     where `patience` of them brought neither a better dev loss nor a better dev score;
     `checkpointing` computes each layer again on the way back instead of keeping its tensors: less
-    memory, a third more time.
+    memory, a third more time (None: where a sequence needs it, or the base stays in 4 bits).
+    `shard` spreads the frozen base over the processes (None: where a GPU cannot hold it).
+    `targets` are the linear layers that get a LoRA (none: all of them).
     """
 
     minutes: float = 60.0
@@ -73,7 +79,9 @@ class TrainSettings:
     seed: int = 0
     checkpoint_minutes: float = 8.0
     patience: int = 3
-    checkpointing: bool = False
+    checkpointing: bool | None = None
+    shard: bool | None = None
+    targets: tuple[str, ...] = ()
 
 
 class Trainer:
@@ -91,21 +99,39 @@ class Trainer:
     ) -> None:
         torch.manual_seed(settings.seed)
         self.world = world or join()
-        self.base_model, self.folder, self.settings = base_model, folder, settings
-        self._kept = RunFolder(folder, leads=not self.world.rank)
-        self._objective = objective
-        self.attached = attach(model.to(self.world.device), method, settings.r, settings.alpha)
+        self.base_model, self._objective = base_model, objective
+        asked = settings.shard
+        self.sharded = needs_sharding(model, self.world) if asked is None else asked
+        if not self.sharded:
+            model.to(self.world.device)
+        self.attached = attach(model, method, settings.r, settings.alpha, settings.targets)
         self.model, self.parameters = self.attached.network, self.attached.parameters
+        if self.sharded:
+            shard(self.model, self.world, self.parameters)
+        self._checkpointing = Checkpointing(self.model, self.world.device, settings.checkpointing)
         # An update of 1e-5 would vanish in bfloat16's eight bits, so what is trained has a float32
         # master.
         self.masters = [parameter.detach().float().clone() for parameter in self.parameters]
         for master in self.masters:
             master.grad = torch.zeros_like(master)
+        self.begin(folder, settings)
+
+    def begin(
+        self, folder: Path, settings: TrainSettings, start: Sequence[torch.Tensor] | None = None
+    ) -> None:
+        """Stand where `folder` is; without a checkpoint there, at `start` (None: as the network
+        is). Sizes stay those of the network."""
+        self.folder, self.settings = folder, settings
+        self._kept = RunFolder(folder, leads=not self.world.rank)
+        self._copy(self.parameters if start is None else start, self.masters)
+        self._copy(self.masters, self.parameters)
+        self.scale = LossScale(self.parameters[0].dtype)
         self.optimizer = torch.optim.AdamW(
             self.masters, lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
         )
         self.step, self.seconds, self.worse = 0, 0.0, 0
         self._judged = -1  # the step of the last judgement
+        self.last_loss = float("nan")
         self.best: float | None = None
         self.best_score: float | None = None
         self._restore()
@@ -116,8 +142,10 @@ class Trainer:
         dev: Sequence[Packed],
         on_step: OnStep | None = None,
         score: DevScore | None = None,
+        *,
+        until: int | None = None,
     ) -> None:
-        """Train until time or steps are spent, then leave what had the lowest dev loss in
+        """Train until time or steps are spent, or the step `until` is done, then leave what had the lowest dev loss in
         `folder/adapter`.
 
         Only time spent training counts, and never more than a minute for one step: the schedule
@@ -128,6 +156,8 @@ class Trainer:
             self._copy(self.parameters, self.masters)
             self._judge(dev, score)
         while self._done() < 1 and self.worse < self.settings.patience:
+            if until is not None and self.step >= until:
+                break
             started = time.monotonic()
             with ending.held():  # a step is done whole or not at all
                 figures = self._step(sample)
@@ -137,7 +167,10 @@ class Trainer:
                     self._checkpoint()
             if on_step is not None:
                 left = self.seconds * (1 - self._done()) / max(1e-9, self._done())
-                on_step(self.seconds, {**figures, "seconds_left": round(left)})
+                told: dict[str, float] = {"step": self.step, "seconds_left": round(left)}
+                if not math.isnan(self.last_loss):
+                    told["dev_loss"] = self.last_loss
+                on_step(self.seconds, figures | told)
             if self.seconds - saved > self.settings.checkpoint_minutes * 60:
                 saved = self.seconds
                 self._judge(dev, score)
@@ -164,6 +197,7 @@ class Trainer:
             return
         self._judged = self.step
         loss, better = round(self.dev_loss(dev), 4), False
+        self.last_loss = loss
         figures = {"step": self.step, "dev_loss": loss}
         if score is not None:
             figures["dev_score"] = round(score(self.attached), 4)
@@ -182,7 +216,7 @@ class Trainer:
             self.model,
             on_device,
             self.attached.virtual(),
-            checkpointing=self.settings.checkpointing,
+            checkpointing=self._checkpointing(len(packed.tokens)),
         )
 
     def _step(self, sample: Sampler) -> dict[str, float]:
@@ -200,13 +234,15 @@ class Trainer:
         total = torch.zeros(1, device=self.world.device)
         for packed in own:
             loss = self._loss(packed) / answers
-            loss.backward()  # type: ignore[no-untyped-call]
+            (loss * self.scale.value).backward()  # type: ignore[no-untyped-call]
             total += loss.detach()
             self._collect()
         gradients = [master.grad for master in self.masters if master.grad is not None]
         self.world.add_up([*gradients, total])
+        counts = self.scale.take_off(gradients)
         norm = nn.utils.clip_grad_norm_(self.masters, self.settings.clip)
-        self.optimizer.step()
+        if counts:
+            self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=False)
         self._copy(self.masters, self.parameters)
         self.step += 1
@@ -247,6 +283,7 @@ class Trainer:
         notes = {
             "step": str(self.step),
             "progress": json.dumps([self.seconds, self.best, self.best_score, self.worse]),
+            "scale": json.dumps([self.scale.value, self.scale.finite]),
             "settings": json.dumps(asdict(self.settings)),
         }
         self._kept.save("checkpoint", tensors, notes)
@@ -257,6 +294,8 @@ class Trainer:
             return
         self.step = int(notes["step"])
         self.seconds, self.best, self.best_score, self.worse = json.loads(notes["progress"])
+        if "scale" in notes:  # not in those of older versions
+            self.scale.value, self.scale.finite = json.loads(notes["scale"])
         tensors = self._kept.load("checkpoint")
         with torch.no_grad():
             for index, master in enumerate(self.masters):

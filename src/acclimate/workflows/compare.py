@@ -23,6 +23,7 @@ from acclimate.types import Question
 from acclimate.workflows.entries import OWN, Wanted, read_entries, settings_of
 from acclimate.workflows.judges import open_judges
 from acclimate.workflows.questions import find_leaks
+from acclimate.workflows.read_documents import documents_note, documents_read
 from acclimate.workflows.stage import Stage, make_entry
 from acclimate.workspace.answerer import require_documents
 from acclimate.workspace.encoders import tuned_folders
@@ -66,8 +67,14 @@ def compare_recipes(
     try:
         able, notes = _able(workspace, stage, wanted, options.parallel)
         entries = [
-            replace(made, required=one.recipe.name in first or not first) for one, made in able
+            replace(
+                made,
+                required=one.recipe.name in first or not first,
+                documents=documents_read(one.recipe, _worn(stage, workspace, one), asked),
+            )
+            for one, made in able
         ]
+        notes += documents_note({one.recipe: one.documents for one in entries})
         return compare_entries(
             workspace,
             [*entries, *_given(workspace, given, entries)],
@@ -132,6 +139,11 @@ def _able(
         else:
             able.append((one, made))
     return able, notes
+
+
+def _worn(stage: Stage, workspace: Workspace, one: Wanted) -> Path | None:
+    """The adapter that an entry's answers are given with."""
+    return stage.workspace(settings_of(workspace.settings, one)).adapter(one.recipe)
 
 
 def _given(workspace: Workspace, given: Sequence[Given], beside: Sequence[Entry]) -> list[Entry]:

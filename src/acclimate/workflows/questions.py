@@ -109,7 +109,7 @@ def make_questions(
             progress(row)
 
     return make(
-        _material(workspace, asked),
+        material(workspace, asked),
         wanted,
         WRITERS[writer](workspace),
         retriever.retrieve,
@@ -277,14 +277,18 @@ def tally(questions: Sequence[Question]) -> dict[str, Counter[str]]:
     return dict(counts)
 
 
-def _material(workspace: Workspace, asked: Sequence[Question]) -> Material:
+def material(
+    workspace: Workspace, asked: Sequence[Question], *, most: int | None = _MOST_CHUNKS
+) -> Material:
+    """What questions can be made from: the library's chunks with the cells of their tables, of
+    whole documents until there are `most` chunks (None: of all)."""
     record = workspace.library.record
     by_document: dict[str, list[Chunk]] = {}
     count, paths = 0, sorted(record.files(), key=_digest)
     for path in paths:
         by_document[path] = record.chunks(record.keys_of([path]))
         count += len(by_document[path])
-        if count >= _MOST_CHUNKS:
+        if most is not None and count >= most:
             break
     facts = []
     for path, some in by_document.items():

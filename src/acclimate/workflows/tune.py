@@ -5,24 +5,28 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from acclimate.answer import Answerer
 from acclimate.errors import EngineError, MissingExtraError, SettingsError, nearest
 from acclimate.evaluation.metrics import f1
-from acclimate.models.adapters import OWN_TEMPLATE, require_base_model
+from acclimate.models.adapters import OWN_TEMPLATE, is_tuned, require_base_model
 from acclimate.models.base_ids import base_id, name_base
 from acclimate.models.store import LocalModel
 from acclimate.prompting.recipes import Recipe, find_recipe
 from acclimate.system import ending
+from acclimate.tuning.knobs import PLANNED, Knobs
 from acclimate.tuning.lock import exclusive_run
 from acclimate.tuning.methods import METHODS, Method
 from acclimate.tuning.pairs.pairs import PairSource, read_pairs
 from acclimate.tuning.pairs.preferences import read_preferences
 from acclimate.workflows.questions import write_learnt
+from acclimate.workflows.read_documents import write_studied
+from acclimate.workflows.study import forget_others, teach
+from acclimate.workflows.tune_choices import train_as_chosen
 from acclimate.workflows.tune_data import (
     DataReport,
     Teacher,
@@ -38,6 +42,7 @@ from acclimate.workflows.tune_preferences import (
     PreferenceSource,
     gather_preferences,
 )
+from acclimate.workflows.tune_study import first_study, from_study
 from acclimate.workspace.answerer import open_answerer
 from acclimate.workspace.engine import tuned_folder
 from acclimate.workspace.workspace import Workspace
@@ -59,7 +64,8 @@ class TuneOptions:
     """How to tune. `rate` None: the method's. `source` None: the questions of the train split.
     `again` gives up a run that was stopped. `beta` and `sources` are those of
     preferences: how dear it is to leave the reference, and where the project's own pairs come
-    from."""
+    from. `replay` holds the model to what it says of its own accord, where that costs less than a
+    fifth of the time."""
 
     minutes: float = 5.0
     rate: float | None = None
@@ -68,12 +74,15 @@ class TuneOptions:
     again: bool = False
     beta: float = 0.1
     sources: tuple[PreferenceSource, ...] = PREFERENCE_SOURCES
+    replay: bool = True
+    knobs: Knobs = PLANNED
 
 
 @dataclass(frozen=True, slots=True)
 class Tuned:
     """A tuned adapter: how it was trained, what serves it, and how many of the checked answers are
-    the same there, within rounding."""
+    the same there, within rounding. `seeds`: the dev loss of each of several equal runs, of which
+    it is the best."""
 
     recipe: str
     trained: Trained
@@ -81,6 +90,7 @@ class Tuned:
     same: int
     checked: int
     data: DataReport
+    seeds: Mapping[int, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +118,7 @@ def _tune(
     workspace: Workspace, name: str, options: TuneOptions, on_step: OnStep | None, *, first: bool
 ) -> Tuned:
     prepared = prepare(workspace, name, options)
-    from acclimate.tuning.run import greedy, train
+    from acclimate.tuning.run import greedy
     from acclimate.tuning.trainer import TrainSettings
 
     if options.source is not None:
@@ -126,6 +136,11 @@ def _tune(
         prepared = with_own_answers(prepared, job.folder)
         job = prepared.job
     workspace.keep_only(None)
+    studied = prepared.training_set.studied
+    if studied is not None and not prepared.recipe.reads:
+        job = replace(job, cases=teach(workspace, studied, job.cases, prepared.model))
+        documents = prepared.training_set.documents
+        forget_others(workspace, {key for keys in documents.values() for key in keys})
     dev = prepared.training_set.dev
     asked = [
         case
@@ -143,10 +158,10 @@ def _tune(
     settings = TrainSettings(
         minutes=options.minutes, checkpoint_minutes=max(0.5, options.minutes / 5)
     )
-    trained, trainer = train(job, settings, on_step=on_step, score=score if asked else None)
+    trained, trainer, seeds = train_as_chosen(job, settings, on_step, score if asked else None)
     if trainer.world.rank:
         raise SystemExit(0)  # the first of several processes serves what they trained together
-    return _serve(workspace, prepared, trained, trainer, asked)
+    return replace(_serve(workspace, prepared, trained, trainer, asked), seeds=seeds)
 
 
 class TuneProgress(Protocol):
@@ -182,7 +197,9 @@ def prepare(
     source, ranks = options.source, method.data == "preferences"
     ranked = read_preferences(source) if source and ranks else None
     read = read_pairs(source) if source and not ranks else None
-    progress.read(recipe.adapter_name, first_look(workspace, method, ranked or read))
+    studies = method.data == "study"
+    looked = first_study(workspace) if studies else first_look(workspace, method, ranked or read)
+    progress.read(recipe.adapter_name, looked)
     progress.doing("Loading what prompts are made with")
     try:
         from acclimate.tuning.run import TuningJob
@@ -196,11 +213,16 @@ def prepare(
     # The prompts are those of the recipe without its adapter, which is not there yet.
     answerer = open_answerer(workspace, "rag" if recipe.reads else "zero-shot", style="short")
     progress.doing("Checking the data against the model and the test questions")
-    if ranks:
+    target = tuned_folder(workspace.layout, recipe)
+    if studies:
+        before = target if is_tuned(target) and not options.again else None
+        training_set = from_study(workspace, answerer, before)
+        start = training_set.goes_on or start
+    elif ranks:
         training_set = gather_preferences(workspace, answerer, method, ranked, options.sources)
     else:
         training_set = gather(workspace, answerer, method, read)
-    folder = tuned_folder(workspace.layout, recipe).with_name(f"{recipe.adapter_name}.training")
+    folder = target.with_name(f"{recipe.adapter_name}.training")
     job = TuningJob(
         model.weights,
         model.name,
@@ -210,7 +232,9 @@ def prepare(
         method,
         start,
         options.rate,
+        replay=options.replay,
         beta=options.beta,
+        knobs=options.knobs,
     )
     return Prepared(recipe, method, answerer, model, training_set, job)
 
@@ -306,9 +330,9 @@ def _tunable(workspace: Workspace, name: str, options: TuneOptions) -> tuple[Rec
         raise SettingsError(
             f"'{name}': raw text is learnt without passages.", hint=f"acclimate tune {method.name}"
         )
-    if method.data == "documents" and options.source is not None:
+    if method.data in ("documents", "study") and options.source is not None:
         raise SettingsError(
-            f"'{name}' learns the documents' text, no pairs.",
+            f"'{name}' learns the documents, no pairs.",
             hint="acclimate tune lora --data FILE",
         )
     return recipe, method
@@ -326,6 +350,7 @@ def _go_on_or_begin(job: TuningJob, options: TuneOptions) -> None:
         job.rate,
         job.beta,
         str(options.teacher),
+        asdict(options.knobs) | {"track": None},
         [asdict(case) for case in job.cases],
     ]
     sha256 = hashlib.sha256(json.dumps(told).encode()).hexdigest()
@@ -348,6 +373,8 @@ def _place(target: Path, work: Path, trained: Trained, training_set: TrainingSet
     shutil.copytree(trained.folder, made)
     if training_set.questions:
         write_learnt(made, training_set.questions)
+    if training_set.documents:
+        write_studied(made, training_set.documents)
     if training_set.template is not None:
         (made / OWN_TEMPLATE).write_text(training_set.template, encoding="utf-8")
     refused = training_set.data.reasons()

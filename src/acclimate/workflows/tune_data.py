@@ -12,9 +12,10 @@ import hashlib
 import random
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from acclimate.answer import Answerer
@@ -29,6 +30,7 @@ from acclimate.tuning.pairs.overlap import overlaps
 from acclimate.tuning.pairs.pairs import Pair, Pairs, PairSource, hold_out, refused
 from acclimate.tuning.pairs.preferences import Preferences
 from acclimate.types import Hit, Question
+from acclimate.workflows.study import Studied
 from acclimate.workflows.tune_template import own_template
 from acclimate.workspace.workspace import Workspace
 
@@ -87,13 +89,19 @@ class DataReport:
 @dataclass(frozen=True, slots=True)
 class TrainingSet:
     """Cases to learn and to watch. `questions` is what was learnt, for later comparisons;
-    `template` is how the adapter is to be asked (None: by the recipe's own)."""
+    `template` is how the adapter is to be asked (None: by the recipe's own); `studied` is what the
+    cases begin with where documents are learnt by questions about them; `documents` are those whose
+    text is learnt, each with its chunks' keys; `goes_on` is the adapter that learns only what it
+    does not know yet."""
 
     learnt: list[Case]
     dev: list[Case]
     questions: list[Question]
     data: DataReport
     template: str | None = None
+    studied: Studied | None = None
+    documents: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    goes_on: Path | None = None
 
 
 def first_look(
@@ -176,7 +184,8 @@ def _from_documents(workspace: Workspace) -> TrainingSet:
         watched="held out",
         rows=len(texts),
     )
-    return TrainingSet(kept, dev, [], data)
+    documents = {case.question: () for case in texts}
+    return TrainingSet(kept, dev, [], data, documents=documents)
 
 
 def _from_questions(workspace: Workspace, answerer: Answerer) -> TrainingSet:

@@ -63,6 +63,11 @@ class Layout:
         return self.state / "adapters"
 
     @property
+    def studies(self) -> Path:
+        """What the reader taught of each chunk, for `acclimate tune internalise`."""
+        return self.state / "studies"
+
+    @property
     def encoders(self) -> Path:
         """The tuned embedder and the tuned reranker, a folder each."""
         return self.state / "encoders"
