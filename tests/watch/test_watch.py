@@ -260,6 +260,10 @@ STEPS = [
     step("questions", "make", "--count", "1", "--kind", "table", "--unchecked"),
     step("questions", "review", stdin="a\nq\n"),
     step("questions", "split"),
+    step("feedback", "give", "How heavy is the pump?", "--wrong", "--correct", "98 kg"),
+    step("feedback", "list"),
+    step("feedback", "review", stdin="a\n"),
+    step("feedback", "pairs", "pairs.jsonl", codes=(0, 2)),  # an abstention makes no pair
     step("questions", "show"),
     step("compare", "rag", "zero-shot", "--limit", "1"),
     step("questions", "label", stdin="y\nq\n"),
@@ -290,12 +294,13 @@ TUNING = [
 ]
 FORMS = ("peft", "gguf-lora", "gguf", "openvino", "merged")
 EXPORTS = [step("export", "lora", f"out-{form}", "--to", form) for form in FORMS]
-ELSEWHERE = {("serve",), ("mcp",), ("watch",)}
+# The first three come below; moving a library asks the server that the settings name.
+ELSEWHERE = {("serve",), ("mcp",), ("watch",), ("library", "move")}
 
 
 def test_every_command_is_run_here():
     run = {
-        words[:2] if words[0] in ("questions", "keys", "models") else words[:1]
+        words[:2] if words[0] in ("questions", "feedback", "keys", "models") else words[:1]
         for words, _, _ in BEGIN + STEPS + TUNING + EXPORTS
     }
     assert run | ELSEWHERE == set(names(cli))
