@@ -21,7 +21,12 @@ from acclimate.tuning.run import load_network
 from acclimate.types import Message
 
 PROMPTS = [(Message("user", text),) for text in ("What does a pump weigh?", "Red, green 7")]
-RUNTIME = {"peft": "Transformers with PEFT", "merged": "Transformers", "openvino": "OpenVINO"}
+RUNTIME = {
+    "peft": "Transformers with PEFT",
+    "vllm": "Transformers with PEFT",
+    "merged": "Transformers",
+    "openvino": "OpenVINO",
+}
 
 
 @pytest.fixture(scope="session")
@@ -37,7 +42,7 @@ def tune(tiny_file, tmp_path_factory):
                 for parameter in attached.parameters:
                     parameter.add_(0.1 * torch.randn_like(parameter))
             attached.save(root / name, "tiny")
-            made[name] = ExportSource(tiny_file(), root / name, root / "cache")
+            made[name] = ExportSource(tiny_file(), root / name, root / "cache", base="org/tiny")
         return made[name]
 
     return make
@@ -154,11 +159,11 @@ def test_an_adapter_that_lacks_a_layer_is_refused(tune, tmp_path, form):
 @pytest.mark.parametrize(
     ("form", "name", "hint"),
     [
-        ("gguf-lora", "dora", "--to peft or gguf or openvino or merged"),
-        ("peft", "full", "--to gguf or openvino or merged"),
+        ("gguf-lora", "dora", "--to peft or vllm or ollama or gguf or openvino or merged"),
+        ("peft", "full", "--to ollama or gguf or openvino or merged"),
         ("gguf", "adapter", "--to peft or openvino"),
         ("openvino", "prefix", "--to peft"),
-        ("merged", "bitfit", "--to peft or gguf or openvino"),
+        ("merged", "bitfit", "--to peft or ollama or gguf or openvino"),
     ],
 )
 def test_what_a_format_cannot_hold_is_told_with_those_that_can(tune, tmp_path, form, name, hint):
