@@ -17,17 +17,22 @@ def test_a_cpu_computes_what_it_multiplies(monkeypatch, training):
 
 
 @pytest.mark.parametrize(
-    ("multiplies", "training", "wanted"),
+    ("multiplies", "capability", "training", "wanted"),
     [
-        (True, False, torch.bfloat16),
-        (True, True, torch.bfloat16),
-        (False, False, torch.float16),
-        (False, True, torch.float32),  # float16's gradients vanish
+        (True, 8, False, torch.bfloat16),
+        (True, 8, True, torch.bfloat16),
+        (False, 7, False, torch.float16),
+        (False, 7, True, torch.float16),  # with a scaled loss
+        (False, 6, False, torch.float16),
+        (False, 6, True, torch.float32),  # float16 is no faster there
     ],
 )
-def test_a_gpu_that_emulates_bfloat16_is_told(monkeypatch, multiplies, training, wanted):
+def test_a_gpu_that_emulates_bfloat16_is_told(
+    monkeypatch, multiplies, capability, training, wanted
+):
     def supported(including_emulation=True):
         return multiplies or including_emulation
 
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", supported)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (capability, 0))
     assert compute_type("cuda:0", training=training) == wanted

@@ -308,6 +308,6 @@ def test_a_fault_in_squad_names_article_and_question(tmp_path):
     asked = {"id": "a", "question": "Who?", "answers": [{"text": "Eva", "answer_start": 0}]}
     data = {"data": [{"title": "Hall", "paragraphs": [{"context": "Ada Holm.", "qas": [asked]}]}]}
     with pytest.raises(
-        SettingsError, match=r"article 1 \('Hall'\), question a: the answer 'Eva' does not stand"
+        SettingsError, match=r"article 1 \('Hall'\), question a: the answer 'Eva' is not in its"
     ):
         read_foreign(write(tmp_path, "s.json", data))

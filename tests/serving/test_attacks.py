@@ -140,6 +140,7 @@ class TestWhoMayCall:
         allowed = {
             ("GET", "/v1/models"), ("GET", "/v1/models/1"), ("POST", "/v1/chat/completions"),
             ("POST", "/v1/embeddings"), ("POST", "/v1/search"), ("GET", "/v1/me"),
+            ("POST", "/v1/feedback"),
             ("GET", "/v1/documents"), ("GET", "/v1/documents/1"),
             ("GET", "/v1/documents/1/text"), ("GET", "/v1/documents/1/file"), ("GET", "/v1/documents/1/pages/1"),
             ("GET", "/healthz"), ("GET", "/readyz"), ("GET", "/reports/1"),
