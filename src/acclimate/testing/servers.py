@@ -21,7 +21,9 @@ def postgres_server(folder: Path) -> Iterator[str]:
         server.start()
     except subprocess.TimeoutExpired:  # it allows ten seconds; the server goes on starting
         file = folder / "postmaster.pid"
-        wait_until(lambda: file.exists() and "ready" in file.read_text(), "PostgreSQL")
+        wait_until(
+            lambda: file.exists() and "ready" in file.read_text(encoding="utf-8"), "PostgreSQL"
+        )
         server.start()
     try:
         yield server.get_uri()
