@@ -309,7 +309,12 @@ def test_a_conversation_that_cannot_be_learnt_is_named(tmp_path, turns, reason):
         (b'{\n"data": [1]\n}\n', "a.json", "one object over several lines", "questions import"),
         (b'[{"prompt": "a"},\n{"prompt" "b"}]', "a.json", "line 2: not JSON", "Correct it"),
         (b'[{"prompt": "a"}\n{"prompt": "b"}]', "a.json", "line 2: not JSON: ',' or ']'", ""),
-        (b'[{"prompt": "a", "completion": "b"}] and so on', "a.json", "characters follow the list", ""),
+        (
+            b'[{"prompt": "a", "completion": "b"}] and so on',
+            "a.json",
+            "characters follow the list",
+            "",
+        ),
         (b"prompt\nx\n", "a.csv", "nothing could separate", "prompt,completion"),
         (b"prompt,completion;x\nx\n", "a.csv", "commas and semicolons could", ""),
         (b"prompt,Prompt,completion\n", "a.csv", "'prompt' comes twice", ""),
