@@ -101,19 +101,12 @@ def _ingest(  # noqa: PLR0913
         record.ingests.add_seconds(time.perf_counter() - started)
     failures = (*found.unread, *tally.failures)
     record.ingests.note(finished=True, failures=[failure.reason for failure in failures])
-    return IngestReport(
-        added=tally.added,
-        changed=tally.changed,
+    return tally.report(
         removed=len(due.gone),
         unchanged=len(files) - tally.added - tally.changed - len(tally.failures),
         failures=failures,
-        documents=len(record.files()),
-        chunks=len(record.keys()),
-        embedded=tally.embedded,
-        uncovered=tally.uncovered,
+        library=(len(record.files()), len(record.keys())),
         seconds=time.perf_counter() - started,
-        hidden=tuple(tally.hidden),
-        unread=tuple(tally.unread),
         near_copies=copies,
     )
 

@@ -106,3 +106,31 @@ class Tally:
     def fail(self, path: str, reason: str) -> None:
         """Note a file that cannot be read."""
         self.failures.append(Failure(legible(path), legible(reason)))
+
+    def report(
+        self,
+        *,
+        removed: int,
+        unchanged: int,
+        failures: Sequence[Failure],
+        library: tuple[int, int],
+        seconds: float,
+        near_copies: Sequence[NearCopy],
+    ) -> IngestReport:
+        """The report of an ingest that leaves `library`, so many documents and chunks."""
+        documents, chunks = library
+        return IngestReport(
+            added=self.added,
+            changed=self.changed,
+            removed=removed,
+            unchanged=unchanged,
+            failures=tuple(failures),
+            documents=documents,
+            chunks=chunks,
+            embedded=self.embedded,
+            uncovered=self.uncovered,
+            seconds=seconds,
+            hidden=tuple(self.hidden),
+            unread=tuple(self.unread),
+            near_copies=tuple(near_copies),
+        )

@@ -71,19 +71,12 @@ def work(job: Job, lease_s: float = 60.0) -> IngestReport:
     record = library.record
     if run.files:
         record.ingests.add_seconds(time.perf_counter() - started)
-    return IngestReport(
-        added=tally.added,
-        changed=tally.changed,
+    return tally.report(
         removed=removed,
         unchanged=run.unchanged + tally.touched,
         failures=_failures(claims),
-        documents=len(record.files()),
-        chunks=len(record.keys()),
-        embedded=tally.embedded,
-        uncovered=tally.uncovered,
+        library=(len(record.files()), len(record.keys())),
         seconds=time.perf_counter() - started,
-        hidden=tuple(tally.hidden),
-        unread=tuple(tally.unread),
         near_copies=copies,
     )
 

@@ -18,6 +18,7 @@ from typing import Any
 import torch
 from torch.nn import functional as F  # noqa: N812
 
+from acclimate.tuning.by_rows import scaled, summed
 from acclimate.tuning.packing import Targets
 
 _TINY = 1e-9
@@ -37,46 +38,30 @@ class ChunkedDivergence(torch.autograd.Function):
         rows: int,
     ) -> torch.Tensor:
         """hidden: [T, h]; weight: [V, h]; tokens, shares: [T, k] → the sum, float32."""
-        total = torch.zeros((), device=hidden.device)
-        by_hidden = torch.empty_like(hidden) if ctx.needs_input_grad[0] else None
-        by_weight = (
-            torch.zeros_like(weight, dtype=torch.float32) if ctx.needs_input_grad[1] else None
-        )
-        for start in range(0, len(hidden), rows):
-            part = hidden[start : start + rows]
-            ids, p = tokens[start : start + rows], shares[start : start + rows]
-            q = F.softmax(F.linear(part, weight), -1, dtype=torch.float32)
+
+        def judge(logits: torch.Tensor, some: slice) -> tuple[torch.Tensor, torch.Tensor]:
+            ids, p = tokens[some], shares[some]
+            q = F.softmax(logits, -1, dtype=torch.float32)
             held = torch.where(p > 0, q.gather(1, ids), 0)
             rest = (1 - p.sum(1)).clamp(min=0)
             # Summed, not taken from 1: what is left of it may be less than a rounding error.
             others = _left(q, ids, p)
-            total += (p * (p.clamp(min=_TINY) / held.clamp(min=_TINY)).log()).sum()
-            total += (rest * (rest.clamp(min=_TINY) / others.clamp(min=_TINY)).log()).sum()
-            if by_hidden is None and by_weight is None:
-                continue
+            loss = (p * (p.clamp(min=_TINY) / held.clamp(min=_TINY)).log()).sum()
+            loss += (rest * (rest.clamp(min=_TINY) / others.clamp(min=_TINY)).log()).sum()
             kept = 1 - rest / others.clamp(min=_TINY)
-            gradient = (q * kept[:, None]).scatter_add(
+            by_logits = (q * kept[:, None]).scatter_add(
                 1, ids, torch.where(p > 0, held * (1 - kept[:, None]) - p, 0)
             )
-            narrow = gradient.to(hidden.dtype)
-            if by_hidden is not None:
-                by_hidden[start : start + rows] = narrow @ weight
-            if by_weight is not None:
-                by_weight += (narrow.T @ part).float()
-        ctx.save_for_backward(
-            by_hidden, by_weight if by_weight is None else by_weight.to(weight.dtype)
-        )
-        return total
+            return loss, by_logits
+
+        return summed(ctx, hidden, weight, rows, judge)
 
     @staticmethod
     def backward(
         ctx: Any, *grads: torch.Tensor
     ) -> tuple[torch.Tensor | None, torch.Tensor | None, None, None, None]:
         """What `forward` found, times the gradient of the sum."""
-        scaled = [
-            None if one is None else one * grads[0].to(one.dtype) for one in ctx.saved_tensors
-        ]
-        return scaled[0], scaled[1], None, None, None
+        return *scaled(ctx, grads[0]), None, None, None
 
 
 def _left(q: torch.Tensor, ids: torch.Tensor, p: torch.Tensor) -> torch.Tensor:

@@ -16,6 +16,7 @@ from torch.nn import functional as F  # noqa: N812
 
 from acclimate.models.virtual import Virtual
 from acclimate.tuning import generic
+from acclimate.tuning.by_rows import scaled, summed
 from acclimate.tuning.distillation import divergence, plain_divergence
 from acclimate.tuning.held_loss import sliced_cross_entropy
 from acclimate.tuning.network import hidden_states
@@ -34,40 +35,24 @@ class ChunkedCrossEntropy(torch.autograd.Function):
         ctx: Any, hidden: torch.Tensor, weight: torch.Tensor, labels: torch.Tensor, rows: int
     ) -> torch.Tensor:
         """hidden: [T, h]; weight: [V, h]; labels: [T] → the sum, float32."""
-        total = torch.zeros((), device=hidden.device)
-        by_hidden = torch.empty_like(hidden) if ctx.needs_input_grad[0] else None
-        by_weight = (
-            torch.zeros_like(weight, dtype=torch.float32) if ctx.needs_input_grad[1] else None
-        )
-        for start in range(0, len(hidden), rows):
-            part, wanted = hidden[start : start + rows], labels[start : start + rows]
-            logs = F.log_softmax(F.linear(part, weight), -1, dtype=torch.float32)
+
+        def judge(logits: torch.Tensor, some: slice) -> tuple[torch.Tensor, torch.Tensor]:
+            wanted = labels[some]
+            logs = F.log_softmax(logits, -1, dtype=torch.float32)
             every = torch.arange(len(wanted), device=wanted.device)
-            total -= logs[every, wanted].sum()
-            if by_hidden is None and by_weight is None:
-                continue
+            loss = -logs[every, wanted].sum()
             by_logits = logs.exp_()
             by_logits[every, wanted] -= 1
-            narrow = by_logits.to(hidden.dtype)
-            if by_hidden is not None:
-                by_hidden[start : start + rows] = narrow @ weight
-            if by_weight is not None:
-                by_weight += (narrow.T @ part).float()
-        ctx.save_for_backward(
-            by_hidden, by_weight if by_weight is None else by_weight.to(weight.dtype)
-        )
-        return total
+            return loss, by_logits
+
+        return summed(ctx, hidden, weight, rows, judge)
 
     @staticmethod
     def backward(
         ctx: Any, *grads: torch.Tensor
     ) -> tuple[torch.Tensor | None, torch.Tensor | None, None, None]:
         """What `forward` found, times the gradient of the sum."""
-        by_hidden, by_weight = ctx.saved_tensors
-        scaled = [
-            None if one is None else one * grads[0].to(one.dtype) for one in (by_hidden, by_weight)
-        ]
-        return scaled[0], scaled[1], None, None
+        return *scaled(ctx, grads[0]), None, None
 
 
 chunked_cross_entropy: Callable[..., torch.Tensor] = ChunkedCrossEntropy.apply
