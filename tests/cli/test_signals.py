@@ -3,7 +3,9 @@ at the second, with the exit code of the signal and a line that says what is kep
 
 import json
 import signal
+import sqlite3
 import threading
+from contextlib import closing
 
 import httpx
 import pytest
@@ -150,6 +152,11 @@ def test_while_one_chats(folder, start, server):
     assert "Interrupted. A chat is not kept." in command.said
 
 
+def _kept_answers(folder):
+    with closing(sqlite3.connect(folder / ".acclimate" / "comparisons" / "answers.db")) as kept:
+        return kept.execute("SELECT count(*) FROM answers").fetchone()[0]
+
+
 def test_while_recipes_are_compared(folder, start, server):
     rows = [
         {"id": str(n), "question": f"Who is number {n}?", "answers": ["Ada Holm"], "split": "test"}
@@ -164,16 +171,17 @@ def test_while_recipes_are_compared(folder, start, server):
     server.stalls_at = "number 4"
     command = start("compare", "zero-shot", **server.model())
     server.wait_stalled()
-    answered = len(server.asked) - 1
+    wait_until(lambda: _kept_answers(folder), "an answer that is kept")
     assert command.tell(signal.SIGTERM).ends() == TOLD
     assert (
         "The answers given so far are kept. To go on: acclimate compare zero-shot" in command.said
     )
     assert not list((folder / ".acclimate" / "comparisons").glob("*.html"))
+    kept = _kept_answers(folder)
     server.release()
     server.asked.clear()
     assert start("compare", "zero-shot", **server.model()).ends() == 0
-    assert len(server.asked) == len(rows) - answered
+    assert len(server.asked) == len(rows) - kept
 
 
 def test_the_second_signal_ends_at_once(folder, start, server):
