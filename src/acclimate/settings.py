@@ -16,6 +16,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from pydantic_settings.exceptions import SettingsError as SourceError
 
 from acclimate.errors import SettingsError, nearest
+from acclimate.settings_cluster import ClusterSettings
 from acclimate.settings_library import (
     ChunkingSettings,
     DocumentsSettings,
@@ -55,6 +56,7 @@ class Settings(BaseSettings):
     answer: AnswerSettings = AnswerSettings()
     judge: JudgeSettings = JudgeSettings()
     serve: ServeSettings = ServeSettings()
+    cluster: ClusterSettings = ClusterSettings()
 
     @classmethod
     def settings_customise_sources(
