@@ -58,7 +58,8 @@ def ingest(  # noqa: PLR0913
     `parse` is called from `parallel` threads; `parser` names it: under another name, all is read
     again. `check_all` hashes every file, even where size and time are as before; `allow_empty`
     accepts that no file is left. `pictures` makes the vectors of the documents' pictures. `reader`
-    takes the place of `parse` and `chunker`. Raises ProjectError where the folder is missing or empty: an unmounted disk must not empty the library.
+    takes the place of `parse` and `chunker`. Raises ProjectError where the folder is missing or
+    empty: an unmounted disk must not empty the library.
     """
     with library.ingesting():
         found = walk(root, include, exclude)

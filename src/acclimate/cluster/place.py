@@ -6,7 +6,6 @@ call that failed must be told from an actor that was lost.
 
 from __future__ import annotations
 
-import os
 import platform
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from typing import Any
 from acclimate import errors
 from acclimate._version import __version__
 from acclimate.errors import AcclimateError, EngineError
+from acclimate.system.platforms import use_at_most
 
 Make = Callable[[int], object]
 """Makes what an actor holds, for so many CPUs; picklable: a function of a module with its
@@ -75,15 +75,15 @@ class Greeting:
 
 
 class Place:
-    """An actor. It takes `cpus` of its node's processors, the `number`-th such part of them."""
+    """An actor, with `cpus` of its node's processors."""
 
-    def __init__(self, make: Make, cpus: int, number: int) -> None:
-        self._make, self._cpus, self._number = make, cpus, number
+    def __init__(self, make: Make, cpus: int) -> None:
+        self._make, self._cpus = make, cpus
         self._held: object = None
 
     def ready(self) -> Told:
         """Make what is held; a `Greeting`."""
-        _keep_to(self._cpus, self._number)
+        use_at_most(self._cpus)
         try:
             self._held = self._make(self._cpus)
         except Exception as error:
@@ -99,14 +99,3 @@ class Place:
             return Told(getattr(self._held, method)(*arguments))
         except Exception as error:
             return Told(fault=Fault.of(error))
-
-
-def _keep_to(cpus: int, number: int) -> None:
-    """Leave the other processors to the node's other actors: libraries start a thread for each that
-    they see."""
-    if not hasattr(os, "sched_setaffinity"):
-        return
-    seen = sorted(os.sched_getaffinity(0))
-    if 0 < cpus < len(seen):
-        first = cpus * number
-        os.sched_setaffinity(0, {seen[(first + at) % len(seen)] for at in range(cpus)})

@@ -104,11 +104,6 @@ class Pool(Closing):
         return call.future
 
     @property
-    def size(self) -> int:
-        """How many actors the nodes that are there have room for."""
-        return max(1, sum(len(shares(node, self._share)) for node in self._nodes()))
-
-    @property
     def room(self) -> int:
         """How many calls the actors that were started take at once."""
         return sum(self._most(actor.share) for actor in list(self._actors))
@@ -184,7 +179,7 @@ class Pool(Closing):
                 max_concurrency=self._most(share) + _LIGHT,
                 scheduling_strategy=NodeAffinitySchedulingStrategy(node.id, soft=False),
             )
-            .remote(self._make, share.cpus, share.number)
+            .remote(self._make, share.cpus)
         )
         actor = _Actor(handle, node, share)
         self._actors.append(actor)

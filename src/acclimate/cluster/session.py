@@ -31,8 +31,13 @@ _QUIET = {
     "RAY_AUTH_MODE": "token",  # docs of Ray, "Token authentication", from 2.52 on
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # else it warns of a change to come
 }
-# Ray takes loopback for its address where it is told that clusters are not supported, as on macOS.
-_LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "AUTOSCALER_METRIC_PORT": "-1"}
+_ALONE = {
+    # Ray takes loopback for its address where it is told that clusters are not supported, as on
+    # macOS.
+    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+    "AUTOSCALER_METRIC_PORT": "-1",
+    "RAY_worker_niceness": "0",  # 15 by itself, but what actors do here is this command's own work
+}
 _STORE_BYTES = 256 * 2**20  # shared memory of a cluster of this machine, for documents on their way
 
 
@@ -53,7 +58,7 @@ def joined(settings: ClusterSettings) -> Iterator[None]:
         )
     environment = dict(_QUIET)
     if not settings.address:
-        environment |= _LOOPBACK | {"RAY_AUTH_TOKEN": secrets.token_hex(16)}
+        environment |= _ALONE | {"RAY_AUTH_TOKEN": secrets.token_hex(16)}
     added = {name: value for name, value in environment.items() if name not in os.environ}
     os.environ.update(added)
     try:
@@ -98,7 +103,7 @@ def _connect(ray: Any, settings: ClusterSettings) -> None:
             hint="Copy the cluster's ~/.ray/auth_token here, or set RAY_AUTH_TOKEN; of a cluster "
             "without tokens: RAY_AUTH_MODE=disabled.",
         ) from error
-    except (ConnectionError, RuntimeError, ValueError, OSError) as error:
+    except Exception as error:  # Ray raises plain ones too
         where = (
             f"no Ray cluster at '{settings.address}'" if settings.address else "Ray cannot start"
         )

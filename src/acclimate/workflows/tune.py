@@ -118,7 +118,7 @@ def _tune(
     workspace: Workspace, name: str, options: TuneOptions, on_step: OnStep | None, *, first: bool
 ) -> Tuned:
     prepared = prepare(workspace, name, options)
-    from acclimate.tuning.run import greedy
+    from acclimate.tuning.greedy import greedy
     from acclimate.tuning.trainer import TrainSettings
 
     if options.source is not None:
@@ -269,7 +269,7 @@ def _serve(
     Raises EngineError where they differ; what was there before is there again then.
     """
     from acclimate.tuning.export.parity import ROUNDING
-    from acclimate.tuning.run import largest_gap
+    from acclimate.tuning.greedy import largest_gap
 
     recipe, training_set, answerer = prepared.recipe, prepared.training_set, prepared.answerer
     name_base(trained.folder, base_id(prepared.model))

@@ -1,0 +1,90 @@
+"""A Ray cluster of several nodes, all of them on this machine and its loopback address."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from acclimate.testing.states import STATE_S
+
+_STORE_BYTES = 80 * 2**20  # shared memory of a node; Ray takes no less
+_ENVIRONMENT = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_AUTH_MODE": "token",
+    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # else it takes the machine's own address
+    "AUTOSCALER_METRIC_PORT": "-1",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "RAY_worker_niceness": "0",  # 15 by itself: on a busy machine it would hardly go on
+}
+
+
+class _Patient:
+    """The module `time` for Ray's start of a node, which has 30 s by a clock of this kind: too few
+    on a busy machine."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(time, name)
+
+    def monotonic(self) -> float:
+        """Ten seconds are one."""
+        return time.monotonic() / 10
+
+
+class SimulatedCluster:
+    """Nodes that can be added and killed; the first holds no actors."""
+
+    def __init__(self, cluster: Any, cpus: int) -> None:
+        self._cluster, self._cpus = cluster, cpus
+        self.nodes: list[Any] = []
+
+    @property
+    def address(self) -> str:
+        """As `[cluster] address` has it."""
+        return str(self._cluster.address)
+
+    def add(self) -> None:
+        """Start a node."""
+        options = {"num_cpus": self._cpus, "object_store_memory": _STORE_BYTES}
+        self.nodes.append(self._cluster.add_node(wait=False, **options))
+        self._cluster.wait_for_nodes(timeout=STATE_S)
+
+    def kill(self, place: int) -> None:
+        """Kill all processes of a node at once."""
+        self._cluster.remove_node(self.nodes.pop(place), allow_graceful=False)
+
+
+@contextmanager
+def simulated_cluster(
+    nodes: int, cpus: int = 1, *, token: bool = True
+) -> Iterator[SimulatedCluster]:
+    """A cluster of so many nodes with so many CPUs each, beside a head that takes no work.
+
+    This process is not connected to it. Without a `token` anybody may be. Ray reads its environment
+    when it is imported: import it nowhere before.
+    """
+    added = _ENVIRONMENT | {"RAY_AUTH_TOKEN": secrets.token_hex(16)}
+    if not token:
+        added |= {"RAY_AUTH_MODE": "disabled"}
+    before = {name: os.environ.get(name) for name in added}
+    os.environ.update(added)
+    try:
+        from ray._private import node
+        from ray.cluster_utils import Cluster
+
+        node.time = _Patient()
+        head = {"num_cpus": 0, "include_dashboard": False, "object_store_memory": _STORE_BYTES}
+        cluster = Cluster(initialize_head=True, head_node_args=head)
+        try:
+            made = SimulatedCluster(cluster, cpus)
+            for _ in range(nodes):
+                made.add()
+            yield made
+        finally:
+            cluster.shutdown()
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name) if value is None else os.environ.update({name: value})

@@ -1,0 +1,183 @@
+"""Language models on the nodes of a cluster: each actor holds one, and answers what it is asked.
+
+Retrieval, prompts and the readers beside the model stay in this process, so an answer is the one
+that the model would give here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as NotYet
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from acclimate.cluster.nodes import Share, nodes, shares
+from acclimate.cluster.place import UnfitError
+from acclimate.cluster.pool import Pool
+from acclimate.cluster.session import joined
+from acclimate.evaluation.memory import peak_mb, reset_peak
+from acclimate.models.base import Engine, OnText
+from acclimate.prompting.replies import Prefilled
+from acclimate.settings import Settings
+from acclimate.settings_cluster import ClusterSettings
+from acclimate.system import ending
+from acclimate.types import Completion, Generation, Message
+from acclimate.workspace.engine import FindModel, load_engine
+from acclimate.workspace.workspace import LoadEngine, Workspace
+
+_LOOK_S = 0.2  # between looks whether this process was told to end
+
+
+@dataclass(frozen=True, slots=True)
+class Introduction:
+    """What a model says of itself; see `Engine` and `Prefilled`."""
+
+    name: str
+    context_tokens: int
+    prefill: str
+
+
+class Speaking:
+    """What an actor holds: a language model."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def introduce(self) -> Introduction:
+        """The model's own description."""
+        engine = self._engine
+        prefill = engine.prefill if isinstance(engine, Prefilled) else ""
+        return Introduction(engine.name, engine.context_tokens, prefill)
+
+    def count(self, messages: Sequence[Message]) -> int:
+        """See `Engine`."""
+        return self._engine.count(messages)
+
+    def generate(self, messages: Sequence[Message], options: Generation) -> Completion:
+        """See `Engine`."""
+        return self._engine.generate(messages, options)
+
+    def peak_mb(self) -> float | None:
+        """The most memory that this actor has taken, in MB."""
+        return peak_mb()
+
+
+def make_speaking(
+    folder: Path, settings: Settings, adapter: Path | None, sha256: str, cpus: int
+) -> Speaking:
+    """What an actor holds. Raises UnfitError where this node has another model, or not the
+    adapter."""
+    workspace = Workspace(folder, settings)
+    if adapter is not None and not adapter.is_dir():
+        raise UnfitError(
+            f"the adapter {adapter} is not there.",
+            hint="Have the project's folder at the same path on every node.",
+        )
+    model = workspace.local_model(settings.model.name, "language")
+    if model.sha256 != sha256:
+        raise UnfitError(
+            f"its model '{settings.model.name}' is another one than on the machine that compares.",
+            hint="acclimate models fetch, on all nodes alike.",
+        )
+    reset_peak()
+    return Speaking(load_engine(settings.model, adapter, workspace.local_model))
+
+
+class ClusterEngine:
+    """An `Engine` whose model is held by each actor of `pool`; closing it ends them.
+
+    A text comes whole: `on_text` gets it at its end, so no answer is stopped before.
+    """
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+        self._says: Introduction = _result(pool.submit("introduce", heavy=False))
+
+    @property
+    def name(self) -> str:
+        """See `Engine`."""
+        return self._says.name
+
+    @property
+    def context_tokens(self) -> int:
+        """See `Engine`."""
+        return self._says.context_tokens
+
+    @property
+    def prefill(self) -> str:
+        """See `Prefilled`."""
+        return self._says.prefill
+
+    def count(self, messages: Sequence[Message]) -> int:
+        """See `Engine`."""
+        counted: int = _result(self._pool.submit("count", tuple(messages), heavy=False))
+        return counted
+
+    def generate(
+        self, messages: Sequence[Message], options: Generation, on_text: OnText | None = None
+    ) -> Completion:
+        """See `Engine`. Raises LostError where three actors ended at it."""
+        done: Completion = _result(
+            self._pool.submit("generate", tuple(messages), options, on_gpu=True)
+        )
+        if on_text is not None and done.text:
+            on_text(done.text)
+        return done
+
+    def peak_mb(self) -> float | None:
+        """The most memory that an actor has taken, in MB."""
+        peak: float | None = _result(self._pool.submit("peak_mb", heavy=False))
+        return peak
+
+    def close(self) -> None:
+        """See `Engine`."""
+        self._pool.close()
+
+
+def _result(call: Future[Any]) -> Any:
+    """Raises Interrupted if this process is to end."""
+    while True:
+        ending.check()
+        try:
+            return call.result(_LOOK_S)
+        except NotYet:
+            if call.done():
+                raise
+
+
+@dataclass(frozen=True, slots=True)
+class Speakers:
+    """How language models are loaded on the nodes of a cluster, of which `count` may answer at
+    once."""
+
+    load: LoadEngine
+    count: int
+
+
+@contextmanager
+def speakers_on_cluster(workspace: Workspace) -> Iterator[Speakers]:
+    """Language models of a project whose `[cluster] engine` is a cluster. A model behind a server is
+    asked from here, as ever."""
+    cluster: ClusterSettings = workspace.settings.cluster
+    share = Share(cluster.cpus, cluster.gpus)
+
+    def load(settings: Settings, adapter: Path | None, find_model: FindModel) -> Engine:
+        if settings.model.engine == "openai":
+            return load_engine(settings.model, adapter, find_model)
+        sha256 = find_model(settings.model.name, "language").sha256
+        folder = workspace.folder.resolve()
+        worn = None if adapter is None else adapter.resolve()
+        make = partial(make_speaking, folder, settings, worn, sha256)
+        pool = Pool(make, share, depth=1, nodes=nodes)
+        try:
+            return ClusterEngine(pool)
+        except BaseException:
+            pool.close()
+            raise
+
+    with joined(cluster):
+        yield Speakers(load, max(1, sum(len(shares(node, share)) for node in nodes())))
