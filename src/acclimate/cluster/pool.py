@@ -14,7 +14,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, InvalidStateError
+from concurrent.futures import Future, InvalidStateError, wait
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -23,6 +23,7 @@ from acclimate._version import __version__
 from acclimate.cluster.nodes import Node, Share, shares
 from acclimate.cluster.place import Greeting, Make, Place, Told
 from acclimate.errors import AcclimateError, EngineError
+from acclimate.system import ending
 from acclimate.system.closing import Closing
 
 log = logging.getLogger(__name__)
@@ -30,10 +31,18 @@ log = logging.getLogger(__name__)
 LOSSES = 3
 """Actors that a call may cost."""
 _LOOK_S = 1.0  # between looks at the nodes
+_WAKE_S = 0.2  # between looks whether this process is to end
 _PATIENCE_S = 60.0  # without any node that could take part
 _SLOW_S = 30.0  # without any actor that began, until that is told
 _MEMORY = "Its node may have too little memory: with more [cluster] cpus it has fewer actors."
 _LIGHT = 8  # calls beside the others that an actor takes at once
+
+
+def result(call: Future[Any]) -> Any:
+    """What a call gives, or raises. Raises Interrupted if this process is to end."""
+    while not wait([call], _WAKE_S).done:
+        ending.check()
+    return call.result()
 
 
 class LostError(EngineError):

@@ -126,6 +126,7 @@ def halve(
     budget: Budget,
     trace: Trace,
     on_trial: Callable[[Trial, int], None] | None = None,
+    announce: Callable[[Mapping[str, Sequence[str]]], None] | None = None,
 ) -> Found:
     """The best of `candidates` on `items`, which are taken in the order given: shuffle them before.
 
@@ -133,7 +134,8 @@ def halve(
     measured on the same items; ties go to the earlier candidate. What the trace holds is not scored
     again, but counts: a search that was stopped ends as it would have. An error of the scorer ends
     the search, and the trace keeps what was scored before. `on_trial` hears of each new trial, and
-    how many calls are planned at most.
+    how many calls are planned at most; `announce` hears at the beginning of a round what will be
+    scored in it, items by candidate, so that it may be scored meanwhile.
 
     Raises SettingsError for fewer than two candidates, for names that come twice, and where the
     budget is not enough for `LEAST` items in the first round.
@@ -142,7 +144,7 @@ def halve(
         raise SettingsError(
             f"a search needs two or more different candidates, not {len(candidates)}."
         )
-    search = _Search(scorer, trace, budget, on_trial)
+    search = _Search(scorer, trace, budget, on_trial, announce)
     plan = plan_rounds(len(candidates), len(items), budget.calls)
     search.planned = sum(stage.calls for stage in plan)
     left, rounds, seen, until = list(candidates), [], 0, 0
@@ -214,6 +216,7 @@ class _Search:
     trace: Trace
     budget: Budget
     on_trial: Callable[[Trial, int], None] | None
+    announce: Callable[[Mapping[str, Sequence[str]]], None] | None
     planned: int = 0
     calls: int = 0
     seconds: float = 0.0
@@ -225,6 +228,9 @@ class _Search:
         """Score the candidates item by item, all on one before the next; how many items they have
         then."""
         done = len(seen)
+        if self.announce is not None:
+            missing = {name: self._missing(name, new) for name in left}
+            self.announce({name: items for name, items in missing.items() if items})
         for item in new:
             if deadline is not None and self.seconds >= deadline:
                 break
@@ -239,6 +245,9 @@ class _Search:
                 hint="Give more minutes: what is done is kept. Or give fewer candidates.",
             )
         return done
+
+    def _missing(self, name: str, items: Sequence[str]) -> list[str]:
+        return [item for item in items if (name, item) not in self.trace.trials]
 
     def mean(self, name: str, items: Sequence[str]) -> float:
         """Of a candidate's scores on these items."""

@@ -1,15 +1,26 @@
-"""A Ray cluster of several nodes, all of them on this machine and its loopback address."""
+"""A Ray cluster of several nodes, all of them on this machine and its loopback address, and what its
+actors hold in tests: a function that makes it must be one that they can import."""
 
 from __future__ import annotations
 
 import os
 import secrets
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
+from acclimate.cluster.place import UnfitError
+from acclimate.settings import Settings
+from acclimate.testing.embeddings import HashEmbedder
+from acclimate.testing.models import ScriptedEngine
 from acclimate.testing.states import STATE_S
+from acclimate.types import Message
+from acclimate.workflows.cluster_engine import Speaking
+from acclimate.workflows.cluster_ingest import Reading, Wanted, require_documents
+from acclimate.workspace.workspace import Workspace
 
 _STORE_BYTES = 80 * 2**20  # shared memory of a node; Ray takes no less
 _ENVIRONMENT = {
@@ -20,6 +31,62 @@ _ENVIRONMENT = {
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_worker_niceness": "0",  # 15 by itself: on a busy machine it would hardly go on
 }
+
+
+class Desk:
+    """What actors hold in tests of their own."""
+
+    def double(self, number: int) -> int:
+        """Twice the number."""
+        return 2 * number
+
+    def fail(self, error: Exception) -> None:
+        """Raises what is given."""
+        raise error
+
+    def end(self) -> None:
+        """End the actor, as for want of memory."""
+        os._exit(1)
+
+    def halt(self, begun: Path, number: int) -> int:
+        """The first call waits until its actor is gone; another gives twice the number."""
+        try:
+            begun.touch(exist_ok=False)
+        except FileExistsError:
+            return 2 * number
+        threading.Event().wait()
+        raise AssertionError
+
+
+def make_desk(cpus: int) -> Desk:
+    """A desk on any node."""
+    return Desk()
+
+
+def make_desk_but_once(refused: Path, cpus: int) -> Desk:
+    """A desk on every node but the one that asks first."""
+    try:
+        refused.touch(exist_ok=False)
+    except FileExistsError:
+        return Desk()
+    raise UnfitError("the folder is not there.", hint="Mount it.")
+
+
+def make_hash_reading(folder: Path, settings: Settings, wanted: Wanted, cpus: int) -> Reading:
+    """What an actor of an ingest holds, with an embedder that takes no time."""
+    workspace = Workspace(folder, settings, embedder=HashEmbedder())
+    require_documents(workspace.documents)
+    return Reading(workspace, wanted.parser, cpus)
+
+
+def make_echo(cpus: int) -> Speaking:
+    """A language model that says how many words it was asked in, and what they were."""
+    return Speaking(ScriptedEngine(_echo, name="echo"))
+
+
+def _echo(messages: Sequence[Message]) -> str:
+    words = " ".join(message.content for message in messages).split()
+    return f"{len(words)} words, which were {' '.join(words[:4])}"
 
 
 class _Patient:

@@ -7,29 +7,23 @@ that the model would give here.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future
-from concurrent.futures import TimeoutError as NotYet
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from acclimate.cluster.nodes import Share, nodes, shares
 from acclimate.cluster.place import UnfitError
-from acclimate.cluster.pool import Pool
+from acclimate.cluster.pool import Pool, result
 from acclimate.cluster.session import joined
 from acclimate.evaluation.memory import peak_mb, reset_peak
 from acclimate.models.base import Engine, OnText
 from acclimate.prompting.replies import Prefilled
 from acclimate.settings import Settings
 from acclimate.settings_cluster import ClusterSettings
-from acclimate.system import ending
 from acclimate.types import Completion, Generation, Message
 from acclimate.workspace.engine import FindModel, load_engine
 from acclimate.workspace.workspace import LoadEngine, Workspace
-
-_LOOK_S = 0.2  # between looks whether this process was told to end
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +89,7 @@ class ClusterEngine:
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
-        self._says: Introduction = _result(pool.submit("introduce", heavy=False))
+        self._says: Introduction = result(pool.submit("introduce", heavy=False))
 
     @property
     def name(self) -> str:
@@ -114,39 +108,28 @@ class ClusterEngine:
 
     def count(self, messages: Sequence[Message]) -> int:
         """See `Engine`."""
-        counted: int = _result(self._pool.submit("count", tuple(messages), heavy=False))
+        counted: int = result(self._pool.submit("count", tuple(messages), heavy=False))
         return counted
 
     def generate(
         self, messages: Sequence[Message], options: Generation, on_text: OnText | None = None
     ) -> Completion:
         """See `Engine`. Raises LostError where three actors ended at it."""
-        done: Completion = _result(
+        done: Completion = result(
             self._pool.submit("generate", tuple(messages), options, on_gpu=True)
         )
-        if on_text is not None and done.text:
-            on_text(done.text)
+        if on_text is not None and done.text and not on_text(done.text):
+            return replace(done, finish="cancelled")
         return done
 
     def peak_mb(self) -> float | None:
         """The most memory that an actor has taken, in MB."""
-        peak: float | None = _result(self._pool.submit("peak_mb", heavy=False))
+        peak: float | None = result(self._pool.submit("peak_mb", heavy=False))
         return peak
 
     def close(self) -> None:
         """See `Engine`."""
         self._pool.close()
-
-
-def _result(call: Future[Any]) -> Any:
-    """Raises Interrupted if this process is to end."""
-    while True:
-        ending.check()
-        try:
-            return call.result(_LOOK_S)
-        except NotYet:
-            if call.done():
-                raise
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from acclimate.cluster.place import UnfitError
-from acclimate.cluster.pool import LostError, Pool
+from acclimate.cluster.pool import LostError, Pool, result
 from acclimate.cluster.session import open_pool
 from acclimate.embeddings.base import Embedder, OnDone, Vectors
 from acclimate.embeddings.chunks import embed_chunks
@@ -246,9 +246,7 @@ class ClusterEmbedder:
         ]
         rows = [np.zeros((0, self.dimensions), np.float32)]
         for call in calls:
-            while call not in _next([call]):
-                pass
-            rows.append(call.result())
+            rows.append(result(call))
             if on_done is not None:
                 on_done(len(rows[-1]))
         return np.concatenate(rows)

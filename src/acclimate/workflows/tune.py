@@ -158,7 +158,9 @@ def _tune(
     settings = TrainSettings(
         minutes=options.minutes, checkpoint_minutes=max(0.5, options.minutes / 5)
     )
-    trained, trainer, seeds = train_as_chosen(job, settings, on_step, score if asked else None)
+    trained, trainer, seeds = train_as_chosen(
+        job, settings, on_step, score if asked else None, workspace.settings.cluster
+    )
     if trainer.world.rank:
         raise SystemExit(0)  # the first of several processes serves what they trained together
     return replace(_serve(workspace, prepared, trained, trainer, asked), seeds=seeds)

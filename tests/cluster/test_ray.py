@@ -1,0 +1,201 @@
+"""A Ray cluster of three nodes on this machine: work is done once, whoever dies, and as here."""
+
+import os
+from contextlib import closing
+from functools import partial
+
+import psutil
+import pytest
+
+from acclimate.cluster.nodes import Share, nodes
+from acclimate.cluster.pool import LostError, Pool, result
+from acclimate.cluster.session import joined
+from acclimate.errors import AcclimateError, EngineError, PromptTooLongError
+from acclimate.indexes.library import Library
+from acclimate.ingest import ingest
+from acclimate.ingest_reading import reader_name
+from acclimate.ingest_report import NoProgress
+from acclimate.settings import Settings
+from acclimate.settings_cluster import ClusterSettings
+from acclimate.settings_library import DocumentsSettings
+from acclimate.testing.clusters import (
+    make_desk,
+    make_desk_but_once,
+    make_echo,
+    make_hash_reading,
+    simulated_cluster,
+)
+from acclimate.testing.embeddings import HashEmbedder
+from acclimate.testing.models import check_engine
+from acclimate.testing.states import STATE_S, wait_until
+from acclimate.types import Message
+from acclimate.workflows.cluster_engine import ClusterEngine
+from acclimate.workflows.cluster_ingest import ClusterReader, Wanted
+from acclimate.workspace.parsing import open_chunker, open_sandbox, parser_name
+from acclimate.workspace.workspace import Workspace
+
+EMBEDDER = HashEmbedder()
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    with (
+        simulated_cluster(3) as started,
+        joined(ClusterSettings(engine="ray", address=started.address)),
+    ):
+        yield started
+
+
+@pytest.fixture
+def pool(cluster):
+    with Pool(make_desk, Share(), nodes=nodes) as pool:
+        yield pool
+
+
+def test_calls_are_answered_and_errors_come_back(pool):
+    assert [result(call) for call in [pool.submit("double", n) for n in range(20)]] == [
+        2 * n for n in range(20)
+    ]
+    with pytest.raises(PromptTooLongError, match="too long") as error:
+        result(pool.submit("fail", PromptTooLongError("too long.", hint="Ask less.")))
+    assert error.value.hint == "Ask less."
+    with pytest.raises(EngineError, match=r"on node 127\.0\.0\.1: KeyError"):
+        result(pool.submit("fail", KeyError("x")))
+    family = psutil.Process().children(recursive=True)
+    heard = [
+        one.laddr.ip
+        for process in family
+        for one in process.net_connections("tcp")
+        if one.status == "LISTEN"
+    ]
+    assert heard
+    assert set(heard) <= {"127.0.0.1", "::ffff:127.0.0.1"}
+    told = [process.environ() for process in family if "raylet" in process.name()]
+    assert told
+    assert {one["RAY_USAGE_STATS_ENABLED"] for one in told} == {"0"}
+
+
+def test_a_call_that_ends_its_actors_is_given_up_and_costs_no_other(pool):
+    bad = pool.submit("end")
+    good = [pool.submit("double", n) for n in range(12)]
+    assert [result(call) for call in good] == [2 * n for n in range(12)]
+    with pytest.raises(LostError, match="3 actors ended"):
+        result(bad)
+    assert result(pool.submit("double", 21)) == 42
+
+
+def test_a_node_that_cannot_do_the_work_takes_no_part(cluster, tmp_path, caplog):
+    with Pool(partial(make_desk_but_once, tmp_path / "refused"), Share(), nodes=nodes) as pool:
+        assert result(pool.submit("double", 2)) == 4
+        wait_until(lambda: "takes no part" in caplog.text, "the refusal")
+    assert "the folder is not there. Mount it." in caplog.text
+
+
+def test_more_cpus_than_a_node_has_are_refused(cluster):
+    said = r"no node .* has the 7 CPUs .* one has is 1"
+    with Pool(make_desk, Share(7), nodes=nodes) as pool, pytest.raises(EngineError, match=said):
+        result(pool.submit("double", 2))
+
+
+def test_an_engine_on_nodes_keeps_the_contract(cluster):
+    with (
+        Pool(make_echo, Share(), depth=1, nodes=nodes) as pool,
+        closing(ClusterEngine(pool)) as echo,
+    ):
+        assert (echo.name, echo.context_tokens) == ("echo", 2048)
+        assert echo.count([Message("user", "one two")]) == 3
+        assert echo.peak_mb() > 10
+        check_engine(echo)
+
+
+@pytest.fixture
+def project(tmp_path):
+    """A folder of documents, and settings with a limit that one of them breaks."""
+    folder = tmp_path / "project"
+    (folder / "documents").mkdir(parents=True)
+    for number in range(30):
+        text = f"# Note {number}\n\nWord{number} is here.\n\nAnd there is word{number % 5}."
+        (folder / "documents" / f"{number}.md").write_text(text)
+    (folder / "documents" / "bad.txt").write_bytes(b"\0\1")
+    (folder / "documents" / "long.txt").write_text("word " * 400)
+    return folder
+
+
+def settings(**files):
+    return Settings(documents=DocumentsSettings(max_characters=1000, **files))
+
+
+def contents(record):
+    held = {path: (record.document(path), []) for path in record.files()}
+    keys = record.keys()
+    vectors = record.vectors(keys, record.embedder)
+    for chunk, (_, vector) in zip(record.chunks(keys), vectors, strict=True):
+        held[chunk.document][1].append((chunk, vector.tobytes()))
+    return held
+
+
+def ingested(folder, library, chosen, make=None):
+    """Ingest into `library`, with `make` by actors."""
+    workspace = Workspace(folder, chosen, embedder=EMBEDDER)
+    chunker = open_chunker(chosen, EMBEDDER, workspace.layout.templates, workspace.write)
+    parser = parser_name(chosen.documents, None)
+    with closing(open_sandbox(chosen.documents, pictures=False)) as sandbox:
+        if make is None:
+            return ingest(workspace.documents, library, sandbox, chunker, EMBEDDER, parser=parser)
+        wanted = Wanted(parser, chunker.fingerprint, EMBEDDER.fingerprint)
+        make = partial(make, folder, chosen, wanted)
+        with Pool(make, Share(), nodes=nodes) as pool:
+            name = reader_name(parser, chunker)
+            reader = ClusterReader(name, lambda: pool, library.record, EMBEDDER, NoProgress())
+            return ingest(
+                workspace.documents, library, sandbox, chunker, EMBEDDER, parser=parser,
+                reader=reader,
+            )  # fmt: skip
+
+
+def test_an_ingest_by_actors_is_that_of_one_process(cluster, project, tmp_path):
+    """Also what was changed, removed and could not be read; the driver computes no vector."""
+    with closing(Library(tmp_path / "one")) as one, closing(Library(tmp_path / "many")) as many:
+        for version in range(2):
+            if version:
+                (project / "documents" / "3.md").unlink()
+                (project / "documents" / "4.md").write_text("Changed.")
+                os.utime(project / "documents" / "5.md", ns=(1, 1))
+            alone = ingested(project, one, settings())
+            before = EMBEDDER.passages
+            report = ingested(project, many, settings(), make_hash_reading)
+            assert EMBEDDER.passages == before
+            assert contents(many.record) == contents(one.record)
+            assert many.check() == []
+            for name in ("added", "changed", "removed", "unchanged", "documents", "chunks"):
+                assert getattr(report, name) == getattr(alone, name), name
+            assert report.embedded == alone.embedded
+            reasons = sorted(failure.reason for failure in report.failures)
+            assert reasons == sorted(failure.reason for failure in alone.failures)
+            assert any("has more than 1,000 characters" in reason for reason in reasons)
+
+
+def test_without_the_folder_on_any_node_the_error_says_what_to_mount(cluster, project, tmp_path):
+    elsewhere = tmp_path / "elsewhere"
+    make = partial(make_hash_reading, elsewhere, settings(), Wanted("p", "c", "e"))
+    said = r"on node 127\.0\.0\.1: the documents folder .*elsewhere"
+    with (
+        Pool(make, Share(), nodes=nodes) as pool,
+        pytest.raises(AcclimateError, match=said) as error,
+    ):
+        result(pool.submit("read", "0.md", project / "documents" / "0.md", None))
+    assert "same path on every node" in error.value.hint
+
+
+def test_what_a_killed_node_had_is_done_by_others_and_a_new_one_takes_part(cluster, pool, tmp_path):
+    """The last test: the cluster is another one after it."""
+    wait_until(lambda: sum(one.ready for one in pool._actors) == 3, "three actors")
+    calls = [pool.submit("halt", tmp_path / f"{n}", n) for n in range(3)]
+    wait_until(lambda: len(list(tmp_path.iterdir())) == 3, "three calls")
+    cluster.kill(0)
+    wait_until(lambda: sum(call.done() for call in calls), "the lost call's second try")
+    cluster.add()
+    wait_until(lambda: len(pool._actors) == 3 and all(one.ready for one in pool._actors), "a third")
+    for _ in range(2):
+        cluster.kill(0)
+    assert sorted(call.result(STATE_S) for call in calls) == [0, 2, 4]
