@@ -1,12 +1,15 @@
 """A Ray cluster of three nodes on this machine: work is done once, whoever dies, and as here."""
 
+import json
 import os
+import shutil
 from contextlib import closing
 from functools import partial
 
 import psutil
 import pytest
 
+from acclimate import Project
 from acclimate.cluster.nodes import Share, nodes
 from acclimate.cluster.pool import LostError, Pool, result
 from acclimate.cluster.session import joined
@@ -15,6 +18,7 @@ from acclimate.indexes.library import Library
 from acclimate.ingest import ingest
 from acclimate.ingest_reading import reader_name
 from acclimate.ingest_report import NoProgress
+from acclimate.models.openvino import OpenVINOEngine
 from acclimate.settings import Settings
 from acclimate.settings_cluster import ClusterSettings
 from acclimate.settings_library import DocumentsSettings
@@ -28,6 +32,7 @@ from acclimate.testing.clusters import (
 from acclimate.testing.embeddings import HashEmbedder
 from acclimate.testing.models import check_engine
 from acclimate.testing.states import STATE_S, wait_until
+from acclimate.tuning.knobs import Knobs
 from acclimate.types import Message
 from acclimate.workflows.cluster_engine import ClusterEngine
 from acclimate.workflows.cluster_ingest import ClusterReader, Wanted
@@ -185,6 +190,93 @@ def test_without_the_folder_on_any_node_the_error_says_what_to_mount(cluster, pr
     ):
         result(pool.submit("read", "0.md", project / "documents" / "0.md", None))
     assert "same path on every node" in error.value.hint
+
+
+WORDS = "amber birch cedar delta ember fjord grove heath islet jetty kelpy larch".split()
+
+
+@pytest.fixture
+def asked(tmp_path, tiny_file, monkeypatch):
+    """A project with questions, and a network that answers at random but always alike."""
+    folder = tmp_path / "asked"
+    (folder / "docs").mkdir(parents=True)
+    rows = []
+    for word in WORDS:
+        text = f"The seat of {word} is {word}-town."
+        (folder / "docs" / f"{word}.md").write_text(f"# {word}\n\n{text}\n")
+        rows.append(
+            {"id": word, "question": f"What is the seat of {word}?", "answers": [f"{word}-town"],
+             "document": f"{word}.md", "evidence": text, "split": "test"}
+        )  # fmt: skip
+    (folder / "questions.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    monkeypatch.setenv("ACCLIMATE_MODEL__NAME", str(tiny_file(window=1024)))
+    monkeypatch.setenv("ACCLIMATE_MODEL__ENGINE", "openvino")
+    monkeypatch.setenv("ACCLIMATE_MODEL__MAX_TOKENS", "8")
+    Project.create(folder, folder / "docs").close()
+    with Project.open(folder) as project:
+        project.ingest()
+    return folder
+
+
+def test_a_comparison_on_nodes_has_the_answers_and_the_verdict_of_one_here(
+    cluster, asked, tmp_path, monkeypatch
+):
+    """Also on a copy of the project, whose answers nobody has kept."""
+    recipes = ["zero-shot", "rag", "extract"]
+    copied = tmp_path / "copied"
+    shutil.copytree(asked, copied)
+    with Project.open(asked) as project:
+        alone = project.compare(recipes)
+    monkeypatch.setenv("ACCLIMATE_CLUSTER__ENGINE", "ray")
+    with Project.open(copied) as project:
+        monkeypatch.setattr(
+            OpenVINOEngine, "_open", lambda *_: pytest.fail("a model is loaded here")
+        )
+        found = project.compare(recipes)
+
+    def told(compared):
+        return {
+            (one.recipe, one.question): (one.answer and one.answer.text, one.score, one.error)
+            for one in compared.outcomes
+        }
+
+    assert told(found) == told(alone)
+    assert len({text for text, _, _ in told(found).values()}) > len(WORDS)
+    assert found.verdict.recommended == alone.verdict.recommended == "extract"
+    assert [row.parallel for row in found.rows if row.recipe == "rag"] == [3]
+    assert all(row.peak_mb > 10 for row in found.rows)
+
+
+def test_rates_and_seeds_on_nodes_learn_what_they_would_learn_here(
+    cluster, tiny_file, tmp_path, one_thread
+):
+    from acclimate.tuning.cases import Case
+    from acclimate.tuning.run import TuningJob
+    from acclimate.tuning.trainer import TrainSettings
+    from acclimate.workflows.tune_choices import train_as_chosen
+
+    cases = [
+        Case((Message("user", f"What is the seat of {word}?"),), f"{word}-town", word)
+        for word in WORDS
+    ]
+    settings = TrainSettings(steps=3, batch=1, minutes=1.0, checkpoint_minutes=1e9)
+    found = {}
+    for engine in ("local", "ray"):
+        folder = tmp_path / engine
+        note = folder / "seed-0" / "sweep" / "segment.json"
+        note.parent.mkdir(parents=True)
+        note.write_text('{"steps": 1}')
+        knobs = Knobs(sweep=True, seeds=2, rank=2)
+        job = TuningJob(tiny_file(), "tiny", cases, cases[:2], folder, knobs=knobs)
+        where = ClusterSettings(engine=engine)
+        found[engine] = train_as_chosen(job, settings, None, None, where)
+    alone, many = found["local"], found["ray"]
+    assert many.trained.swept.losses == pytest.approx(alone.trained.swept.losses, rel=1e-3)
+    assert many.trained.plan.rate == alone.trained.plan.rate
+    assert many.seeds == pytest.approx(alone.seeds, rel=1e-3)
+    assert many.trained.folder.relative_to(tmp_path / "ray") == alone.trained.folder.relative_to(
+        tmp_path / "local"
+    )
 
 
 def test_what_a_killed_node_had_is_done_by_others_and_a_new_one_takes_part(cluster, pool, tmp_path):

@@ -31,10 +31,13 @@ from acclimate.system import platforms
         (Node("n", "h", 8, 1), Share(2, 0.5), [Share(2, 0.5, 0), Share(2, 0.5, 1), Share(2, 0, 2),
                                                Share(2, 0, 3)]),
         (Node("n", "h", 8), Share(0, 1), [Share(8)]),
+        (Node("n", "h", 1, 4), Share(0, 1), [Share(1, 1, 0)]),
     ],
 )  # fmt: skip
 def test_a_node_has_room_for_so_many_actors(node, wanted, found):
-    assert shares(node, wanted) == found
+    assert shares(node, wanted, without_gpus=True) == found
+    with_theirs = [one for one in found if one.gpus or not wanted.gpus]
+    assert shares(node, wanted) == with_theirs
 
 
 @pytest.mark.parametrize(

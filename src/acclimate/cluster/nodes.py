@@ -24,15 +24,14 @@ class Share:
     number: int = 0
 
 
-def shares(node: Node, wanted: Share) -> list[Share]:
-    """The actors that a node has room for.
-
-    Where GPUs are wanted, as many of them as have room have theirs; the others, and those of a node
-    without GPUs, have none. Without a number of CPUs they share the node's.
-    """
+def shares(node: Node, wanted: Share, *, without_gpus: bool = False) -> list[Share]:
+    """The actors that a node has room for; where GPUs are wanted, others only if `without_gpus`.
+    Without a number of CPUs they share the node's."""
     with_gpus = int(node.gpus // wanted.gpus) if wanted.gpus else 0
     cpus = wanted.cpus or max(1, int(node.cpus) // max(1, with_gpus))
     count = int(node.cpus // cpus)
+    if wanted.gpus and not without_gpus:
+        count = min(count, with_gpus)
     return [
         Share(cpus, wanted.gpus if number < with_gpus else 0.0, number) for number in range(count)
     ]

@@ -6,6 +6,7 @@ call that failed must be told from an actor that was lost.
 
 from __future__ import annotations
 
+import os
 import platform
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -92,6 +93,15 @@ class Place:
 
         guarded = get_authentication_mode() == AuthenticationMode.TOKEN
         return Told(Greeting(__version__, platform.node(), guarded))
+
+    def close(self) -> float:
+        """Close what is held, where it can be; the CPU seconds that this actor took, with the
+        processes that it started."""
+        close = getattr(self._held, "close", None)
+        if close is not None:
+            close()
+        spent = os.times()
+        return spent.user + spent.system + spent.children_user + spent.children_system
 
     def call(self, method: str, arguments: tuple[object, ...]) -> Told:
         """Call a method of what is held."""

@@ -31,6 +31,7 @@ log = logging.getLogger(__name__)
 LOSSES = 3
 """Actors that a call may cost."""
 _LOOK_S = 1.0  # between looks at the nodes
+_ENDING_S, _HURRY_S = 10.0, 2.0  # that actors have to close what they hold
 _WAKE_S = 0.2  # between looks whether this process is to end
 _PATIENCE_S = 60.0  # without any node that could take part
 _SLOW_S = 30.0  # without any actor that began, until that is told
@@ -81,20 +82,30 @@ class _Actor:
 class Pool(Closing):
     """Actors, each of which holds what `make` makes on its node.
 
-    `depth` calls are with an actor at once for each of its CPUs, `least` at the least. `share` says
-    what an actor takes of a node. Connected to a cluster; see `acclimate.cluster.session`.
+    `depth` heavy calls are with an actor at once (0: by its CPUs); `share` says what an actor takes
+    of a node, `nodes` which there are. Where GPUs are wanted, others take part `without_gpus`. Once it is closed, `cpu_s` is what the actors that ended in
+    order took, with the processes that they started. The process is connected to a cluster; see
+    `acclimate.cluster.session`.
     """
 
     def __init__(
-        self, make: Make, share: Share, *, depth: int = 0, nodes: Callable[[], list[Node]]
+        self,
+        make: Make,
+        share: Share,
+        *,
+        nodes: Callable[[], list[Node]],
+        depth: int = 0,
+        without_gpus: bool = False,
     ) -> None:
         self._make, self._share, self._depth, self._nodes = make, share, depth, nodes
+        self._without_gpus = without_gpus
         self._events: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._waiting: deque[_Call] = deque()
         self._actors: list[_Actor] = []
         self._unfit: dict[str, AcclimateError] = {}
         self._false_starts: dict[str, int] = {}
         self._warned: set[str] = set()
+        self.cpu_s = 0.0
         self._began = self._last_node = time.monotonic()
         self._looked, self._over = 0.0, False
         self._thread = threading.Thread(target=self._run, name="cluster", daemon=True)
@@ -144,7 +155,15 @@ class Pool(Closing):
         self._give()
 
     def _end(self) -> None:
+        import ray
+
         self._over = True
+        closing = [one.handle.close.remote() for one in self._actors if one.ready]
+        seconds = _HURRY_S if ending.requested() else _ENDING_S
+        if closing:
+            done, _ = ray.wait(closing, num_returns=len(closing), timeout=seconds)
+            with suppress(ray.exceptions.RayError):  # of one that was lost meanwhile
+                self.cpu_s = sum(ray.get(done))
         for actor in self._actors:
             _kill(actor)
         for call in [*self._waiting, *(call for actor in self._actors for call in actor.calls)]:
@@ -158,7 +177,7 @@ class Pool(Closing):
         taken = {(one.node.id, one.share.number) for one in self._actors}
         fit = [node for node in there.values() if node.id not in self._unfit]
         for node in fit:
-            for share in shares(node, self._share):
+            for share in shares(node, self._share, without_gpus=self._without_gpus):
                 if (node.id, share.number) not in taken:
                     self._start(node, share)
         self._judge(list(there.values()), fit)

@@ -79,11 +79,16 @@ def joined(settings: ClusterSettings) -> Iterator[None]:
 
 
 @contextmanager
-def open_pool(settings: ClusterSettings, make: Make, depth: int = 0) -> Iterator[Pool]:
+def open_pool(
+    settings: ClusterSettings, make: Make, *, depth: int = 0, without_gpus: bool = False
+) -> Iterator[Pool]:
     """Actors of the cluster that `settings` name, each with what `make` makes; see `Pool` and
     `joined`."""
     share = Share(settings.cpus, settings.gpus)
-    with joined(settings), Pool(make, share, depth=depth, nodes=nodes) as pool:
+    with (
+        joined(settings),
+        Pool(make, share, nodes=nodes, depth=depth, without_gpus=without_gpus) as pool,
+    ):
         yield pool
 
 

@@ -59,6 +59,10 @@ class Speaking:
         """The most memory that this actor has taken, in MB."""
         return peak_mb()
 
+    def close(self) -> None:
+        """Free the model."""
+        self._engine.close()
+
 
 def make_speaking(
     folder: Path, settings: Settings, adapter: Path | None, sha256: str, cpus: int

@@ -59,13 +59,17 @@ class Reading:
         files = settings.documents
         workers = min(files.workers, cpus) if files.workers else cpus
         self._root, self._embedder = workspace.documents, workspace.embedder
-        sandbox = open_sandbox(
+        self._sandbox = open_sandbox(
             files.model_copy(update={"workers": workers}), bool(settings.images.model)
         )
         self.chunker = open_chunker(
             settings, self._embedder, workspace.layout.templates, workspace.write
         )
-        self._reader = Reader(sandbox, self.chunker, 1, parser)
+        self._reader = Reader(self._sandbox, self.chunker, 1, parser)
+
+    def close(self) -> None:
+        """End the parser's processes."""
+        self._sandbox.close()
 
     def read(self, path: str, file: Path, before: FileState | None) -> Read:
         """See `Reader.read_file`. Raises UnfitError where the folder has gone from this node."""
@@ -279,7 +283,7 @@ def reading_on_cluster(workspace: Workspace, hear: IngestProgress) -> Iterator[O
 
         @cache
         def pool() -> Pool:
-            return stack.enter_context(open_pool(settings.cluster, make))
+            return stack.enter_context(open_pool(settings.cluster, make, without_gpus=True))
 
         record = workspace.library.record
         reader = ClusterReader(reader_name(parser, chunker), pool, record, own, hear)

@@ -15,10 +15,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from acclimate.cluster.nodes import Share, nodes
 from acclimate.cluster.place import UnfitError
 from acclimate.cluster.pool import Pool, result
-from acclimate.cluster.session import joined
+from acclimate.cluster.session import open_pool
 from acclimate.settings_cluster import ClusterSettings
 from acclimate.workflows.tune_seeds import tracked, with_seed
 
@@ -50,7 +49,8 @@ class Training:
             from acclimate.tuning.run import get_ready
             from acclimate.tuning.sweep import RateSweep
 
-            ready = get_ready(self._task.job, self._task.settings)
+            job = self._task.job
+            ready = get_ready(with_seed(job, job.knobs.seed, job.rate), self._task.settings)
             minutes = self._task.settings.minutes
             self._rates = RateSweep(ready.trainer, ready.drawn, ready.watched, minutes)
         return [self._rates.score(name, item) for item in items]
@@ -113,6 +113,5 @@ def training_on_cluster(
     """What trains rates and seeds where `[cluster] engine` is a cluster."""
     shared = replace(job, model=job.model.absolute(), folder=Path(job.folder).absolute())
     make = partial(make_training, Task(shared, how, score))
-    share = Share(settings.cpus, settings.gpus)
-    with joined(settings), Pool(make, share, depth=1, nodes=nodes) as pool:
+    with open_pool(settings, make, depth=1) as pool:
         yield Elsewhere(pool)
