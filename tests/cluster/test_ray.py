@@ -285,9 +285,9 @@ def test_what_a_killed_node_had_is_done_by_others_and_a_new_one_takes_part(clust
     calls = [pool.submit("halt", tmp_path / f"{n}", n) for n in range(3)]
     wait_until(lambda: len(list(tmp_path.iterdir())) == 3, "three calls")
     cluster.kill(0)
-    wait_until(lambda: sum(call.done() for call in calls), "the lost call's second try")
     cluster.add()
-    wait_until(lambda: len(pool._actors) == 3 and all(one.ready for one in pool._actors), "a third")
+    wait_until(lambda: sum(call.done() for call in calls), "the lost call's second try")
     for _ in range(2):
         cluster.kill(0)
     assert sorted(call.result(STATE_S) for call in calls) == [0, 2, 4]
+    assert result(pool.submit("double", 21)) == 42

@@ -68,24 +68,28 @@ class _Actor:
     ready: bool = False
     calls: set[_Call] = field(default_factory=set)
 
+    @property
+    def heavy(self) -> int:
+        """How many heavy calls it has."""
+        return sum(one.heavy for one in self.calls)
+
     def takes(self, call: _Call, depth: int) -> bool:
-        """Whether it has room for a call."""
+        """Whether it has room for a call; one that was lost before is alone."""
         if not self.ready or (call.on_gpu and not self.share.gpus):
             return False
         if not call.heavy:
             return True
-        heavy = [one for one in self.calls if one.heavy]
-        alone = call.losses or any(one.losses for one in heavy)
-        return not heavy if alone else len(heavy) < depth
+        alone = call.losses or any(one.losses for one in self.calls if one.heavy)
+        return not self.heavy if alone else self.heavy < depth
 
 
 class Pool(Closing):
     """Actors, each of which holds what `make` makes on its node.
 
     `depth` heavy calls are with an actor at once (0: by its CPUs); `share` says what an actor takes
-    of a node, `nodes` which there are. Where GPUs are wanted, others take part `without_gpus`. Once it is closed, `cpu_s` is what the actors that ended in
-    order took, with the processes that they started. The process is connected to a cluster; see
-    `acclimate.cluster.session`.
+    of a node, `nodes` which there are. Where GPUs are wanted, others take part `without_gpus`.
+    Once it is closed, `cpu_s` is what the actors that ended in order took, with the processes that
+    they started. The process is connected to a cluster; see `acclimate.cluster.session`.
     """
 
     def __init__(
@@ -266,23 +270,33 @@ class Pool(Closing):
         node = actor.node
         if node.id not in self._unfit:
             log.warning("node %s takes no part: %s %s", node.host, error, error.hint)
-        error.args = (f"on node {node.host}: {error}",)
+        if not str(error).startswith("on node"):
+            error.args = (f"on node {node.host}: {error}",)
         self._unfit.setdefault(node.id, error)
         for one in [one for one in self._actors if one.node.id == node.id]:
             self._lose(one, blame=False)
 
     def _give(self) -> None:
-        """Give calls to actors that have room, in their order."""
+        """Give calls to actors that have room, in their order. While a lost call waits to be alone,
+        the actor that will be so first gets nothing else."""
         left: deque[_Call] = deque()
+        kept: _Actor | None = None
         while self._waiting:
             call = self._waiting.popleft()
             if call.future.cancelled():
                 continue
-            able = [actor for actor in self._actors if actor.takes(call, self._most(actor.share))]
-            if not able:
-                left.append(call)
+            able = [
+                actor
+                for actor in self._actors
+                if actor is not kept and actor.takes(call, self._most(actor.share))
+            ]
+            if able:
+                self._call(min(able, key=lambda one: len(one.calls) / one.share.cpus), call)
                 continue
-            self._call(min(able, key=lambda one: len(one.calls) / one.share.cpus), call)
+            left.append(call)
+            if call.losses and kept is None:
+                fit = [one for one in self._actors if one.share.gpus or not call.on_gpu]
+                kept = min(fit, key=lambda one: one.heavy, default=None)
         self._waiting = left
 
     def _call(self, actor: _Actor, call: _Call) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
+from importlib import resources
 from pathlib import Path
 
 from acclimate.cluster.nodes import Share, nodes, shares
@@ -18,12 +19,15 @@ from acclimate.cluster.pool import Pool, result
 from acclimate.cluster.session import joined
 from acclimate.evaluation.memory import peak_mb, reset_peak
 from acclimate.models.base import Engine, OnText
+from acclimate.models.catalogue import CATALOGUE
 from acclimate.prompting.replies import Prefilled
 from acclimate.settings import Settings
 from acclimate.settings_cluster import ClusterSettings
 from acclimate.types import Completion, Generation, Message
 from acclimate.workspace.engine import FindModel, load_engine
 from acclimate.workspace.workspace import LoadEngine, Workspace
+
+_SHIPPED = Path(str(resources.files("acclimate"))) / "adapters"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +72,9 @@ def make_speaking(
     folder: Path, settings: Settings, adapter: Path | None, sha256: str, cpus: int
 ) -> Speaking:
     """What an actor holds. Raises UnfitError where this node has another model, or not the
-    adapter."""
+    adapter; a relative path is that of one that ships."""
     workspace = Workspace(folder, settings)
-    if adapter is not None and not adapter.is_dir():
+    if adapter is not None and not (adapter := _SHIPPED / adapter).is_dir():
         raise UnfitError(
             f"the adapter {adapter} is not there.",
             hint="Have the project's folder at the same path on every node.",
@@ -136,6 +140,22 @@ class ClusterEngine:
         self._pool.close()
 
 
+def _placed(settings: Settings) -> Settings:
+    """With a path from where this process is, if the model is named by one."""
+    file = Path(settings.model.name).expanduser()
+    if settings.model.name in CATALOGUE or not file.exists():
+        return settings
+    model = settings.model.model_copy(update={"name": str(file.absolute())})
+    return settings.model_copy(update={"model": model})
+
+
+def _sent(adapter: Path | None) -> Path | None:
+    """An adapter's path as it is on another machine, where the package may lie elsewhere."""
+    if adapter is None:
+        return None
+    return adapter.relative_to(_SHIPPED) if adapter.is_relative_to(_SHIPPED) else adapter.resolve()
+
+
 @dataclass(frozen=True, slots=True)
 class Speakers:
     """How language models are loaded on the nodes of a cluster, of which `count` may answer at
@@ -156,9 +176,9 @@ def speakers_on_cluster(workspace: Workspace) -> Iterator[Speakers]:
         if settings.model.engine == "openai":
             return load_engine(settings.model, adapter, find_model)
         sha256 = find_model(settings.model.name, "language").sha256
-        folder = workspace.folder.resolve()
-        worn = None if adapter is None else adapter.resolve()
-        make = partial(make_speaking, folder, settings, worn, sha256)
+        make = partial(
+            make_speaking, workspace.folder.resolve(), _placed(settings), _sent(adapter), sha256
+        )
         pool = Pool(make, share, depth=1, nodes=nodes)
         try:
             return ClusterEngine(pool)

@@ -71,8 +71,13 @@ def make_training(task: Task, cpus: int) -> Training:
     import torch
 
     torch.set_num_threads(cpus)
-    for what, place in (("model", task.job.model), ("folder of the run", task.job.folder)):
-        if not place.exists():
+    needed = {
+        "model": task.job.model,
+        "folder of the run": task.job.folder,
+        "adapter to begin with": task.job.start,
+    }
+    for what, place in needed.items():
+        if place is not None and not place.exists():
             raise UnfitError(
                 f"the {what}, {place}, is not there.",
                 hint="Have the project's folder and the models' (ACCLIMATE_CACHE) at the same "
