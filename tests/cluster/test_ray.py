@@ -3,6 +3,8 @@
 import json
 import os
 import shutil
+import subprocess
+import sys
 from contextlib import closing
 from functools import partial
 
@@ -78,6 +80,50 @@ def test_calls_are_answered_and_errors_come_back(pool):
     told = [process.environ() for process in family if "raylet" in process.name()]
     assert told
     assert {one["RAY_USAGE_STATS_ENABLED"] for one in told} == {"0"}
+
+
+def elsewhere(code, **environment):
+    """What another process says on stdout and stderr."""
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=STATE_S,
+    )
+
+
+def test_without_the_token_nobody_joins(cluster):
+    code = f"""
+from acclimate.cluster.session import joined
+from acclimate.errors import AcclimateError
+from acclimate.settings_cluster import ClusterSettings
+try:
+    with joined(ClusterSettings(engine="ray", address={cluster.address!r})):
+        print("joined")
+except AcclimateError as error:
+    print(error, error.hint)
+"""
+    done = elsewhere(code, RAY_AUTH_TOKEN="0" * 32)
+    assert "wants another token than this machine has" in done.stdout, done
+    assert "auth_token" in done.stdout
+
+
+def test_whoever_joins_an_open_cluster_is_warned():
+    code = """
+from acclimate.cluster.nodes import Share, nodes
+from acclimate.cluster.pool import Pool, result
+from acclimate.cluster.session import joined
+from acclimate.settings_cluster import ClusterSettings
+from acclimate.testing.clusters import make_desk, simulated_cluster
+with simulated_cluster(1, token=False) as cluster:
+    with joined(ClusterSettings(engine="ray", address=cluster.address)):
+        with Pool(make_desk, Share(), nodes=nodes) as pool:
+            print(result(pool.submit("double", 21)))
+"""
+    done = elsewhere(code)
+    assert done.stdout.split() == ["42"], done
+    assert "asks for no token" in done.stderr
 
 
 def test_a_call_that_ends_its_actors_is_given_up_and_costs_no_other(pool):

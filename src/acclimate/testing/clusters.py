@@ -6,11 +6,10 @@ from __future__ import annotations
 import os
 import secrets
 import threading
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from acclimate.cluster.place import UnfitError
 from acclimate.settings import Settings
@@ -22,6 +21,9 @@ from acclimate.workflows.cluster_engine import Speaking
 from acclimate.workflows.cluster_ingest import Reading, Wanted, require_documents
 from acclimate.workspace.workspace import Workspace
 
+T = TypeVar("T")
+
+_TRIES = 6  # to start a node
 _STORE_BYTES = 80 * 2**20  # shared memory of a node; Ray takes no less
 _ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -89,16 +91,23 @@ def _echo(messages: Sequence[Message]) -> str:
     return f"{len(words)} words, which were {' '.join(words[:4])}"
 
 
-class _Patient:
-    """The module `time` for Ray's start of a node, which has 30 s by a clock of this kind: too few
-    on a busy machine."""
+def _started(start: Callable[[], T]) -> T:
+    """What `start` gives, which starts processes of Ray. Ray gives a node's services 15 s to begin,
+    too few on a busy machine: what came of a start that failed is killed, and it is tried again."""
+    import psutil
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(time, name)
-
-    def monotonic(self) -> float:
-        """Ten seconds are one."""
-        return time.monotonic() / 10
+    own = psutil.Process()
+    for left in reversed(range(_TRIES)):
+        before = set(own.children(recursive=True))
+        try:
+            return start()
+        except Exception:
+            for process in set(own.children(recursive=True)) - before:
+                with suppress(psutil.NoSuchProcess):
+                    process.kill()
+            if not left:
+                raise
+    raise AssertionError
 
 
 class SimulatedCluster:
@@ -116,7 +125,7 @@ class SimulatedCluster:
     def add(self) -> None:
         """Start a node."""
         options = {"num_cpus": self._cpus, "object_store_memory": _STORE_BYTES}
-        self.nodes.append(self._cluster.add_node(wait=False, **options))
+        self.nodes.append(_started(lambda: self._cluster.add_node(wait=False, **options)))
         self._cluster.wait_for_nodes(timeout=STATE_S)
 
     def kill(self, place: int) -> None:
@@ -139,12 +148,10 @@ def simulated_cluster(
     before = {name: os.environ.get(name) for name in added}
     os.environ.update(added)
     try:
-        from ray._private import node
         from ray.cluster_utils import Cluster
 
-        node.time = _Patient()
         head = {"num_cpus": 0, "include_dashboard": False, "object_store_memory": _STORE_BYTES}
-        cluster = Cluster(initialize_head=True, head_node_args=head)
+        cluster = _started(lambda: Cluster(initialize_head=True, head_node_args=head))
         try:
             made = SimulatedCluster(cluster, cpus)
             for _ in range(nodes):

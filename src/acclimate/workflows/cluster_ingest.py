@@ -24,6 +24,7 @@ from acclimate.cluster.pool import LostError, Pool, result
 from acclimate.cluster.session import open_pool
 from acclimate.embeddings.base import Embedder, OnDone, Vectors
 from acclimate.embeddings.chunks import embed_chunks
+from acclimate.errors import AcclimateError
 from acclimate.indexes.base import FileState
 from acclimate.indexes.record import Record
 from acclimate.ingest_reading import Read, Reader, reader_name
@@ -72,8 +73,12 @@ class Reading:
         self._sandbox.close()
 
     def read(self, path: str, file: Path, before: FileState | None) -> Read:
-        """See `Reader.read_file`. Raises UnfitError where the folder has gone from this node."""
-        read = self._reader.read_file(path, file, before)
+        """See `Reader.read_file`. Raises UnfitError where the folder has gone from this node, or
+        what would go wrong with every file here."""
+        try:
+            read = self._reader.read_file(path, file, before)
+        except AcclimateError as error:
+            raise UnfitError(str(error), hint=error.hint) from error
         if read.failure:
             require_documents(self._root)
         return read
