@@ -68,7 +68,11 @@ def test_calls_are_answered_and_errors_come_back(pool):
     assert error.value.hint == "Ask less."
     with pytest.raises(EngineError, match=r"on node 127\.0\.0\.1: KeyError"):
         result(pool.submit("fail", KeyError("x")))
-    family = psutil.Process().children(recursive=True)
+    family = [
+        process
+        for process in psutil.Process().children(recursive=True)
+        if process.status() != psutil.STATUS_ZOMBIE
+    ]
     heard = [
         one.laddr.ip
         for process in family
@@ -105,7 +109,7 @@ except AcclimateError as error:
     print(error, error.hint)
 """
     done = elsewhere(code, RAY_AUTH_TOKEN="0" * 32)
-    assert "wants another token than this machine has" in done.stdout, done
+    assert "it wants another token" in done.stdout, done
     assert "auth_token" in done.stdout
 
 

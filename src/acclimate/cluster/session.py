@@ -11,9 +11,10 @@ import logging
 import os
 import secrets
 import signal
+import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from importlib.util import find_spec
 from typing import Any
 
@@ -38,6 +39,7 @@ _ALONE = {
     "AUTOSCALER_METRIC_PORT": "-1",
     "RAY_worker_niceness": "0",  # 15 by itself, but what actors do here is this command's own work
 }
+_CONNECT_S = 3.0
 _STORE_BYTES = 256 * 2**20  # shared memory of a cluster of this machine, for documents on their way
 
 
@@ -102,13 +104,15 @@ def _connect(ray: Any, settings: ClusterSettings) -> None:
         }
     try:
         ray.init(settings.address or "local", **options)
-    except ray.exceptions.AuthenticationError as error:
-        raise SettingsError(
-            f"the Ray cluster at '{settings.address}' wants another token than this machine has.",
-            hint="Copy the cluster's ~/.ray/auth_token here, or set RAY_AUTH_TOKEN; of a cluster "
-            "without tokens: RAY_AUTH_MODE=disabled.",
-        ) from error
     except Exception as error:  # Ray raises plain ones too
+        refused = isinstance(error, ray.exceptions.AuthenticationError)
+        if refused or (isinstance(error, ConnectionError) and _listens(settings.address)):
+            raise SettingsError(
+                f"the Ray cluster at '{settings.address}' refuses this machine: it wants another "
+                "token, or is no cluster.",
+                hint="Copy the cluster's ~/.ray/auth_token here, or set RAY_AUTH_TOKEN; to join one "
+                "that asks for none: RAY_AUTH_MODE=disabled.",
+            ) from error
         where = (
             f"no Ray cluster at '{settings.address}'" if settings.address else "Ray cannot start"
         )
@@ -119,6 +123,18 @@ def _connect(ray: Any, settings: ClusterSettings) -> None:
             "is.",
             retryable=True,
         ) from error
+
+
+def _listens(address: str) -> bool:
+    """Whether anything takes connections at HOST:PORT."""
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdigit():
+        return False
+    try:
+        with closing(socket.create_connection((host.strip("[]"), int(port)), _CONNECT_S)):
+            return True
+    except OSError:
+        return False
 
 
 @contextmanager
