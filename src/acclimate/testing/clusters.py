@@ -137,7 +137,8 @@ class SimulatedCluster:
 def simulated_cluster(
     nodes: int, cpus: int = 1, *, token: bool = True
 ) -> Iterator[SimulatedCluster]:
-    """A cluster of so many nodes with so many CPUs each, beside a head that takes no work.
+    """A cluster of so many nodes with so many CPUs each, beside a head that takes no work unless it
+    is alone.
 
     This process is not connected to it. Without a `token` anybody may be. Ray reads its environment
     when it is imported: import it nowhere before.
@@ -150,7 +151,11 @@ def simulated_cluster(
     try:
         from ray.cluster_utils import Cluster
 
-        head = {"num_cpus": 0, "include_dashboard": False, "object_store_memory": _STORE_BYTES}
+        head = {
+            "num_cpus": 0 if nodes else cpus,
+            "include_dashboard": False,
+            "object_store_memory": _STORE_BYTES,
+        }
         cluster = _started(lambda: Cluster(initialize_head=True, head_node_args=head))
         try:
             made = SimulatedCluster(cluster, cpus)
