@@ -1,7 +1,7 @@
 """An ingest by actors of a simulated Ray cluster, while a node and the driver are killed; see `benchmarks.cluster`.
 
-Nodes are killed when a fifth of the files are stored, and new ones join; the driver is killed when three fifths are,
-and started again. Another ingest, of real documents with the default embedder and nothing killed, tells what actors cost:
+Nodes are killed when a fifth of the files are stored, the driver when three fifths are; new nodes join, and the driver is
+started again. Another ingest, of real documents with the default embedder and nothing killed, tells what actors cost:
 CPU seconds of the driver and of its actors, each with its parsers' processes, beside those of one process. Ray's own
 services are not in it: they cost the same whatever is ingested.
 """
@@ -145,7 +145,6 @@ def disturbed(
         for _ in range(options.kill):
             cluster.kill(0)
             killed += 1
-            cluster.add()
     if await_share(driver, state, options.files * 3 / 5) and driver.pid:
         os.kill(driver.pid, signal.SIGKILL)
     driver.join()
@@ -154,6 +153,8 @@ def disturbed(
         problems.append(
             f"killed {killed} nodes, the driver ended with {driver.exitcode}: give more --files"
         )
+    for _ in range(killed):
+        cluster.add()
     driver = start(context, *given)
     driver.join()
     if driver.exitcode:

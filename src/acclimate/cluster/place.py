@@ -89,10 +89,9 @@ class Place:
             self._held = self._make(self._cpus)
         except Exception as error:
             return Told(fault=Fault.of(error))
-        from ray._raylet import AuthenticationMode, get_authentication_mode
+        from ray._private.authentication.authentication_utils import is_token_auth_enabled
 
-        guarded = get_authentication_mode() == AuthenticationMode.TOKEN
-        return Told(Greeting(__version__, platform.node(), guarded))
+        return Told(Greeting(__version__, platform.node(), is_token_auth_enabled()))
 
     def close(self) -> float:
         """Close what is held, where it can be; the CPU seconds that this actor took, with the
