@@ -68,11 +68,13 @@ class Told:
 
 @dataclass(frozen=True, slots=True)
 class Greeting:
-    """What an actor tells when it is ready; `guarded`: its cluster asks for a token."""
+    """What an actor tells when it is ready; `guarded`: its cluster asks for a token; `cpu_s`: the CPU
+    seconds that it took until then."""
 
     version: str
     host: str
     guarded: bool
+    cpu_s: float
 
 
 class Place:
@@ -91,7 +93,7 @@ class Place:
             return Told(fault=Fault.of(error))
         from ray._private.authentication.authentication_utils import is_token_auth_enabled
 
-        return Told(Greeting(__version__, platform.node(), is_token_auth_enabled()))
+        return Told(Greeting(__version__, platform.node(), is_token_auth_enabled(), _cpu_s()))
 
     def close(self) -> float:
         """Close what is held, where it can be; the CPU seconds that this actor took, with the
@@ -99,8 +101,7 @@ class Place:
         close = getattr(self._held, "close", None)
         if close is not None:
             close()
-        spent = os.times()
-        return spent.user + spent.system + spent.children_user + spent.children_system
+        return _cpu_s()
 
     def call(self, method: str, arguments: tuple[object, ...]) -> Told:
         """Call a method of what is held."""
@@ -108,3 +109,9 @@ class Place:
             return Told(getattr(self._held, method)(*arguments))
         except Exception as error:
             return Told(fault=Fault.of(error))
+
+
+def _cpu_s() -> float:
+    """Of this process and of those that it started and that ended."""
+    spent = os.times()
+    return spent.user + spent.system + spent.children_user + spent.children_system

@@ -89,7 +89,8 @@ class Pool(Closing):
     `depth` heavy calls are with an actor at once (0: by its CPUs); `share` says what an actor takes
     of a node, `nodes` which there are. Where GPUs are wanted, others take part `without_gpus`.
     Once it is closed, `cpu_s` is what the actors that ended in order took, with the processes that
-    they started. The process is connected to a cluster; see `acclimate.cluster.session`.
+    they started, and `start_cpu_s` what of it they took before their first call. The process is
+    connected to a cluster; see `acclimate.cluster.session`.
     """
 
     def __init__(
@@ -109,7 +110,7 @@ class Pool(Closing):
         self._unfit: dict[str, AcclimateError] = {}
         self._false_starts: dict[str, int] = {}
         self._warned: set[str] = set()
-        self.cpu_s = 0.0
+        self.cpu_s = self.start_cpu_s = 0.0
         self._began = self._last_node = time.monotonic()
         self._looked, self._over = 0.0, False
         self._thread = threading.Thread(target=self._run, name="cluster", daemon=True)
@@ -239,6 +240,7 @@ class Pool(Closing):
             self._refuse(actor, EngineError(message, hint="Install the same version on all nodes."))
         else:
             actor.ready = True
+            self.start_cpu_s += greeting.cpu_s
             if not greeting.guarded:
                 self._warn(
                     "the Ray cluster asks for no token: whoever reaches its ports can run anything "

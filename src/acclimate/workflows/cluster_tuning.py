@@ -68,9 +68,6 @@ class Training:
 def make_training(task: Task, cpus: int) -> Training:
     """What an actor holds. Raises UnfitError where this node does not see the model or the run's
     folder."""
-    import torch
-
-    torch.set_num_threads(cpus)
     needed = {
         "model": task.job.model,
         "folder of the run": task.job.folder,
