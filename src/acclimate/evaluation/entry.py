@@ -31,7 +31,8 @@ class Entry:
     (money for a million tokens of prompt and of answer) go to its row. `parallel` answers may be
     asked for at once; above 1 the function must be safe to call from several threads. Answers that
     are `given`, by a file, are neither kept nor measured here. `documents` says how it knows those
-    that are asked about.
+    that are asked about. An adapter that was trained with several `seed`s is an entry for each: the
+    one that is served, and after it others that are runs `of` it, by its name.
     """
 
     recipe: str
@@ -45,6 +46,8 @@ class Entry:
     parallel: int = 1
     given: bool = False
     documents: Documents = ""
+    seed: int | None = None
+    of: str = ""
 
 
 @dataclass(frozen=True, slots=True)

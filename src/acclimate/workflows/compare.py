@@ -24,7 +24,7 @@ from acclimate.workflows.entries import OWN, Wanted, read_entries, settings_of
 from acclimate.workflows.judges import open_judges
 from acclimate.workflows.questions import find_leaks
 from acclimate.workflows.read_documents import documents_note, documents_read
-from acclimate.workflows.stage import Stage, make_entry
+from acclimate.workflows.stage import Stage, make_entry, make_runs
 from acclimate.workspace.answerer import require_documents
 from acclimate.workspace.encoders import tuned_folders
 from acclimate.workspace.workspace import Workspace
@@ -74,7 +74,12 @@ def compare_recipes(
             )
             for one, made in able
         ]
-        notes += documents_note({one.recipe: one.documents for one in entries})
+        entries = [
+            run
+            for (one, _), made in zip(able, entries, strict=True)
+            for run in _runs(stage, workspace, one, made)
+        ]
+        notes += documents_note({one.recipe: one.documents for one in entries if not one.of})
         return compare_entries(
             workspace,
             [*entries, *_given(workspace, given, entries)],
@@ -144,6 +149,12 @@ def _able(
 def _worn(stage: Stage, workspace: Workspace, one: Wanted) -> Path | None:
     """The adapter that an entry's answers are given with."""
     return stage.workspace(settings_of(workspace.settings, one)).adapter(one.recipe)
+
+
+def _runs(stage: Stage, workspace: Workspace, one: Wanted, made: Entry) -> list[Entry]:
+    """An entry, and those of the other seeds that its adapter was trained with."""
+    held = stage.workspace(settings_of(workspace.settings, one))
+    return make_runs(held, one.recipe, made, stage, held.adapter(one.recipe))
 
 
 def _given(workspace: Workspace, given: Sequence[Given], beside: Sequence[Entry]) -> list[Entry]:
