@@ -65,7 +65,8 @@ class Stage:
         answerer = open_answerer(workspace, recipe.name)
         if answerer.recipe.context != "passages":
             return lambda question: answerer.answer(question.question, turns=question.turns)
-        retriever = self._searches.sharing(answerer.retriever, _search_key(workspace.settings))
+        found_in = f"{workspace.library.record.id} {_search_key(workspace.settings)}"
+        retriever = self._searches.sharing(answerer.retriever, found_in)
         return _reading(replace(answerer, retriever=retriever).answer, retriever)
 
     def close(self) -> None:

@@ -130,6 +130,12 @@ class Workspace(Closing):
             other._engines, other._loading = self._engines, self._loading
         return other
 
+    def over(self, library: Library, settings: Settings) -> Self:
+        """As `sharing`, over another library, which whoever opened it closes."""
+        other = self.sharing(settings)
+        other._given_library = library
+        return other
+
     def wearing(self, adapter: Path) -> Self:
         """As `sharing`; recipes that name an adapter of their own wear this one instead, a run of
         it with another seed."""
