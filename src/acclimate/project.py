@@ -245,9 +245,11 @@ class Project(TuningVerbs):
         metric: Metric = "f1",
         budget: Budget,
         take: bool = False,
+        reflect_by: str = "",
         on_trial: Callable[[Trial, int], None] | None = None,
     ) -> Optimised:
-        """Choose the recipe's instruction and examples by their score on dev.
+        """Choose the recipe's instruction and examples by their score on dev; the model `reflect_by`
+        (a name, or http://HOST/v1#NAME) reads answers to train questions and proposes instructions.
 
         The winner is written into the project where its gain is measurable, or `take` says so.
         """
@@ -260,6 +262,7 @@ class Project(TuningVerbs):
             metric=metric,
             budget=budget,
             take=take,
+            reflect_by=reflect_by,
             on_trial=on_trial,
         )
 

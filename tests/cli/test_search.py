@@ -137,7 +137,7 @@ def test_money_is_kept_to(folder):
     with Project.open(folder) as project:
         model = project.settings.model.model_copy(update={"prompt_price": 1e6, "answer_price": 0.0})
         priced = project.sharing(project.settings.model_copy(update={"model": model}))
-        with pytest.raises(SettingsError, match="of money were enough for 0 questions"):
+        with pytest.raises(SettingsError, match="of money were enough for 1 questions"):
             priced.search("rag", minutes=5, money=1e-9)
         searched = priced.search("rag", minutes=5, money=1e9)
         assert 0 < searched.found.cost < 1e9
