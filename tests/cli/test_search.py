@@ -86,6 +86,9 @@ def test_minutes_alone_take_the_usual_recipes_that_fit(folder, capsys, monkeypat
     assert {"rag", "zero-shot"} <= set(recipes)
     assert "about" in printed.err
     assert "tokens" in printed.err
+    assert (
+        "a score is known to ±" in printed.err
+    )  # what so many questions can tell, before they are asked
 
 
 @pytest.mark.parametrize(

@@ -199,6 +199,11 @@ def load(file: Path) -> Comparison:
         ) from error
 
 
+def last_comparison(folder: Path) -> Comparison | None:
+    """As `latest_comparison`; None where there is none."""
+    return latest_comparison(folder) if any(folder.glob("*.json")) else None
+
+
 def latest_comparison(folder: Path) -> Comparison:
     """The latest of the comparisons kept in `folder`. Raises SettingsError where there is none."""
     kept = sorted(folder.glob("*.json"))

@@ -11,11 +11,12 @@ from functools import partial
 
 from acclimate.errors import AcclimateError, SettingsError
 from acclimate.evaluation.cache import AnswerCache, answer_key
-from acclimate.evaluation.comparison import Outcome
+from acclimate.evaluation.comparison import Comparison, Outcome
 from acclimate.evaluation.entry import AnswerQuestion, ComparisonProgress, Entry, Estimate
 from acclimate.evaluation.memory import peak_mb, reset_peak
 from acclimate.evaluation.metrics import failed, score
 from acclimate.evaluation.parallel import Patience, in_parallel
+from acclimate.evaluation.power import power
 from acclimate.evaluation.rows import cluster
 from acclimate.types import Answer, Question
 
@@ -40,7 +41,8 @@ class Looks:
 @dataclass(slots=True)
 class ComparisonRun:
     """The place where entries answer: questions, evidence spans by question id, cached answers;
-    `notes` tell what became of entries."""
+    `notes` tell what became of entries; the spread in an `earlier` comparison says what so many
+    questions can tell."""
 
     questions: Sequence[Question]
     evidence: Mapping[str, tuple[int, int]]
@@ -48,6 +50,7 @@ class ComparisonRun:
     progress: ComparisonProgress
     notes: list[str] = field(default_factory=list)
     patience: Callable[[], Patience] = Patience
+    earlier: Comparison | None = None
     _seconds: dict[str, list[float]] = field(default_factory=dict)
 
     def run(
@@ -245,6 +248,7 @@ class ComparisonRun:
             seconds,
             tokens,
             cost if any(one.prices for one in entries) else None,
+            power(questions, self.earlier).sentence,
         )
 
 

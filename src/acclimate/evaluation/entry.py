@@ -53,13 +53,14 @@ class Entry:
 @dataclass(frozen=True, slots=True)
 class Estimate:
     """What is left to do: answers not cached yet, seconds, tokens and money (None: no prices) by
-    recipe."""
+    recipe; and in words what so many questions can tell."""
 
     questions: int
     answers: Mapping[str, int]
     seconds: Mapping[str, float]
     tokens: Mapping[str, float]
     cost: float | None
+    tells: str = ""
 
 
 class ComparisonProgress(Protocol):

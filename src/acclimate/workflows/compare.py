@@ -10,7 +10,7 @@ from pathlib import Path
 from acclimate.errors import ModelError, SettingsError, nearest
 from acclimate.evaluation.cache import AnswerCache
 from acclimate.evaluation.compare import Setting, compare
-from acclimate.evaluation.comparison import Comparison, Metric, save
+from acclimate.evaluation.comparison import Comparison, Metric, last_comparison, save
 from acclimate.evaluation.comparison_run import ComparisonRun, shuffled
 from acclimate.evaluation.drift import drifts
 from acclimate.evaluation.entry import ComparisonProgress, Entry, NoProgress
@@ -120,6 +120,7 @@ def compare_entries(
         comparison_run = ComparisonRun(
             chosen, evidence_spans(workspace, chosen), cache, progress or NoProgress()
         )
+        comparison_run.earlier = _earlier(workspace)
         compared = compare(comparison_run, entries, setting, judges)
     if not options.since:
         return compared
@@ -175,6 +176,15 @@ def _given(workspace: Workspace, given: Sequence[Given], beside: Sequence[Entry]
         return document.text if document else None
 
     return [one.entry(text) for one in given]
+
+
+def _earlier(workspace: Workspace) -> Comparison | None:
+    """The last comparison, whose spread says what questions can tell. One that another version
+    wrote says nothing: then the usual spread is assumed, and said to be."""
+    try:
+        return last_comparison(workspace.layout.comparisons)
+    except SettingsError:
+        return None
 
 
 def _asked(workspace: Workspace, split: str) -> list[Question]:
