@@ -51,7 +51,8 @@ def simulate(seeds: int, documents: int, luck: float, times: int) -> dict[str, A
         one, two = (trained(rng, levels, places, seeds, luck) for _ in range(2))
         plain = trained(rng, levels, places, 1, 0.0)[0]
         first, second = luck_of(one, groups), luck_of(two, groups)
-        assert first is not None and second is not None
+        assert first is not None
+        assert second is not None
         means = [one.mean(axis=0), two.mean(axis=0), plain]
         gap = difference(means[0], plain, groups, luck=[first])
         counted["difference"] += gap.interval.low <= 0 <= gap.interval.high

@@ -148,9 +148,11 @@ class ComparisonRun:
         self, entry: Entry, missing: Mapping[str, Question]
     ) -> Iterable[tuple[str, tuple[Answer | None, str]]]:
         """Answers, or errors, by key as they come; each answer is kept before the next is looked
-        at."""
+        at. Questions of a document follow each other: their prompts begin with the same passages
+        more often, which engines that keep what they read last need not read again."""
         if not missing:
             return
+        missing = dict(sorted(missing.items(), key=_document_order(missing)))
         self.progress.preparing(entry.recipe)
         reset_peak()
         run, keys = (
@@ -273,6 +275,11 @@ def by_document(questions: Sequence[Question]) -> list[Question]:
         groups.setdefault(cluster(question), []).append(question)
     order = sorted(groups, key=lambda name: hashlib.sha256(repr(name).encode()).digest())
     return [question for name in order for question in groups[name]]
+
+
+def _document_order(missing: Mapping[str, Question]) -> Callable[[tuple[str, Question]], int]:
+    places = {one.id: place for place, one in enumerate(by_document(list(missing.values())))}
+    return lambda pair: places[pair[1].id]
 
 
 def _mean(values: Sequence[float]) -> float:
