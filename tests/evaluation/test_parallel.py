@@ -6,6 +6,7 @@ from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from itertools import pairwise
 
 import pytest
 
@@ -234,7 +235,7 @@ def test_questions_of_a_document_are_asked_one_after_the_other(tmp_path):
         run = ComparisonRun(questions, {}, cache, NoProgress())
         outcomes = run.run([Entry("rag", lambda: answer, "k")])
     rest = asked[2:]  # after the probes
-    changes = sum(one != other for one, other in zip(rest, rest[1:], strict=False))
+    changes = sum(one != other for one, other in pairwise(rest))
     assert changes == 2
     # What is reported, and cut off where time is short, keeps its shuffled order.
     assert [one.question for one in outcomes] == [one.id for one in shuffled(questions)]

@@ -12,10 +12,12 @@ from acclimate.evaluation.comparison import (
     Metric,
     Outcome,
     PairedDifference,
+    RecipeRow,
     number_notes,
 )
 from acclimate.evaluation.comparison_run import ComparisonRun, Looks
 from acclimate.evaluation.entry import Entry
+from acclimate.evaluation.judge import Label
 from acclimate.evaluation.judges import Judges, add_words
 from acclimate.evaluation.luck import Luck
 from acclimate.evaluation.measures import Counted, Repeats, find_measure, measure_all, values
@@ -115,21 +117,8 @@ def compare(
     outcomes = [one for some in by_recipe.values() for one in some]
     groups = [cluster(questions[one.question]) for one in next(iter(by_recipe.values()))]
     counted = _counted(by_recipe, setting.metric, repeats)
-    rows = [
-        make_row(
-            one,
-            by_recipe[one.recipe],
-            questions,
-            counted,
-            repeats=repeats.get(one.recipe, ()),
-            peak_mb=comparison_run.cache.peak(one.key),
-            labels=judges.labels if judges else (),
-            parallel=comparison_run.parallel(one, list(questions.values())),
-        )
-        for one in entries
-        if one.recipe in by_recipe
-    ]
-    rows.sort(key=lambda row: (-row.interval.mean, row.total_s[0]))
+    labels = judges.labels if judges else ()
+    rows = _rows(comparison_run, entries, every, questions, counted, labels)
     compared = _pairs(
         {row.recipe: counted.rows[row.recipe] for row in rows}, groups, counted, watch
     )
@@ -152,6 +141,33 @@ def compare(
         looks=watch.taken if watch else (),
         repeats=tuple(one for some in repeats.values() for run in some for one in run),
     )
+
+
+def _rows(
+    comparison_run: ComparisonRun,
+    entries: Sequence[Entry],
+    outcomes: Sequence[Outcome],
+    questions: Mapping[str, Question],
+    counted: Counted,
+    labels: Sequence[Label],
+) -> list[RecipeRow]:
+    """The rows of the table, best first."""
+    by_recipe, repeats = by_runs(outcomes, entries)
+    rows = [
+        make_row(
+            one,
+            by_recipe[one.recipe],
+            questions,
+            counted,
+            repeats=repeats.get(one.recipe, ()),
+            peak_mb=comparison_run.cache.peak(one.key),
+            labels=labels,
+            parallel=comparison_run.parallel(one, list(questions.values())),
+        )
+        for one in entries
+        if one.recipe in by_recipe
+    ]
+    return sorted(rows, key=lambda row: (-row.interval.mean, row.total_s[0]))
 
 
 def _require_names(entries: Sequence[Entry]) -> None:
