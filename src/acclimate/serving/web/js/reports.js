@@ -21,7 +21,7 @@ export function comparisonsRoom() {
     }
   }
 
-  const nothing = () => empty("comparisons", "Nothing has been compared yet", "A comparison asks every recipe the same questions and tells which is right more often. Start one here, or in the project's folder:", h("pre", { class: "command" }, "acclimate compare zero-shot few-shot rag"));
+  const nothing = () => empty("comparisons", "Nothing has been compared yet", "A comparison asks every recipe the same questions and tells which is right more often. Start one here, or in the project's folder:", h("pre", { class: "command", tabindex: 0, role: "group", "aria-label": "Command" }, "acclimate compare zero-shot few-shot rag"));
 
   function card(row) {
     const made = new Date(row.created);
