@@ -219,11 +219,11 @@ def _measured(
         name: mean_interval(row, groups, resamples=_RESAMPLES, luck=of(luck, name))
         for name, row in counted.rows.items()
     }
-    if measure.share:
-        intervals = {
-            name: replace(one, low=max(0.0, one.low), high=min(1.0, one.high))
-            for name, one in intervals.items()
-        }
+    highest = 1.0 if measure.share else float("inf")  # none is below 0
+    intervals = {
+        name: replace(one, low=max(0.0, one.low), high=min(highest, one.high))
+        for name, one in intervals.items()
+    }
     against = {}
     if best in counted.rows and len(names) > 1:
         rows = [counted.rows[name] for name in names]
