@@ -22,7 +22,9 @@ from typing import Any
 
 from acclimate.evaluation.comparison_run import shuffled
 from acclimate.project import Project
+from acclimate.prompting.recipes import find_recipe
 from acclimate.types import Question
+from acclimate.workspace.style import passages_for
 from benchmarks.harness import PEERS, emit, machine, require_peers
 
 _SCRIPT = Path(__file__).parent / "peers" / "llamaindex_answers.py"
@@ -45,7 +47,10 @@ def answers_of_peer(project: Project, questions: Sequence[Question], model: str)
         assert server.stdout is not None
         assert server.stdin is not None
         address = server.stdout.readline().strip()
-        k, tokens = project.settings.retrieval.k, project.settings.chunking.max_tokens
+        if not address:
+            sys.exit("The model's server did not start.")
+        k = passages_for(project, find_recipe("rag"))
+        tokens = project.settings.chunking.max_tokens
         index = project.folder / "llamaindex-index"
         command = [
             str(PEERS),

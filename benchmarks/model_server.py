@@ -85,7 +85,7 @@ def main() -> None:
     parser.add_argument("--embedder", default="all-minilm-l6-v2")
     options = parser.parse_args()
     engine = load_engine(ModelSettings(name=options.model, adapter="none"), None, resolve)
-    embedder = open_embedder(EmbedderSettings(name=options.embedder), Path(), resolve)
+    embedder = open_embedder(EmbedderSettings(model=options.embedder), Path(), resolve)
     server = HTTPServer(("127.0.0.1", 0), make_handler(engine, embedder))
     threading.Thread(target=server.serve_forever, daemon=True).start()
     print(f"http://127.0.0.1:{server.server_address[1]}/v1", flush=True)
