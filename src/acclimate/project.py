@@ -28,7 +28,7 @@ if TYPE_CHECKING:  # what takes minutes is not needed to ask
     from acclimate.workflows.calibrate import Calibrated
     from acclimate.workflows.compare_plan import ComparisonPlan
     from acclimate.workflows.optimise_prompt import Optimised
-    from acclimate.workflows.optimise_retrieval import OnTrial, Searched
+    from acclimate.workflows.search import OnTrial, Searched
     from acclimate.workflows.watch import OnIngest
 
 
@@ -214,18 +214,20 @@ class Project(TuningVerbs):
         *,
         metric: Metric = "f1",
         minutes: float = 10.0,
+        money: float | None = None,
+        models: Sequence[str] = (),
         against: Comparison | None = None,
         progress: ComparisonProgress | None = None,
         on_trial: OnTrial | None = None,
     ) -> Searched:
-        """Choose retrieval settings and prompt on dev, then compare the choice with the settings as
-        they are on test, once; the comparison is saved."""
+        """Choose chunks, retrieval, style, prompt and model (the recipe's and `models`) on dev within
+        minutes and money, then compare the choice with the settings as they are on test, once; the
+        comparison is saved."""
         from acclimate.workflows.compare import save_comparison
-        from acclimate.workflows.optimise_retrieval import search
+        from acclimate.workflows.search import SearchOptions, search
 
-        found = search(
-            self, recipe, metric=metric, minutes=minutes, progress=progress, on_trial=on_trial
-        )
+        wanted = SearchOptions(recipe, metric, minutes, money, models)
+        found = search(self, wanted, progress=progress, on_trial=on_trial)
         save_comparison(self.layout.comparisons, found.comparison, against)
         return found
 
@@ -243,9 +245,11 @@ class Project(TuningVerbs):
         metric: Metric = "f1",
         budget: Budget,
         take: bool = False,
+        reflect_by: str = "",
         on_trial: Callable[[Trial, int], None] | None = None,
     ) -> Optimised:
-        """Choose the recipe's instruction and examples by their score on dev.
+        """Choose the recipe's instruction and examples by their score on dev; the model `reflect_by`
+        (a name, or http://HOST/v1#NAME) reads answers to train questions and proposes instructions.
 
         The winner is written into the project where its gain is measurable, or `take` says so.
         """
@@ -258,6 +262,7 @@ class Project(TuningVerbs):
             metric=metric,
             budget=budget,
             take=take,
+            reflect_by=reflect_by,
             on_trial=on_trial,
         )
 

@@ -199,3 +199,10 @@ class Review(Strict):
     answers: list[str] = Field(max_length=50)
     answerable: bool
     status: Literal["", "accepted", "rejected"] = ""
+
+
+class FeedbackReview(Review):
+    """Feedback as it was reviewed; `split` is the side that its question goes to, where it is
+    free."""
+
+    split: Literal["train", "dev", "test"] | None = None

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from acclimate.errors import ProjectError, SettingsError
-from acclimate.evaluation.comparison import latest_comparison
+from acclimate.evaluation.comparison import last_comparison
 from acclimate.evaluation.power import Difficulty, Power, difficulties, power
 from acclimate.files import jsonlines
 from acclimate.prompting.replies import ask
@@ -255,8 +255,7 @@ class Trust:
 def trust(workspace: Workspace) -> Trust:
     """What the project's questions can tell, before they are asked."""
     questions = workspace.questions()
-    kept = any(workspace.layout.comparisons.glob("*.json"))
-    last = latest_comparison(workspace.layout.comparisons) if kept else None
+    last = last_comparison(workspace.layout.comparisons)
     splits = [side for side in ("dev", "test") if any(one.split == side for one in questions)]
     return Trust(
         {side: power([one for one in questions if one.split == side], last) for side in splits},

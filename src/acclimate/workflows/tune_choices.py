@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from acclimate.evaluation.halving import Budget, Trace, halve, plan_rounds
 from acclimate.tuning.tracking import Tracker, open_tracker
+from acclimate.workspace.seeds import SeedRuns, keep_runs
 
 if TYPE_CHECKING:  # PyTorch comes with the extra `tune` only
     from acclimate.tuning.run import RateSearch, Trained, TuningJob
@@ -28,7 +29,8 @@ class Runs(NamedTuple):
 def train_as_chosen(
     job: TuningJob, settings: TrainSettings, on_step: OnStep | None, score: DevScore | None
 ) -> Runs:
-    """Train with the job's knobs: sweep once, then a run for each seed; the best one is kept."""
+    """Train with the job's knobs: sweep once, then a run for each seed; the best one is kept, with
+    the adapters of the others in its folder."""
     from acclimate.tuning.run import train
 
     knobs = job.knobs
@@ -46,15 +48,17 @@ def train_as_chosen(
     if knobs.seeds == 1:
         return Runs(trained, trainer, {})
     rate = trained.plan.rate if knobs.sweep else job.rate
-    found = {first: trained.loss_after}
+    found, folders = {first: trained.loss_after}, {first: trained.folder}
     for seed in range(first + 1, first + knobs.seeds):
         del trainer  # its network goes before the next one comes
         trained, trainer = run(seed, rate, None)
-        found[seed] = trained.loss_after
+        found[seed], folders[seed] = trained.loss_after, trained.folder
     best = min(found, key=lambda seed: found[seed])
     if best != seed:
         del trainer
         trained, trainer = run(best, rate, None)  # goes on from its end: it is only loaded
+    others = {seed: folder for seed, folder in folders.items() if seed != best}
+    keep_runs(trained.folder, SeedRuns(best, others), found)
     return Runs(trained, trainer, found)
 
 

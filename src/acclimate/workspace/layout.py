@@ -108,6 +108,11 @@ class Layout:
         return self.state / "optimisations"
 
     @property
+    def searches(self) -> Path:
+        """Libraries of other chunks, which a search tries."""
+        return self.state / "searches"
+
+    @property
     def keys(self) -> Path:
         """The server's API keys, hashed."""
         return self.state / "keys.json"

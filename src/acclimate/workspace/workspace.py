@@ -70,6 +70,7 @@ class Workspace(Closing):
         self._on_bytes = on_bytes
         self._given_embedder, self._given_library = embedder, library
         self._lender: Workspace | None = None
+        self._worn: Path | None = None
         self._loader = ThreadPoolExecutor(1, thread_name_prefix="load")
         self._loading = threading.Lock()
         self._engines: dict[Path | None, Engine] = {}
@@ -127,6 +128,19 @@ class Workspace(Closing):
         other._lender = self
         if share_models:
             other._engines, other._loading = self._engines, self._loading
+        return other
+
+    def over(self, library: Library, settings: Settings) -> Self:
+        """As `sharing`, over another library, which whoever opened it closes."""
+        other = self.sharing(settings)
+        other._given_library = library
+        return other
+
+    def wearing(self, adapter: Path) -> Self:
+        """As `sharing`; recipes that name an adapter of their own wear this one instead, a run of
+        it with another seed."""
+        other = self.sharing(self.settings)
+        other._worn = adapter
         return other
 
     @property
@@ -259,6 +273,8 @@ class Workspace(Closing):
         reader that ships for the model, if any, and only for recipes that show passages: it is made
         for those. A server has its own.
         """
+        if recipe.adapter and self._worn is not None:
+            return self._worn
         return adapter_of(self.settings.model, self.layout, recipe)
 
     def require_ingested(self) -> None:
