@@ -1,8 +1,10 @@
 """Servers of what sources mirror: a web site, a WebDAV folder, a mailbox; each on this machine."""
 
 import hashlib
+import os
 import socketserver
 import ssl
+import subprocess
 import threading
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -84,7 +86,9 @@ class _DavHandler(_Handler):
             return
         folder = unquote(self.path).rstrip("/") + "/"
         files = {unquote(path): body for path, (_, body) in self.server.site.pages.items()}
-        below = {path[len(folder) :]: body for path, body in files.items() if path.startswith(folder)}
+        below = {
+            path[len(folder) :]: body for path, body in files.items() if path.startswith(folder)
+        }
         if not below and folder != "/dav/":
             self._reply(404)
             return
@@ -134,6 +138,42 @@ def serving(handler=_Handler, certificate=None):
         finally:
             server.shutdown()
             thread.join()
+
+
+class _GitHandler(_Handler):
+    """Git's own server over HTTP, for the repositories in `site.repositories`."""
+
+    def do_GET(self):
+        if not self._refused():
+            self._run()
+
+    do_POST = do_GET
+
+    def _run(self):
+        path, _, query = self.path.partition("?")
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        variables = {
+            "PATH": os.environ["PATH"],
+            "GIT_PROJECT_ROOT": str(self.server.site.repositories),
+            "GIT_HTTP_EXPORT_ALL": "1",
+            "PATH_INFO": path,
+            "QUERY_STRING": query,
+            "REQUEST_METHOD": self.command,
+            "CONTENT_TYPE": self.headers.get("Content-Type", ""),
+            "HTTP_CONTENT_ENCODING": self.headers.get("Content-Encoding", ""),
+            "GIT_PROTOCOL": self.headers.get("Git-Protocol", ""),
+        }
+        command = ["git", "http-backend"]
+        done = subprocess.run(command, input=body, env=variables, capture_output=True, check=True)
+        head, _, body = done.stdout.partition(b"\r\n\r\n")
+        told = dict(line.split(": ", 1) for line in head.decode().split("\r\n"))
+        status = int(told.pop("Status", "200").split()[0])
+        self._reply(status, body, **{name.replace("-", "_"): said for name, said in told.items()})
+
+
+def serving_git():
+    """Git repositories over HTTP."""
+    return serving(_GitHandler)
 
 
 def serving_dav():

@@ -49,7 +49,9 @@ def test_addresses_that_no_setting_opens(host):
         AddressGuard(allow_private=True, resolve=numeric).addresses(host, 80)
 
 
-@pytest.mark.parametrize("host", ["8.8.8.8", "2606:4700::1111", "::ffff:8.8.8.8", "64:ff9b::808:808"])
+@pytest.mark.parametrize(
+    "host", ["8.8.8.8", "2606:4700::1111", "::ffff:8.8.8.8", "64:ff9b::808:808"]
+)
 def test_public_addresses_are_reached(host):
     assert AddressGuard(resolve=numeric).addresses(host, 443)
 

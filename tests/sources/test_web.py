@@ -189,7 +189,9 @@ def test_kinds_that_no_parser_reads_are_left_out(site, mirrored):
 
 
 def test_a_page_and_a_folder_of_one_name_are_both_kept(site, mirrored):
-    site.page("/", '<a href="x">.</a><a href="x.html">.</a><a href="x.html/y">.</a><a href="X">.</a>')
+    site.page(
+        "/", '<a href="x">.</a><a href="x.html">.</a><a href="x.html/y">.</a><a href="X">.</a>'
+    )
     for path in ("/x", "/x.html", "/x.html/y", "/X"):
         site.page(path, f"<p>{path}</p>")
     report = mirrored(type="web", url=site.url + "/")

@@ -29,6 +29,7 @@ _NOTION_LINK = re.compile(
 _CONFLUENCE_ID = re.compile(r"(?:^|_)(\d{4,})(?=\.html?$)")
 _ATTACHMENT = re.compile(r"(?:^|/)attachments/(\d+)/")
 _TITLE = re.compile(r"(<title[^>]*>).*?(</title>)", re.I | re.S)
+_HEADING = re.compile(r"(<span id=\"title-text\"[^>]*>).*?(</span>)", re.I | re.S)
 _NO_TEXT = "#breadcrumb-section, #footer, .page-metadata, .footer-body"
 
 
@@ -124,7 +125,7 @@ def confluence_pages(address: str) -> PageOf:
         url = f"{base}/pages/viewpage.action?pageId={number}" if base and number else ""
         if found is None:
             return Page(parts, url)
-        title = _CONFLUENCE_ID.sub("", name).replace("-", " ").strip()
+        title = " ".join(_CONFLUENCE_ID.sub("", name).replace("-", " ").split())
         kept = name if title.casefold() in _HTML else title
         return Page([*parts[:-1], kept], url, _confluence_page)
 

@@ -144,7 +144,7 @@ class GitBranch:
         if not (self._cache / "HEAD").exists():
             shutil.rmtree(self._cache, ignore_errors=True)
             self._cache.mkdir(parents=True)
-            self._git("init", "--quiet", "--bare", "--template=", ".")
+            self._git("init", "--quiet", "--bare", "--template=", str(self._cache))
         for lock in self._cache.rglob("*.lock"):  # of a git that was killed: the mirror is ours
             lock.unlink()
         if not self._branch:

@@ -56,7 +56,11 @@ class _Connection(imaplib.IMAP4):
                 fault = error
                 continue
             if self._chosen.security == "tls" and self._context is not None:
-                return self._context.wrap_socket(opened, server_hostname=self._chosen.host)
+                try:
+                    return self._context.wrap_socket(opened, server_hostname=self._chosen.host)
+                except OSError:
+                    opened.close()
+                    raise
             return opened
         raise fault or OSError("no address")
 

@@ -23,12 +23,11 @@ from acclimate.documents.walk import Failure
 from acclimate.errors import SourceError, legible
 from acclimate.sources.base import NoProgress, Pause, SourceReport, SyncProgress
 from acclimate.sources.names import marked, safe_path
-from acclimate.sources.state import Item, Round, State
+from acclimate.sources.state import PART, Item, Round, State
 from acclimate.system.closing import Closing
 from acclimate.system.platforms import FolderLock
 from acclimate.text.folding import plain
 
-_PART = ".part-"
 _RESUMED_S = 24 * 3600.0  # so long a listing that was broken off is gone on with
 _MOST_FAILURES = 1000  # kept in the report
 _FEW = 10  # so many may vanish at once without a question
@@ -82,7 +81,7 @@ class Mirror(Closing):
                 f"{folder} cannot be locked.",
                 retryable=True,
             )
-        for part in folder.glob(f"{_PART}*"):
+        for part in folder.glob(f"{PART}*"):
             part.unlink()
         try:
             self._state = State(folder)
@@ -281,7 +280,7 @@ class Mirror(Closing):
         if key not in self._state.items:  # so that a file is never here without a line for it
             self._state.put([Item(key, path)])
             self._own(key, path)
-        part = self.folder / f"{_PART}{secrets.token_hex(8)}"
+        part = self.folder / f"{PART}{secrets.token_hex(8)}"
         try:
             size, digest = self._receive(part, content, old)
             item = replace(

@@ -28,7 +28,7 @@ def run_within(
     most_bytes: int,
     told: bytes = b"",
 ) -> bytes:
-    """What a program prints that reads `told`. It is ended where it takes longer, or `folder` grows larger.
+    """What a program prints that runs in `folder` and reads `told`. It is ended where it takes longer, or `folder` grows larger.
 
     Raises SourceError with the end of its complaints where it fails.
     """
@@ -38,7 +38,12 @@ def run_within(
         reads.write(told)
         reads.seek(0)
         process = ending.start(
-            command, stdin=reads, stdout=out, stderr=complaints, env=dict(environment)
+            command,
+            stdin=reads,
+            stdout=out,
+            stderr=complaints,
+            cwd=folder,
+            env=dict(environment),
         )
         try:
             while True:

@@ -16,6 +16,8 @@ from acclimate.errors import SourceError
 from acclimate.files import jsonlines
 
 STATE_NAME = ".state.jsonl"
+PART = ".part-"
+"""Begins the names of files that are being written: hidden, and removed where they were left."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +83,13 @@ class State:
     def compact(self) -> None:
         """Write the journal anew, without what later lines replaced."""
         self.close()
-        items = (asdict(item) for item in self.items.values())
-        jsonlines.write(self._file, [{"listing": asdict(self.round)}, *items])
+        part = self._file.with_name(f"{PART}state")
+        with part.open("wb") as out:
+            for row in ({"listing": asdict(self.round)}, *map(asdict, self.items.values())):
+                out.write(f"{jsonlines.dump(row)}\n".encode())
+            out.flush()
+            os.fsync(out.fileno())
+        part.replace(self._file)
 
     def close(self) -> None:
         """Close the file."""
