@@ -92,11 +92,9 @@ class _DavHandler(_Handler):
         if not below and folder != "/dav/":
             self._reply(404)
             return
-        rows = [f"<d:response><d:href>{quote(folder)}</d:href>{_COLLECTION}</d:response>"]
-        for name in sorted({path.split("/")[0] + "/" for path in below if "/" in path}):
-            rows.append(
-                f"<d:response><d:href>{quote(folder + name)}</d:href>{_COLLECTION}</d:response>"
-            )
+        folders = sorted({path.split("/")[0] + "/" for path in below if "/" in path})
+        hrefs = [quote(folder), *(quote(folder + name) for name in folders)]
+        rows = [f"<d:response><d:href>{href}</d:href>{_COLLECTION}</d:response>" for href in hrefs]
         for name, body in below.items():
             if "/" not in name:
                 tag = hashlib.sha256(body).hexdigest()[:12]
@@ -147,7 +145,7 @@ class _GitHandler(_Handler):
         if not self._refused():
             self._run()
 
-    do_POST = do_GET
+    do_POST = do_GET  # noqa: N815
 
     def _run(self):
         path, _, query = self.path.partition("?")

@@ -157,7 +157,7 @@ def test_nothing_of_a_hostile_repository_runs_or_leads_out(repository, mirrored,
         file = repository.folder / ".git" / "hooks" / hook
         file.parent.mkdir(exist_ok=True)
         file.write_text(script)
-    os.symlink("/etc/passwd", repository.folder / "link.md")
+    (repository.folder / "link.md").symlink_to("/etc/passwd")
     (repository.folder / ".gitattributes").write_text("*.md filter=bad export-ignore\n")
     modules = f'[submodule "x"]\n\tpath = x\n\turl = ext::sh -c touch% {pwned}\n'
     (repository.folder / ".gitmodules").write_text(modules)

@@ -11,7 +11,7 @@ from acclimate.cli.output import echo_json, json_option, project_option
 from acclimate.cli.progress import SyncBar, download_bar
 from acclimate.files.places import as_typed
 from acclimate.project import Project
-from acclimate.sources.base import FOLDER, SourceReport
+from acclimate.sources.base import SourceReport
 
 _SHOWN = 10  # failures of a source that are printed
 
@@ -41,9 +41,8 @@ def command(
         if not as_json:
             for source in synced.sources:
                 echo_source(source)
-        mirrored = project.documents / FOLDER
-        ingested = None
-        if not no_ingest and (mirrored.is_dir() or project.ingested):
+        ingested, came = None, any(one.added or one.unchanged for one in synced.sources)
+        if not no_ingest and (came or project.ingested):
             ingested = run_ingest(project, allow_empty=accept_removals)
     if as_json:
         echo_json({"sources": synced.sources, "ingest": ingested})

@@ -153,6 +153,7 @@ def _confluence_page(content: bytes) -> bytes:
     for frame in tree.css(_NO_TEXT):
         frame.decompose()
     title = escape(own if colon else space)
-    return _TITLE.sub(
-        lambda match: f"{match[1]}{title}{match[2]}", tree.html or "", count=1
-    ).encode()
+    html = tree.html or ""
+    for pattern in (_TITLE, _HEADING):
+        html = pattern.sub(lambda match: f"{match[1]}{title}{match[2]}", html, count=1)
+    return html.encode()

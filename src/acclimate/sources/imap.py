@@ -45,7 +45,11 @@ class _Connection(imaplib.IMAP4):
         port = chosen.port or (imaplib.IMAP4_SSL_PORT if secure else imaplib.IMAP4_PORT)
         super().__init__(chosen.host, port, chosen.timeout_s)
         if chosen.security == "starttls":
-            self.starttls(self._context)
+            try:
+                self.starttls(self._context)
+            except BaseException:
+                self.shutdown()
+                raise
 
     def _create_socket(self, timeout: float | None) -> socket.socket:
         fault: OSError | None = None
@@ -89,9 +93,10 @@ class Mailbox:
                 connection.login(self._chosen.user, secret)
                 for folder in self._chosen.folders:
                     self._folder(connection, folder)
+                connection.logout()
             finally:
-                with suppress(Exception):
-                    connection.logout()
+                with suppress(OSError):  # it was closed by logout
+                    connection.shutdown()
         self._mirror.complete()
 
     def _folder(self, connection: imaplib.IMAP4, folder: str) -> None:

@@ -28,7 +28,9 @@ def run_within(
     most_bytes: int,
     told: bytes = b"",
 ) -> bytes:
-    """What a program prints that runs in `folder` and reads `told`. It is ended where it takes longer, or `folder` grows larger.
+    """What a program prints that runs in `folder` and reads `told`.
+
+    It is ended where it takes longer than `seconds`, or `folder` grows past `most_bytes`.
 
     Raises SourceError with the end of its complaints where it fails.
     """

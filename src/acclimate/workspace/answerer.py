@@ -100,6 +100,7 @@ def open_answerer(
         fill=fill,
         explain=partial(why_nothing, workspace, where),
         tables=_tables(workspace, chosen) if plain else None,
+        address=workspace.origins.address,
     )
 
 
