@@ -26,7 +26,17 @@ from acclimate.prompting.techniques import Written
 from acclimate.prompting.templates import Template, with_instructions
 from acclimate.retrieval.base import Retriever
 from acclimate.text.identifiers import respelt
-from acclimate.types import Abstention, Answer, Citation, Generation, Hit, Message, Prompt, Timings, Usage
+from acclimate.types import (
+    Abstention,
+    Answer,
+    Citation,
+    Generation,
+    Hit,
+    Message,
+    Prompt,
+    Timings,
+    Usage,
+)
 
 if TYPE_CHECKING:
     from acclimate.prompting.structured import Shape
@@ -286,7 +296,6 @@ class Answerer:
             unsupported=resolved.unsupported,
             working=resolved.working,
         )
-
 
     def _addressed(self, citations: Sequence[Citation]) -> tuple[Citation, ...]:
         return tuple(replace(one, url=self.address(one.document)) for one in citations)

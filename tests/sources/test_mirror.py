@@ -1,5 +1,6 @@
 """A source's folder survives kills, strangers and listings that went wrong."""
 
+import shutil
 import signal
 import subprocess
 import sys
@@ -108,6 +109,18 @@ def test_a_file_that_somebody_changed_or_removed_is_fetched_anew(tmp_path):
         mirror.complete()
         report = mirror.report("web", None, 0)
     assert (report.changed, (tmp_path / "a.md").read_bytes()) == (2, b"text")
+
+
+def test_a_copy_of_the_folder_is_known_by_its_bytes(tmp_path):
+    with open_mirror(tmp_path / "one") as mirror:
+        put(mirror, "a.md", tag="1")
+        mirror.complete()
+    shutil.copytree(tmp_path / "one", tmp_path / "two", copy_function=shutil.copyfile)
+    with open_mirror(tmp_path / "two") as mirror:
+        assert mirror.known("a.md").tag == "1"
+        put(mirror, "a.md", tag="2")
+        mirror.complete()
+        assert mirror.report("web", None, 0).unchanged == 1
 
 
 def test_files_of_others_are_never_removed(tmp_path):

@@ -127,9 +127,17 @@ class Mirror(Closing):
             return None
         try:
             stat = self.file(item).stat()
+            if stat.st_size != item.size:
+                return None
+            if stat.st_mtime_ns != item.mtime_ns:  # changed, or copied with all that is here
+                with self.file(item).open("rb") as opened:
+                    if hashlib.file_digest(opened, "sha256").hexdigest() != item.sha256:
+                        return None
+                item = replace(item, mtime_ns=stat.st_mtime_ns)
+                self._state.put([item], safe=False)
         except OSError:
             return None
-        return item if (stat.st_size, stat.st_mtime_ns) == (item.size, item.mtime_ns) else None
+        return item
 
     def file(self, item: Item) -> Path:
         """The file of a document."""
@@ -286,8 +294,9 @@ class Mirror(Closing):
             item = replace(
                 version, key=key, path=path, size=size, sha256=digest, round=self._number
             )
-            if old is not None and self._same(old, item):
-                item = replace(item, mtime_ns=old.mtime_ns)
+            as_before = self.known(key) if old is not None and old.sha256 == digest else None
+            if as_before is not None and as_before.path == path:
+                item = replace(item, mtime_ns=as_before.mtime_ns)
                 self._state.put([item])
                 self._count("unchanged", item)
                 return item
@@ -331,9 +340,6 @@ class Mirror(Closing):
     @property
     def _number(self) -> int:
         return self._state.round.number
-
-    def _same(self, old: Item, item: Item) -> bool:
-        return (old.path, old.sha256) == (item.path, item.sha256) and self.known(old.key) == old
 
     def _count(self, what: str, item: Item) -> None:
         self._counts[what] += 1
