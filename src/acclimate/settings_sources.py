@@ -174,11 +174,11 @@ def source_keys() -> dict[str, dict[str, FieldInfo]]:
 
 
 def _own_first(section: type[_Source]) -> list[tuple[str, FieldInfo]]:
-    shared = _Source.model_fields.keys() | _Remote.model_fields.keys()
-    first = ("type", "url", "host", "path")
+    shared = _OverHttp.model_fields.keys() | _Remote.model_fields.keys()
+    first = ("path", "host", "url", "type")  # the last of these is the first
     return sorted(
         section.model_fields.items(),
-        key=lambda item: (item[0] not in first, item[0] in shared),
+        key=lambda item: (-first.index(item[0]) if item[0] in first else 1, item[0] in shared),
     )
 
 

@@ -34,7 +34,7 @@ _BUSY = (429, 503)
 _TRANSIENT = (429, 500, 502, 503, 504)
 _SLOW = 20.0  # a whole answer may take so many times the longest silence
 _PIECE = 1 << 16
-_LONGEST_URL = 4000
+_LONGEST_URL = 2000
 
 
 Admit = Callable[[httpx.URL], None]

@@ -30,6 +30,7 @@ from acclimate.text.folding import plain
 
 _RESUMED_S = 24 * 3600.0  # so long a listing that was broken off is gone on with
 _MOST_FAILURES = 1000  # kept in the report
+_MOST_SKIPPED = 100_000  # counted
 _FEW = 10  # so many may vanish at once without a question
 _MB = 1_000_000
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO)
@@ -192,7 +193,8 @@ class Mirror(Closing):
 
     def skip(self, key: str) -> None:
         """A document is not to be taken; if it is here from before, it goes."""
-        self._skipped.add(key)
+        if key in self._state.items or len(self._skipped) < _MOST_SKIPPED:
+            self._skipped.add(key)
 
     def gone(self, key: str) -> None:
         """The source says that there is no such document."""
