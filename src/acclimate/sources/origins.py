@@ -11,10 +11,14 @@ from acclimate.sources.state import STATE_NAME, read_items
 
 
 class Origins:
-    """Addresses of documents by path, read from the journals of their sources as these change."""
+    """Addresses of documents by path, read from the journals of their sources as these change.
 
-    def __init__(self, documents: Path) -> None:
-        self._root = documents / FOLDER
+    `documents` is the folder of documents; None where it is not on this machine, and nothing is
+    mirrored.
+    """
+
+    def __init__(self, documents: Path | None) -> None:
+        self._root = None if documents is None else documents / FOLDER
         self._read: dict[str, tuple[tuple[int, int], dict[str, str]]] = {}
         self._lock = threading.Lock()
 
@@ -22,13 +26,12 @@ class Origins:
         """The address of a document, with http:// or https://; "" for one that has none."""
         begin, _, rest = path.partition("/")
         name, _, inner = rest.partition("/")
-        if begin != FOLDER or not inner:
+        if self._root is None or begin != FOLDER or not inner:
             return ""
         with self._lock:
-            return self._addresses(name).get(inner, "")
+            return self._addresses(self._root / name, name).get(inner, "")
 
-    def _addresses(self, name: str) -> dict[str, str]:
-        folder = self._root / name
+    def _addresses(self, folder: Path, name: str) -> dict[str, str]:
         try:
             about = (folder / STATE_NAME).stat()
         except OSError:

@@ -174,9 +174,9 @@ class _Writer:
                 for path in gone:
                     record.remove(path)
                 record.bump()
-        for journal in sorted((self._documents / FOLDER).glob(f"*/{STATE_NAME}")):
-            below = journal.relative_to(self._documents)
-            self._add(journal, (inside / below).as_posix())
+        folder = self._layout.folder.resolve() / inside
+        for journal in sorted((folder / FOLDER).glob(f"*/{STATE_NAME}")):
+            self._add(journal, (inside / journal.relative_to(folder)).as_posix())
 
     def _others(self, ours: Path) -> Iterator[Path]:
         """The user's own files and those of the state, by name, without what is derived."""
