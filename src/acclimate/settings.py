@@ -98,7 +98,7 @@ def make_settings(values: dict[str, Any], origin: str) -> Settings:
         ) from error
     except ValidationError as error:
         first = error.errors()[0]
-        place = [str(part) for part in first["loc"]]
+        place, kind = [str(part) for part in first["loc"]], ""
         if place[0] == "sources" and len(place) > 3:  # sources.NAME.KIND.KEY
             place, kind = place[:2] + place[3:], place[2]
         key = ".".join(place)

@@ -264,8 +264,7 @@ class GitBranch:
 
     def _environment(self) -> dict[str, str]:
         """What git sees. Configuration comes by variables, so that no password is in an argument."""
-        kept = ("PATH", "HOME", "SSH_AUTH_SOCK", "SSL_CERT_FILE", "SSL_CERT_DIR", "TMPDIR", "LANG")
-        kept += ("SYSTEMROOT",)
+        kept = "PATH HOME SSH_AUTH_SOCK SSL_CERT_FILE SSL_CERT_DIR TMPDIR LANG SYSTEMROOT".split()
         config = {
             "protocol.allow": "never",
             f"protocol.{self._remote.protocol}.allow": "always",

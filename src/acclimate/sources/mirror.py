@@ -20,7 +20,7 @@ from pathlib import Path, PurePosixPath
 from typing import Self
 
 from acclimate.documents.walk import Failure
-from acclimate.errors import SourceError, legible
+from acclimate.errors import AcclimateError, SourceError, legible
 from acclimate.sources.base import NoProgress, Pause, SourceReport, SyncProgress
 from acclimate.sources.names import marked, safe_path
 from acclimate.sources.state import PART, Item, Round, State
@@ -234,7 +234,7 @@ class Mirror(Closing):
         """This listing is not to be gone on with."""
         self._state.note(replace(self._state.round, open=False))
 
-    def report(self, kind: str, error: SourceError | None, seconds: float) -> SourceReport:
+    def report(self, kind: str, error: AcclimateError | None, seconds: float) -> SourceReport:
         """What was done."""
         return SourceReport(
             self.name,
