@@ -204,7 +204,7 @@ class Client(Closing):
             self._pool(url).stream(
                 method,
                 str(url),
-                headers=self._headers(url, headers),
+                headers=list(self._headers(url, headers).items()),
                 content=content,
                 extensions={"timeout": timeout},
             ) as reply,

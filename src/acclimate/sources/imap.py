@@ -30,6 +30,7 @@ from acclimate.sources.state import Item
 
 _SIZES = 500  # mails whose sizes are asked for at once
 _HEADER_BYTES = 1_000_000
+_PORT, _TLS_PORT = 143, 993
 _SUBJECT = 60  # characters of it in a file's name
 _SIZE = re.compile(rb"UID (\d+)[^)]*RFC822\.SIZE (\d+)|RFC822\.SIZE (\d+)[^)]*UID (\d+)")
 _MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
@@ -42,7 +43,7 @@ class _Connection(imaplib.IMAP4):
         self._chosen, self._guard, self._most = chosen, guard, most_bytes
         secure = chosen.security == "tls"
         self._context = httpx.create_ssl_context() if chosen.security != "none" else None
-        port = chosen.port or (imaplib.IMAP4_SSL_PORT if secure else imaplib.IMAP4_PORT)
+        port = chosen.port or (_TLS_PORT if secure else _PORT)
         super().__init__(chosen.host, port, chosen.timeout_s)
         if chosen.security == "starttls":
             try:
