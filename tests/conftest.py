@@ -66,6 +66,7 @@ PLACES = {
     "workflows/test_tune_retriever.py": "torch models",
     "workspace/test_demonstrations.py": "models",
     "test_images.py": "torch",
+    "sources/test_sync.py": "slow",
     "test_levels.py": "slow",
     "workflows/test_calibrate.py": "models",
     "workflows/test_optimise_prompt.py": "models",

@@ -58,8 +58,9 @@ def engine():
     return ScriptedEngine(script, context_tokens=4096)
 
 
-def _open(folder, serve=None, documents=None, model=None):
+def _open(folder, serve=None, documents=None, model=None, sources=None):
     values = {
+        "sources": sources or {},
         "serve": {"port": 0, **(serve or {})},
         "documents": {"labels": ["hr/** = hr"], "workers": 1, **(documents or {})},
         "model": model or {},

@@ -56,7 +56,7 @@ def make_router(service: Service, metrics: Metrics, given: GivenAnswers) -> APIR
         ask = await run_in_threadpool(read_request, service, body, request.state.caller)
         run = service.submit(replace(ask, trace=trace_of(request.headers)))
         marked = await run_in_threadpool(service.marks_sentences, ask)
-        form = _Form(ask, body, marked=marked)
+        form = _Form(ask, body, service.project.origins.address, marked=marked)
         caller: Caller = request.state.caller
 
         def answered(answer: Answer) -> None:
@@ -102,9 +102,12 @@ class _Events(StreamingResponse):
 
 
 class _Form:
-    """An answer in OpenAI's form."""
+    """An answer in OpenAI's form; `address` gives where a document was mirrored from."""
 
-    def __init__(self, ask: Ask, body: ChatRequest, *, marked: bool) -> None:
+    def __init__(
+        self, ask: Ask, body: ChatRequest, address: Callable[[str], str], *, marked: bool
+    ) -> None:
+        self._address = address
         created, model = int(time.time()), ask.recipe.name
         self.id = f"chatcmpl-{secrets.token_hex(12)}"
         self._head = {"id": self.id, "created": created, "model": model}
@@ -181,7 +184,7 @@ class _Form:
         return f"data: {json.dumps(value | {'object': 'chat.completion.chunk'}, ensure_ascii=False)}\n\n"
 
     def _own(self, answer: Answer, waited: float) -> dict[str, Any]:
-        return extension(answer, waited) | (
+        return extension(answer, waited, self._address) | (
             {"notices": list(self._notices)} if self._notices else {}
         )
 
@@ -189,7 +192,7 @@ class _Form:
         return footnotes(answer, marked=self._marked) if self._footnotes else ""
 
 
-def extension(answer: Answer, waited: float) -> dict[str, Any]:
+def extension(answer: Answer, waited: float, address: Callable[[str], str]) -> dict[str, Any]:
     """What an answer that was `waited` seconds in the queue has beyond OpenAI's form."""
     return {
         "recipe": answer.recipe,
@@ -200,7 +203,7 @@ def extension(answer: Answer, waited: float) -> dict[str, Any]:
         "style": answer.style,
         "unsupported": [[span.start, span.end] for span in answer.unsupported],
         "citations": [citation_row(citation) for citation in answer.citations],
-        "passages": [hit_row(hit) for hit in answer.prompt.passages],
+        "passages": [hit_row(hit, address) for hit in answer.prompt.passages],
         "reasoning": answer.reasoning,
         "working": answer.working,
         "timings": {

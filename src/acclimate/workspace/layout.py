@@ -123,6 +123,11 @@ class Layout:
         return self.state / "audit.log"
 
     @property
+    def sources(self) -> Path:
+        """What sources need beside their documents, a folder each; it may be removed."""
+        return self.state / "sources"
+
+    @property
     def removed(self) -> Path:
         """Documents that were removed or replaced over the server."""
         return self.state / "removed"

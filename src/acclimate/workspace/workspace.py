@@ -32,6 +32,7 @@ from acclimate.questions.file import QuestionFile, read_questions
 from acclimate.retrieval.base import Retriever
 from acclimate.settings import Settings, load_settings
 from acclimate.settings_file import render_settings
+from acclimate.sources.origins import Origins
 from acclimate.system import ending
 from acclimate.system.closing import Closing
 from acclimate.types import Generation, Message, Question
@@ -159,6 +160,11 @@ class Workspace(Closing):
         path = self.settings.documents.path
         as_is = path.is_absolute() or str(path).startswith("~")
         return str(path) if as_is else os.path.relpath(self.documents)
+
+    @cached_property
+    def origins(self) -> Origins:
+        """Where documents of `[sources]` come from."""
+        return Origins(self.documents)
 
     @cached_property
     def library(self) -> Library:
