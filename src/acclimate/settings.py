@@ -26,6 +26,7 @@ from acclimate.settings_library import (
 from acclimate.settings_sections import (
     AnswerSettings,
     JudgeSettings,
+    LoginSettings,
     ModelSettings,
     RetrievalSettings,
     ServeSettings,
@@ -55,6 +56,7 @@ class Settings(BaseSettings):
     answer: AnswerSettings = AnswerSettings()
     judge: JudgeSettings = JudgeSettings()
     serve: ServeSettings = ServeSettings()
+    login: LoginSettings = LoginSettings()
 
     @classmethod
     def settings_customise_sources(

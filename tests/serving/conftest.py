@@ -58,11 +58,12 @@ def engine():
     return ScriptedEngine(script, context_tokens=4096)
 
 
-def _open(folder, serve=None, documents=None, model=None):
+def _open(folder, serve=None, documents=None, model=None, login=None):
     values = {
         "serve": {"port": 0, **(serve or {})},
         "documents": {"labels": ["hr/** = hr"], "workers": 1, **(documents or {})},
         "model": model or {},
+        "login": login or {},
         "answer": {"second_reader": "none"},  # what the scripted engine says is what is looked at
     }
     project = Project(folder, make_settings(values, "test"))
@@ -72,7 +73,7 @@ def _open(folder, serve=None, documents=None, model=None):
 
 @pytest.fixture(scope="session")
 def open_project():
-    """Opens the project in a folder, with `[serve]`, `[documents]` and `[model]` settings of its own."""
+    """Opens the project in a folder, with `[serve]`, `[documents]`, `[model]` and `[login]` settings of its own."""
     return _open
 
 

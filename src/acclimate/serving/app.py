@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import logging
 import threading
 from collections.abc import AsyncIterator
@@ -22,16 +21,18 @@ from acclimate.errors import AcclimateError
 from acclimate.ingest_report import IngestProgress, IngestReport
 from acclimate.project import Project
 from acclimate.serving import chat, comparing, comparisons, documents, feedback, questions, search
+from acclimate.serving.callers import Callers
 from acclimate.serving.errors import ApiError, as_api_error
 from acclimate.serving.folder import DocumentsFolder
 from acclimate.serving.gate import Gate, Rules
 from acclimate.serving.jobs import Jobs
 from acclimate.serving.keys import keys_of
+from acclimate.serving.logins import address_of, is_loopback, open_login
 from acclimate.serving.mcp_route import McpRoute, open_endpoint
 from acclimate.serving.metrics import Metrics
 from acclimate.serving.service import Service
 from acclimate.serving.watcher import Watcher
-from acclimate.settings_sections import ServeSettings
+from acclimate.settings import Settings
 
 _WEB = Path(__file__).parent / "web"
 _SHOWN = Limits(seconds=20.0, memory_mb=2048)  # what a picture of a page may take
@@ -42,6 +43,14 @@ log = logging.getLogger(__name__)
 
 def create_app(project: Project) -> Gate:
     """The server of a project, as an ASGI application; it closes the project when it ends."""
+    rules = rules_of(project.settings)
+    callers = Callers(
+        keys_of(project.folder),
+        open_login(project.settings.login),
+        keyless=rules.keyless,
+        address=rules.address,
+        per_minute=rules.requests_per_minute,
+    )
     service = Service(project)
     jobs = Jobs(lambda progress, may_empty: _ingest(service, progress, may_empty))
     runs = comparing.open_runs(service)
@@ -78,27 +87,21 @@ def create_app(project: Project) -> Gate:
     _add_health(app, service, metrics)
     _add_page(app)
     _add_errors(app)
-    return Gate(app, keys_of(project.folder), rules_of(project.settings.serve), metrics.served)
+    return Gate(app, callers, rules, metrics.served)
 
 
-def rules_of(chosen: ServeSettings) -> Rules:
-    """The gate's rules, from `[serve]`."""
+def rules_of(settings: Settings) -> Rules:
+    """The gate's rules, from `[serve]` and `[login]`."""
+    chosen = settings.serve
     return Rules(
         hosts=frozenset(host.casefold() for host in chosen.hosts),
         origins=frozenset(chosen.origins),
-        keyless=is_loopback(chosen.host) and not chosen.hosts,
+        keyless=is_loopback(chosen.host) and not chosen.hosts and settings.login.engine == "none",
+        address=address_of(settings.login),
         requests_per_minute=chosen.requests_per_minute,
         upload_bytes=chosen.max_upload_mb * 1_000_000,
         receive_seconds=chosen.receive_seconds,
     )
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches a server that listens at `host`."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host.casefold() == "localhost"
 
 
 def _ingest(service: Service, progress: IngestProgress, may_empty: bool) -> IngestReport:

@@ -80,6 +80,7 @@ def make_router(service: Service, metrics: Metrics, given: GivenAnswers) -> APIR
             "name": caller.name,
             "scopes": sorted(caller.scopes),
             "recipe": service.project.settings.answer.recipe,
+            "login": service.project.settings.login.engine if caller.is_person else "none",
         }
 
     return router
