@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import socket
 from contextlib import ExitStack
 
 import httpx
@@ -121,6 +122,18 @@ def serve(make_project):
 def client(serve):
     """A client of a server without keys."""
     return serve()
+
+
+@pytest.fixture(scope="session")
+def free_port():
+    """Gives a port that nobody listens at: a login's address has to be known before the server starts."""
+
+    def find():
+        with socket.socket() as taken:
+            taken.bind(("127.0.0.1", 0))
+            return taken.getsockname()[1]
+
+    return find
 
 
 @pytest.fixture

@@ -44,9 +44,10 @@ log = logging.getLogger(__name__)
 def create_app(project: Project) -> Gate:
     """The server of a project, as an ASGI application; it closes the project when it ends."""
     rules = rules_of(project.settings)
+    login = open_login(project.settings.login)
     callers = Callers(
         keys_of(project.folder),
-        open_login(project.settings.login),
+        login,
         keyless=rules.keyless,
         address=rules.address,
         per_minute=rules.requests_per_minute,
@@ -70,12 +71,16 @@ def create_app(project: Project) -> Gate:
         await run_in_threadpool(jobs.close)
         await run_in_threadpool(runs.close)
         sandbox.close()
+        if login is not None:
+            login.close()
         await run_in_threadpool(service.close)
 
     app = FastAPI(
         title="Acclimate", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None
     )
     given = feedback.GivenAnswers()
+    if login is not None:
+        app.include_router(login.router())
     app.include_router(chat.make_router(service, metrics, given))
     app.include_router(feedback.make_router(service, given))
     app.include_router(search.make_router(service))

@@ -10,6 +10,7 @@ import ipaddress
 import re
 from collections.abc import Sequence
 
+from fastapi import APIRouter
 from starlette.datastructures import Headers
 from starlette.types import Scope
 
@@ -50,6 +51,13 @@ class HeaderLogin:
         named = (group.strip() for group in "".join(groups).split(self._separator))
         name = _text(users[0])
         return self._groups.caller(person_of("header", name, name, map(_text, named)))
+
+    def router(self) -> APIRouter:
+        """See `Login`; people come and go at the proxy."""
+        return APIRouter()
+
+    def close(self) -> None:
+        """See `Login`."""
 
     def _trusts(self, client: str) -> bool:
         try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 from urllib.parse import urlsplit
 
-from acclimate.errors import SettingsError
+from acclimate.errors import MissingExtraError, SettingsError
 from acclimate.serving.header_login import HeaderLogin
 from acclimate.serving.people import Login
 from acclimate.settings_sections import LoginSettings
@@ -16,7 +16,13 @@ def open_login(chosen: LoginSettings) -> Login | None:
     missing or wrong."""
     if chosen.engine == "none":
         return None
-    return HeaderLogin(chosen)
+    if chosen.engine == "header":
+        return HeaderLogin(chosen)
+    try:
+        from acclimate.serving.oidc_login import OidcLogin  # an extra
+    except ModuleNotFoundError as error:
+        raise MissingExtraError("[login] engine = 'oidc'", "login") from error
+    return OidcLogin(chosen, address_of(chosen))
 
 
 def address_of(chosen: LoginSettings) -> str:

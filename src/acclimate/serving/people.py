@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from fastapi import APIRouter
 from starlette.datastructures import Headers
 from starlette.types import Scope
 
@@ -38,6 +39,12 @@ class Login(Protocol):
     def caller(self, scope: Scope, headers: Headers) -> Caller | None:
         """Whom a request is from; None where it does not say, or not so that it is believed.
         Raises ApiError for somebody who is known and not let in."""
+
+    def router(self) -> APIRouter:
+        """The routes by which people come and go."""
+
+    def close(self) -> None:
+        """The server ends."""
 
 
 @dataclass(frozen=True, slots=True)
