@@ -71,9 +71,10 @@ def check_id_token(
     """The claims of a token that is right in every respect. Raises LoginError for any other."""
     algorithms = [name for name in _KINDS if name in (expected.algorithms or _KINDS)]
     registry = jws.JWSRegistry(algorithms=algorithms, strict_check_header=False)
-    registry.max_header_length = 16_000  # some send their certificates along
+    # Some send their certificates along.
+    registry.max_header_length, registry.max_signature_length = 16_000, 4_000
     try:
-        header = jws.extract_compact(token.encode()).headers()
+        header = jws.extract_compact(token.encode(), registry=registry).headers()
         key = _signer(header, keys, algorithms)
         claims = jwt.decode(token, key, algorithms=algorithms, registry=registry).claims
         _claims(expected, now).validate(claims)
