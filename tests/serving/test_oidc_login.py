@@ -6,6 +6,7 @@ import logging
 import shutil
 import time
 from base64 import urlsafe_b64encode
+from contextlib import nullcontext
 from types import SimpleNamespace
 from urllib.parse import parse_qs, urlsplit
 
@@ -19,6 +20,7 @@ from starlette.responses import Response
 
 from acclimate.errors import SettingsError
 from acclimate.project import Project
+from acclimate.serving.id_token import Expected, LoginError, check_id_token, usable_keys
 from acclimate.serving.keys import Caller, keys_of
 from acclimate.serving.oidc_login import OidcLogin, local_path
 from acclimate.serving.provider import groups_of
@@ -262,11 +264,6 @@ class TestTokens:
             refused("token")
         provider.sign = lambda claims: None
         refused("unreachable")
-        provider.sign, provider.metadata = (
-            None,
-            {"id_token_signing_alg_values_supported": ["ES256"]},
-        )
-        refused("token")
 
     def test_a_set_of_secrets_signs_nothing(self, refused, provider):
         """A provider's key set that holds a secret, or keys to encrypt: none of them is for signatures."""
@@ -447,8 +444,6 @@ class TestProvider:
             one.close()
 
     def test_addresses_that_could_lead_anywhere_are_not_followed(self, login, provider):
-        from acclimate.serving.id_token import LoginError
-
         for name in ("authorization_endpoint", "token_endpoint", "jwks_uri"):
             for place in (
                 "http://evil.example/x",
@@ -472,6 +467,19 @@ class TestProvider:
         with pytest.raises(LoginError, match="status 303"):
             login().provider._get("jwks_uri")
 
+    def test_what_a_provider_promises_it_is_held_to(self, login, provider):
+        provider.metadata = {"authorization_response_iss_parameter_supported": True}
+        with pytest.raises(LoginError, match="another issuer"):
+            login().provider.check_sender(None)
+        login().provider.check_sender(provider.issuer)
+        now = int(time.time())
+        claims = {"iss": "i", "aud": "c", "sub": "s", "nonce": "n", "iat": now, "exp": now + 9}
+        keys = usable_keys(provider.keys()["keys"])
+        for names, right in ((None, True), ({"RS256"}, True), ({"ES256", "none", "HS256"}, False)):
+            held = Expected("i", "c", "n", None if names is None else frozenset(names))
+            with nullcontext() if right else pytest.raises(LoginError, match="algorithm"):
+                assert check_id_token(provider.signed(claims), keys, held) == claims
+
     def test_cookies_are_for_this_server_alone(self, login):
         here = login()
         response = Response()
@@ -482,8 +490,6 @@ class TestProvider:
         assert second.startswith("__Host-acclimate-login=y; HttpOnly; Max-Age=600; Path=/; ")
 
     def test_a_provider_that_is_away_is_said_to_be(self, login, browser):
-        from acclimate.serving.id_token import LoginError
-
         with pytest.raises(LoginError) as refused:
             login(issuer="http://127.0.0.1:9").provider.address("s", "n", "c")
         assert refused.value.code == "unreachable"
