@@ -226,7 +226,12 @@ class ServeSettings(Section):
         description="answers that may wait; further requests are asked to retry later",
     )
     requests_per_minute: int = Field(
-        default=600, ge=1, description="requests of one key, in a minute"
+        default=600, ge=1, description="requests of one key or person, in a minute"
+    )
+    conversations: Literal["off", "tab", "kept"] = Field(
+        default="tab",
+        description="what the page keeps of questions and answers: off: nothing; tab: until the "
+        "browser's tab is closed; kept: at the server, for each person, until they delete it",
     )
     max_upload_mb: int = Field(default=100, ge=1, description="largest upload, in MB")
     receive_seconds: float = Field(

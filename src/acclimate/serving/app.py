@@ -20,8 +20,18 @@ from acclimate.documents.sandbox import Limits, Sandbox
 from acclimate.errors import AcclimateError
 from acclimate.ingest_report import IngestProgress, IngestReport
 from acclimate.project import Project
-from acclimate.serving import chat, comparing, comparisons, documents, feedback, questions, search
+from acclimate.serving import (
+    chat,
+    comparing,
+    comparisons,
+    conversations,
+    documents,
+    feedback,
+    questions,
+    search,
+)
 from acclimate.serving.callers import Callers
+from acclimate.serving.conversation_store import ConversationStore
 from acclimate.serving.errors import ApiError, as_api_error
 from acclimate.serving.folder import DocumentsFolder
 from acclimate.serving.gate import Gate, Rules
@@ -53,6 +63,9 @@ def create_app(project: Project) -> Gate:
         per_minute=rules.requests_per_minute,
     )
     service = Service(project)
+    chosen = project.settings.serve.conversations
+    store = ConversationStore(project.layout.conversations) if chosen == "kept" else None
+    kept = conversations.Conversations(service, store)
     jobs = Jobs(lambda progress, may_empty: _ingest(service, progress, may_empty))
     runs = comparing.open_runs(service)
     sandbox = Sandbox(_SHOWN, workers=2)
@@ -71,6 +84,7 @@ def create_app(project: Project) -> Gate:
         await run_in_threadpool(jobs.close)
         await run_in_threadpool(runs.close)
         sandbox.close()
+        kept.close()
         if login is not None:
             login.close()
         await run_in_threadpool(service.close)
@@ -79,9 +93,10 @@ def create_app(project: Project) -> Gate:
         title="Acclimate", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None
     )
     given = feedback.GivenAnswers()
+    app.include_router(chat.make_router(service, metrics, given, kept))
+    app.include_router(conversations.make_router(kept))
     if login is not None:
         app.include_router(login.router())
-    app.include_router(chat.make_router(service, metrics, given))
     app.include_router(feedback.make_router(service, given))
     app.include_router(search.make_router(service))
     app.include_router(documents.make_router(service, folder, jobs, sandbox))

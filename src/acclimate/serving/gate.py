@@ -34,6 +34,11 @@ _ASK = frozenset(
         ("GET", "documents"),
         ("GET", "me"),
         ("POST", "feedback"),
+        ("GET", "conversations"),
+        ("POST", "conversations"),
+        ("PUT", "conversations"),
+        ("DELETE", "conversations"),
+        ("GET", "shared"),
     )
 )
 _TEXT_BODY = 4_000_000  # bytes of a request that is no upload
