@@ -47,22 +47,15 @@ export function askRoom(me) {
     const { recipes, where, style } = composer.choice();
     if (running || !recipes.length) return composer.put(question);
     fill(welcome);
-    running = new AbortController();
-    let kept = null;
-    try {
-      kept = await keptIn();
-    } catch (error) {
-      running = null;
-      fill(welcome, failed(error));
-      return composer.put(question);
-    }
     const turn = { question, where, answers: [] };
     const { element: made, cards } = shownTurn(turn, recipes);
     thread.append(made);
     fresh.hidden = false;
+    running = new AbortController();
     composer.busy(true);
     announce("Answering");
     made.scrollIntoView({ block: "start" });
+    const kept = keptIn(); // one conversation for both of two recipes
     turn.answers = await Promise.all(cards.map((card, at) => answerOne(card, { recipe: recipes[at], question, where, style, kept, earlier: spokenBefore(turns, recipes[at]) }, running.signal)));
     running = null;
     composer.busy(false);
@@ -137,7 +130,7 @@ async function answerOne(card, asked, signal) {
   const { recipe } = asked;
   let soFar = "";
   try {
-    const result = await ask(asked, (text) => card.write((soFar = text)), signal);
+    const result = await ask({ ...asked, kept: await asked.kept }, (text) => card.write((soFar = text)), signal);
     card.finish(result);
     return { ...result, recipe };
   } catch (error) {
