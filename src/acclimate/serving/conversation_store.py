@@ -1,4 +1,5 @@
-"""Conversations that people keep: what they asked and were answered, in an SQLite file of the project.
+"""Conversations that people keep: what they asked and were answered, in an SQLite file of the
+project.
 
 Only what the server itself answered gets in. What is deleted is overwritten in the file.
 """
@@ -28,7 +29,7 @@ _VERSION = 1
 _SCHEMA = """
 CREATE TABLE conversations (
     id TEXT PRIMARY KEY, owner TEXT NOT NULL, name TEXT NOT NULL, title TEXT NOT NULL,
-    created TEXT NOT NULL, changed TEXT NOT NULL, link TEXT UNIQUE, linked INTEGER NOT NULL DEFAULT 0
+    created TEXT NOT NULL, changed TEXT NOT NULL, link TEXT UNIQUE, linked INTEGER NOT NULL
 );
 CREATE INDEX by_owner ON conversations (owner, changed);
 CREATE TABLE answers (
@@ -147,8 +148,8 @@ class ConversationStore:
             if held is None or self.count(name) >= MOST_ANSWERS:
                 return False
             self._db.execute(
-                "INSERT INTO answers (conversation, turn, question, filters, documents, needs, body)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?)",
+                "INSERT INTO answers (conversation, turn, question, filters, documents, needs, "
+                "body) VALUES (?, ?, ?, ?, ?, ?, ?)",
                 (name, answer.turn, answer.question, *map(_json, lists), _json(answer.body)),
             )
             title = held.title or title_of(answer.question)

@@ -46,7 +46,10 @@ class HeaderLogin:
         if not users:
             return None
         if len(users) > 1 or len(groups) > 1 or "," in users[0]:
-            say = f"The proxy sends more than one {self._user} or {self._group}; it has to replace those of clients."
+            say = (
+                f"The proxy sends more than one {self._user} or {self._group}; "
+                "it has to replace those of clients."
+            )
             raise ApiError(401, say, "bad_login")
         named = (group.strip() for group in "".join(groups).split(self._separator))
         name = _text(users[0])

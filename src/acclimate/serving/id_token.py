@@ -1,5 +1,5 @@
-"""The check of an ID token, by section 3.1.3.7 of OpenID Connect Core 1.0: signature by a key of the
-provider, issuer, audience, authorised party, times and nonce. Everything that is not right is
+"""The check of an ID token, by section 3.1.3.7 of OpenID Connect Core 1.0: signature by a key of
+the provider, issuer, audience, authorised party, times and nonce. Everything that is not right is
 refused; nothing is taken from a token before it is checked but the name of its key."""
 
 from __future__ import annotations

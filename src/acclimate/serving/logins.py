@@ -46,7 +46,7 @@ def address_of(chosen: LoginSettings) -> str:
         )
     if parts.scheme == "http" and not is_loopback(host):
         raise SettingsError(
-            f"[login] address: '{chosen.address}' is not encrypted: logins could be read on the way.",
+            f"[login] address: '{chosen.address}' is not encrypted: logins could be read.",
             hint="Use https: [serve] tls_cert and tls_key, or a proxy in front.",
         )
     name = f"[{host}]" if ":" in host else host

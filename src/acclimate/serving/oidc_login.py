@@ -1,4 +1,5 @@
-"""Logging in at an OpenID Connect provider, and the cookie by which a browser is known afterwards."""
+"""Logging in at an OpenID Connect provider, and the cookie by which a browser is known
+afterwards."""
 
 from __future__ import annotations
 
@@ -98,7 +99,7 @@ def make_router(login: OidcLogin) -> APIRouter:
 
     @router.get(LOGIN, include_in_schema=False)
     def begin(request: Request, then: Annotated[str, Query(max_length=2000)] = "/") -> Response:
-        """Send a browser to the provider; afterwards it comes to the place `then` of this server."""
+        """Send a browser to the provider; afterwards it comes to the place `then` here."""
         seed = secrets.token_urlsafe(32)
         digest = hashlib.sha256(derive(seed, "verifier").encode()).digest()
         try:

@@ -1,5 +1,5 @@
-"""Who is logged in: sessions of browsers, in memory. A restart ends them all, which costs people one
-more click at their provider, and leaves nothing on disk that could be stolen."""
+"""Who is logged in: sessions of browsers, in memory. A restart ends them all, which costs people
+one more click at their provider, and leaves nothing on disk that could be stolen."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""An OpenID Connect provider on this machine, for tests of logging in: real keys, real signatures, and
-all that a hostile or broken one could do instead. Needs the extra `login`."""
+"""An OpenID Connect provider on this machine, for tests of logging in: real keys, real signatures,
+and all that a hostile or broken one could do instead. Needs the extra `login`."""
 
 from __future__ import annotations
 
