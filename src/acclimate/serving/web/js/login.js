@@ -68,6 +68,7 @@ async function ask(why, engine) {
 export function personButton(button, me) {
   button.hidden = false;
   button.querySelector("span").textContent = me.name;
+  button.querySelector("use").setAttribute("href", "#i-person");
   button.setAttribute("aria-label", WORDS.label(me.name));
   button.onclick = async () => {
     const leaves = me.login === "oidc";

@@ -23,7 +23,8 @@ export function sharedRoom(_me, link) {
       const held = await api.shared(link);
       heading.textContent = held.title || WORDS.untitled;
       facts.textContent = WORDS.by(held.by, when(held.changed));
-      const turns = held.turns.map((turn) => ({ ...turn, answers: turn.answers.map(withoutId) }));
+      const first = held.turns.findIndex((turn) => turn.withheld); // all after it are withheld, too
+      const turns = (first < 0 ? held.turns : held.turns.slice(0, first + 1)).map((turn) => ({ ...turn, answers: turn.answers.map(withoutId) }));
       fill(thread, turns.length ? turns.map((turn) => shownTurn(turn).element) : h("p", { class: "note" }, WORDS.nothing));
     } catch (error) {
       fill(thread, failed(error, error.status === 404 ? null : load));
