@@ -60,6 +60,7 @@ def test_people_log_in_and_out_and_a_key_does_as_well(
     page = visit(address, **options)
     dialog = page.get_by_role("dialog", name="Log in")
     check(page, "login")
+    expect(dialog.get_by_role("button", name="Log in")).to_be_focused()
     dialog.get_by_role("button", name="Log in").click()
     expect(dialog.get_by_role("alert")).to_contain_text("none of your groups")
     provider.who = {"sub": "ann", "preferred_username": "Ann", "groups": ["staff"]}

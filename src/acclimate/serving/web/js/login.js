@@ -54,7 +54,9 @@ async function ask(why, engine) {
     const told = problem || why;
     const body = h("div", { class: "fields" }, h("p", { class: "muted" }, WORDS[engine]), told && h("p", { class: "error-text", role: "alert" }, told));
     const first = { value: "login", words: engine === "oidc" ? WORDS.login : WORDS.again, kind: "primary" };
-    const chosen = await dialog(WORDS.title, body, [{ value: "key", words: WORDS.key }, first]);
+    const shown = dialog(WORDS.title, body, [{ value: "key", words: WORDS.key }, first]);
+    document.querySelector("dialog[open] .primary").focus();
+    const chosen = await shown;
     problem = "";
     if (chosen === "key") return askForKey("");
     if (chosen !== "login") continue;
