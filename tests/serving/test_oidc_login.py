@@ -33,6 +33,7 @@ from acclimate.testing.serving import asked, serve_project
 from acclimate.testing.states import STATE_S
 
 TABLE = {"scopes": ["staff = ask", "it = ask, manage"], "labels": ["hr = hr", "it = *"]}
+KEY, OTHER = new_key("one"), new_key("one")  # of one name; making one takes a while
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +60,7 @@ def provider(site):
     """The provider as it is when it means well."""
     site.provider.__dict__ |= {
         "who": {"sub": "ann", "preferred_username": "Ann", "groups": ["staff"]},
-        "key": new_key("one"),
+        "key": KEY,
         "published": [],
         "sign": None,
         "metadata": {},
@@ -237,7 +238,7 @@ class TestTokens:
 
         def by_another_key(claims):
             head = {"alg": "RS256", "kid": provider.key.kid}
-            return jwt.encode(head, claims, new_key(provider.key.kid))
+            return jwt.encode(head, claims, OTHER)
 
         def with_a_key_of_its_own(claims):
             other = new_key("mine")
