@@ -91,7 +91,7 @@ class ConversationStore:
             self._db.execute(f"PRAGMA {pragma}")
         self._prepare(file)
 
-    def list(self, owner: str) -> list[Conversation]:
+    def all_of(self, owner: str) -> list[Conversation]:
         """Somebody's conversations, the last changed first."""
         rows = self._rows(
             "SELECT * FROM conversations WHERE owner = ? ORDER BY changed DESC, id", owner
@@ -117,9 +117,9 @@ class ConversationStore:
         )
         return [
             KeptAnswer(
-                turn, question, *(tuple(json.loads(part)) for part in lists), json.loads(body)
+                turn, question, _tuple(filters), _tuple(documents), _tuple(needs), _dict(body)
             )
-            for turn, question, *lists, body in rows
+            for turn, question, filters, documents, needs, body in rows
         ]
 
     def count(self, name: str) -> int:
@@ -130,9 +130,10 @@ class ConversationStore:
     def create(self, owner: str, name: str) -> Conversation | None:
         """Begin a conversation, which has no title until the first answer; None where there are
         too many."""
-        made = Conversation(secrets.token_urlsafe(12), owner, name, "", *([_now()] * 2), None, 0)
+        now = _now()
+        made = Conversation(secrets.token_urlsafe(12), owner, name, "", now, now, None, 0)
         with self._changing():
-            if len(self.list(owner)) >= MOST_CONVERSATIONS:
+            if len(self.all_of(owner)) >= MOST_CONVERSATIONS:
                 return None
             self._db.execute(
                 "INSERT INTO conversations VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
@@ -234,6 +235,15 @@ def title_of(question: str) -> str:
     """A title for a conversation that begins with `question`."""
     words = " ".join(question.split())
     return words if len(words) <= MOST_TITLE else f"{words[: MOST_TITLE - 1].rstrip()}…"
+
+
+def _tuple(text: str) -> tuple[str, ...]:
+    return tuple(json.loads(text))
+
+
+def _dict(text: str) -> dict[str, Any]:
+    held: dict[str, Any] = json.loads(text)
+    return held
 
 
 def _json(value: object) -> str:

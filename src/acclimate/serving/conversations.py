@@ -109,7 +109,7 @@ def _add_all(router: APIRouter, conversations: Conversations) -> None:
     @router.get("/v1/conversations")
     def list_conversations(request: Request) -> dict[str, Any]:
         """The caller's own conversations, the last changed first."""
-        rows = conversations.store.list(_caller(request).id)
+        rows = conversations.store.all_of(_caller(request).id)
         return {"object": "list", "data": [_row(one) for one in rows]}
 
     @router.post("/v1/conversations", status_code=201)
