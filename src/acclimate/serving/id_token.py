@@ -86,7 +86,7 @@ def check_id_token(
 
 def _signer(header: Mapping[str, Any], keys: Sequence[Key], algorithms: Sequence[str]) -> Key:
     """The key that a token says it was signed with; without a name, the only one of its kind."""
-    algorithm, name = header.get("alg"), header.get("kid")
+    algorithm, name = str(header.get("alg")), header.get("kid")
     if algorithm not in algorithms:
         raise LoginError("token", "the ID token is signed by an algorithm that does not count")
     if str(header.get("typ", "JWT")).casefold() != "jwt":
