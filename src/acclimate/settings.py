@@ -28,6 +28,7 @@ from acclimate.settings_library import (
 from acclimate.settings_sections import (
     AnswerSettings,
     JudgeSettings,
+    LoginSettings,
     ModelSettings,
     RetrievalSettings,
     ServeSettings,
@@ -61,6 +62,7 @@ class Settings(BaseSettings):
     sources: dict[Annotated[str, StringConstraints(pattern=SOURCE_NAME)], SourceSettings] = Field(
         default_factory=dict
     )
+    login: LoginSettings = LoginSettings()
 
     @classmethod
     def settings_customise_sources(

@@ -128,6 +128,11 @@ class Layout:
         return self.state / "sources"
 
     @property
+    def conversations(self) -> Path:
+        """The conversations that people keep at the server: an SQLite file."""
+        return self.state / "conversations.db"
+
+    @property
     def removed(self) -> Path:
         """Documents that were removed or replaced over the server."""
         return self.state / "removed"
