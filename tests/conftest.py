@@ -36,6 +36,7 @@ FIXTURES = {
 }
 PLACES = {
     "cli": "slow models",
+    "deploy/test_commands.py": "slow models",
     "documents/test_changes.py": "slow",
     "documents/test_hostile.py": "slow",
     "embeddings/test_cross_encoder.py": "torch",
