@@ -7,7 +7,6 @@ may not: PDFs stay with our own reader.
 
 from __future__ import annotations
 
-import re
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,13 +16,13 @@ from dedoc.common.exceptions.dedoc_error import DedocError
 from dedoc.readers import CSVReader, DocxReader, EmailReader, ExcelReader, HtmlReader, PptxReader
 
 from acclimate.documents.builder import TextBuilder
+from acclimate.documents.dedoc_lines import LIST_ITEMS, list_item
 from acclimate.documents.delimited import delimiter
 from acclimate.documents.text import read_text
 from acclimate.errors import DocumentError
 from acclimate.types import Document
 
 _READERS = (DocxReader, PptxReader, ExcelReader, HtmlReader, CSVReader, EmailReader)
-_MARK = re.compile(r"^(?:[•·▪◦‣–-]|(\d+[.)]))\s+")
 _ASKED = {
     "with_attachments": "false",
     "handle_invisible_table": "true",
@@ -98,14 +97,8 @@ def _add_line(line: Any, builder: TextBuilder) -> None:
         return
     if kind == "header":
         builder.add("heading", text, min(6, max(1, level.level_2 or 1)))
-    elif kind in ("list_item", "bullet_list_item"):
-        mark = _MARK.match(text)
-        bare = text[mark.end() :] if mark else text
-        builder.add(
-            "list_item",
-            f"{mark[1] if mark and mark[1] else '-'} {bare}",
-            max(1, (level.level_1 or 2) // 2),
-        )
+    elif kind in LIST_ITEMS:
+        builder.add("list_item", list_item(text), max(1, (level.level_1 or 2) // 2))
     elif kind == "footer":
         builder.add("footer", text)
     else:

@@ -42,7 +42,7 @@ class ParsingEngine:
 _DOCLING = frozenset(
     ("application/pdf", _WORD, _SLIDES, _SHEET, "text/html", "text/markdown", "text/csv")
 )
-_DEDOC = frozenset(
+DEDOC_FORMATS = frozenset(
     (_WORD, _SLIDES, _SHEET, "application/vnd.ms-excel", "text/html", "text/csv", "message/rfc822")
 )
 ENGINES: dict[str, ParsingEngine] = {
@@ -50,7 +50,7 @@ ENGINES: dict[str, ParsingEngine] = {
     "docling-native": ParsingEngine(
         "docling", "NativeDoclingParser", "docling", _DOCLING, "docling"
     ),
-    "dedoc": ParsingEngine("dedoc", "DedocParser", "dedoc", _DEDOC),
+    "dedoc": ParsingEngine("dedoc", "DedocParser", "dedoc", DEDOC_FORMATS),
 }
 
 
