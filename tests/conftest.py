@@ -66,6 +66,7 @@ PLACES = {
     "workflows/test_tune_preferences.py": "torch",
     "workflows/test_tune_retriever.py": "torch models",
     "workspace/test_demonstrations.py": "models",
+    "test_course.py": "models slow",
     "test_images.py": "torch",
     "test_levels.py": "slow",
     "workflows/test_calibrate.py": "models",

@@ -97,19 +97,18 @@ def test_the_image_starts_is_healthy_asks_for_a_key_and_ends(plain, tmp_path):
         try:
             port = server.stdout.readline().strip().rpartition(":")[2]
             assert port.isdigit()
+            ready = f"http://127.0.0.1:{port}/readyz"
+            wait_until(lambda: httpx.get(ready, timeout=STATE_S).status_code == 200, "readiness")
             health = [part.replace("8080", port) for part in instruction("CMD", indent="    ")]
-
-            def healthy():
-                done = subprocess.run(health, env=plain, capture_output=True, check=False)
-                return done.returncode == 0
-
-            wait_until(healthy, "health")
+            assert subprocess.run(health, env=plain, check=False).returncode == 0
             address = f"http://127.0.0.1:{port}/v1/models"
             assert httpx.get(address, timeout=STATE_S).status_code == 401
             held = {"Authorization": f"Bearer {key}"}
             assert httpx.get(address, headers=held, timeout=STATE_S).status_code == 200
             server.send_signal(signal.SIGTERM)
             assert server.wait(STATE_S) == 0
+            gone = subprocess.run(health, env=plain, capture_output=True, check=False)
+            assert gone.returncode != 0
         finally:
             server.kill()
     assert {one.name for one in tmp_path.iterdir()} == {"bin", "project"}

@@ -17,7 +17,7 @@ from typing import Any
 import httpx
 
 from acclimate.documents.builder import TextBuilder
-from acclimate.documents.dedoc_lines import LIST_ITEMS, list_item
+from acclimate.documents.dedoc_lines import LIST_ITEMS, Line, add_line
 from acclimate.documents.engines import DEDOC_FORMATS
 from acclimate.documents.parsers import OnPage, detect
 from acclimate.documents.sandbox import Limits, Sandbox
@@ -139,7 +139,8 @@ def as_document(answer: Any, path: str, paged: bool) -> Document:
         tables = {str(one["metadata"]["uid"]): one for one in content["tables"]}
         for line, level in _lines(content["structure"]):
             pages = _turn(builder, pages, int(line["metadata"]["page_id"]), paged)
-            _add(line, level, builder)
+            kind = line["metadata"]["paragraph_type"]
+            add_line(Line(kind, str(line["text"]).strip(), level), builder)
             for note in line["annotations"]:
                 if note["name"] == "table" and str(note["value"]) in tables:
                     builder.add_table(_rows(tables.pop(str(note["value"]))))
@@ -177,18 +178,6 @@ def _lines(root: Mapping[str, Any]) -> Iterator[tuple[Mapping[str, Any], int]]:
         if depth < _DEEPEST:
             below = ((one, headings, items, depth + 1) for one in line["subparagraphs"])
             waiting += reversed(list(below))
-
-
-def _add(line: Mapping[str, Any], level: int, builder: TextBuilder) -> None:
-    text, kind = str(line["text"]).strip(), line["metadata"]["paragraph_type"]
-    if not text:
-        return
-    if kind == "header":
-        builder.add("heading", text, min(6, max(1, level)))
-    elif kind in LIST_ITEMS:
-        builder.add("list_item", list_item(text), max(1, level))
-    else:
-        builder.add("footer" if kind == "footer" else "paragraph", text)
 
 
 def _rows(table: Mapping[str, Any]) -> list[list[str]]:

@@ -43,7 +43,10 @@ _DOCLING = frozenset(
     ("application/pdf", _WORD, _SLIDES, _SHEET, "text/html", "text/markdown", "text/csv")
 )
 DEDOC_FORMATS = frozenset(
-    (_WORD, _SLIDES, _SHEET, "application/vnd.ms-excel", "text/html", "text/csv", "message/rfc822")
+    (
+        *(_WORD, _SLIDES, _SHEET, "application/vnd.ms-excel", "text/html", "text/csv"),
+        *("message/rfc822", "application/json", "text/plain"),
+    )
 )
 ENGINES: dict[str, ParsingEngine] = {
     "docling": ParsingEngine("docling", "DoclingParser", "docling", _DOCLING, "docling"),

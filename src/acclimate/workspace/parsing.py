@@ -22,12 +22,14 @@ Write = Callable[[Sequence[Message], int], str]
 """What the language model writes for messages, in at most so many tokens."""
 # Raised where our readers give another document for the same file than in the release before.
 _READERS = 2
+_ENGINES = {"dedoc": 3}  # the same for another engine alone
 _CONTEXT_TOKENS = 60  # of the sentence about a chunk
 
 
 def parser_name(files: DocumentsSettings, pictures: PictureEmbedder | None) -> str:
     """Names what reads: where it changes, files are read again."""
-    parts = [f"{files.engine}-{_READERS}", "mark" if files.hidden == "mark" else ""]
+    version = _ENGINES.get(files.engine, _READERS)
+    parts = [f"{files.engine}-{version}", "mark" if files.hidden == "mark" else ""]
     if files.engine_url:
         parts.append(f"service{' '.join(('', *sorted(files.engine_options)))}")
     parts += [pictures.fingerprint[:12]] if pictures is not None else []
