@@ -27,7 +27,7 @@ project = Project.create(folder, Path("documents"))
 # Questions with right answers come before any model. They are split by document: what a model is
 # trained on (train), what settings are chosen on (dev), and what nobody looks at before the end
 # (test). The set says itself how large a difference it could tell.
-sizes = {split: 0 for split in ("train", "dev", "test")}
+sizes = dict.fromkeys(("train", "dev", "test"), 0)
 for question in project.questions():
     if question.split in sizes:
         sizes[question.split] += 1
