@@ -5,8 +5,6 @@ import re
 import sys
 from pathlib import Path
 
-import pytest
-
 from acclimate import Project
 
 COURSE = Path(__file__).parents[1] / "examples" / "course.py"
@@ -26,31 +24,32 @@ def test_cells_are_numbered_and_the_dear_ones_say_so():
 
 def test_every_verb_of_the_project_that_is_used_exists():
     used = {
-        node.attr
+        node.func.attr
         for node in ast.walk(ast.parse(TEXT))
-        if isinstance(node, ast.Attribute)
-        and isinstance(node.value, ast.Name)
-        and node.value.id == "project"
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and isinstance(node.func.value, ast.Name)
+        and node.func.value.id == "project"
     }
     assert used >= {"ingest", "answer", "retrieve", "compare", "tune"}
     assert [name for name in used if not hasattr(Project, name)] == []
 
 
-@pytest.fixture
-def few(monkeypatch, tmp_path):
-    """The course's short form, on a few of the documents, in the test's own folder."""
+def test_cells_that_take_seconds_run(monkeypatch, capsys, tmp_path):
+    """The short form, on a few of the documents, in the test's own folder."""
     monkeypatch.setattr(sys, "argv", ["course.py", "--short"])
-    monkeypatch.setattr("tempfile.mkdtemp", lambda **_: str(tmp_path / "course"))
-
-
-def test_cells_that_take_seconds_run(few, capsys, tmp_path):
     names = {"__file__": str(COURSE), "__name__": "course"}
     code = [cell for cell in CELLS if not cell.partition("\n")[0].endswith(DEAR)]
-    first = code[0].replace(
-        'HERE / "documents", folder / "documents")',
-        'HERE / "documents" / "products", folder / "documents" / "products")',
-    )
-    assert first != code[0]
+    first = code[0]
+    for text, here in (
+        ('tempfile.mkdtemp(prefix="acclimate-course-")', repr(str(tmp_path / "course"))),
+        (
+            'HERE / "documents", folder / "documents")',
+            'HERE / "documents" / "products", folder / "documents" / "products")',
+        ),
+    ):
+        assert text in first
+        first = first.replace(text, here)
     for cell in [first, *code[1:]]:
         exec(compile(f"# {cell}", str(COURSE), "exec"), names)  # noqa: S102
     told = capsys.readouterr().out
