@@ -36,6 +36,7 @@ FIXTURES = {
 }
 PLACES = {
     "cli": "slow models",
+    "deploy/test_commands.py": "slow models",
     "documents/test_changes.py": "slow",
     "documents/test_hostile.py": "slow",
     "embeddings/test_cross_encoder.py": "torch",
@@ -65,6 +66,7 @@ PLACES = {
     "workflows/test_tune_preferences.py": "torch",
     "workflows/test_tune_retriever.py": "torch models",
     "workspace/test_demonstrations.py": "models",
+    "test_course.py": "models slow",
     "test_images.py": "torch",
     "sources/test_sync.py": "slow",
     "test_levels.py": "slow",

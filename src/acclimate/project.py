@@ -29,6 +29,7 @@ if TYPE_CHECKING:  # what takes minutes is not needed to ask
     from acclimate.workflows.calibrate import Calibrated
     from acclimate.workflows.compare_plan import ComparisonPlan
     from acclimate.workflows.optimise_prompt import Optimised
+    from acclimate.workflows.saved_texts import ImportedDocuments
     from acclimate.workflows.search import OnTrial, Searched
     from acclimate.workflows.watch import OnIngest
 
@@ -83,6 +84,13 @@ class Project(TuningVerbs):
         from acclimate.workflows.move_library import move_library
 
         return move_library(self, to, hear)
+
+    def import_documents(self, path: Path) -> ImportedDocuments:
+        """Write the documents that LlamaIndex, LangChain or Haystack keeps at `path` into the
+        documents folder; see `acclimate.documents.docstores`."""
+        from acclimate.workflows.saved_texts import import_documents
+
+        return import_documents(self, path)
 
     def watch(
         self,
