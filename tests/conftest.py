@@ -37,6 +37,7 @@ FIXTURES = {
 PLACES = {
     "cli": "slow models",
     "deploy/test_commands.py": "slow models",
+    "cluster/test_ray.py": "servers slow torch models",
     "documents/test_changes.py": "slow",
     "documents/test_hostile.py": "slow",
     "embeddings/test_cross_encoder.py": "torch",
@@ -136,6 +137,7 @@ LONG = (
     "tuning/test_methods.py",
     "tuning/test_runs.py",
     "documents/test_hostile.py",
+    "cluster/test_ray.py",
     "workflows/test_tune_retriever.py",
 )
 LEVELS = ("models", "torch", "browser", "servers", "slow")

@@ -17,6 +17,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from pydantic_settings.exceptions import SettingsError as SourceError
 
 from acclimate.errors import SettingsError, nearest
+from acclimate.settings_cluster import ClusterSettings
 from acclimate.settings_library import (
     ChunkingSettings,
     DocumentsSettings,
@@ -63,6 +64,7 @@ class Settings(BaseSettings):
         default_factory=dict
     )
     login: LoginSettings = LoginSettings()
+    cluster: ClusterSettings = ClusterSettings()
 
     @classmethod
     def settings_customise_sources(

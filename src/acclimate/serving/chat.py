@@ -187,7 +187,7 @@ class _Form:
     def kept(self, answer: Answer, waited: float) -> dict[str, Any]:
         """What of an answer is kept in a conversation."""
         told = {"id": self.id, "text": answer.text, "finish": _finish(answer)}
-        return told | extension(answer, waited)
+        return told | extension(answer, waited, self._address)
 
     def _chunk(self, delta: dict[str, str], finish: str | None = None, **more: Any) -> str:
         choice = {"index": 0, "delta": delta, "finish_reason": finish, "logprobs": None}
