@@ -36,6 +36,7 @@ FIXTURES = {
 }
 PLACES = {
     "cli": "slow models",
+    "deploy/test_commands.py": "slow models",
     "cluster/test_ray.py": "servers slow torch models",
     "documents/test_changes.py": "slow",
     "documents/test_hostile.py": "slow",
@@ -66,7 +67,9 @@ PLACES = {
     "workflows/test_tune_preferences.py": "torch",
     "workflows/test_tune_retriever.py": "torch models",
     "workspace/test_demonstrations.py": "models",
+    "test_course.py": "models slow",
     "test_images.py": "torch",
+    "sources/test_sync.py": "slow",
     "test_levels.py": "slow",
     "workflows/test_calibrate.py": "models",
     "workflows/test_optimise_prompt.py": "models",

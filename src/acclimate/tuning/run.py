@@ -119,7 +119,7 @@ def sampler_of(job: TuningJob, cases: Sequence[Case], chat: ChatFormat, window: 
     """What draws sequences of these cases, by the method. Raises SettingsError where there are
     none, and UnlearnableError for one that cannot be learnt."""
     if job.method.data != "preferences":
-        return CaseSampler(cases, chat, window)
+        return CaseSampler(cases, chat, window, job.method.together)
     if job.method.variant == "kto":
         return JudgedSampler([case for case in cases if isinstance(case, Judged)], chat, window)
     return PairSampler([case for case in cases if isinstance(case, Preferred)], chat, window)
@@ -267,7 +267,7 @@ def set_up(
         learning_rate=plan.rate,
         targets=knobs.targets,
         seed=knobs.seed,
-        batch=knobs.batch or settings.batch,
+        batch=knobs.batch or job.method.batch or settings.batch,
     )
     if knobs.epochs is not None:
         settings = replace(settings, steps=_steps(sampler, knobs.epochs, settings))

@@ -26,6 +26,7 @@ from acclimate.workflows.cluster_engine import ClusterEngine, Speakers
 from acclimate.workspace.answerer import open_answerer
 from acclimate.workspace.encoders import tuned_folders
 from acclimate.workspace.extractor import fingerprint as extractor_fingerprint
+from acclimate.workspace.seeds import runs_of
 from acclimate.workspace.style import beside, manner_of, passages_for
 from acclimate.workspace.workspace import Workspace
 
@@ -77,7 +78,8 @@ class Stage:
         self._engine = answerer.engine
         if answerer.recipe.context != "passages":
             return lambda question: answerer.answer(question.question, turns=question.turns)
-        retriever = self._searches.sharing(answerer.retriever, _search_key(workspace.settings))
+        found_in = f"{workspace.library.record.id} {_search_key(workspace.settings)}"
+        retriever = self._searches.sharing(answerer.retriever, found_in)
         return _reading(replace(answerer, retriever=retriever).answer, retriever)
 
     def at_once(self, model: ModelSettings, asked: int) -> int:
@@ -157,6 +159,23 @@ def make_entry(
         parallel=1 if recipe.extracts else held.at_once(model, parallel),
         peak_mb=held.peak_mb,
     )
+
+
+def make_runs(
+    workspace: Workspace, recipe: Recipe, first: Entry, stage: Stage, adapter: Path | None
+) -> list[Entry]:
+    """The entry of a recipe, with the seed of its adapter and an entry for each other run of it,
+    where it was trained with several."""
+    runs = None if adapter is None or not recipe.adapter else runs_of(adapter)
+    if runs is None or not runs.others:
+        return [first]
+    found = [replace(first, seed=runs.kept)]
+    for seed, folder in runs.others.items():
+        name = f"{first.recipe}, seed {seed}"
+        made = make_entry(workspace.wearing(folder), recipe, name=name, stage=stage)
+        shown = {"required": first.required, "documents": first.documents}
+        found.append(replace(made, seed=seed, of=first.recipe, **shown))
+    return found
 
 
 def _depends(workspace: Workspace, recipe: Recipe, adapter: Path | None) -> dict[str, Any]:

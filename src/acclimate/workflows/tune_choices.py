@@ -11,6 +11,7 @@ from acclimate.evaluation.halving import Budget, Trace, halve, plan_rounds
 from acclimate.settings_cluster import ClusterSettings
 from acclimate.workflows.cluster_tuning import Elsewhere, training_on_cluster
 from acclimate.workflows.tune_seeds import tracked, with_seed
+from acclimate.workspace.seeds import SeedRuns, keep_runs
 
 if TYPE_CHECKING:  # PyTorch comes with the extra `tune` only
     from acclimate.tuning.run import RateSearch, Trained, TuningJob
@@ -32,7 +33,8 @@ def train_as_chosen(
     score: DevScore | None,
     cluster: ClusterSettings | None = None,
 ) -> Runs:
-    """Train with the job's knobs: sweep once, then a run for each seed; the best one is kept.
+    """Train with the job's knobs: sweep once, then a run for each seed; the best one is kept,
+    with the adapters of the others in its folder.
 
     On a `cluster` its nodes share the rates, and the seeds but the first.
     """
@@ -71,19 +73,22 @@ def _train(
     rate = trained.plan.rate if knobs.sweep else job.rate
     if elsewhere is not None and knobs.sweep:
         begun = {seed: elsewhere.seed(seed, rate) for seed in others}
-    found, seed = {first: trained.loss_after}, first
+    runs, seed = {first: trained}, first
     for seed in others:
         if seed in begun:
-            found[seed] = result(begun[seed]).loss_after
+            runs[seed] = result(begun[seed])
             continue
         del trainer  # its network goes before the next one comes
         trained, trainer = run(seed, rate, None)
-        found[seed] = trained.loss_after
-    best = min(found, key=lambda seed: found[seed])
+        runs[seed] = trained
+    best = min(runs, key=lambda seed: runs[seed].loss_after)
     if best != (first if begun else seed):
         del trainer
         trained, trainer = run(best, rate, None)  # goes on from its end: it is only loaded
-    return Runs(trained, trainer, found)
+    losses = {seed: one.loss_after for seed, one in runs.items()}
+    rest = {seed: one.folder for seed, one in runs.items() if seed != best}
+    keep_runs(trained.folder, SeedRuns(best, rest), losses)
+    return Runs(trained, trainer, losses)
 
 
 def _search(folder: Path, elsewhere: Elsewhere | None) -> RateSearch:

@@ -32,6 +32,7 @@ from acclimate.questions.file import QuestionFile, read_questions
 from acclimate.retrieval.base import Retriever
 from acclimate.settings import Settings, load_settings
 from acclimate.settings_file import render_settings
+from acclimate.sources.origins import Origins
 from acclimate.system import ending
 from acclimate.system.closing import Closing
 from acclimate.types import Generation, Message, Question
@@ -78,6 +79,7 @@ class Workspace(Closing):
         self._on_bytes = on_bytes
         self._given_embedder, self._given_library = embedder, library
         self._lender: Workspace | None = None
+        self._worn: Path | None = None
         self._load: LoadEngine = load_here
         self._loader = ThreadPoolExecutor(1, thread_name_prefix="load")
         self._loading = threading.Lock()
@@ -140,6 +142,19 @@ class Workspace(Closing):
             other._engines, other._loading = self._engines, self._loading
         return other
 
+    def over(self, library: Library, settings: Settings) -> Self:
+        """As `sharing`, over another library, which whoever opened it closes."""
+        other = self.sharing(settings)
+        other._given_library = library
+        return other
+
+    def wearing(self, adapter: Path) -> Self:
+        """As `sharing`; recipes that name an adapter of their own wear this one instead, a run of
+        it with another seed."""
+        other = self.sharing(self.settings)
+        other._worn = adapter
+        return other
+
     @property
     def file(self) -> Path:
         """The project's `acclimate.toml`."""
@@ -156,6 +171,11 @@ class Workspace(Closing):
         path = self.settings.documents.path
         as_is = path.is_absolute() or str(path).startswith("~")
         return str(path) if as_is else os.path.relpath(self.documents)
+
+    @cached_property
+    def origins(self) -> Origins:
+        """Where documents of `[sources]` come from."""
+        return Origins(self.documents)
 
     @cached_property
     def library(self) -> Library:
@@ -270,6 +290,8 @@ class Workspace(Closing):
         reader that ships for the model, if any, and only for recipes that show passages: it is made
         for those. A server has its own.
         """
+        if recipe.adapter and self._worn is not None:
+            return self._worn
         return adapter_of(self.settings.model, self.layout, recipe)
 
     def require_ingested(self) -> None:
