@@ -13,7 +13,6 @@ from typing import Literal
 import click
 
 from acclimate.cli.output import echo_json, json_option, project_option
-from acclimate.documents.walk import walk
 from acclimate.errors import AcclimateError, ProjectError, legible
 from acclimate.files.places import as_typed
 from acclimate.indexes.library import Library
@@ -195,7 +194,7 @@ def _check_documents(project: Project) -> Iterator[Finding]:
     )
     held = record.files()
     try:
-        found = walk(project.documents, chosen.include, chosen.exclude)
+        found = project.place.walk(chosen.include, chosen.exclude)
     except ProjectError as error:
         yield Finding("documents", "warning" if held else "failed", str(error), error.hint)
         return

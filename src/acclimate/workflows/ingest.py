@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
+from acclimate.documents.places import AT_ONCE
 from acclimate.indexes.claims import IngestStatus, status_of
 from acclimate.ingest import ingest
 from acclimate.ingest_reading import Reader
@@ -25,7 +26,7 @@ def ingest_documents(
     hear, files = progress or NoProgress(), workspace.settings.documents
     with _reading(workspace, hear) as reader:
         return ingest(
-            workspace.documents,
+            workspace.place,
             workspace.library,
             reader.parse,
             reader.chunker,
@@ -50,7 +51,7 @@ def work_on_documents(
 ) -> IngestReport:
     """Be one of the workers that bring the library up to date; see `acclimate.ingest_worker.work`."""
     hear, files = progress or NoProgress(), workspace.settings.documents
-    folder = Folder(workspace.documents, files.include, files.exclude, check_all, allow_empty)
+    folder = Folder(workspace.place, files.include, files.exclude, check_all, allow_empty)
     with _reading(workspace, hear) as reader:
         embedder, pictures = workspace.embedder, workspace.pictures
         return work(Job(folder, workspace.library, reader, embedder, pictures, hear))
@@ -65,6 +66,7 @@ def ingest_status(workspace: Workspace) -> IngestStatus:
 def _reading(workspace: Workspace, hear: IngestProgress) -> Iterator[Reader]:
     """What parses and chunks the project's files."""
     settings, pictures = workspace.settings, workspace.pictures
+    fetched = AT_ONCE if workspace.place.local is None else 1
     chunker = open_chunker(
         settings, workspace.embedder, workspace.layout.templates, workspace.write
     )
@@ -74,6 +76,6 @@ def _reading(workspace: Workspace, hear: IngestProgress) -> Iterator[Reader]:
                 file, path, lambda done, total: hear.page(path, done, total)
             ),
             chunker,
-            sandbox.workers,
+            max(fetched, sandbox.workers),
             parser_name(settings.documents, pictures),
         )

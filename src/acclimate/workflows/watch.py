@@ -65,7 +65,7 @@ def watch_documents(
 
     chosen = workspace.settings.documents
     follow(
-        workspace.documents,
+        workspace.place,
         chosen.include,
         chosen.exclude,
         bring_up,
