@@ -228,6 +228,12 @@ class ServeSettings(Section):
     requests_per_minute: int = Field(
         default=600, ge=1, description="requests of one key, in a minute"
     )
+    drain_seconds: float = Field(
+        default=0.0,
+        ge=0,
+        description="after SIGTERM, seconds in which /readyz says 503 and requests are still taken, "
+        "so that a load balancer finds out first",
+    )
     max_upload_mb: int = Field(default=100, ge=1, description="largest upload, in MB")
     receive_seconds: float = Field(
         default=20.0, gt=0, description="longest silence of a client that sends, in seconds"

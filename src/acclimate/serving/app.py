@@ -40,9 +40,11 @@ _NOWHERE = "There is nothing here; the API is at /v1, described at /openapi.json
 log = logging.getLogger(__name__)
 
 
-def create_app(project: Project) -> Gate:
-    """The server of a project, as an ASGI application; it closes the project when it ends."""
-    service = Service(project)
+def create_app(project: Project, draining: threading.Event | None = None) -> Gate:
+    """The server of a project, as an ASGI application; it closes the project when it ends. While
+    `draining` is set, load balancers are told to send no further requests."""
+    service = Service(project, draining)
+    shared = service.shared()
     jobs = Jobs(lambda progress, may_empty: _ingest(service, progress, may_empty))
     runs = comparing.open_runs(service)
     sandbox = Sandbox(_SHOWN, workers=2)
@@ -62,11 +64,13 @@ def create_app(project: Project) -> Gate:
         await run_in_threadpool(runs.close)
         sandbox.close()
         await run_in_threadpool(service.close)
+        if shared is not None:
+            shared.close()
 
     app = FastAPI(
         title="Acclimate", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None
     )
-    given = feedback.GivenAnswers()
+    given = feedback.GivenAnswers(shared)
     app.include_router(chat.make_router(service, metrics, given))
     app.include_router(feedback.make_router(service, given))
     app.include_router(search.make_router(service))
@@ -78,7 +82,9 @@ def create_app(project: Project) -> Gate:
     _add_health(app, service, metrics)
     _add_page(app)
     _add_errors(app)
-    return Gate(app, keys_of(project.folder), rules_of(project.settings.serve), metrics.served)
+    return Gate(
+        app, keys_of(project.folder), rules_of(project.settings.serve), metrics.served, shared
+    )
 
 
 def rules_of(chosen: ServeSettings) -> Rules:
@@ -123,10 +129,10 @@ def _add_health(app: FastAPI, service: Service, metrics: Metrics) -> None:
 
     @app.get("/readyz", tags=["health"])
     def ready() -> JSONResponse:
-        """The models are loaded; 503 before."""
-        return JSONResponse(
-            {"status": "ready" if service.ready else "starting"}, 200 if service.ready else 503
-        )
+        """Whether a load balancer should send requests here: 503 while the models load, while the
+        library cannot be reached, and from when the server is told to end."""
+        state = service.state()
+        return JSONResponse({"status": state}, 200 if state == "ready" else 503)
 
     @app.get("/metrics", tags=["health"])
     def figures() -> Response:

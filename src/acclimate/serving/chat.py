@@ -6,7 +6,7 @@ import asyncio
 import json
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from typing import Annotated, Any
 
@@ -59,9 +59,9 @@ def make_router(service: Service, metrics: Metrics, given: GivenAnswers) -> APIR
         form = _Form(ask, body, marked=marked)
         caller: Caller = request.state.caller
 
-        def answered(answer: Answer) -> None:
+        async def answered(answer: Answer) -> None:
             metrics.answered(answer)
-            given.keep(form.id, caller, given_of(answer, ask.turns))
+            await given.keep(form.id, caller, given_of(answer, ask.turns))
 
         if body.stream:
             return _Events(form.events(run, answered), run)
@@ -69,7 +69,7 @@ def make_router(service: Service, metrics: Metrics, given: GivenAnswers) -> APIR
             answer = await _finished(run, request)
         finally:
             run.cancel()
-        answered(answer)
+        await answered(answer)
         return JSONResponse(form.whole(answer, run.waited))
 
     @router.get("/me")
@@ -141,7 +141,7 @@ class _Form:
         }
 
     async def events(
-        self, run: PendingAnswer, answered: Callable[[Answer], None]
+        self, run: PendingAnswer, answered: Callable[[Answer], Awaitable[None]]
     ) -> AsyncIterator[str]:
         """The lines of a stream: the role, the text as it comes, its footnotes, usage where asked
         for."""
@@ -161,7 +161,7 @@ class _Form:
         if isinstance(piece, BaseException):
             yield f"data: {json.dumps(as_api_error(piece).body)}\n\n"
         else:
-            answered(piece)
+            await answered(piece)
             if piece.reasoning:
                 yield self._chunk({"reasoning_content": piece.reasoning})
             if self._json:

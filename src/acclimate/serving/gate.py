@@ -12,13 +12,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
+from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from acclimate.errors import SettingsError
+from acclimate.indexes.shared import Shared
 from acclimate.serving.errors import ApiError, as_api_error
 from acclimate.serving.keys import LOCAL, Caller, Keys
+from acclimate.serving.rate import counter, retry
 
 _LOOPBACK = frozenset(("localhost", "127.0.0.1", "::1"))
 MCP = "/mcp"
@@ -36,7 +39,6 @@ _ASK = frozenset(
     )
 )
 _GUESSES = 10  # wrong keys from one address in a minute
-_MOST_ADDRESSES = 10_000
 _TEXT_BODY = 4_000_000  # bytes of a request that is no upload
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; connect-src "
@@ -61,28 +63,6 @@ log = logging.getLogger(__name__)
 
 OnServed = Callable[[str, str, int, float], None]
 """Called after each request with its route's pattern, method, status and seconds."""
-
-
-class Rate:
-    """At most `per_minute` events of each name in a minute, refilled evenly (a token bucket)."""
-
-    def __init__(self, per_minute: int, now: Callable[[], float] = time.monotonic) -> None:
-        self._per_minute, self._now = per_minute, now
-        self._left: dict[str, tuple[float, float]] = {}
-
-    def wait(self, name: str) -> float:
-        """Seconds until `name` has an event left; 0.0 where it has one now."""
-        return max(0.0, 1.0 - self._level(name)) * 60.0 / self._per_minute
-
-    def take(self, name: str) -> None:
-        """Count an event."""
-        if len(self._left) >= _MOST_ADDRESSES and name not in self._left:
-            self._left.pop(next(iter(self._left)))
-        self._left[name] = (self._level(name) - 1.0, self._now())
-
-    def _level(self, name: str) -> float:
-        level, at = self._left.get(name, (float(self._per_minute), self._now()))
-        return min(float(self._per_minute), level + (self._now() - at) * self._per_minute / 60.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,11 +93,20 @@ class _RequestLog:
 
 class Gate:
     """Host, origin, key, scope, rate and size of each request; security headers and audit log of
-    each response."""
+    each response. With what servers `shared` of a library, callers are counted for all of them."""
 
-    def __init__(self, app: ASGIApp, keys: Keys, rules: Rules, on_served: OnServed) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        keys: Keys,
+        rules: Rules,
+        on_served: OnServed,
+        shared: Shared | None = None,
+    ) -> None:
         self._app, self._keys, self._rules, self._on_served = app, keys, rules, on_served
-        self._requests, self._guesses = Rate(rules.requests_per_minute), Rate(_GUESSES)
+        self._requests = counter(shared, "key", rules.requests_per_minute)
+        self._guesses = counter(shared, "address", _GUESSES)
+        self._waits = shared is not None  # for a database, when a caller is counted
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request, or refuse it."""
@@ -136,7 +125,10 @@ class Gate:
             if scope["method"] == "OPTIONS" and origin:
                 await _preflight()(scope, receive, out)
                 return
-            caller = self._admit(scope, headers)
+            if self._waits:
+                caller = await run_in_threadpool(self._admit, scope, headers)
+            else:
+                caller = self._admit(scope, headers)
             seen.caller = caller.name
             scope.setdefault("state", {})["caller"] = caller
             await self._app(scope, self._incoming(scope, headers, receive), out)
@@ -214,7 +206,7 @@ class Gate:
             raise ApiError(401, say, "invalid_api_key", headers={"WWW-Authenticate": "Bearer"})
         if wait := self._requests.wait(key.id):
             raise ApiError(
-                429, "Too many requests of this key.", "rate_limited", headers=_retry(wait)
+                429, "Too many requests of this key.", "rate_limited", headers=retry(wait)
             )
         self._requests.take(key.id)
         return key.caller
@@ -223,7 +215,7 @@ class Gate:
         """Slow down who tries keys; whoever has a valid one is let in from the same address."""
         address = (scope.get("client") or ("-",))[0]
         if wait := self._guesses.wait(address):
-            raise ApiError(429, "Too many wrong keys.", "too_many_guesses", headers=_retry(wait))
+            raise ApiError(429, "Too many wrong keys.", "too_many_guesses", headers=retry(wait))
         if token:
             self._guesses.take(address)
 
@@ -301,10 +293,6 @@ def _preflight() -> Response:
         "Access-Control-Max-Age": "600",
     }
     return Response(status_code=204, headers=allowed)
-
-
-def _retry(wait: float) -> dict[str, str]:
-    return {"Retry-After": str(int(wait) + 1)}
 
 
 def _route(scope: Scope) -> str:

@@ -14,9 +14,9 @@ from mcp.server.stdio import stdio_server
 
 from acclimate.errors import SettingsError
 from acclimate.serving.errors import ApiError
-from acclimate.serving.gate import Rate
 from acclimate.serving.keys import LOCAL, Caller, Keys
 from acclimate.serving.mcp_server import Context, make_server
+from acclimate.serving.rate import Rate
 from acclimate.serving.service import Service
 
 KEY_VARIABLE = "ACCLIMATE_API_KEY"
