@@ -38,13 +38,15 @@ class Options:
 def plan(rates: dict[str, Any], documents: int, chosen: Options) -> dict[str, float]:
     """Core-hours, hours, bytes and seconds for so many documents."""
     chunks = documents * chosen.chunks_per_document
-    apart = documents * rates["parse_s"] + chunks * (rates["chunk_s"] + rates["embed_s"])
+    # A document of twice as many chunks as those that were measured takes twice as long to parse.
+    like = chunks * rates["documents"] / rates["chunks"]
+    apart = like * rates["parse_s"] + chunks * (rates["chunk_s"] + rates["embed_s"])
     store, index = chunks * rates["store_s"], chunks * rates["index_s"]
     dimensions = rates["dimensions"]
     return {
         "documents": documents,
         "chunks": chunks,
-        "parse_h": documents * rates["parse_s"] / HOUR,
+        "parse_h": like * rates["parse_s"] / HOUR,
         "embed_h": chunks * (rates["chunk_s"] + rates["embed_s"]) / HOUR,
         "store_h": store / HOUR,
         "index_h": index / HOUR,
@@ -55,7 +57,7 @@ def plan(rates: dict[str, Any], documents: int, chosen: Options) -> dict[str, fl
         "record_gb": chunks * rates["record_bytes"] / 1e9,
         "vector_gb": chunks * rates["vector_bytes"] / 1e9,
         "text_gb": chunks * rates["text_bytes"] / 1e9,
-        "documents_gb": documents * rates["megabytes"] / rates["documents"] / 1e3,
+        "documents_gb": like * rates["megabytes"] / rates["documents"] / 1e3,
         "codes_gb": chunks * (dimensions + 8) / 1e9,
         "graph_gb": chunks * (2 * dimensions + LINKS_BYTES) / 1e9,
         "scan_s": chunks / rates["scan_rows_per_s"],

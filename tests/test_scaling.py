@@ -17,6 +17,7 @@ ROOT = Path(__file__).parents[1]
 RATES = {
     "documents": 2,
     "megabytes": 1.0,
+    "chunks": 20,
     "dimensions": 100,
     "parse_s": 0.36,
     "chunk_s": 0.006,
@@ -47,6 +48,8 @@ def test_a_plan_is_the_rates_times_the_documents(scaling):
     expected |= {"record_gb": 0.5, "vector_gb": 0.04, "text_gb": 0.06, "documents_gb": 5.0}
     expected |= {"codes_gb": 0.0108, "graph_gb": 0.05, "scan_s": 0.1, "chunks": 100_000}
     assert {name: made[name] for name in expected} == pytest.approx(expected)
+    long = scaling.plan(RATES, 5_000, scaling.Options(chunks_per_document=20, cores=4))
+    assert long["parse_h"] == pytest.approx(1.0), "longer documents take longer"
     crowded = scaling.plan(RATES, 10_000, scaling.Options(chunks_per_document=10, cores=70))
     assert crowded["wall_h"] == pytest.approx(crowded["store_h"]), "the one writer is the limit"
 
@@ -69,11 +72,25 @@ def test_rates_are_measured_on_the_projects_documents(tmp_path, scaling):
         found = measure_rates(project)
         assert not project.ingested, "nothing is left in the project"
     assert (found.documents, found.dimensions) == (3, HashEmbedder().dimensions)
+    size = sum(file.stat().st_size for file in (tmp_path / "documents").glob("*.md"))
+    assert found.megabytes == pytest.approx(size / 1e6)
     assert found.chunks >= 9
     assert found.vector_bytes == pytest.approx(4 * found.dimensions + 8, rel=0.3)
     for name in ("chunk_s", "embed_s", "store_s", "index_s", "retrieve_s", "scan_rows_per_s"):
         assert getattr(found, name) > 0, name
     assert scaling.plan(vars_of(found), 1000, scaling.Options())["core_h"] > 0
+
+
+def test_more_chunks_than_are_needed_are_left_out_with_their_documents(tmp_path, monkeypatch):
+    (tmp_path / "documents").mkdir()
+    for number in range(4):
+        (tmp_path / "documents" / f"{number}.md").write_text(f"# Pump {number}\n\nIt turns.\n")
+    monkeypatch.setattr("acclimate.workflows.rates._MOST_CHUNKS", 2)
+    with Project(tmp_path, make_settings({}, "test")) as project:
+        project.__dict__["embedder"] = HashEmbedder()
+        found = measure_rates(project)
+    assert (found.documents, found.chunks) == (2, 2)
+    assert found.megabytes == pytest.approx(2 * 21 / 1e6)
 
 
 def vars_of(rates):

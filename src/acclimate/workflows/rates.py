@@ -93,8 +93,8 @@ def measure_rates(workspace: Workspace) -> Rates:
         scan = _scanned(Path(scratch), np.concatenate(vectors))
         disk = _written(Path(scratch))
     return Rates(
-        len(documents),
-        size / 1e6,
+        len(cut),
+        size / 1e6 * len(cut) / len(documents),
         count,
         embedder.dimensions,
         max(0.0, parse_s - idle_s) / len(documents),
