@@ -90,7 +90,7 @@ def test_more_chunks_than_are_needed_are_left_out_with_their_documents(tmp_path,
         project.__dict__["embedder"] = HashEmbedder()
         found = measure_rates(project)
     assert (found.documents, found.chunks) == (2, 2)
-    assert found.megabytes == pytest.approx(2 * 21 / 1e6)
+    assert found.megabytes == pytest.approx(2 * 20 / 1e6)
 
 
 def vars_of(rates):
