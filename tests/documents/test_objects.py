@@ -1,6 +1,8 @@
 """Documents on object storage, on a local S3 server and on others that fsspec reaches."""
 
 import pickle
+import subprocess
+import sys
 import threading
 import uuid
 from contextlib import closing
@@ -207,7 +209,7 @@ def test_errors_name_the_remedy(place, monkeypatch):
     with pytest.raises(SettingsError, match="Protocol not known: nope"):
         Storage("nope://x/docs", {}, BIG).walk(*ALL)
     assert Storage("ftp://me:secret@host/docs", {}, BIG).shown == "ftp://host/docs"
-    monkeypatch.setitem(__import__("sys").modules, "fsspec.core", None)
+    monkeypatch.setitem(sys.modules, "fsspec.core", None)
     with pytest.raises(MissingExtraError, match="needs the extra 'objects'"):
         Storage("s3://x/docs", {}, BIG).walk(*ALL)
 
@@ -282,3 +284,20 @@ def test_a_storage_that_is_gone_is_no_fault_of_a_file(place):
     chunker = make_chunker("structure", word_spans, no_embedder, Cut(20))
     with pytest.raises(ProjectError, match="cannot be read"):
         list(Reader(parse, chunker, 1).read({"a.md": file}, {}))
+
+
+def test_a_folder_of_this_machine_needs_no_package_of_storages(tmp_path):
+    (tmp_path / "documents").mkdir()
+    (tmp_path / "documents" / "a.md").write_text("one")
+    code = f"""
+import sys; from pathlib import Path
+from acclimate.project import Project
+from acclimate.workflows import ingest
+with Project.create(Path({str(tmp_path)!r}), Path("documents")) as project:
+    (file,) = project.place.walk(("**/*",), ()).files.values()
+    with file.at_hand() as here:
+        assert here.file == Path({str(tmp_path)!r}, "documents", "a.md")
+assert not sys.modules.keys() & {{"fsspec", "s3fs", "acclimate.documents.objects"}}
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
