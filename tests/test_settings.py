@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from acclimate.errors import SettingsError
-from acclimate.settings import FILE_NAME, Settings, known_keys, load_settings
+from acclimate.project import Project
+from acclimate.settings import FILE_NAME, Settings, known_keys, load_settings, make_settings
 from acclimate.settings_file import render_settings, set_key
 
 
@@ -84,3 +85,19 @@ def test_a_key_that_is_not_valid_changes_nothing(tmp_path):
     assert file.read_text() == before
     set_key(file, "answer", "shots", 2)
     assert load_settings(file).answer.shots == 2
+
+
+def test_an_address_of_documents_keeps_its_slashes(tmp_path):
+    with Project.create(tmp_path / "one", "s3://bucket/folder") as project:
+        assert project.settings.documents.path == "s3://bucket/folder"
+        assert project.documents_shown == "s3://bucket/folder"
+        with pytest.raises(SettingsError, match="needs a folder of this machine"):
+            _ = project.documents
+    text = (tmp_path / "one" / "acclimate.toml").read_text()
+    assert 'path = "s3://bucket/folder"' in text
+    assert "# storage_options = {}" in text
+    options = {"endpoint_url": "http://127.0.0.1:9", "anon": True}
+    set_key(tmp_path / "one" / "acclimate.toml", "documents", "storage_options", options)
+    held = load_settings(tmp_path / "one" / "acclimate.toml").documents.storage_options
+    assert held == options
+    assert make_settings({"documents": {"path": "a:b/c"}}, "x").documents.path == Path("a:b/c")

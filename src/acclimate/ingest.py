@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from acclimate.chunking.base import Chunker
-from acclimate.documents.walk import Found, walk
+from acclimate.documents.places import File, Found, Place
+from acclimate.documents.walk import place_of
 from acclimate.embeddings.base import Embedder, PictureEmbedder
 from acclimate.errors import ProjectError
 from acclimate.indexes.base import FileState
@@ -32,12 +33,12 @@ class Due:
     """What an ingest has to do: files by path that are new or may have changed, and documents whose
     files are gone."""
 
-    files: Mapping[str, Path]
+    files: Mapping[str, File]
     gone: Sequence[str]
 
 
 def ingest(  # noqa: PLR0913
-    root: Path,
+    root: Path | Place,
     library: Library,
     parse: Parse,
     chunker: Chunker,
@@ -53,7 +54,8 @@ def ingest(  # noqa: PLR0913
     progress: IngestProgress | None = None,
     reader: Reads | None = None,
 ) -> IngestReport:
-    """Bring `library` up to date with the files under `root`.
+    """Bring `library` up to date with the files under `root`, a folder of this machine or a place
+    elsewhere.
 
     `parse` is called from `parallel` threads; `parser` names it: under another name, all is read
     again. `check_all` hashes every file, even where size and time are as before; `allow_empty`
@@ -62,15 +64,16 @@ def ingest(  # noqa: PLR0913
     empty: an unmounted disk must not empty the library.
     """
     with library.ingesting():
-        found = walk(root, include, exclude)
+        place = place_of(root)
+        found = place.walk(include, exclude)
         reader = reader or Reader(parse, chunker, parallel, parser)
         return _ingest(
-            root, found, library, reader, embedder, pictures, check_all, allow_empty, progress
+            place, found, library, reader, embedder, pictures, check_all, allow_empty, progress
         )
 
 
 def _ingest(  # noqa: PLR0913
-    root: Path,
+    place: Place,
     found: Found,
     library: Library,
     reader: Reads,
@@ -82,7 +85,7 @@ def _ingest(  # noqa: PLR0913
 ) -> IngestReport:
     started, progress = time.perf_counter(), progress or NoProgress()
     record, files, known = library.record, found.files, library.record.files()
-    due = what_is_due(root, found, known, reader, check_all=check_all, allow_empty=allow_empty)
+    due = what_is_due(place, found, known, reader, check_all=check_all, allow_empty=allow_empty)
     if due.files or due.gone:
         record.ingests.note(finished=False)
     embedded = migrate(library, embedder, progress) + renew(library, embedder, progress)
@@ -114,7 +117,7 @@ def _ingest(  # noqa: PLR0913
 
 
 def what_is_due(
-    root: Path,
+    place: Place,
     found: Found,
     known: Mapping[str, FileState],
     reader: Reads,
@@ -128,7 +131,7 @@ def what_is_due(
     gone = sorted(path for path in known.keys() - files.keys() if not found.keeps(path))
     if not files and not allow_empty and (gone or not found.unread):
         raise ProjectError(
-            f"there is no document in {root}"
+            f"there is no document in {place.shown}"
             + (f", but {len(known)} are in the library." if known else "."),
             hint="Check [documents] path; to remove them all: acclimate ingest --allow-empty",
         )

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Protocol
 
 from acclimate.chunking.base import Chunker
-from acclimate.documents.walk import is_fresh
+from acclimate.documents.places import AtHand, File
 from acclimate.embeddings.base import Vectors
 from acclimate.errors import AcclimateError, DocumentError
 from acclimate.indexes.base import FileState
@@ -48,7 +48,7 @@ class Reads(Protocol):
         """Identifies parser, chunker and their settings: equal means that the same file gives the
         same chunks."""
 
-    def read(self, due: Mapping[str, Path], known: Mapping[str, FileState]) -> Iterator[Read]:
+    def read(self, due: Mapping[str, File], known: Mapping[str, FileState]) -> Iterator[Read]:
         """All files of `due`, each once, in any order; `known` is what the record has of them."""
 
 
@@ -71,7 +71,7 @@ class Reader:
         """See `Reads`."""
         return reader_name(self.parser, self.chunker)
 
-    def read(self, due: Mapping[str, Path], known: Mapping[str, FileState]) -> Iterator[Read]:
+    def read(self, due: Mapping[str, File], known: Mapping[str, FileState]) -> Iterator[Read]:
         """The files in order."""
         pool = ThreadPoolExecutor(max(1, self.parallel), thread_name_prefix="parse")
         ahead: deque[Future[Read]] = deque()
@@ -85,18 +85,19 @@ class Reader:
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
 
-    def read_file(self, path: str, file: Path, before: FileState | None) -> Read:
+    def read_file(self, path: str, file: File, before: FileState | None) -> Read:
         """One file. Whatever goes wrong with it costs that file; what would go wrong with every
         file is raised."""
         state = None
         try:
-            state = _state(file, path, self.name)
-            if before is not None and (before.sha256, before.chunker) == (
-                state.sha256,
-                state.chunker,
-            ):
-                return Read(path, state)
-            document = replace(self.parse(file, path), sha256=state.sha256)
+            with file.at_hand() as here:
+                state = _state(here, path, self.name)
+                if before is not None and (before.sha256, before.chunker) == (
+                    state.sha256,
+                    state.chunker,
+                ):
+                    return Read(path, state)
+                document = replace(self.parse(here.file, path), sha256=state.sha256)
         except DocumentError as error:
             return Read(path, state, failure=str(error))
         except OSError as error:
@@ -132,21 +133,19 @@ def told(error: Exception) -> str:
     )
 
 
-def untouched(file: Path, state: FileState | None, reader: str, check_all: bool) -> bool:
-    """Whether a file is as it was when `reader` read it, as far as size and time tell."""
+def untouched(file: File, state: FileState | None, reader: str, check_all: bool) -> bool:
+    """Whether a file is as it was when `reader` read it, as far as size and time, or its ETag,
+    tell."""
     if state is None or check_all or state.chunker != reader:
         return False
     try:
-        stat = file.stat()
+        stamp = file.stamp()
     except OSError:
         return False  # reading it tells why
-    return (stat.st_size, stat.st_mtime_ns) == (state.size, state.mtime_ns)
+    return stamp is not None and (stamp.size, stamp.mark) == (state.size, state.mtime_ns)
 
 
-def _state(file: Path, path: str, reader: str) -> FileState:
-    stat = file.stat()
-    with file.open("rb") as opened:
+def _state(here: AtHand, path: str, reader: str) -> FileState:
+    with here.file.open("rb") as opened:
         digest = hashlib.file_digest(opened, "sha256").hexdigest()
-    # A time that the next change may have too is not kept: the next ingest hashes the file again.
-    mtime_ns = 0 if is_fresh(stat.st_mtime_ns) else stat.st_mtime_ns
-    return FileState(path, digest, stat.st_size, mtime_ns, reader)
+    return FileState(path, digest, here.stamp.size, here.stamp.mark, reader)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from acclimate.chunking.cuts import uncovered
-from acclimate.documents.walk import Failure
+from acclimate.documents.places import Failure
 from acclimate.errors import legible
 from acclimate.indexes.same import NearCopy
 from acclimate.types import Chunk, Document

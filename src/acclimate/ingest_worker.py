@@ -13,9 +13,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from acclimate.documents.walk import Failure, walk
+from acclimate.documents.places import Failure, Place
+from acclimate.documents.walk import place_of
 from acclimate.embeddings.base import Embedder, PictureEmbedder
-from acclimate.errors import LibraryError, ProjectError, legible
+from acclimate.errors import LibraryError, legible
 from acclimate.indexes.claims import Claims, Run, new_run
 from acclimate.indexes.library import Library
 from acclimate.indexes.same import NearCopy
@@ -32,11 +33,16 @@ _LOOK_S = 0.2  # between looks at what others have claimed
 class Folder:
     """The documents folder, and which of its files are documents; see `acclimate.ingest.ingest`."""
 
-    root: Path
+    root: Path | Place
     include: Sequence[str] = ("**/*",)
     exclude: Sequence[str] = ()
     check_all: bool = False
     allow_empty: bool = False
+
+    @property
+    def place(self) -> Place:
+        """Where it is."""
+        return place_of(self.root)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +94,10 @@ def _join(job: Job, claims: Claims) -> tuple[Run, int]:
         run = claims.run()
         if run is None or not run.open:
             record = job.library.record
-            found, known = walk(folder.root, folder.include, folder.exclude), record.files()
+            found = folder.place.walk(folder.include, folder.exclude)
+            known = record.files()
             due = what_is_due(
-                folder.root,
+                folder.place,
                 found,
                 known,
                 job.reader,
@@ -106,10 +113,7 @@ def _join(job: Job, claims: Claims) -> tuple[Run, int]:
                 len(found.files) - len(due.files),
             )
             record.ingests.note(finished=False)
-            names = {
-                path: os.fsencode(os.path.relpath(file, folder.root))
-                for path, file in due.files.items()
-            }
+            names = {path: os.fsencode(path) for path in due.files}
             unread = {failure.path: failure.reason for failure in found.unread}
             claims.plan(run, names, due.gone, unread)
     if (run.reader, run.embedder) != (job.reader.name, job.embedder.fingerprint):
@@ -123,10 +127,10 @@ def _join(job: Job, claims: Claims) -> tuple[Run, int]:
 
 def _work(job: Job, claims: Claims, run: Run, tally: Tally) -> None:
     """Claim, read and store files until none is left for anybody."""
-    record, root = job.library.record, job.folder.root
+    record, place = job.library.record, job.folder.place
     while True:
         ending.check()
-        taken = {path: root / os.fsdecode(name) for path, name in claims.take().items()}
+        taken = {path: place.file(os.fsdecode(name)) for path, name in claims.take().items()}
         if not taken:
             claims.give_up()
             now = claims.run()
@@ -135,7 +139,7 @@ def _work(job: Job, claims: Claims, run: Run, tally: Tally) -> None:
                 return
             time.sleep(_LOOK_S)
             continue
-        _require(job.folder)
+        place.require(allow_empty=job.folder.allow_empty)
         known = record.files_of(list(taken))
         tally.known = known
         storing = Storing(job.library, job.embedder, job.pictures, job.progress, tally, claims)
@@ -146,21 +150,6 @@ def _work(job: Job, claims: Claims, run: Run, tally: Tally) -> None:
         job.progress.files(run.files - counts.left, run.files)
 
 
-def _require(folder: Folder) -> None:
-    """Raises ProjectError where the folder is gone: on a machine that lost it every file would
-    fail."""
-    try:
-        if folder.allow_empty or next(folder.root.iterdir(), None) is not None:
-            return
-        why = "is empty"
-    except OSError as error:
-        why = f"cannot be listed: {error.strerror or error}"
-    raise ProjectError(
-        f"the documents folder {folder.root} {why} on this machine.",
-        hint="Mount it, and start the worker again; others go on meanwhile.",
-    )
-
-
 def _finish(job: Job, claims: Claims, run: Run) -> tuple[int, tuple[NearCopy, ...]]:
     """Close the ingest, unless another worker did: how many documents were removed, and near
     copies."""
@@ -168,9 +157,9 @@ def _finish(job: Job, claims: Claims, run: Run) -> tuple[int, tuple[NearCopy, ..
         now = claims.run()
         if now is None or now.id != run.id or not now.open:
             return 0, ()
-        record = job.library.record
-        _require(job.folder)
-        gone = [path for path in claims.paths("gone") if not (job.folder.root / path).exists()]
+        record, place = job.library.record, job.folder.place
+        place.require(allow_empty=job.folder.allow_empty)
+        gone = place.missing(claims.paths("gone"))
         remove(record, gone)
         job.library.catch_up()
         copies = copies_of(record, claims.paths("done"))

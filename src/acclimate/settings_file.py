@@ -12,7 +12,7 @@ from acclimate.settings_sources import source_keys
 _SECTION = re.compile(r"\s*\[[\w.-]+\]\s*(?:#.*)?$")
 
 
-def render_settings(documents: Path) -> str:
+def render_settings(documents: Path | str) -> str:
     """The text of a new `acclimate.toml`: the documents folder set, every other key as a comment
     with its default."""
     lines = ["# Acclimate project. Every key is listed; the commented ones show their default."]
@@ -71,6 +71,8 @@ def shown(value: object) -> str:
             return str(value)
         case tuple():
             return "[" + ", ".join(shown(item) for item in value) + "]"
+        case dict():
+            return "{" + ", ".join(f"{key} = {shown(one)}" for key, one in value.items()) + "}"
         case _:
             text = str(value.as_posix() if isinstance(value, Path) else value)
             return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'

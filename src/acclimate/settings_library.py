@@ -3,10 +3,13 @@ default and what it means."""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://|[a-z0-9]+::")
 
 
 class Section(BaseModel):
@@ -27,11 +30,23 @@ def server_key() -> Any:
     )
 
 
+def path_or_address(where: object) -> object:
+    """A path, or the text of an address such as s3://BUCKET/FOLDER, in which slashes count."""
+    return Path(where) if isinstance(where, str) and not _ADDRESS.match(where) else where
+
+
 class DocumentsSettings(Section):
     """Which files are the documents."""
 
-    path: Path = Field(
-        default=Path("documents"), description="folder of documents, relative to this file"
+    path: Annotated[Path | str, BeforeValidator(path_or_address)] = Field(
+        default=Path("documents"),
+        description="folder of documents, relative to this file; or its address on object "
+        "storage, like s3://BUCKET/FOLDER (extra objects)",
+    )
+    storage_options: dict[str, bool | int | str] = Field(
+        default={},
+        description="for an address: options of the storage as fsspec names them, like "
+        '{endpoint_url = "https://HOST", anon = true}; keys are read from the environment',
     )
     include: tuple[str, ...] = Field(
         default=("**/*",), description="glob patterns of files to read"

@@ -233,6 +233,12 @@ class ServeSettings(Section):
         description="what the page keeps of questions and answers: off: nothing; tab: until the "
         "browser's tab is closed; kept: at the server, for each person, until they delete it",
     )
+    drain_seconds: float = Field(
+        default=0.0,
+        ge=0,
+        description="after SIGTERM, seconds in which /readyz says 503 and requests are still taken, "
+        "so that a load balancer finds out first",
+    )
     max_upload_mb: int = Field(default=100, ge=1, description="largest upload, in MB")
     receive_seconds: float = Field(
         default=20.0, gt=0, description="longest silence of a client that sends, in seconds"

@@ -8,7 +8,7 @@ import pytest
 
 from acclimate.documents import changes
 from acclimate.documents.changes import Events, follow, look
-from acclimate.documents.walk import is_fresh
+from acclimate.documents.places import is_fresh
 from acclimate.testing.states import STATE_S
 
 ALL = (("**/*",), ("out/*",))

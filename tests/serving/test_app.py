@@ -57,6 +57,32 @@ def test_a_mirrored_document_is_shown_with_its_address(serve, tmp_path):
     assert set(urls.values()) == {url, ""}
 
 
+def test_documents_on_object_storage_are_shown_and_changed_there_only(serve, make_project):
+    import fsspec
+
+    memory = fsspec.filesystem("memory")
+    memory.pipe("/shelf/valve.md", b"# Valves\n\nThe valve Skog opens at 117 kg of load.\n")
+    try:
+        project = make_project(empty=True, documents={"path": "memory://shelf"})
+        project.ingest()
+        client = serve(project)
+        (row,) = client.get("/v1/documents").json()["data"]
+        place = f"/v1/documents/{row['id']}"
+        body = asked("At what load does the valve Skog open?")
+        answer = client.post("/v1/chat/completions", json=body).json()
+        (citation,) = answer["acclimate"]["citations"]
+        assert (citation["path"], citation["document"]) == ("valve.md", row["id"])
+        assert "Skog opens at 117 kg" in client.get(f"{place}/text").json()["text"]
+        assert client.get(f"{place}/file").content == memory.cat("/shelf/valve.md")
+        for refused in (upload(client, "new.md", b"x"), client.delete(place)):
+            assert refused.status_code == 409
+            assert refused.json()["error"]["code"] == "documents_elsewhere"
+        memory.rm("/shelf/valve.md")
+        assert client.get(f"{place}/file").status_code == 404
+    finally:
+        memory.store.clear()
+
+
 def test_upload_ask_open_the_citation_replace_and_delete(client):
     sent = upload(client, "valve.md", b"# Valves\n\nThe valve Skog opens at 117 kg of load.\n")
     assert sent.status_code == 202

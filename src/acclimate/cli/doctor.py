@@ -13,7 +13,6 @@ from typing import Literal
 import click
 
 from acclimate.cli.output import echo_json, json_option, project_option
-from acclimate.documents.walk import walk
 from acclimate.errors import AcclimateError, ProjectError, legible
 from acclimate.files.places import as_typed
 from acclimate.indexes.library import Library
@@ -45,11 +44,22 @@ class Finding:
 
 @click.command()
 @click.option("--repair", is_flag=True, help="Build damaged indexes again from the record.")
+@click.option(
+    "--rates",
+    is_flag=True,
+    help="Measure instead what a core of this machine reads, embeds and stores of the project's "
+    "documents, to plan for many (about a minute).",
+)
 @json_option
 @project_option
-def command(repair: bool, as_json: bool, folder: Path) -> int:
+def command(repair: bool, rates: bool, as_json: bool, folder: Path) -> int:
     """Check machine, models and library, and print the repair. Exit code 1 where something
     failed."""
+    if rates:
+        from acclimate.cli.rates import echo_rates  # what measures is not needed to check
+
+        echo_rates(folder, as_json)
+        return 0
     findings = [*_machine(), *_models(), _advice(), *_library(folder, repair)]
     if as_json:
         echo_json(findings)
@@ -195,7 +205,7 @@ def _check_documents(project: Project) -> Iterator[Finding]:
     )
     held = record.files()
     try:
-        found = walk(project.documents, chosen.include, chosen.exclude)
+        found = project.place.walk(chosen.include, chosen.exclude)
     except ProjectError as error:
         yield Finding("documents", "warning" if held else "failed", str(error), error.hint)
         return

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import click
 
-from acclimate.cli.output import UserPath, echo_json, json_option, project_option
+from acclimate.cli.output import DocumentsPath, echo_json, json_option, project_option
 from acclimate.cli.progress import IngestBar, download_bar
-from acclimate.documents.walk import walk
+from acclimate.documents.walk import place_of
 from acclimate.errors import ProjectError, legible
 from acclimate.files.places import as_typed
 from acclimate.indexes.claims import IngestStatus
@@ -25,7 +25,7 @@ _MOST_COPIES = 10  # told one by one
 
 
 @click.command()
-@click.argument("documents", type=UserPath(path_type=Path, file_okay=False), required=False)
+@click.argument("documents", type=DocumentsPath(path_type=Path, file_okay=False), required=False)
 @click.option(
     "--check-all", is_flag=True, help="Read every file, even where size and time are as before."
 )
@@ -41,7 +41,7 @@ _MOST_COPIES = 10  # told one by one
 @json_option
 @project_option
 def command(
-    documents: Path | None,
+    documents: Path | str | None,
     check_all: bool,
     allow_empty: bool,
     worker: bool,
@@ -51,8 +51,9 @@ def command(
 ) -> int:
     """Read the documents and bring the library up to date; only what changed is worked on.
 
-    In a folder without a project, `acclimate ingest FOLDER` makes one for that FOLDER. Exit code 1
-    where files could not be read and no document is in the library.
+    In a folder without a project, `acclimate ingest FOLDER` makes one for that FOLDER, a path or
+    an address like s3://BUCKET/FOLDER. Exit code 1 where files could not be read and no document is
+    in the library.
 
     With a record in PostgreSQL, any number of `acclimate ingest --worker`, started by any
     scheduler, share one ingest. One that dies loses its files to the others after a minute.
@@ -130,14 +131,20 @@ def echo_report(report: IngestReport) -> None:
         click.echo(f"The library holds no documents: {why}.", err=True)
 
 
-def _require_documents(documents: Path, allow_empty: bool) -> None:
+def _require_documents(documents: Path | str, allow_empty: bool) -> None:
     """Raises ProjectError for a folder that is not there or holds nothing, before a project is made
     for it."""
     chosen = DocumentsSettings()
     hint = "Give the folder of your documents: acclimate ingest FOLDER"
-    if not documents.is_dir():
+    if isinstance(documents, str):
+        from acclimate.documents.objects import open_place  # what it imports is an extra
+
+        place = open_place(documents, {}, 0)
+    elif documents.is_dir():
+        place = place_of(documents)
+    else:
         raise ProjectError(f"the folder {documents} does not exist.", hint=hint)
-    found = walk(documents, chosen.include, chosen.exclude)
+    found = place.walk(chosen.include, chosen.exclude)
     if not found.files and not found.unread and not allow_empty:
         raise ProjectError(f"there is no document in {documents}.", hint=hint)
 
@@ -165,9 +172,14 @@ def near_copy(copy: NearCopy) -> str:
     return f"near copies: {copy.path} and {copy.other} have about {copy.share:.0%} in common{newer}"
 
 
-def _require_same(folder: Path, documents: Path) -> None:
+def _require_same(folder: Path, documents: Path | str) -> None:
     with Project.open(folder) as project:
-        if documents.resolve() != project.documents.resolve():
+        held = project.settings.documents.path
+        if isinstance(documents, str) or isinstance(held, str):
+            same = documents == held
+        else:
+            same = documents.resolve() == project.documents.resolve()
+        if not same:
             raise click.UsageError(
                 f"this project's documents are {project.documents_shown}, not {documents}. "
                 f"Change [documents] path in {as_typed(str(project.file))}, or use another "

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from acclimate.cli.output import UserPath
+from acclimate.cli.output import DocumentsPath, UserPath
 from acclimate.models.recommendation import measure_machine, recommend
 from acclimate.project import Project
 from acclimate.settings_file import set_key
@@ -14,7 +14,7 @@ from acclimate.settings_file import set_key
 
 @click.command()
 @click.argument(
-    "documents", type=UserPath(path_type=Path, file_okay=False), default=Path("documents")
+    "documents", type=DocumentsPath(path_type=Path, file_okay=False), default=Path("documents")
 )
 @click.option(
     "--project", "-p", "folder", type=UserPath(path_type=Path, file_okay=False), default=Path()
@@ -23,8 +23,9 @@ from acclimate.settings_file import set_key
     "--model",
     help="Language model to use; auto: what `acclimate models recommend` says.",
 )
-def command(documents: Path, folder: Path, model: str | None) -> None:
-    """Make a project in this folder for the folder DOCUMENTS (default: documents).
+def command(documents: Path | str, folder: Path, model: str | None) -> None:
+    """Make a project in this folder for the folder DOCUMENTS (default: documents), a path or an
+    address like s3://BUCKET/FOLDER.
 
     Writes acclimate.toml, in which every key stands with its meaning and default. Nothing is
     overwritten.
@@ -33,7 +34,7 @@ def command(documents: Path, folder: Path, model: str | None) -> None:
     project = Project.create(folder, documents)
     if name:
         set_key(project.file, "model", "name", name)
-    there = project.documents.is_dir()
+    there = project.place.local is None or project.place.local.is_dir()
     before = (
         ""
         if there

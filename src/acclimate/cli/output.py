@@ -15,6 +15,7 @@ from acclimate.cli.console import can_show
 from acclimate.errors import legible
 from acclimate.prompting.citations import CitationStripper
 from acclimate.prompting.recipes import find_recipe
+from acclimate.settings_library import path_or_address
 from acclimate.types import Answer, Usage
 
 
@@ -28,6 +29,15 @@ class UserPath(click.Path):
             # Path's own raises for a user who does not exist.
             value = os.path.expanduser(value)  # noqa: PTH111
         return super().convert(value, param, ctx)
+
+
+class DocumentsPath(UserPath):
+    """The folder of documents: a path, or the text of an address like s3://BUCKET/FOLDER."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """See `click.Path`."""
+        address = isinstance(value, str) and isinstance(path_or_address(value), str)
+        return value if address else super().convert(value, param, ctx)
 
 
 project_option = click.option(

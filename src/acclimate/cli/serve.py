@@ -64,7 +64,7 @@ def command(
         project = _with(found, {"serve": chosen, "documents": {"watch": True} if watch else {}})
         _keep_audit(project.layout.audit_log)
         if signals is not None:
-            signals.patience += FINISH_S
+            signals.patience += FINISH_S + project.settings.serve.drain_seconds
         Server(project, lambda address: click.echo(address)).serve_project()
 
 

@@ -86,16 +86,16 @@ def _count(project: Project) -> int:
 def _copy_example(folder: Path) -> Path:
     """The example project under `folder`; what an earlier run left there stays and is brought up to
     date."""
-    example = _example()
+    source = example()
     folder.mkdir(parents=True, exist_ok=True)
-    shutil.copytree(example / "documents", folder / "documents", dirs_exist_ok=True)
-    shutil.copy2(example / "questions.jsonl", folder)
+    shutil.copytree(source / "documents", folder / "documents", dirs_exist_ok=True)
+    shutil.copy2(source / "questions.jsonl", folder)
     if not (folder / FILE_NAME).exists():
         Project.create(folder, Path("documents")).close()
     return folder
 
 
-def _example() -> Path:
+def example() -> Path:
     """The example domain: beside the code in an installed package, at the root of a checkout."""
     package = Path(__file__).parents[1]
     for root in (package / "examples", package.parents[1] / "examples"):

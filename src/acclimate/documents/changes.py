@@ -1,4 +1,5 @@
-"""Waits until the files of a folder change: by file events, and by looks at the whole folder.
+"""Waits until the files of a folder change: by file events, and by looks at the whole folder. On
+object storage there are looks only.
 
 Events only wake: whether something changed, a look decides. So an event that is dropped, that a
 network folder never sends, or that comes twice does no harm.
@@ -16,7 +17,8 @@ from typing import Protocol
 
 from watchfiles._rust_notify import RustNotify
 
-from acclimate.documents.walk import FRESH_S, Failure, is_fresh, walk
+from acclimate.documents.places import FRESH_S, Failure, Place
+from acclimate.documents.walk import place_of
 from acclimate.errors import ProjectError
 
 _QUIET_MS, _MOST_MS = 500, 5000  # a burst of changes ends with so long a silence, or after so long
@@ -35,10 +37,11 @@ class Stop(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """The files of a folder as they were at one moment: size, and times of change in nanoseconds,
-    by path; and what could not be read. `fresh`: one was written less than FRESH_S ago."""
+    """The files of a folder as they were at one moment: size, and times of change in nanoseconds
+    or what else tells versions apart, by path; and what could not be read. `fresh`: one was
+    written less than FRESH_S ago."""
 
-    files: Mapping[str, tuple[int, int, int]]
+    files: Mapping[str, tuple[int, ...]]
     unread: tuple[Failure, ...]
     fresh: bool
 
@@ -47,27 +50,28 @@ class Look:
         return (self.files, self.unread) != (other.files, other.unread)
 
 
-def look(root: Path, include: Sequence[str], exclude: Sequence[str]) -> Look:
+def look(root: Path | Place, include: Sequence[str], exclude: Sequence[str]) -> Look:
     """The files under `root` that match. Raises ProjectError where it is no folder or cannot be
     listed."""
-    found, files, fresh = walk(root, include, exclude), {}, False
+    found, files, fresh = place_of(root).walk(include, exclude), dict[str, tuple[int, ...]](), False
     for path, file in found.files.items():
         try:
-            stat = file.stat()
+            seen = file.seen()
         except OSError:  # it has just gone
             continue
-        files[path] = stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns
-        fresh = fresh or is_fresh(stat.st_mtime_ns) or is_fresh(stat.st_ctime_ns)
+        files[path] = seen.numbers
+        fresh = fresh or seen.fresh
     return Look(files, found.unread, fresh)
 
 
 class Events:
-    """File events of the folder `root`, where the system has them.
+    """File events of the folder `root`, where the system has them. None: it is elsewhere, and sends
+    none.
 
-    Where it has none, or no more of them, a line of the log says so and only looks are left.
+    Where the system has none, or no more of them, a line of the log says so and only looks are left.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path | None) -> None:
         self._root = root
         self._notify: RustNotify | None = None
         self._watched: tuple[int, int] | None = None
@@ -96,6 +100,8 @@ class Events:
     def _open(self) -> None:
         """Listen to the folder that is there now: it may have been removed and made again, or
         mounted."""
+        if self._root is None:
+            return
         try:
             stat = self._root.stat()
         except OSError:
@@ -114,12 +120,12 @@ class Events:
             )
 
     def _counts(self, path: str) -> bool:
-        parts = Path(os.path.relpath(path, self._root)).parts
+        parts = Path(os.path.relpath(path, self._root or os.curdir)).parts
         return not any(part.startswith(".") and part != os.pardir for part in parts)
 
 
 def follow(
-    root: Path,
+    root: Path | Place,
     include: Sequence[str],
     exclude: Sequence[str],
     bring_up: Callable[[], bool],
@@ -132,7 +138,7 @@ def follow(
     `bring_up` gives whether it worked; where it did not, it is called again after `seconds` or at
     the next change. The whole folder is looked at every `seconds`.
     """
-    events = Events(root)
+    events = Events(place_of(root).local)
     try:
         while not stop.is_set():
             seen = _looked(root, include, exclude)
@@ -152,7 +158,7 @@ def follow(
         events.close()
 
 
-def _looked(root: Path, include: Sequence[str], exclude: Sequence[str]) -> Look | None:
+def _looked(root: Path | Place, include: Sequence[str], exclude: Sequence[str]) -> Look | None:
     try:
         return look(root, include, exclude)
     except ProjectError:

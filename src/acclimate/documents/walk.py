@@ -1,15 +1,16 @@
-"""Which files in a folder are documents, and why others are none."""
+"""Which files in a folder of this machine are documents, and why others are none."""
 
 from __future__ import annotations
 
 import os
 import stat
-import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
 
+from acclimate.documents.places import AtHand, Failure, File, Found, Place, Seen, Stamp, is_fresh
 from acclimate.errors import ProjectError, legible
 from acclimate.text.folding import plain
 
@@ -19,35 +20,70 @@ _KINDS = (
     (stat.S_ISCHR, "is a device, not a file"),
     (stat.S_ISBLK, "is a device, not a file"),
 )
-# A file that was written so lately may be written once more without a trace: file systems count
-# time in steps of up to two seconds.
-FRESH_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
-    """A file or folder that could not be read, and why; control characters and broken bytes of its
-    name are escaped."""
+class LocalFile:
+    """A file of this machine; see `acclimate.documents.places.File`."""
 
-    path: str
-    reason: str
+    path: Path
+
+    def stamp(self) -> Stamp | None:
+        """Its size, and its time of change."""
+        now = self.path.stat()
+        return Stamp(now.st_size, now.st_mtime_ns)
+
+    def seen(self) -> Seen:
+        """Size, and times of change of content and properties."""
+        now = self.path.stat()
+        fresh = is_fresh(now.st_mtime_ns) or is_fresh(now.st_ctime_ns)
+        return Seen((now.st_size, now.st_mtime_ns, now.st_ctime_ns), fresh)
+
+    @contextmanager
+    def at_hand(self) -> Iterator[AtHand]:
+        """The file itself."""
+        now = self.path.stat()
+        # A time that the next change may have too is not kept: the next ingest hashes the file
+        # again.
+        mark = 0 if is_fresh(now.st_mtime_ns) else now.st_mtime_ns
+        yield AtHand(self.path, Stamp(now.st_size, mark))
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """The files of a folder by POSIX path, in order.
+class LocalFolder:
+    """A folder of this machine; see `acclimate.documents.places.Place`."""
 
-    `unread` are those that cannot be read. `kept` are paths of files of which that may pass, and of
-    folders that cannot be listed, with "/" at their end: what is known of them stays.
-    """
+    local: Path
 
-    files: dict[str, Path]
-    unread: tuple[Failure, ...] = ()
-    kept: tuple[str, ...] = ()
+    @property
+    def shown(self) -> str:
+        """Its path."""
+        return str(self.local)
 
-    def keeps(self, path: str) -> bool:
-        """Whether a document that is not among the files may still be there."""
-        return any(path == one or (one.endswith("/") and path.startswith(one)) for one in self.kept)
+    def walk(self, include: Sequence[str], exclude: Sequence[str]) -> Found:
+        """See `walk`."""
+        return walk(self.local, include, exclude)
+
+    def file(self, path: str) -> LocalFile:
+        """The file at a path."""
+        return LocalFile(self.local / path)
+
+    def missing(self, paths: Sequence[str]) -> list[str]:
+        """Those of these paths at which there is nothing."""
+        return [path for path in paths if not (self.local / path).exists()]
+
+    def require(self, *, allow_empty: bool) -> None:
+        """See `Place`."""
+        try:
+            if allow_empty or next(self.local.iterdir(), None) is not None:
+                return
+            why = "is empty"
+        except OSError as error:
+            why = f"cannot be listed: {error.strerror or error}"
+        raise ProjectError(
+            f"the documents folder {self.local} {why} on this machine.",
+            hint="Mount it, and start the worker again; others go on meanwhile.",
+        )
 
 
 class _Unfit(Exception):  # noqa: N818
@@ -56,6 +92,11 @@ class _Unfit(Exception):  # noqa: N818
     def __init__(self, reason: str, *, passing: bool = False) -> None:
         super().__init__(reason)
         self.passing = passing
+
+
+def place_of(where: Path | Place) -> Place:
+    """A path as a place; a place is one already."""
+    return LocalFolder(where) if isinstance(where, Path) else where
 
 
 def walk(root: Path, include: Sequence[str], exclude: Sequence[str]) -> Found:
@@ -69,7 +110,7 @@ def walk(root: Path, include: Sequence[str], exclude: Sequence[str]) -> Found:
         raise ProjectError(
             f"the documents folder {root} {what}.", hint="Set [documents] path in acclimate.toml."
         )
-    inside, files, faults = root.resolve(), {}, dict[str, _Unfit]()
+    inside, files, faults = root.resolve(), dict[str, File](), dict[str, _Unfit]()
 
     def unlisted(error: OSError) -> None:
         folder = os.path.relpath(error.filename, root)
@@ -94,7 +135,7 @@ def walk(root: Path, include: Sequence[str], exclude: Sequence[str]) -> Found:
                 continue
             try:
                 _check(Path(folder, name), path, inside)
-                files[path] = Path(folder, name)
+                files[path] = LocalFile(Path(folder, name))
             except _Unfit as fault:
                 faults[path] = fault
     unread = [
@@ -103,11 +144,6 @@ def walk(root: Path, include: Sequence[str], exclude: Sequence[str]) -> Found:
     ]
     kept = tuple(path for path, fault in faults.items() if fault.passing)
     return Found(dict(sorted(files.items())), tuple(unread), kept)
-
-
-def is_fresh(time_ns: int) -> bool:
-    """Whether a file's time of change is too near to now to show a further change of it."""
-    return abs(time.time_ns() - time_ns) < FRESH_S * 1e9
 
 
 def _check(file: Path, path: str, inside: Path) -> None:

@@ -121,7 +121,8 @@ class GraphIndex(Index, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class FileState:
-    """What a file was when it was ingested; `mtime_ns` is its time of change in nanoseconds."""
+    """What a file was when it was ingested; `mtime_ns` is its time of change in nanoseconds, or on
+    object storage a negative number made of its ETag; 0: not known."""
 
     path: str
     sha256: str

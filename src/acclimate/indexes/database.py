@@ -97,8 +97,13 @@ class Database(SqlDatabase):
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
-        """Nothing: the indexes of one machine are built under its own locks."""
-        yield
+        """See `SqlDatabase`. In WAL a reader sees the file as it was when it began."""
+        with self._translated():
+            self.connection.execute("BEGIN")
+            try:
+                yield
+            finally:
+                self.connection.execute("COMMIT")
 
     @contextmanager
     def lock(self, name: str, *, shared: bool = False, wait: bool = False) -> Iterator[bool]:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import logging
+import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from filelock import FileLock, Timeout
@@ -15,6 +18,7 @@ from acclimate.indexes.base import Change, GraphIndex, Index, TextIndex, VectorI
 from acclimate.indexes.bm25 import ANALYSIS
 from acclimate.indexes.database import Database
 from acclimate.indexes.filters import Among, Filter, LabelRule
+from acclimate.indexes.moments import Moment, moment_of
 from acclimate.indexes.moving import require_whole
 from acclimate.indexes.readonly import refusal
 from acclimate.indexes.record import Record
@@ -33,6 +37,8 @@ _REBUILD_TEXT_BELOW = 20_000
 OpenIndexes = Callable[[Path, str, Language], tuple[VectorIndex, TextIndex]]
 OpenGraph = Callable[[Path], GraphIndex]
 
+T = TypeVar("T")
+_PATIENCE_S = 60.0
 log = logging.getLogger(__name__)
 
 
@@ -77,6 +83,7 @@ class Library:
         self._words = f"{language} {ANALYSIS}"  # a text index of other words is built again
         self.record = Record(database or Database(folder / "library.db"))
         self.graph: GraphIndex | None = None
+        self._reading, self._inside = threading.RLock(), False
         try:
             require_whole(self.record.database)
             self._open_indexes()
@@ -84,6 +91,48 @@ class Library:
         except BaseException:
             self.record.close()
             raise
+
+    def read(self, what: Callable[[], T]) -> T:
+        """What `what` gives, of the library as it is now: record and indexes of one generation for
+        as long as it runs, whoever writes meanwhile. From any thread; one reads at a time.
+
+        Raises LibraryError, to be tried again, where others change the library faster than it can
+        be read for a whole minute.
+        """
+        with self._reading:
+            if self._inside:
+                return what()
+            until = time.monotonic() + _PATIENCE_S
+            while True:
+                seen: Moment | None = None
+                try:
+                    with self.record.database.snapshot():
+                        seen = moment_of(self.record.database)
+                        if seen.embedder is None or self._holds(seen):
+                            return self._read_inside(what)
+                except LibraryError as error:
+                    # Indexes in a server may be ahead of the snapshot by then, or replaced.
+                    if not error.retryable and not self._moved(seen):
+                        raise
+                if time.monotonic() > until:
+                    raise LibraryError(
+                        f"{self.record.database.place} changes faster than it can be read.",
+                        hint="Try again when fewer documents are ingested.",
+                        retryable=True,
+                    )
+                self.catch_up()
+
+    def _read_inside(self, what: Callable[[], T]) -> T:
+        self._inside = True
+        try:
+            return what()
+        finally:
+            self._inside = False
+
+    def _moved(self, seen: Moment | None) -> bool:
+        """Whether the library is no longer what it was at the moment `seen`."""
+        now = moment_of(self.record.database)
+        return now != seen or not self._holds(now)
 
     def fetch(self, keys: Sequence[int]) -> list[Chunk]:
         """Chunks for index keys, in order."""
@@ -130,8 +179,9 @@ class Library:
 
     def catch_up(self) -> None:
         """Apply to each index what the record has and it has not."""
-        embedder = self.record.embedder
-        if embedder is None or (self._current() and self.record.words == self._words):
+        now = moment_of(self.record.database)
+        embedder = now.embedder
+        if embedder is None or self._holds(now):
             return
         if self.record.read_only:
             raise refusal(self.folder / "indexes", ", and the indexes must be built first")
@@ -181,8 +231,10 @@ class Library:
         graph: list[tuple[str, Index]] = [] if self.graph is None else [("graph", self.graph)]
         return [("vector", self.vectors), ("text", self.texts), *graph]
 
-    def _current(self) -> bool:
-        return all(index.generation == self.record.generation for _, index in self._indexes())
+    def _holds(self, now: Moment) -> bool:
+        """Whether the indexes are those of this moment."""
+        held = all(index.generation == now.generation for _, index in self._indexes())
+        return held and now.words == self._words
 
     def _change_for(self, index: Index, since: int) -> Change:
         """What the index lacks; an index that is damaged, ahead, or older than generation `since`

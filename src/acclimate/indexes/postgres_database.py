@@ -34,6 +34,11 @@ _SESSION = (
     "SET idle_in_transaction_session_timeout TO '60s'",
     "SET synchronous_commit TO on",
 )
+# An index, or an answer, may take long between two reads.
+_SNAPSHOT = (
+    "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY; "
+    "SET LOCAL idle_in_transaction_session_timeout TO 0"
+)
 
 
 class PostgresDatabase(SqlDatabase):
@@ -142,9 +147,7 @@ class PostgresDatabase(SqlDatabase):
         with self._translated(), self._connection.transaction():
             self._inside = True
             try:
-                self.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-                # An index may take long to build between two reads.
-                self.execute("SET LOCAL idle_in_transaction_session_timeout TO 0")
+                self._connection.execute(_SNAPSHOT)
                 yield
             finally:
                 self._inside = False

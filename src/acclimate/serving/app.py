@@ -51,18 +51,21 @@ _NOWHERE = "There is nothing here; the API is at /v1, described at /openapi.json
 log = logging.getLogger(__name__)
 
 
-def create_app(project: Project) -> Gate:
-    """The server of a project, as an ASGI application; it closes the project when it ends."""
+def create_app(project: Project, draining: threading.Event | None = None) -> Gate:
+    """The server of a project, as an ASGI application; it closes the project when it ends. While
+    `draining` is set, load balancers are told to send no further requests."""
     rules = rules_of(project.settings)
     login = open_login(project.settings.login)
+    service = Service(project, draining)
+    shared = service.shared()
     callers = Callers(
         keys_of(project.folder),
         login,
         keyless=rules.keyless,
         address=rules.address,
         per_minute=rules.requests_per_minute,
+        shared=shared,
     )
-    service = Service(project)
     chosen = project.settings.serve.conversations
     store = ConversationStore(project.layout.conversations) if chosen == "kept" else None
     kept = conversations.Conversations(service, store)
@@ -88,11 +91,13 @@ def create_app(project: Project) -> Gate:
         if login is not None:
             login.close()
         await run_in_threadpool(service.close)
+        if shared is not None:
+            shared.close()
 
     app = FastAPI(
         title="Acclimate", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None
     )
-    given = feedback.GivenAnswers()
+    given = feedback.GivenAnswers(shared)
     app.include_router(chat.make_router(service, metrics, given, kept))
     app.include_router(conversations.make_router(kept))
     if login is not None:
@@ -146,10 +151,10 @@ def _add_health(app: FastAPI, service: Service, metrics: Metrics) -> None:
 
     @app.get("/readyz", tags=["health"])
     def ready() -> JSONResponse:
-        """The models are loaded; 503 before."""
-        return JSONResponse(
-            {"status": "ready" if service.ready else "starting"}, 200 if service.ready else 503
-        )
+        """Whether a load balancer should send requests here: 503 while the models load, while the
+        library cannot be reached, and from when the server is told to end."""
+        state = service.state()
+        return JSONResponse({"status": state}, 200 if state == "ready" else 503)
 
     @app.get("/metrics", tags=["health"])
     def figures() -> Response:

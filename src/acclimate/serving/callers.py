@@ -9,10 +9,11 @@ from starlette.datastructures import Headers
 from starlette.types import Scope
 
 from acclimate.errors import SettingsError
+from acclimate.indexes.shared import Shared
 from acclimate.serving.errors import ApiError
 from acclimate.serving.keys import LOCAL, PREFIX, Caller, Key, Keys
 from acclimate.serving.people import Login
-from acclimate.serving.rate import Rate, retry
+from acclimate.serving.rate import counter, retry
 
 _GUESSES = 10  # wrong keys from one address in a minute
 _READS = ("GET", "HEAD")
@@ -23,15 +24,25 @@ class Callers:
     """Knows callers by `keys` and, where there is one, `login`, each with its rate.
 
     `keyless`: without any key everyone is let in. `address` is where browsers reach the server, ""
-    where it is no other than it listens at.
+    where it is no other than it listens at. With what servers `shared` of a library, callers are
+    counted for all of them, and `waits` says that this takes a database's time.
     """
 
     def __init__(
-        self, keys: Keys, login: Login | None, *, keyless: bool, address: str, per_minute: int
+        self,
+        keys: Keys,
+        login: Login | None,
+        *,
+        keyless: bool,
+        address: str,
+        per_minute: int,
+        shared: Shared | None = None,
     ) -> None:
         self._keys, self._login = keys, login
         self._keyless, self._address = keyless, address
-        self._requests, self._guesses = Rate(per_minute), Rate(_GUESSES)
+        self._requests = counter(shared, "key", per_minute)
+        self._guesses = counter(shared, "address", _GUESSES)
+        self.waits = shared is not None
 
     def find(self, scope: Scope, headers: Headers) -> Caller:
         """The caller. Raises ApiError where nobody is known (401), or not let in (403), beyond the

@@ -65,7 +65,7 @@ def make_router(
 
         async def answered(answer: Answer) -> None:
             metrics.answered(answer)
-            given.keep(form.id, caller, given_of(answer, ask.turns))
+            await given.keep(form.id, caller, given_of(answer, ask.turns))
             if keep is not None:
                 await run_in_threadpool(keep, answer, form.kept(answer, run.waited))
 

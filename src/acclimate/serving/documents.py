@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import asdict
+from pathlib import Path as FilePath
 from typing import Annotated, Any
 from urllib.parse import quote
 
@@ -13,6 +15,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException
 from starlette.responses import FileResponse, JSONResponse
+from starlette.types import Receive, Scope, Send
 
 from acclimate.documents.sandbox import Sandbox
 from acclimate.errors import DocumentError
@@ -29,6 +32,20 @@ _FILE = {"type": "array", "items": {"type": "string", "format": "binary"}}
 _FORM = {"schema": {"type": "object", "required": ["file"], "properties": {"file": _FILE}}}
 _UPLOAD = {"requestBody": {"required": True, "content": {"multipart/form-data": _FORM}}}
 Number = Annotated[str, Path(max_length=64)]
+
+
+class _HeldFile(FileResponse):
+    """A file that is kept by `held` until it is sent, or its client has left."""
+
+    def __init__(self, held: ExitStack, file: FilePath, headers: dict[str, str]) -> None:
+        super().__init__(file, media_type="application/octet-stream", headers=headers)
+        self._held = held
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            await run_in_threadpool(self._held.close)
 
 
 def make_router(
@@ -160,14 +177,14 @@ def _add_contents(router: APIRouter, service: Service, folder: DocumentsFolder) 
     def file(number: Number, request: Request) -> FileResponse:
         """The file as it was given, to be saved: never shown as a page of this server."""
         entry = folder.find(request.state.caller, number)
+        held = ExitStack()
+        content = held.enter_context(folder.file(entry))
         name = quote(entry.path.rpartition("/")[2])
         headers = {
             "Content-Disposition": f"attachment; filename*=UTF-8''{name}",
             "Content-Security-Policy": "sandbox",
         }
-        return FileResponse(
-            folder.file(entry), media_type="application/octet-stream", headers=headers
-        )
+        return _HeldFile(held, content, headers)
 
 
 def _add_pages(
@@ -187,9 +204,8 @@ def _add_pages(
         entry = folder.find(request.state.caller, number)
         found = _read(service, entry)
         try:
-            shown = sandbox.show(
-                folder.file(entry), entry.path, page, pixels, found.text[start:end]
-            )
+            with folder.file(entry) as file:
+                shown = sandbox.show(file, entry.path, page, pixels, found.text[start:end])
         except DocumentError as error:
             raise ApiError(404, "This page cannot be shown.", "no_page") from error
         boxes = (

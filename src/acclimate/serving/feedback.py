@@ -8,7 +8,10 @@ from dataclasses import asdict
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Request
+from pydantic import TypeAdapter
+from starlette.concurrency import run_in_threadpool
 
+from acclimate.indexes.shared import Shared
 from acclimate.questions.feedback import Feedback, Given
 from acclimate.serving.errors import ApiError
 from acclimate.serving.keys import Caller
@@ -18,19 +21,26 @@ from acclimate.serving.service import Service
 from acclimate.workflows.feedback import Proposal, give_feedback, propose, review_feedback
 
 _MOST = 2000
-"""Answers of which a word can be said; only their places and texts are held, in memory."""
+"""Answers of which a word can be said; only their places and texts are held."""
+_GIVEN = TypeAdapter(Given)
 
 
 class GivenAnswers:
     """The last answers that were given, each for its asker only: what a client says of an answer
-    counts for what was given, not for what it says was."""
+    counts for what was given, not for what it says was. They are held in memory, or in what servers
+    of a library `shared`, so that a word on an answer may come to another of them."""
 
-    def __init__(self) -> None:
+    def __init__(self, shared: Shared | None = None) -> None:
+        self._shared = shared
         self._held: OrderedDict[str, tuple[str, Given]] = OrderedDict()
         self._lock = threading.Lock()
 
-    def keep(self, name: str, caller: Caller, given: Given) -> None:
+    async def keep(self, name: str, caller: Caller, given: Given) -> None:
         """Hold an answer under its id."""
+        if self._shared is not None:
+            said = _GIVEN.dump_json(given).decode()
+            await run_in_threadpool(self._shared.keep, name, caller.id, said, _MOST)
+            return
         with self._lock:
             self._held[name] = (caller.id, given)
             while len(self._held) > _MOST:
@@ -38,13 +48,20 @@ class GivenAnswers:
 
     def find(self, name: str, caller: Caller) -> Given:
         """An answer that this caller got. Raises ApiError 404 where there is none (any more)."""
-        with self._lock:
-            asker, given = self._held.get(name, ("", None))
-        if given is None or asker != caller.id:
+        given = self._find(name, caller)
+        if given is None:
             raise ApiError(
                 404, "That answer is not known here (any more); ask again.", "answer_not_found"
             )
         return given
+
+    def _find(self, name: str, caller: Caller) -> Given | None:
+        if self._shared is not None:
+            said = self._shared.find(name, caller.id)
+            return None if said is None else _GIVEN.validate_json(said)
+        with self._lock:
+            asker, given = self._held.get(name, ("", None))
+        return given if asker == caller.id else None
 
 
 def make_router(service: Service, given: GivenAnswers) -> APIRouter:

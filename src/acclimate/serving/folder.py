@@ -4,16 +4,20 @@ nothing."""
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import secrets
 import shutil
 import unicodedata
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO, Literal
 
 from acclimate.documents.walk import matches
+from acclimate.errors import DocumentError, ProjectError
 from acclimate.indexes.base import FileState
 from acclimate.serving.errors import ApiError
 from acclimate.serving.jobs import Jobs
@@ -21,6 +25,9 @@ from acclimate.serving.keys import Caller
 from acclimate.serving.service import Service
 
 _MAX_NAME = 200  # bytes
+_GONE = "The document's file is gone."
+_AWAY = "The documents cannot be reached just now."
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +47,7 @@ class DocumentsFolder:
 
     def __init__(self, service: Service, jobs: Jobs) -> None:
         self._service, self._jobs = service, jobs
-        self._root = service.project.documents
+        self._place = service.project.place
         self._uploaded: dict[str, int] = {}
 
     def entries(self, caller: Caller) -> list[DocumentEntry]:
@@ -55,8 +62,10 @@ class DocumentsFolder:
                 self._uploaded.pop(path, None)
             else:
                 found[path] = DocumentEntry(document_id(path), path, "pending", size=size)
+        local = self._place.local
         for failure in self._jobs.failures:
-            if failure.path not in self._uploaded and (self._root / failure.path).is_file():
+            there = local is None or (local / failure.path).is_file()
+            if failure.path not in self._uploaded and there:
                 found[failure.path] = DocumentEntry(
                     document_id(failure.path), failure.path, "failed", failure.reason
                 )
@@ -69,22 +78,36 @@ class DocumentsFolder:
                 return entry
         raise ApiError(404, "There is no such document.", "document_not_found")
 
-    def file(self, entry: DocumentEntry) -> Path:
-        """The document's file. Raises ApiError 404 where it is gone or leads outside the documents
-        folder."""
-        file = self._root / entry.path
-        if not file.is_file() or not file.resolve().is_relative_to(self._root.resolve()):
-            raise ApiError(404, "The document's file is gone.", "document_not_found")
-        return file
+    @contextmanager
+    def file(self, entry: DocumentEntry) -> Iterator[Path]:
+        """The document's file, on this machine until the end of the context. Raises ApiError 404
+        where it is gone or leads outside the documents folder."""
+        local, gone = self._place.local, ApiError(404, _GONE, "document_not_found")
+        if local is not None:
+            file = local / entry.path
+            if not file.is_file() or not file.resolve().is_relative_to(local.resolve()):
+                raise gone
+        with ExitStack() as stack:
+            try:
+                here = stack.enter_context(self._place.file(entry.path).at_hand())
+            except (OSError, DocumentError) as error:
+                raise gone from error
+            except ProjectError as error:
+                log.warning("%s", error)
+                raise ApiError(
+                    503, _AWAY, "documents_unreachable", headers={"Retry-After": "5"}
+                ) from error
+            yield here.file
 
     def put(
         self, caller: Caller, name: str | None, content: BinaryIO, *, replace: bool
     ) -> DocumentEntry:
         """Keep an upload under its own name; the next ingest reads it. Raises ApiError for a name
         that may not be."""
+        root = self._writable()
         path = self._checked(caller, name or "")
-        self._root.mkdir(parents=True, exist_ok=True)
-        part, target = self._root / f".upload-{secrets.token_hex(8)}", self._root / path
+        root.mkdir(parents=True, exist_ok=True)
+        part, target = root / f".upload-{secrets.token_hex(8)}", root / path
         try:
             with part.open("xb") as out:
                 shutil.copyfileobj(content, out, 1 << 20)
@@ -108,11 +131,22 @@ class DocumentsFolder:
 
     def remove(self, caller: Caller, number: str) -> DocumentEntry:
         """Take a document out of the folder; its file is kept in `.acclimate/removed`."""
-        entry = self.find(caller, number)
-        if entry.status == "ready" and not (self._root / entry.path).exists():
+        entry, root = self.find(caller, number), self._writable()
+        if entry.status == "ready" and not (root / entry.path).exists():
             return entry  # the next ingest notices
-        self._keep(self.file(entry), entry.path)
+        with self.file(entry) as file:
+            self._keep(file, entry.path)
         return entry
+
+    def _writable(self) -> Path:
+        """Where documents are added and removed. Raises ApiError where that is not done here."""
+        if (local := self._place.local) is None:
+            raise ApiError(
+                409,
+                "The documents are on object storage: add, replace and remove them there.",
+                "documents_elsewhere",
+            )
+        return local
 
     def _keep(self, file: Path, path: str) -> None:
         stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")

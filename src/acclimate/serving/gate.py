@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from urllib.parse import quote, urlsplit
 
+from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -119,7 +120,10 @@ class Gate:
             if scope["method"] == "OPTIONS" and origin:
                 await _preflight()(scope, receive, out)
                 return
-            caller = self._admit(scope, headers)
+            if self._callers.waits:
+                caller = await run_in_threadpool(self._admit, scope, headers)
+            else:
+                caller = self._admit(scope, headers)
             seen.caller = caller.name
             scope.setdefault("state", {})["caller"] = caller
             await self._app(scope, self._incoming(scope, headers, receive), out)

@@ -13,7 +13,7 @@ from queue import SimpleQueue
 from traceback import format_tb
 from typing import Literal
 
-from acclimate.documents.walk import Failure
+from acclimate.documents.places import Failure
 from acclimate.errors import AcclimateError, LibraryError, ProjectError
 from acclimate.ingest_report import IngestProgress, IngestReport
 

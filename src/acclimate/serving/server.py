@@ -6,6 +6,8 @@ from __future__ import annotations
 import signal
 import socket
 import ssl
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
@@ -42,8 +44,10 @@ class Server(uvicorn.Server):
                 hint="acclimate keys add NAME, or listen at 127.0.0.1 without [serve] hosts.",
             )
         cert, key = _tls(project)
+        self._draining, self._drain_s = threading.Event(), chosen.drain_seconds
+        self._drained: float | None = None  # when it stops to listen
         config = uvicorn.Config(
-            create_app(project),
+            create_app(project, self._draining),
             http=type(
                 "BoundedH11Protocol", (BoundedH11Protocol,), {"patience": chosen.receive_seconds}
             ),
@@ -72,9 +76,24 @@ class Server(uvicorn.Server):
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Handle a stop signal: finish the requests in progress; on the second signal only close.
-        The process then ends as done."""
+        The process then ends as done.
+
+        At SIGTERM it first drains: `/readyz` says so, and requests are taken until load balancers
+        have seen it, for `[serve] drain_seconds`.
+        """
+        if sig == signal.SIGTERM and self._drain_s and not self._draining.is_set():
+            self._draining.set()
+            self._drained = time.monotonic() + self._drain_s
+            return
+        self._draining.set()
         self.force_exit = self.should_exit and sig == signal.SIGINT
         self.should_exit = True
+
+    async def on_tick(self, counter: int) -> bool:
+        """See uvicorn; whether to end now."""
+        if self._drained is not None and time.monotonic() >= self._drained:
+            self.should_exit = True
+        return await super().on_tick(counter)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """See uvicorn."""

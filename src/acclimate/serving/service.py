@@ -8,11 +8,12 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from acclimate.embeddings.base import Embedder
 from acclimate.errors import AcclimateError, LibraryError, UnfilledError
 from acclimate.indexes.filters import Filter, labels_of, parse_rules
+from acclimate.indexes.shared import Shared
 from acclimate.project import Project
 from acclimate.prompting.citations import Resolved
 from acclimate.prompting.recipes import USUAL, Recipe, find_recipe
@@ -22,6 +23,7 @@ from acclimate.serving.keys import Caller
 from acclimate.serving.tracing import answering
 from acclimate.types import Abstention, Answer, Hit
 from acclimate.workspace.answerer import why_nothing
+from acclimate.workspace.record import open_record
 from acclimate.workspace.style import manner_of
 
 T = TypeVar("T")
@@ -59,10 +61,10 @@ class Service:
 
     The record is read under one lock, for milliseconds; models write outside it. Answers beyond
     those that run at once wait in a queue of `[serve] queue`; further ones are refused, with the
-    time after which to come again.
+    time after which to come again. When `draining` is set it answers, but is not ready for more.
     """
 
-    def __init__(self, project: Project) -> None:
+    def __init__(self, project: Project, draining: threading.Event | None = None) -> None:
         self.project = project
         chosen = project.settings.serve
         alone = _BY_A_SERVER if project.settings.model.engine == "openai" else _ON_THIS_CPU
@@ -74,6 +76,8 @@ class Service:
         self._seconds = 1.0  # of an answer, as a moving average
         self.waiting = 0
         self.ready = False
+        self.draining = draining or threading.Event()
+        self.reached = True  # whether the library could be read when it was last tried
         self.rules = parse_rules(project.settings.documents.labels)
 
     @property
@@ -90,14 +94,33 @@ class Service:
         self.ready = True
 
     def read(self, what: Callable[[], T]) -> T:
-        """Read from the library as it is now; once more where an ingest changed it meanwhile."""
+        """Read from the library as it is now, in one state of it, whoever ingests meanwhile."""
         with self._lock:
-            self.project.library.catch_up()
             try:
-                return what()
+                found = self.project.library.read(what)
+            except LibraryError as error:
+                self.reached = not error.retryable
+                raise
+            self.reached = True
+            return found
+
+    def state(self) -> Literal["ready", "starting", "draining", "unreachable"]:
+        """Whether it should be asked now. Where the library could not be read, it is tried again."""
+        if self.draining.is_set():
+            return "draining"
+        if not self.ready:
+            return "starting"
+        if not self.reached:
+            try:
+                self.read(lambda: None)
             except LibraryError:
-                self.project.library.catch_up()
-                return what()
+                return "unreachable"
+        return "ready"
+
+    def shared(self) -> Shared | None:
+        """What the servers of this library share beside it; None for a file, which has one."""
+        chosen = self.project.settings.store
+        return None if chosen.record == "local" else Shared(open_record(chosen))
 
     def sees(self, caller: Caller, path: str) -> bool:
         """Whether a caller may see the document at `path`."""

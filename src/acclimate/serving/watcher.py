@@ -37,7 +37,7 @@ class Watcher:
     def _watch(self) -> None:
         chosen = self._project.settings.documents
         follow(
-            self._project.documents,
+            self._project.place,
             chosen.include,
             chosen.exclude,
             self._ingest,

