@@ -19,6 +19,8 @@ _PART = 4  # letters of its parts at least
 _JOINED = re.compile(
     r"(?:ung|heit|keit|schaft|ion|tät|ling|tum|ment|itel|eits|anz|enz)s(?=[a-zäöü]{4})"
 )
+# An s that joins two parts, where it does not begin the second one (sch, sp, st).
+_JOINING = re.compile(r"^s(?=[^cpt][^\W\d_]{3})")
 _LINKS = ("s", "es", "n", "en", "er", "e", "")
 # What most compounds of offices, contracts, technology and schools end or begin with.
 _WORDS = """
@@ -90,19 +92,20 @@ def _at_joint(word: str) -> tuple[str, str] | None:
 
 
 def _at_known(word: str) -> tuple[str, str] | None:
-    """Where two known words meet, else where one of at least five letters begins or ends it."""
-    one_known = None
+    """Where two known words meet; else before a known one of at least five letters, the longest
+    there is, else behind one."""
+    ends: list[tuple[str, str]] = []
+    begins: list[tuple[str, str]] = []
     for at in range(_PART, len(word) - _PART + 1):
         right = word[at:]
-        left = _without_link(word[:at])
-        known = (left is not None, _stem(right) in _stems())
-        if all(known):
-            return left or word[:at], right
-        if known[1] and len(right) > _PART and one_known is None:
-            one_known = (word[:at], right)
-        if known[0] and left is not None and len(left) > _PART and one_known is None:
-            one_known = (left, right)
-    return one_known
+        left, known = _without_link(word[:at]), _stem(right) in _stems()
+        if left is not None and known:
+            return left, right
+        if known and len(right) > _PART:
+            ends.append((word[:at], right))
+        if left is not None and left == word[:at] and len(left) > _PART:
+            begins.append((left, _JOINING.sub("", right)))
+    return ends[0] if ends else (begins[-1] if begins else None)
 
 
 def _without_link(left: str) -> str | None:

@@ -98,6 +98,34 @@ def language_of(text: str) -> str:
     return _by_small_words(text, _LEAST)
 
 
+# How questions begin; one such word tells the language where too few others do.
+_QUESTIONS = {
+    "german": "was wie wer wann wo warum wieso weshalb wohin woher welche welcher welches welchen",
+    "spanish": "qué cuál cuáles cuándo cuánto cuántos cuántas dónde quién quiénes cómo",
+    "french": "quel quelle quels quelles combien comment pourquoi quand où qui est-ce",
+    "italian": "quanto quanti quante quando quale quali perché dove chi cosa",
+    "portuguese": "quanto quantos quantas quando qual quais onde quem porquê",
+    "dutch": "hoe wanneer waar waarom welke hoeveel",
+    "english": "what how who when where why which whose whom",
+}
+_BEGINS: dict[str, set[str]] = {}
+for _language, _words in _QUESTIONS.items():
+    for _one in _words.split():
+        _BEGINS.setdefault(_one, set()).add(_language)
+
+
+def question_language(text: str) -> str:
+    """`language_of` a question, which may be short: its first word may tell it too."""
+    found = language_of(text)
+    if found:
+        return found
+    first = _WORD.search(text)
+    languages = _BEGINS.get(first[0].casefold(), set()) if first else set()
+    if "¿" in text:
+        return "spanish"
+    return next(iter(languages)) if len(languages) == 1 else ""
+
+
 def language_of_document(text: str) -> str:
     """`language_of` a whole document, by its beginning, where it is beyond doubt."""
     sample = text[:_SAMPLE]
