@@ -9,12 +9,13 @@ import { askForKey, keyButton, showKeyboard } from "./keys.js";
 import { closeReader } from "./reader.js";
 import { questionsRoom } from "./review.js";
 import { themeButton } from "./theme.js";
+import { t, translatePage } from "./words.js";
 
 const ROOMS = {
-  ask: { title: "Ask", make: askRoom },
-  documents: { title: "Documents", make: documentsRoom },
-  questions: { title: "Questions", make: questionsRoom },
-  comparisons: { title: "Comparisons", make: comparisonsRoom },
+  ask: { title: t("Ask"), make: askRoom },
+  documents: { title: t("Documents"), make: documentsRoom },
+  questions: { title: t("Questions"), make: questionsRoom },
+  comparisons: { title: t("Comparisons"), make: comparisonsRoom },
 };
 
 const main = document.getElementById("main");
@@ -73,6 +74,7 @@ function keys(event) {
   }
 }
 
+translatePage(document.getElementById("language"));
 onKeyWanted(askForKey);
 themeButton(document.getElementById("theme"));
 document.getElementById("help").addEventListener("click", showKeyboard);
