@@ -114,28 +114,30 @@ def lines(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
     for asking in sorted({documents for _, documents in pairs}):
         texts, own = read_articles(options.data / f"xquad.{asking}.json", options.articles)
         places = {asked.id: asked for asked in own}
-        with tempfile.TemporaryDirectory() as scratch:
-            with project_over(Path(scratch), texts, options) as project:
-                before = time.process_time()
-                project.ingest()
-                ingest = time.process_time() - before
-                chunks = len(project.library.record.keys())
-                for one, other in pairs:
-                    if other != asking:
-                        continue
-                    _, theirs = read_articles(options.data / f"xquad.{one}.json", options.articles)
-                    questions = [
-                        Asked(row.id, row.question, places[row.id].document, places[row.id].evidence)
-                        for row in theirs
-                    ]
-                    most = min(options.limit or len(questions), len(questions))
-                    questions = random.Random(0).sample(questions, most)
-                    result = {"questions": one, "documents": other, "n": len(questions)}
-                    for method in options.method:
-                        result[method] = measure(
-                            by_method(project, method), questions, options.depth, show=options.show
-                        )
-                    yield {**result, "chunks": chunks, "ingest_cpu_s": round(ingest, 1)}
+        with (
+            tempfile.TemporaryDirectory() as scratch,
+            project_over(Path(scratch), texts, options) as project,
+        ):
+            before = time.process_time()
+            project.ingest()
+            ingest = time.process_time() - before
+            chunks = len(project.library.record.keys())
+            for one, other in pairs:
+                if other != asking:
+                    continue
+                _, theirs = read_articles(options.data / f"xquad.{one}.json", options.articles)
+                questions = [
+                    Asked(row.id, row.question, places[row.id].document, places[row.id].evidence)
+                    for row in theirs
+                ]
+                most = min(options.limit or len(questions), len(questions))
+                questions = random.Random(0).sample(questions, most)
+                result = {"questions": one, "documents": other, "n": len(questions)}
+                for method in options.method:
+                    result[method] = measure(
+                        by_method(project, method), questions, options.depth, show=options.show
+                    )
+                yield {**result, "chunks": chunks, "ingest_cpu_s": round(ingest, 1)}
 
 
 def main() -> None:

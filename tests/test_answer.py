@@ -91,7 +91,9 @@ def test_refusals_are_answers():
 def test_a_refusal_is_in_the_language_of_the_question():
     heard = []
     script = "Not in the documents."
-    answer = answerer(script).answer("Was kostet der Filter?", lambda one: heard.append(one) is None)
+    answer = answerer(script).answer(
+        "Was kostet der Filter?", lambda one: heard.append(one) is None
+    )
     assert (answer.text, answer.marked, answer.abstained) == (
         *("Nicht in den Dokumenten.",) * 2,
         True,

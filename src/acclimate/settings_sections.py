@@ -26,7 +26,7 @@ class RetrievalSettings(Section):
     )
     language: Language = Field(
         default="auto",
-        description='whose word endings text search ignores; auto: of each document the language '
+        description="whose word endings text search ignores; auto: of each document the language "
         'that it is found to be in; "none"; "cjk" for scripts without spaces',
     )
     candidates: int = Field(

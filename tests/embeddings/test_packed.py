@@ -66,7 +66,9 @@ def pack(file):
     at = len(head) + 4 + sum(2 + len(name) + 21 for name, *_ in rows)
     head += struct.pack("<i", len(rows))
     for name, four_bits, count, size in rows:
-        head += struct.pack("<H", len(name)) + name + struct.pack("<BIQQ", four_bits, count, at, size)
+        head += (
+            struct.pack("<H", len(name)) + name + struct.pack("<BIQQ", four_bits, count, at, size)
+        )
         at += size
     file.write_bytes(head + b"".join(bodies))
     return known
@@ -106,7 +108,11 @@ def test_vectors_are_those_of_the_same_weights_unpacked(folder):
     vectors = []
     for name in ("packed", "plain"):
         spec = read_spec(folder / "plain", "multilingual-e5-small-q4")
-        assert (spec.query_prefix, spec.passage_prefix, spec.pooling) == ("query: ", "passage: ", "mean")
+        assert (spec.query_prefix, spec.passage_prefix, spec.pooling) == (
+            "query: ",
+            "passage: ",
+            "mean",
+        )
         embedder = OpenVINOEmbedder(
             folder / name, spec=spec, weights_sha256="0", precision="f32", threads=1
         )

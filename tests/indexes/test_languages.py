@@ -79,7 +79,8 @@ def test_stop_words_are_those_of_the_question(library):
 def test_a_word_and_its_forms_weigh_as_one(tmp_path):
     """A form that stands in one document only does not outrank a word that all have."""
     english = [
-        f"National rules of the year {n} are in the handbook, and the rules are of it." for n in range(9)
+        f"National rules of the year {n} are in the handbook, and the rules are of it."
+        for n in range(9)
     ]
     french = "La règle nationale est dans le manuel, et la loi est la même pour les employés."
     with closing(Library(tmp_path, language="auto")) as library:
@@ -99,7 +100,12 @@ def test_a_word_and_its_forms_weigh_as_one(tmp_path):
 def test_english_alone_is_read_to_the_byte_as_before(tmp_path):
     """One language in the library: the same words, weights and scores as if it had been set."""
     texts = {f"{n}.txt": f"{ENGLISH} Valve AX-20{n}-B opens in May at {n}.5 bar." for n in range(5)}
-    questions = ["When does valve AX203B open?", "what happened in may", "Notice periods", "die Frist"]
+    questions = [
+        "When does valve AX203B open?",
+        "what happened in may",
+        "Notice periods",
+        "die Frist",
+    ]
     with closing(Library(tmp_path / "auto", language="auto")) as library:
         put(library, texts)
         assert library.record.spoken.languages == ["english"]
@@ -111,7 +117,9 @@ def test_english_alone_is_read_to_the_byte_as_before(tmp_path):
             assert words == query_words(question)
             assert library.texts.search(question, 9) == plain.search(question, 9)
         for _, chunk in chunks:
-            assert library.texts._words.analyse(chunk.shown, chunk) == analyse(chunk.shown, "english")
+            assert library.texts._words.analyse(chunk.shown, chunk) == analyse(
+                chunk.shown, "english"
+            )
 
 
 def test_an_english_library_from_before_is_not_built_again_and_another_is(tmp_path):
@@ -129,7 +137,10 @@ def test_an_english_library_from_before_is_not_built_again_and_another_is(tmp_pa
 
 
 def test_a_document_that_changes_its_language_is_read_anew(library):
-    put(library, {"0.txt": "The deadline for all of the houses is in the month of May, and it is fixed."})
+    put(
+        library,
+        {"0.txt": "The deadline for all of the houses is in the month of May, and it is fixed."},
+    )
     assert found(library, "house") == ["0.txt"]
     put(library, {"0.txt": "Die Häuser sind alle für den Monat Mai fest und nicht für das Jahr."})
     assert found(library, "ein Haus für das Jahr") == ["0.txt"]

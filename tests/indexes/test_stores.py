@@ -21,8 +21,8 @@ from acclimate.indexes.qdrant import QdrantTextIndex, QdrantVectorIndex
 from acclimate.indexes.rest import Rest
 from acclimate.indexes.stores import StoreServer, open_indexes
 from acclimate.indexes.text import TantivyTextIndex
-from acclimate.indexes.words import Words
 from acclimate.indexes.vector import ExactVectorIndex
+from acclimate.indexes.words import Words
 from acclimate.ingest import ingest
 from acclimate.testing.chunking import no_embedder, word_spans
 from acclimate.testing.embeddings import HashEmbedder
@@ -98,7 +98,8 @@ GERMAN = [
 
 def test_words_of_another_language_are_the_same_in_elastic(elastic_texts_url, tmp_path, name):
     german_words(
-        ElasticTextIndex(Rest("Elasticsearch", elastic_texts_url, {}), name, Words("german")), tmp_path
+        ElasticTextIndex(Rest("Elasticsearch", elastic_texts_url, {}), name, Words("german")),
+        tmp_path,
     )
 
 

@@ -99,7 +99,9 @@ def test_no_text_is_left_in_templates():
         code = re.sub(r"//[^\n]*|/\*.*?\*/", "", file.read_text(encoding="utf-8"), flags=re.DOTALL)
         for match in re.finditer(r"`([^`\n]*)`", code):
             text = re.sub(r"\$\{[^{}]*(?:\{[^{}]*\}[^{}]*)*\}", "§", match[1])
-            words = re.search(r"(?:^|§ )[A-Z][a-z]+|[a-z]{2,} [a-z]{2,}|§ [a-z]{2,} |[a-z]\.$", text)
+            words = re.search(
+                r"(?:^|§ )[A-Z][a-z]+|[a-z]{2,} [a-z]{2,}|§ [a-z]{2,} |[a-z]\.$", text
+            )
             if words and not text.startswith(("v1/", "Bearer", "at ", "{n} ")):
                 left.append((file.name, match[0]))
     assert left == []

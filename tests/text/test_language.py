@@ -16,7 +16,7 @@ PROSE = {
     "german": "Die Kündigungsfrist beträgt vier Wochen zum Ende des Monats und gilt für alle Mitarbeiter.",
     "spanish": "El plazo de aviso es de cuatro semanas y se aplica a todos los empleados de la empresa.",
     "french": "Le délai est de quatre semaines à la fin du mois et il vaut pour tous les employés.",
-    "russian": "Срок уведомления составляет четыре недели до конца месяца и распространяется на всех, кто работает в отделе.",
+    "russian": "Срок уведомления составляет четыре недели до конца месяца и действует для всех, кто работает.",
     "ukrainian": "Термін повідомлення становить чотири тижні до кінця місяця і діє для всіх, хто працює у відділі.",
     "chinese": "通知期为月底前四周，适用于所有员工。",
     "japanese": "通知期間は月末までの四週間で、すべての従業員に適用されます。",

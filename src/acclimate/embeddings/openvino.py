@@ -13,7 +13,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
-from typing import Any, Literal, cast
+from typing import Literal, cast
 
 import numpy as np
 from openvino import CompiledModel, Core, InferRequest, Model, Node

@@ -25,13 +25,17 @@ _UNSPACED = (
 )
 _RUN = re.compile(f"[{_UNSPACED}]+")
 _LONG_WORD = re.compile(r"[^\W\d_]{9,}")
-_HEBREW_WORD = re.compile(r"(?<![\u05d0-\u05ea])[\u05d1\u05d4\u05d5\u05db\u05dc\u05de\u05e9][\u05d0-\u05ea]{3,}")
+_HEBREW_WORD = re.compile(
+    r"(?<![\u05d0-\u05ea])[\u05d1\u05d4\u05d5\u05db\u05dc\u05de\u05e9][\u05d0-\u05ea]{3,}"
+)
 _ACCENTED = re.compile(r"[^\W\d_]*[à-öø-ÿőűășțăąęćńźżłĂÂÎȘȚ][^\W\d_]*", re.IGNORECASE)
 _WITH_ACCENTS: tuple[Language, ...] = (
     "french", "spanish", "italian", "portuguese", "romanian", "dutch",
 )  # fmt: skip
 # Spellings that writers of Arabic and Russian take for the same.
-_ARABIC = str.maketrans({"أ": "ا", "إ": "ا", "آ": "ا", "ٱ": "ا", "ى": "ي", "ة": "ه", "ک": "ك", "ی": "ي"})
+_ARABIC = str.maketrans(
+    {"أ": "ا", "إ": "ا", "آ": "ا", "ٱ": "ا", "ى": "ي", "ة": "ه", "ک": "ك", "ی": "ي"}
+)
 _RUSSIAN = str.maketrans({"ё": "е", "Ё": "Е"})
 
 

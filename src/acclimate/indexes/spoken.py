@@ -41,5 +41,7 @@ class Spoken:
 
     def samples(self) -> Iterator[str]:
         """The beginnings of all documents, by their paths."""
-        paths = [row[0] for row in self._database.execute("SELECT path FROM documents ORDER BY path")]
+        paths = [
+            row[0] for row in self._database.execute("SELECT path FROM documents ORDER BY path")
+        ]
         return (self.sample(path) for path in paths)

@@ -26,9 +26,7 @@ class Phrases:
 
 
 PHRASES = {
-    "english": Phrases(
-        REFUSAL, NO_DOCUMENTS["empty_library"], NO_DOCUMENTS["no_document_left"]
-    ),
+    "english": Phrases(REFUSAL, NO_DOCUMENTS["empty_library"], NO_DOCUMENTS["no_document_left"]),
     "german": Phrases(
         "Nicht in den Dokumenten.",
         "Die Bibliothek enthält keine Dokumente.",

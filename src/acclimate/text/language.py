@@ -173,8 +173,6 @@ def _by_small_words(text: str, least: int) -> str:
 
 def _cyrillic(text: str) -> str:
     words = [word.casefold() for word in _WORD.findall(text)]
-    counts = {
-        name: sum(word in small for word in words) for name, small in _CYRILLIC_WORDS.items()
-    }
+    counts = {name: sum(word in small for word in words) for name, small in _CYRILLIC_WORDS.items()}
     (best, most), (_, next_most) = Counter(counts).most_common(2)
     return best if most >= _LEAST and most > next_most else "cyrillic"

@@ -26,4 +26,3 @@ def test_the_page_speaks_the_browsers_language_until_another_is_chosen(site, vis
     assert page.evaluate("document.documentElement.lang") == "zh"
     page.reload()
     expect(page.get_by_label("语言")).to_have_value("zh")
-
