@@ -169,7 +169,7 @@ class ElasticTextIndex(Rows):
     """BM25 as the local index has it (`acclimate.indexes.bm25`)."""
 
     def __init__(self, rest: Rest, name: str, words: Words = ENGLISH) -> None:
-        self._words = words
+        self._analysis = words
         super().__init__(rest, name, "texts")
         self._holding: dict[tuple[int, str, str], int] = {}  # by generation, field and word
 
@@ -182,7 +182,7 @@ class ElasticTextIndex(Rows):
         return self._found(query, len(keys), list(keys))
 
     def _found(self, query: str, k: int, keys: list[int] | None) -> list[Match]:
-        stamp, groups = self._stamped(), self._words.asked(query)
+        stamp, groups = self._stamped(), self._analysis.asked(query)
         if k < 1 or keys == [] or not stamp or not groups:
             return []
         statistics, asked = Statistics(stamp["rows"], stamp["words"]), []
@@ -227,7 +227,7 @@ class ElasticTextIndex(Rows):
         if not anew:
             self._remove(change)
         for some in batches(chunks):
-            rows = [(key, _row(chunk, self._words.of(chunk))) for key, chunk in some]
+            rows = [(key, _row(chunk, self._analysis.of(chunk))) for key, chunk in some]
             if path is None or used is None:
                 used = {
                     field: sum(row["lengths"][field] for _, row in rows) / len(rows)
