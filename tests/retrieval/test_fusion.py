@@ -82,7 +82,7 @@ def test_an_embedder_whose_cosines_are_never_low_is_not_outvoted_by_words():
     """All cosines of e5 are above 0.7: between −1 and 1 they would hardly differ."""
     dense, text = {1: 0.84, 2: 0.76, 3: 0.75}, {2: 3.0, 3: 1.0}
     assert [match.key for match in convex(dense, text, 0.75)] == [2, 3, 1]
-    assert [match.key for match in convex(dense, text, 0.75, 0.7)][0] == 1
+    assert convex(dense, text, 0.75, 0.7)[0].key == 1
     low = {1: 0.5, 2: 0.4}
     assert convex(low, {}, 0.75, 0.7) == convex(low, {}, 0.75)
     assert known("multilingual-e5-small-q4").least == 0.7
