@@ -98,6 +98,20 @@ def test_refusals_are_answers():
     assert (answer.abstained, answer.citations, answer.text) == (True, (), REFUSAL)
 
 
+def test_a_refusal_is_in_the_language_of_the_question():
+    heard = []
+    script = "Not in the documents."
+    answer = answerer(script).answer(
+        "Was kostet der Filter?", lambda one: heard.append(one) is None
+    )
+    assert (answer.text, answer.marked, answer.abstained) == (
+        *("Nicht in den Dokumenten.",) * 2,
+        True,
+    )
+    assert "".join(heard) == answer.text
+    assert answer.prompt.messages[0] == answerer(script).answer("Who?").prompt.messages[0]
+
+
 def test_without_passages_the_model_is_not_asked():
     subject = answerer("invented", texts=())
     answer = subject.answer("Who?")

@@ -19,9 +19,10 @@ from acclimate.prompting.conversation import Complete, Turn, as_messages, comple
 from acclimate.prompting.demonstrations import Demonstrate, with_demonstrations
 from acclimate.prompting.forms import Form, Said, TextForm
 from acclimate.prompting.full_answer import FullReading
-from acclimate.prompting.links import LinkGuard, without_links
-from acclimate.prompting.passages import NO_DOCUMENTS, REFUSAL, render_passages
+from acclimate.prompting.links import without_links
+from acclimate.prompting.passages import REFUSAL, render_passages
 from acclimate.prompting.recipes import Recipe
+from acclimate.prompting.refusals import AnswerStream, nothing_for, refusal_for
 from acclimate.prompting.techniques import Written
 from acclimate.prompting.templates import Template, with_instructions
 from acclimate.retrieval.base import Retriever
@@ -111,7 +112,7 @@ class Answerer:
         if self.recipe.reads and not hits:
             return self._nothing_found(question, asked, clock, on_text)
         asked = respelt(asked, [hit.chunk.shown for hit in hits])
-        guard = LinkGuard(clock.watch(on_text))
+        guard = AnswerStream(clock.watch(on_text), refusal_for(question))
         found = self.tables(asked, hits) if self.tables is not None else None
         if found is None and self.extract is not None:
             found = self.extract(asked, hits)
@@ -132,7 +133,7 @@ class Answerer:
         guard.finish(said.shown)
         return self._assemble(question, asked, said, prompt, _together(written, before), clock)
 
-    def _heard(self, guard: LinkGuard, reading: FullReading | None) -> OnText:
+    def _heard(self, guard: AnswerStream, reading: FullReading | None) -> OnText:
         """The callback for the engine's text: it passes on what may be shown already, and returns
         whether anybody still listens."""
         if reading is not None:
@@ -161,7 +162,7 @@ class Answerer:
         asked: str,
         hits: Sequence[Hit],
         clock: _Clock,
-        guard: LinkGuard,
+        guard: AnswerStream,
         found: Resolved,
     ) -> Answer:
         """The answer that the tables or the extractor gave; all passages were read, so none is
@@ -249,7 +250,7 @@ class Answerer:
     ) -> Answer:
         """The refusal where the search found no passage; the model is not asked."""
         why = self.explain()
-        text = NO_DOCUMENTS.get(why, REFUSAL)
+        text = nothing_for(question, why)
         clock.watch(on_text)(text)
         refusal = Said(Resolved(text, text, True, ()), text)
         answer = self._assemble(question, asked, refusal, Prompt((), 0), _NOTHING, clock)
@@ -265,6 +266,9 @@ class Answerer:
         clock: _Clock,
     ) -> Answer:
         resolved = said.resolved
+        if resolved.abstained and resolved.text == REFUSAL:
+            told = refusal_for(question)
+            resolved = replace(resolved, text=told, marked=told)
         return Answer(
             question=question,
             text=resolved.text,

@@ -25,9 +25,9 @@ class RetrievalSettings(Section):
         "small and medium, 8 to large",
     )
     language: Language = Field(
-        default="english",
-        description='whose word endings text search ignores; "none", and "cjk" for East Asian '
-        "scripts",
+        default="auto",
+        description="whose word endings text search ignores; auto: of each document the language "
+        'that it is found to be in; "none"; "cjk" for scripts without spaces',
     )
     candidates: int = Field(
         default=100, ge=1, le=10_000, description="chunks taken from each index before fusion"

@@ -21,11 +21,12 @@ QUOTED = "Quoted from"
 date."""
 Role = Literal["system", "user", "assistant", "tool"]
 Language = Literal[
-    "arabic", "cjk", "danish", "dutch", "english", "finnish", "french", "german", "greek", "hungarian", "italian",
-    "none", "norwegian", "portuguese", "romanian", "russian", "spanish", "swedish", "tamil", "turkish",
+    "arabic", "auto", "cjk", "danish", "dutch", "english", "finnish", "french", "german", "greek", "hebrew",
+    "hungarian", "italian", "none", "norwegian", "portuguese", "romanian", "russian", "spanish", "swedish",
+    "tamil", "turkish",
 ]  # fmt: skip
-"""Language whose word endings are stripped (Snowball stemmer). "none" keeps them; "cjk" also makes
-a word of each Chinese, Japanese or Korean character."""
+"""Language whose word endings are stripped (Snowball stemmer). "none" keeps them; "cjk" cuts what is
+written without spaces into pairs of characters; "auto" finds the language of each document."""
 
 
 Style = Literal["auto", "short", "full"]

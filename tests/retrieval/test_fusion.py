@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from acclimate.embeddings.known import known
 from acclimate.indexes.base import Change
 from acclimate.indexes.text import TantivyTextIndex
 from acclimate.indexes.vector import ExactVectorIndex
@@ -75,3 +76,14 @@ def test_scores_of_single_rows_are_those_of_the_search(tmp_path):
     asked = index.scores(rows[3], [*keys[:9], 999])
     assert {match.key for match in asked} == set(keys[:9])
     assert all(match.score == pytest.approx(found[match.key], abs=1e-5) for match in asked)
+
+
+def test_an_embedder_whose_cosines_are_never_low_is_not_outvoted_by_words():
+    """All cosines of e5 are above 0.7: between −1 and 1 they would hardly differ."""
+    dense, text = {1: 0.84, 2: 0.76, 3: 0.75}, {2: 3.0, 3: 1.0}
+    assert [match.key for match in convex(dense, text, 0.75)] == [2, 3, 1]
+    assert convex(dense, text, 0.75, 0.7)[0].key == 1
+    low = {1: 0.5, 2: 0.4}
+    assert convex(low, {}, 0.75, 0.7) == convex(low, {}, 0.75)
+    assert known("multilingual-e5-small-q4").least == 0.7
+    assert known("all-minilm-l6-v2").least == -1.0

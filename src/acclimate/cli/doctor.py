@@ -25,6 +25,7 @@ from acclimate.settings_library import EmbedderSettings
 from acclimate.settings_sections import ModelSettings
 from acclimate.system.hardware import computes_bf16, cpu_flags
 from acclimate.system.platforms import free_memory_gb, missing_limits
+from acclimate.workspace.languages import language_gap
 
 _SHOWN = 3  # files that are named
 _DEFAULTS = {ModelSettings().name, EmbedderSettings().model}
@@ -179,6 +180,8 @@ def _library(folder: Path, repair: bool) -> Iterator[Finding]:
         if project.settings.store.record == "postgres":
             yield from _check_workers(project)
         yield from _check_documents(project)
+        if gap := language_gap(project):
+            yield Finding("languages", "warning", f"{gap}: it finds little there", gap.hint)
 
 
 def _check_workers(project: Project) -> Iterator[Finding]:

@@ -18,6 +18,7 @@ from acclimate.ingest_report import Count, IngestReport
 from acclimate.project import Project
 from acclimate.settings import FILE_NAME
 from acclimate.settings_library import DocumentsSettings
+from acclimate.workspace.languages import language_gap
 
 _SHOWN = 10  # documents of which the counts are printed
 
@@ -71,6 +72,9 @@ def command(
         _require_same(folder, documents)
     with download_bar() as on_bytes, Project.open(folder, on_bytes) as project:
         report = run_ingest(project, check_all=check_all, allow_empty=allow_empty, worker=worker)
+        gap = language_gap(project)
+    if gap is not None:
+        click.echo(f"note: {gap}. {gap.hint}", err=True)
     if as_json:
         echo_json(report)
     else:

@@ -23,7 +23,12 @@ from acclimate.settings_file import set_key
     "--model",
     help="Language model to use; auto: what `acclimate models recommend` says.",
 )
-def command(documents: Path | str, folder: Path, model: str | None) -> None:
+@click.option(
+    "--embedder",
+    help="Embedder to search with; multilingual-e5-small-q4 for documents in other languages "
+    "than English.",
+)
+def command(documents: Path | str, folder: Path, model: str | None, embedder: str | None) -> None:
     """Make a project in this folder for the folder DOCUMENTS (default: documents), a path or an
     address like s3://BUCKET/FOLDER.
 
@@ -34,6 +39,8 @@ def command(documents: Path | str, folder: Path, model: str | None) -> None:
     project = Project.create(folder, documents)
     if name:
         set_key(project.file, "model", "name", name)
+    if embedder:
+        set_key(project.file, "embedder", "model", embedder)
     there = project.place.local is None or project.place.local.is_dir()
     before = (
         ""

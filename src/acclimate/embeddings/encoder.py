@@ -13,7 +13,8 @@ from acclimate.embeddings import bert
 from acclimate.embeddings.bert import build_bert
 from acclimate.embeddings.files import read_json
 from acclimate.embeddings.modernbert import build_modernbert
-from acclimate.embeddings.weights import FloatArray
+from acclimate.embeddings.packed import PACKED, packed_config, read_packed
+from acclimate.embeddings.weights import FloatArray, read_weights
 from acclimate.errors import ModelError
 
 FAMILIES = (*bert.FAMILIES, "modernbert")
@@ -39,9 +40,23 @@ def build_encoder(
     return build_bert(config, weights, types=types)
 
 
+def read_config(folder: Path) -> dict[str, Any]:
+    """The model's config.json, or what a packed file says in its place; {} where neither is
+    there."""
+    config = cast("dict[str, Any] | None", read_json(folder / "config.json"))
+    if config is None and (folder / PACKED).is_file():
+        return packed_config(folder / PACKED)
+    return config or {}
+
+
+def read_tensors(file: Path) -> dict[str, FloatArray]:
+    """The weights in a file that is no ONNX export, as float32."""
+    return read_packed(file) if file.name == PACKED else read_weights(file)
+
+
 def weights_file(folder: Path) -> Path:
     """The file in `folder` that is run: its safetensors, or an ONNX export where its family is not
-    built from weights. Raises ModelError where there is neither."""
+    built from weights, or a packed file. Raises ModelError where there is none."""
     config = cast("dict[str, Any]", read_json(folder / "config.json") or {})
     exports = [folder / name for name in ONNX_FILES if (folder / name).is_file()]
     if (weights := folder / SAFETENSORS).is_file():
@@ -49,6 +64,8 @@ def weights_file(folder: Path) -> Path:
         return exports[0] if other and exports else weights
     if exports:
         return exports[0]
+    if (packed := folder / PACKED).is_file():
+        return packed
     raise ModelError(
         f"{folder} has neither {SAFETENSORS} nor {' nor '.join(ONNX_FILES)}.",
         hint="acclimate models fetch",

@@ -13,7 +13,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
-from typing import Any, Literal, cast
+from typing import Literal, cast
 
 import numpy as np
 from openvino import CompiledModel, Core, InferRequest, Model, Node
@@ -22,13 +22,17 @@ from openvino import opset15 as ops
 from acclimate.embeddings.base import OnDone, Vectors
 from acclimate.embeddings.batches import Batch, make_batches
 from acclimate.embeddings.bert import IDS, MASK, pool
-from acclimate.embeddings.encoder import SAFETENSORS, build_encoder, read_onnx, weights_file
-from acclimate.embeddings.files import read_json
+from acclimate.embeddings.encoder import (
+    build_encoder,
+    read_config,
+    read_onnx,
+    read_tensors,
+    weights_file,
+)
 from acclimate.embeddings.layers import apply_layers
 from acclimate.embeddings.spec import EmbedderSpec, position_offset
 from acclimate.embeddings.tokens import TextTokenizer
 from acclimate.embeddings.tuned import merge
-from acclimate.embeddings.weights import read_weights
 from acclimate.embeddings.windows import Pooled
 from acclimate.errors import EngineError, ModelError
 from acclimate.system.hardware import computes_bf16
@@ -144,7 +148,7 @@ class OpenVINOEmbedder:
 
 
 def _load_model(folder: Path, spec: EmbedderSpec, adapter: Path | None) -> Model:
-    config = cast("dict[str, Any]", read_json(folder / "config.json") or {})
+    config = read_config(folder)
     positions = int(config.get("max_position_embeddings", spec.max_tokens)) - position_offset(
         config
     )
@@ -154,9 +158,9 @@ def _load_model(folder: Path, spec: EmbedderSpec, adapter: Path | None) -> Model
             hint="Set the model's max_tokens within that.",
         )
     file = weights_file(folder)
-    if file.name != SAFETENSORS:
+    if file.suffix == ".onnx":
         return _load_onnx(file, folder, spec)
-    tensors = read_weights(file)
+    tensors = read_tensors(file)
     model = build_encoder(config, merge(tensors, adapter) if adapter else tensors)
     tokens, mask = model.output(0).get_node().input_value(0), model.input(MASK).get_node()
     return _pooled(model, tokens, mask, folder, spec)

@@ -10,12 +10,13 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache, partial
 
 import tantivy
 
+from acclimate.indexes.segments import segmented, spelt_alike
 from acclimate.indexes.stopwords import ENGLISH, Word, names_in, quoted, words_in
 from acclimate.text.folding import alike
 from acclimate.text.identifiers import asked_names, find_codes, parts_of
@@ -26,7 +27,6 @@ BOOSTS = {
     "text": 1.0,
     "path": 0.5,
 }  # what a match counts in a chunk's text, and in its title and headings
-_CJK = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}"
 # Counts the ways in which words were made of text; under another one an index is built again.
 ANALYSIS = 2
 _MAX_WORDS = 200  # of a query; more cost time and find nothing new
@@ -36,6 +36,7 @@ _LONGEST = 80  # bytes of a word
 _PRIVATE = 0x10F000
 _MARKS = {ord(mark): _PRIVATE + ord(mark) for mark in "+#.,/-&@_:^§()'"}
 _NAME = chr(_PRIVATE)
+_SAID = re.compile(r"[^\W_]")
 _INSIDE = r"\p{L}\p{N}\p{M}\x{10F000}-\x{10F0FF}"
 
 
@@ -73,7 +74,7 @@ class Statistics:
 
 
 def fields(chunk: Chunk, language: Language) -> dict[str, Field]:
-    """The words of a chunk by field."""
+    """The words of a chunk by field, read in `language`."""
     analysed = {
         name: analyse(text, language)
         for name, text in (("text", chunk.shown), ("path", chunk.searched))
@@ -88,14 +89,16 @@ def analyse(text: str, language: Language) -> list[str]:
 
 def spoken_words(text: str, language: Language = "english") -> list[str]:
     """The distinct words of a text, in order, without other names of its codes."""
-    return list(dict.fromkeys(analyzer(language).analyze(_folded(text, language))))
+    said = segmented(_folded(text, language), language, asked=True)
+    return list(dict.fromkeys(analyzer(language).analyze(said)))
 
 
 def prepared(text: str, language: Language = "english") -> str:
     """A text as `analyzer` reads it: folded, each code's names after it, and names that are spelt
     like stop words kept apart from them."""
     folded = _folded(text, language)
-    return _with_codes(folded, names_in(folded, language, partial(_is_stop, language=language)))
+    named = _with_codes(folded, names_in(folded, language, partial(_is_stop, language=language)))
+    return segmented(named, language)
 
 
 def query_words(query: str, language: Language = "english") -> list[str]:
@@ -105,24 +108,70 @@ def query_words(query: str, language: Language = "english") -> list[str]:
     words are in no answer. A code goes by all its spellings, a German vowel by both of its own.
     """
     folded = _folded(query, language)
-    names, left_out = _roles(folded, language)
-    kept = folded
-    for start, end in left_out:
-        kept = f"{kept[:start]}{' ' * (end - start)}{kept[end:]}"
-    terms = dict.fromkeys(analyzer(language).analyze(_with_codes(kept, names)))
+    names, left_out = _roles(folded, language, partial(_is_stop, language=language))
+    kept = _blanked(folded, left_out)
+    terms = dict.fromkeys(_words_of(_with_codes(kept, names), language))
     if not terms:
-        terms = dict.fromkeys(analyzer(language).analyze(_with_codes(folded, names)))
+        terms = dict.fromkeys(_words_of(_with_codes(folded, names), language))
+    terms |= dict.fromkeys(_more_words(kept, language))
+    return [*terms][:_MAX_WORDS]
+
+
+def groups_in(
+    query: str, languages: Sequence[Language], asked_in: Language | None
+) -> list[tuple[str, ...]]:
+    """The words of a question in each of several languages: a word and its forms are one group.
+
+    Stop words are those of the language that the question is in, of all of them where it does not
+    say (None).
+    """
+    stops = languages if asked_in is None else (asked_in,)
+
+    def is_stop(word: str) -> bool:
+        return any(_is_stop(word, language) for language in stops)
+
+    told: Language = asked_in or languages[0]
+    forms: dict[tuple[object, ...], dict[str, None]] = {}
+    more: dict[str, None] = {}
+    for language in languages:
+        folded = _folded(query, language)
+        names, left_out = _roles(folded, told, is_stop)
+        kept = _blanked(folded, left_out)
+        if not _SAID.search(kept):
+            kept = folded
+        said = segmented(_with_codes(kept, names), "cjk", asked=True)
+        for at, word in enumerate(_surface().analyze(said)):
+            first, *others = _words_of(word, language) or [word]
+            forms.setdefault((at,), {})[first] = None
+            forms |= {(at, language, other): {other: None} for other in others}
+        more |= dict.fromkeys(_more_words(kept, language))
+    groups = dict.fromkeys(tuple(sorted(group)) for group in forms.values())
+    held = {form for group in groups for form in group}
+    return [*groups, *((word,) for word in more if word not in held)][:_MAX_WORDS]
+
+
+def _words_of(text: str, language: Language) -> list[str]:
+    return analyzer(language).analyze(segmented(text, language, asked=True))
+
+
+def _more_words(kept: str, language: Language) -> list[str]:
+    """Other spellings of a question's words, and of the codes that they may be."""
     more = [_marked(name) for name in asked_names(kept)]
     for word in kept.split():
         more += [*parts_of(word), *_other_spellings(word, language)]
-    terms |= dict.fromkeys(analyzer(language).analyze(" ".join(more)))
-    return [*terms][:_MAX_WORDS]
+    return analyzer(language).analyze(" ".join(more))
+
+
+def _blanked(text: str, places: Sequence[tuple[int, int]]) -> str:
+    for start, end in places:
+        text = f"{text[:start]}{' ' * (end - start)}{text[end:]}"
+    return text
 
 
 def _folded(text: str, language: Language) -> str:
     if language == "turkish":  # whose dotless i has a capital of its own
         text = text.replace("I", "ı").replace("i\u0307", "i").replace("İ", "i")
-    return alike(text)
+    return spelt_alike(alike(text), language)
 
 
 def _with_codes(folded: str, names: Sequence[Word]) -> str:
@@ -148,10 +197,11 @@ def _marked(name: str) -> str:
     return name.translate(_MARKS)
 
 
-def _roles(folded: str, language: Language) -> tuple[list[Word], list[tuple[int, int]]]:
+def _roles(
+    folded: str, language: Language, is_stop: Callable[[str], bool]
+) -> tuple[list[Word], list[tuple[int, int]]]:
     """Of a query: the names that are spelt like stop words, and the places of the stop words that
     are none."""
-    is_stop = partial(_is_stop, language=language)
     inside = [(code.span.start, code.span.end) for code in find_codes(folded)]
     words = words_in(folded, is_stop)
     for start, end in quoted(folded):
@@ -209,16 +259,23 @@ def analyzer(
 ) -> tantivy.TextAnalyzer:
     """What makes words of a `prepared` text: runs of letters and digits, in lower case, without
     endings and accents."""
-    pattern = rf"[{_CJK}]|[{_INSIDE}&&[^{_CJK}]]+" if language == "cjk" else rf"[{_INSIDE}]+"
-    builder = tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.regex(pattern))
+    builder = tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.regex(rf"[{_INSIDE}]+"))
     steps = [tantivy.Filter.remove_long(_LONGEST), tantivy.Filter.lowercase(), *stop_words]
-    if language not in ("none", "cjk"):
+    if language not in ("none", "cjk", "hebrew"):
         steps.append(tantivy.Filter.stemmer(language))
     if language not in _OWN_LETTERS:
         steps.append(tantivy.Filter.ascii_fold())  # after the endings, which accents tell
     for step in steps:
         builder = builder.filter(step)
     return builder.build()
+
+
+@cache
+def _surface() -> tantivy.TextAnalyzer:
+    """What makes words of a prepared text as they are spelt, in small letters."""
+    builder = tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.regex(rf"[{_INSIDE}]+"))
+    builder = builder.filter(tantivy.Filter.remove_long(_LONGEST))
+    return builder.filter(tantivy.Filter.lowercase()).build()
 
 
 # Where letters with marks are letters of their own: å is not a.

@@ -20,9 +20,10 @@ import httpx
 
 from acclimate.errors import LibraryError
 from acclimate.indexes.base import Change, Match
-from acclimate.indexes.bm25 import BOOSTS, K1, B, Statistics, fields, query_words
+from acclimate.indexes.bm25 import BOOSTS, K1, B, Statistics, fields
 from acclimate.indexes.filters import Among
 from acclimate.indexes.rest import Rest
+from acclimate.indexes.words import ENGLISH, Words, together
 from acclimate.types import Chunk, Language
 
 _Item = TypeVar("_Item")
@@ -167,8 +168,8 @@ class Rows:
 class ElasticTextIndex(Rows):
     """BM25 as the local index has it (`acclimate.indexes.bm25`)."""
 
-    def __init__(self, rest: Rest, name: str, language: Language = "english") -> None:
-        self._language = language
+    def __init__(self, rest: Rest, name: str, words: Words = ENGLISH) -> None:
+        self._analysis = words
         super().__init__(rest, name, "texts")
         self._holding: dict[tuple[int, str, str], int] = {}  # by generation, field and word
 
@@ -181,15 +182,17 @@ class ElasticTextIndex(Rows):
         return self._found(query, len(keys), list(keys))
 
     def _found(self, query: str, k: int, keys: list[int] | None) -> list[Match]:
-        stamp, words = self._stamped(), query_words(query, self._language)
-        if k < 1 or keys == [] or not stamp or not words:
+        stamp, groups = self._stamped(), self._analysis.asked(query)
+        if k < 1 or keys == [] or not stamp or not groups:
             return []
         statistics, asked = Statistics(stamp["rows"], stamp["words"]), []
+        words = list(dict.fromkeys(word for group in groups for word in group))
         self._look_up(stamp["generation"], words)
-        for word in words:
-            for field in BOOSTS:
-                if holding := self._holding[stamp["generation"], field, word]:
-                    term = {"value": word, "boost": statistics.weight(field, holding)}
+        for field in BOOSTS:
+            holding = {word: self._holding[stamp["generation"], field, word] for word in words}
+            for word, count in together(groups, holding, stamp["rows"]).items():
+                if holding[word]:
+                    term = {"value": word, "boost": statistics.weight(field, count)}
                     asked.append({"term": {field: term}})
         if not asked:
             return []
@@ -224,7 +227,7 @@ class ElasticTextIndex(Rows):
         if not anew:
             self._remove(change)
         for some in batches(chunks):
-            rows = [(key, _row(chunk, self._language)) for key, chunk in some]
+            rows = [(key, _row(chunk, self._analysis.of(chunk))) for key, chunk in some]
             if path is None or used is None:
                 used = {
                     field: sum(row["lengths"][field] for _, row in rows) / len(rows)

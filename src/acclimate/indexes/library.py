@@ -8,14 +8,13 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import numpy as np
 from filelock import FileLock, Timeout
 
 from acclimate.errors import LibraryError, SettingsError
 from acclimate.indexes.base import Change, GraphIndex, Index, TextIndex, VectorIndex
-from acclimate.indexes.bm25 import ANALYSIS
 from acclimate.indexes.database import Database
 from acclimate.indexes.filters import Among, Filter, LabelRule
 from acclimate.indexes.moments import Moment, moment_of
@@ -26,27 +25,28 @@ from acclimate.indexes.sql import SqlDatabase
 from acclimate.indexes.text import TantivyTextIndex
 from acclimate.indexes.vector import ExactVectorIndex
 from acclimate.indexes.windows import WindowedVectorIndex
+from acclimate.indexes.words import Words, languages_read, stamp_of
 from acclimate.types import Chunk, Language
 
 # Tantivy counts removed rows in its word statistics until it merges them away, which makes scores
 # stale. Building a library below this many chunks again takes under two seconds.
 _REBUILD_TEXT_BELOW = 20_000
 
-# What opens a library's indexes: from the folder for local ones, the record's id, and the language
-# of its words.
-OpenIndexes = Callable[[Path, str, Language], tuple[VectorIndex, TextIndex]]
+# What opens a library's indexes: from the folder for local ones, the record's id, and how its texts
+# become words.
+OpenIndexes = Callable[[Path, str, Words], tuple[VectorIndex, TextIndex]]
 OpenGraph = Callable[[Path], GraphIndex]
 
 T = TypeVar("T")
 _PATIENCE_S = 60.0
 log = logging.getLogger(__name__)
+_ENGLISH = stamp_of("english")
 
 
-def local_indexes(folder: Path, record: str, language: Language) -> tuple[VectorIndex, TextIndex]:
+def local_indexes(folder: Path, record: str, words: Words) -> tuple[VectorIndex, TextIndex]:
     """Indexes in files below `folder`."""
-    return ExactVectorIndex(folder / record / "vector"), TantivyTextIndex(
-        folder / record / "text", language
-    )
+    texts = TantivyTextIndex(folder / record / "text", words)
+    return ExactVectorIndex(folder / record / "vector"), texts
 
 
 def _busy(place: str) -> LibraryError:
@@ -74,14 +74,13 @@ class Library:
         language: Language = "english",
         database: SqlDatabase | None = None,
     ) -> None:
-        self.folder, self._opener, self._graph_opener, self._language = (
-            folder,
-            open_indexes,
-            open_graph,
-            language,
-        )
-        self._words = f"{language} {ANALYSIS}"  # a text index of other words is built again
+        self.folder, self._opener, self._graph_opener = folder, open_indexes, open_graph
         self.record = Record(database or Database(folder / "library.db"))
+        if language == "auto" and self.record.read_only and self.record.words == _ENGLISH:
+            language = "english"  # as it was built, since nothing can be built here
+        self._read: dict[str, Language] = {}
+        self._words = stamp_of(language)  # a text index of other words is built again
+        self._spoken = Words(language, self._language_of, self._present)
         self.graph: GraphIndex | None = None
         self._reading, self._inside = threading.RLock(), False
         try:
@@ -194,7 +193,7 @@ class Library:
             self._close_indexes()
             try:
                 if self.record.words != self._words:
-                    self.record.set_words(self._words)
+                    self._change_words()
                 self._open_indexes()
                 with self.record.database.snapshot():
                     self._apply(embedder)
@@ -206,8 +205,26 @@ class Library:
                     "again.",
                 ) from error
 
+    def _change_words(self) -> None:
+        """Read all documents' languages, and have the text index built again, unless it holds the
+        same words already: all of English documents."""
+        languages: dict[str, None] = {}
+        for sample in self.record.spoken.samples():
+            languages |= dict.fromkeys(languages_read(sample))
+        same = {self.record.words, self._words} == {_ENGLISH, stamp_of("auto")}
+        self.record.set_words(self._words, languages, same=same and set(languages) <= {"english"})
+
+    def _language_of(self, path: str) -> Language:
+        if path not in self._read:  # asked for each chunk, one document after another
+            self._read = {path: languages_read(self.record.spoken.sample(path))[0]}
+        return self._read[path]
+
+    def _present(self) -> Sequence[Language]:
+        return cast("list[Language]", self.record.spoken.languages)
+
     def _apply(self, embedder: str) -> None:
         """Bring every index up to the record's generation."""
+        self._read = {}  # documents may have changed
         if self.vectors.generation != self.record.generation:
             change = self._change_for(self.vectors, since=self.record.embedder_since())
             self.vectors.update(change, self.record.vectors(change.added, embedder))
@@ -250,7 +267,7 @@ class Library:
         return self.record.whole()
 
     def _open_indexes(self) -> None:
-        vectors, self.texts = self._opener(self.folder / "indexes", self.record.id, self._language)
+        vectors, self.texts = self._opener(self.folder / "indexes", self.record.id, self._spoken)
         self.vectors = WindowedVectorIndex(vectors, self.record)
         if self._graph_opener is not None:
             self.graph = self._graph_opener(self.folder / "indexes" / self.record.id / "graph")

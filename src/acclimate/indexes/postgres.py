@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any, LiteralString
 
 from acclimate.errors import LibraryError, MissingExtraError
 from acclimate.indexes.base import Change, Match
-from acclimate.indexes.bm25 import BOOSTS, K1, B, Statistics, fields, query_words
+from acclimate.indexes.bm25 import BOOSTS, K1, B, Statistics, fields
 from acclimate.indexes.filters import Among
-from acclimate.types import Chunk, Language
+from acclimate.indexes.words import ENGLISH, Words, together
+from acclimate.types import Chunk
 
 if TYPE_CHECKING:
     from psycopg import Connection, Cursor
@@ -176,8 +177,8 @@ class Table:
 class PostgresTextIndex(Table):
     """BM25 as the local index has it; see `acclimate.indexes.bm25`."""
 
-    def __init__(self, database: Database, language: Language = "english") -> None:
-        self._language = language
+    def __init__(self, database: Database, words: Words = ENGLISH) -> None:
+        self._words = words
         super().__init__(database, "text", _TEXTS)
 
     def search(self, query: str, k: int, among: Among | None = None) -> list[Match]:
@@ -189,7 +190,7 @@ class PostgresTextIndex(Table):
         return self._found(query, len(keys), list(keys))
 
     def _found(self, query: str, k: int, keys: list[int] | None) -> list[Match]:
-        asked = query_words(query, self._language)
+        asked = self._words.asked(query)
         if not asked or not k:
             return []
         with self._database.transaction() as cursor:
@@ -199,7 +200,7 @@ class PostgresTextIndex(Table):
             best = self._named(_BEST, condition="TRUE" if keys is None else "key = ANY(%(keys)s)")
             return [Match(key, float(score)) for key, score in cursor.execute(best, values)]
 
-    def _weights(self, cursor: Cursor[Any], asked: list[str]) -> dict[str, object]:
+    def _weights(self, cursor: Cursor[Any], asked: list[tuple[str, ...]]) -> dict[str, object]:
         """What each word counts in each field that it occurs in."""
         rows, *sums = self._run(
             cursor, "SELECT count(*), sum(text), sum(path) FROM {rows}"
@@ -210,12 +211,16 @@ class PostgresTextIndex(Table):
         found = self._run(
             cursor,
             "SELECT word, field, count(*) FROM {words} WHERE word = ANY(%s) GROUP BY word, field",
-            (asked,),
+            (sorted({word for group in asked for word in group}),),
         ).fetchall()
+        shared = {
+            field: together(asked, {word: n for word, its, n in found if its == field}, rows)
+            for field in BOOSTS
+        }
         return {
             "words": [word for word, _, _ in found],
             "fields": [field for _, field, _ in found],
-            "weights": [statistics.weight(field, holding) for _, field, holding in found],
+            "weights": [statistics.weight(field, shared[field][word]) for word, field, _ in found],
             "averages": [statistics.average(field) for _, field, _ in found],
         }
 
@@ -231,7 +236,7 @@ class PostgresTextIndex(Table):
                 self._named("COPY {words} (word, field, key, count, length) FROM STDIN")
             ) as copy:
                 for key, chunk in chunks:
-                    found = fields(chunk, self._language)
+                    found = fields(chunk, self._words.of(chunk))
                     rows.append((key, found["text"].words, found["path"].words))
                     for name, field in found.items():
                         for word, count in field.counts.items():

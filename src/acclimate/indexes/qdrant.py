@@ -22,9 +22,10 @@ from acclimate.indexes.approximate import (
     proposals,
 )
 from acclimate.indexes.base import Change, Match, Vectors
-from acclimate.indexes.bm25 import BOOSTS, Statistics, fields, frequency, query_words, rounded
+from acclimate.indexes.bm25 import BOOSTS, Statistics, fields, frequency, rounded
 from acclimate.indexes.filters import Among
 from acclimate.indexes.rest import Rest
+from acclimate.indexes.words import ENGLISH, Words, together
 from acclimate.types import Chunk, Language
 
 _Item = TypeVar("_Item")
@@ -238,8 +239,8 @@ class QdrantTextIndex(_Collection):
     in the payload.
     """
 
-    def __init__(self, rest: Rest, name: str, language: Language = "english") -> None:
-        self._language = language
+    def __init__(self, rest: Rest, name: str, words: Words = ENGLISH) -> None:
+        self._words = words
         super().__init__(rest, name, "texts", 2)
         self._holding: dict[tuple[int, str], int] = {}  # by generation and word
 
@@ -257,10 +258,16 @@ class QdrantTextIndex(_Collection):
             return []
         statistics = Statistics(stamp["rows"], stamp["words"])
         weights = {}
-        for word in query_words(query, self._language):
-            for field in BOOSTS:
-                if holding := self._count(stamp["generation"], f"{field}:{word}"):
-                    weights[f"{field}:{word}"] = statistics.weight(field, holding)
+        groups = self._words.asked(query)
+        for field in BOOSTS:
+            holding = {
+                word: self._count(stamp["generation"], f"{field}:{word}")
+                for group in groups
+                for word in group
+            }
+            for word, count in together(groups, holding, stamp["rows"]).items():
+                if holding[word]:
+                    weights[f"{field}:{word}"] = statistics.weight(field, count)
         return self._best({"query": _sparse(weights), "using": "bm25"}, k, keys) if weights else []
 
     def _count(self, generation: int, word: str) -> int:
@@ -286,7 +293,7 @@ class QdrantTextIndex(_Collection):
         if not anew:
             self._take(change, words)
         for some in _batches(chunks):
-            payloads = [(key, _payload(chunk, self._language)) for key, chunk in some]
+            payloads = [(key, _payload(chunk, self._words.of(chunk))) for key, chunk in some]
             for field in BOOSTS:
                 words[field] += sum(payload["lengths"][field] for _, payload in payloads)
             used = used or {field: words[field] / len(some) for field in BOOSTS}

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 
@@ -20,6 +20,7 @@ from acclimate.indexes.pictures import PictureTable
 from acclimate.indexes.renewal import Renewal
 from acclimate.indexes.same import same_key, sketch_of
 from acclimate.indexes.schema import dump_elements, load_elements
+from acclimate.indexes.spoken import Spoken
 from acclimate.indexes.sql import SqlDatabase
 from acclimate.text.embedded import embedded_hash
 from acclimate.text.folding import matched
@@ -38,6 +39,7 @@ class Record:
         self.copies = CopyTable(database)
         self.ingests = IngestNotes(database)
         self.renewal = Renewal(database, self.keys, self.chunks)
+        self.spoken = Spoken(database)
 
     @property
     def read_only(self) -> bool:
@@ -49,14 +51,12 @@ class Record:
         self.database.close()
 
     def transaction(self) -> AbstractContextManager[None]:
-        """All or nothing: what is written inside becomes visible and durable at the end, or not at
-        all."""
+        """All or nothing: what is written inside becomes durable at the end, or not at all."""
         return self.database.transaction()
 
     @property
     def id(self) -> str:
-        """Names this record among all others; indexes of another record are never taken for this
-        one's."""
+        """Names this record; indexes of another one are never taken for its own."""
         return self.database.meta("id") or ""
 
     @property
@@ -77,8 +77,7 @@ class Record:
         self.database.set_meta("embedder_since", str(self.generation))
 
     def embedder_since(self) -> int:
-        """The generation in which the present embedder came; indexes older than that hold another's
-        vectors."""
+        """The generation in which the present embedder came; older indexes hold another's vectors."""
         return int(self.database.meta("embedder_since") or 0)
 
     @property
@@ -86,16 +85,18 @@ class Record:
         """The language and the analysis of the words that the text index holds."""
         return self.database.meta("language") or "english"
 
-    def set_words(self, words: str) -> None:
-        """Search by words of this language and analysis from now on."""
+    def set_words(self, words: str, languages: Iterable[str] = (), *, same: bool = False) -> None:
+        """Search by words of this language and analysis from now on; `same`: as they are."""
         with self.transaction():
             self.database.set_meta("language", words)
+            self.spoken.put(languages)
+            if same:
+                return
             self.bump()
             self.database.set_meta("language_since", str(self.generation))
 
     def words_since(self) -> int:
-        """The generation in which the present words came; text indexes older than that hold
-        others."""
+        """The generation in which the present words came; older text indexes hold others."""
         return int(self.database.meta("language_since") or 0)
 
     def bump(self) -> None:
@@ -171,6 +172,7 @@ class Record:
         """Put a document in place of its older version, with its chunks and their vectors by
         `embedded_hash`: [d], or [m, d] of a chunk that is embedded in m windows."""
         self.remove(state.path)
+        self.spoken.note(document.text)
         (added,) = self.database.execute(
             "INSERT INTO documents (path, sha256, size, mtime_ns, chunker, title, media_type, "
             "text, elements, page_starts, metadata, sketch) "

@@ -14,7 +14,7 @@ from acclimate.indexes.library import OpenIndexes
 from acclimate.indexes.sql import SqlDatabase
 from acclimate.indexes.text import TantivyTextIndex
 from acclimate.indexes.vector import ExactVectorIndex
-from acclimate.types import Language
+from acclimate.indexes.words import Words
 
 if TYPE_CHECKING:
     from acclimate.indexes.rest import Rest
@@ -48,7 +48,7 @@ def open_indexes(vectors: Store, texts: Store, server: StoreServer | None) -> Op
             hint='url = "postgresql://USER@HOST/DATABASE"',
         )
 
-    def opened(folder: Path, record: str, language: Language) -> tuple[VectorIndex, TextIndex]:
+    def opened(folder: Path, record: str, words: Words) -> tuple[VectorIndex, TextIndex]:
         place = folder / record
         vector: VectorIndex
         if vectors == "hnsw":
@@ -58,8 +58,8 @@ def open_indexes(vectors: Store, texts: Store, server: StoreServer | None) -> Op
         else:
             vector = ExactVectorIndex(place / "vector")
         if server and texts != "local":
-            return vector, _TEXTS[texts](server, record, language)
-        return vector, TantivyTextIndex(place / "text", language)
+            return vector, _TEXTS[texts](server, record, words)
+        return vector, TantivyTextIndex(place / "text", words)
 
     return opened
 
@@ -97,10 +97,10 @@ def _postgres_vectors(server: StoreServer, record: str) -> VectorIndex:
     return PostgresVectorIndex(database, server.search)
 
 
-def _postgres_texts(server: StoreServer, record: str, language: Language) -> TextIndex:
+def _postgres_texts(server: StoreServer, record: str, words: Words) -> TextIndex:
     from acclimate.indexes.postgres import Database, PostgresTextIndex
 
-    return PostgresTextIndex(Database(server.url, server.name(record), server.key), language)
+    return PostgresTextIndex(Database(server.url, server.name(record), server.key), words)
 
 
 def _qdrant_vectors(server: StoreServer, record: str) -> VectorIndex:
@@ -109,10 +109,10 @@ def _qdrant_vectors(server: StoreServer, record: str) -> VectorIndex:
     return QdrantVectorIndex(_qdrant(server), server.name(record), server.search)
 
 
-def _qdrant_texts(server: StoreServer, record: str, language: Language) -> TextIndex:
+def _qdrant_texts(server: StoreServer, record: str, words: Words) -> TextIndex:
     from acclimate.indexes.qdrant import QdrantTextIndex
 
-    return QdrantTextIndex(_qdrant(server), server.name(record), language)
+    return QdrantTextIndex(_qdrant(server), server.name(record), words)
 
 
 def _elastic_vectors(server: StoreServer, record: str) -> VectorIndex:
@@ -121,10 +121,10 @@ def _elastic_vectors(server: StoreServer, record: str) -> VectorIndex:
     return ElasticVectorIndex(_elastic(server), server.name(record), server.search)
 
 
-def _elastic_texts(server: StoreServer, record: str, language: Language) -> TextIndex:
+def _elastic_texts(server: StoreServer, record: str, words: Words) -> TextIndex:
     from acclimate.indexes.elastic import ElasticTextIndex
 
-    return ElasticTextIndex(_elastic(server), server.name(record), language)
+    return ElasticTextIndex(_elastic(server), server.name(record), words)
 
 
 def _elastic(server: StoreServer) -> Rest:
@@ -147,7 +147,7 @@ _VECTORS: dict[Store, Callable[[StoreServer, str], VectorIndex]] = {
     "qdrant": _qdrant_vectors,
     "elasticsearch": _elastic_vectors,
 }
-_TEXTS: dict[Store, Callable[[StoreServer, str, Language], TextIndex]] = {
+_TEXTS: dict[Store, Callable[[StoreServer, str, Words], TextIndex]] = {
     "postgres": _postgres_texts,
     "qdrant": _qdrant_texts,
     "elasticsearch": _elastic_texts,

@@ -14,11 +14,12 @@ import tantivy
 
 from acclimate.errors import LibraryError
 from acclimate.indexes.base import Change, Match
-from acclimate.indexes.bm25 import BOOSTS, analyzer, prepared, query_words, spoken_words
+from acclimate.indexes.bm25 import BOOSTS, Statistics, analyzer, prepared
 from acclimate.indexes.filters import Among
 from acclimate.indexes.readonly import can_write
 from acclimate.indexes.vector import crc_of, sync
-from acclimate.types import Chunk, Language
+from acclimate.indexes.words import ENGLISH, Words, together
+from acclimate.types import Chunk
 
 _HEAP = 64_000_000  # bytes for the writer; Tantivy's least is 15 million
 _LONGEST = 40  # bytes of a word that is spelt
@@ -28,10 +29,10 @@ _LOOKUP = 2  # what it costs to look up a key as a term, in rows of the ranking
 
 
 class TantivyTextIndex:
-    """An index in `folder` of words in `language`; k1 1.2 and b 0.75 are Tantivy's own."""
+    """An index in `folder` of `words`; k1 1.2 and b 0.75 are Tantivy's own."""
 
-    def __init__(self, folder: Path, language: Language = "english") -> None:
-        self._folder, self._place, self._language = folder, folder, language
+    def __init__(self, folder: Path, words: Words = ENGLISH) -> None:
+        self._folder, self._place, self._words = folder, folder, words
         self._index: tantivy.Index | None = None
         self._generation: int | None = None
         # Links to the files of an index that cannot be written.
@@ -112,7 +113,7 @@ class TantivyTextIndex:
         searcher = self._index.searcher()
         if searcher.doc_freq(_SPELT, word):
             return True
-        stems = spoken_words(word, self._language)
+        stems = self._words.spoken(word)
         return any(searcher.doc_freq(field, stem) for field in BOOSTS for stem in stems)
 
     def beginning(self, letters: str, most: int) -> list[tuple[str, int]]:
@@ -124,16 +125,32 @@ class TantivyTextIndex:
 
     def _parse(self, query: str) -> tantivy.Query | None:
         """The query's words in any field; None where it has none."""
-        words = query_words(query, self._language)
-        if self._index is None or not words:
+        groups = self._words.asked(query)
+        if self._index is None or not groups:
             return None
         schema, any_of = self._index.schema, []
         for field, boost in BOOSTS.items():
-            terms = (tantivy.Query.term_query(schema, field, word, "freq") for word in words)
-            any_of += [
-                (tantivy.Occur.Should, tantivy.Query.boost_query(term, boost)) for term in terms
-            ]
+            shares = self._shares(field, groups)
+            for word in dict.fromkeys(word for group in groups for word in group):
+                term = tantivy.Query.term_query(schema, field, word, "freq")
+                weighed = tantivy.Query.boost_query(term, boost * shares.get(word, 1.0))
+                any_of.append((tantivy.Occur.Should, weighed))
         return tantivy.Query.boolean_query(any_of)
+
+    def _shares(self, field: str, groups: Sequence[Sequence[str]]) -> dict[str, float]:
+        """What each word of a group of several counts, in parts of its own weight: as much as one
+        word that stands wherever any of them does."""
+        assert self._index is not None  # noqa: S101
+        searcher, several = self._index.searcher(), [one for one in groups if len(one) > 1]
+        rows = searcher.num_docs
+        holding = {word: searcher.doc_freq(field, word) for group in several for word in group}
+        shared = together(several, holding, rows)
+        weight = Statistics(rows, {}).weight
+        return {
+            word: weight(field, shared[word]) / weight(field, count)
+            for word, count in holding.items()
+            if count
+        }
 
     def _matches(self, query: tantivy.Query, limit: int) -> list[Match]:
         assert self._index is not None  # noqa: S101
@@ -185,7 +202,7 @@ class TantivyTextIndex:
         self._generation = change.generation
 
     def _prepare(self, index: tantivy.Index) -> None:
-        index.register_tokenizer("words", analyzer(self._language))
+        index.register_tokenizer("words", self._analyzer())
         index.register_tokenizer(_SPELT, _speller())
         # Otherwise a thread reads what others commit, for as long as the process lives, and dies
         # with it of a file that is cut meanwhile.
@@ -198,11 +215,20 @@ class TantivyTextIndex:
         for key in (*change.removed, *change.added):
             writer.delete_documents_by_term("key", key)
         for key, chunk in chunks:
-            text, path = (prepared(part, self._language) for part in (chunk.shown, chunk.searched))
+            language = self._words.of(chunk)
+            text, path = (prepared(part, language) for part in (chunk.shown, chunk.searched))
             spelt = f"{text}\n{path}"
+            if self._words.language == "auto":
+                text, path = (" ".join(analyzer(language).analyze(part)) for part in (text, path))
             writer.add_document(tantivy.Document(key=key, text=text, path=path, spelt=spelt))
         writer.commit()
         writer.wait_merging_threads()
+
+    def _analyzer(self) -> tantivy.TextAnalyzer:
+        """What reads a prepared text, or words that were made already, of several languages."""
+        if self._words.language != "auto":
+            return analyzer(self._words.language)
+        return tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.whitespace()).build()
 
     def _look(self) -> dict[str, tuple[int, int]]:
         """Size and checksum of every file. A segment never changes, so one that was there before is

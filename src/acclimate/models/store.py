@@ -203,6 +203,7 @@ def _local(path: Path) -> LocalModel:
         "model.onnx",
         "onnx/model.onnx",
         "openvino_model.bin",
+        "e5-small-q4.bin",
     ):
         if found := sorted(path.glob(pattern)):
             return LocalModel(path.name, path, found[0], _cached_hash(found[0]))

@@ -13,8 +13,10 @@ import itertools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 from acclimate.prompting.passages import REFUSAL
+from acclimate.prompting.refusals import spellings
 from acclimate.text.folding import matched
 from acclimate.text.locating import find_words
 from acclimate.types import Citation, Hit, Span, Style
@@ -62,13 +64,22 @@ class CitationStripper:
 
 def is_refusal(text: str) -> bool:
     """Whether the text says that the passages do not hold the answer (or says nothing)."""
-    words, refusal = (" ".join(_WORD.findall(matched(said))) for said in (text, REFUSAL))
-    if not words or words.startswith(refusal):
+    words, refusals = _words(text), _refusals()
+    if not words or words.startswith(refusals):
         return True
     # Models that are fond of talking say first that they have looked: the refusal is then a
     # sentence of its own.
     last = sentences(text)[-1]
-    return " ".join(_WORD.findall(matched(text[last.start : last.end]))) == refusal
+    return _words(text[last.start : last.end]) in refusals
+
+
+def _words(text: str) -> str:
+    return " ".join(_WORD.findall(matched(text)))
+
+
+@cache
+def _refusals() -> tuple[str, ...]:
+    return tuple(_words(one) for one in spellings())
 
 
 def final_words(text: str) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from acclimate.prompting.citations import is_refusal
 from acclimate.prompting.passages import REFUSAL
+from acclimate.prompting.refusals import spellings
 from acclimate.text.blocks import BULLET
 
 _MARKS = re.compile(r"[ \t]*(?:\[\d+(?:\s*[,;]\s*\d+)*\][ \t]*)+")
@@ -20,7 +21,9 @@ _END = re.compile(
     r"[\"'”’)*_]*[ \t]+(?=[^\s\[])"
 )
 # "Not in the documents: the date." tells what is missing beside what is there.
-_GAP = re.compile(rf"\W*{re.escape(REFUSAL[:-1])}\W", re.IGNORECASE)
+_GAP = re.compile(
+    rf"\W*(?:{'|'.join(re.escape(one.rstrip('.。')) for one in spellings())})\W", re.IGNORECASE
+)
 _HEADING = re.compile(r"#{1,6} |(?:[^.!?]+ › )+[^.!?]+$")
 # What speaks of the task and not of the matter, before what it leads to.
 _PREAMBLE = re.compile(

@@ -10,23 +10,29 @@ from acclimate.indexes.base import Match
 
 Fusion = Literal["convex", "rrf"]
 Key = TypeVar("Key", bound=Hashable)
-_LEAST_COSINE, _LEAST_BM25 = -1.0, 0.0
+LEAST_COSINE, _LEAST_BM25 = -1.0, 0.0
 
 
 def convex(
-    dense: Mapping[int, float], text: Mapping[int, float], dense_weight: float
+    dense: Mapping[int, float],
+    text: Mapping[int, float],
+    dense_weight: float,
+    least_cosine: float = LEAST_COSINE,
 ) -> list[Match]:
     """w · dense + (1 − w) · text, both by row; a row missing from one has that one's least score.
 
-    Each is normalised to [0, 1] between the least score that it can have at all (cosine −1, BM25 0)
+    Each is normalised to [0, 1] between the least score that it can have (BM25 0; a cosine of −1, or
+    `least_cosine` of an embedder that is known to give no less, unless all of this query are less)
     and the best one for this query, so that a list of equally bad rows is not stretched over the
     whole range. Best first, ties by lower key. Source: Bruch, Gai, Ingber, "An Analysis of Fusion
     Functions for Hybrid Retrieval", arXiv 2210.11934, TM2C2. With one side empty the other's order
     is unchanged.
     """
     fused: dict[int, float] = {}
+    if max(dense.values(), default=1.0) <= least_cosine:
+        least_cosine = LEAST_COSINE
     for scores, weight, least in (
-        (dense, dense_weight, _LEAST_COSINE),
+        (dense, dense_weight, least_cosine),
         (text, 1 - dense_weight, _LEAST_BM25),
     ):
         span = max(scores.values(), default=least) - least

@@ -9,7 +9,7 @@ from acclimate.embeddings.base import Embedder
 from acclimate.indexes.base import Match, TextIndex, VectorIndex, Vectors
 from acclimate.indexes.filters import Among
 from acclimate.retrieval.base import Retriever
-from acclimate.retrieval.fusion import Fusion, convex, rrf
+from acclimate.retrieval.fusion import LEAST_COSINE, Fusion, convex, rrf
 from acclimate.text.folding import plain
 from acclimate.types import Chunk, Hit
 
@@ -62,13 +62,14 @@ class TextRetriever:
 @dataclass(frozen=True, slots=True)
 class HybridRetriever:
     """Dense and text results fused, over the best `candidates` rows of each: by scores (convex) or
-    by ranks (rrf)."""
+    by ranks (rrf). `least_cosine`: see `convex`."""
 
     dense: DenseRetriever
     text: TextRetriever
     candidates: int
     dense_weight: float
     fusion: Fusion = "convex"
+    least_cosine: float = LEAST_COSINE
 
     def retrieve(self, query: str, k: int) -> list[Hit]:
         """See `Retriever`."""
@@ -93,7 +94,7 @@ class HybridRetriever:
             match.key: match.score
             for match in self.text.index.scores(query, sorted(dense.keys() - text.keys()))
         }
-        return convex(dense | found, text | worded, self.dense_weight)
+        return convex(dense | found, text | worded, self.dense_weight, self.least_cosine)
 
 
 @dataclass(frozen=True, slots=True)

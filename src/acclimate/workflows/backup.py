@@ -176,7 +176,6 @@ class _Writer:
                 for path in gone:
                     record.remove(path)
                 record.bump()
-        folder = self._layout.folder.resolve() / inside
         for journal in sorted((folder / FOLDER).glob(f"*/{STATE_NAME}")):
             self._add(journal, (inside / journal.relative_to(folder)).as_posix())
 

@@ -171,7 +171,12 @@ def with_instruction(text: str, wording: str) -> str:
 def _key(
     workspace: Workspace, recipe: Recipe, text: str, spec: str, train: Sequence[Question]
 ) -> str:
-    depends = [recipe.name, text, spec, [(one.question, one.answers) for one in train]]
+    depends: list[object] = [
+        recipe.name,
+        text,
+        spec,
+        [(one.question, one.answers) for one in train],
+    ]
     if recipe.reads:
         record = workspace.library.record
         depends.append([record.id, record.generation])

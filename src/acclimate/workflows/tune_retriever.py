@@ -165,8 +165,9 @@ def _base(workspace: Workspace, target: Target) -> Encoder:
     )
     if weights_file(found.model.folder).name != SAFETENSORS:
         raise ModelError(
-            f"{found.model.name} is run from an ONNX file, so it cannot be tuned.",
-            hint="Use the checkpoint that its ONNX file was made from, if its family is one that "
+            f"{found.model.name} is run from {weights_file(found.model.folder).name}, so it cannot "
+            "be tuned.",
+            hint="Use the checkpoint that this file was made from, if its family is one that "
             "runs from weights.",
         )
     if read_layers(found.model.folder):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from acclimate.embeddings.base import Embedder, PictureEmbedder
+from acclimate.embeddings.known import known
 from acclimate.indexes.base import Vocabulary
 from acclimate.indexes.filters import Among
 from acclimate.indexes.library import Library
@@ -14,6 +15,7 @@ from acclimate.prompting.templates import Template
 from acclimate.retrieval.base import Retriever
 from acclimate.retrieval.distinct import DistinctRetriever
 from acclimate.retrieval.diversity import DiverseRetriever
+from acclimate.retrieval.fusion import LEAST_COSINE
 from acclimate.retrieval.graph import GraphRetriever, Matcher
 from acclimate.retrieval.neighbours import NeighbourRetriever
 from acclimate.retrieval.newest import NewestRetriever
@@ -97,8 +99,14 @@ def _search(settings: Settings, parts: Parts, among: Among | None) -> Retriever:
         dense = DenseRetriever(embedder, library.vectors, library.fetch, among)
         found = dense
         if chosen.method == "hybrid":
+            row = known(settings.embedder.model)
             found = HybridRetriever(
-                dense, text, chosen.candidates, chosen.dense_weight, chosen.fusion
+                dense,
+                text,
+                chosen.candidates,
+                chosen.dense_weight,
+                chosen.fusion,
+                LEAST_COSINE if row is None else row.least,
             )
     if library.graph is not None:
         return GraphRetriever(found, library.graph, library.fetch, chosen.graph_weight, among)

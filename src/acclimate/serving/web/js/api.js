@@ -1,5 +1,7 @@
 // The server's HTTP API: the only file that makes requests, all to the server that the page came from.
 
+import { t } from "./words.js";
+
 const KEY = "acclimate.key";
 
 /** A refusal of the server: `status` (0: not reached) and `code` as in its OpenAPI. */
@@ -41,8 +43,8 @@ function refusal(status, text, retryAfter) {
     // a proxy's page, say: the status has to do
   }
   const wait = Number.parseInt(retryAfter ?? "", 10) || 0;
-  const message = told.message ?? `The server answered with status ${status}.`;
-  return new ApiError(status, told.code ?? "", wait && status === 429 ? `${message} Try again in ${wait} s.` : message, wait);
+  const message = told.message ?? t("The server answered with status {status}.", { status });
+  return new ApiError(status, told.code ?? "", wait && status === 429 ? `${message} ${t("Try again in {seconds} s.", { seconds: wait })}` : message, wait);
 }
 
 async function request(method, path, { body, signal } = {}) {
@@ -53,12 +55,12 @@ async function request(method, path, { body, signal } = {}) {
     response = await fetch(address(path), init);
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    throw new ApiError(0, "unreachable", "The server cannot be reached. Is it still running?");
+    throw new ApiError(0, "unreachable", t("The server cannot be reached. Is it still running?"));
   }
   if (response.ok) return response;
   const error = refusal(response.status, await response.text(), response.headers.get("Retry-After"));
   if (error.status === 401 && askForKey) {
-    await askForKey(key.get() ? "That key is not valid (any more)." : "", key.get() ? "" : error.code);
+    await askForKey(key.get() ? t("That key is not valid (any more).") : "", key.get() ? "" : error.code);
     return request(method, path, { body, signal });
   }
   throw error;
@@ -127,7 +129,7 @@ export async function ask({ recipe, question, where = [], earlier = [], style = 
     if (choice?.finish_reason) result = { text, finish: choice.finish_reason, id: event.id, ...event.acclimate };
   }
   if (result) return result;
-  throw new ApiError(0, "cut", "The connection was lost before the answer was complete.");
+  throw new ApiError(0, "cut", t("The connection was lost before the answer was complete."));
 }
 
 async function* events(stream) {
@@ -136,7 +138,7 @@ async function* events(stream) {
   for (;;) {
     const { value, done } = await reader.read().catch((error) => {
       if (error.name === "AbortError") throw error;
-      throw new ApiError(0, "cut", "The connection was lost before the answer was complete.");
+      throw new ApiError(0, "cut", t("The connection was lost before the answer was complete."));
     });
     if (done) return;
     const lines = (rest + value).split("\n");
@@ -161,8 +163,8 @@ export function upload(file, { replace = false, onProgress = () => {}, control =
       if (sent.status < 300) resolve(JSON.parse(sent.responseText));
       else reject(refusal(sent.status, sent.responseText, sent.getResponseHeader("Retry-After")));
     });
-    sent.addEventListener("error", () => reject(new ApiError(0, "unreachable", "The connection was lost.")));
-    sent.addEventListener("abort", () => reject(new ApiError(0, "given-up", "Given up.")));
+    sent.addEventListener("error", () => reject(new ApiError(0, "unreachable", t("The connection was lost."))));
+    sent.addEventListener("abort", () => reject(new ApiError(0, "given-up", t("Given up."))));
     sent.send(form);
   });
 }

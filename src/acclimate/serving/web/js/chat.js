@@ -6,9 +6,10 @@ import { announce, count, empty, failed, fill, h, icon, iconButton } from "./dom
 import { describe, picker, stylePicker } from "./recipes.js";
 import { GONE } from "./history.js";
 import { forgetThread, keepThread, keptThread } from "./thread.js";
+import { listed, t } from "./words.js";
 
 const TOLD = 6; // earlier turns that go with a question
-const WITHHELD = "Not shown: it draws on documents that you may not see (any more).";
+const WITHHELD = t("Not shown: it draws on documents that you may not see (any more).");
 let wantedPath = "";
 let narrowTo = (path) => (wantedPath = path); // until the room is there
 
@@ -20,11 +21,11 @@ export function askAbout(path) {
 
 export function askRoom(me) {
   const turns = keptThread();
-  const thread = h("section", { class: "thread", "aria-label": "Questions and answers" });
+  const thread = h("section", { class: "thread", "aria-label": t("Questions and answers") });
   const welcome = h("div", { class: "welcome" });
-  const fresh = iconButton("plus", "New", clear, { class: "quiet", hidden: turns.length === 0, title: "Start anew", "aria-label": "New" });
+  const fresh = iconButton("plus", t("New"), clear, { class: "quiet", hidden: turns.length === 0, title: t("Start anew"), "aria-label": t("New") });
   const composer = makeComposer({ send, stop, fresh, last: () => turns.at(-1)?.question ?? "" });
-  const element = h("div", { class: "ask" }, h("h1", { class: "hidden" }, "Ask"), h("div", { class: "scroll" }, welcome, thread), composer.element);
+  const element = h("div", { class: "ask" }, h("h1", { class: "hidden" }, t("Ask")), h("div", { class: "scroll" }, welcome, thread), composer.element);
   const keeping = me.conversations === "kept";
   let running = null, conversation = "";
   composer.narrow(wantedPath);
@@ -53,7 +54,7 @@ export function askRoom(me) {
     fresh.hidden = false;
     running = new AbortController();
     composer.busy(true);
-    announce("Answering");
+    announce(t("Answering"));
     made.scrollIntoView({ block: "start" });
     const kept = keptIn(); // one conversation for both of two recipes
     turn.answers = await Promise.all(cards.map((card, at) => answerOne(card, { recipe: recipes[at], question, where, style, kept, earlier: spokenBefore(turns, recipes[at]) }, running.signal)));
@@ -144,7 +145,7 @@ async function answerOne(card, asked, signal) {
 function spoken(answer, several) {
   const whose = several ? `${answer.recipe}: ` : "";
   if (answer.error) return `${whose}${answer.error}`;
-  if (answer.stopped) return `${whose}Stopped.`;
+  if (answer.stopped) return `${whose}${t("Stopped.")}`;
   const sources = answer.citations?.length ? ` ${count(answer.citations.length, "source")}.` : "";
   return `${whose}${answer.text}${sources}`;
 }
@@ -153,33 +154,33 @@ function spoken(answer, several) {
 export function shownTurn(turn, recipes = turn.answers.map((answer) => answer.recipe)) {
   const cards = recipes.map((recipe) => answerCard(recipe, { named: recipes.length > 1 }));
   turn.answers.forEach((answer, at) => cards[at].finish(answer));
-  const within = turn.where?.length ? h("p", { class: "within" }, `Only in ${turn.where.map((one) => one.replace(/^path=/, "")).join(", ")}`) : null;
+  const within = turn.where?.length ? h("p", { class: "within" }, t("Only in {paths}", { paths: listed(turn.where.map((one) => one.replace(/^path=/, ""))) })) : null;
   const answers = h("div", { class: recipes.length > 1 ? "answers pair" : "answers" }, cards.map((card) => card.element));
   const withheld = turn.withheld ? h("p", { class: "note" }, WITHHELD) : null;
-  return { element: h("article", { class: "turn" }, turn.question && h("h2", {}, turn.question), within, withheld, answers), cards };
+  return { element: h("article", { class: "turn" }, turn.question && h("h2", { dir: "auto" }, turn.question), within, withheld, answers), cards };
 }
 
 /** What stands in an empty thread: the user's own questions as examples, or the way to the first document. */
 async function greet(welcome, me, send) {
-  fill(welcome, h("div", { class: "greeting" }, h("p", { class: "greeting-title" }, "Ask your documents"), h("p", { class: "muted" }, "Every answer shows the place that it comes from.")));
+  fill(welcome, h("div", { class: "greeting" }, h("p", { class: "greeting-title" }, t("Ask your documents")), h("p", { class: "muted" }, t("Every answer shows the place that it comes from."))));
   const listed = await api.documents("", 1).catch(() => null);
   if (listed?.total === 0) {
-    const link = me.scopes.includes("manage") ? h("a", { class: "button primary", href: "#/documents" }, "Add documents") : null;
-    fill(welcome, empty("documents", "There are no documents yet", "Answers come from documents: add some, and ask.", link));
+    const link = me.scopes.includes("manage") ? h("a", { class: "button primary", href: "#/documents" }, t("Add documents")) : null;
+    fill(welcome, empty("documents", t("There are no documents yet"), t("Answers come from documents: add some, and ask."), link));
     return;
   }
   const questions = me.scopes.includes("manage") ? await api.questions().catch(() => []) : [];
   const examples = questions.filter((one) => one.answerable && one.status !== "rejected" && one.question.length < 90);
   const few = [0.05, 0.3, 0.55, 0.8].map((part) => examples[Math.floor(part * examples.length)]);
   const buttons = [...new Set(few)].filter(Boolean).map((one) => h("button", { type: "button", onclick: () => send(one.question) }, one.question));
-  if (buttons.length && welcome.querySelector(".greeting")) welcome.append(h("div", { class: "examples", role: "group", "aria-label": "Examples" }, buttons));
+  if (buttons.length && welcome.querySelector(".greeting")) welcome.append(h("div", { class: "examples", role: "group", "aria-label": t("Examples") }, buttons));
 }
 
 function makeComposer({ send, stop, fresh, last }) {
-  const field = h("textarea", { id: "question", rows: 1, placeholder: "Ask a question", "aria-label": "Question", enterkeyhint: "send" });
-  const button = iconButton("send", "Send", null, { silent: true, class: "send", type: "submit" });
-  const halt = iconButton("stop", "Stop", stop, { silent: true, class: "send", hidden: true });
-  const side = iconButton("columns", "Side by side", () => choose(second ? "" : other()), { class: "quiet toggle", hidden: true, "aria-pressed": "false", "aria-label": "Side by side" });
+  const field = h("textarea", { id: "question", dir: "auto", rows: 1, placeholder: t("Ask a question"), "aria-label": t("Question"), enterkeyhint: "send" });
+  const button = iconButton("send", t("Send"), null, { silent: true, class: "send", type: "submit" });
+  const halt = iconButton("stop", t("Stop"), stop, { silent: true, class: "send", hidden: true });
+  const side = iconButton("columns", t("Side by side"), () => choose(second ? "" : other()), { class: "quiet toggle", hidden: true, "aria-pressed": "false", "aria-label": t("Side by side") });
   const pickers = h("div", { class: "pickers" });
   const hint = h("span", { class: "hint" });
   const within = h("div", { class: "within-chip", hidden: true });
@@ -193,8 +194,8 @@ function makeComposer({ send, stop, fresh, last }) {
     side.setAttribute("aria-pressed", String(Boolean(second)));
     side.hidden = names.length < 2;
     hint.textContent = second ? "" : describe(first);
-    const pick = [picker("Recipe", names, first, (value) => { first = value; if (second === value) second = other(); choose(second); })];
-    if (second) pick.push(h("span", { class: "against" }, "and"), picker("Second recipe", names.filter((one) => one !== first), second, (value) => choose(value)));
+    const pick = [picker(t("Recipe"), names, first, (value) => { first = value; if (second === value) second = other(); choose(second); })];
+    if (second) pick.push(h("span", { class: "against" }, t("and")), picker(t("Second recipe"), names.filter((one) => one !== first), second, (value) => choose(value)));
     pick.push(stylePicker(style, (value) => (style = value)));
     fill(pickers, pick);
   }
@@ -202,7 +203,7 @@ function makeComposer({ send, stop, fresh, last }) {
   function narrow(path) {
     where = path ? [`path=${path.replace(/[[*?|]/g, (mark) => (mark === "|" ? "?" : `[${mark}]`))}`] : [];
     within.hidden = !path;
-    fill(within, path && h("span", {}, icon("documents"), path), path && iconButton("close", "Ask all documents", () => { narrow(""); field.focus(); }, { silent: true, class: "plain" }));
+    fill(within, path && h("span", {}, icon("documents"), path), path && iconButton("close", t("Ask all documents"), () => { narrow(""); field.focus(); }, { silent: true, class: "plain" }));
   }
 
   function grow() {

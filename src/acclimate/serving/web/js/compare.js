@@ -3,6 +3,7 @@
 import { api } from "./api.js";
 import { announce, count, fill, h, icon, iconButton, toast } from "./dom.js";
 import { describe } from "./recipes.js";
+import { t, tn } from "./words.js";
 
 const EVERY_MS = 1000;
 const GOES = ["running", "stopping"];
@@ -10,8 +11,8 @@ const GOES = ["running", "stopping"];
 /** The button that opens the form, and the place of form and progress; `onDone` hears when a comparison is kept. */
 export function compareRun(onDone) {
   const form = h("div", { class: "compare-form", hidden: true });
-  const progress = h("section", { class: "compare-run", "aria-label": "Running comparison", hidden: true });
-  const opener = iconButton("plus", "New comparison", open, { class: "primary" });
+  const progress = h("section", { class: "compare-run", "aria-label": t("Running comparison"), hidden: true });
+  const opener = iconButton("plus", t("New comparison"), open, { class: "primary" });
   const element = h("div", {}, form, progress);
   let timer = 0, gone = false, going = false, dismissed = "";
 
@@ -32,7 +33,7 @@ export function compareRun(onDone) {
     const goes = Boolean(run) && GOES.includes(run.state);
     opener.disabled = goes;
     if (going && !goes && run?.state === "done") {
-      announce("The comparison is done.");
+      announce(t("The comparison is done."));
       onDone();
     }
     going = goes;
@@ -74,7 +75,7 @@ export function compareRun(onDone) {
       const run = await api.startComparison(order);
       form.hidden = true;
       dismissed = "";
-      announce("The comparison has begun.");
+      announce(t("The comparison has begun."));
       show(run);
       progress.querySelector("button")?.focus();
     } catch (error) {
@@ -93,15 +94,15 @@ export function compareRun(onDone) {
   };
 }
 
-const STATES = { running: "Comparing", stopping: "Stopping after this answer", stopped: "Stopped. Every answer so far is kept.", failed: "The comparison failed" };
+const STATES = { running: t("Comparing"), stopping: t("Stopping after this answer"), stopped: t("Stopped. Every answer so far is kept."), failed: t("The comparison failed") };
 
 function draw(place, run, { act, dismiss }) {
   const names = Object.entries(run.answers);
-  const bars = names.map(([name, { done, total }]) => h("li", {}, h("span", { class: "name" }, name), h("progress", { "aria-label": `Answers of ${name}`, max: Math.max(total, 1), value: done }), h("span", { class: "muted" }, `${done} of ${total}`)));
+  const bars = names.map(([name, { done, total }]) => h("li", {}, h("span", { class: "name" }, name), h("progress", { "aria-label": t("Answers of {name}", { name }), max: Math.max(total, 1), value: done }), h("span", { class: "muted" }, t("{done} of {total}", { done, total }))));
   const left = run.state === "running" ? timeLeft(run.seconds_left) : "";
   const acts = GOES.includes(run.state)
-    ? [iconButton("stop", "Stop", () => act(api.stopComparison), { disabled: run.state === "stopping" })]
-    : [iconButton("again", "Go on", () => act(api.resumeComparison), { class: "primary" }), iconButton("close", "Dismiss", dismiss, { class: "quiet" })];
+    ? [iconButton("stop", t("Stop"), () => act(api.stopComparison), { disabled: run.state === "stopping" })]
+    : [iconButton("again", t("Go on"), () => act(api.resumeComparison), { class: "primary" }), iconButton("close", t("Dismiss"), dismiss, { class: "quiet" })];
   const held = place.contains(document.activeElement) ? document.activeElement.textContent : "";
   fill(place,
     h("h2", {}, STATES[run.state] ?? run.state),
@@ -113,30 +114,30 @@ function draw(place, run, { act, dismiss }) {
 }
 
 function timeLeft(seconds) {
-  if (seconds === null) return "Two questions first, to see how long it takes";
-  if (seconds < 60) return "less than a minute left";
-  return `about ${count(Math.round(seconds / 60), "minute")} left`;
+  if (seconds === null) return t("Two questions first, to see how long it takes");
+  if (seconds < 60) return t("less than a minute left");
+  return tn(Math.round(seconds / 60), "about {n} minute left", "about {n} minutes left");
 }
 
 /** The form; `start` gets what is to be compared. */
 function compareForm(options, start, cancel) {
-  const recipes = boxes("Recipes", options.recipes, (name) => name === "rag" || name === "zero-shot", describe);
-  const models = boxes("Models", options.models, (name) => name === "default", () => "");
+  const recipes = boxes(t("Recipes"), options.recipes, (name) => name === "rag" || name === "zero-shot", describe);
+  const models = boxes(t("Models"), options.models, (name) => name === "default", () => "");
   const more = h("input", { type: "text", id: "compare-more", placeholder: "rag[k=8], rag[rerank=minilm-extractor]", "aria-describedby": "compare-more-hint" });
-  const split = select("compare-split", Object.keys(options.splits), options.splits.test ? "test" : Object.keys(options.splits)[0], (name) => `${name || "none"} (${count(options.splits[name], "question")})`);
+  const split = select("compare-split", Object.keys(options.splits), options.splits.test ? "test" : Object.keys(options.splits)[0], (name) => `${name || t("none")} (${count(options.splits[name], "question")})`);
   const tells = h("p", { class: "muted", id: "compare-tells" });
   const tell = () => (tells.textContent = options.tells[split.value] ?? "");
   split.addEventListener("change", tell);
   split.setAttribute("aria-describedby", "compare-tells");
   tell();
   const metric = select("compare-metric", options.metrics, "f1", (name) => name);
-  const limit = h("input", { type: "number", id: "compare-limit", min: 1, placeholder: "all" });
+  const limit = h("input", { type: "number", id: "compare-limit", min: 1, placeholder: t("all") });
   const early = h("input", { type: "checkbox" });
 
   function submit(event) {
     event.preventDefault();
     const chosen = [...recipes.chosen(), ...extra(more.value)];
-    more.setCustomValidity(chosen.length ? "" : "Choose at least one recipe.");
+    more.setCustomValidity(chosen.length ? "" : t("Choose at least one recipe."));
     if (!form.reportValidity()) return;
     const named = models.chosen();
     const order = { recipes: chosen, models: named.length === 1 && named[0] === "default" ? [] : named, split: split.value, metric: metric.value, stop_early: early.checked };
@@ -151,14 +152,14 @@ function compareForm(options, start, cancel) {
     event.stopPropagation();
     cancel();
   } },
-    h("h2", {}, "New comparison"),
+    h("h2", {}, t("New comparison")),
     recipes.element,
-    h("div", { class: "field" }, h("label", { for: "compare-more" }, "With other settings"), more, h("p", { class: "muted", id: "compare-more-hint" }, "Recipes as acclimate compare writes them, separated by commas.")),
+    h("div", { class: "field" }, h("label", { for: "compare-more" }, t("With other settings")), more, h("p", { class: "muted", id: "compare-more-hint" }, t("Recipes as acclimate compare writes them, separated by commas."))),
     options.models.length > 1 && models.element,
-    h("div", { class: "compare-row" }, field("Questions", split), field("Decides", metric), field("At most", limit)),
+    h("div", { class: "compare-row" }, field(t("Questions"), split), field(t("Decides"), metric), field(t("At most"), limit)),
     tells,
-    h("label", { class: "check" }, early, "Stop once a winner is certain"),
-    h("div", { class: "card-end" }, h("button", { type: "submit", class: "primary" }, icon("comparisons"), "Start"), h("button", { type: "button", onclick: cancel }, "Cancel")));
+    h("label", { class: "check" }, early, t("Stop once a winner is certain")),
+    h("div", { class: "card-end" }, h("button", { type: "submit", class: "primary" }, icon("comparisons"), t("Start")), h("button", { type: "button", onclick: cancel }, t("Cancel"))));
   return form;
 }
 

@@ -1,7 +1,8 @@
 // Where two recipes of a comparison differ: question by question, side by side, with what they cite marked.
 
 import { api } from "./api.js";
-import { count, empty, failed, fill, h, iconButton, loading } from "./dom.js";
+import { empty, failed, fill, h, iconButton, loading } from "./dom.js";
+import { t, tn } from "./words.js";
 
 export function differView(row, when, hide) {
   const best = row.recommended && row.recipes.includes(row.recommended) ? row.recommended : row.recipes[0];
@@ -9,8 +10,8 @@ export function differView(row, when, hide) {
   const list = h("div", { class: "differ-list" });
   const said = h("p", { class: "muted differ-said", role: "status" });
   const pickers = h("div", { class: "pickers" });
-  const tools = h("div", { class: "report-tools" }, iconButton("back", "All comparisons", hide, { class: "quiet" }), h("p", { class: "muted" }, when));
-  const view = h("div", { class: "room differ" }, tools, h("h1", {}, "Where they differ"), pickers, said, list);
+  const tools = h("div", { class: "report-tools" }, iconButton("back", t("All comparisons"), hide, { class: "quiet" }), h("p", { class: "muted" }, when));
+  const view = h("div", { class: "room differ" }, tools, h("h1", {}, t("Where they differ")), pickers, said, list);
 
   function choose() {
     const pick = (label, chosen, other, take) => {
@@ -18,7 +19,7 @@ export function differView(row, when, hide) {
       for (const name of row.recipes.filter((one) => one !== other)) made.append(h("option", { value: name, selected: name === chosen }, name));
       return made;
     };
-    fill(pickers, pick("First", first, second, (name) => (first = name)), h("span", { class: "against" }, "and"), pick("Second", second, first, (name) => (second = name)));
+    fill(pickers, pick(t("First"), first, second, (name) => (first = name)), h("span", { class: "against" }, t("and")), pick(t("Second"), second, first, (name) => (second = name)));
     load();
   }
 
@@ -26,8 +27,8 @@ export function differView(row, when, hide) {
     fill(list, loading(3));
     try {
       const found = await api.disagreements(row.id, first, second);
-      said.textContent = `${found.total} of ${count(found.questions, "question")} scored differently (${found.metric}).`;
-      fill(list, found.data.length ? found.data.map(item) : empty("check", "They never differ", "Both score alike on every question."));
+      said.textContent = tn(found.questions, "{total} of {n} question scored differently ({metric}).", "{total} of {n} questions scored differently ({metric}).", found);
+      fill(list, found.data.length ? found.data.map(item) : empty("check", t("They never differ"), t("Both score alike on every question.")));
     } catch (error) {
       fill(list, failed(error, load));
     }
@@ -38,11 +39,11 @@ export function differView(row, when, hide) {
 }
 
 function item(one) {
-  const right = one.answerable ? one.answers.join(" / ") : "the documents do not say";
+  const right = one.answerable ? one.answers.join(" / ") : t("the documents do not say");
   return h("article", { class: "differ-item" },
     one.turns.length > 0 && h("p", { class: "note turns" }, one.turns.map((turn) => h("span", {}, `${turn.question} – ${turn.answer}`))),
     h("h2", {}, one.question),
-    h("p", { class: "muted" }, `Right: ${right}`, one.document && ` · ${one.document}`),
+    h("p", { class: "muted" }, t("Right: {answer}", { answer: right }), one.document && ` · ${one.document}`),
     h("div", { class: "differ-sides" }, one.sides.map(side)));
 }
 
@@ -55,8 +56,10 @@ function side(one) {
     one.passages.map(passage));
 }
 
+const MARKS = { both: t("evidence, and cited"), evidence: t("evidence"), cited: t("cited") };
+
 function passage(one) {
-  const where = [one.path, one.page && `page ${one.page}`].filter(Boolean).join(", ");
-  const text = one.parts.map(([words, mark]) => (mark ? h("mark", { class: mark, title: mark === "both" ? "evidence, and cited" : mark }, words) : words));
+  const where = [one.path, one.page && t("page {page}", { page: one.page })].filter(Boolean).join(", ");
+  const text = one.parts.map(([words, mark]) => (mark ? h("mark", { class: mark, title: MARKS[mark] }, words) : words));
   return h("details", { class: "differ-passage", open: one.parts.some(([, mark]) => mark) }, h("summary", {}, where), h("p", { class: "passage-text", tabindex: 0, role: "group", "aria-label": where }, text));
 }

@@ -7,16 +7,17 @@ import { watchJobs } from "./jobs.js";
 import { allDocuments } from "./library.js";
 import { openDocument } from "./reader.js";
 import { dropZone, uploads } from "./uploads.js";
+import { listed, numbered, t, tn } from "./words.js";
 
-const STATES = { ready: "Ready", pending: "Reading", failed: "Not read" };
+const STATES = { ready: t("Ready"), pending: t("Reading"), failed: t("Not read") };
 const SHOWN = 200;
 
 export function documentsRoom(me) {
   const manages = me.scopes.includes("manage");
-  const heading = h("h1", { tabindex: -1 }, "Documents");
+  const heading = h("h1", { tabindex: -1 }, t("Documents"));
   const summary = h("p", { class: "muted" });
-  const search = h("input", { type: "search", placeholder: "Search by name, folder or label", "aria-label": "Search documents", oninput: draw });
-  const states = h("div", { class: "segments", role: "group", "aria-label": "State" });
+  const search = h("input", { type: "search", placeholder: t("Search by name, folder or label"), "aria-label": t("Search documents"), oninput: draw });
+  const states = h("div", { class: "segments", role: "group", "aria-label": t("State") });
   const list = h("div", { class: "rows" }, loading(6));
   const jobs = h("div", { class: "job", hidden: true });
   const sent = manages ? uploads(() => watch.look()) : null;
@@ -48,23 +49,23 @@ export function documentsRoom(me) {
     const tally = { "": rows.length, ready: 0, pending: 0, failed: 0 };
     for (const row of rows) tally[row.status] += 1;
     if (state && !tally[state]) state = "";
-    summary.textContent = rows.length ? count(tally.ready, "document") + (tally.failed ? `, ${tally.failed} could not be read` : "") : "";
+    summary.textContent = rows.length ? listed([count(tally.ready, "document"), tally.failed && tn(tally.failed, "{n} could not be read", "{n} could not be read")].filter(Boolean)) : "";
     const kinds = ["", ...Object.keys(STATES)].filter((kind) => !kind || tally[kind]);
-    fill(states, kinds.length > 2 && kinds.map((kind) => h("button", { type: "button", "aria-pressed": String(kind === state), onclick: () => { state = kind; draw(); } }, `${STATES[kind] ?? "All"} ${tally[kind]}`)));
+    fill(states, kinds.length > 2 && kinds.map((kind) => h("button", { type: "button", "aria-pressed": String(kind === state), onclick: () => { state = kind; draw(); } }, `${STATES[kind] ?? t("All")} ${tally[kind]}`)));
     const words = search.value.toLocaleLowerCase().split(/\s+/).filter(Boolean);
     const found = rows.filter((row) => (!state || row.status === state) && words.every((word) => `${row.path} ${(row.labels ?? []).join(" ")}`.toLocaleLowerCase().includes(word)));
     if (!rows.length) return fill(list, nothing());
-    if (!found.length) return fill(list, empty("search", "Nothing fits", "No document has these words in its name, folder or labels."));
-    const more = found.length > most && h("button", { type: "button", class: "quiet", onclick: () => { most += SHOWN; draw(); } }, `Show more of ${found.length.toLocaleString("en")}`);
-    return fill(list, h("ul", { "aria-label": "Documents" }, found.slice(0, most).map(row)), more);
+    if (!found.length) return fill(list, empty("search", t("Nothing fits"), t("No document has these words in its name, folder or labels.")));
+    const more = found.length > most && h("button", { type: "button", class: "quiet", onclick: () => { most += SHOWN; draw(); } }, t("Show more of {n}", { n: numbered(found.length) }));
+    return fill(list, h("ul", { "aria-label": t("Documents") }, found.slice(0, most).map(row)), more);
   }
 
-  const nothing = () => empty("documents", "There are no documents yet", manages ? "Drop files anywhere on this page, or choose them. PDF, Word, PowerPoint, Excel, HTML, Markdown, mail and more." : "Nobody has added documents that this key may see.", manages && iconButton("upload", "Choose files", () => sent.choose(), { class: "primary" }));
+  const nothing = () => empty("documents", t("There are no documents yet"), manages ? t("Drop files anywhere on this page, or choose them. PDF, Word, PowerPoint, Excel, HTML, Markdown, mail and more.") : t("Nobody has added documents that this key may see."), manages && iconButton("upload", t("Choose files"), () => sent.choose(), { class: "primary" }));
 
   function row(one) {
     const name = one.path.split("/").pop();
     const folder = one.path.slice(0, -name.length).replace(/\/$/, "");
-    const kind = name.includes(".") ? name.split(".").pop().slice(0, 4).toUpperCase() : "FILE";
+    const kind = name.includes(".") ? name.split(".").pop().slice(0, 4).toUpperCase() : t("FILE");
     const ready = one.status === "ready";
     const title = ready ? h("button", { type: "button", class: "name", onclick: () => openDocument({ ...one, start: 0, end: 0 }) }, name) : h("span", { class: "name" }, name);
     const facts = [folder, one.bytes ? bytes(one.bytes) : ""].filter(Boolean).join(" · ");
@@ -73,24 +74,24 @@ export function documentsRoom(me) {
       { class: `document ${one.status}`, dataset: { id: one.id } },
       h("span", { class: "kind", "aria-hidden": "true" }, kind),
       h("div", { class: "what" }, title, h("p", { class: "muted" }, facts), one.reason && h("p", { class: "error-text" }, one.reason.replace(`${one.path} `, "It "))),
-      (one.labels ?? []).map((label) => h("span", { class: "tag", title: "Access label" }, label)),
+      (one.labels ?? []).map((label) => h("span", { class: "tag", title: t("Access label") }, label)),
       ready ? null : h("span", { class: `state ${one.status}` }, STATES[one.status]),
       h("div", { class: "row-end" },
-        ready && iconButton("ask", `Ask about ${name}`, () => askAbout(one.path), { silent: true, class: "plain" }),
-        manages && iconButton("trash", `Delete ${name}`, () => remove(one, name), { silent: true, class: "plain" })),
+        ready && iconButton("ask", t("Ask about {name}", { name }), () => askAbout(one.path), { silent: true, class: "plain" }),
+        manages && iconButton("trash", t("Delete {name}", { name }), () => remove(one, name), { silent: true, class: "plain" })),
     );
   }
 
   async function remove(one, name) {
-    const text = h("p", {}, "It will no longer be found or cited. The server keeps the file aside, so that it can be put back by hand.");
-    const sure = await dialog(`Delete ${name}?`, text, [{ value: "", words: "Cancel" }, { value: "delete", words: "Delete", kind: "danger" }]);
+    const text = h("p", {}, t("It will no longer be found or cited. The server keeps the file aside, so that it can be put back by hand."));
+    const sure = await dialog(t("Delete {name}?", { name }), text, [{ value: "", words: t("Cancel") }, { value: "delete", words: t("Delete"), kind: "danger" }]);
     if (sure !== "delete") return;
     const place = [...list.querySelectorAll("li.document")].findIndex((item) => item.dataset.id === one.id);
     try {
       await api.remove(one.id);
       rows = rows.filter((row) => row.id !== one.id);
       draw();
-      toast(`${name} was deleted.`);
+      toast(t("{name} was deleted.", { name }));
       const left = list.querySelectorAll("li.document");
       (left[Math.min(place, left.length - 1)]?.querySelector("button") ?? heading).focus();
       watch.look();

@@ -1,5 +1,7 @@
 // Elements made from plain values. Text is only ever set as text: nothing here, or anywhere, takes markup.
 
+import { t, tn } from "./words.js";
+
 const SVG = "http://www.w3.org/2000/svg";
 
 /** An element: `props` are attributes, except on… (listeners), `class`, `dataset` and true/false/null values. */
@@ -58,7 +60,7 @@ export function announce(text) {
 /** A message that goes away by itself, except errors. */
 export function toast(text, kind = "done") {
   const made = h("div", { class: `toast ${kind}`, role: kind === "error" ? "alert" : null }, icon(kind === "error" ? "warn" : "check"), h("p", {}, text));
-  made.append(iconButton("close", "Dismiss", () => made.remove(), { silent: true, class: "plain" }));
+  made.append(iconButton("close", t("Dismiss"), () => made.remove(), { silent: true, class: "plain" }));
   document.getElementById("toasts").append(made);
   if (kind === "error") return;
   announce(text);
@@ -89,12 +91,12 @@ export function empty(name, title, text, ...actions) {
 /** Grey bars in place of what is being loaded. */
 export function loading(rows = 4) {
   const bars = Array.from({ length: rows }, () => h("div", { class: "bar" }));
-  return h("div", { class: "loading", role: "status" }, h("span", { class: "hidden" }, "Loading"), bars);
+  return h("div", { class: "loading", role: "status" }, h("span", { class: "hidden" }, t("Loading")), bars);
 }
 
 /** What stands where something could not be loaded, with a way to try again. */
 export function failed(error, again) {
-  return h("div", { class: "notice error", role: "alert" }, icon("warn"), h("p", {}, error.message), again && h("button", { type: "button", onclick: again }, "Try again"));
+  return h("div", { class: "notice error", role: "alert" }, icon("warn"), h("p", {}, error.message), again && h("button", { type: "button", onclick: again }, t("Try again")));
 }
 
 /** 1234567 → "1.2 MB". */
@@ -106,5 +108,5 @@ export function bytes(count) {
 
 /** "1 file", "3 files". */
 export function count(number, one, many = `${one}s`) {
-  return `${number.toLocaleString("en")} ${number === 1 ? one : many}`;
+  return tn(number, `{n} ${one}`, `{n} ${many}`);
 }

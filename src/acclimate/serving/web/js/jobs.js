@@ -1,7 +1,8 @@
 // How far the server is with reading documents.
 
 import { api } from "./api.js";
-import { announce, count, fill, h } from "./dom.js";
+import { announce, fill, h } from "./dom.js";
+import { t, tn } from "./words.js";
 
 const EVERY_MS = 700;
 
@@ -46,10 +47,10 @@ export function watchJobs(place, onChange) {
 
 function show(place, job) {
   const pages = Object.values(job.pages)[0];
-  const page = pages ? ` · ${pages.path.split("/").pop()}, page ${pages.done} of ${pages.total}` : "";
-  const text = job.state === "queued" || !job.files_total ? "Looking for what is new …" : `Reading ${job.files_done} of ${count(job.files_total, "file")}${page}`;
+  const page = pages ? ` · ${t("{name}, page {done} of {total}", { ...pages, name: pages.path.split("/").pop() })}` : "";
+  const text = job.state === "queued" || !job.files_total ? t("Looking for what is new …") : `${tn(job.files_total, "Reading {done} of {n} file", "Reading {done} of {n} files", { done: job.files_done })}${page}`;
   place.hidden = false;
-  const bar = h("progress", { "aria-label": "Reading documents", max: Math.max(job.files_total, 1) });
+  const bar = h("progress", { "aria-label": t("Reading documents"), max: Math.max(job.files_total, 1) });
   if (job.files_total) bar.value = job.files_done;
   fill(place, h("p", {}, text), bar);
 }
@@ -61,6 +62,6 @@ function end(place, job) {
     return;
   }
   place.hidden = true;
-  const failed = job?.failures.length ? ` ${count(job.failures.length, "file")} could not be read.` : "";
-  if (job?.report) announce(`The library is up to date: ${count(job.report.documents, "document")}.${failed}`);
+  const failed = job?.failures.length ? ` ${tn(job.failures.length, "{n} file could not be read.", "{n} files could not be read.")}` : "";
+  if (job?.report) announce(`${tn(job.report.documents, "The library is up to date: {n} document.", "The library is up to date: {n} documents.")}${failed}`);
 }

@@ -3,6 +3,7 @@
 import { key } from "./api.js";
 import { dialog, h } from "./dom.js";
 import { forgetThread } from "./thread.js";
+import { listed, t } from "./words.js";
 
 let asking = null;
 
@@ -17,14 +18,14 @@ async function ask(why) {
   const body = h(
     "div",
     { class: "fields" },
-    h("p", { class: "muted" }, "This server is open to holders of a key. It is kept in this tab only, until you close it."),
+    h("p", { class: "muted" }, t("This server is open to holders of a key. It is kept in this tab only, until you close it.")),
     why && h("p", { class: "error-text", role: "alert" }, why),
-    h("label", { for: "key-field" }, "API key"),
+    h("label", { for: "key-field" }, t("API key")),
     field,
   );
   let given = "";
   while (!given) {
-    await dialog("Enter your key", body, [{ value: "ok", words: "Continue", kind: "primary" }]);
+    await dialog(t("Enter your key"), body, [{ value: "ok", words: t("Continue"), kind: "primary" }]);
     given = field.value.trim();
   }
   field.value = "";
@@ -35,10 +36,10 @@ async function ask(why) {
 export function keyButton(button, me) {
   button.hidden = !key.get();
   button.querySelector("span").textContent = me.name;
-  button.setAttribute("aria-label", `Key: ${me.name}`);
+  button.setAttribute("aria-label", t("Key: {name}", me));
   button.onclick = async () => {
-    const body = h("p", {}, `You are here with the key “${me.name}”, which may: ${me.scopes.join(", ")}.`);
-    const done = await dialog("Your key", body, [{ value: "", words: "Close" }, { value: "forget", words: "Forget this key", kind: "danger" }]);
+    const body = h("p", {}, t("You are here with the key “{name}”, which may: {scopes}.", { name: me.name, scopes: listed(me.scopes) }));
+    const done = await dialog(t("Your key"), body, [{ value: "", words: t("Close") }, { value: "forget", words: t("Forget this key"), kind: "danger" }]);
     if (done !== "forget") return;
     key.forget();
     forgetThread();
@@ -47,10 +48,10 @@ export function keyButton(button, me) {
 }
 
 const SHORTCUTS = [
-  ["Anywhere", [["Ctrl K", "Ask a question"], ["Esc", "Close the document, or stop the answer"], ["Tab", "Go on to the next thing"]]],
-  ["Asking", [["Enter", "Send"], ["Shift Enter", "New line"], ["↑", "Bring the last question back (in an empty field)"]]],
-  ["A document", [["← →", "Page before, page after"], ["+ −", "Larger, smaller"]]],
-  ["Reviewing", [["J K", "Next, previous question"], ["A", "Accept"], ["R", "Reject"], ["E", "Edit"], ["O", "Open the evidence"]]],
+  [t("Anywhere"), [["Ctrl K", t("Ask a question")], ["Esc", t("Close the document, or stop the answer")], ["Tab", t("Go on to the next thing")]]],
+  [t("Asking"), [["Enter", t("Send")], ["Shift Enter", t("New line")], ["↑", t("Bring the last question back (in an empty field)")]]],
+  [t("A document"), [["← →", t("Page before, page after")], ["+ −", t("Larger, smaller")]]],
+  [t("Reviewing"), [["J K", t("Next, previous question")], ["A", t("Accept")], ["R", t("Reject")], ["E", t("Edit")], ["O", t("Open the evidence")]]],
 ];
 
 /** What the keyboard does. */
@@ -59,5 +60,5 @@ export function showKeyboard() {
     h("section", {}, h("h3", {}, title), h("dl", { class: "shortcuts" }, rows.map(([keys, what]) =>
       h("div", {}, h("dt", {}, keys.split(" ").map((one) => h("kbd", {}, one))), h("dd", {}, what))))),
   );
-  return dialog("Keyboard", h("div", { class: "columns" }, groups), [{ value: "", words: "Close", kind: "primary" }]);
+  return dialog(t("Keyboard"), h("div", { class: "columns" }, groups), [{ value: "", words: t("Close"), kind: "primary" }]);
 }

@@ -13,14 +13,15 @@ import { questionsRoom } from "./review.js";
 import { sharedRoom } from "./shared.js";
 import { themeButton } from "./theme.js";
 import { keepBy } from "./thread.js";
+import { t, translatePage } from "./words.js";
 
 const ROOMS = {
-  ask: { title: "Ask", make: askRoom },
-  history: { title: "History", make: historyRoom },
-  shared: { title: "Shared", make: sharedRoom },
-  documents: { title: "Documents", make: documentsRoom },
-  questions: { title: "Questions", make: questionsRoom },
-  comparisons: { title: "Comparisons", make: comparisonsRoom },
+  ask: { title: t("Ask"), make: askRoom },
+  history: { title: t("History"), make: historyRoom },
+  shared: { title: t("Shared"), make: sharedRoom },
+  documents: { title: t("Documents"), make: documentsRoom },
+  questions: { title: t("Questions"), make: questionsRoom },
+  comparisons: { title: t("Comparisons"), make: comparisonsRoom },
 };
 
 const main = document.getElementById("main");
@@ -83,6 +84,7 @@ function keys(event) {
   }
 }
 
+translatePage(document.getElementById("language"));
 onKeyWanted(askWho);
 readProblem();
 themeButton(document.getElementById("theme"));

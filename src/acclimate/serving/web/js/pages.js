@@ -2,6 +2,7 @@
 
 import { api } from "./api.js";
 import { fill, h, iconButton, s } from "./dom.js";
+import { t } from "./words.js";
 
 const PIXELS = 1400;
 const AT_ONCE = 2;
@@ -44,7 +45,7 @@ export function pagesView(facts, at, body, place) {
   async function put(page, shown, cited) {
     const number = page.dataset.page;
     const bytes = Uint8Array.from(atob(shown.png), (letter) => letter.charCodeAt(0));
-    const picture = h("img", { alt: `Page ${number} of ${facts.pages}`, src: URL.createObjectURL(new Blob([bytes], { type: "image/png" })) });
+    const picture = h("img", { alt: t("Page {page} of {pages}", { page: number, pages: facts.pages }), src: URL.createObjectURL(new Blob([bytes], { type: "image/png" })) });
     await picture.decode();
     page.style.aspectRatio = `${shown.width} / ${shown.height}`;
     if (Number(number) === first) list.style.setProperty("--ratio", `${shown.width} / ${shown.height}`);
@@ -83,7 +84,7 @@ export function pagesView(facts, at, body, place) {
     const middle = body.getBoundingClientRect().top + body.clientHeight / 2;
     const seen = pages.find((page) => page.getBoundingClientRect().bottom > middle) ?? pages.at(-1);
     current = Number(seen.dataset.page);
-    place.textContent = `Page ${current} of ${facts.pages}`;
+    place.textContent = t("Page {page} of {pages}", { page: current, pages: facts.pages });
   }
 
   function go(number) {
@@ -109,7 +110,7 @@ export function pagesView(facts, at, body, place) {
 
   return {
     ready: done,
-    zoom: h("div", { class: "zoom" }, iconButton("minus", "Smaller", () => size(-1), { silent: true, class: "plain" }), iconButton("plus", "Larger", () => size(1), { silent: true, class: "plain" })),
+    zoom: h("div", { class: "zoom" }, iconButton("minus", t("Smaller"), () => size(-1), { silent: true, class: "plain" }), iconButton("plus", t("Larger"), () => size(1), { silent: true, class: "plain" })),
     key(event) {
       const moves = { ArrowLeft: () => go(current - 1), ArrowRight: () => go(current + 1), "+": () => size(1), "-": () => size(-1) };
       if (event.ctrlKey || event.metaKey || event.altKey || !moves[event.key]) return;
@@ -127,7 +128,7 @@ export function pagesView(facts, at, body, place) {
 
 /** The marked words: rectangles in PDF points over the picture. */
 function marks({ width, height, boxes }) {
-  const over = s("svg", { class: "marks", viewBox: `0 0 ${width} ${height}`, preserveAspectRatio: "none", role: "img", "aria-label": "The cited words" });
+  const over = s("svg", { class: "marks", viewBox: `0 0 ${width} ${height}`, preserveAspectRatio: "none", role: "img", "aria-label": t("The cited words") });
   for (const [left, top, right, bottom] of boxes) {
     over.append(s("rect", { x: left - 1, y: top - 1, width: Math.max(right - left, 1) + 2, height: Math.max(bottom - top, 1) + 2, rx: 1.5 }));
   }

@@ -1,13 +1,14 @@
 // The form in which a question is edited.
 
 import { h } from "./dom.js";
+import { t } from "./words.js";
 
 /** `save` gets { question, answers, answerable }. */
 export function editForm(row, save, cancel) {
   const question = h("textarea", { id: "edit-question", rows: 3, required: true, value: row.question });
   const answerable = h("input", { id: "edit-answerable", type: "checkbox", checked: row.answerable, onchange: follow });
   const answers = h("textarea", { id: "edit-answers", rows: 4, value: row.answers.join("\n"), "aria-describedby": "edit-answers-hint" });
-  const part = h("div", { class: "field" }, h("label", { for: "edit-answers" }, "Answers that count as right"), answers, h("p", { class: "muted", id: "edit-answers-hint" }, "One a line; each by itself is a right answer."));
+  const part = h("div", { class: "field" }, h("label", { for: "edit-answers" }, t("Answers that count as right")), answers, h("p", { class: "muted", id: "edit-answers-hint" }, t("One a line; each by itself is a right answer.")));
 
   function follow() {
     part.hidden = !answerable.checked;
@@ -17,7 +18,7 @@ export function editForm(row, save, cancel) {
   function submit(event) {
     event.preventDefault();
     const lines = answers.value.split("\n").map((line) => line.trim()).filter(Boolean);
-    answers.setCustomValidity(answerable.checked && !lines.length ? "Write at least one answer." : "");
+    answers.setCustomValidity(answerable.checked && !lines.length ? t("Write at least one answer.") : "");
     if (!form.reportValidity()) return;
     save({ question: question.value.trim(), answers: answerable.checked ? lines : [], answerable: answerable.checked });
   }
@@ -30,11 +31,11 @@ export function editForm(row, save, cancel) {
       event.stopPropagation();
       cancel();
     } },
-    h("h2", {}, "Edit the question"),
-    h("div", { class: "field" }, h("label", { for: "edit-question" }, "Question"), question),
-    h("label", { class: "check", for: "edit-answerable" }, answerable, "The documents hold the answer"),
+    h("h2", {}, t("Edit the question")),
+    h("div", { class: "field" }, h("label", { for: "edit-question" }, t("Question")), question),
+    h("label", { class: "check", for: "edit-answerable" }, answerable, t("The documents hold the answer")),
     part,
-    h("div", { class: "card-end" }, h("button", { type: "submit", class: "primary" }, "Keep and accept"), h("button", { type: "button", onclick: cancel }, "Cancel")),
+    h("div", { class: "card-end" }, h("button", { type: "submit", class: "primary" }, t("Keep and accept")), h("button", { type: "button", onclick: cancel }, t("Cancel"))),
   );
   answers.addEventListener("input", () => answers.setCustomValidity(""));
   follow();

@@ -4,6 +4,7 @@ import { api } from "./api.js";
 import { failed, fill, h, icon, iconButton, loading, origin, toast } from "./dom.js";
 import { pagesView } from "./pages.js";
 import { textView } from "./text.js";
+import { t } from "./words.js";
 
 const panel = document.getElementById("reader");
 const narrow = matchMedia("(max-width: 800px)");
@@ -21,11 +22,11 @@ export async function openDocument(at) {
   const name = at.path.split("/").pop();
   const title = h("h2", { id: "reader-title", tabindex: -1 }, name);
   const tools = h("div", { class: "reader-tools" });
-  const body = h("div", { class: "reader-body", tabindex: 0, role: "region", "aria-label": `Text of ${name}` }, loading(8));
+  const body = h("div", { class: "reader-body", tabindex: 0, role: "region", "aria-label": t("Text of {name}", { name }) }, loading(8));
   const folder = at.path.slice(0, -name.length).replace(/\/$/, "");
   const from = h("p", { class: "muted" });
-  const close = iconButton("close", "Close the document", () => closeReader({ restore: true }), { silent: true, class: "plain" });
-  const save = iconButton("download", "Save the file", () => download(at), { silent: true, class: "plain" });
+  const close = iconButton("close", t("Close the document"), () => closeReader({ restore: true }), { silent: true, class: "plain" });
+  const save = iconButton("download", t("Save the file"), () => download(at), { silent: true, class: "plain" });
   fill(panel, h("header", {}, h("div", { class: "reader-name" }, title, folder && h("p", { class: "muted" }, folder), from), save, close), tools, body);
   title.focus();
   await load(at, { tools, body, from, mine });
@@ -37,7 +38,7 @@ async function load(at, { tools, body, from, mine }) {
     if (mine !== turn) return;
     fill(from, origin(facts.url));
     if (facts.status !== "ready") {
-      const why = facts.status === "failed" ? `It could not be read: ${facts.reason}` : "It is still being read. Open it again in a moment.";
+      const why = facts.status === "failed" ? t("It could not be read: {reason}", facts) : t("It is still being read. Open it again in a moment.");
       fill(body, h("p", { class: "note" }, why));
       return;
     }
@@ -56,11 +57,11 @@ async function load(at, { tools, body, from, mine }) {
 }
 
 function tabs(chosen, show) {
-  const words = { pages: "Pages", text: "Text" };
+  const words = { pages: t("Pages"), text: t("Text") };
   const buttons = Object.keys(words).map((kind) =>
     h("button", { type: "button", "aria-pressed": String(kind === chosen), onclick: () => show(kind).then(() => panel.querySelector(`[data-kind=${kind}]`)?.focus()), dataset: { kind } }, words[kind]),
   );
-  return h("div", { class: "segments", role: "group", "aria-label": "Show as" }, buttons);
+  return h("div", { class: "segments", role: "group", "aria-label": t("Show as") }, buttons);
 }
 
 async function download(at) {

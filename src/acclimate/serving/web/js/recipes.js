@@ -1,24 +1,25 @@
 // Recipes in words, and the picker.
 
 import { h } from "./dom.js";
+import { t } from "./words.js";
 
 const PARTS = {
-  "zero-shot": "the model by itself, without your documents",
-  "few-shot": "a few solved questions in the prompt",
-  cot: "reasons in steps, shown how",
-  "zero-shot-cot": "reasons in steps",
-  "self-consistency": "asks itself several times, takes the majority",
-  stuffing: "reads whole documents",
-  rag: "finds passages, then answers from them",
-  short: "the exact words",
-  full: "sentences, a list or steps, each with its source",
+  "zero-shot": t("the model by itself, without your documents"),
+  "few-shot": t("a few solved questions in the prompt"),
+  cot: t("reasons in steps, shown how"),
+  "zero-shot-cot": t("reasons in steps"),
+  "self-consistency": t("asks itself several times, takes the majority"),
+  stuffing: t("reads whole documents"),
+  rag: t("finds passages, then answers from them"),
+  short: t("the exact words"),
+  full: t("sentences, a list or steps, each with its source"),
 };
 
-const STYLES = { "": "as set", short: "short", full: "full" };
+const STYLES = { "": t("as set"), short: t("short"), full: t("full") };
 
 /** One line about a recipe: its parts, joined by +; names of adapters are the user's own. */
 export function describe(name) {
-  return name.split("+").map((part) => PARTS[part.trim()] ?? `trained: ${part.trim()}`).join(" · ");
+  return name.split("+").map((part) => PARTS[part.trim()] ?? t("trained: {name}", { name: part.trim() })).join(" · ");
 }
 
 /** A labelled picker of recipes with the description below it. */
@@ -33,8 +34,8 @@ export function picker(label, names, chosen, onchange) {
 
 /** A picker of how long answers are; "" leaves it to the recipe and acclimate.toml. */
 export function stylePicker(chosen, onchange) {
-  const title = (value) => PARTS[value] ?? "as the recipe or acclimate.toml says";
-  const select = h("select", { "aria-label": "Style", title: title(chosen), onchange: () => {
+  const title = (value) => PARTS[value] ?? t("as the recipe or acclimate.toml says");
+  const select = h("select", { "aria-label": t("Style"), title: title(chosen), onchange: () => {
     select.title = title(select.value);
     onchange(select.value);
   } });

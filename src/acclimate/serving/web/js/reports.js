@@ -4,28 +4,29 @@ import { api } from "./api.js";
 import { compareRun } from "./compare.js";
 import { differView } from "./differ.js";
 import { empty, failed, fill, h, icon, iconButton, loading, toast } from "./dom.js";
+import { language, listed, t } from "./words.js";
 
 export function comparisonsRoom() {
-  const heading = h("h1", { tabindex: -1 }, "Comparisons");
+  const heading = h("h1", { tabindex: -1 }, t("Comparisons"));
   const body = h("div", { class: "rows" }, loading(3));
   const runs = compareRun(load);
   let hideNow = () => {};
-  const element = h("div", { class: "room comparisons" }, h("header", { class: "room-head" }, h("div", {}, heading, h("p", { class: "muted" }, "Recipes, measured side by side on your own questions.")), runs.opener), runs.element, body);
+  const element = h("div", { class: "room comparisons" }, h("header", { class: "room-head" }, h("div", {}, heading, h("p", { class: "muted" }, t("Recipes, measured side by side on your own questions."))), runs.opener), runs.element, body);
 
   async function load() {
     try {
       const rows = await api.comparisons();
-      fill(body, rows.length ? h("ul", { class: "reports", "aria-label": "Comparisons" }, rows.map(card)) : nothing());
+      fill(body, rows.length ? h("ul", { class: "reports", "aria-label": t("Comparisons") }, rows.map(card)) : nothing());
     } catch (error) {
       fill(body, failed(error, load));
     }
   }
 
-  const nothing = () => empty("comparisons", "Nothing has been compared yet", "A comparison asks every recipe the same questions and tells which is right more often. Start one here, or in the project's folder:", h("pre", { class: "command", tabindex: 0, role: "group", "aria-label": "Command" }, "acclimate compare zero-shot few-shot rag"));
+  const nothing = () => empty("comparisons", t("Nothing has been compared yet"), t("A comparison asks every recipe the same questions and tells which is right more often. Start one here, or in the project's folder:"), h("pre", { class: "command", tabindex: 0, role: "group", "aria-label": t("Command") }, "acclimate compare zero-shot few-shot rag"));
 
   function card(row) {
     const made = new Date(row.created);
-    const when = Number.isNaN(made.valueOf()) ? row.id : made.toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" });
+    const when = Number.isNaN(made.valueOf()) ? row.id : made.toLocaleString(language, { dateStyle: "medium", timeStyle: "short" });
     return h(
       "li",
       {},
@@ -33,8 +34,8 @@ export function comparisonsRoom() {
         h("span", { class: "muted" }, when), h("span", { class: "sentence" }, row.sentence),
         h("span", { class: "tags" }, row.recipes.map((one) => h("span", { class: "tag" }, one)))),
       h("div", { class: "report-acts" },
-        row.recipes.length > 1 && h("button", { type: "button", class: "quiet", onclick: (event) => inPlace(differView(row, when, hide), event.currentTarget) }, icon("columns"), "Where they differ"),
-        row.recipes.length > 0 && h("button", { type: "button", class: "quiet", onclick: () => gate(row) }, icon("check"), "Save as gate")),
+        row.recipes.length > 1 && h("button", { type: "button", class: "quiet", onclick: (event) => inPlace(differView(row, when, hide), event.currentTarget) }, icon("columns"), t("Where they differ")),
+        row.recipes.length > 0 && h("button", { type: "button", class: "quiet", onclick: () => gate(row) }, icon("check"), t("Save as gate"))),
     );
   }
 
@@ -46,10 +47,10 @@ export function comparisonsRoom() {
       toast(error.message, "error");
       return;
     }
-    const back = iconButton("back", "All comparisons", hide, { class: "quiet" });
-    const apart = iconButton("open", "New tab", () => inNewTab(row), { class: "quiet" });
-    const frame = h("iframe", { src: link, title: `Report of ${when}`, sandbox: "allow-scripts", referrerpolicy: "no-referrer" });
-    inPlace(h("div", { class: "report-view" }, h("div", { class: "report-tools" }, back, h("h1", { class: "muted" }, `Report of ${when}`), apart), frame), opener);
+    const back = iconButton("back", t("All comparisons"), hide, { class: "quiet" });
+    const apart = iconButton("open", t("New tab"), () => inNewTab(row), { class: "quiet" });
+    const frame = h("iframe", { src: link, title: t("Report of {when}", { when }), sandbox: "allow-scripts", referrerpolicy: "no-referrer" });
+    inPlace(h("div", { class: "report-view" }, h("div", { class: "report-tools" }, back, h("h1", { class: "muted" }, t("Report of {when}", { when })), apart), frame), opener);
   }
 
   /** Show a view in the place of the room, until `hide`. */
@@ -71,7 +72,7 @@ export function comparisonsRoom() {
   async function gate(row) {
     try {
       const made = await api.saveGate(row.id, row.recommended || row.recipes[0]);
-      toast(`${made.gates.join(", ")} stands in ${made.file}. In CI: ${made.command}`);
+      toast(t("{gates} stands in {file}. In CI: {command}", { ...made, gates: listed(made.gates) }));
     } catch (error) {
       toast(error.message, "error");
     }

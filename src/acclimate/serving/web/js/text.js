@@ -2,6 +2,7 @@
 
 import { api } from "./api.js";
 import { fill, h } from "./dom.js";
+import { t } from "./words.js";
 
 const BEFORE = 30_000; // characters shown around the place, where the document is longer
 const WINDOW = 90_000;
@@ -41,8 +42,8 @@ export function textView(facts, at, body) {
   }
 
   const button = (words, onclick) => h("button", { type: "button", class: "quiet", hidden: true, onclick }, words);
-  const earlier = button("Earlier text", () => add(Math.max(0, from - WINDOW), Math.min(from, WINDOW), true));
-  const later = button("Later text", () => add(to, WINDOW, false));
+  const earlier = button(t("Earlier text"), () => add(Math.max(0, from - WINDOW), Math.min(from, WINDOW), true));
+  const later = button(t("Later text"), () => add(to, WINDOW, false));
 
   async function show() {
     await add(start, WINDOW, false);
@@ -73,8 +74,8 @@ function render(stretch, elements, at) {
 function block(element, stretch, at) {
   const [start, end] = [Math.max(element.start, stretch.start), Math.min(element.end, stretch.end)];
   const text = stretch.cut(start, end);
-  if (element.kind === "table" && text.startsWith("|")) return h("div", { class: "table", tabindex: 0, role: "region", "aria-label": "Table" }, table(text, start, stretch, at));
-  const made = h(TAGS[element.kind] ?? "p", { class: `block ${element.kind}`, dataset: { level: element.level ?? 0 } });
+  if (element.kind === "table" && text.startsWith("|")) return h("div", { class: "table", tabindex: 0, role: "region", "aria-label": t("Table") }, table(text, start, stretch, at));
+  const made = h(TAGS[element.kind] ?? "p", { class: `block ${element.kind}`, dir: "auto", dataset: { level: element.level ?? 0 } });
   const signs = SYNTAX[element.kind]?.exec(text)?.[0].length ?? 0; // of Markdown: kept, but not shown
   if (signs) made.append(h("span", { class: "syntax" }, stretch.cut(start, start + signs)));
   if (signs && element.kind === "list_item") made.classList.add("bullet");

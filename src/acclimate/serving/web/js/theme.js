@@ -1,10 +1,11 @@
 // Light, dark, or as the system has it. The choice is kept on this device.
 
 import { announce } from "./dom.js";
+import { t } from "./words.js";
 
 const KEY = "acclimate.theme";
 const NEXT = { auto: "light", light: "dark", dark: "auto" };
-const WORDS = { auto: "System", light: "Light", dark: "Dark" };
+const WORDS = { auto: t("System"), light: t("Light"), dark: t("Dark") };
 
 function chosen() {
   const kept = localStorage.getItem(KEY);
@@ -17,8 +18,8 @@ function apply(button) {
   else document.documentElement.dataset.theme = theme;
   button.querySelector("use").setAttribute("href", `#i-${theme}`);
   button.querySelector("span").textContent = WORDS[theme];
-  button.setAttribute("aria-label", `Colours: ${WORDS[theme]}`);
-  button.title = `Colours: ${WORDS[theme]}`;
+  button.title = t("Colours: {theme}", { theme: WORDS[theme] });
+  button.setAttribute("aria-label", button.title);
 }
 
 /** Make `button` go through the themes. */

@@ -3,13 +3,14 @@
 import { api } from "./api.js";
 import { fill, h, iconButton, toast } from "./dom.js";
 import { keepAnswer } from "./thread.js";
+import { t } from "./words.js";
 
 /** The thumbs of an answer, and the place of the form that asks what is right. What was said goes with the answer. */
 export function thumbs(answer) {
   const form = h("div", { class: "correction", hidden: true });
-  const good = iconButton("good", "This is right", () => say({ right: true }), { silent: true, class: "plain thumb" });
-  const bad = iconButton("bad", "This is wrong", ask, { silent: true, class: "plain thumb" });
-  const buttons = h("span", { class: "thumbs", role: "group", "aria-label": "Is this right?" }, good, bad);
+  const good = iconButton("good", t("This is right"), () => say({ right: true }), { silent: true, class: "plain thumb" });
+  const bad = iconButton("bad", t("This is wrong"), ask, { silent: true, class: "plain thumb" });
+  const buttons = h("span", { class: "thumbs", role: "group", "aria-label": t("Is this right?") }, good, bad);
   if (!answer.id) return { buttons: null, form: null };
   show();
 
@@ -29,14 +30,14 @@ export function thumbs(answer) {
     keepAnswer(answer);
     show();
     form.hidden = true;
-    toast(words.right ? "Thank you." : "Thank you. It waits for a review in Questions.");
+    toast(words.right ? t("Thank you.") : t("Thank you. It waits for a review in Questions."));
     (words.right ? good : bad).focus();
     return true;
   }
 
   function ask() {
     if (!form.hidden) return close();
-    const field = h("textarea", { rows: 2, "aria-label": "What is right?", placeholder: "What is right? (may stay empty)", maxlength: 10000 });
+    const field = h("textarea", { rows: 2, "aria-label": t("What is right?"), placeholder: t("What is right? (may stay empty)"), maxlength: 10000 });
     const none = h("input", { type: "checkbox", onchange: () => { field.disabled = none.checked; } });
     const keys = (event) => {
       if (event.key !== "Escape") return;
@@ -48,7 +49,7 @@ export function thumbs(answer) {
       event.preventDefault();
       say({ right: false, correction: none.checked ? "" : field.value.trim(), unanswerable: none.checked });
     };
-    fill(form, h("form", { class: "fields", onsubmit: send, onkeydown: keys }, field, h("label", { class: "check" }, none, "The documents do not say"), h("div", { class: "card-end" }, h("button", { type: "submit", class: "primary" }, "Send"), h("button", { type: "button", onclick: close }, "Cancel"))));
+    fill(form, h("form", { class: "fields", onsubmit: send, onkeydown: keys }, field, h("label", { class: "check" }, none, t("The documents do not say")), h("div", { class: "card-end" }, h("button", { type: "submit", class: "primary" }, t("Send")), h("button", { type: "button", onclick: close }, t("Cancel")))));
     form.hidden = false;
     field.focus();
     form.scrollIntoView({ block: "center" });

@@ -1,21 +1,22 @@
 // Files on their way to the server: chosen or dropped, a few at a time, each with its progress and its refusal.
 
 import { upload } from "./api.js";
-import { announce, bytes, count, fill, h, icon, iconButton } from "./dom.js";
+import { announce, bytes, fill, h, icon, iconButton } from "./dom.js";
+import { t, tn } from "./words.js";
 
 const AT_ONCE = 2;
 
 /** The list of uploads; `onArrived` hears whenever a file has arrived. */
 export function uploads(onArrived) {
   const picker = h("input", { type: "file", multiple: true, hidden: true, onchange: () => { take([...picker.files]); picker.value = ""; } });
-  const list = h("ul", { class: "uploads", "aria-label": "Uploads", hidden: true });
+  const list = h("ul", { class: "uploads", "aria-label": t("Uploads"), hidden: true });
   const waiting = [];
   let running = 0;
 
   function take(files) {
     if (!files.length) return;
     list.hidden = false;
-    announce(`Uploading ${count(files.length, "file")}.`);
+    announce(tn(files.length, "Uploading {n} file.", "Uploading {n} files."));
     for (const file of files) {
       const line = makeLine(file);
       list.append(line.element);
@@ -65,8 +66,8 @@ export function uploads(onArrived) {
 }
 
 function makeLine(file) {
-  const bar = h("progress", { max: 1, value: 0, "aria-label": `Uploading ${file.name}` });
-  const state = h("span", { class: "muted" }, "Waiting");
+  const bar = h("progress", { max: 1, value: 0, "aria-label": t("Uploading {name}", file) });
+  const state = h("span", { class: "muted" }, t("Waiting"));
   const tools = h("div", { class: "row-end" });
   const element = h("li", {}, h("div", { class: "what" }, h("span", { class: "name" }, file.name), state), bar, tools);
   const dismiss = () => element.remove();
@@ -75,11 +76,11 @@ function makeLine(file) {
     sending(giveUp) {
       element.classList.remove("refused");
       bar.hidden = false;
-      fill(tools, iconButton("close", `Give up ${file.name}`, giveUp, { silent: true, class: "plain" }));
+      fill(tools, iconButton("close", t("Give up {name}", file), giveUp, { silent: true, class: "plain" }));
     },
     progress(sent, total) {
       bar.value = total ? sent / total : 0;
-      state.textContent = sent < total ? `${bytes(sent)} of ${bytes(total)}` : "Being kept …";
+      state.textContent = sent < total ? t("{done} of {total}", { done: bytes(sent), total: bytes(total) }) : t("Being kept …");
     },
     refused(error, again) {
       element.classList.add("refused");
@@ -88,12 +89,12 @@ function makeLine(file) {
       state.setAttribute("role", "alert");
       const exists = error.code === "document_exists";
       const mendable = exists || error.status === 0 || error.status === 429 || error.status >= 500;
-      fill(tools, mendable && h("button", { type: "button", onclick: again }, exists ? "Replace it" : "Try again"), iconButton("close", `Dismiss ${file.name}`, dismiss, { silent: true, class: "plain" }));
+      fill(tools, mendable && h("button", { type: "button", onclick: again }, exists ? t("Replace it") : t("Try again")), iconButton("close", t("Dismiss {name}", file), dismiss, { silent: true, class: "plain" }));
     },
   };
 }
 
 /** The strip that invites to drop files. */
 export function dropZone(sent) {
-  return h("button", { type: "button", class: "drop", onclick: () => sent.choose() }, icon("upload"), h("span", {}, h("b", {}, "Drop files here"), " or choose them"));
+  return h("button", { type: "button", class: "drop", onclick: () => sent.choose() }, icon("upload"), h("span", {}, h("b", {}, t("Drop files here")), ` ${t("or choose them")}`));
 }
