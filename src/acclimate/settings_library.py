@@ -5,10 +5,11 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+T = TypeVar("T")
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://|[a-z0-9]+::")
 
 
@@ -30,7 +31,7 @@ def server_key() -> Any:
     )
 
 
-def path_or_address(where: object) -> object:
+def path_or_address(where: T) -> Path | T:
     """A path, or the text of an address such as s3://BUCKET/FOLDER, in which slashes count."""
     return Path(where) if isinstance(where, str) and not _ADDRESS.match(where) else where
 

@@ -42,10 +42,10 @@ class _Heard:
 
     def __call__(self, heard: IngestReport | SourceReport | AcclimateError | OSError) -> None:
         if isinstance(heard, SourceReport):
-            changed = heard.added or heard.changed or heard.removed or heard.error
+            news = heard.added or heard.changed or heard.removed or heard.error
             if self._json:
                 echo_json(heard)
-            elif changed:
+            elif news:
                 echo_source(heard)
             return
         if not isinstance(heard, IngestReport):

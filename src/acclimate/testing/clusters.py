@@ -77,7 +77,7 @@ def make_desk_but_once(refused: Path, cpus: int) -> Desk:
 def make_hash_reading(folder: Path, settings: Settings, wanted: Wanted, cpus: int) -> Reading:
     """What an actor of an ingest holds, with an embedder that takes no time."""
     workspace = Workspace(folder, settings, embedder=HashEmbedder())
-    require_documents(workspace.documents)
+    require_documents(workspace.place)
     return Reading(workspace, wanted.parser, cpus)
 
 

@@ -115,16 +115,15 @@ def make_plan(
         size, alpha = start
         reasons.append(f"rank {size}, alpha {alpha:g}: those of the adapter that it goes on from")
     elif method.code == "lora":
-        size = asked or min(
-            64, max(8, 2 ** math.ceil(math.log2(max(1.0, tokens / (2 * per_rank)))))
-        )
+        needed = 2 ** math.ceil(math.log2(max(1.0, tokens / (2 * per_rank))))
+        size = asked or max(method.size or 8, min(64, needed))
         alpha = {"rslora": 8.0, "pissa_niter_16": float(size), "olora": float(size)}.get(
             method.variant, 32.0
         )
         reasons.append(
             f"rank {size}: {size * per_rank / 1e6:.1f} M parameters hold about "
             f"{2 * size * per_rank / 1e6:.1f} Mbit; "
-            f"the {tokens} tokens to learn are about {tokens / 1e6:.2f} (8 to 64 are considered)"
+            f"the {tokens} tokens to learn are about {tokens / 1e6:.2f} ({method.size or 8} to 64 are considered)"
         )
     elif size:
         reasons.append(f"{size} {method.unit}: usual for the method")

@@ -19,6 +19,7 @@ from acclimate.evaluation.comparison_run import shuffled
 from acclimate.evaluation.entry import ComparisonProgress
 from acclimate.evaluation.halving import Budget, Found, Trace, Trial, halve
 from acclimate.evaluation.measures import require_by_words
+from acclimate.settings_sections import ModelSettings
 from acclimate.types import Question
 from acclimate.workflows.compare import CompareOptions, compare_entries
 from acclimate.workflows.entries import OWN, model_of
@@ -184,7 +185,7 @@ def _tested(
     )
     comparison = compare_entries(workspace, entries, chosen, progress, [told, *notes])
     wanted = best.wanted
-    model = {} if wanted.model == OWN else model_of(workspace.settings.model, wanted.model)
+    model = None if wanted.model == OWN else model_of(workspace.settings.model, wanted.model)
     return Searched(best, found, comparison, _model_lines(model))
 
 
@@ -237,9 +238,9 @@ def _depends(question: Question) -> str:
     return repr(question) + (repr(told) if any(told) else "")
 
 
-def _model_lines(model: Any) -> dict[str, Any]:
+def _model_lines(model: ModelSettings | None) -> dict[str, Any]:
     """[model] of a model that was named."""
-    if not model:
+    if model is None:
         return {}
     lines = {"name": model.name}
     if model.base_url:
