@@ -18,11 +18,11 @@ COUNTED = re.compile(r'(?<![\w.])count\((?:[^"()]|\([^()]*\))*"(\w+)"\)')
 # Names of keys, headers, methods, and what the server itself says in English.
 NO_WORDS = frozenset(
     "GET POST PUT DELETE AbortError Enter Escape ArrowLeft ArrowRight ArrowUp Authorization Content-Type "
-    "Retry-After Files B MB GB A R E O Esc Tab".split()
+    "Retry-After Files Markdown JSON B MB GB A R E O Esc Tab".split()
 ) | {"J K", "Ctrl K", "Shift Enter", "It ", "Bearer "}  # fmt: skip
 LITERAL = re.compile(
     rf"//[^\n]*|/\*.*?\*/|(?<![\w.])t\({TEXT}|(?<![\w.])tn\([^\"`]*{TEXT}, {TEXT}|class: [^,\"]*{TEXT}"
-    rf"|rootMargin: {TEXT}|(?P<text>{TEXT})",
+    rf"|rootMargin: {TEXT}|rel: {TEXT}|(?P<text>{TEXT})",
     re.DOTALL,
 )
 FILES = sorted(file for file in (WEB / "js").glob("*.js"))

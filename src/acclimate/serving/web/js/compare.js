@@ -3,7 +3,7 @@
 import { api } from "./api.js";
 import { announce, count, fill, h, icon, iconButton, toast } from "./dom.js";
 import { describe } from "./recipes.js";
-import { t, tn } from "./words.js";
+import { listed, t, tn } from "./words.js";
 
 const EVERY_MS = 1000;
 const GOES = ["running", "stopping"];
@@ -106,7 +106,7 @@ function draw(place, run, { act, dismiss }) {
   const held = place.contains(document.activeElement) ? document.activeElement.textContent : "";
   fill(place,
     h("h2", {}, STATES[run.state] ?? run.state),
-    h("p", { class: "muted" }, run.error ? "" : [left, run.state === "running" ? run.doing : ""].filter(Boolean).join(" · ") || (names.length ? "" : run.order.recipes.join(", "))),
+    h("p", { class: "muted" }, run.error ? "" : [left, run.state === "running" ? run.doing : ""].filter(Boolean).join(" · ") || (names.length ? "" : listed(run.order.recipes))),
     run.error && h("p", { class: "error-text", role: "alert" }, run.error),
     h("ul", { class: "compare-bars" }, bars),
     h("div", { class: "card-end" }, acts));

@@ -2,7 +2,7 @@
 
 import { api } from "./api.js";
 import { empty, failed, fill, h, iconButton, loading } from "./dom.js";
-import { t, tn } from "./words.js";
+import { listed, t, tn } from "./words.js";
 
 export function differView(row, when, hide) {
   const best = row.recommended && row.recipes.includes(row.recommended) ? row.recommended : row.recipes[0];
@@ -59,7 +59,7 @@ function side(one) {
 const MARKS = { both: t("evidence, and cited"), evidence: t("evidence"), cited: t("cited") };
 
 function passage(one) {
-  const where = [one.path, one.page && t("page {page}", { page: one.page })].filter(Boolean).join(", ");
+  const where = listed([one.path, one.page && t("page {page}", { page: one.page })].filter(Boolean));
   const text = one.parts.map(([words, mark]) => (mark ? h("mark", { class: mark, title: MARKS[mark] }, words) : words));
   return h("details", { class: "differ-passage", open: one.parts.some(([, mark]) => mark) }, h("summary", {}, where), h("p", { class: "passage-text", tabindex: 0, role: "group", "aria-label": where }, text));
 }

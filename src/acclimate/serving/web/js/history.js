@@ -2,45 +2,45 @@
 
 import { address, api } from "./api.js";
 import { dialog, empty, failed, fill, h, iconButton, loading, toast } from "./dom.js";
+import { language, t } from "./words.js";
 
 const WORDS = {
-  heading: "History",
-  summary: "Your own conversations, kept at the server until you delete them. Nobody else sees them, unless you share one.",
-  list: "Conversations",
-  none: "Nothing is kept yet",
-  noneHint: "Ask a question, and it stands here.",
-  untitled: "Without a question",
-  open: (title) => `Open ${title}`,
-  shared: "Shared",
-  rename: (title) => `Rename ${title}`,
-  renameTitle: "Rename the conversation",
-  name: "Title",
-  share: (title) => `Share ${title}`,
-  shareTitle: "Share the conversation",
-  shareHint: "Whoever may ask here and has the link can read what was answered until now, as far as they may see its documents. Later answers are not shown, unless you share again.",
-  link: "Link",
-  copy: "Copy the link",
-  copied: "The link was copied.",
-  noCopy: "The browser does not let this page copy: select the link yourself.",
-  unshare: "Stop sharing",
-  unshared: "The link opens nothing any more.",
-  save: (title) => `Export ${title}`,
-  saveTitle: "Export the conversation",
-  saveHint: "As a file, with the sources of each answer.",
+  heading: t("History"),
+  summary: t("Your own conversations, kept at the server until you delete them. Nobody else sees them, unless you share one."),
+  list: t("Conversations"),
+  none: t("Nothing is kept yet"),
+  noneHint: t("Ask a question, and it stands here."),
+  untitled: t("Without a question"),
+  shared: t("Shared"),
+  rename: (title) => t("Rename {title}", { title }),
+  renameTitle: t("Rename the conversation"),
+  name: t("Title"),
+  share: (title) => t("Share {title}", { title }),
+  shareTitle: t("Share the conversation"),
+  shareHint: t("Whoever may ask here and has the link can read what was answered until now, as far as they may see its documents. Later answers are not shown, unless you share again."),
+  link: t("Link"),
+  copy: t("Copy the link"),
+  copied: t("The link was copied."),
+  noCopy: t("The browser does not let this page copy: select the link yourself."),
+  unshare: t("Stop sharing"),
+  unshared: t("The link opens nothing any more."),
+  save: (title) => t("Export {title}", { title }),
+  saveTitle: t("Export the conversation"),
+  saveHint: t("As a file, with the sources of each answer."),
   markdown: "Markdown",
   json: "JSON",
-  remove: (title) => `Delete ${title}`,
-  removeTitle: "Delete the conversation?",
-  removeHint: "It is gone for good, and so is its link.",
-  removed: "The conversation was deleted.",
-  removeAll: "Delete all",
-  removeAllTitle: "Delete all your conversations?",
-  removeAllHint: "They are gone for good, and so are their links.",
-  removedAll: "All your conversations were deleted.",
-  cancel: "Cancel",
-  close: "Close",
-  keep: "Save",
-  delete: "Delete",
+  remove: (title) => t("Delete {name}", { name: title }),
+  removeTitle: t("Delete the conversation?"),
+  removeHint: t("It is gone for good, and so is its link."),
+  removed: t("The conversation was deleted."),
+  removeAll: t("Delete all"),
+  removeAllTitle: t("Delete all your conversations?"),
+  removeAllHint: t("They are gone for good, and so are their links."),
+  removedAll: t("All your conversations were deleted."),
+  cancel: t("Cancel"),
+  close: t("Close"),
+  keep: t("Save"),
+  delete: t("Delete"),
 };
 
 /** Heard by the room that asks: `detail` is the id of a conversation that is gone, or "" for all. */
@@ -161,11 +161,11 @@ function gone(id, words) {
   toast(words);
 }
 
-/** A time in the reader's own form. */
+/** A time as the page's language writes it. */
 export function when(iso) {
-  return new Date(iso).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" });
+  return new Date(iso).toLocaleString(language, { dateStyle: "medium", timeStyle: "short" });
 }
 
 function fileName(title) {
-  return title.replace(/[^\p{L}\p{N}]+/gu, "-").replace(/^-|-$/g, "").slice(0, 60) || "conversation";
+  return title.replace(/[^\p{L}\p{N}]+/gu, "-").replace(/^-|-$/g, "").slice(0, 60) || t("conversation");
 }

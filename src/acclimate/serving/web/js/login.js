@@ -4,30 +4,31 @@ import { address, api } from "./api.js";
 import { dialog, h } from "./dom.js";
 import { askForKey } from "./keys.js";
 import { forgetThread } from "./thread.js";
+import { listed, t } from "./words.js";
 
 const WORDS = {
-  title: "Log in",
-  oidc: "This server is for people of your organisation. You log in at its provider, and come back here.",
-  header: "This server is reached through your organisation's proxy, which logs you in. Open the page there.",
-  login: "Log in",
-  again: "Try again",
-  key: "Use an API key",
-  you: "You are logged in",
-  may: (me) => `You are ${me.name}, and may: ${me.scopes.join(", ")}.`,
-  out: "Log out",
-  outHint: "Your session at the provider goes on: log out there too where others use this browser.",
-  close: "Close",
-  label: (name) => `Logged in: ${name}`,
+  title: t("Log in"),
+  oidc: t("This server is for people of your organisation. You log in at its provider, and come back here."),
+  header: t("This server is reached through your organisation's proxy, which logs you in. Open the page there."),
+  login: t("Log in"),
+  again: t("Try again"),
+  key: t("Use an API key"),
+  you: t("You are logged in"),
+  may: ({ name, scopes }) => t("You are {name}, and may: {scopes}.", { name, scopes: listed(scopes) }),
+  out: t("Log out"),
+  outHint: t("Your session at the provider goes on: log out there too where others use this browser."),
+  close: t("Close"),
+  label: (name) => t("Logged in: {name}", { name }),
 };
 
 // Why nobody was logged in; the codes are the server's.
 const PROBLEMS = {
-  state: "That login was not begun in this browser, or is over. Please try again.",
-  refused: "The provider did not let you in.",
-  unreachable: "The provider cannot be reached, or does not answer as it should. Please try again later.",
-  token: "The provider's answer could not be trusted, so nobody was logged in. Tell whoever runs this server.",
-  no_group: "You are logged in at the provider, but none of your groups is let in here.",
-  bad_login: "The provider gives a name or groups that cannot be used here. Tell whoever runs this server.",
+  state: t("That login was not begun in this browser, or is over. Please try again."),
+  refused: t("The provider did not let you in."),
+  unreachable: t("The provider cannot be reached, or does not answer as it should. Please try again later."),
+  token: t("The provider's answer could not be trusted, so nobody was logged in. Tell whoever runs this server."),
+  no_group: t("You are logged in at the provider, but none of your groups is let in here."),
+  bad_login: t("The provider gives a name or groups that cannot be used here. Tell whoever runs this server."),
 };
 
 let problem = "";

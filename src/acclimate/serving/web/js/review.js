@@ -87,7 +87,7 @@ export function questionsRoom() {
   function side(row) {
     const chosenSide = sides.get(row.id) ?? row.splits[0];
     const options = row.splits.map((one) => h("option", { value: one, selected: one === chosenSide }, SIDES[one]));
-    return h("label", { class: "side" }, "Split ", h("select", { onchange: (event) => sides.set(row.id, event.target.value) }, options));
+    return h("label", { class: "side" }, `${t("Split")} `, h("select", { onchange: (event) => sides.set(row.id, event.target.value) }, options));
   }
 
   function pick(id) {

@@ -4,12 +4,13 @@ import { api } from "./api.js";
 import { shownTurn } from "./chat.js";
 import { failed, fill, h, loading } from "./dom.js";
 import { when } from "./history.js";
+import { t } from "./words.js";
 
 const WORDS = {
-  untitled: "A shared conversation",
-  by: (name, date) => `Shared by ${name} · ${date} · read only`,
-  thread: "Questions and answers",
-  nothing: "There is nothing in it yet.",
+  untitled: t("A shared conversation"),
+  by: (name, date) => t("Shared by {name} · {date} · read only", { name, date }),
+  thread: t("Questions and answers"),
+  nothing: t("There is nothing in it yet."),
 };
 
 export function sharedRoom(_me, link) {
