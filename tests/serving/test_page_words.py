@@ -22,7 +22,7 @@ NO_WORDS = frozenset(
 ) | {"J K", "Ctrl K", "Shift Enter", "It ", "Bearer "}  # fmt: skip
 LITERAL = re.compile(
     rf"//[^\n]*|/\*.*?\*/|(?<![\w.])t\({TEXT}|(?<![\w.])tn\([^\"`]*{TEXT}, {TEXT}|class: [^,\"]*{TEXT}"
-    rf"|rootMargin: {TEXT}|(?P<text>{TEXT})",
+    rf"|rootMargin: {TEXT}|rel: {TEXT}|(?P<text>{TEXT})",
     re.DOTALL,
 )
 FILES = sorted(file for file in (WEB / "js").glob("*.js"))

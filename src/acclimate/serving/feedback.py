@@ -13,7 +13,7 @@ from acclimate.questions.feedback import Feedback, Given
 from acclimate.serving.errors import ApiError
 from acclimate.serving.keys import Caller
 from acclimate.serving.questions import version_of
-from acclimate.serving.schemas import Review, Sound, Thumb
+from acclimate.serving.schemas import FeedbackReview, Sound, Thumb
 from acclimate.serving.service import Service
 from acclimate.workflows.feedback import Proposal, give_feedback, propose, review_feedback
 
@@ -32,7 +32,7 @@ class GivenAnswers:
     def keep(self, name: str, caller: Caller, given: Given) -> None:
         """Hold an answer under its id."""
         with self._lock:
-            self._held[name] = (caller.name, given)
+            self._held[name] = (caller.id, given)
             while len(self._held) > _MOST:
                 self._held.popitem(last=False)
 
@@ -40,7 +40,7 @@ class GivenAnswers:
         """An answer that this caller got. Raises ApiError 404 where there is none (any more)."""
         with self._lock:
             asker, given = self._held.get(name, ("", None))
-        if given is None or asker != caller.name:
+        if given is None or asker != caller.id:
             raise ApiError(
                 404, "That answer is not known here (any more); ask again.", "answer_not_found"
             )
@@ -104,7 +104,7 @@ def _add_review(router: APIRouter, service: Service) -> None:
     @router.put("/v1/feedback/{number}")
     def put_feedback(
         number: Annotated[str, Path(max_length=64)],
-        body: Annotated[Review, Sound],
+        body: Annotated[FeedbackReview, Sound],
         request: Request,
     ) -> dict[str, Any]:
         """Accept feedback, as proposed or edited, or reject it; accepted, it is a question."""
@@ -121,6 +121,7 @@ def _add_review(router: APIRouter, service: Service) -> None:
                 question=body.question,
                 answers=body.answers,
                 answerable=body.answerable,
+                split=body.split,
             )
         )
         return {
@@ -154,4 +155,5 @@ def _row(one: Proposal) -> dict[str, Any]:
         "evidence": one.evidence,
         "split": one.split,
         "known": one.known,
+        "splits": list(one.splits),
     }

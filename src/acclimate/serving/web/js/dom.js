@@ -2,6 +2,8 @@
 
 import { t, tn } from "./words.js";
 
+
+
 const SVG = "http://www.w3.org/2000/svg";
 
 /** An element: `props` are attributes, except on… (listeners), `class`, `dataset` and true/false/null values. */
@@ -16,6 +18,12 @@ export function h(tag, props = {}, ...children) {
   }
   made.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== false));
   return made;
+}
+
+/** A link to where a document was mirrored from; null where it has no address. */
+export function origin(url) {
+  if (!/^https?:\/\//.test(url ?? "")) return null;
+  return h("a", { class: "origin", href: url, target: "_blank", rel: "noopener noreferrer" }, url);
 }
 
 /** An SVG element. */

@@ -22,7 +22,7 @@ export function comparisonsRoom() {
     }
   }
 
-  const nothing = () => empty("comparisons", t("Nothing has been compared yet"), t("A comparison asks every recipe the same questions and tells which is right more often. Start one here, or in the project's folder:"), h("pre", { class: "command" }, "acclimate compare zero-shot few-shot rag"));
+  const nothing = () => empty("comparisons", t("Nothing has been compared yet"), t("A comparison asks every recipe the same questions and tells which is right more often. Start one here, or in the project's folder:"), h("pre", { class: "command", tabindex: 0, role: "group", "aria-label": t("Command") }, "acclimate compare zero-shot few-shot rag"));
 
   function card(row) {
     const made = new Date(row.created);
@@ -50,7 +50,7 @@ export function comparisonsRoom() {
     const back = iconButton("back", t("All comparisons"), hide, { class: "quiet" });
     const apart = iconButton("open", t("New tab"), () => inNewTab(row), { class: "quiet" });
     const frame = h("iframe", { src: link, title: t("Report of {when}", { when }), sandbox: "allow-scripts", referrerpolicy: "no-referrer" });
-    inPlace(h("div", { class: "report-view" }, h("div", { class: "report-tools" }, back, h("p", { class: "muted" }, when), apart), frame), opener);
+    inPlace(h("div", { class: "report-view" }, h("div", { class: "report-tools" }, back, h("h1", { class: "muted" }, t("Report of {when}", { when })), apart), frame), opener);
   }
 
   /** Show a view in the place of the room, until `hide`. */

@@ -8,6 +8,7 @@ import { editForm } from "./question.js";
 import { listed, t, tn } from "./words.js";
 
 const STATES = { proposed: t("Proposed"), open: t("To review"), accepted: t("Accepted"), rejected: t("Rejected"), all: t("All") };
+const SIDES = { test: t("test: comparisons ask it"), train: t("train: it may be learnt"), dev: t("dev: choices are made by it") };
 const stateOf = (row) => (row.given === undefined ? row.status || "open" : "proposed");
 
 export function questionsRoom() {
@@ -19,6 +20,7 @@ export function questionsRoom() {
   const card = h("section", { class: "question-card", "aria-label": t("Question"), tabindex: -1 });
   const body = h("div", { class: "review" }, loading(6));
   const element = h("div", { class: "room questions", onkeydown: keys }, h("header", { class: "room-head" }, h("div", {}, heading, summary), bar), filters, body);
+  const sides = new Map();
   let rows = [], state = "", chosen = "", editing = false;
 
   async function load() {
@@ -71,6 +73,7 @@ export function questionsRoom() {
       h("h2", { dir: "auto" }, row.question),
       row.given !== undefined && said(row),
       open ? h("p", { class: "note" }, t("Nobody has said yet what is right: edit it.")) : row.answerable ? h("ul", { class: "reference", "aria-label": t("Answers that count as right") }, row.answers.map((one) => h("li", {}, one))) : h("p", { class: "note" }, t("The documents do not hold the answer: to abstain is right.")),
+      row.given !== undefined && row.splits.length > 1 && side(row),
       row.evidence && h("blockquote", { class: "evidence", dir: "auto" }, h("p", {}, row.evidence), h("button", { type: "button", class: "plain source", onclick: () => evidence(row) }, icon("documents"), row.document ?? "", h("kbd", {}, "O"))),
       h("div", { class: "card-end" },
         h("button", { type: "button", class: "primary", disabled: open, onclick: () => judge("accepted") }, icon("check"), t("Accept"), h("kbd", {}, "A")),
@@ -78,6 +81,13 @@ export function questionsRoom() {
         h("button", { type: "button", class: "reject", onclick: () => judge("rejected") }, icon("close"), t("Reject"), h("kbd", {}, "R")),
         row.status && h("button", { type: "button", class: "quiet", onclick: () => judge("") }, t("Undo"))),
     ];
+  }
+
+  // A proposal whose document is on no side yet.
+  function side(row) {
+    const chosenSide = sides.get(row.id) ?? row.splits[0];
+    const options = row.splits.map((one) => h("option", { value: one, selected: one === chosenSide }, SIDES[one]));
+    return h("label", { class: "side" }, `${t("Split")} `, h("select", { onchange: (event) => sides.set(row.id, event.target.value) }, options));
   }
 
   function pick(id) {
@@ -128,9 +138,10 @@ export function questionsRoom() {
 
   /** A proposal becomes a question, or goes. */
   async function decide(row, changes) {
-    const { question } = await api.putFeedback(row.id, { version: row.version, ...changes });
+    const { question } = await api.putFeedback(row.id, { version: row.version, split: sides.get(row.id) ?? null, ...changes });
     rows = [...(await api.feedback()), ...(await api.questions())];
-    if (question) toast(question.split === "test" ? t("It is a test question now: the next comparison asks it.") : t("It is a question of the split “{split}” now, as others about its document are.", question));
+    if (!question) return;
+    toast(question.split === "test" ? t("It is a test question now: the next comparison asks it.") : placed(question, sides.has(row.id)));
   }
 
   function edit() {
@@ -166,6 +177,11 @@ export function questionsRoom() {
 
   load();
   return { element, focus: () => heading.focus() };
+}
+
+/** Which split a question went to: the one that was chosen, or that of its document. */
+function placed(question, chosen) {
+  return chosen ? t("It is a question of the split “{split}” now.", question) : t("It is a question of the split “{split}” now, as others about its document are.", question);
 }
 
 /** What was answered, and what its reader said of it. */
