@@ -73,7 +73,7 @@ export function documentsRoom(me) {
       "li",
       { class: `document ${one.status}`, dataset: { id: one.id } },
       h("span", { class: "kind", "aria-hidden": "true" }, kind),
-      h("div", { class: "what" }, title, h("p", { class: "muted" }, facts), one.reason && h("p", { class: "error-text" }, one.reason.replace(`${one.path} `, "It "))),
+      h("div", { class: "what" }, title, h("p", { class: "muted" }, facts), one.reason && h("p", { class: "error-text" }, one.reason.replace(`${one.path} `, ""))),
       (one.labels ?? []).map((label) => h("span", { class: "tag", title: t("Access label") }, label)),
       ready ? null : h("span", { class: `state ${one.status}` }, STATES[one.status]),
       h("div", { class: "row-end" },
