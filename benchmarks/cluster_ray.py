@@ -13,11 +13,12 @@ import multiprocessing
 import os
 import random
 import signal
+import sqlite3
 import sys
 import tempfile
 import time
 from argparse import Namespace
-from contextlib import closing
+from contextlib import closing, suppress
 from functools import partial
 from multiprocessing.context import SpawnContext
 from multiprocessing.process import BaseProcess
@@ -69,7 +70,7 @@ def drive(
         closing(open_sandbox(settings.documents, False)) as parse,
     ):
         if address:
-            make = make_hash_reading if hashed else make_reading
+            make = partial(make_hash_reading, slow=True) if hashed else make_reading
             wanted = Wanted(parser, chunker.fingerprint, own.fingerprint)
             with joined(ClusterSettings(engine="ray", address=address)):
                 with Pool(partial(make, project, settings, wanted), Share(), nodes=nodes) as pool:
@@ -115,10 +116,14 @@ def start(context: SpawnContext, *arguments: object) -> BaseProcess:
 
 def stored(state: Path) -> int:
     """How many documents a library holds."""
-    if not (state / "library.db").exists():
+    if not (file := state / "library.db").exists():
         return 0
-    with closing(Library(state)) as library:
-        return len(library.record.files())
+    with (
+        closing(sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True)) as opened,
+        suppress(sqlite3.OperationalError),
+    ):
+        return int(opened.execute("SELECT count(*) FROM documents").fetchone()[0])
+    return 0
 
 
 def await_share(driver: BaseProcess, state: Path, least: float) -> bool:

@@ -53,7 +53,7 @@ def cluster():
         yield started
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def pool(cluster):
     with Pool(make_desk, Share(), nodes=nodes) as pool:
         yield pool
