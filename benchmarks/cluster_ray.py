@@ -1,7 +1,7 @@
 """An ingest by actors of a simulated Ray cluster, while a node and the driver are killed; see `benchmarks.cluster`.
 
 Nodes are killed when a fifth of the files are stored, the driver when three fifths are; new nodes join, and the driver is
-started again. Another ingest, of a quarter of the files with the default embedder and nothing killed, tells what actors
+started again. Another ingest, of as many files with the default embedder and nothing killed, tells what actors
 cost: CPU seconds of the driver and of its actors, each with its parsers' processes, beside those of one process. What an
 actor takes to start (`start_cpu_s`: imports, the model) is told apart; Ray's own services are not in it.
 """
@@ -181,7 +181,7 @@ def costs(
 ) -> dict[str, object]:
     """CPU seconds of an ingest by actors beside those of one process."""
     project, rows = scratch / "default", dict[str, dict[str, float]]()
-    notes(project / "documents", options.files // 4, random.Random(options.seed))
+    notes(project / "documents", options.files, random.Random(options.seed))
     for name, address in (("local", ""), ("ray", cluster.address)):
         told = scratch / f"{name}.json"
         driver = start(context, project, scratch / name, Settings(), address, told, False)
