@@ -1,7 +1,7 @@
 """An ingest by actors of a simulated Ray cluster, while a node and the driver are killed; see `benchmarks.cluster`.
 
 Nodes are killed when a fifth of the files are stored, the driver when three fifths are; new nodes join, and the driver is
-started again. Another ingest, of a quarter of the files with the default embedder and nothing killed, tells what actors
+started again. Another ingest, of as many files with the default embedder and nothing killed, tells what actors
 cost: CPU seconds of the driver and of its actors, each with its parsers' processes, beside those of one process. What an
 actor takes to start (`start_cpu_s`: imports, the model) is told apart; Ray's own services are not in it.
 """
@@ -13,11 +13,12 @@ import multiprocessing
 import os
 import random
 import signal
+import sqlite3
 import sys
 import tempfile
 import time
 from argparse import Namespace
-from contextlib import closing
+from contextlib import closing, suppress
 from functools import partial
 from multiprocessing.context import SpawnContext
 from multiprocessing.process import BaseProcess
@@ -69,7 +70,7 @@ def drive(
         closing(open_sandbox(settings.documents, False)) as parse,
     ):
         if address:
-            make = make_hash_reading if hashed else make_reading
+            make = partial(make_hash_reading, slow=True) if hashed else make_reading
             wanted = Wanted(parser, chunker.fingerprint, own.fingerprint)
             with joined(ClusterSettings(engine="ray", address=address)):
                 with Pool(partial(make, project, settings, wanted), Share(), nodes=nodes) as pool:
@@ -115,10 +116,14 @@ def start(context: SpawnContext, *arguments: object) -> BaseProcess:
 
 def stored(state: Path) -> int:
     """How many documents a library holds."""
-    if not (state / "library.db").exists():
+    if not (file := state / "library.db").exists():
         return 0
-    with closing(Library(state)) as library:
-        return len(library.record.files())
+    with (
+        closing(sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True)) as opened,
+        suppress(sqlite3.OperationalError),
+    ):
+        return int(opened.execute("SELECT count(*) FROM documents").fetchone()[0])
+    return 0
 
 
 def await_share(driver: BaseProcess, state: Path, least: float) -> bool:
@@ -176,7 +181,7 @@ def costs(
 ) -> dict[str, object]:
     """CPU seconds of an ingest by actors beside those of one process."""
     project, rows = scratch / "default", dict[str, dict[str, float]]()
-    notes(project / "documents", options.files // 4, random.Random(options.seed))
+    notes(project / "documents", options.files, random.Random(options.seed))
     for name, address in (("local", ""), ("ray", cluster.address)):
         told = scratch / f"{name}.json"
         driver = start(context, project, scratch / name, Settings(), address, told, False)

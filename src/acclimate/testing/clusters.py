@@ -6,12 +6,14 @@ from __future__ import annotations
 import os
 import secrets
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
 from acclimate.cluster.place import UnfitError
+from acclimate.embeddings.base import OnDone, Vectors
 from acclimate.settings import Settings
 from acclimate.testing.embeddings import HashEmbedder
 from acclimate.testing.models import ScriptedEngine
@@ -74,9 +76,21 @@ def make_desk_but_once(refused: Path, cpus: int) -> Desk:
     raise UnfitError("the folder is not there.", hint="Mount it.")
 
 
-def make_hash_reading(folder: Path, settings: Settings, wanted: Wanted, cpus: int) -> Reading:
-    """What an actor of an ingest holds, with an embedder that takes no time."""
-    workspace = Workspace(folder, settings, embedder=HashEmbedder())
+class SlowEmbedder(HashEmbedder):
+    """Takes a while, so that kills hit embedding as well as writing."""
+
+    def embed_passages(self, texts: Sequence[str], on_done: OnDone | None = None) -> Vectors:
+        """See `Embedder`."""
+        time.sleep(len(texts) / 500)
+        return super().embed_passages(texts, on_done)
+
+
+def make_hash_reading(
+    folder: Path, settings: Settings, wanted: Wanted, cpus: int, *, slow: bool = False
+) -> Reading:
+    """What an actor of an ingest holds, with an embedder that takes no time, or some if `slow`."""
+    embedder = SlowEmbedder() if slow else HashEmbedder()
+    workspace = Workspace(folder, settings, embedder=embedder)
     require_documents(workspace.place)
     return Reading(workspace, wanted.parser, cpus)
 
