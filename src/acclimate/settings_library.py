@@ -30,7 +30,7 @@ def server_key() -> Any:
     )
 
 
-def path_or_address(where: object) -> object:
+def path_or_address(where: Any) -> Any:
     """A path, or the text of an address such as s3://BUCKET/FOLDER, in which slashes count."""
     return Path(where) if isinstance(where, str) and not _ADDRESS.match(where) else where
 
