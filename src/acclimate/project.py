@@ -24,11 +24,13 @@ if TYPE_CHECKING:  # what takes minutes is not needed to ask
     from acclimate.indexes.moving import Moved, OnDocuments
     from acclimate.ingest_report import IngestProgress, IngestReport
     from acclimate.prompting.structured import SchemaLike
+    from acclimate.sources.base import SyncProgress, SyncReport
     from acclimate.workflows.backup import Backup
     from acclimate.workflows.calibrate import Calibrated
     from acclimate.workflows.compare_plan import ComparisonPlan
     from acclimate.workflows.optimise_prompt import Optimised
-    from acclimate.workflows.optimise_retrieval import OnTrial, Searched
+    from acclimate.workflows.saved_texts import ImportedDocuments
+    from acclimate.workflows.search import OnTrial, Searched
     from acclimate.workflows.watch import OnIngest
 
 
@@ -83,6 +85,13 @@ class Project(TuningVerbs):
 
         return move_library(self, to, hear)
 
+    def import_documents(self, path: Path) -> ImportedDocuments:
+        """Write the documents that LlamaIndex, LangChain or Haystack keeps at `path` into the
+        documents folder; see `acclimate.documents.docstores`."""
+        from acclimate.workflows.saved_texts import import_documents
+
+        return import_documents(self, path)
+
     def watch(
         self,
         hear: OnIngest | None = None,
@@ -97,6 +106,26 @@ class Project(TuningVerbs):
         from acclimate.workflows.watch import watch_documents
 
         watch_documents(self, hear or (lambda _: None), stop=stop, progress=progress)
+
+    def sync(
+        self,
+        names: Sequence[str] = (),
+        *,
+        accept_removals: bool = False,
+        stop: threading.Event | None = None,
+        progress: SyncProgress | None = None,
+    ) -> SyncReport:
+        """Mirror the `[sources]` of these names (none: all) into the documents folder, until `stop`;
+        the next `ingest` reads what came.
+
+        What is wrong with a source is in its report. `accept_removals` removes what is gone at a
+        source even where that is most of what was there. Raises SettingsError for an unknown name.
+        """
+        from acclimate.workflows.sync import sync_sources
+
+        return sync_sources(
+            self, names, accept_removals=accept_removals, stop=stop, progress=progress
+        )
 
     def retrieve(self, query: str, k: int | None = None, *, where: Filter = ALL) -> list[Hit]:
         """The best `k` chunks for a query (None: as `[retrieval]` says) among the documents that
@@ -214,18 +243,20 @@ class Project(TuningVerbs):
         *,
         metric: Metric = "f1",
         minutes: float = 10.0,
+        money: float | None = None,
+        models: Sequence[str] = (),
         against: Comparison | None = None,
         progress: ComparisonProgress | None = None,
         on_trial: OnTrial | None = None,
     ) -> Searched:
-        """Choose retrieval settings and prompt on dev, then compare the choice with the settings as
-        they are on test, once; the comparison is saved."""
+        """Choose chunks, retrieval, style, prompt and model (the recipe's and `models`) on dev within
+        minutes and money, then compare the choice with the settings as they are on test, once; the
+        comparison is saved."""
         from acclimate.workflows.compare import save_comparison
-        from acclimate.workflows.optimise_retrieval import search
+        from acclimate.workflows.search import SearchOptions, search
 
-        found = search(
-            self, recipe, metric=metric, minutes=minutes, progress=progress, on_trial=on_trial
-        )
+        wanted = SearchOptions(recipe, metric, minutes, money, models)
+        found = search(self, wanted, progress=progress, on_trial=on_trial)
         save_comparison(self.layout.comparisons, found.comparison, against)
         return found
 
@@ -243,9 +274,11 @@ class Project(TuningVerbs):
         metric: Metric = "f1",
         budget: Budget,
         take: bool = False,
+        reflect_by: str = "",
         on_trial: Callable[[Trial, int], None] | None = None,
     ) -> Optimised:
-        """Choose the recipe's instruction and examples by their score on dev.
+        """Choose the recipe's instruction and examples by their score on dev; the model `reflect_by`
+        (a name, or http://HOST/v1#NAME) reads answers to train questions and proposes instructions.
 
         The winner is written into the project where its gain is measurable, or `take` says so.
         """
@@ -258,6 +291,7 @@ class Project(TuningVerbs):
             metric=metric,
             budget=budget,
             take=take,
+            reflect_by=reflect_by,
             on_trial=on_trial,
         )
 

@@ -101,9 +101,10 @@ class QuestionVerbs(Workspace):
         question: str | None = None,
         answers: Sequence[str] | None = None,
         answerable: bool | None = None,
+        split: str | None = None,
     ) -> Reviewed:
         """Accept feedback as it is proposed, or as it is given here, or reject it. Accepted, it is
-        a question of the set, and a label."""
+        a question of the set, and a label; of `split` "train" it can be learnt, instead of asked."""
         from acclimate.workflows.feedback import review_feedback
 
         return review_feedback(
@@ -113,11 +114,12 @@ class QuestionVerbs(Workspace):
             question=question,
             answers=answers,
             answerable=answerable,
+            split=split,
         )
 
     def write_pairs(self, file: Path, form: PairForm = "preference") -> PairsWritten:
-        """Write accepted feedback as pairs to train on, in the forms of TRL: "preference" (prompt,
-        chosen, rejected) or "label" (prompt, completion, label)."""
+        """Write accepted feedback of the split train as pairs to learn from, in the forms of TRL:
+        "preference" (prompt, chosen, rejected) or "label" (prompt, completion, label)."""
         from acclimate.workflows.feedback import write_pairs
 
         return write_pairs(self, file, form)

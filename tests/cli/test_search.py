@@ -5,9 +5,11 @@ import json
 import pytest
 
 from acclimate.cli.main import run
+from acclimate.errors import SettingsError
 from acclimate.project import Project
 from acclimate.testing.models import ScriptedEngine
-from acclimate.workflows.optimise_retrieval import AS_IT_IS, FOUND, candidates
+from acclimate.workflows.search import FOUND
+from acclimate.workflows.search_candidates import AS_IT_IS, candidates, together
 
 WORDS = "amber birch cedar delta ember fjord grove heath islet jetty kelpy larch".split()
 
@@ -84,6 +86,9 @@ def test_minutes_alone_take_the_usual_recipes_that_fit(folder, capsys, monkeypat
     assert {"rag", "zero-shot"} <= set(recipes)
     assert "about" in printed.err
     assert "tokens" in printed.err
+    assert (
+        "a score is known to ±" in printed.err
+    )  # what so many questions can tell, before they are asked
 
 
 @pytest.mark.parametrize(
@@ -93,3 +98,53 @@ def test_minutes_alone_take_the_usual_recipes_that_fit(folder, capsys, monkeypat
 def test_a_search_that_makes_no_sense_is_refused(folder, capsys, arguments, part):
     assert run(["compare", "--search", *arguments]) == 2
     assert part in capsys.readouterr().err
+
+
+def test_candidates_have_chunks_styles_where_they_can_be_told_and_models(folder):
+    with Project.open(folder) as project:
+        names = set(candidates(project, "rag", "facts", ["default", "qwen2.5-coder-0.5b-instruct"]))
+        assert {"rag chunking.max_tokens=100", "rag chunking.method=sections"} <= names
+        assert {"rag+full", "rag @qwen2.5-coder-0.5b-instruct"} <= names
+        assert not [name for name in names if "@default" in name]
+        plain = set(candidates(project, "rag", "f1", chunking=False))
+        assert "rag+full" not in plain
+        assert not [name for name in plain if "chunking" in name]
+
+
+def test_what_was_good_alone_is_tried_together(folder):
+    with Project.open(folder) as project:
+        tried = candidates(project, "rag", "facts", ["other"])
+        base = tried[AS_IT_IS].wanted
+        means = {AS_IT_IS: 0.3, "rag k=2": 0.5, "rag k=8": 0.4, "rag @other": 0.6, "rag+cot": 0.2}
+        both = together(base, tried, means)
+        assert list(both) == ["rag k=2 @other"]
+        (one,) = both.values()
+        assert (one.wanted.changed, one.wanted.model) == ({"retrieval": {"k": 2}}, "other")
+        means |= {"rag+full": 0.9, "rag+cot": 0.9, "rag chunking.max_tokens=100": 0.9}
+        every = together(base, tried, means)
+        assert len(every) == 6
+        # Full answers show no reasoning, so these two are never together.
+        assert not [name for name in every if "cot" in name and "full" in name]
+        assert next(iter(every.values())).chunking == {"max_tokens": 100}
+
+
+def test_other_chunks_are_read_once_and_the_losers_go(folder, capsys):
+    with Project.open(folder) as project:
+        found = project.search("rag", minutes=5)
+        assert "chunking.max_tokens" in str(list(found.found.scores))
+        assert [*project.layout.searches.iterdir()] == []
+        assert found.found.calls >= 4 * len(found.found.rounds[0].means)
+
+
+def test_money_is_kept_to(folder):
+    with Project.open(folder) as project:
+        model = project.settings.model.model_copy(update={"prompt_price": 1e6, "answer_price": 0.0})
+        priced = project.sharing(project.settings.model_copy(update={"model": model}))
+        with pytest.raises(SettingsError, match="of money were enough for 1 questions"):
+            priced.search("rag", minutes=5, money=1e-9)
+        searched = priced.search("rag", minutes=5, money=1e9)
+        assert 0 < searched.found.cost < 1e9
+        served = model.model_copy(update={"engine": "openai", "prompt_price": None})
+        unpriced = project.sharing(project.settings.model_copy(update={"model": served}))
+        with pytest.raises(SettingsError, match="has no prices"):
+            unpriced.search("rag", minutes=5, money=1.0)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from contextlib import closing
 from dataclasses import replace
+from itertools import combinations
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,9 @@ from acclimate.evaluation.comparison import load, save, value
 from acclimate.evaluation.comparison_run import ComparisonRun
 from acclimate.evaluation.entry import Entry, NoProgress
 from acclimate.evaluation.gates import parse_gate
+from acclimate.evaluation.plots import scatter
 from acclimate.evaluation.report import render_html, render_markdown
+from acclimate.evaluation.statistics import Interval
 from acclimate.types import Answer, Chunk, Citation, Hit, Message, Prompt, Question, Timings, Usage
 
 HOSTILE = "<script>alert(1)</script> & \"quoted\" '{{7*7}}' </pre>"
@@ -341,3 +344,33 @@ def test_answers_kept_by_another_version_are_asked_for_again(tmp_path):
         assert cache.get("k") == right(QUESTIONS[0])
         cache._db.execute("UPDATE answers SET answer = ?", (json.dumps({"text": "x"}),))
         assert cache.get("k") is None
+
+
+def test_names_in_a_plot_cover_neither_dots_nor_each_other():
+    long = "few-shot@qwen2.5-coder-0.5b-instruct"
+    points = [
+        (name, seconds, Interval(mean, mean, mean))
+        for name, seconds, mean in (
+            ("zero-shot", 0.4, 0.0), ("few-shot", 0.6, 0.17), (f"zero-shot{long[8:]}", 1.2, 0.17),
+            (long, 2.0, 0.08), ("rag", 1.0, 0.67), (f"rag{long[8:]}", 8.0, 0.42),
+        )
+    ]  # fmt: skip
+    drawn = str(scatter(points, "seconds"))
+    number = r"([\d.]+)"
+    dots = [
+        (float(x), float(y)) for x, y in re.findall(rf'<circle cx="{number}" cy="{number}"', drawn)
+    ]
+    known = {name for name, *_ in points}
+    names = [
+        (float(x), float(x) + 7 * len(name), float(y))
+        for x, y, name in re.findall(rf'<text x="{number}" y="{number}">([^<]+)<', drawn)
+        if name in known
+    ]
+    assert len(names) == len(dots) == 6
+    for start, end, line in names:
+        assert 0 <= start < end <= 640 + 8
+        for x, y in dots:
+            assert not (start < x < end and abs(y + 4 - line) < 10)
+    for one, other in combinations(names, 2):
+        apart = one[1] <= other[0] or other[1] <= one[0]
+        assert apart or abs(one[2] - other[2]) >= 14.9

@@ -6,13 +6,14 @@ from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from itertools import pairwise
 
 import pytest
 
 from acclimate.errors import EngineError
 from acclimate.evaluation.cache import AnswerCache
 from acclimate.evaluation.compare import Setting, compare
-from acclimate.evaluation.comparison_run import ComparisonRun
+from acclimate.evaluation.comparison_run import ComparisonRun, shuffled
 from acclimate.evaluation.entry import Entry, NoProgress
 from acclimate.evaluation.parallel import Patience, in_parallel
 from acclimate.evaluation.report import render_html, render_markdown
@@ -217,3 +218,24 @@ def test_equal_searches_are_made_once_and_their_time_is_told():
             first.retrieve("y", 4)
     inner.fails = False
     assert first.retrieve("y", 4) == []
+
+
+def test_questions_of_a_document_are_asked_one_after_the_other(tmp_path):
+    questions = [
+        Question(f"q{n}", f"What is {n}?", (str(n),), f"{n % 3}.md", None, True, "fact", "test")
+        for n in range(24)
+    ]
+    asked = []
+
+    def answer(question):
+        asked.append(question.document)
+        return answered(question, "x")
+
+    with closing(AnswerCache(tmp_path / "answers.db")) as cache:
+        run = ComparisonRun(questions, {}, cache, NoProgress())
+        outcomes = run.run([Entry("rag", lambda: answer, "k")])
+    rest = asked[2:]  # after the probes
+    changes = sum(one != other for one, other in pairwise(rest))
+    assert changes == 2
+    # What is reported, and cut off where time is short, keeps its shuffled order.
+    assert [one.question for one in outcomes] == [one.id for one in shuffled(questions)]

@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from acclimate.errors import SettingsError
 from acclimate.testing.serving import asked
 
 
@@ -54,10 +55,18 @@ def test_a_correction_becomes_a_test_question_a_label_and_a_pair(client, tmp_pat
     assert accept(client, one).status_code == 409  # it was reviewed meanwhile
 
 
+@pytest.fixture
+def free(client, tmp_path):
+    """No question of the set is about the pump."""
+    kept = [row for row in rows(tmp_path, "questions.jsonl") if row["document"] != "pump.md"]
+    (tmp_path / "questions.jsonl").write_text("".join(json.dumps(row) + "\n" for row in kept))
+
+
+@pytest.mark.usefixtures("free")
 def test_the_pairs_show_the_passages_of_then(client, tmp_path, open_project):
     thumb(client, "When was the pump Fjell 9 tested?", correction="2024")
     (one,) = client.get("/v1/feedback").json()["data"]
-    accept(client, one)
+    assert accept(client, one, split="train").json()["question"]["split"] == "train"
     with open_project(tmp_path) as project:
         assert project.write_pairs(tmp_path / "pairs.jsonl").rows == 1
         assert project.write_pairs(tmp_path / "labels2.jsonl", "label").rows == 2
@@ -71,6 +80,31 @@ def test_the_pairs_show_the_passages_of_then(client, tmp_path, open_project):
         project.ingest()
         with pytest.raises(Exception, match="none of 1 accepted rows"):
             project.write_pairs(tmp_path / "pairs.jsonl")
+
+
+@pytest.mark.usefixtures("free")
+def test_what_comparisons_ask_makes_no_pair_and_a_document_keeps_its_side(
+    client, tmp_path, open_project
+):
+    thumb(client, "When was the pump Fjell 9 tested?", correction="2024")
+    (one,) = client.get("/v1/feedback").json()["data"]
+    assert one["splits"] == ["test", "train", "dev"]
+    accept(client, one)
+    with open_project(tmp_path) as project:
+        with pytest.raises(SettingsError, match="1 of them are asked by comparisons") as caught:
+            project.write_pairs(tmp_path / "pairs.jsonl")
+        assert "split train" in caught.value.hint
+        thumb(client, "Which year was the Fjell 9 tested in?", correction="2024")
+        (other,) = project.proposals()
+        assert (other.document, other.splits) == ("pump.md", ("test",))
+        with pytest.raises(SettingsError, match=r"other questions about pump\.md are there"):
+            project.review_feedback(other.feedback.id, accepted=True, split="train")
+        with pytest.raises(SettingsError, match="no split 'exam'"):
+            project.review_feedback(other.feedback.id, accepted=True, split="exam")
+    body = client.get("/v1/feedback").json()["data"][0]
+    refused = accept(client, body, split="train")
+    assert refused.status_code == 400
+    assert "stays in test" in refused.text
 
 
 def test_praise_and_silence_propose_what_was_said(client):

@@ -16,6 +16,7 @@ from acclimate.errors import DataError, EngineError, ModelError, ProjectError, S
 from acclimate.project import Project
 from acclimate.prompting.recipes import find_recipe
 from acclimate.tuning import trainer
+from acclimate.tuning.knobs import Knobs
 from acclimate.tuning.lock import exclusive_run
 from acclimate.tuning.pairs.pairs import PairSource
 from acclimate.tuning.run import Trained
@@ -25,6 +26,7 @@ from acclimate.workflows.tune import TuneOptions, prepare
 from acclimate.workflows.tune_data import DataReport, TrainingSet, require_learnable
 from acclimate.workflows.tune_preview import inspect_tuning
 from acclimate.workspace.engine import load_engine
+from acclimate.workspace.seeds import runs_of
 
 DOCUMENTS = {
     "pump.md": "# Pump\n\nThe Fjell pump weighs 98 kg and is made in Oslo.",
@@ -145,6 +147,29 @@ def test_pairs_are_learnt_and_asked_as_they_stand(tiny):
         json.loads(line)["question"] for line in (folder / "learnt.jsonl").read_text().splitlines()
     ]
     assert learnt == ["Say hello", "Say goodbye"]
+
+
+@pytest.mark.usefixtures("sixty_steps", "one_thread")
+def test_the_runs_of_several_seeds_stay_and_are_compared_as_one(tiny):
+    source = PairSource(pairs(tiny, [{"messages": chat} for chat in CHATS]))
+    tuned = tiny.tune("lora", data=source, knobs=Knobs(seed=4, seeds=3))
+    assert set(tuned.seeds) == {4, 5, 6}
+    folder = tiny.folder / ".acclimate" / "adapters" / "lora"
+    runs = runs_of(folder)
+    assert {runs.kept, *runs.others} == {4, 5, 6}
+    assert tuned.seeds[runs.kept] == min(tuned.seeds.values())
+    weights = [
+        (one / "adapter_model.safetensors").read_bytes() for one in (folder, *runs.others.values())
+    ]
+    assert len(set(weights)) == 3
+    comparison = tiny.compare(["zero-shot", "lora"])
+    assert {row.recipe for row in comparison.rows} == {"zero-shot", "lora"}
+    assert next(iter(comparison.row("lora").seeds)) == runs.kept
+    assert set(comparison.row("lora").seeds) == {4, 5, 6}
+    assert {one.seed for one in comparison.repeats} == set(runs.others)
+    again = tiny.tune("lora", data=source)
+    assert again.seeds == {}
+    assert runs_of(folder) is None
 
 
 @pytest.mark.usefixtures("sixty_steps", "one_thread")

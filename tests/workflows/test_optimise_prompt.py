@@ -11,7 +11,9 @@ from acclimate.evaluation.halving import Budget
 from acclimate.project import Project
 from acclimate.prompting.recipes import find_recipe
 from acclimate.testing.models import ScriptedEngine
+from acclimate.testing.openai_server import serve_chat
 from acclimate.workflows.optimise_prompt import AS_IT_IS, make_candidates, optimise_recipe
+from acclimate.workflows.reflect import instruction_of, with_instruction
 
 NUMBERS = range(30)
 
@@ -46,7 +48,14 @@ def project(tmp_path, monkeypatch):
         return f"{number + 7} rooms" if well or number < 4 else "Not in the documents."
 
     engine = ScriptedEngine(script, 4000)
-    monkeypatch.setattr(Project, "engine", lambda self, recipe=None: engine)
+    real = Project.engine  # of a server's model
+    monkeypatch.setattr(
+        Project,
+        "engine",
+        lambda self, recipe=None: (
+            real(self, recipe) if self.settings.model.engine == "openai" else engine
+        ),
+    )
     monkeypatch.setenv("ACCLIMATE_ANSWER__SECOND_READER", "none")
     with Project.create(tmp_path, tmp_path / "documents") as opened:
         settings = opened.settings
@@ -153,3 +162,47 @@ def test_the_command_names_what_is_missing(tmp_path, capsys, monkeypatch):
     assert "Choose on dev" in capsys.readouterr().err
     assert run(["optimise", "--calls", "9"]) == 2
     assert "no question of the split 'dev'" in capsys.readouterr().err
+
+
+WELL = 'Answer by quoting the passages, with [2], or reply "Not in the documents."'
+
+
+def test_a_stronger_model_proposes_instructions_from_train_questions(project, capsys):
+    replies = iter(
+        [f"It is too shy.\n===\n{WELL}", "No rule.", "x\n===\nBe brief.", "===\n--- user\nx"]
+    )
+    strong = ScriptedEngine(lambda messages: next(replies), 8000)
+    with serve_chat(strong) as server:
+        spec = f"{server.url}#strong"
+        done = optimise_recipe(project, "rag", budget=Budget(calls=200), reflect_by=spec)
+        assert len(server.requests) == 4
+        again = optimise_recipe(project, "rag", budget=Budget(calls=200), reflect_by=spec)
+        assert len(server.requests) == 4  # what was said is kept
+    shown = "\n".join(body["messages"][-1]["content"] for body in server.requests)
+    assert "How many rooms has house 3?" in shown
+    assert "Score: 100 of 100" in shown
+    assert "Score: 0 of 100" in shown
+    for n in range(8, 30):  # neither dev nor test
+        assert f"house {n}?" not in shown
+    scores = done.found.scores["rag.reflected-1, no examples"]
+    assert set(scores.values()) == {1.0}
+    assert [note for note in done.notes if "reflected-2" in note and "did not write" in note]
+    assert [note for note in done.notes if "reflected-3" in note and "lost" in note]
+    assert [note for note in done.notes if "reflected-4" in note and "more than" in note]
+    assert again.found.scores.keys() >= {"rag.reflected-1, no examples"}
+
+
+def test_only_the_instruction_of_a_template_changes():
+    text = "# why\n--- system\nOld.\n--- user\n{{passages}}\n\nQuestion: {{question}}\n"
+    assert with_instruction(text, "New.") == text.replace("Old.", "New.")
+    bare = "# why\n--- user\n{{question}}\n"
+    changed = with_instruction(bare, "New.")
+    assert changed == "# why\n--- system\nNew.\n--- user\n{{question}}\n"
+    assert instruction_of(changed) == "New."
+
+
+def test_reflection_needs_train_questions_and_a_model(project):
+    with pytest.raises(SettingsError, match="does not say which of the server's models"):
+        optimise_recipe(
+            project, "rag", budget=Budget(calls=200), reflect_by="http://127.0.0.1:9/v1"
+        )

@@ -80,7 +80,13 @@ SEARCH_MINUTES = 10.0
 @click.option(
     "--search",
     is_flag=True,
-    help="Choose retrieval and prompt on dev first, then test the choice once.",
+    help="Choose chunks, retrieval, style, prompt and --model on dev first, then test the choice "
+    "once.",
+)
+@click.option(
+    "--money",
+    type=click.FloatRange(min=0, min_open=True),
+    help="With --search: spend no more, at [model] prompt_price and answer_price.",
 )
 @click.option(
     "--gate",
@@ -111,6 +117,7 @@ SEARCH_MINUTES = 10.0
 def command(
     recipes: Sequence[str],
     search: bool,
+    money: float | None,
     gates: Sequence[str],
     against: Path | None,
     as_json: bool,
@@ -129,12 +136,14 @@ def command(
     recipes, conditions = _conditions(recipes, gates, options)
     require_metric(options["metric"])
     day = since.date().isoformat() if since else ""
+    if money is not None and not search:
+        raise click.UsageError("--money goes with --search.")
     chosen = CompareOptions(**options, parallel=parallel or 0, since=day)
     with download_bar() as on_bytes, Project.open(folder, on_bytes) as project:
         last = any(gate.bound is None for gate in conditions)
         earlier = _earlier(project, against or Path(LAST)) if against or last else None
         if search:
-            comparison = _run_search(project, recipes, chosen, earlier)
+            comparison = _run_search(project, recipes, chosen, money, earlier)
         else:
             comparison = run_compare(project, recipes, chosen, earlier)
         place = report_file(project.layout.comparisons, comparison)
@@ -198,9 +207,10 @@ def _run_search(
     project: Project,
     recipes: Sequence[str],
     options: CompareOptions,
+    money: float | None,
     against: Comparison | None,
 ) -> Comparison:
-    others = {"--model": options.models, "--answers": options.answers, "--check": options.checks}
+    others = {"--answers": options.answers, "--check": options.checks}
     for name, given in others.items():
         if given:
             raise SettingsError(f"--search and {name} do not go together.", hint="Leave one out.")
@@ -213,6 +223,8 @@ def _run_search(
             recipes[0] if recipes else "rag",
             metric=options.metric,
             minutes=options.minutes or SEARCH_MINUTES,
+            money=money,
+            models=options.models,
             against=against,
             progress=bar,
             on_trial=bar.tried,

@@ -38,6 +38,7 @@ class CompareBar(Bar):
             highlight=False,
             soft_wrap=True,
         )
+        self._console.print(estimate.tells, highlight=False, soft_wrap=True)
 
     def answered(self, recipe: str, done: int, total: int) -> None:
         """See `ComparisonProgress`."""

@@ -81,15 +81,18 @@ def list_(as_json: bool, folder: Path) -> None:
 def review(folder: Path) -> None:
     """Go through the feedback: accept, edit or reject what each row would become.
 
-    Accepted, it is a question of the set, which the next comparison asks, and a label.
+    Accepted, it is a question of the set, which the next comparison asks, and a label. With [l] it
+    goes to the split train instead: `acclimate feedback pairs` and tuning learn it, and no
+    comparison asks it.
     """
     with Project.open(folder) as project:
         due = project.proposals()
         for number, one in enumerate(due, start=1):
             _echo(one, f"{number} of {len(due)}")
+            learn = ["l"] if "train" in one.splits[1:] else []
             choice = click.prompt(
-                "[a]ccept, [r]eject, [e]dit, [s]kip, [q]uit",
-                type=click.Choice(list("aresq")),
+                f"[a]ccept, {'[l]earn from it, ' if learn else ''}[r]eject, [e]dit, [s]kip, [q]uit",
+                type=click.Choice([*"aresq", *learn]),
                 show_choices=False,
             )
             if choice == "q":
@@ -112,9 +115,11 @@ def review(folder: Path) -> None:
 @json_option
 @project_option
 def pairs(file: Path, form: PairForm, as_json: bool, folder: Path) -> None:
-    """Write accepted feedback to FILE as pairs to train on, in the forms that TRL reads.
+    """Write accepted feedback of the split train to FILE as pairs to learn from, in the forms that
+    TRL reads.
 
-    Prompts show the passages of the answer; rows whose passages have changed since are left out.
+    Prompts show the passages of the answer; rows whose passages have changed since are left out, and
+    those that comparisons ask.
     """
     with download_bar() as on_bytes, Project.open(folder, on_bytes) as project:
         written = project.write_pairs(file, form)
@@ -123,6 +128,8 @@ def pairs(file: Path, form: PairForm, as_json: bool, folder: Path) -> None:
     click.echo(f"{written.rows} rows written to {file}.")
     if written.left_out:
         click.echo(f"{written.left_out} accepted rows make no such pair.", err=True)
+    if written.asked:
+        click.echo(f"{written.asked} are asked by comparisons, and not written.", err=True)
     return None
 
 
@@ -163,6 +170,7 @@ def _decide(project: Project, one: Proposal, choice: str) -> None:
             question=text,
             answers=answers,
             answerable=bool(answers),
+            split="train" if choice == "l" else None,
         )
     except SettingsError as error:
         click.echo(f"{error} {error.hint}", err=True)

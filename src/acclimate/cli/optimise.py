@@ -33,6 +33,14 @@ _MINUTES = 10.0  # where neither calls nor minutes are given
 )
 @click.option("--take", is_flag=True, help="Write the winner even where its gain may be luck.")
 @click.option(
+    "--reflect",
+    "reflect_by",
+    default="",
+    metavar="MODEL",
+    help="A stronger model, by name or as http://HOST/v1#NAME, reads the answers to some train "
+    "questions and proposes instructions.",
+)
+@click.option(
     "--extractor",
     is_flag=True,
     help="Choose the windows and limits of [answer] extractor instead; no RECIPE.",
@@ -46,6 +54,7 @@ def command(
     calls: int | None,
     minutes: float | None,
     take: bool,
+    reflect_by: str,
     extractor: bool,
     as_json: bool,
     folder: Path,
@@ -59,15 +68,21 @@ def command(
     where its gain is measurable. Stopped, it goes on where it was.
     """
     if extractor:
-        if recipe or calls or minutes:
-            raise click.UsageError("--extractor takes no RECIPE, --calls or --minutes.")
+        if recipe or calls or minutes or reflect_by:
+            raise click.UsageError("--extractor takes no RECIPE, --calls, --minutes or --reflect.")
         calibrate_extractor(folder, take=take, as_json=as_json)
         return
     budget = Budget(calls, minutes if calls or minutes else _MINUTES)
     with download_bar() as on_bytes, Project.open(folder, on_bytes) as project, SearchBar() as bar:
         name = recipe or project.settings.answer.recipe
         found = project.optimise(
-            name, split=split, metric=metric, budget=budget, take=take, on_trial=bar.tried
+            name,
+            split=split,
+            metric=metric,
+            budget=budget,
+            take=take,
+            reflect_by=reflect_by,
+            on_trial=bar.tried,
         )
     if as_json:
         echo_json(found)

@@ -281,7 +281,7 @@ def echo_tuned(tuned: Tuned, *, err: bool = False) -> None:
         losses = ", ".join(f"{rate:g} {loss:.3f}" for rate, loss in tried)
         click.echo(f"  rates, by dev loss where each ended: {losses}", err=err)
     if tuned.seeds:
-        click.echo(f"  {spread(dict(tuned.seeds))}; the best is kept", err=err)
+        click.echo(f"  {spread(dict(tuned.seeds))}; the best is served", err=err)
     before, after = trained.forgetting.before, trained.forgetting.after
     held = f"; held to itself by {trained.replayed} sequences" if trained.replayed else ""
     click.echo(

@@ -28,7 +28,7 @@ _OPTIONS = (
         type=_FROM_1,
         default=1,
         show_default=True,
-        help="Equal runs, from --seed on; the best is kept, the spread is told.",
+        help="Equal runs, from --seed on; the best is served, and comparisons ask all of them.",
     ),
     click.option(
         "--sweep",

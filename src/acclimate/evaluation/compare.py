@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import partial
 
 from acclimate.errors import SettingsError
 from acclimate.evaluation.comparison import (
@@ -13,14 +12,18 @@ from acclimate.evaluation.comparison import (
     Metric,
     Outcome,
     PairedDifference,
+    RecipeRow,
     number_notes,
 )
 from acclimate.evaluation.comparison_run import ComparisonRun, Looks
 from acclimate.evaluation.entry import Entry
+from acclimate.evaluation.judge import Label
 from acclimate.evaluation.judges import Judges, add_words
-from acclimate.evaluation.measures import Counted, find_measure, measure_all, values
+from acclimate.evaluation.luck import Luck
+from acclimate.evaluation.measures import Counted, Repeats, find_measure, measure_all, values
 from acclimate.evaluation.rows import cluster, make_row
-from acclimate.evaluation.sequential import interval_level, look, plan_looks
+from acclimate.evaluation.runs import by_runs, seed_notes
+from acclimate.evaluation.sequential import Look, interval_level, look, plan_looks
 from acclimate.evaluation.verdict import decide, pairs, sequential_pairs
 from acclimate.types import Question
 
@@ -48,6 +51,7 @@ class _Watch:
     comparison_run: ComparisonRun
     judges: Judges | None
     metric: Metric
+    entries: Sequence[Entry]
     chosen: Sequence[Question] = ()
     planned: tuple[int, ...] = ()
     taken: tuple[int, ...] = ()
@@ -65,15 +69,22 @@ class _Watch:
         taken = tuple(one for one in self.planned if one <= asked)
         by_id = {question.id: question for question in self.chosen}
         outcomes = [one for some in done.values() for one in some]
-        judged = _by_recipe(add_words(self.comparison_run.cache, outcomes, by_id, self.judges))
-        counted = values(judged, find_measure(self.metric))
-        if counted is None or len(counted.rows) < max(2, len(done)) or len(counted.places) < asked:
+        judged = add_words(self.comparison_run.cache, outcomes, by_id, self.judges)
+        firsts, repeats = by_runs(judged, self.entries)
+        counted = values(firsts, find_measure(self.metric), repeats)
+        if (
+            counted is None
+            or len(counted.rows) < max(2, len(firsts))
+            or len(counted.places) < asked
+        ):
             return False  # the plan is for questions that all count
         groups = [cluster(question) for question in self.chosen[:asked]]
         rows = list(counted.rows.values())
         means = [sum(row) for row in rows]
         best = means.index(max(means))
-        apart = look(rows, groups, taken, len(self.chosen)).apart[best]
+        luck = counted.luck(groups)
+        every = [luck.get(name) for name in counted.rows]
+        apart = look(rows, groups, taken, len(self.chosen), every).apart[best]
         if not all(apart[place] for place in range(len(rows)) if place != best):
             return False
         self.taken = taken
@@ -95,30 +106,19 @@ def compare(
     _require_names(entries)
     if setting.metric == "similarity" and judges is None:
         raise SettingsError("similarity needs an embedder.", hint="Compare by f1, em or rouge_l.")
-    watch = _Watch(comparison_run, judges, setting.metric) if setting.stop_early else None
+    watch = _Watch(comparison_run, judges, setting.metric, entries) if setting.stop_early else None
     outcomes = comparison_run.run(entries, setting.minutes, watch.looks if watch else None)
     asked = {outcome.question for outcome in outcomes}
     questions = {
         question.id: question for question in comparison_run.questions if question.id in asked
     }
-    outcomes = add_words(comparison_run.cache, outcomes, questions, judges)
-    by_recipe = _by_recipe(outcomes)
+    every = add_words(comparison_run.cache, outcomes, questions, judges)
+    by_recipe, repeats = by_runs(every, entries)
+    outcomes = [one for some in by_recipe.values() for one in some]
     groups = [cluster(questions[one.question]) for one in next(iter(by_recipe.values()))]
-    counted = _counted(by_recipe, setting.metric)
-    rows = [
-        make_row(
-            one,
-            by_recipe[one.recipe],
-            questions,
-            counted,
-            peak_mb=comparison_run.cache.peak(one.key),
-            labels=judges.labels if judges else (),
-            parallel=comparison_run.parallel(one, list(questions.values())),
-        )
-        for one in entries
-        if one.recipe in by_recipe
-    ]
-    rows.sort(key=lambda row: (-row.interval.mean, row.total_s[0]))
+    counted = _counted(by_recipe, setting.metric, repeats)
+    labels = judges.labels if judges else ()
+    rows = _rows(comparison_run, entries, every, questions, counted, labels)
     compared = _pairs(
         {row.recipe: counted.rows[row.recipe] for row in rows}, groups, counted, watch
     )
@@ -133,10 +133,41 @@ def compare(
         pairs=compared,
         verdict=decide(rows, compared, setting.metric),
         machine=setting.machine,
-        notes=_notes(comparison_run, setting, outcomes, questions, counted, watch),
-        measures=measure_all(by_recipe, groups, rows[0].recipe),
+        notes=(
+            *_notes(comparison_run, setting, outcomes, questions, counted, watch),
+            *seed_notes(rows, setting.metric),
+        ),
+        measures=measure_all(by_recipe, groups, rows[0].recipe, repeats),
         looks=watch.taken if watch else (),
+        repeats=tuple(one for some in repeats.values() for run in some for one in run),
     )
+
+
+def _rows(
+    comparison_run: ComparisonRun,
+    entries: Sequence[Entry],
+    outcomes: Sequence[Outcome],
+    questions: Mapping[str, Question],
+    counted: Counted,
+    labels: Sequence[Label],
+) -> list[RecipeRow]:
+    """The rows of the table, best first."""
+    by_recipe, repeats = by_runs(outcomes, entries)
+    rows = [
+        make_row(
+            one,
+            by_recipe[one.recipe],
+            questions,
+            counted,
+            repeats=repeats.get(one.recipe, ()),
+            peak_mb=comparison_run.cache.peak(one.key),
+            labels=labels,
+            parallel=comparison_run.parallel(one, list(questions.values())),
+        )
+        for one in entries
+        if one.recipe in by_recipe
+    ]
+    return sorted(rows, key=lambda row: (-row.interval.mean, row.total_s[0]))
 
 
 def _require_names(entries: Sequence[Entry]) -> None:
@@ -152,19 +183,25 @@ def _pairs(
     watch: _Watch | None,
 ) -> tuple[PairedDifference, ...]:
     clusters = [groups[place] for place in counted.places]
+    luck = counted.luck(clusters)
     # Where a question does not count for all, the looks were none, and it was not stopped.
     if watch is None or len(watch.planned) < 2 or len(counted.places) < len(groups):
-        return pairs(scores, clusters)
+        return pairs(scores, clusters, luck)
     total = len(watch.chosen)
     level = interval_level(watch.taken, total)
-    find = partial(look, clusters=clusters, looks=watch.taken, total=total)
-    return sequential_pairs(scores, clusters, level, find)
+
+    def find(rows: Sequence[Sequence[float]], lucky: Sequence[Luck | None]) -> Look:
+        return look(rows, clusters, watch.taken, total, lucky)
+
+    return sequential_pairs(scores, clusters, level, find, luck)
 
 
-def _counted(by_recipe: Mapping[str, Sequence[Outcome]], metric: Metric) -> Counted:
+def _counted(
+    by_recipe: Mapping[str, Sequence[Outcome]], metric: Metric, repeats: Repeats
+) -> Counted:
     """The deciding measure's values. Raises SettingsError where it says nothing of a recipe."""
     measure = find_measure(metric)
-    counted = values(by_recipe, measure)
+    counted = values(by_recipe, measure, repeats)
     without = [name for name in by_recipe if counted is None or name not in counted.rows]
     if counted is None or without:
         raise SettingsError(
@@ -203,10 +240,3 @@ def _notes(
             f"questions for every recipe; the others do not count."
         )
     return tuple(notes)
-
-
-def _by_recipe(outcomes: Sequence[Outcome]) -> dict[str, list[Outcome]]:
-    found: dict[str, list[Outcome]] = {}
-    for outcome in outcomes:
-        found.setdefault(outcome.recipe, []).append(outcome)
-    return found

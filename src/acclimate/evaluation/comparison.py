@@ -29,7 +29,8 @@ class Outcome:
     """One recipe's answer to one question; `answer` is None where it failed, with the reason in
     `error`.
 
-    `judgement` is a judge's word on it, None where no judge was asked.
+    `judgement` is a judge's word on it, None where no judge was asked. `seed` is that of its
+    training, where the recipe was trained with several.
     """
 
     recipe: str
@@ -38,6 +39,7 @@ class Outcome:
     answer: Answer | None = None
     error: str = ""
     judgement: Judgement | None = None
+    seed: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +55,9 @@ class RecipeRow:
     share that a judge calls right, with its failures counted as wrong and told in `judge_errors`;
     `agreement` is with the user's labels of this recipe's answers. Its seconds were measured with
     up to `parallel` answers asked for at once. `documents` says how it knows those that are asked
-    about: a recipe that had read none of them is measured by another yardstick.
+    about: a recipe that had read none of them is measured by another yardstick. `seeds` are the means
+    of each run of what was trained with several, the one that is served first; its scores are means
+    over them, and their spread is in its interval and tests.
     """
 
     recipe: str
@@ -77,6 +81,7 @@ class RecipeRow:
     agreement: Agreement | None = None
     parallel: int = 1
     documents: Documents = ""
+    seeds: Mapping[int, float] = field(default_factory=dict)
 
     @property
     def timed(self) -> bool:
@@ -122,7 +127,9 @@ class Verdict:
 class Comparison:
     """Recipes × questions. `created` is ISO 8601 in UTC; `rows` are best first; `notes` say what a
     reader must know. `measures` are all scores beside the one that decides. `looks` are the numbers
-    of questions after which it was decided whether to go on, where that was asked for."""
+    of questions after which it was decided whether to go on, where that was asked for. `outcomes`
+    are of what is served, `repeats` of the other seeds of recipes that were trained with
+    several."""
 
     created: str
     project: str
@@ -137,6 +144,7 @@ class Comparison:
     notes: tuple[str, ...] = ()
     measures: tuple[Measured, ...] = ()
     looks: tuple[int, ...] = ()
+    repeats: tuple[Outcome, ...] = ()
 
     def row(self, recipe: str) -> RecipeRow:
         """The row of a recipe. Raises SettingsError where it was not compared."""
@@ -189,6 +197,11 @@ def load(file: Path) -> Comparison:
         raise SettingsError(
             f"{file} is not a comparison: {reason}.", hint="Give a .json of .acclimate/comparisons."
         ) from error
+
+
+def last_comparison(folder: Path) -> Comparison | None:
+    """As `latest_comparison`; None where there is none."""
+    return latest_comparison(folder) if any(folder.glob("*.json")) else None
 
 
 def latest_comparison(folder: Path) -> Comparison:

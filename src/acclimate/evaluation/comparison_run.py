@@ -11,11 +11,12 @@ from functools import partial
 
 from acclimate.errors import AcclimateError, SettingsError
 from acclimate.evaluation.cache import AnswerCache, answer_key
-from acclimate.evaluation.comparison import Outcome
+from acclimate.evaluation.comparison import Comparison, Outcome
 from acclimate.evaluation.entry import AnswerQuestion, ComparisonProgress, Entry, Estimate
-from acclimate.evaluation.memory import peak_mb, reset_peak
+from acclimate.evaluation.memory import reset_peak
 from acclimate.evaluation.metrics import failed, score
 from acclimate.evaluation.parallel import Patience, in_parallel
+from acclimate.evaluation.power import power
 from acclimate.evaluation.rows import cluster
 from acclimate.types import Answer, Question
 
@@ -40,7 +41,8 @@ class Looks:
 @dataclass(slots=True)
 class ComparisonRun:
     """The place where entries answer: questions, evidence spans by question id, cached answers;
-    `notes` tell what became of entries."""
+    `notes` tell what became of entries; the spread in an `earlier` comparison says what so many
+    questions can tell."""
 
     questions: Sequence[Question]
     evidence: Mapping[str, tuple[int, int]]
@@ -48,6 +50,7 @@ class ComparisonRun:
     progress: ComparisonProgress
     notes: list[str] = field(default_factory=list)
     patience: Callable[[], Patience] = Patience
+    earlier: Comparison | None = None
     _seconds: dict[str, list[float]] = field(default_factory=dict)
 
     def run(
@@ -145,9 +148,11 @@ class ComparisonRun:
         self, entry: Entry, missing: Mapping[str, Question]
     ) -> Iterable[tuple[str, tuple[Answer | None, str]]]:
         """Answers, or errors, by key as they come; each answer is kept before the next is looked
-        at."""
+        at. Questions of a document follow each other: their prompts begin with the same passages
+        more often, which engines that keep what they read last need not read again."""
         if not missing:
             return
+        missing = dict(sorted(missing.items(), key=_document_order(missing)))
         self.progress.preparing(entry.recipe)
         reset_peak()
         run, keys = (
@@ -160,7 +165,7 @@ class ComparisonRun:
             if not entry.given:
                 self.cache.put_all(new, at_once)
             yield from ((keys[place], answered) for place, answered in batch)
-        if not entry.given and (peak := peak_mb()):
+        if not entry.given and (peak := entry.peak_mb()):
             self.cache.note_peak(entry.key, peak)
 
     def _tell(self, entry: Entry, done: int, total: int | None) -> None:
@@ -245,6 +250,7 @@ class ComparisonRun:
             seconds,
             tokens,
             cost if any(one.prices for one in entries) else None,
+            power(questions, self.earlier).sentence,
         )
 
 
@@ -269,6 +275,11 @@ def by_document(questions: Sequence[Question]) -> list[Question]:
         groups.setdefault(cluster(question), []).append(question)
     order = sorted(groups, key=lambda name: hashlib.sha256(repr(name).encode()).digest())
     return [question for name in order for question in groups[name]]
+
+
+def _document_order(missing: Mapping[str, Question]) -> Callable[[tuple[str, Question]], int]:
+    places = {one.id: place for place, one in enumerate(by_document(list(missing.values())))}
+    return lambda pair: places[pair[1].id]
 
 
 def _mean(values: Sequence[float]) -> float:

@@ -12,10 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from acclimate.errors import SettingsError
+from acclimate.evaluation.clusters import Floats
 from acclimate.evaluation.comparison import Comparison
 from acclimate.evaluation.measures import find_measure
 from acclimate.evaluation.rows import cluster
-from acclimate.evaluation.statistics import Floats, Interval
+from acclimate.evaluation.statistics import Interval
 
 _RESAMPLES = 4000
 _LEAST = 5  # documents on each side; with fewer, false alarms were more than they say

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from acclimate.evaluation.memory import peak_mb
 from acclimate.types import Answer, Question
 
 AnswerQuestion = Callable[[Question], Answer]
@@ -31,7 +32,9 @@ class Entry:
     (money for a million tokens of prompt and of answer) go to its row. `parallel` answers may be
     asked for at once; above 1 the function must be safe to call from several threads. Answers that
     are `given`, by a file, are neither kept nor measured here. `documents` says how it knows those
-    that are asked about.
+    that are asked about. An adapter that was trained with several `seed`s is an entry for each: the
+    one that is served, and after it others that are runs `of` it, by its name. `peak_mb` tells the
+    memory of what answers (None: the system does not say).
     """
 
     recipe: str
@@ -45,18 +48,22 @@ class Entry:
     parallel: int = 1
     given: bool = False
     documents: Documents = ""
+    seed: int | None = None
+    of: str = ""
+    peak_mb: Callable[[], float | None] = peak_mb
 
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
     """What is left to do: answers not cached yet, seconds, tokens and money (None: no prices) by
-    recipe."""
+    recipe; and in words what so many questions can tell."""
 
     questions: int
     answers: Mapping[str, int]
     seconds: Mapping[str, float]
     tokens: Mapping[str, float]
     cost: float | None
+    tells: str = ""
 
 
 class ComparisonProgress(Protocol):

@@ -32,21 +32,23 @@ candidate needs."""
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """What a search may use: calls of the scorer, minutes that they take, or both; None: no such
-    bound."""
+    """What a search may use: calls of the scorer, minutes that they take, money that they cost, or
+    several of these; None: no such bound."""
 
     calls: int | None = None
     minutes: float | None = None
+    money: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """One call: `score` of `candidate` on `item`, and the seconds it took."""
+    """One call: `score` of `candidate` on `item`, the seconds it took, and the money it cost."""
 
     candidate: str
     item: str
     score: float
     seconds: float
+    cost: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,14 +64,15 @@ class Round:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The winner, the rounds, and the scores by candidate and item; calls and seconds count those
-    of resumed runs."""
+    """The winner, the rounds, and the scores by candidate and item; calls, seconds and `cost` count
+    those of resumed runs."""
 
     winner: str
     rounds: tuple[Round, ...]
     scores: Mapping[str, Mapping[str, float]]
     calls: int
     seconds: float
+    cost: float = 0.0
 
     def paired(self, first: str, second: str) -> tuple[list[str], list[float], list[float]]:
         """The items that both candidates answered, and the scores of each."""
@@ -126,6 +129,8 @@ def halve(
     budget: Budget,
     trace: Trace,
     on_trial: Callable[[Trial, int], None] | None = None,
+    price: Callable[[], float] | None = None,
+    announce: Callable[[Mapping[str, Sequence[str]]], None] | None = None,
 ) -> Found:
     """The best of `candidates` on `items`, which are taken in the order given: shuffle them before.
 
@@ -133,7 +138,9 @@ def halve(
     measured on the same items; ties go to the earlier candidate. What the trace holds is not scored
     again, but counts: a search that was stopped ends as it would have. An error of the scorer ends
     the search, and the trace keeps what was scored before. `on_trial` hears of each new trial, and
-    how many calls are planned at most.
+    how many calls are planned at most. `price` tells what the scorer's last call cost. `announce`
+    hears at the beginning of a round what will be scored in it, items by candidate, so that it may
+    be scored meanwhile.
 
     Raises SettingsError for fewer than two candidates, for names that come twice, and where the
     budget is not enough for `LEAST` items in the first round.
@@ -142,14 +149,13 @@ def halve(
         raise SettingsError(
             f"a search needs two or more different candidates, not {len(candidates)}."
         )
-    search = _Search(scorer, trace, budget, on_trial)
+    search = _Search(scorer, trace, budget, on_trial, price, announce)
     plan = plan_rounds(len(candidates), len(items), budget.calls)
     search.planned = sum(stage.calls for stage in plan)
     left, rounds, seen, until = list(candidates), [], 0, 0
     for number, stage in enumerate(plan, start=1):
         until += stage.calls
-        deadline = None if budget.minutes is None else budget.minutes * 60 * until / search.planned
-        seen = search.ask(left, items[:seen], items[seen : stage.items], deadline)
+        seen = search.ask(left, items[:seen], items[seen : stage.items], until / search.planned)
         means = {name: search.mean(name, items[:seen]) for name in left}
         best = sorted(left[1:], key=lambda name: (-means[name], candidates.index(name)))[
             : stage.kept
@@ -160,7 +166,7 @@ def halve(
         rounds.append(Round(number, seen, means, tuple(kept)))
         trace.add(rounds[-1])
         left = kept
-    return Found(left[0], tuple(rounds), search.scores, search.calls, search.seconds)
+    return Found(left[0], tuple(rounds), search.scores, search.calls, search.seconds, search.cost)
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,31 +220,48 @@ class _Search:
     trace: Trace
     budget: Budget
     on_trial: Callable[[Trial, int], None] | None
+    price: Callable[[], float] | None = None
+    announce: Callable[[Mapping[str, Sequence[str]]], None] | None = None
     planned: int = 0
     calls: int = 0
     seconds: float = 0.0
+    cost: float = 0.0
     scores: dict[str, dict[str, float]] = field(default_factory=dict)
 
     def ask(
-        self, left: Sequence[str], seen: Sequence[str], new: Sequence[str], deadline: float | None
+        self, left: Sequence[str], seen: Sequence[str], new: Sequence[str], share: float
     ) -> int:
-        """Score the candidates item by item, all on one before the next; how many items they have
-        then."""
+        """Score the candidates item by item, all on one before the next, until this share of the
+        budget is used; how many items they have then."""
         done = len(seen)
+        if self.announce is not None:
+            missing = {name: self._missing(name, new) for name in left}
+            self.announce({name: items for name, items in missing.items() if items})
         for item in new:
-            if deadline is not None and self.seconds >= deadline:
+            if self._used() >= share:
                 break
             for name in left:
                 self._try(name, item)
             done += 1
         if done < LEAST:
+            minutes, money = self.budget.minutes, self.budget.money
+            bounds = [f"{minutes:g} minutes"] if minutes is not None else []
+            bounds += [f"{money:g} of money"] if money is not None else []
             raise SettingsError(
-                f"{self.budget.minutes:g} minutes were enough for {done} questions with "
-                f"{len(left)} candidates; "
-                f"{LEAST} are the least.",
-                hint="Give more minutes: what is done is kept. Or give fewer candidates.",
+                f"{' and '.join(bounds)} were enough for {done} questions with "
+                f"{len(left)} candidates; {LEAST} are the least.",
+                hint="Give more: what is done is kept. Or give fewer candidates.",
             )
         return done
+
+    def _used(self) -> float:
+        """The share of the minutes or of the money that is used, whichever is more."""
+        minutes, money = self.budget.minutes, self.budget.money
+        time_used = 0.0 if minutes is None else self.seconds / (minutes * 60)
+        return max(time_used, 0.0 if money is None else self.cost / money)
+
+    def _missing(self, name: str, items: Sequence[str]) -> list[str]:
+        return [item for item in items if (name, item) not in self.trace.trials]
 
     def mean(self, name: str, items: Sequence[str]) -> float:
         """Of a candidate's scores on these items."""
@@ -249,10 +272,12 @@ class _Search:
         if trial is None:
             started = time.perf_counter()
             score = self.scorer(name, item)
-            trial = Trial(name, item, score, time.perf_counter() - started)
+            took = time.perf_counter() - started
+            trial = Trial(name, item, score, took, self.price() if self.price else 0.0)
             self.trace.add(trial)
             if self.on_trial:
                 self.on_trial(trial, self.planned)
         self.calls += 1
         self.seconds += trial.seconds
+        self.cost += trial.cost
         self.scores.setdefault(name, {})[item] = trial.score

@@ -7,14 +7,19 @@ then left out for all entries. A failed answer scores 0.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from statistics import fmean
 from typing import Literal
 
 from acclimate.errors import SettingsError, nearest
 from acclimate.evaluation.checks import PREFIX
 from acclimate.evaluation.comparison import Measured, Outcome
+from acclimate.evaluation.luck import Luck, luck_of, of
 from acclimate.evaluation.statistics import difference, family_p, mean_interval
 
+Repeats = Mapping[str, Sequence[Sequence[Outcome]]]
+"""The outcomes of each further run of recipes that were trained with several seeds, by recipe, each
+in the order of its first run's."""
 Better = Literal["more", "less", "neither"]
 Of = Callable[[Outcome], float | None]
 
@@ -112,9 +117,12 @@ def require_by_words(name: str) -> str:
     return name
 
 
-def values(by_recipe: Mapping[str, Sequence[Outcome]], measure: Measure) -> Counted | None:
-    """A measure's values on the questions of which it says something for every recipe; recipes for
-    which it never does are left out. None where no recipe is left, or no question."""
+def values(
+    by_recipe: Mapping[str, Sequence[Outcome]], measure: Measure, repeats: Repeats | None = None
+) -> Counted | None:
+    """A measure's values on the questions of which it says something for every recipe, means over
+    the runs of those with several; recipes for which it never does are left out. None where no
+    recipe is left, or no question."""
     if measure.name == "full" and not _list_facts(by_recipe):
         return None  # silence alone would make it
     every = {name: [measure(one) for one in outcomes] for name, outcomes in by_recipe.items()}
@@ -131,16 +139,29 @@ def values(by_recipe: Mapping[str, Sequence[Outcome]], measure: Measure) -> Coun
     failed = {name: row for name, row in every.items() if _all_failed(by_recipe[name])}
     if not held:
         return None
-    rows = {name: every[name] for name in every if name in held or name in failed}
-    first = next(iter(rows.values()))
+    runs = {name: [every[name]] for name in every if name in held or name in failed}
+    for name, others in (repeats or {}).items():
+        if name in runs:
+            runs[name] += [[measure(one) for one in outcomes] for outcomes in others]
+    rows = [row for some in runs.values() for row in some]
     places = tuple(
-        place for place in range(len(first)) if all(row[place] is not None for row in rows.values())
+        place for place in range(len(rows[0])) if all(row[place] is not None for row in rows)
     )
     if not places:
         return None
+    counted = {name: [_at(row, places) for row in some] for name, some in runs.items()}
     return Counted(
-        places, {name: [float(row[place] or 0.0) for place in places] for name, row in rows.items()}
+        places,
+        {
+            name: [fmean(points) for points in zip(*some, strict=True)]
+            for name, some in counted.items()
+        },
+        {name: some for name, some in counted.items() if len(some) > 1},
     )
+
+
+def _at(row: Sequence[float | None], places: Sequence[int]) -> list[float]:
+    return [float(row[place] or 0.0) for place in places]
 
 
 def _list_facts(by_recipe: Mapping[str, Sequence[Outcome]]) -> bool:
@@ -154,14 +175,26 @@ def _all_failed(outcomes: Sequence[Outcome]) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """A measure's values by recipe, and the places of their questions."""
+    """A measure's values by recipe, and the places of their questions. `runs` has the values of each
+    run of what was trained with several seeds, the one that is served first; its row is their
+    mean."""
 
     places: tuple[int, ...]
     rows: Mapping[str, list[float]]
+    runs: Mapping[str, list[list[float]]] = field(default_factory=dict)
+
+    def luck(self, clusters: Sequence[Hashable]) -> dict[str, Luck]:
+        """What the choice of seeds adds to the error of a recipe's mean; `clusters` are those of
+        the places."""
+        found = {name: luck_of(some, clusters) for name, some in self.runs.items()}
+        return {name: one for name, one in found.items() if one is not None}
 
 
 def measure_all(
-    by_recipe: Mapping[str, Sequence[Outcome]], clusters: Sequence[Hashable], best: str
+    by_recipe: Mapping[str, Sequence[Outcome]],
+    clusters: Sequence[Hashable],
+    best: str,
+    repeats: Repeats | None = None,
 ) -> tuple[Measured, ...]:
     """Every measure that has something to say, with each recipe's interval and its paired
     difference from the best one; p-values are corrected for all recipes."""
@@ -169,36 +202,42 @@ def measure_all(
     for outcomes in by_recipe.values():
         for one in outcomes:
             names |= dict.fromkeys(one.score.checks)
-    found = (_measured(find_measure(name), by_recipe, clusters, best) for name in names)
-    return tuple(one for one in found if one is not None)
+    counted = {name: values(by_recipe, find_measure(name), repeats) for name in names}
+    return tuple(
+        _measured(find_measure(name), one, clusters, best)
+        for name, one in counted.items()
+        if one is not None
+    )
 
 
 def _measured(
-    measure: Measure,
-    by_recipe: Mapping[str, Sequence[Outcome]],
-    clusters: Sequence[Hashable],
-    best: str,
-) -> Measured | None:
-    counted = values(by_recipe, measure)
-    if counted is None:
-        return None
+    measure: Measure, counted: Counted, clusters: Sequence[Hashable], best: str
+) -> Measured:
     groups = [clusters[place] for place in counted.places]
-    names = list(counted.rows)
+    names, luck = list(counted.rows), counted.luck(groups)
     intervals = {
-        name: mean_interval(row, groups, resamples=_RESAMPLES) for name, row in counted.rows.items()
+        name: mean_interval(row, groups, resamples=_RESAMPLES, luck=of(luck, name))
+        for name, row in counted.rows.items()
     }
-    if measure.share:
-        intervals = {
-            name: replace(one, low=max(0.0, one.low), high=min(1.0, one.high))
-            for name, one in intervals.items()
-        }
+    highest = 1.0 if measure.share else float("inf")  # none is below 0
+    intervals = {
+        name: replace(one, low=max(0.0, one.low), high=min(highest, one.high))
+        for name, one in intervals.items()
+    }
     against = {}
     if best in counted.rows and len(names) > 1:
         rows = [counted.rows[name] for name in names]
-        adjusted = family_p(rows, groups, _RESAMPLES)[names.index(best)]
+        every = [luck.get(name) for name in names]
+        adjusted = family_p(rows, groups, _RESAMPLES, every)[names.index(best)]
         against = {
             name: replace(
-                difference(counted.rows[name], counted.rows[best], groups, resamples=_RESAMPLES),
+                difference(
+                    counted.rows[name],
+                    counted.rows[best],
+                    groups,
+                    resamples=_RESAMPLES,
+                    luck=of(luck, name, best),
+                ),
                 adjusted=float(adjusted[place]),
             )
             for place, name in enumerate(names)

@@ -12,6 +12,9 @@ from acclimate.evaluation.statistics import Interval
 
 _WIDTH, _HEIGHT = 640, 300
 _LEFT, _RIGHT, _TOP, _BOTTOM = 56, 150, 16, 44
+_LETTER, _LINE, _DOT = 7.2, 15, 6  # of names, and half of a dot with its edge
+Box = tuple[float, float, float]
+"""From left to right, and the line on which the words stand."""
 
 
 def interval_bar(interval: Interval) -> Markup:
@@ -37,13 +40,14 @@ def scatter(points: Sequence[tuple[str, float, Interval]], label: str) -> Markup
         return _HEIGHT - _BOTTOM - (_HEIGHT - _TOP - _BOTTOM) * y
 
     parts = [_grid(low, high, across, up, label)]
-    taken: list[tuple[float, float]] = []
+    # Names must cover neither dots nor each other.
+    taken: list[Box] = [
+        (across(x) - _DOT, across(x) + _DOT, up(interval.mean) + 4) for _, x, interval in points
+    ]
     for name, x, interval in sorted(points, key=lambda point: -point[2].mean):
         left, top = across(x), up(interval.mean)
-        words = top + 4
-        while any(abs(words - other) < 15 and abs(left - beside) < 130 for beside, other in taken):
-            words += 15  # one line lower: names must not cover each other
-        taken.append((left, words))
+        begin, words = _free_place(len(name) * _LETTER, left, top + 4, taken)
+        taken.append((begin, begin + len(name) * _LETTER, words))
         parts.append(
             Markup(
                 '<line class="range" x1="{x}" x2="{x}" y1="{a}" y2="{b}"/><circle cx="{x}" '
@@ -54,7 +58,7 @@ def scatter(points: Sequence[tuple[str, float, Interval]], label: str) -> Markup
                 a=f"{up(interval.low):.1f}",
                 b=f"{up(interval.high):.1f}",
                 y=f"{top:.1f}",
-                t=f"{left + 9:.1f}",
+                t=f"{begin:.1f}",
                 w=f"{words:.1f}",
                 name=name,
             )
@@ -62,6 +66,22 @@ def scatter(points: Sequence[tuple[str, float, Interval]], label: str) -> Markup
     return Markup(
         '<svg class="plot" viewBox="0 0 {} {}" role="img" aria-label="Score against {}">{}</svg>'
     ).format(_WIDTH, _HEIGHT, label, Markup("").join(parts))
+
+
+def _free_place(wide: float, left: float, line: float, taken: Sequence[Box]) -> tuple[float, float]:
+    """Where a name begins, right of its dot or left where it would leave the picture, and its line:
+    the nearest that is free."""
+    begin = left + 9 if left + 9 + wide <= _WIDTH else max(0.0, left - 9 - wide)
+
+    def free(words: float) -> bool:
+        inside = _TOP <= words <= _HEIGHT - _BOTTOM
+        return inside and not any(
+            begin < end and start < begin + wide and abs(words - other) < _LINE
+            for start, end, other in taken
+        )
+
+    steps = [sign * number * _LINE / 3 for number in range(30) for sign in (1, -1)]
+    return begin, next((line + step for step in steps if free(line + step)), line)
 
 
 def curves(

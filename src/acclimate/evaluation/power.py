@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from itertools import combinations
 from statistics import NormalDist, median
 
+from acclimate.evaluation.clusters import cluster_error
 from acclimate.evaluation.comparison import Comparison
 from acclimate.evaluation.measures import find_measure
 from acclimate.evaluation.rows import cluster
-from acclimate.evaluation.statistics import cluster_error
 from acclimate.types import Question
 
 POWER = 0.8

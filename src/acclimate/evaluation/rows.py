@@ -12,6 +12,7 @@ from acclimate.evaluation.abstention import Held, calibrate, curve
 from acclimate.evaluation.comparison import Outcome, RecipeRow
 from acclimate.evaluation.entry import Entry
 from acclimate.evaluation.judge import Agreement, Label, agreement
+from acclimate.evaluation.luck import of
 from acclimate.evaluation.measures import Counted
 from acclimate.evaluation.metrics import summarise
 from acclimate.evaluation.statistics import mean_interval
@@ -31,18 +32,21 @@ def make_row(
     questions: Mapping[str, Question],
     counted: Counted,
     *,
+    repeats: Sequence[Sequence[Outcome]] = (),
     peak_mb: float | None = None,
     labels: Sequence[Label] = (),
     parallel: int = 1,
 ) -> RecipeRow:
-    """The row of a entry, with the deciding measure's values in `counted`. Raises ValueError
-    for no outcomes."""
-    answers = [outcome.answer for outcome in outcomes if outcome.answer]
+    """The row of a entry, with the deciding measure's values in `counted`; `repeats` are the
+    outcomes of its other seeds. Raises ValueError for no outcomes."""
+    every = [*outcomes, *(one for some in repeats for one in some)]
+    answers = [outcome.answer for outcome in every if outcome.answer]
     counting = [outcomes[place] for place in counted.places]
     values = counted.rows[entry.recipe]
     asked = [questions[outcome.question] for outcome in counting]
     clusters = [cluster(question) for question in asked]
-    interval = mean_interval(values, clusters)
+    luck = of(counted.luck(clusters), entry.recipe)
+    interval = mean_interval(values, clusters, luck=luck)
     if all(0 <= one <= 1 for one in values):
         interval = replace(interval, low=max(0.0, interval.low), high=min(1.0, interval.high))
     prompt = _mean([answer.usage.prompt_tokens for answer in answers])
@@ -52,13 +56,13 @@ def make_row(
     judged = [outcome.judgement for outcome in outcomes if outcome.judgement]
     return RecipeRow(
         recipe=entry.recipe,
-        summary=summarise([outcome.score for outcome in outcomes]),
+        summary=summarise([outcome.score for outcome in every]),
         interval=interval,
         first_token_s=_percentiles([answer.timings.first_token_s for answer in answers]),
         total_s=_percentiles([answer.timings.total_s for answer in answers]),
         prompt_tokens=prompt,
         completion_tokens=written,
-        errors=len(outcomes) - len(answers),
+        errors=len(every) - len(answers),
         model=_most(answer.model for answer in answers),
         peak_mb=peak_mb,
         prepare_s=entry.prepare_s,
@@ -72,7 +76,17 @@ def make_row(
         agreement=_agreement(outcomes, questions, labels),
         parallel=parallel,
         documents=entry.documents,
+        seeds=_seeds(entry, repeats, counted.runs.get(entry.recipe, ())),
     )
+
+
+def _seeds(
+    entry: Entry, repeats: Sequence[Sequence[Outcome]], runs: Sequence[Sequence[float]]
+) -> dict[int, float]:
+    """The mean of each run, by its seed."""
+    seeds = [entry.seed, *(some[0].seed for some in repeats)]
+    means = {} if not runs else dict(zip(seeds, map(_mean, runs), strict=True))
+    return {seed: mean for seed, mean in means.items() if seed is not None}
 
 
 def _by_kind(asked: Sequence[Question], values: Sequence[float]) -> dict[str, tuple[int, float]]:

@@ -17,7 +17,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from acclimate.evaluation.statistics import Floats, by_cluster
+from acclimate.evaluation.clusters import Floats, by_cluster
+from acclimate.evaluation.luck import Luck, Seeds
+from acclimate.evaluation.statistics import distance
 
 ALPHA = 0.05
 LOOKS = 5
@@ -59,15 +61,16 @@ def look(
     clusters: Sequence[Hashable],
     looks: Sequence[int],
     total: int,
+    luck: Sequence[Luck | None] = (),
 ) -> Look:
     """The pairs of R recipes' scores [n] after the last of `looks`, of which it is one of n
-    questions; `total` is how many there would be at the end."""
+    questions; `total` is how many there would be at the end, `luck` as in `family_p`."""
     recipes = len(scores)
-    first, second = np.triu_indices(recipes, 1)
-    shuffled, observed = _paths(scores, clusters, looks, first, second)
+    shuffled, observed = _paths(scores, clusters, looks, Seeds(luck, recipes, _RESAMPLES))
+    pairs = observed.shape[1]
     alive = np.ones(len(shuffled), bool)
-    p = np.ones(len(first))
-    apart = np.zeros(len(first), bool)
+    p = np.ones(pairs)
+    apart = np.zeros(pairs, bool)
     for place, until in enumerate(looks):
         highest = shuffled[:, place]
         allowed = int(ALPHA * (until / total) ** _RHO * (_RESAMPLES + 1)) - int((~alive).sum())
@@ -119,11 +122,12 @@ def _paths(
     scores: Sequence[Sequence[float]],
     clusters: Sequence[Hashable],
     looks: Sequence[int],
-    first: np.typing.NDArray[np.intp],
-    second: np.typing.NDArray[np.intp],
+    seeds: Seeds,
 ) -> tuple[Floats, Floats]:
     """The highest distance of any pair at each look, under each shuffle [B, looks], and the
-    distances observed [looks, pairs]. A document is shuffled alike at all looks."""
+    distances observed [looks, pairs]. A document is shuffled alike at all looks, and the seeds are
+    the same ones."""
+    first, second = np.triu_indices(len(scores), 1)
     shape = (_RESAMPLES, len(first))
     gaps, squares = np.zeros(shape), np.zeros(shape)
     seen, seen_squares = np.zeros(len(first)), np.zeros(len(first))
@@ -133,7 +137,8 @@ def _paths(
         sums = np.stack([by_cluster(row[start:until], clusters[start:until])[0] for row in scores])
         apart = sums[first] - sums[second]
         seen, seen_squares = seen + apart.sum(axis=1), seen_squares + (apart**2).sum(axis=1)
-        observed[place] = _distance(seen, seen_squares)
+        floor = seeds.floor(until, first, second)
+        observed[place] = distance(seen, seen_squares, floor)
         rng = np.random.default_rng((0, start))
         batch = max(1, _CELLS // (max(1, len(first)) * sums.shape[1]))
         for at in range(0, _RESAMPLES, batch):
@@ -144,14 +149,10 @@ def _paths(
             rows = slice(at, at + size[0])
             gaps[rows] += between.sum(axis=2)
             squares[rows] += (between**2).sum(axis=2)
-        highest[:, place] = _distance(gaps, squares).max(axis=1, initial=0.0)
+        moved = gaps + seeds.shift(until, first, second)
+        highest[:, place] = distance(moved, squares, floor).max(axis=1, initial=0.0)
         start = until
     return highest, observed
-
-
-def _distance(gaps: Floats, squares: Floats) -> Floats:
-    distance: Floats = np.abs(gaps) / np.where(squares > 0, np.sqrt(squares), 1.0)
-    return distance
 
 
 def _square(values: Floats | np.typing.NDArray[np.bool_], recipes: int, diagonal: float) -> Floats:

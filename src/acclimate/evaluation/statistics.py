@@ -13,13 +13,14 @@ from dataclasses import dataclass, replace
 from statistics import NormalDist
 
 import numpy as np
-from numpy.typing import NDArray
+
+from acclimate.evaluation.clusters import Floats, Places, by_cluster, mean_and_error
+from acclimate.evaluation.luck import Luck, Seeds, drawn
 
 RESAMPLES = 10_000
 _EXACT_UP_TO = 12  # clusters whose 2^n sign flips are all tried
 _BATCH = 1000
 _CELLS = 2_000_000  # numbers held at once
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,31 +52,36 @@ def mean_interval(
     clusters: Sequence[Hashable],
     level: float = 0.95,
     resamples: int = 0,
+    luck: Sequence[Luck] = (),
 ) -> Interval:
     """The mean and its interval by the studentised bootstrap over clusters.
 
     Each resample's mean is measured in its own standard errors, which keeps the coverage right with
     few clusters, where plain percentiles are too narrow. Source: Cameron, Gelbach, Miller,
     "Bootstrap-Based Improvements for Inference with Clustered Errors", 2008, section III. With one
-    cluster, or no spread at all, low and high are the mean: nothing can be said.
+    cluster, or no spread at all, low and high are the mean: nothing can be said. Where the scores
+    are means over seeds, their `luck` widens it; of a difference, that of both sides.
     """
     sums, sizes = by_cluster(scores, clusters)
-    mean, error = _mean_and_error(sums[None], sizes[None])
-    if len(sums) < 2 or error[0] == 0:
+    mean, error = mean_and_error(sums[None], sizes[None])
+    by_luck = any(one.error for one in luck)
+    if (len(sums) < 2 or error[0] == 0) and not by_luck:
         return Interval(float(mean[0]), float(mean[0]), float(mean[0]))
     rng = np.random.default_rng(0)
     ratios = []
-    for _ in range((resamples or RESAMPLES) // _BATCH):
-        drawn = rng.integers(0, len(sums), (_BATCH, len(sums)))
-        means, errors = _mean_and_error(sums[drawn], sizes[drawn])
+    draws = resamples or RESAMPLES
+    for _ in range(draws // _BATCH if error[0] else 0):
+        picked = rng.integers(0, len(sums), (_BATCH, len(sums)))
+        means, errors = mean_and_error(sums[picked], sizes[picked])
         # A resample without spread says nothing about the ratio: as far off as it is, in units of
         # the least error seen.
         floor = np.maximum(errors, error[0] * 0.1)
         ratios.append((means - mean[0]) / floor)
-    low, high = np.quantile(np.concatenate(ratios), [(1 + level) / 2, (1 - level) / 2])
-    return Interval(
-        float(mean[0]), float(mean[0] - low * error[0]), float(mean[0] - high * error[0])
-    )
+    off = error[0] * np.concatenate(ratios) if ratios else np.zeros(draws)
+    if by_luck:
+        off = off + drawn(luck, len(off))
+    low, high = np.quantile(off, [(1 + level) / 2, (1 - level) / 2])
+    return Interval(float(mean[0]), float(mean[0] - low), float(mean[0] - high))
 
 
 def difference(
@@ -84,9 +90,10 @@ def difference(
     clusters: Sequence[Hashable],
     level: float = 0.95,
     resamples: int = 0,
+    luck: Sequence[Luck] = (),
 ) -> Difference:
     """Compare two recipes' scores of the same questions; of shares (0 to 1) no difference is beyond
-    1.
+    1. `luck` is that of the sides whose scores are means over seeds.
 
     Raises ValueError where the lengths differ.
     """
@@ -95,20 +102,24 @@ def difference(
             f"{len(first)} and {len(second)} scores in {len(clusters)} clusters cannot be paired"
         )
     gaps = np.asarray(first, float) - np.asarray(second, float)
-    interval = mean_interval(list(gaps), clusters, level, resamples)
+    interval = mean_interval(list(gaps), clusters, level, resamples, luck)
     if all(0 <= score <= 1 for score in (*first, *second)):
         interval = replace(interval, low=max(-1.0, interval.low), high=min(1.0, interval.high))
-    p = permutation_p(gaps, clusters, resamples)
-    return Difference(interval, p, needed(gaps, clusters))
+    p = permutation_p(gaps, clusters, resamples, luck)
+    return Difference(interval, p, needed(gaps, clusters, luck=luck))
 
 
 def permutation_p(
-    gaps: Sequence[float] | Floats, clusters: Sequence[Hashable], resamples: int = 0
+    gaps: Sequence[float] | Floats,
+    clusters: Sequence[Hashable],
+    resamples: int = 0,
+    luck: Sequence[Luck] = (),
 ) -> float:
     """Two-sided p of the paired permutation test that swaps the two sides of whole clusters.
 
     All swaps up to 12 clusters, else 10,000 random ones, the observed counted as one of them
-    (Phipson and Smyth, 2010).
+    (Phipson and Smyth, 2010). With `luck` each random swap also has other seeds, and they are
+    never all tried.
     """
     sums, _ = by_cluster(gaps, clusters)
     sums = sums[sums != 0]
@@ -116,31 +127,41 @@ def permutation_p(
         return 1.0
     # Sums of floats in another order differ in the last digit.
     observed = abs(sums.sum()) - 1e-9 * np.abs(sums).sum()
-    if len(sums) <= _EXACT_UP_TO:
+    if len(sums) <= _EXACT_UP_TO and not luck:
         signs = 1 - 2 * ((np.arange(2 ** len(sums))[:, None] >> np.arange(len(sums))) & 1)
         return float(np.mean(np.abs(signs @ sums) >= observed))
     rng, draws = np.random.default_rng(0), resamples or RESAMPLES
     flips = [rng.integers(0, 2, (_BATCH, len(sums))) * 2 - 1 for _ in range(draws // _BATCH)]
-    extreme = sum(int(np.sum(np.abs(some @ sums) >= observed)) for some in flips)
-    return (extreme + 1) / (draws + 1)
+    swapped = np.concatenate([some @ sums for some in flips])
+    if luck:
+        swapped = swapped + len(gaps) * drawn(luck, len(swapped))
+    return float(np.sum(np.abs(swapped) >= observed) + 1) / (draws + 1)
 
 
 def needed(
-    gaps: Sequence[float] | Floats, clusters: Sequence[Hashable], power: float = 0.8
+    gaps: Sequence[float] | Floats,
+    clusters: Sequence[Hashable],
+    power: float = 0.8,
+    luck: Sequence[Luck] = (),
 ) -> int | None:
-    """Questions at which a difference of this size and spread would be found with `power` at 5
-    %."""
+    """Questions at which a difference of this size and spread would be found with `power` at 5 %;
+    None where there is no difference, or where it is within the `luck` of these seeds, which no
+    number of questions makes smaller."""
     sums, sizes = by_cluster(gaps, clusters)
-    mean, error = _mean_and_error(sums[None], sizes[None])
+    mean, error = mean_and_error(sums[None], sizes[None])
     if mean[0] == 0 or error[0] == 0:
         return None
     normal = NormalDist()
     wanted = abs(mean[0]) / (normal.inv_cdf(0.975) + normal.inv_cdf(power))
-    return math.ceil(len(gaps) * (float(error[0]) / float(wanted)) ** 2)
+    left = float(wanted) ** 2 - sum(one.error**2 for one in luck)
+    return math.ceil(len(gaps) * float(error[0]) ** 2 / left) if left > 0 else None
 
 
 def family_p(
-    scores: Sequence[Sequence[float]], clusters: Sequence[Hashable], resamples: int = 0
+    scores: Sequence[Sequence[float]],
+    clusters: Sequence[Hashable],
+    resamples: int = 0,
+    luck: Sequence[Luck | None] = (),
 ) -> Floats:
     """[R, R] p-values of all pairs of R recipes, corrected for their number: the max-T permutation
     test.
@@ -149,59 +170,39 @@ def family_p(
     share of times in which any pair was as far apart as it is. Distances are sums over clusters in
     units of their own spread. It keeps the chance of one false difference at 5 %, as Holm's
     correction does, and finds more where recipes resemble each other. Source: Westfall and Young,
-    "Resampling-Based Multiple Testing", 1993, chapter 2.
+    "Resampling-Based Multiple Testing", 1993, chapter 2. `luck` is that of each recipe whose scores
+    are means over seeds (none at all: (), else R long): each shuffle then also has other seeds.
     """
     sums = np.stack([by_cluster(row, clusters)[0] for row in scores])  # [R, G]
     recipes, groups = sums.shape
     if recipes < 2:
         return np.ones((recipes, recipes))
     first, second = np.triu_indices(recipes, 1)
-    observed = _distance(sums[None], first, second)[0]
     rng, extreme, draws = np.random.default_rng(0), np.zeros(len(first)), resamples or RESAMPLES
+    seeds = Seeds(luck, recipes, draws)
+    floor, shift = (make(len(clusters), first, second) for make in (seeds.floor, seeds.shift))
+    observed = distance(*_gaps(sums[None], first, second), floor)[0]
     batch = max(1, _CELLS // (len(first) * groups))
     for at in range(0, draws, batch):
         order = rng.random((min(batch, draws - at), recipes, groups)).argsort(axis=1)
         shuffled = np.take_along_axis(np.broadcast_to(sums, order.shape), order, axis=1)
-        extreme += (_distance(shuffled, first, second).max(axis=1)[:, None] >= observed - 1e-9).sum(
-            axis=0
-        )
+        moved, squares = _gaps(shuffled, first, second)
+        apart = distance(moved + shift[at : at + batch], squares, floor)
+        extreme += (apart.max(axis=1)[:, None] >= observed - 1e-9).sum(axis=0)
     values = np.ones((recipes, recipes))
     values[first, second] = values[second, first] = (extreme + 1) / (draws + 1)
     return values
 
 
-def _distance(sums: Floats, first: NDArray[np.intp], second: NDArray[np.intp]) -> Floats:
-    """[B, pairs] |sum of differences| over the root of their squares, 0 where there is no
-    difference."""
+def _gaps(sums: Floats, first: Places, second: Places) -> tuple[Floats, Floats]:
+    """[B, pairs] sums of differences over clusters, and of their squares."""
     gaps = sums[:, first] - sums[:, second]
-    spread = np.sqrt((gaps**2).sum(axis=2))
-    distance: Floats = np.abs(gaps.sum(axis=2)) / np.where(spread > 0, spread, 1.0)
-    return distance
+    return gaps.sum(axis=2), (gaps**2).sum(axis=2)
 
 
-def by_cluster(
-    scores: Sequence[float] | Floats, clusters: Sequence[Hashable]
-) -> tuple[Floats, Floats]:
-    """Sum and number of scores in each cluster."""
-    places = {name: place for place, name in enumerate(dict.fromkeys(clusters))}
-    index = [places[name] for name in clusters]
-    sums: Floats = np.bincount(
-        index, weights=np.asarray(scores, float), minlength=len(places)
-    ).astype(np.float64)
-    return sums, np.bincount(index, minlength=len(places)).astype(np.float64)
-
-
-def cluster_error(scores: Sequence[float], clusters: Sequence[Hashable]) -> float:
-    """The cluster-robust standard error of the mean."""
-    sums, sizes = by_cluster(scores, clusters)
-    return float(_mean_and_error(sums[None], sizes[None])[1][0])
-
-
-def _mean_and_error(sums: Floats, sizes: Floats) -> tuple[Floats, Floats]:
-    """Mean of all scores and its cluster-robust standard error, a row for each resample of G
-    clusters."""
-    total = sizes.sum(axis=1)
-    mean = sums.sum(axis=1) / total
-    groups = sums.shape[1]
-    spread = ((sums - mean[:, None] * sizes) ** 2).sum(axis=1) * groups / max(1, groups - 1)
-    return mean, np.sqrt(spread) / total
+def distance(gaps: Floats, squares: Floats, floor: Floats) -> Floats:
+    """[…, pairs] |sum of differences| in units of its own spread, 0 where there is none; `floor` is
+    the variance that seeds add."""
+    spread = np.sqrt(squares + floor)
+    apart: Floats = np.abs(gaps) / np.where(spread > 0, spread, 1.0)
+    return apart

@@ -7,40 +7,45 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import replace
 
 from acclimate.evaluation.comparison import PairedDifference, RecipeRow, Verdict
+from acclimate.evaluation.luck import Luck, of
 from acclimate.evaluation.sequential import Look
 from acclimate.evaluation.statistics import Interval, difference, family_p
 
 LEVEL = 0.05
+Find = Callable[[Sequence[Sequence[float]], Sequence[Luck | None]], Look]
+"""What looks at the scores of recipes, with their luck."""
 
 
 def pairs(
-    scores: Mapping[str, Sequence[float]], clusters: Sequence[Hashable]
+    scores: Mapping[str, Sequence[float]],
+    clusters: Sequence[Hashable],
+    luck: Mapping[str, Luck] | None = None,
 ) -> tuple[PairedDifference, ...]:
-    """Every two recipes' paired difference, p-values corrected for all of them."""
-    ranked = sorted(scores, key=lambda recipe: -sum(scores[recipe]))
-    adjusted = family_p([scores[recipe] for recipe in ranked], clusters)
-    return tuple(
-        PairedDifference(
-            a,
-            b,
-            replace(difference(scores[a], scores[b], clusters), adjusted=float(adjusted[i, j])),
-        )
-        for (i, a), (j, b) in itertools.combinations(enumerate(ranked), 2)
-    )
+    """Every two recipes' paired difference, p-values corrected for all of them; `luck` is that of
+    recipes whose scores are means over seeds."""
+    ranked, lucky = sorted(scores, key=lambda recipe: -sum(scores[recipe])), luck or {}
+    every = [lucky.get(recipe) for recipe in ranked]
+    adjusted = family_p([scores[recipe] for recipe in ranked], clusters, luck=every)
+    found = []
+    for (i, a), (j, b) in itertools.combinations(enumerate(ranked), 2):
+        gap = difference(scores[a], scores[b], clusters, luck=of(lucky, a, b))
+        found.append(PairedDifference(a, b, replace(gap, adjusted=float(adjusted[i, j]))))
+    return tuple(found)
 
 
 def sequential_pairs(
     scores: Mapping[str, Sequence[float]],
     clusters: Sequence[Hashable],
     level: float,
-    find: Callable[[Sequence[Sequence[float]]], Look],
+    find: Find,
+    luck: Mapping[str, Luck] | None = None,
 ) -> tuple[PairedDifference, ...]:
     """As `pairs`, after several looks: p-values and intervals (of `level`) allow for them."""
-    ranked = sorted(scores, key=lambda recipe: -sum(scores[recipe]))
-    looked = find([scores[recipe] for recipe in ranked])
+    ranked, lucky = sorted(scores, key=lambda recipe: -sum(scores[recipe])), luck or {}
+    looked = find([scores[recipe] for recipe in ranked], [lucky.get(recipe) for recipe in ranked])
     found = []
     for (i, a), (j, b) in itertools.combinations(enumerate(ranked), 2):
-        gap = difference(scores[a], scores[b], clusters, level)
+        gap = difference(scores[a], scores[b], clusters, level, luck=of(lucky, a, b))
         p = float(looked.p[i, j])
         found.append(PairedDifference(a, b, replace(gap, p=max(gap.p, min(p, 1.0)), adjusted=p)))
     return tuple(found)

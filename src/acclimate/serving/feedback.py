@@ -16,7 +16,7 @@ from acclimate.questions.feedback import Feedback, Given
 from acclimate.serving.errors import ApiError
 from acclimate.serving.keys import Caller
 from acclimate.serving.questions import version_of
-from acclimate.serving.schemas import Review, Sound, Thumb
+from acclimate.serving.schemas import FeedbackReview, Sound, Thumb
 from acclimate.serving.service import Service
 from acclimate.workflows.feedback import Proposal, give_feedback, propose, review_feedback
 
@@ -39,10 +39,10 @@ class GivenAnswers:
         """Hold an answer under its id."""
         if self._shared is not None:
             said = _GIVEN.dump_json(given).decode()
-            await run_in_threadpool(self._shared.keep, name, caller.name, said, _MOST)
+            await run_in_threadpool(self._shared.keep, name, caller.id, said, _MOST)
             return
         with self._lock:
-            self._held[name] = (caller.name, given)
+            self._held[name] = (caller.id, given)
             while len(self._held) > _MOST:
                 self._held.popitem(last=False)
 
@@ -57,11 +57,11 @@ class GivenAnswers:
 
     def _find(self, name: str, caller: Caller) -> Given | None:
         if self._shared is not None:
-            said = self._shared.find(name, caller.name)
+            said = self._shared.find(name, caller.id)
             return None if said is None else _GIVEN.validate_json(said)
         with self._lock:
             asker, given = self._held.get(name, ("", None))
-        return given if asker == caller.name else None
+        return given if asker == caller.id else None
 
 
 def make_router(service: Service, given: GivenAnswers) -> APIRouter:
@@ -121,7 +121,7 @@ def _add_review(router: APIRouter, service: Service) -> None:
     @router.put("/v1/feedback/{number}")
     def put_feedback(
         number: Annotated[str, Path(max_length=64)],
-        body: Annotated[Review, Sound],
+        body: Annotated[FeedbackReview, Sound],
         request: Request,
     ) -> dict[str, Any]:
         """Accept feedback, as proposed or edited, or reject it; accepted, it is a question."""
@@ -138,6 +138,7 @@ def _add_review(router: APIRouter, service: Service) -> None:
                 question=body.question,
                 answers=body.answers,
                 answerable=body.answerable,
+                split=body.split,
             )
         )
         return {
@@ -171,4 +172,5 @@ def _row(one: Proposal) -> dict[str, Any]:
         "evidence": one.evidence,
         "split": one.split,
         "known": one.known,
+        "splits": list(one.splits),
     }

@@ -79,9 +79,12 @@ class StreamOptions(Loose):
 
 class Extension(Strict):
     """Acclimate's own: `where` narrows the documents; `footnotes` writes the citations below the
-    text too; `style` takes the place of the recipe's."""
+    text too; `style` takes the place of the recipe's; `conversation` is the one in which the answer
+    is kept, with others of the same `turn`."""
 
     where: Where | None = None
+    conversation: str | None = Field(default=None, max_length=64)
+    turn: str | None = Field(default=None, max_length=64)
     footnotes: bool | None = None
     style: Literal["short", "full"] | None = None
 
@@ -190,6 +193,12 @@ class Thumb(Strict):
     unanswerable: bool = False
 
 
+class Title(Strict):
+    """The title of a conversation."""
+
+    title: str = Field(min_length=1, max_length=120)
+
+
 class Review(Strict):
     """A question as it was reviewed; `version` is the one that was read, so that nobody's change is
     lost."""
@@ -199,3 +208,10 @@ class Review(Strict):
     answers: list[str] = Field(max_length=50)
     answerable: bool
     status: Literal["", "accepted", "rejected"] = ""
+
+
+class FeedbackReview(Review):
+    """Feedback as it was reviewed; `split` is the side that its question goes to, where it is
+    free."""
+
+    split: Literal["train", "dev", "test"] | None = None

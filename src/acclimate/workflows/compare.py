@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import closing
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from acclimate.errors import ModelError, SettingsError, nearest
 from acclimate.evaluation.cache import AnswerCache
 from acclimate.evaluation.compare import Setting, compare
-from acclimate.evaluation.comparison import Comparison, Metric, save
+from acclimate.evaluation.comparison import Comparison, Metric, last_comparison, save
 from acclimate.evaluation.comparison_run import ComparisonRun, shuffled
 from acclimate.evaluation.drift import drifts
 from acclimate.evaluation.entry import ComparisonProgress, Entry, NoProgress
@@ -20,11 +20,12 @@ from acclimate.evaluation.report import render_html, render_markdown
 from acclimate.prompting.recipes import Recipe
 from acclimate.system import ending
 from acclimate.types import Question
+from acclimate.workflows.cluster_engine import speakers_on_cluster
 from acclimate.workflows.entries import OWN, Wanted, read_entries, settings_of
 from acclimate.workflows.judges import open_judges
 from acclimate.workflows.questions import find_leaks
 from acclimate.workflows.read_documents import documents_note, documents_read
-from acclimate.workflows.stage import Stage, make_entry
+from acclimate.workflows.stage import Stage, make_entry, make_runs
 from acclimate.workspace.answerer import require_documents
 from acclimate.workspace.encoders import tuned_folders
 from acclimate.workspace.workspace import Workspace
@@ -63,8 +64,7 @@ def compare_recipes(
     given = [read_given(one) for one in options.answers]
     asked = _asked(workspace, options.split)
     _require_unlearnt(workspace, [one.recipe for one in wanted], asked)
-    stage = Stage(workspace)
-    try:
+    with _stage(workspace) as stage:
         able, notes = _able(workspace, stage, wanted, options.parallel)
         entries = [
             replace(
@@ -74,7 +74,12 @@ def compare_recipes(
             )
             for one, made in able
         ]
-        notes += documents_note({one.recipe: one.documents for one in entries})
+        entries = [
+            run
+            for (one, _), made in zip(able, entries, strict=True)
+            for run in _runs(stage, workspace, one, made)
+        ]
+        notes += documents_note({one.recipe: one.documents for one in entries if not one.of})
         return compare_entries(
             workspace,
             [*entries, *_given(workspace, given, entries)],
@@ -82,8 +87,6 @@ def compare_recipes(
             progress,
             [*notes, *(note for one in given for note in one.notes(asked))],
         )
-    finally:
-        stage.close()
 
 
 def compare_entries(
@@ -115,11 +118,22 @@ def compare_entries(
         comparison_run = ComparisonRun(
             chosen, evidence_spans(workspace, chosen), cache, progress or NoProgress()
         )
+        comparison_run.earlier = _earlier(workspace)
         compared = compare(comparison_run, entries, setting, judges)
     if not options.since:
         return compared
     found = tuple(one.sentence for one in drifts(compared, options.since))
     return replace(compared, notes=(*compared.notes, *found))
+
+
+@contextmanager
+def _stage(workspace: Workspace) -> Iterator[Stage]:
+    """Where the entries answer: in this process, or their models on a cluster's nodes."""
+    with ExitStack() as stack:
+        speakers = None
+        if workspace.settings.cluster.engine != "local":
+            speakers = stack.enter_context(speakers_on_cluster(workspace))
+        yield stack.enter_context(closing(Stage(workspace, speakers)))
 
 
 def _able(
@@ -146,6 +160,12 @@ def _worn(stage: Stage, workspace: Workspace, one: Wanted) -> Path | None:
     return stage.workspace(settings_of(workspace.settings, one)).adapter(one.recipe)
 
 
+def _runs(stage: Stage, workspace: Workspace, one: Wanted, made: Entry) -> list[Entry]:
+    """An entry, and those of the other seeds that its adapter was trained with."""
+    held = stage.workspace(settings_of(workspace.settings, one))
+    return make_runs(held, one.recipe, made, stage, held.adapter(one.recipe))
+
+
 def _given(workspace: Workspace, given: Sequence[Given], beside: Sequence[Entry]) -> list[Entry]:
     """Other systems' answers. Raises SettingsError for a name that is taken."""
     names = [one.recipe for one in beside]
@@ -164,6 +184,15 @@ def _given(workspace: Workspace, given: Sequence[Given], beside: Sequence[Entry]
         return document.text if document else None
 
     return [one.entry(text) for one in given]
+
+
+def _earlier(workspace: Workspace) -> Comparison | None:
+    """The last comparison, whose spread says what questions can tell. One that another version
+    wrote says nothing: then the usual spread is assumed, and said to be."""
+    try:
+        return last_comparison(workspace.layout.comparisons)
+    except SettingsError:
+        return None
 
 
 def _asked(workspace: Workspace, split: str) -> list[Question]:

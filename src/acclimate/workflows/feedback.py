@@ -24,6 +24,7 @@ from acclimate.questions.proposals import (
     labelled_answers,
     preference_pairs,
 )
+from acclimate.questions.splitting import SPLITS
 from acclimate.text.locating import find_words
 from acclimate.types import Chunk, Hit, Span
 from acclimate.workspace.answerer import open_answerer
@@ -31,12 +32,15 @@ from acclimate.workspace.workspace import Workspace
 
 PairForm = Literal["preference", "label"]
 TEST = "test"
+_TRAIN = "train"
 
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
     """Feedback, and the question that it would become. `known` is the id of a question of the same
-    words that the set has already: accepted, it gets the answers too."""
+    words that the set has already: accepted, it gets the answers too. `splits` are those that it may
+    go to, the proposed one first: one where its document's other questions are, or where it is
+    known."""
 
     feedback: Feedback
     answers: tuple[str, ...]
@@ -45,6 +49,7 @@ class Proposal:
     evidence: str | None
     split: str
     known: str | None
+    splits: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +62,13 @@ class Reviewed:
 
 @dataclass(frozen=True, slots=True)
 class PairsWritten:
-    """Rows that were written to a file of pairs, and how many accepted ones say nothing there, or
-    have passages that the documents do not hold any more."""
+    """Rows that were written to a file of pairs; how many accepted ones say nothing there, or have
+    passages that the documents do not hold any more; and how many are `asked`: their questions
+    choose or judge, so nothing may learn them."""
 
     rows: int
     left_out: int
+    asked: int = 0
 
 
 def give_feedback(
@@ -119,6 +126,7 @@ def propose(workspace: Workspace, rows: Sequence[Feedback]) -> list[Proposal]:
         answers = answers_of(row)
         document, evidence = evidence_of(row, answers, text)
         twin = known.get(_words(_as_row(row.given)))
+        held_by = splits.get(document or "") if twin is None else str(twin.get("split") or TEST)
         found.append(
             Proposal(
                 row,
@@ -128,6 +136,7 @@ def propose(workspace: Workspace, rows: Sequence[Feedback]) -> list[Proposal]:
                 evidence,
                 splits.get(document or "", TEST),
                 None if twin is None else str(twin["id"]),
+                (held_by,) if held_by else (TEST, *(one for one in SPLITS if one != TEST)),
             )
         )
     return found
@@ -141,12 +150,14 @@ def review_feedback(
     question: str | None = None,
     answers: Sequence[str] | None = None,
     answerable: bool | None = None,
+    split: str | None = None,
 ) -> Reviewed:
     """Accept feedback, as it is proposed or edited, or reject it.
 
-    Accepted, it becomes a question of the set (on the side of its document's questions, else a test
-    question) and a label of the answer that was given; a question of the same words gets the
-    answers instead. Raises SettingsError for an answerable question without an answer.
+    Accepted, it becomes a question of the set and a label of the answer that was given; a question
+    of the same words gets the answers instead. It goes to the side of its document's questions;
+    where there are none, to `split`, or to test. Raises SettingsError for an answerable question
+    without an answer, and for a `split` that it may not go to.
     """
     (proposal,) = propose(workspace, [workspace.feedback_file.find(name)])
     row = proposal.feedback
@@ -154,6 +165,8 @@ def review_feedback(
         done = replace(row, status="rejected")
         workspace.feedback_file.put(done)
         return Reviewed(done, None)
+    if split is not None:
+        proposal = _sided(proposal, split)
     can = proposal.answerable if answerable is None else answerable
     said = tuple(proposal.answers if answers is None else answers) if can else ()
     if can and not any(map(str.strip, said)):
@@ -174,21 +187,44 @@ def review_feedback(
 
 def write_pairs(workspace: Workspace, file: Path, form: PairForm) -> PairsWritten:
     """Write accepted feedback as TRL reads it, each row with the prompt that a reader would be
-    shown: "preference" pairs or answers with a "label".
+    shown: "preference" pairs or answers with a "label". Rows whose questions are of dev or test are
+    left out: a comparison asks them.
 
     Raises SettingsError where nothing can be written.
     """
-    rows = [row for row in workspace.feedback_file.rows() if row.status == "accepted"]
+    accepted = [row for row in workspace.feedback_file.rows() if row.status == "accepted"]
+    splits = {str(row["id"]): row.get("split") for row in workspace.question_file.rows()}
+    rows = [row for row in accepted if splits.get(row.became) in (_TRAIN, None, "")]
+    asked = len(accepted) - len(rows)
     make = preference_pairs if form == "preference" else labelled_answers
     pairs = make(rows, _Shown(workspace))
     if not pairs:
+        told = f"; {asked} of them are asked by comparisons" if asked else ""
         raise SettingsError(
-            f"none of {len(rows)} accepted rows of feedback makes a pair.",
-            hint="A pair needs a wrong answer and what is right: acclimate feedback review",
+            f"none of {len(accepted)} accepted rows of feedback makes a pair{told}.",
+            hint="A pair needs a wrong answer, what is right, and a question of the split train: "
+            "acclimate feedback review",
         )
     jsonlines.write(file, pairs)
-    asked = {repr(pair["prompt"]) for pair in pairs}
-    return PairsWritten(len(pairs), len(rows) - len(asked))
+    prompts = {repr(pair["prompt"]) for pair in pairs}
+    return PairsWritten(len(pairs), len(rows) - len(prompts), asked)
+
+
+def _sided(proposal: Proposal, split: str) -> Proposal:
+    """The proposal on a side that was chosen for it."""
+    if split in proposal.splits:
+        return replace(proposal, split=split)
+    if split not in SPLITS:
+        raise SettingsError(f"there is no split '{split}'.", hint=f"Splits: {', '.join(SPLITS)}.")
+    why = (
+        f"the set asks it already ({proposal.known})"
+        if proposal.known
+        else f"the other questions about {proposal.document} are there"
+    )
+    raise SettingsError(
+        f"the question stays in {proposal.splits[0]}: {why}.",
+        hint="Nothing may be asked that was learnt. acclimate questions split",
+    )
 
 
 class _Shown:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
@@ -36,6 +36,7 @@ from acclimate.settings_file import set_key
 from acclimate.system import ending
 from acclimate.types import Question, Style
 from acclimate.workflows.compare import evidence_spans
+from acclimate.workflows.reflect import reflect
 from acclimate.workspace.answerer import open_answerer
 from acclimate.workspace.demonstrations import bootstrapped, chosen_file, demonstrate
 from acclimate.workspace.workspace import ALL, Workspace
@@ -91,12 +92,14 @@ def optimise_recipe(
     metric: Metric = "f1",
     budget: Budget,
     take: bool = False,
+    reflect_by: str = "",
     on_trial: Callable[[Trial, int], None] | None = None,
 ) -> Optimised:
     """Search, and write the winner where the project uses it.
 
-    It is taken where its gain over the recipe as it is is measurable, or `take` says so. Raises
-    SettingsError for any split but dev, and where there are too few questions or calls.
+    It is taken where its gain over the recipe as it is is measurable, or `take` says so. The model
+    `reflect_by` proposes further instructions ("": none does). Raises SettingsError for any split
+    but dev, and where there are too few questions or calls.
     """
     questions = _dev(workspace, split)
     recipe = find_recipe(name)
@@ -104,7 +107,13 @@ def optimise_recipe(
         raise SettingsError(
             "'auto' is not a recipe of its own.", hint="Optimise 'rag' or 'stuffing'."
         )
-    candidates, notes = make_candidates(workspace, recipe)
+    proposed: Mapping[str, tuple[Template, str]] = {}
+    told: tuple[str, ...] = ()
+    if reflect_by:
+        text = _text(recipe.template, workspace.layout.templates)
+        reflected = reflect(workspace, recipe, text, reflect_by, metric)
+        proposed, told = reflected.variants, reflected.notes
+    candidates, notes = make_candidates(workspace, recipe, proposed)
     scorer = _Scorer(workspace, recipe, candidates, questions, metric)
     trace = workspace.layout.optimisations / f"{_key(workspace, recipe, candidates, metric)}.jsonl"
     with Trace(trace) as kept:
@@ -118,17 +127,23 @@ def optimise_recipe(
         gain = difference(best, base, [cluster(by_id[item]) for item in shared])
     taken = gain is not None and gain.interval.mean > 0 and (take or gain.p < SURE)
     use, written = _write(workspace, recipe, winner) if taken else (recipe.name, ())
-    return Optimised(recipe.name, metric, found, gain, taken, use, written, tuple(notes), trace)
+    return Optimised(recipe.name, metric, found, gain, taken, use, written, (*told, *notes), trace)
 
 
 def make_candidates(
-    workspace: Workspace, recipe: Recipe
+    workspace: Workspace,
+    recipe: Recipe,
+    proposed: Mapping[str, tuple[Template, str]] | None = None,
 ) -> tuple[list[PromptCandidate], list[str]]:
-    """The recipe as it is, then every variant with every choice of examples; and what could not be
-    made."""
+    """The recipe as it is, then every variant (those `proposed` among them) with every choice of
+    examples; and what could not be made."""
     folder = workspace.layout.templates
     current = load_template(recipe.template, folder)
-    variants = {"": (current, _text(recipe.template, folder)), **_variants(recipe.template, folder)}
+    variants = {
+        "": (current, _text(recipe.template, folder)),
+        **_variants(recipe.template, folder),
+        **(proposed or {}),
+    }
     choices: list[tuple[str, tuple[Demonstration, ...], int]] = [("no examples", (), 0)]
     notes = []
     if recipe.reasoning != "two-stage" and any(

@@ -108,6 +108,11 @@ class Layout:
         return self.state / "optimisations"
 
     @property
+    def searches(self) -> Path:
+        """Libraries of other chunks, which a search tries."""
+        return self.state / "searches"
+
+    @property
     def keys(self) -> Path:
         """The server's API keys, hashed."""
         return self.state / "keys.json"
@@ -116,6 +121,16 @@ class Layout:
     def audit_log(self) -> Path:
         """Who asked the server what kind of thing, and when."""
         return self.state / "audit.log"
+
+    @property
+    def sources(self) -> Path:
+        """What sources need beside their documents, a folder each; it may be removed."""
+        return self.state / "sources"
+
+    @property
+    def conversations(self) -> Path:
+        """The conversations that people keep at the server: an SQLite file."""
+        return self.state / "conversations.db"
 
     @property
     def removed(self) -> Path:

@@ -10,7 +10,7 @@ export function differView(row, when, hide) {
   const said = h("p", { class: "muted differ-said", role: "status" });
   const pickers = h("div", { class: "pickers" });
   const tools = h("div", { class: "report-tools" }, iconButton("back", "All comparisons", hide, { class: "quiet" }), h("p", { class: "muted" }, when));
-  const view = h("div", { class: "room differ" }, tools, h("h2", {}, "Where they differ"), pickers, said, list);
+  const view = h("div", { class: "room differ" }, tools, h("h1", {}, "Where they differ"), pickers, said, list);
 
   function choose() {
     const pick = (label, chosen, other, take) => {
@@ -41,7 +41,7 @@ function item(one) {
   const right = one.answerable ? one.answers.join(" / ") : "the documents do not say";
   return h("article", { class: "differ-item" },
     one.turns.length > 0 && h("p", { class: "note turns" }, one.turns.map((turn) => h("span", {}, `${turn.question} – ${turn.answer}`))),
-    h("h3", {}, one.question),
+    h("h2", {}, one.question),
     h("p", { class: "muted" }, `Right: ${right}`, one.document && ` · ${one.document}`),
     h("div", { class: "differ-sides" }, one.sides.map(side)));
 }

@@ -21,7 +21,7 @@ export function comparisonsRoom() {
     }
   }
 
-  const nothing = () => empty("comparisons", "Nothing has been compared yet", "A comparison asks every recipe the same questions and tells which is right more often. Start one here, or in the project's folder:", h("pre", { class: "command" }, "acclimate compare zero-shot few-shot rag"));
+  const nothing = () => empty("comparisons", "Nothing has been compared yet", "A comparison asks every recipe the same questions and tells which is right more often. Start one here, or in the project's folder:", h("pre", { class: "command", tabindex: 0, role: "group", "aria-label": "Command" }, "acclimate compare zero-shot few-shot rag"));
 
   function card(row) {
     const made = new Date(row.created);
@@ -49,7 +49,7 @@ export function comparisonsRoom() {
     const back = iconButton("back", "All comparisons", hide, { class: "quiet" });
     const apart = iconButton("open", "New tab", () => inNewTab(row), { class: "quiet" });
     const frame = h("iframe", { src: link, title: `Report of ${when}`, sandbox: "allow-scripts", referrerpolicy: "no-referrer" });
-    inPlace(h("div", { class: "report-view" }, h("div", { class: "report-tools" }, back, h("p", { class: "muted" }, when), apart), frame), opener);
+    inPlace(h("div", { class: "report-view" }, h("div", { class: "report-tools" }, back, h("h1", { class: "muted" }, `Report of ${when}`), apart), frame), opener);
   }
 
   /** Show a view in the place of the room, until `hide`. */

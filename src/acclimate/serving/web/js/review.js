@@ -7,6 +7,7 @@ import { openDocument } from "./reader.js";
 import { editForm } from "./question.js";
 
 const STATES = { proposed: "Proposed", open: "To review", accepted: "Accepted", rejected: "Rejected", all: "All" };
+const SIDES = { test: "test: comparisons ask it", train: "train: it may be learnt", dev: "dev: choices are made by it" };
 const stateOf = (row) => (row.given === undefined ? row.status || "open" : "proposed");
 
 export function questionsRoom() {
@@ -18,6 +19,7 @@ export function questionsRoom() {
   const card = h("section", { class: "question-card", "aria-label": "Question", tabindex: -1 });
   const body = h("div", { class: "review" }, loading(6));
   const element = h("div", { class: "room questions", onkeydown: keys }, h("header", { class: "room-head" }, h("div", {}, heading, summary), bar), filters, body);
+  const sides = new Map();
   let rows = [], state = "", chosen = "", editing = false;
 
   async function load() {
@@ -70,6 +72,7 @@ export function questionsRoom() {
       h("h2", {}, row.question),
       row.given !== undefined && said(row),
       open ? h("p", { class: "note" }, "Nobody has said yet what is right: edit it.") : row.answerable ? h("ul", { class: "reference", "aria-label": "Answers that count as right" }, row.answers.map((one) => h("li", {}, one))) : h("p", { class: "note" }, "The documents do not hold the answer: to abstain is right."),
+      row.given !== undefined && row.splits.length > 1 && side(row),
       row.evidence && h("blockquote", { class: "evidence" }, h("p", {}, row.evidence), h("button", { type: "button", class: "plain source", onclick: () => evidence(row) }, icon("documents"), row.document ?? "", h("kbd", {}, "O"))),
       h("div", { class: "card-end" },
         h("button", { type: "button", class: "primary", disabled: open, onclick: () => judge("accepted") }, icon("check"), "Accept", h("kbd", {}, "A")),
@@ -77,6 +80,13 @@ export function questionsRoom() {
         h("button", { type: "button", class: "reject", onclick: () => judge("rejected") }, icon("close"), "Reject", h("kbd", {}, "R")),
         row.status && h("button", { type: "button", class: "quiet", onclick: () => judge("") }, "Undo")),
     ];
+  }
+
+  // A proposal whose document is on no side yet.
+  function side(row) {
+    const chosenSide = sides.get(row.id) ?? row.splits[0];
+    const options = row.splits.map((one) => h("option", { value: one, selected: one === chosenSide }, SIDES[one]));
+    return h("label", { class: "side" }, "Split ", h("select", { onchange: (event) => sides.set(row.id, event.target.value) }, options));
   }
 
   function pick(id) {
@@ -127,9 +137,11 @@ export function questionsRoom() {
 
   /** A proposal becomes a question, or goes. */
   async function decide(row, changes) {
-    const { question } = await api.putFeedback(row.id, { version: row.version, ...changes });
+    const { question } = await api.putFeedback(row.id, { version: row.version, split: sides.get(row.id) ?? null, ...changes });
     rows = [...(await api.feedback()), ...(await api.questions())];
-    if (question) toast(question.split === "test" ? "It is a test question now: the next comparison asks it." : `It is a question of the split “${question.split}” now, as others about its document are.`);
+    if (!question) return;
+    const why = sides.has(row.id) ? "" : ", as others about its document are";
+    toast(question.split === "test" ? "It is a test question now: the next comparison asks it." : `It is a question of the split “${question.split}” now${why}.`);
   }
 
   function edit() {
