@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from threading import Condition, Lock
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -71,7 +71,7 @@ class Storage:
         self._room = _Room(_SCRATCH_BYTES)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Storage, (self._url, self._options, self._most_bytes)
+        return _one_storage, (self._url, tuple(self._options.items()), self._most_bytes)
 
     @property
     def shown(self) -> str:
@@ -288,6 +288,14 @@ class Storage:
     def _path(self, path: str) -> str:
         with self._opening:
             return f"{self._opened[1]}/{path}"
+
+
+@cache
+def _one_storage(
+    url: str, options: tuple[tuple[str, str | int | bool], ...], most_bytes: int
+) -> Storage:
+    """The storage of all files that come from another process: they share its connections."""
+    return Storage(url, dict(options), most_bytes)
 
 
 @dataclass(frozen=True, slots=True)

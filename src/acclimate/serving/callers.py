@@ -25,7 +25,7 @@ class Callers:
 
     `keyless`: without any key everyone is let in. `address` is where browsers reach the server, ""
     where it is no other than it listens at. With what servers `shared` of a library, callers are
-    counted for all of them, and `waits` says that this takes a database's time.
+    counted for all of them.
     """
 
     def __init__(
@@ -40,9 +40,9 @@ class Callers:
     ) -> None:
         self._keys, self._login = keys, login
         self._keyless, self._address = keyless, address
-        self._requests = counter(shared, "key", per_minute)
+        self._requests = counter(shared, "caller", per_minute)
         self._guesses = counter(shared, "address", _GUESSES)
-        self.waits = shared is not None
+        self.waits = shared is not None  # for a database, when somebody is counted
 
     def find(self, scope: Scope, headers: Headers) -> Caller:
         """The caller. Raises ApiError where nobody is known (401), or not let in (403), beyond the

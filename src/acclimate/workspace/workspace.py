@@ -97,7 +97,7 @@ class Workspace(Closing):
         """
         file = Layout(folder).settings
         folder.mkdir(parents=True, exist_ok=True)
-        relative = path_or_address(documents)
+        relative: Path | str = path_or_address(documents)
         if isinstance(relative, Path) and relative.is_absolute():
             relative = Path(os.path.relpath(relative.resolve(), folder.resolve()))
         try:

@@ -180,11 +180,6 @@ export function questionsRoom() {
   return { element, focus: () => heading.focus() };
 }
 
-/** Which split a question went to: the one that was chosen, or that of its document. */
-function placed(question, chosen) {
-  return chosen ? t("It is a question of the split “{split}” now.", question) : t("It is a question of the split “{split}” now, as others about its document are.", question);
-}
-
 /** What was answered, and what its reader said of it. */
 function said(row) {
   const named = row.by && row.by !== "local";
