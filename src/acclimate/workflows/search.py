@@ -19,6 +19,7 @@ from acclimate.evaluation.comparison_run import shuffled
 from acclimate.evaluation.entry import ComparisonProgress
 from acclimate.evaluation.halving import Budget, Found, Trace, Trial, halve
 from acclimate.evaluation.measures import require_by_words
+from acclimate.settings_sections import ModelSettings
 from acclimate.types import Question
 from acclimate.workflows.compare import CompareOptions, compare_entries
 from acclimate.workflows.entries import OWN, model_of
@@ -74,7 +75,9 @@ class Searched:
         sections["model"] = {**self.model, **sections.get("model", {})}
         sections["answer"] = {**sections.get("answer", {}), "recipe": self.recipe}
         return "\n".join(
-            "\n".join([f"[{name}]", *(f"{key} = {_toml(value)}" for key, value in values.items())])
+            "\n".join(
+                [f"[{name}]", *(f"{key} = {json.dumps(value)}" for key, value in values.items())]
+            )
             for name, values in sections.items()
             if values
         )
@@ -183,8 +186,8 @@ def _tested(
         minutes=options.minutes * (1 - _SHARE),
     )
     comparison = compare_entries(workspace, entries, chosen, progress, [told, *notes])
-    wanted = best.wanted
-    model = {} if wanted.model == OWN else model_of(workspace.settings.model, wanted.model)
+    spec = best.wanted.model
+    model = None if spec == OWN else model_of(workspace.settings.model, spec)
     return Searched(best, found, comparison, _model_lines(model))
 
 
@@ -237,15 +240,11 @@ def _depends(question: Question) -> str:
     return repr(question) + (repr(told) if any(told) else "")
 
 
-def _model_lines(model: Any) -> dict[str, Any]:
+def _model_lines(model: ModelSettings | None) -> dict[str, Any]:
     """[model] of a model that was named."""
-    if not model:
+    if model is None:
         return {}
     lines = {"name": model.name}
     if model.base_url:
         lines |= {"engine": model.engine, "base_url": model.base_url}
     return lines
-
-
-def _toml(value: Any) -> str:
-    return json.dumps(value)

@@ -146,8 +146,15 @@ def make_runs(
     for seed, folder in runs.others.items():
         name = f"{first.recipe}, seed {seed}"
         made = make_entry(workspace.wearing(folder), recipe, name=name, stage=stage)
-        shown = {"required": first.required, "documents": first.documents}
-        found.append(replace(made, seed=seed, of=first.recipe, **shown))
+        found.append(
+            replace(
+                made,
+                seed=seed,
+                of=first.recipe,
+                required=first.required,
+                documents=first.documents,
+            )
+        )
     return found
 
 
