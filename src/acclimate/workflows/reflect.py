@@ -11,6 +11,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from acclimate.errors import AcclimateError, SettingsError
 from acclimate.evaluation.comparison import Metric
@@ -171,12 +172,7 @@ def with_instruction(text: str, wording: str) -> str:
 def _key(
     workspace: Workspace, recipe: Recipe, text: str, spec: str, train: Sequence[Question]
 ) -> str:
-    depends: list[object] = [
-        recipe.name,
-        text,
-        spec,
-        [(one.question, one.answers) for one in train],
-    ]
+    depends: list[Any] = [recipe.name, text, spec, [(one.question, one.answers) for one in train]]
     if recipe.reads:
         record = workspace.library.record
         depends.append([record.id, record.generation])

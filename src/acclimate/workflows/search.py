@@ -75,7 +75,9 @@ class Searched:
         sections["model"] = {**self.model, **sections.get("model", {})}
         sections["answer"] = {**sections.get("answer", {}), "recipe": self.recipe}
         return "\n".join(
-            "\n".join([f"[{name}]", *(f"{key} = {_toml(value)}" for key, value in values.items())])
+            "\n".join(
+                [f"[{name}]", *(f"{key} = {json.dumps(value)}" for key, value in values.items())]
+            )
             for name, values in sections.items()
             if values
         )
@@ -184,8 +186,8 @@ def _tested(
         minutes=options.minutes * (1 - _SHARE),
     )
     comparison = compare_entries(workspace, entries, chosen, progress, [told, *notes])
-    wanted = best.wanted
-    model = None if wanted.model == OWN else model_of(workspace.settings.model, wanted.model)
+    spec = best.wanted.model
+    model = None if spec == OWN else model_of(workspace.settings.model, spec)
     return Searched(best, found, comparison, _model_lines(model))
 
 
@@ -246,7 +248,3 @@ def _model_lines(model: ModelSettings | None) -> dict[str, Any]:
     if model.base_url:
         lines |= {"engine": model.engine, "base_url": model.base_url}
     return lines
-
-
-def _toml(value: Any) -> str:
-    return json.dumps(value)
