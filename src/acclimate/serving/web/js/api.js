@@ -2,7 +2,6 @@
 
 import { t } from "./words.js";
 
-
 const KEY = "acclimate.key";
 
 /** A refusal of the server: `status` (0: not reached) and `code` as in its OpenAPI. */

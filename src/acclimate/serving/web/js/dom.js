@@ -2,8 +2,6 @@
 
 import { t, tn } from "./words.js";
 
-
-
 const SVG = "http://www.w3.org/2000/svg";
 
 /** An element: `props` are attributes, except on… (listeners), `class`, `dataset` and true/false/null values. */

@@ -75,7 +75,7 @@ function block(element, stretch, at) {
   const [start, end] = [Math.max(element.start, stretch.start), Math.min(element.end, stretch.end)];
   const text = stretch.cut(start, end);
   if (element.kind === "table" && text.startsWith("|")) return h("div", { class: "table", tabindex: 0, role: "region", "aria-label": t("Table") }, table(text, start, stretch, at));
-  const made = h(TAGS[element.kind] ?? "p", { class: `block ${element.kind}`, dir: "auto", dir: "auto", dir: "auto", dataset: { level: element.level ?? 0 } });
+  const made = h(TAGS[element.kind] ?? "p", { class: `block ${element.kind}`, dir: "auto", dataset: { level: element.level ?? 0 } });
   const signs = SYNTAX[element.kind]?.exec(text)?.[0].length ?? 0; // of Markdown: kept, but not shown
   if (signs) made.append(h("span", { class: "syntax" }, stretch.cut(start, start + signs)));
   if (signs && element.kind === "list_item") made.classList.add("bullet");
