@@ -284,6 +284,7 @@ STEPS = [
     step("models", "fetch", "all-minilm-l6-v2"),
     step("models", "recommend"),
     step("sync"),
+    step("library", "import", "store.jsonl"),
     step("doctor"),
     step("backup", "kept.tar"),
     step("restore", "kept.tar", "restored"),
@@ -305,9 +306,12 @@ EXPORTS = [step("export", "lora", f"out-{form}", "--to", form) for form in FORMS
 ELSEWHERE = {("serve",), ("mcp",), ("watch",), ("library", "move")}
 
 
+GROUPS = ("questions", "feedback", "keys", "models", "library")
+
+
 def test_every_command_is_run_here():
     run = {
-        words[:2] if words[0] in ("questions", "feedback", "keys", "models") else words[:1]
+        words[:2] if words[0] in GROUPS else words[:1]
         for words, _, _ in BEGIN + STEPS + TUNING + EXPORTS
     }
     assert run | ELSEWHERE == set(names(cli))
@@ -318,6 +322,8 @@ def test_commands_ask_and_write_nothing_elsewhere(watch):
     (watch.project / "questions.csv").write_text(QUESTIONS, encoding="utf-8")
     watch.all(BEGIN)
     watch.use_tiny()
+    note = {"page_content": "A note.", "metadata": {"source": "note"}}
+    (watch.project / "store.jsonl").write_text(json.dumps(note), encoding="utf-8")
     (watch.project / "export").mkdir()
     (watch.project / "export" / "note.md").write_text("# A note", encoding="utf-8")
     with (watch.project / "acclimate.toml").open("a", encoding="utf-8") as settings:
