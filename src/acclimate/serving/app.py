@@ -55,7 +55,6 @@ def create_app(project: Project, draining: threading.Event | None = None) -> Gat
     """The server of a project, as an ASGI application; it closes the project when it ends. While
     `draining` is set, load balancers are told to send no further requests."""
     service = Service(project, draining)
-    shared = service.shared()
     rules = rules_of(project.settings)
     login = open_login(project.settings.login)
     callers = Callers(
@@ -64,7 +63,7 @@ def create_app(project: Project, draining: threading.Event | None = None) -> Gat
         keyless=rules.keyless,
         address=rules.address,
         per_minute=rules.requests_per_minute,
-        shared=shared,
+        shared=service.shared,
     )
     chosen = project.settings.serve.conversations
     store = ConversationStore(project.layout.conversations) if chosen == "kept" else None
@@ -91,13 +90,11 @@ def create_app(project: Project, draining: threading.Event | None = None) -> Gat
         if login is not None:
             login.close()
         await run_in_threadpool(service.close)
-        if shared is not None:
-            shared.close()
 
     app = FastAPI(
         title="Acclimate", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None
     )
-    given = feedback.GivenAnswers(shared)
+    given = feedback.GivenAnswers(service.shared)
     app.include_router(chat.make_router(service, metrics, given, kept))
     app.include_router(conversations.make_router(kept))
     if login is not None:

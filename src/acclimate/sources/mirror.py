@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Self
 
-from acclimate.documents.walk import Failure
+from acclimate.documents.places import Failure
 from acclimate.errors import AcclimateError, SourceError, legible
 from acclimate.sources.base import NoProgress, Pause, SourceReport, SyncProgress
 from acclimate.sources.names import marked, safe_path
