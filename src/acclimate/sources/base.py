@@ -8,7 +8,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from acclimate.documents.places import Failure, matches
+from acclimate.documents.places import Failure
+from acclimate.documents.walk import matches
 from acclimate.errors import SourceError
 from acclimate.system import ending
 
