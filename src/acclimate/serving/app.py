@@ -57,14 +57,13 @@ def create_app(project: Project, draining: threading.Event | None = None) -> Gat
     rules = rules_of(project.settings)
     login = open_login(project.settings.login)
     service = Service(project, draining)
-    shared = service.shared()
     callers = Callers(
         keys_of(project.folder),
         login,
         keyless=rules.keyless,
         address=rules.address,
         per_minute=rules.requests_per_minute,
-        shared=shared,
+        shared=service.shared,
     )
     chosen = project.settings.serve.conversations
     store = ConversationStore(project.layout.conversations) if chosen == "kept" else None
@@ -91,13 +90,11 @@ def create_app(project: Project, draining: threading.Event | None = None) -> Gat
         if login is not None:
             login.close()
         await run_in_threadpool(service.close)
-        if shared is not None:
-            shared.close()
 
     app = FastAPI(
         title="Acclimate", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None
     )
-    given = feedback.GivenAnswers(shared)
+    given = feedback.GivenAnswers(service.shared)
     app.include_router(chat.make_router(service, metrics, given, kept))
     app.include_router(conversations.make_router(kept))
     if login is not None:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Literal, TypeVar
 
 from acclimate.embeddings.base import Embedder
@@ -117,6 +118,7 @@ class Service:
                 return "unreachable"
         return "ready"
 
+    @cached_property
     def shared(self) -> Shared | None:
         """What the servers of this library share beside it; None for a file, which has one."""
         chosen = self.project.settings.store
@@ -272,6 +274,8 @@ class Service:
         """End what waits; what is being written is finished."""
         self._pool.shutdown(cancel_futures=True)
         self.project.close()
+        if (shared := self.__dict__.get("shared")) is not None:
+            shared.close()
 
 
 @dataclass(frozen=True, slots=True)

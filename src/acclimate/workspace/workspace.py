@@ -13,11 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from acclimate.documents.places import Place
-from acclimate.documents.walk import LocalFolder
 from acclimate.embeddings.base import Embedder, PictureEmbedder
 from acclimate.embeddings.tuned import EXTRACTOR
 from acclimate.errors import ProjectError, SettingsError, legible
-from acclimate.files.places import under
 from acclimate.indexes.base import GraphIndex
 from acclimate.indexes.filters import Filter, parse_rules
 from acclimate.indexes.library import Library
@@ -41,6 +39,7 @@ from acclimate.system.closing import Closing
 from acclimate.types import Generation, Message, Question
 from acclimate.workspace.engine import FindModel, adapter_of, load_engine
 from acclimate.workspace.layout import Layout
+from acclimate.workspace.place import open_documents
 from acclimate.workspace.record import open_record, store_server
 from acclimate.workspace.retriever import Parts, open_retriever
 
@@ -177,14 +176,7 @@ class Workspace(Closing):
     @cached_property
     def place(self) -> Place:
         """Where the documents are."""
-        chosen = self.settings.documents
-        where = chosen.path if isinstance(chosen.path, str) else under(self.folder, chosen.path)
-        if isinstance(where, Path):
-            return LocalFolder(where)
-        # What it imports is an extra.
-        from acclimate.documents.objects import open_place
-
-        return open_place(where, chosen.storage_options, chosen.max_file_mb * 1_000_000)
+        return open_documents(self.settings.documents, self.folder)
 
     @property
     def documents_shown(self) -> str:
