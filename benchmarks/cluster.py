@@ -1,12 +1,15 @@
 """Workers that share one library in PostgreSQL are killed with SIGKILL; the library must equal that of one process.
 
     python -m benchmarks.cluster [--workers 4] [--kill 2] [--repeat 50] [--files 60] [--seed 1] [--url URL]
+    python -m benchmarks.cluster --nodes 3 --kill 1 [--files 400] [--no-cost]
 
 Each repetition ingests new, changed and removed files: the first half with all workers alive, then a second ingest in
 which `--kill` of them die at random moments and the others finish. Documents, chunks and vectors are compared by hash
 with those of one process and an SQLite file; every file must have been stored exactly once. Without `--url`, a server
 is started whose writes are not forced to the disk: workers die here, the server does not. Prints one JSON object a
 repetition, the summary last; exit code 1 where anything was wrong.
+
+With `--nodes`, the workers are actors of a Ray cluster of so many nodes on this machine: see `benchmarks.cluster_ray`.
 """
 
 from __future__ import annotations
@@ -217,12 +220,25 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--workers", type=int, default=4)
-    parser.add_argument("--kill", type=int, default=2)
+    parser.add_argument(
+        "--nodes", type=int, default=0, help="of a simulated Ray cluster, in place of workers"
+    )
+    parser.add_argument(
+        "--no-cost", dest="cost", action="store_false", help="with --nodes: leave the cost out"
+    )
+    parser.add_argument("--kill", type=int, default=None, help="workers (2) or nodes (1) that die")
     parser.add_argument("--repeat", type=int, default=50)
-    parser.add_argument("--files", type=int, default=60)
+    parser.add_argument("--files", type=int, default=None, help="60, with --nodes 400")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--url", default="", help="a PostgreSQL server to use")
     options = parser.parse_args()
+    kill, files = (1, 400) if options.nodes else (2, 60)
+    options.kill = kill if options.kill is None else options.kill
+    options.files = files if options.files is None else options.files
+    if options.nodes:
+        from benchmarks.cluster_ray import main as by_actors
+
+        return by_actors(options)
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(PRELOADED)
     rows = []

@@ -215,7 +215,7 @@ def forgetting(bench: Bench) -> tuple[bool, str]:
 def serving(bench: Bench) -> tuple[bool, str]:
     """What Transformers serves is what the trained network would write."""
     from acclimate.models.transformers import TransformersEngine
-    from acclimate.tuning.run import largest_gap
+    from acclimate.tuning.greedy import largest_gap
     from acclimate.types import Generation
 
     with scratch() as folder:

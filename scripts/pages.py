@@ -4,13 +4,16 @@ the settings' own descriptions. `--check` compares instead."""
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
+from pydantic.fields import FieldInfo
 
 from acclimate.cli.main import COMMANDS, cli
-from acclimate.settings import Settings
+from acclimate.settings import sections
 from acclimate.settings_file import shown
+from acclimate.settings_sources import KINDS, source_keys
 
 DOCS = Path(__file__).parents[1] / "docs"
 
@@ -45,14 +48,29 @@ def render_settings() -> str:
         "The keys of `acclimate.toml`. Made by `scripts/docs` from the settings' own descriptions; do not edit.",
         "An environment variable overrides the file: `ACCLIMATE_MODEL__MAX_TOKENS=64` is `[model] max_tokens`.",
     ]
-    for section, outer in Settings.model_fields.items():
-        inner = type(outer.default)
+    for section, inner in sections().items():
         lines += ["", f"## [{section}]", "", (inner.__doc__ or "").strip(), ""]
-        lines += ["| key | default | meaning |", "|---|---|---|"]
-        for key, field in inner.model_fields.items():
-            meaning = (field.description or "").replace("|", "\\|")
-            lines.append(f"| `{key}` | `{shown(field.default)}` | {meaning} |")
+        lines += _table(inner.model_fields)
+    lines += [
+        "",
+        "## [sources.NAME]",
+        "",
+        "What `acclimate sync` mirrors into the documents folder: see",
+    ]
+    lines += ["[Sources](sources.md). NAME is yours; `type` says which keys there are."]
+    for kind, keys in source_keys().items():
+        said = (KINDS[kind].__doc__ or "").strip()
+        lines += ["", f'### type = "{kind}"', "", said, "", *_table(keys)]
     return "\n".join(lines) + "\n"
+
+
+def _table(keys: Mapping[str, FieldInfo]) -> list[str]:
+    lines = ["| key | default | meaning |", "|---|---|---|"]
+    for key, field in keys.items():
+        meaning = (field.description or "").replace("|", "\\|")
+        default = "required" if field.is_required() else f"`{shown(field.default)}`"
+        lines.append(f"| `{key}` | {default} | {meaning} |")
+    return lines
 
 
 def main() -> int:

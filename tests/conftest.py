@@ -36,6 +36,8 @@ FIXTURES = {
 }
 PLACES = {
     "cli": "slow models",
+    "deploy/test_commands.py": "slow models",
+    "cluster/test_ray.py": "servers slow torch models",
     "documents/test_changes.py": "slow",
     "documents/test_hostile.py": "slow",
     "embeddings/test_cross_encoder.py": "torch",
@@ -65,7 +67,9 @@ PLACES = {
     "workflows/test_tune_preferences.py": "torch",
     "workflows/test_tune_retriever.py": "torch models",
     "workspace/test_demonstrations.py": "models",
+    "test_course.py": "models slow",
     "test_images.py": "torch",
+    "sources/test_sync.py": "slow",
     "test_levels.py": "slow",
     "workflows/test_calibrate.py": "models",
     "workflows/test_optimise_prompt.py": "models",
@@ -133,6 +137,7 @@ LONG = (
     "tuning/test_methods.py",
     "tuning/test_runs.py",
     "documents/test_hostile.py",
+    "cluster/test_ray.py",
     "workflows/test_tune_retriever.py",
 )
 LEVELS = ("models", "torch", "browser", "servers", "slow")

@@ -83,6 +83,16 @@ def test_the_story():
     assert "{{question}} me" in user  # a passage is data
 
 
+def test_a_citation_has_the_address_that_its_document_was_mirrored_from():
+    addresses = {"1.md": "https://docs.test/refunds"}
+    subject = answerer("14 days [1], Aarhus [3]", address=lambda path: addresses.get(path, ""))
+    citations = subject.answer("How long do refunds take, and where?").citations
+    assert {one.document: one.url for one in citations} == {
+        "1.md": "https://docs.test/refunds",
+        "3.md": "",
+    }
+
+
 def test_refusals_are_answers():
     answer = answerer(REFUSAL).answer("Who?")
     assert (answer.abstained, answer.citations, answer.text) == (True, (), REFUSAL)

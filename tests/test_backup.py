@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import shutil
 import sqlite3
 import tarfile
 import threading
@@ -132,6 +133,24 @@ def test_documents_elsewhere_are_not_included_and_that_is_told(folder, tmp_path,
     assert run(["restore", str(tmp_path / "b.tar"), str(tmp_path / "two")]) == 0
     assert "must be in their place" in capsys.readouterr().err
     assert hits(tmp_path / "two")[1] == hits(folder)[1]
+
+
+def test_sources_go_on_after_a_restore(folder, tmp_path):
+    (folder / "export").mkdir()
+    (folder / "export" / f"Page {'a' * 32}.md").write_text("# Page\n\nFrom elsewhere.\n")
+    with (folder / "acclimate.toml").open("a") as opened:
+        opened.write('[sources.notes]\ntype = "notion"\npath = "export"\n')
+    with open_project(folder) as project:
+        project.sync()
+        project.ingest()
+        project.backup(tmp_path / "b.tar.gz")
+    shutil.copytree(folder / "export", tmp_path / "again" / "export")
+    Project.restore(tmp_path / "b.tar.gz", tmp_path / "again").close()
+    with open_project(tmp_path / "again") as project:
+        address = project.origins.address("_sources/notes/Page.md")
+        assert address == f"https://www.notion.so/{'a' * 32}"
+        (report,) = project.sync().sources
+        assert (report.added, report.changed, report.unchanged) == (0, 0, 1)
 
 
 def test_nothing_is_overwritten_without_being_told(folder, tmp_path):

@@ -26,7 +26,17 @@ from acclimate.prompting.techniques import Written
 from acclimate.prompting.templates import Template, with_instructions
 from acclimate.retrieval.base import Retriever
 from acclimate.text.identifiers import respelt
-from acclimate.types import Abstention, Answer, Generation, Hit, Message, Prompt, Timings, Usage
+from acclimate.types import (
+    Abstention,
+    Answer,
+    Citation,
+    Generation,
+    Hit,
+    Message,
+    Prompt,
+    Timings,
+    Usage,
+)
 
 if TYPE_CHECKING:
     from acclimate.prompting.structured import Shape
@@ -60,6 +70,7 @@ class Answerer:
     sentence by sentence. `explain` says why where the search gives no passage. `instructions` are
     the asker's own, beside the recipe's. Where there is a `fill`, it answers in plain text, and the
     shape is filled from that. What `tables` is sure of is the answer, and neither reader is asked.
+    `address` gives where a document was mirrored from, "" for any other.
     """
 
     recipe: Recipe
@@ -81,6 +92,7 @@ class Answerer:
     instructions: str = ""
     fill: Fill | None = None
     tables: ReadTables | None = None
+    address: Callable[[str], str] = lambda _: ""
 
     def answer(
         self, question: str, on_text: OnText | None = None, turns: Sequence[Turn] = ()
@@ -258,7 +270,7 @@ class Answerer:
             text=resolved.text,
             marked=resolved.marked,
             abstained=resolved.abstained,
-            citations=resolved.citations,
+            citations=self._addressed(resolved.citations),
             prompt=prompt,
             usage=Usage(
                 prompt_tokens=written.prompt_tokens,
@@ -284,6 +296,9 @@ class Answerer:
             unsupported=resolved.unsupported,
             working=resolved.working,
         )
+
+    def _addressed(self, citations: Sequence[Citation]) -> tuple[Citation, ...]:
+        return tuple(replace(one, url=self.address(one.document)) for one in citations)
 
 
 def _together(last: Written, before: Sequence[Written]) -> Written:

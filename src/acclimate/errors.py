@@ -79,6 +79,10 @@ class DocumentError(AcclimateError):
     """A file could not be parsed."""
 
 
+class SourceError(AcclimateError):
+    """A source of documents cannot be reached or mirrored; the message holds no password."""
+
+
 class LibraryError(AcclimateError):
     """The record or an index is unusable."""
 

@@ -22,7 +22,7 @@ from acclimate.indexes.library import Library
 from acclimate.indexes.record import Record
 from acclimate.indexes.same import NearCopy, near_copies
 from acclimate.indexes.versions import newer_of
-from acclimate.ingest_reading import Parse, Reader, untouched
+from acclimate.ingest_reading import Parse, Reader, Reads, untouched
 from acclimate.ingest_report import IngestProgress, IngestReport, NoProgress, Tally
 from acclimate.ingest_storing import Alone, Storing, migrate, renew
 
@@ -51,17 +51,19 @@ def ingest(  # noqa: PLR0913
     parser: str = "",
     pictures: PictureEmbedder | None = None,
     progress: IngestProgress | None = None,
+    reader: Reads | None = None,
 ) -> IngestReport:
     """Bring `library` up to date with the files under `root`.
 
     `parse` is called from `parallel` threads; `parser` names it: under another name, all is read
     again. `check_all` hashes every file, even where size and time are as before; `allow_empty`
-    accepts that no file is left. `pictures` makes the vectors of the documents' pictures. Raises
-    ProjectError where the folder is missing or empty: an unmounted disk must not empty the library.
+    accepts that no file is left. `pictures` makes the vectors of the documents' pictures. `reader`
+    takes the place of `parse` and `chunker`. Raises ProjectError where the folder is missing or
+    empty: an unmounted disk must not empty the library.
     """
     with library.ingesting():
         found = walk(root, include, exclude)
-        reader = Reader(parse, chunker, parallel, parser)
+        reader = reader or Reader(parse, chunker, parallel, parser)
         return _ingest(
             root, found, library, reader, embedder, pictures, check_all, allow_empty, progress
         )
@@ -71,7 +73,7 @@ def _ingest(  # noqa: PLR0913
     root: Path,
     found: Found,
     library: Library,
-    reader: Reader,
+    reader: Reads,
     embedder: Embedder,
     pictures: PictureEmbedder | None,
     check_all: bool,
@@ -115,7 +117,7 @@ def what_is_due(
     root: Path,
     found: Found,
     known: Mapping[str, FileState],
-    reader: Reader,
+    reader: Reads,
     *,
     check_all: bool,
     allow_empty: bool,

@@ -6,11 +6,13 @@ import hashlib
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Protocol
 
 from acclimate.chunking.base import Chunker
 from acclimate.documents.walk import is_fresh
+from acclimate.embeddings.base import Vectors
 from acclimate.errors import AcclimateError, DocumentError
 from acclimate.indexes.base import FileState
 from acclimate.types import Chunk, Document, Element
@@ -28,13 +30,31 @@ Parse = Callable[[Path, str], Document]
 @dataclass(frozen=True, slots=True)
 class Read:
     """A file as it was read: its document with chunks, or None where its content is as before, or
-    why it failed."""
+    why it failed. `vectors` are those of chunks that were embedded already, by their hash."""
 
     path: str
     state: FileState | None
     document: Document | None = None
     chunks: Sequence[Chunk] = ()
     failure: str = ""
+    vectors: Mapping[str, Vectors] = field(default_factory=dict)
+
+
+class Reads(Protocol):
+    """Reads files."""
+
+    @property
+    def name(self) -> str:
+        """Identifies parser, chunker and their settings: equal means that the same file gives the
+        same chunks."""
+
+    def read(self, due: Mapping[str, Path], known: Mapping[str, FileState]) -> Iterator[Read]:
+        """All files of `due`, each once, in any order; `known` is what the record has of them."""
+
+
+def reader_name(parser: str, chunker: Chunker) -> str:
+    """See `Reads.name`."""
+    return f"{parser}/{chunker.fingerprint}" if parser else chunker.fingerprint
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +68,8 @@ class Reader:
 
     @property
     def name(self) -> str:
-        """Identifies parser, chunker and their settings: equal means that the same file gives the
-        same chunks."""
-        return (
-            f"{self.parser}/{self.chunker.fingerprint}" if self.parser else self.chunker.fingerprint
-        )
+        """See `Reads`."""
+        return reader_name(self.parser, self.chunker)
 
     def read(self, due: Mapping[str, Path], known: Mapping[str, FileState]) -> Iterator[Read]:
         """The files in order."""
@@ -60,7 +77,7 @@ class Reader:
         ahead: deque[Future[Read]] = deque()
         try:
             for path, file in due.items():
-                ahead.append(pool.submit(self._read, path, file, known.get(path)))
+                ahead.append(pool.submit(self.read_file, path, file, known.get(path)))
                 if len(ahead) > _AHEAD * self.parallel:
                     yield ahead.popleft().result()
             while ahead:
@@ -68,9 +85,9 @@ class Reader:
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
 
-    def _read(self, path: str, file: Path, before: FileState | None) -> Read:
-        """Whatever goes wrong with one file costs that file; what would go wrong with every file is
-        raised."""
+    def read_file(self, path: str, file: Path, before: FileState | None) -> Read:
+        """One file. Whatever goes wrong with it costs that file; what would go wrong with every
+        file is raised."""
         state = None
         try:
             state = _state(file, path, self.name)

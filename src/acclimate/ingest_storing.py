@@ -94,6 +94,9 @@ class Storing:
         record, embedder, pictures = self.library.record, self.embedder, self.pictures
         due = {embedded_hash(chunk): chunk for read in group for chunk in read.chunks}
         kept = record.vectors_by_hash(embedder.fingerprint, list(due))
+        known = len(kept)
+        for read in group:
+            kept = {**read.vectors, **kept}
         new = {hashed: chunk for hashed, chunk in due.items() if hashed not in kept}
         vectors = embed_chunks(embedder, list(new.values()), self.progress.chunks)
         kept |= dict(zip(new, vectors, strict=True))
@@ -118,7 +121,7 @@ class Storing:
                 if document.path in mine:
                     record.pictures.put(document.path, document.pictures, rows, fingerprint)
             record.bump()
-        self.tally.embedded += len(new)
+        self.tally.embedded += len(kept) - known
         for read, document, _ in documents:
             if read.path in mine:
                 self.tally.store(read.path, document, read.chunks)

@@ -24,10 +24,12 @@ if TYPE_CHECKING:  # what takes minutes is not needed to ask
     from acclimate.indexes.moving import Moved, OnDocuments
     from acclimate.ingest_report import IngestProgress, IngestReport
     from acclimate.prompting.structured import SchemaLike
+    from acclimate.sources.base import SyncProgress, SyncReport
     from acclimate.workflows.backup import Backup
     from acclimate.workflows.calibrate import Calibrated
     from acclimate.workflows.compare_plan import ComparisonPlan
     from acclimate.workflows.optimise_prompt import Optimised
+    from acclimate.workflows.saved_texts import ImportedDocuments
     from acclimate.workflows.search import OnTrial, Searched
     from acclimate.workflows.watch import OnIngest
 
@@ -83,6 +85,13 @@ class Project(TuningVerbs):
 
         return move_library(self, to, hear)
 
+    def import_documents(self, path: Path) -> ImportedDocuments:
+        """Write the documents that LlamaIndex, LangChain or Haystack keeps at `path` into the
+        documents folder; see `acclimate.documents.docstores`."""
+        from acclimate.workflows.saved_texts import import_documents
+
+        return import_documents(self, path)
+
     def watch(
         self,
         hear: OnIngest | None = None,
@@ -97,6 +106,26 @@ class Project(TuningVerbs):
         from acclimate.workflows.watch import watch_documents
 
         watch_documents(self, hear or (lambda _: None), stop=stop, progress=progress)
+
+    def sync(
+        self,
+        names: Sequence[str] = (),
+        *,
+        accept_removals: bool = False,
+        stop: threading.Event | None = None,
+        progress: SyncProgress | None = None,
+    ) -> SyncReport:
+        """Mirror the `[sources]` of these names (none: all) into the documents folder, until `stop`;
+        the next `ingest` reads what came.
+
+        What is wrong with a source is in its report. `accept_removals` removes what is gone at a
+        source even where that is most of what was there. Raises SettingsError for an unknown name.
+        """
+        from acclimate.workflows.sync import sync_sources
+
+        return sync_sources(
+            self, names, accept_removals=accept_removals, stop=stop, progress=progress
+        )
 
     def retrieve(self, query: str, k: int | None = None, *, where: Filter = ALL) -> list[Hit]:
         """The best `k` chunks for a query (None: as `[retrieval]` says) among the documents that

@@ -7,29 +7,34 @@ from __future__ import annotations
 
 import os
 import tomllib
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import ValidationError
+from pydantic import Field, StringConstraints, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings.exceptions import SettingsError as SourceError
 
 from acclimate.errors import SettingsError, nearest
+from acclimate.settings_cluster import ClusterSettings
 from acclimate.settings_library import (
     ChunkingSettings,
     DocumentsSettings,
     EmbedderSettings,
     ImagesSettings,
+    Section,
     StoreSettings,
 )
 from acclimate.settings_sections import (
     AnswerSettings,
     JudgeSettings,
+    LoginSettings,
     ModelSettings,
     RetrievalSettings,
     ServeSettings,
 )
+from acclimate.settings_sources import SOURCE_NAME, SourceSettings, source_keys
 
 FILE_NAME = "acclimate.toml"
 
@@ -55,6 +60,11 @@ class Settings(BaseSettings):
     answer: AnswerSettings = AnswerSettings()
     judge: JudgeSettings = JudgeSettings()
     serve: ServeSettings = ServeSettings()
+    sources: dict[Annotated[str, StringConstraints(pattern=SOURCE_NAME)], SourceSettings] = Field(
+        default_factory=dict
+    )
+    login: LoginSettings = LoginSettings()
+    cluster: ClusterSettings = ClusterSettings()
 
     @classmethod
     def settings_customise_sources(
@@ -92,13 +102,20 @@ def make_settings(values: dict[str, Any], origin: str) -> Settings:
         ) from error
     except ValidationError as error:
         first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"])
+        place, kind = [str(part) for part in first["loc"]], ""
+        if place[0] == "sources" and len(place) > 3:  # sources.NAME.KIND.KEY
+            place, kind = place[:2] + place[3:], place[2]
+        key = ".".join(place)
         if first["type"] == "extra_forbidden":
-            known = known_keys() if "." in key else Settings.model_fields
+            known: Iterable[str] = known_keys() if "." in key else Settings.model_fields
+            if place[0] == "sources":
+                known = (f"sources.{place[1]}.{name}" for name in source_keys()[kind])
             raise SettingsError(
                 f"{origin}: unknown key '{key}'.", hint=nearest(key, known)
             ) from error
-        raise SettingsError(f"{origin}: '{key}' = {first['input']!r}: {first['msg']}.") from error
+        value = "" if place[0] == "sources" else f" = {first['input']!r}"  # a URL has passwords
+        said = first["msg"].removeprefix("Value error, ")
+        raise SettingsError(f"{origin}: '{key}'{value}: {said}.") from error
 
 
 def _check_environment() -> None:
@@ -113,9 +130,19 @@ def _check_environment() -> None:
 
 
 def known_keys() -> dict[str, FieldInfo]:
-    """Every key as 'section.key', with its default and description."""
+    """Every key as 'section.key', with its default and description; those of sources, which the
+    user names, are `source_keys`."""
     return {
         f"{section}.{key}": field
-        for section, outer in Settings.model_fields.items()
-        for key, field in type(outer.default).model_fields.items()
+        for section, inner in sections().items()
+        for key, field in inner.model_fields.items()
+    }
+
+
+def sections() -> dict[str, type[Section]]:
+    """The sections that every `acclimate.toml` has, by name."""
+    return {
+        name: type(outer.default)
+        for name, outer in Settings.model_fields.items()
+        if isinstance(outer.default, Section)
     }

@@ -6,7 +6,8 @@ import re
 import tomllib
 from pathlib import Path
 
-from acclimate.settings import Settings, make_settings
+from acclimate.settings import make_settings, sections
+from acclimate.settings_sources import source_keys
 
 _SECTION = re.compile(r"\s*\[[\w.-]+\]\s*(?:#.*)?$")
 
@@ -15,13 +16,16 @@ def render_settings(documents: Path) -> str:
     """The text of a new `acclimate.toml`: the documents folder set, every other key as a comment
     with its default."""
     lines = ["# Acclimate project. Every key is listed; the commented ones show their default."]
-    for section, outer in Settings.model_fields.items():
-        lines += ["", f"[{section}]  # {(type(outer.default).__doc__ or '').rstrip('.')}"]
-        for key, field in type(outer.default).model_fields.items():
+    for section, inner in sections().items():
+        lines += ["", f"[{section}]  # {(inner.__doc__ or '').rstrip('.')}"]
+        for key, field in inner.model_fields.items():
             if (section, key) == ("documents", "path"):
                 lines.append(f"{key} = {shown(documents)}  # {field.description}")
             else:
                 lines.append(f"# {key} = {shown(field.default)}  # {field.description}")
+    kinds = ", ".join(source_keys())
+    lines += ["", f"# [sources.NAME]  # What `acclimate sync` mirrors: {kinds}; docs/sources.md"]
+    lines += ['# type = "web"', '# url = "https://docs.example.org/handbook/"']
     return "\n".join(lines) + "\n"
 
 

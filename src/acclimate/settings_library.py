@@ -63,6 +63,15 @@ class DocumentsSettings(Section):
         default="",
         description="interpreter of another environment that runs the engine; empty: this one",
     )
+    engine_url: str = Field(
+        default="",
+        description="address of dedoc's HTTP service, for engine dedoc: it then reads PDF and "
+        "scans, too; empty: dedoc's package",
+    )
+    engine_options: tuple[str, ...] = Field(
+        default=(),
+        description='parameters of that service, like "language=eng"',
+    )
     hidden: Literal["skip", "mark"] = Field(
         default="skip",
         description="what authors hid (sheets, rows, columns, slides, text, comments, deletions): "

@@ -226,7 +226,12 @@ class ServeSettings(Section):
         description="answers that may wait; further requests are asked to retry later",
     )
     requests_per_minute: int = Field(
-        default=600, ge=1, description="requests of one key, in a minute"
+        default=600, ge=1, description="requests of one key or person, in a minute"
+    )
+    conversations: Literal["off", "tab", "kept"] = Field(
+        default="tab",
+        description="what the page keeps of questions and answers: off: nothing; tab: until the "
+        "browser's tab is closed; kept: at the server, for each person, until they delete it",
     )
     max_upload_mb: int = Field(default=100, ge=1, description="largest upload, in MB")
     receive_seconds: float = Field(
@@ -238,3 +243,70 @@ class ServeSettings(Section):
     tls_key: Path | None = Field(
         default=None, description="its private key (PEM), relative to this file"
     )
+
+
+class LoginSettings(Section):
+    """Who people are that call the server, beside the holders of API keys."""
+
+    engine: Literal["none", "header", "oidc"] = Field(
+        default="none",
+        description="none: API keys only; header: a proxy in front says who it is; oidc: people log "
+        "in at an OpenID Connect provider (extra login)",
+    )
+    address: str = Field(
+        default="",
+        description='where browsers reach the server, like "https://docs.example.org"; oidc needs '
+        "it, header where the proxy speaks https",
+    )
+    scopes: tuple[str, ...] = Field(
+        default=(),
+        description='what a group may do as "GROUP = SCOPE, SCOPE" (ask, manage); the group * is '
+        "everyone who is logged in; whoever is in none of them is not let in",
+    )
+    labels: tuple[str, ...] = Field(
+        default=(),
+        description='the access labels that a group sees as "GROUP = LABEL, LABEL"; the label * is '
+        "every document",
+    )
+    trusted_proxies: tuple[str, ...] = Field(
+        default=(),
+        description='header: addresses or networks of the proxies, like "10.0.0.7" or '
+        '"10.0.0.0/24"; headers from elsewhere are ignored',
+    )
+    user_header: str = Field(
+        default="X-Forwarded-User", description="header: the one with the person's name"
+    )
+    groups_header: str = Field(
+        default="X-Forwarded-Groups", description="header: the one with the person's groups"
+    )
+    groups_separator: str = Field(
+        default=",", min_length=1, max_length=3, description="header: what stands between groups"
+    )
+    issuer: str = Field(
+        default="", description="oidc: the provider's issuer, exactly as its discovery says it"
+    )
+    client_id: str = Field(default="", description="oidc: the id that the provider gave the server")
+    client_secret_env: str = Field(
+        default="OIDC_CLIENT_SECRET",
+        description="oidc: environment variable that holds the client's secret; not set: a public "
+        "client, by PKCE alone",
+    )
+    ask_for: tuple[str, ...] = Field(
+        default=("openid", "profile", "email"),
+        description="oidc: the scopes that the provider is asked for; many need one for groups",
+    )
+    groups_claim: str = Field(
+        default="groups",
+        description='oidc: the claim of the ID token with the groups; "realm_access.roles" looks '
+        "inside",
+    )
+    clock_skew_s: float = Field(
+        default=60.0,
+        ge=0,
+        le=600,
+        description="oidc: how far the provider's clock may be off, in seconds",
+    )
+    idle_minutes: float = Field(
+        default=120.0, gt=0, description="oidc: a login without requests ends, in minutes"
+    )
+    session_hours: float = Field(default=12.0, gt=0, description="oidc: every login ends, in hours")

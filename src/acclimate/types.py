@@ -276,7 +276,7 @@ class Citation:
     where they stand there (`verbatim`), else the one closest to them. `page` is None where the
     format has no pages. `also` are the paths of other documents that hold the same passage.
     `claim` is the sentence, list item or step of `Answer.text` that it supports; None where that is
-    the whole answer.
+    the whole answer. `url` is the document's own address where it was mirrored from one, else "".
     """
 
     number: int
@@ -289,6 +289,7 @@ class Citation:
     verbatim: bool = False
     also: tuple[str, ...] = ()
     claim: Span | None = None
+    url: str = ""
 
 
 Abstention = Literal["", "empty_library", "no_document_left", "nothing_found", "not_answered"]
@@ -344,6 +345,7 @@ class Answer:
         sources = "".join(
             f"<li value='{one.number}'>{escape(one.document)}"
             + (f", page {one.page}" if one.page else "")
+            + (f" ({escape(one.url)})" if one.url else "")
             + f": <q>{escape(one.quote)}</q></li>"
             for one in self.citations
         )

@@ -144,6 +144,34 @@ def test_the_user_says_what_separates_answers_and_what_columns_are(tmp_path):
             {"question": "When?", "answer": {"value": "8 to 16", "aliases": ["8-16", "8 to 16"]}},
         ),
         ("squad.jsonl", {"question": "When?", "answers": {"text": BOTH, "answer_start": [1, 1]}}),
+        (
+            "llamaindex.json",
+            {
+                "examples": [
+                    {
+                        "query": "When?",
+                        "query_by": {"model_name": "", "type": "human"},
+                        "reference_contexts": ["The desk is open from 8."],
+                        "reference_answer": BOTH,
+                        "reference_answer_by": None,
+                    }
+                ]
+            },
+        ),
+        (
+            "llamaindex evaluator.json",
+            {"examples": [{"query": "When?", "answer": "no", "ground_truth_answer": BOTH}]},
+        ),
+        ("haystack.json", {"question": ["When?"], "ground_truth_answers": [BOTH]}),
+        (
+            "haystack report.json",
+            {
+                "question": ["When?"],
+                "contexts": [["x"]],
+                "answer": [BOTH],
+                "predicted_answer": ["no"],
+            },
+        ),
     ],
 )
 def test_the_fields_of_other_programs_are_known(tmp_path, name, content):
@@ -311,3 +339,83 @@ def test_a_fault_in_squad_names_article_and_question(tmp_path):
         SettingsError, match=r"article 1 \('Hall'\), question a: the answer 'Eva' is not in its"
     ):
         read_foreign(write(tmp_path, "s.json", data))
+
+
+RAGAS = [{"user_input": "When?", "reference": "at 8", "reference_contexts": ["From 8."]}]
+LLAMAINDEX = {"examples": [{"query": "When?", "reference_answer": "at 8"}]}
+SQUAD = {
+    "data": [
+        {
+            "title": "Desk",
+            "paragraphs": [
+                {
+                    "context": "It opens at 8.",
+                    "qas": [
+                        {
+                            "id": "1",
+                            "question": "When?",
+                            "answers": [{"text": "at 8", "answer_start": 9}],
+                        }
+                    ],
+                }
+            ],
+        }
+    ]
+}
+PAIRS = {
+    "queries": {"q1": "When?", "q2": "Nobody knows?"},
+    "corpus": {"n1": "It opens at 8.", "n2": "The lift is old."},
+    "relevant_docs": {"q1": ["n1", "n2"]},
+}
+
+
+@pytest.mark.parametrize(
+    ("form", "content"),
+    [
+        ("ragas", RAGAS),
+        ("langsmith", [{"inputs": {"question": "When?"}, "outputs": {"answer": "at 8"}}]),
+        ("llamaindex", LLAMAINDEX),
+        ("haystack", [{"question": "When?", "ground_truth_answers": ["at 8"]}]),
+        ("haystack", SQUAD),
+        ("squad", SQUAD),
+    ],
+)
+def test_a_set_in_the_form_that_is_named(tmp_path, save, form, content):
+    found = read_foreign(write(tmp_path, "a.json", content), save, Rules(form=form))
+    assert [(row["question"], row["answers"]) for row in found.rows] == [("When?", ["at 8"])]
+
+
+@pytest.mark.parametrize(
+    ("form", "content", "needed"),
+    [
+        ("squad", RAGAS, "articles and paragraphs"),
+        ("squad", PAIRS, "articles and paragraphs"),
+        ("ragas", LLAMAINDEX, "reference and userinput"),
+        ("ragas", SQUAD, "the form of ragas"),
+        ("llamaindex", RAGAS, "query and referenceanswer"),
+        ("langsmith", "question,answer\nWhen?,at 8\n", "inputs and outputs"),
+    ],
+)
+def test_a_set_in_another_form_than_the_one_named_is_refused(tmp_path, form, content, needed):
+    name = "a.csv" if isinstance(content, str) else "a.json"
+    with pytest.raises(SettingsError) as caught:
+        read_foreign(write(tmp_path, name, content), rules=Rules(form=form))
+    assert f"the form of {form}" in str(caught.value)
+    assert needed in str(caught.value)
+    assert "--format" in caught.value.hint
+
+
+def test_a_folder_is_in_no_form_that_can_be_named(tmp_path):
+    with pytest.raises(SettingsError, match="the form of ragas"):
+        read_foreign(tmp_path, rules=Rules(form="ragas"))
+
+
+def test_llamaindex_pairs_bring_their_texts(tmp_path, save, saved):
+    (row,) = read_foreign(write(tmp_path, "a.json", PAIRS), save).rows
+    assert saved == {"n1": "It opens at 8.\n", "n2": "The lift is old.\n"}
+    assert (row["question"], row["answers"]) == ("When?", ["It opens at 8."])
+    assert (row["document"], row["documents"]) == ("n1.md", ["n1.md", "n2.md"])
+    assert (row["evidence"], row["kind"]) == ("It opens at 8", "retrieval")
+    lost = PAIRS | {"relevant_docs": {"q1": ["n9"]}}
+    with pytest.raises(SettingsError, match="query q1: its text n9 is not in the corpus"):
+        read_foreign(write(tmp_path, "b.json", lost), save)

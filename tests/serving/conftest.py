@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import socket
 from contextlib import ExitStack
 
 import httpx
@@ -58,11 +59,13 @@ def engine():
     return ScriptedEngine(script, context_tokens=4096)
 
 
-def _open(folder, serve=None, documents=None, model=None):
+def _open(folder, serve=None, documents=None, model=None, sources=None, login=None):
     values = {
+        "sources": sources or {},
         "serve": {"port": 0, **(serve or {})},
         "documents": {"labels": ["hr/** = hr"], "workers": 1, **(documents or {})},
         "model": model or {},
+        "login": login or {},
         "answer": {"second_reader": "none"},  # what the scripted engine says is what is looked at
     }
     project = Project(folder, make_settings(values, "test"))
@@ -72,7 +75,7 @@ def _open(folder, serve=None, documents=None, model=None):
 
 @pytest.fixture(scope="session")
 def open_project():
-    """Opens the project in a folder, with `[serve]`, `[documents]` and `[model]` settings of its own."""
+    """Opens the project in a folder, with `[serve]`, `[documents]`, `[model]` and `[login]` settings of its own."""
     return _open
 
 
@@ -120,6 +123,18 @@ def serve(make_project):
 def client(serve):
     """A client of a server without keys."""
     return serve()
+
+
+@pytest.fixture(scope="session")
+def free_port():
+    """Gives a port that nobody listens at: a login's address has to be known before the server starts."""
+
+    def find():
+        with socket.socket() as taken:
+            taken.bind(("127.0.0.1", 0))
+            return taken.getsockname()[1]
+
+    return find
 
 
 @pytest.fixture

@@ -31,6 +31,32 @@ def test_health_readiness_page_and_schema(client):
     assert "/v1/chat/completions" in client.get("/openapi.json").json()["paths"]
 
 
+def test_a_mirrored_document_is_shown_with_its_address(serve, tmp_path):
+    number = "0123456789abcdef0123456789abcdef"
+    (tmp_path / "export").mkdir()
+    page = tmp_path / "export" / f"Rent {number}.md"
+    page.write_text("# Rent\n\nThe rent of the hall is 4711 euros.\n")
+    sources = {"notes": {"type": "notion", "path": "export"}}
+    client = serve(documents={"watch": True}, sources=sources)
+    where = {"where": ["path=_sources/notes/Rent.md"]}
+
+    def found():
+        return client.post("/v1/search", json={"query": "rent of the hall", **where}).json()["data"]
+
+    wait_until(lambda: len(found()) == 1, "the mirrored page in the library")
+    (hit,) = found()
+    url = f"https://www.notion.so/{number}"
+    assert (hit["path"], hit["url"]) == ("_sources/notes/Rent.md", url)
+    body = asked("What is the rent of the hall?", acclimate=where)
+    answer = client.post("/v1/chat/completions", json=body).json()
+    (citation,) = answer["acclimate"]["citations"]
+    assert citation["url"] == answer["acclimate"]["passages"][0]["url"] == url
+    assert f"<{url}>" in answer["choices"][0]["message"]["content"]
+    assert client.get(f"/v1/documents/{hit['document']}").json()["url"] == url
+    urls = {row["path"]: row["url"] for row in client.get("/v1/documents").json()["data"]}
+    assert set(urls.values()) == {url, ""}
+
+
 def test_upload_ask_open_the_citation_replace_and_delete(client):
     sent = upload(client, "valve.md", b"# Valves\n\nThe valve Skog opens at 117 kg of load.\n")
     assert sent.status_code == 202

@@ -43,16 +43,19 @@ def spans_of(shared, lengths):
 @settings(max_examples=40, deadline=None)
 @given(
     shared=st.integers(0, 20),
-    lengths=st.lists(st.integers(1, 12), min_size=1, max_size=4),
+    lengths=st.lists(st.integers(1, 12), min_size=1, max_size=6),
     virtual=st.integers(0, 3),
     rows=st.sampled_from([1, 5, 256]),
+    together=st.sampled_from([0, 15, 128]),
     kept=st.sampled_from([0, 1 << 22]),
 )
-def test_products_are_the_kernels(shared, lengths, virtual, rows, kept):
-    """Also where spans are cut into blocks, and where probabilities are computed again on the way back."""
+def test_products_are_the_kernels(shared, lengths, virtual, rows, together, kept):
+    """Also where spans are cut into blocks or put together in one, and where probabilities are computed again on
+    the way back."""
     spans = spans_of(shared, lengths)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(attention, "ROWS", rows)
+        patch.setattr(attention, "TOGETHER", together)
         patch.setattr(attention, "KEPT", kept)
         given_tensors = tensors(shared + sum(lengths), virtual, torch.float32)
         for own, kernel in zip(*both(given_tensors, spans), strict=True):

@@ -223,6 +223,12 @@ When does the shop open?,nine,shop.md,opens at nine,test
 
 
 DEFAULT = '# name = "smollm2-135m-instruct"'
+# A source that is on this machine already.
+EXPORT = """
+[sources.notes]
+type = "notion"
+path = "export"
+"""
 # Where a project lies already, `acclimate try` takes its settings.
 TRIED = """
 [documents]
@@ -277,6 +283,7 @@ STEPS = [
     step("models", "verify", "all-minilm-l6-v2"),
     step("models", "fetch", "all-minilm-l6-v2"),
     step("models", "recommend"),
+    step("sync"),
     step("doctor"),
     step("backup", "kept.tar"),
     step("restore", "kept.tar", "restored"),
@@ -311,6 +318,10 @@ def test_commands_ask_and_write_nothing_elsewhere(watch):
     (watch.project / "questions.csv").write_text(QUESTIONS, encoding="utf-8")
     watch.all(BEGIN)
     watch.use_tiny()
+    (watch.project / "export").mkdir()
+    (watch.project / "export" / "note.md").write_text("# A note", encoding="utf-8")
+    with (watch.project / "acclimate.toml").open("a", encoding="utf-8") as settings:
+        settings.write(EXPORT)
     (watch.project / "acclimate-try").mkdir()
     (watch.project / "acclimate-try" / "acclimate.toml").write_text(TRIED, encoding="utf-8")
     watch.all(STEPS)

@@ -14,7 +14,7 @@ from acclimate.project import Project
 
 @click.group()
 def command() -> None:
-    """Move the library between the file beside the project and PostgreSQL."""
+    """Move the library between the file beside the project and PostgreSQL, or fill it from elsewhere."""
 
 
 @command.command()
@@ -49,3 +49,27 @@ def move(to: Literal["local", "postgres"], as_json: bool, folder: Path) -> None:
         )
     if chosen != to:
         click.echo(f'Now set [store] record = "{to}" in {file}.', err=True)
+
+
+@command.command("import")
+@click.argument("path", type=click.Path(path_type=Path, exists=True))
+@json_option
+@project_option
+def import_(path: Path, as_json: bool, folder: Path) -> None:
+    """Write the documents that another program keeps in PATH into the documents folder.
+
+    PATH is LlamaIndex's storage folder, a JSON file of LangChain's documents or of its
+    InMemoryVectorStore, or what Haystack's InMemoryDocumentStore saved. Their texts and metadata
+    are taken, their vectors are not. Nothing is overwritten. Where the original files are still
+    there, ingest these instead: they have pages, tables and headings.
+    """
+    with Project.open(folder) as project:
+        done = project.import_documents(path)
+    if as_json:
+        return echo_json(done)
+    fresh = len(done.paths) - done.known
+    click.echo(
+        f"{fresh} documents written." + (f" {done.known} were there already." if done.known else "")
+    )
+    click.echo("Next: acclimate ingest", err=True)
+    return None

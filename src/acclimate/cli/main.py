@@ -26,6 +26,7 @@ from acclimate.system import ending
 COMMANDS = {
     "init": "Make a project in this folder: a commented acclimate.toml.",
     "ingest": "Read the documents and bring the library up to date.",
+    "sync": "Mirror web pages, WebDAV, git, mailboxes and exports into the documents.",
     "watch": "Ingest now, and again whenever files change.",
     "ask": "Answer a question from the documents, with citations.",
     "chat": "Ask one question after another.",
@@ -48,6 +49,7 @@ COMMANDS = {
 # What there is after a command was ended, for the commands of which that is worth a word.
 _KEPT = {
     "ingest": "The documents that were read are in the library.",
+    "sync": "The documents that came are in the documents folder.",
     "watch": "The documents that were read are in the library.",
     "ask": "Nothing was changed.",
     "chat": "A chat is not kept.",
@@ -67,6 +69,7 @@ _KEPT = {
 }
 _GOES_ON = (
     "ingest",
+    "sync",
     "watch",
     "library",
     "questions",

@@ -112,6 +112,8 @@ def echo_sources(answer: Answer, *, marked: bool = False) -> None:
         place = f"{name}, characters {citation.start}–{citation.end}{headings}"
         click.echo(click.style(place, bold=True))
         click.echo(f"    “{' '.join(citation.quote.split())}”")
+        if citation.url:
+            click.echo(f"    {legible(citation.url)}")
         if citation.also:
             click.echo(f"    also in: {_some(citation.also)}")
         if not (citation.verbatim or answer.working):

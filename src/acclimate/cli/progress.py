@@ -94,3 +94,15 @@ class IngestBar(Bar):
         self._bar.update(
             self._task, page=f"· {path} page {done} of {total}" if done < total else ""
         )
+
+
+class SyncBar(Bar):
+    """How many documents of a source are up to date; implements `SyncProgress`."""
+
+    def __init__(self) -> None:
+        super().__init__(TextColumn("{task.description} {task.completed} documents"))
+        self._task = self._bar.add_task("Mirroring", total=None)
+
+    def document(self, source: str, path: str, done: int) -> None:
+        """See `SyncProgress`."""
+        self._bar.update(self._task, description=f"Mirroring {source}:", completed=done)

@@ -18,7 +18,7 @@ from acclimate.evaluation.judge import Label, add_label, read_labels
 from acclimate.project import Project
 from acclimate.questions.cells import read_texts
 from acclimate.questions.file import QuestionRow
-from acclimate.questions.forms import FIELDS
+from acclimate.questions.forms import FIELDS, FORMATS
 from acclimate.questions.imports import Rules
 from acclimate.questions.splitting import SPLITS, Leak
 from acclimate.questions.writer import KINDS, QuestionKind
@@ -113,6 +113,12 @@ def make(
     is_flag=True,
     help="The documents do not answer the questions without an answer.",
 )
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(list(FORMATS)),
+    help="Whose form it must have; anything else is refused. Default: told by its keys.",
+)
 @json_option
 @project_option
 def import_(
@@ -120,21 +126,22 @@ def import_(
     columns: Sequence[str],
     separator: str | None,
     unanswerable: bool,
+    form: str | None,
     as_json: bool,
     folder: Path,
 ) -> None:
     """Add the questions in PATH: CSV, TSV, JSON Lines or JSON with question and answer, and what
     you have of document, evidence, kind, split and answerable; sets of ragas, DeepEval, LangSmith,
-    promptfoo, OpenAI evals and Kiln; SQuAD 1.1 or 2.0 JSON; a BEIR folder.
+    LlamaIndex, Haystack, promptfoo, OpenAI evals and Kiln; SQuAD 1.1 or 2.0 JSON; a BEIR folder.
 
     Several answers: a list, columns answer1, answer2, or a column `answers` with " | " or "; "
     between them. The texts of SQuAD and BEIR become documents of the project; run `acclimate
     ingest` afterwards.
     """
-    rules = Rules(dict(map(_column, columns)), separator, unanswerable)
+    rules = Rules(dict(map(_column, columns)), separator, unanswerable, form or "")
     with Project.open(folder) as project:
         done = project.import_questions(path, rules)
-    texts = path.is_dir() or any(line.startswith("SQuAD") for line in done.summary)
+    texts = path.is_dir() or done.summary[0].startswith(("SQuAD", "LlamaIndex:"))
     if as_json:
         return echo_json({"added": len(done.rows), "known": done.known, "read": done.summary})
     for line in done.summary:

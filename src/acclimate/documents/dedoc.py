@@ -2,37 +2,57 @@
 
 Its packages ask for NumPy 1, so that it runs in an environment of its own (`[documents]
 engine_python`). Its readers of PDF start other programs (Java, poppler), which a parsing process
-may not: PDFs stay with our own reader.
+may not: PDFs stay with our own reader, or go to dedoc's service (`dedoc_service.py`).
 """
 
 from __future__ import annotations
 
-import re
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from dedoc.common.exceptions.dedoc_error import DedocError
-from dedoc.readers import CSVReader, DocxReader, EmailReader, ExcelReader, HtmlReader, PptxReader
+from dedoc.readers import (
+    CSVReader,
+    DocxReader,
+    EmailReader,
+    ExcelReader,
+    HtmlReader,
+    JsonReader,
+    PptxReader,
+    RawTextReader,
+)
+from dedoc.structure_extractors import DefaultStructureExtractor
 
 from acclimate.documents.builder import TextBuilder
+from acclimate.documents.dedoc_lines import LIST_ITEMS, Line, add_lines
 from acclimate.documents.delimited import delimiter
 from acclimate.documents.text import read_text
 from acclimate.errors import DocumentError
 from acclimate.types import Document
 
-_READERS = (DocxReader, PptxReader, ExcelReader, HtmlReader, CSVReader, EmailReader)
-_MARK = re.compile(r"^(?:[•·▪◦‣–-]|(\d+[.)]))\s+")
+_READERS = (
+    DocxReader,
+    PptxReader,
+    ExcelReader,
+    HtmlReader,
+    CSVReader,
+    EmailReader,
+    JsonReader,
+    RawTextReader,
+)
+# Headings by style or tag, lists also by their marks. Its extractors for papers and laws need
+# models of a hub.
+_EXTRACTOR = DefaultStructureExtractor()
 _ASKED = {
     "with_attachments": "false",
     "handle_invisible_table": "true",
 }  # tables without a border are tables
-_HIDDEN = ("root", "page_id")
 
 
 class DedocParser:
-    """Reads DOCX, PPTX, sheets, HTML, CSV and mail with dedoc's readers."""
+    """Reads DOCX, PPTX, sheets, HTML, CSV, mail, JSON and plain text with dedoc's readers."""
 
     def parse(self, file: Path, path: str) -> Document:
         """See `Parser`."""
@@ -50,22 +70,33 @@ class DedocParser:
                 if isinstance(reader, CSVReader)
                 else {}
             )
-            found = reader.read(str(file), parameters=asked)
+            found = _EXTRACTOR.extract(reader.read(str(file), parameters=asked), parameters={})
         except (DedocError, zipfile.BadZipFile) as error:
             raise DocumentError(f"{path} is damaged, or dedoc cannot read it: {error}") from error
-        builder = TextBuilder()
-        paged = isinstance(reader, PptxReader)
-        pages = 0
-        for page, part in _parts(found):
-            if paged:
-                for _ in range(pages, page + 1):
-                    builder.start_page()
-                pages = max(pages, page + 1)
-            if isinstance(part, list):
-                builder.add_table(part)
-            else:
-                _add_line(part, builder)
-        return builder.build(path, "")
+        steps = 1 if isinstance(reader, JsonReader) else 2
+        return _as_document(found, path, isinstance(reader, PptxReader), steps)
+
+
+def _as_document(found: Any, path: str, paged: bool, steps: int) -> Document:
+    """dedoc's document as ours; an item of a list is `steps` levels below the item that holds
+    it."""
+    builder = TextBuilder()
+    pages = 0
+    waiting: list[Line] = []
+    for page, part in _parts(found):
+        if isinstance(part, list) or (paged and page >= pages):
+            add_lines(waiting, builder)
+            waiting.clear()
+        if paged:
+            for _ in range(pages, page + 1):
+                builder.start_page()
+            pages = max(pages, page + 1)
+        if isinstance(part, list):
+            builder.add_table(part)
+        else:
+            waiting.append(_line(part, steps))
+    add_lines(waiting, builder)
+    return builder.build(path, "")
 
 
 def _parts(found: Any) -> Iterator[tuple[int, Any]]:
@@ -90,23 +121,18 @@ def _rows(table: Any) -> list[list[str]]:
     return [[cell.get_text() for cell in row] for row in table.cells]
 
 
-def _add_line(line: Any, builder: TextBuilder) -> None:
-    text = line.line.strip()
-    level = line.metadata.tag_hierarchy_level or line.metadata.hierarchy_level
-    kind = level.line_type if level is not None else "unknown"
-    if kind in _HIDDEN:
-        return
+def _line(found: Any, steps: int) -> Line:
+    """A line with what dedoc's structure extractor says of it; for lists in Office and HTML, what
+    the reader saw of their depth is exact."""
+    tag, told = found.metadata.tag_hierarchy_level, found.metadata.hierarchy_level
+    seen = tag is not None and tag.line_type != "unknown"
+    kind = told.line_type if told is not None else "unknown"
+    if kind == "raw_text" and seen:
+        kind = tag.line_type  # a key of JSON, a footer
     if kind == "header":
-        builder.add("heading", text, min(6, max(1, level.level_2 or 1)))
-    elif kind in ("list_item", "bullet_list_item"):
-        mark = _MARK.match(text)
-        bare = text[mark.end() :] if mark else text
-        builder.add(
-            "list_item",
-            f"{mark[1] if mark and mark[1] else '-'} {bare}",
-            max(1, (level.level_1 or 2) // 2),
-        )
-    elif kind == "footer":
-        builder.add("footer", text)
+        level = told.level_2 or 1
+    elif kind in LIST_ITEMS:
+        level = (tag.level_1 or steps) // steps if seen else told.level_2 or 1
     else:
-        builder.add("paragraph", text)
+        level = (tag.level_1 if seen else None) or 1
+    return Line(kind, found.line.strip(), level)

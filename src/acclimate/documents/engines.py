@@ -42,15 +42,18 @@ class ParsingEngine:
 _DOCLING = frozenset(
     ("application/pdf", _WORD, _SLIDES, _SHEET, "text/html", "text/markdown", "text/csv")
 )
-_DEDOC = frozenset(
-    (_WORD, _SLIDES, _SHEET, "application/vnd.ms-excel", "text/html", "text/csv", "message/rfc822")
+DEDOC_FORMATS = frozenset(
+    (
+        *(_WORD, _SLIDES, _SHEET, "application/vnd.ms-excel", "text/html", "text/csv"),
+        *("message/rfc822", "application/json", "text/plain"),
+    )
 )
 ENGINES: dict[str, ParsingEngine] = {
     "docling": ParsingEngine("docling", "DoclingParser", "docling", _DOCLING, "docling"),
     "docling-native": ParsingEngine(
         "docling", "NativeDoclingParser", "docling", _DOCLING, "docling"
     ),
-    "dedoc": ParsingEngine("dedoc", "DedocParser", "dedoc", _DEDOC),
+    "dedoc": ParsingEngine("dedoc", "DedocParser", "dedoc", DEDOC_FORMATS),
 }
 
 

@@ -13,7 +13,7 @@ from acclimate.errors import AcclimateError, SettingsError
 from acclimate.evaluation.cache import AnswerCache, answer_key
 from acclimate.evaluation.comparison import Comparison, Outcome
 from acclimate.evaluation.entry import AnswerQuestion, ComparisonProgress, Entry, Estimate
-from acclimate.evaluation.memory import peak_mb, reset_peak
+from acclimate.evaluation.memory import reset_peak
 from acclimate.evaluation.metrics import failed, score
 from acclimate.evaluation.parallel import Patience, in_parallel
 from acclimate.evaluation.power import power
@@ -165,7 +165,7 @@ class ComparisonRun:
             if not entry.given:
                 self.cache.put_all(new, at_once)
             yield from ((keys[place], answered) for place, answered in batch)
-        if not entry.given and (peak := peak_mb()):
+        if not entry.given and (peak := entry.peak_mb()):
             self.cache.note_peak(entry.key, peak)
 
     def _tell(self, entry: Entry, done: int, total: int | None) -> None:

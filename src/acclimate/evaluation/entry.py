@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from acclimate.evaluation.memory import peak_mb
 from acclimate.types import Answer, Question
 
 AnswerQuestion = Callable[[Question], Answer]
@@ -32,7 +33,8 @@ class Entry:
     asked for at once; above 1 the function must be safe to call from several threads. Answers that
     are `given`, by a file, are neither kept nor measured here. `documents` says how it knows those
     that are asked about. An adapter that was trained with several `seed`s is an entry for each: the
-    one that is served, and after it others that are runs `of` it, by its name.
+    one that is served, and after it others that are runs `of` it, by its name. `peak_mb` tells the
+    memory of what answers (None: the system does not say).
     """
 
     recipe: str
@@ -48,6 +50,7 @@ class Entry:
     documents: Documents = ""
     seed: int | None = None
     of: str = ""
+    peak_mb: Callable[[], float | None] = peak_mb
 
 
 @dataclass(frozen=True, slots=True)

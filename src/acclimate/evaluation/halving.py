@@ -130,6 +130,7 @@ def halve(
     trace: Trace,
     on_trial: Callable[[Trial, int], None] | None = None,
     price: Callable[[], float] | None = None,
+    announce: Callable[[Mapping[str, Sequence[str]]], None] | None = None,
 ) -> Found:
     """The best of `candidates` on `items`, which are taken in the order given: shuffle them before.
 
@@ -137,7 +138,9 @@ def halve(
     measured on the same items; ties go to the earlier candidate. What the trace holds is not scored
     again, but counts: a search that was stopped ends as it would have. An error of the scorer ends
     the search, and the trace keeps what was scored before. `on_trial` hears of each new trial, and
-    how many calls are planned at most. `price` tells what the scorer's last call cost.
+    how many calls are planned at most. `price` tells what the scorer's last call cost. `announce`
+    hears at the beginning of a round what will be scored in it, items by candidate, so that it may
+    be scored meanwhile.
 
     Raises SettingsError for fewer than two candidates, for names that come twice, and where the
     budget is not enough for `LEAST` items in the first round.
@@ -146,7 +149,7 @@ def halve(
         raise SettingsError(
             f"a search needs two or more different candidates, not {len(candidates)}."
         )
-    search = _Search(scorer, trace, budget, on_trial, price)
+    search = _Search(scorer, trace, budget, on_trial, price, announce)
     plan = plan_rounds(len(candidates), len(items), budget.calls)
     search.planned = sum(stage.calls for stage in plan)
     left, rounds, seen, until = list(candidates), [], 0, 0
@@ -218,6 +221,7 @@ class _Search:
     budget: Budget
     on_trial: Callable[[Trial, int], None] | None
     price: Callable[[], float] | None = None
+    announce: Callable[[Mapping[str, Sequence[str]]], None] | None = None
     planned: int = 0
     calls: int = 0
     seconds: float = 0.0
@@ -230,6 +234,9 @@ class _Search:
         """Score the candidates item by item, all on one before the next, until this share of the
         budget is used; how many items they have then."""
         done = len(seen)
+        if self.announce is not None:
+            missing = {name: self._missing(name, new) for name in left}
+            self.announce({name: items for name, items in missing.items() if items})
         for item in new:
             if self._used() >= share:
                 break
@@ -252,6 +259,9 @@ class _Search:
         minutes, money = self.budget.minutes, self.budget.money
         time_used = 0.0 if minutes is None else self.seconds / (minutes * 60)
         return max(time_used, 0.0 if money is None else self.cost / money)
+
+    def _missing(self, name: str, items: Sequence[str]) -> list[str]:
+        return [item for item in items if (name, item) not in self.trace.trials]
 
     def mean(self, name: str, items: Sequence[str]) -> float:
         """Of a candidate's scores on these items."""

@@ -36,7 +36,7 @@ from acclimate.models.store import save_time, writing_cache
 from acclimate.models.streaming import TextStream
 from acclimate.system import ending
 from acclimate.system.hardware import cpu_flags
-from acclimate.system.platforms import link_or_copy
+from acclimate.system.platforms import link_or_copy, thread_limit
 from acclimate.types import Completion, Generation, Message
 
 _FORMAT = 2  # raise when what is built below changes, so that old builds are not used
@@ -204,8 +204,10 @@ def _write_info(part: Path, info: ModelInfo) -> None:
 
 def _load(folder: Path) -> genai.LLMPipeline:
     kept = {"CACHE_DIR": str(place)} if _is_kept(place := _compiled(folder)) else {}
+    limit = thread_limit()  # unset, OpenVINO knows better
+    threads = {} if limit is None else {"INFERENCE_NUM_THREADS": limit}
     with _quiet():
-        return genai.LLMPipeline(folder, "CPU", **kept, **_PROPERTIES)
+        return genai.LLMPipeline(folder, "CPU", **kept, **_PROPERTIES, **threads)
 
 
 def _is_kept(compiled: Path) -> bool:

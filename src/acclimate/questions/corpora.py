@@ -1,4 +1,4 @@
-"""Question sets that bring their own texts: SQuAD 1.1 and 2.0, BEIR."""
+"""Question sets that bring their own texts: SQuAD 1.1 and 2.0, BEIR, LlamaIndex's pairs."""
 
 from __future__ import annotations
 
@@ -100,18 +100,49 @@ def read_beir(folder: Path, save: SaveDocument | None) -> Iterator[QuestionRow]:
     for row in _rows(folder / "queries.jsonl"):
         if wanted := [name for name in relevant.get(str(row["_id"]), []) if name in texts]:
             first = str(texts[wanted[0]]["text"])
-            found = locate(first[:200], first)
-            yield {
-                "id": str(row["_id"]),
-                "question": row["text"],
-                "answers": [first],
-                "document": paths.get(wanted[0]),
-                "documents": [paths[name] for name in wanted if name in paths],
-                "evidence": first[found.start : found.end] if found else first[:200].strip(),
-                "answerable": True,
-                "kind": "retrieval",
-                "split": "test",
-            }
+            found = [paths[name] for name in wanted if name in paths]
+            yield _retrieval(str(row["_id"]), row["text"], first, found) | {"split": "test"}
+
+
+def read_pairs(
+    data: Mapping[str, Any], place: str, save: SaveDocument | None
+) -> Iterator[QuestionRow]:
+    """LlamaIndex's EmbeddingQAFinetuneDataset: `queries` and `corpus`, id → text, and
+    `relevant_docs`, query → ids.
+
+    It has no answers: the relevant text is the answer. Raises SettingsError naming the query whose
+    text is missing.
+    """
+    queries, corpus, relevant = (data[name] for name in ("queries", "corpus", "relevant_docs"))
+    if not all(isinstance(one, Mapping) for one in (queries, corpus, relevant)):
+        raise SettingsError(f"{place}: queries, corpus and relevant_docs must be objects.")
+    paths = {name: save(name, f"{text}\n") for name, text in corpus.items()} if save else {}
+    for name, question in queries.items():
+        wanted = relevant.get(name, [])
+        if lost := [one for one in wanted if one not in corpus]:
+            raise SettingsError(
+                f"{place}, query {name}: its text {lost[0]} is not in the corpus.",
+                hint="Save the set anew: dataset.save_json(…).",
+            )
+        if wanted:
+            found = [paths[one] for one in wanted if one in paths]
+            yield _retrieval(name, question, str(corpus[wanted[0]]), found)
+
+
+def _retrieval(name: str, question: str, text: str, paths: list[str]) -> QuestionRow:
+    """A question that has no answer but the relevant text; `paths` are its documents, the first
+    one's text is `text`."""
+    found = locate(text[:200], text)
+    return {
+        "id": name,
+        "question": question,
+        "answers": [text],
+        "document": paths[0] if paths else None,
+        "documents": paths,
+        "evidence": text[found.start : found.end] if found else text[:200].strip(),
+        "answerable": True,
+        "kind": "retrieval",
+    }
 
 
 def _rows(file: Path) -> Iterator[dict[str, Any]]:

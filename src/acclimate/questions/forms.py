@@ -12,6 +12,10 @@ reference_outputs      https://docs.langchain.com/langsmith OpenAI evals input (
 item: {…}                                  https://github.com/openai/evals Kiln         input,
 output; a repaired output before the first one                          https://docs.kiln.tech
 promptfoo    vars and assert, or __expected beside columns: see `promptfoo.py`
+LlamaIndex   query, reference_answer, reference_contexts of LabelledRagDataset; of
+LabelledEvaluatorDataset query, ground_truth_answer      https://docs.llamaindex.ai
+Haystack     question, ground_truth_answers as its evaluators call them; question, answer,
+predicted_answer of its reports                          https://docs.haystack.deepset.ai
 """
 
 from __future__ import annotations
@@ -26,9 +30,8 @@ FIELDS = ("question", "answers", "document", "evidence", "id", "kind", "split", 
 _NAMES = {
     "question": "question query q prompt user_input input instruction",
     "answers": "answers answer a reference references reference_answer expected expected_answer "
-    "expected_output"
-    " ground_truth ground_truths correct_answer correct_answers gold gold_answer ideal target "
-    "solution",
+    "expected_output ground_truth ground_truths ground_truth_answer ground_truth_answers "
+    "correct_answer correct_answers gold gold_answer ideal target solution",
     "document": "document file source path",
     "evidence": "evidence quote context reference_contexts reference_context",
     "id": "id question_id qid",
@@ -36,7 +39,7 @@ _NAMES = {
     "split": "split set",
     "answerable": "answerable is_impossible unanswerable is_unanswerable",
 }
-_PLURALS = {"answers", "references", "groundtruths", "correctanswers"}
+_PLURALS = {"answers", "references", "groundtruths", "groundtruthanswers", "correctanswers"}
 _NUMBERED = re.compile(r"(?:answer|answers|reference|expected|groundtruth|correctanswer)(\d+)")
 
 
@@ -110,7 +113,40 @@ FORMS = (
     ),
     _form("Kiln", "input output", {"question": "input", "answers": "output"}),
     _form("LangSmith", "input outputs", {"question": "input", "answers": "outputs"}),
+    _form(
+        "LlamaIndex",
+        "query reference_answer",
+        {"question": "query", "answers": "reference_answer", "evidence": "reference_contexts"},
+        _MODELS,
+    ),
+    _form(
+        "LlamaIndex",
+        "query ground_truth_answer",
+        {"question": "query", "answers": "ground_truth_answer"},
+        _MODELS,
+    ),
+    _form(
+        "Haystack",
+        "question ground_truth_answers",
+        {"question": "question", "answers": "ground_truth_answers"},
+        _MODELS,
+    ),
+    _form(
+        "Haystack",
+        "question answer predicted_answer",
+        {"question": "question", "answers": "answer"},
+        "response contexts",
+    ),
 )
+# What `--format` names: the forms that a set may then have, by their names above and in
+# `imports.py`.
+FORMATS = {
+    "ragas": ("ragas", "ragas before 0.2"),
+    "langsmith": ("LangSmith", "DeepEval or LangSmith"),
+    "llamaindex": ("LlamaIndex",),
+    "haystack": ("Haystack", "SQuAD"),
+    "squad": ("SQuAD",),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,16 +177,23 @@ class Reading:
 
 
 def choose_reading(
-    keys: Collection[str], place: str, columns: Mapping[str, str] | None = None
+    keys: Collection[str],
+    place: str,
+    columns: Mapping[str, str] | None = None,
+    wanted: str = "",
 ) -> Reading:
-    """How rows with these keys are read; `columns` are the user's own words, field → key.
+    """How rows with these keys are read; `columns` are the user's own words, field → key, and
+    `wanted` the key of FORMATS that it must be ("": any).
 
-    Raises SettingsError where there is no question, or more than one key could be it.
+    Raises SettingsError where there is no question, or more than one key could be it, or it is not
+    in the form that is wanted.
     """
     names = {squash(key): key for key in keys}
-    form = next(
-        (one for one in FORMS if one.needed <= names.keys()), Form("columns", frozenset(), {})
-    )
+    known = [one for one in FORMS if not wanted or one.name in FORMATS[wanted]]
+    plain = Form("columns", frozenset(), {})
+    form = next((one for one in known if one.needed <= names.keys()), plain)
+    if wanted and form is plain:
+        raise wrong_form(place, wanted, keys)
     means: dict[str, tuple[str, ...]] = {}
     for what in FIELDS:
         if columns and what in columns:
@@ -169,6 +212,18 @@ def choose_reading(
     used = {key for some in means.values() for key in some}
     unread = tuple(key for name, key in names.items() if name not in used)
     return Reading(form.name, means, unread, names)
+
+
+def wrong_form(place: str, wanted: str, keys: Collection[str] = ()) -> SettingsError:
+    """The error for a set that is not in the form `wanted`, a key of FORMATS."""
+    needed = [" and ".join(sorted(one.needed)) for one in FORMS if one.name in FORMATS[wanted]]
+    if "SQuAD" in FORMATS[wanted]:
+        needed.append("an object with 'data', articles and paragraphs")
+    has = f" It has the keys {', '.join(map(str, keys))}." if keys else ""
+    return SettingsError(
+        f"{place} is no set in the form of {wanted}: that has {', or '.join(needed)}.{has}",
+        hint="Leave --format out: the form is then told by the keys.",
+    )
 
 
 def _named(key: str, names: Mapping[str, str], place: str) -> str:

@@ -20,9 +20,16 @@ from acclimate.errors import DataError, SettingsError
 from acclimate.files import jsonlines
 from acclimate.files.rows import read_rows
 from acclimate.questions.cells import read_texts
-from acclimate.questions.corpora import SaveDocument, read_beir, read_squad
+from acclimate.questions.corpora import SaveDocument, read_beir, read_pairs, read_squad
 from acclimate.questions.file import QuestionRow, to_question
-from acclimate.questions.forms import Reading, choose_reading
+from acclimate.questions.forms import (
+    FORMATS,
+    KNOWN,
+    Reading,
+    choose_reading,
+    squash,
+    wrong_form,
+)
 from acclimate.questions.promptfoo import is_promptfoo, plain_row
 
 # Keys of objects that hold rows.
@@ -39,8 +46,8 @@ _SPLITS = {"validation": "dev", "valid": "dev", "val": "dev"}
 _YES, _NO = ("true", "1", "yes", "y"), ("false", "0", "no", "n")
 _KNOWN = (
     "Known: CSV, JSON Lines or JSON with 'question' and 'answer', also as ragas, DeepEval, "
-    "LangSmith, OpenAI evals and "
-    "Kiln call them; promptfoo's tests (CSV, JSON, YAML); SQuAD JSON; a BEIR folder."
+    "LangSmith, LlamaIndex, Haystack, "
+    "OpenAI evals and Kiln call them; promptfoo's tests (CSV, JSON, YAML); SQuAD JSON; a BEIR folder."
 )
 
 
@@ -48,11 +55,13 @@ _KNOWN = (
 class Rules:
     """The user's own word on a set: `columns` field → key; `separator` between answers in one cell
     (None: by the rules of `cells.py`; "": none); `unanswerable`: rows without an answer are
-    questions that the documents do not answer."""
+    questions that the documents do not answer; `form`: the form that it must have, a key of
+    `forms.FORMATS` ("": any)."""
 
     columns: Mapping[str, str] = field(default_factory=dict)
     separator: str | None = None
     unanswerable: bool = False
+    form: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +98,8 @@ def read_foreign(
 
 def _read(path: Path, save: SaveDocument | None, rules: Rules) -> Foreign:
     if path.is_dir():
+        if rules.form:
+            raise wrong_form(str(path), rules.form)
         return Foreign(tuple(read_beir(path, save)), ("BEIR: the relevant text is the answer",))
     suffix = path.suffix.lower()
     if suffix in (".yaml", ".yml"):
@@ -123,13 +134,14 @@ def _yaml(path: Path) -> Any:
 def _from_object(path: Path, value: Any, save: SaveDocument | None, rules: Rules) -> Foreign:
     held = value
     if isinstance(value, Mapping):
+        if (own := _with_texts(path, value, save, rules)) is not None:
+            return own
         if isinstance(value.get("data"), list) and all(
             isinstance(one, Mapping) for one in value["data"]
         ):
-            if any("paragraphs" in one for one in value["data"]):
-                rows = tuple(read_squad(value, str(path), save))
-                return Foreign(rows, ("SQuAD: the sentence around the answer is the evidence",))
             held = value["data"]
+        elif (columns := _columns(value)) is not None:
+            held = columns
         else:
             named = next(
                 (value[name] for name in _LISTS if isinstance(value.get(name), list)), None
@@ -148,6 +160,36 @@ def _from_object(path: Path, value: Any, save: SaveDocument | None, rules: Rules
     return _from_rows(path, numbered, rules, "an object")
 
 
+def _with_texts(
+    path: Path, value: Mapping[str, Any], save: SaveDocument | None, rules: Rules
+) -> Foreign | None:
+    """A set that brings its own texts; None for any other."""
+    articles = value.get("data")
+    if isinstance(articles, list) and any(
+        isinstance(one, Mapping) and "paragraphs" in one for one in articles
+    ):
+        made, form = read_squad(value, str(path), save), "SQuAD"
+        told = "the sentence around the answer is the evidence"
+    elif {"queries", "corpus", "relevant_docs"} <= value.keys():
+        made, form = read_pairs(value, str(path), save), "LlamaIndex"
+        told = "the relevant text is the answer"
+    else:
+        return None
+    if rules.form and form not in FORMATS[rules.form]:
+        raise wrong_form(str(path), rules.form, value.keys())
+    return Foreign(tuple(made), (f"{form}: {told}",))
+
+
+def _columns(value: Mapping[str, Any]) -> list[dict[str, Any]] | None:
+    """The rows of a table that is written column by column, as data sets' `to_dict` does; None for
+    anything else."""
+    asked = any(squash(str(name)) in KNOWN["question"] for name in value)
+    lists = [column for column in value.values() if isinstance(column, list)]
+    if not asked or len(lists) < len(value) or len({len(column) for column in lists}) != 1:
+        return None
+    return [dict(zip(value, row, strict=True)) for row in zip(*lists, strict=True)]
+
+
 def _lower(row: Mapping[str, Any]) -> dict[str, Any]:
     return {str(key).strip().casefold(): value for key, value in row.items()}
 
@@ -160,10 +202,10 @@ def _from_rows(
     if all(isinstance(row.get("item"), Mapping) for _, row in placed):  # of OpenAI's evals
         placed = [(place, _lower(row["item"])) for place, row in placed]
         form = "OpenAI evals, item → "
-    if is_promptfoo(set(_names(placed))):
+    if not rules.form and is_promptfoo(set(_names(placed))):
         placed = [(place, _promptfoo(row, place, notes)) for place, row in placed]
         form = "promptfoo, "
-    reading = choose_reading(_names(placed), str(path), rules.columns)
+    reading = choose_reading(_names(placed), str(path), rules.columns, rules.form)
     rows = tuple(_row(row, place, reading, rules, notes) for place, row in placed)
     counted = [f"{count} rows: {what}" for what, count in notes.items()]
     return Foreign(rows, (f"{layout}, {form}{reading.summary()}", *counted))

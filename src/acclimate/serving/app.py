@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import logging
 import threading
 from collections.abc import AsyncIterator
@@ -21,17 +20,29 @@ from acclimate.documents.sandbox import Limits, Sandbox
 from acclimate.errors import AcclimateError
 from acclimate.ingest_report import IngestProgress, IngestReport
 from acclimate.project import Project
-from acclimate.serving import chat, comparing, comparisons, documents, feedback, questions, search
+from acclimate.serving import (
+    chat,
+    comparing,
+    comparisons,
+    conversations,
+    documents,
+    feedback,
+    questions,
+    search,
+)
+from acclimate.serving.callers import Callers
+from acclimate.serving.conversation_store import ConversationStore
 from acclimate.serving.errors import ApiError, as_api_error
 from acclimate.serving.folder import DocumentsFolder
 from acclimate.serving.gate import Gate, Rules
 from acclimate.serving.jobs import Jobs
 from acclimate.serving.keys import keys_of
+from acclimate.serving.logins import address_of, is_loopback, open_login
 from acclimate.serving.mcp_route import McpRoute, open_endpoint
 from acclimate.serving.metrics import Metrics
 from acclimate.serving.service import Service
 from acclimate.serving.watcher import Watcher
-from acclimate.settings_sections import ServeSettings
+from acclimate.settings import Settings
 
 _WEB = Path(__file__).parent / "web"
 _SHOWN = Limits(seconds=20.0, memory_mb=2048)  # what a picture of a page may take
@@ -42,7 +53,19 @@ log = logging.getLogger(__name__)
 
 def create_app(project: Project) -> Gate:
     """The server of a project, as an ASGI application; it closes the project when it ends."""
+    rules = rules_of(project.settings)
+    login = open_login(project.settings.login)
+    callers = Callers(
+        keys_of(project.folder),
+        login,
+        keyless=rules.keyless,
+        address=rules.address,
+        per_minute=rules.requests_per_minute,
+    )
     service = Service(project)
+    chosen = project.settings.serve.conversations
+    store = ConversationStore(project.layout.conversations) if chosen == "kept" else None
+    kept = conversations.Conversations(service, store)
     jobs = Jobs(lambda progress, may_empty: _ingest(service, progress, may_empty))
     runs = comparing.open_runs(service)
     sandbox = Sandbox(_SHOWN, workers=2)
@@ -61,13 +84,19 @@ def create_app(project: Project) -> Gate:
         await run_in_threadpool(jobs.close)
         await run_in_threadpool(runs.close)
         sandbox.close()
+        kept.close()
+        if login is not None:
+            login.close()
         await run_in_threadpool(service.close)
 
     app = FastAPI(
         title="Acclimate", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None
     )
     given = feedback.GivenAnswers()
-    app.include_router(chat.make_router(service, metrics, given))
+    app.include_router(chat.make_router(service, metrics, given, kept))
+    app.include_router(conversations.make_router(kept))
+    if login is not None:
+        app.include_router(login.router())
     app.include_router(feedback.make_router(service, given))
     app.include_router(search.make_router(service))
     app.include_router(documents.make_router(service, folder, jobs, sandbox))
@@ -78,27 +107,21 @@ def create_app(project: Project) -> Gate:
     _add_health(app, service, metrics)
     _add_page(app)
     _add_errors(app)
-    return Gate(app, keys_of(project.folder), rules_of(project.settings.serve), metrics.served)
+    return Gate(app, callers, rules, metrics.served)
 
 
-def rules_of(chosen: ServeSettings) -> Rules:
-    """The gate's rules, from `[serve]`."""
+def rules_of(settings: Settings) -> Rules:
+    """The gate's rules, from `[serve]` and `[login]`."""
+    chosen = settings.serve
     return Rules(
         hosts=frozenset(host.casefold() for host in chosen.hosts),
         origins=frozenset(chosen.origins),
-        keyless=is_loopback(chosen.host) and not chosen.hosts,
+        keyless=is_loopback(chosen.host) and not chosen.hosts and settings.login.engine == "none",
+        address=address_of(settings.login),
         requests_per_minute=chosen.requests_per_minute,
         upload_bytes=chosen.max_upload_mb * 1_000_000,
         receive_seconds=chosen.receive_seconds,
     )
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches a server that listens at `host`."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host.casefold() == "localhost"
 
 
 def _ingest(service: Service, progress: IngestProgress, may_empty: bool) -> IngestReport:

@@ -19,7 +19,8 @@ class Ask:
 
     `trace` are the headers that say which trace it belongs to; `instructions`, what the client's
     developer asks for; `notices`, what of the request was not followed; `style`, how long the
-    answer is to be (None: as the recipe or acclimate.toml says).
+    answer is to be (None: as the recipe or acclimate.toml says); `typed`, the conditions of `where`
+    as the client sent them.
     """
 
     question: str
@@ -32,3 +33,4 @@ class Ask:
     instructions: str = ""
     notices: tuple[str, ...] = ()
     style: Style | None = None
+    typed: tuple[str, ...] = ()

@@ -6,7 +6,7 @@ import asyncio
 import json
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from typing import Annotated, Any
 
@@ -18,6 +18,7 @@ from starlette.types import Receive, Scope, Send
 from acclimate.prompting.citations import CitationStripper
 from acclimate.questions.feedback import given_of
 from acclimate.serving.ask import Ask
+from acclimate.serving.conversations import Conversations
 from acclimate.serving.errors import ApiError, as_api_error
 from acclimate.serving.feedback import GivenAnswers
 from acclimate.serving.keys import Caller
@@ -33,7 +34,9 @@ _ALIVE_S = 10.0  # a line at least that often, so that proxies keep a waiting st
 _LOOK_S = 0.25  # how often it is looked whether a client that waits is still there
 
 
-def make_router(service: Service, metrics: Metrics, given: GivenAnswers) -> APIRouter:
+def make_router(
+    service: Service, metrics: Metrics, given: GivenAnswers, conversations: Conversations
+) -> APIRouter:
     """The routes over `service`."""
     router = APIRouter(prefix="/v1", tags=["answers"])
 
@@ -53,15 +56,18 @@ def make_router(service: Service, metrics: Metrics, given: GivenAnswers) -> APIR
     @router.post("/chat/completions", response_model=None)
     async def chat(body: Annotated[ChatRequest, Sound], request: Request) -> Response:
         """Answer the last user message from the documents."""
-        ask = await run_in_threadpool(read_request, service, body, request.state.caller)
+        caller: Caller = request.state.caller
+        ask = await run_in_threadpool(read_request, service, body, caller)
+        keep = await run_in_threadpool(conversations.keeper, ask, caller, body.acclimate)
         run = service.submit(replace(ask, trace=trace_of(request.headers)))
         marked = await run_in_threadpool(service.marks_sentences, ask)
-        form = _Form(ask, body, marked=marked)
-        caller: Caller = request.state.caller
+        form = _Form(ask, body, service.project.origins.address, marked=marked)
 
-        def answered(answer: Answer) -> None:
+        async def answered(answer: Answer) -> None:
             metrics.answered(answer)
             given.keep(form.id, caller, given_of(answer, ask.turns))
+            if keep is not None:
+                await run_in_threadpool(keep, answer, form.kept(answer, run.waited))
 
         if body.stream:
             return _Events(form.events(run, answered), run)
@@ -69,7 +75,7 @@ def make_router(service: Service, metrics: Metrics, given: GivenAnswers) -> APIR
             answer = await _finished(run, request)
         finally:
             run.cancel()
-        answered(answer)
+        await answered(answer)
         return JSONResponse(form.whole(answer, run.waited))
 
     @router.get("/me")
@@ -80,6 +86,8 @@ def make_router(service: Service, metrics: Metrics, given: GivenAnswers) -> APIR
             "name": caller.name,
             "scopes": sorted(caller.scopes),
             "recipe": service.project.settings.answer.recipe,
+            "conversations": service.project.settings.serve.conversations,
+            "login": service.project.settings.login.engine if caller.is_person else "none",
         }
 
     return router
@@ -102,9 +110,12 @@ class _Events(StreamingResponse):
 
 
 class _Form:
-    """An answer in OpenAI's form."""
+    """An answer in OpenAI's form; `address` gives where a document was mirrored from."""
 
-    def __init__(self, ask: Ask, body: ChatRequest, *, marked: bool) -> None:
+    def __init__(
+        self, ask: Ask, body: ChatRequest, address: Callable[[str], str], *, marked: bool
+    ) -> None:
+        self._address = address
         created, model = int(time.time()), ask.recipe.name
         self.id = f"chatcmpl-{secrets.token_hex(12)}"
         self._head = {"id": self.id, "created": created, "model": model}
@@ -141,7 +152,7 @@ class _Form:
         }
 
     async def events(
-        self, run: PendingAnswer, answered: Callable[[Answer], None]
+        self, run: PendingAnswer, answered: Callable[[Answer], Awaitable[None]]
     ) -> AsyncIterator[str]:
         """The lines of a stream: the role, the text as it comes, its footnotes, usage where asked
         for."""
@@ -161,7 +172,7 @@ class _Form:
         if isinstance(piece, BaseException):
             yield f"data: {json.dumps(as_api_error(piece).body)}\n\n"
         else:
-            answered(piece)
+            await answered(piece)
             if piece.reasoning:
                 yield self._chunk({"reasoning_content": piece.reasoning})
             if self._json:
@@ -173,6 +184,11 @@ class _Form:
                 yield self._line(self._head | {"choices": [], "usage": _usage(piece)})
         yield "data: [DONE]\n\n"
 
+    def kept(self, answer: Answer, waited: float) -> dict[str, Any]:
+        """What of an answer is kept in a conversation."""
+        told = {"id": self.id, "text": answer.text, "finish": _finish(answer)}
+        return told | extension(answer, waited, self._address)
+
     def _chunk(self, delta: dict[str, str], finish: str | None = None, **more: Any) -> str:
         choice = {"index": 0, "delta": delta, "finish_reason": finish, "logprobs": None}
         return self._line(self._head | {"choices": [choice]} | more)
@@ -181,7 +197,7 @@ class _Form:
         return f"data: {json.dumps(value | {'object': 'chat.completion.chunk'}, ensure_ascii=False)}\n\n"
 
     def _own(self, answer: Answer, waited: float) -> dict[str, Any]:
-        return extension(answer, waited) | (
+        return extension(answer, waited, self._address) | (
             {"notices": list(self._notices)} if self._notices else {}
         )
 
@@ -189,7 +205,7 @@ class _Form:
         return footnotes(answer, marked=self._marked) if self._footnotes else ""
 
 
-def extension(answer: Answer, waited: float) -> dict[str, Any]:
+def extension(answer: Answer, waited: float, address: Callable[[str], str]) -> dict[str, Any]:
     """What an answer that was `waited` seconds in the queue has beyond OpenAI's form."""
     return {
         "recipe": answer.recipe,
@@ -200,7 +216,7 @@ def extension(answer: Answer, waited: float) -> dict[str, Any]:
         "style": answer.style,
         "unsupported": [[span.start, span.end] for span in answer.unsupported],
         "citations": [citation_row(citation) for citation in answer.citations],
-        "passages": [hit_row(hit) for hit in answer.prompt.passages],
+        "passages": [hit_row(hit, address) for hit in answer.prompt.passages],
         "reasoning": answer.reasoning,
         "working": answer.working,
         "timings": {

@@ -56,7 +56,7 @@ def _add_documents(router: APIRouter, service: Service, folder: DocumentsFolder)
         entries = folder.entries(request.state.caller)
         start = next((place + 1 for place, entry in enumerate(entries) if entry.id == after), 0)
         page = entries[start : start + limit]
-        rows = [_row(entry) | {"labels": service.labels(entry.path)} for entry in page]
+        rows = [_row(entry) | _about(service, entry.path) for entry in page]
         return {
             "object": "list",
             "data": rows,
@@ -68,7 +68,7 @@ def _add_documents(router: APIRouter, service: Service, folder: DocumentsFolder)
     def document(number: Number, request: Request) -> dict[str, Any]:
         """One document, with its properties."""
         entry = folder.find(request.state.caller, number)
-        row = _row(entry) | {"labels": service.labels(entry.path)}
+        row = _row(entry) | _about(service, entry.path)
         if entry.status == "ready":
             found = _read(service, entry)
             row |= {
@@ -240,6 +240,10 @@ def _read(service: Service, entry: DocumentEntry) -> Document:
     if found is None:
         raise ApiError(404, "The document is not in the library (yet).", "document_not_found")
     return found
+
+
+def _about(service: Service, path: str) -> dict[str, Any]:
+    return {"labels": service.labels(path), "url": service.project.origins.address(path)}
 
 
 def _row(entry: DocumentEntry) -> dict[str, Any]:

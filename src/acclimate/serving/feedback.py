@@ -32,7 +32,7 @@ class GivenAnswers:
     def keep(self, name: str, caller: Caller, given: Given) -> None:
         """Hold an answer under its id."""
         with self._lock:
-            self._held[name] = (caller.name, given)
+            self._held[name] = (caller.id, given)
             while len(self._held) > _MOST:
                 self._held.popitem(last=False)
 
@@ -40,7 +40,7 @@ class GivenAnswers:
         """An answer that this caller got. Raises ApiError 404 where there is none (any more)."""
         with self._lock:
             asker, given = self._held.get(name, ("", None))
-        if given is None or asker != caller.name:
+        if given is None or asker != caller.id:
             raise ApiError(
                 404, "That answer is not known here (any more); ask again.", "answer_not_found"
             )

@@ -10,19 +10,20 @@ import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from acclimate.errors import SettingsError
+from acclimate.serving.callers import Callers, own_origins
 from acclimate.serving.errors import ApiError, as_api_error
-from acclimate.serving.keys import LOCAL, Caller, Keys
+from acclimate.serving.keys import Caller
 
 _LOOPBACK = frozenset(("localhost", "127.0.0.1", "::1"))
 MCP = "/mcp"
-_PUBLIC = frozenset(("/", "/healthz", "/readyz", "/openapi.json"))
+LOGIN, CALLBACK, LOGOUT = "/login", "/login/callback", "/v1/logout"
+_PUBLIC = frozenset(("/", "/healthz", "/readyz", "/openapi.json", LOGIN, CALLBACK))
 # What the scope "ask" opens; all else needs "manage".
 _ASK = frozenset(
     (
@@ -33,10 +34,13 @@ _ASK = frozenset(
         ("GET", "documents"),
         ("GET", "me"),
         ("POST", "feedback"),
+        ("GET", "conversations"),
+        ("POST", "conversations"),
+        ("PUT", "conversations"),
+        ("DELETE", "conversations"),
+        ("GET", "shared"),
     )
 )
-_GUESSES = 10  # wrong keys from one address in a minute
-_MOST_ADDRESSES = 10_000
 _TEXT_BODY = 4_000_000  # bytes of a request that is no upload
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; connect-src "
@@ -63,39 +67,19 @@ OnServed = Callable[[str, str, int, float], None]
 """Called after each request with its route's pattern, method, status and seconds."""
 
 
-class Rate:
-    """At most `per_minute` events of each name in a minute, refilled evenly (a token bucket)."""
-
-    def __init__(self, per_minute: int, now: Callable[[], float] = time.monotonic) -> None:
-        self._per_minute, self._now = per_minute, now
-        self._left: dict[str, tuple[float, float]] = {}
-
-    def wait(self, name: str) -> float:
-        """Seconds until `name` has an event left; 0.0 where it has one now."""
-        return max(0.0, 1.0 - self._level(name)) * 60.0 / self._per_minute
-
-    def take(self, name: str) -> None:
-        """Count an event."""
-        if len(self._left) >= _MOST_ADDRESSES and name not in self._left:
-            self._left.pop(next(iter(self._left)))
-        self._left[name] = (self._level(name) - 1.0, self._now())
-
-    def _level(self, name: str) -> float:
-        level, at = self._left.get(name, (float(self._per_minute), self._now()))
-        return min(float(self._per_minute), level + (self._now() - at) * self._per_minute / 60.0)
-
-
 @dataclass(frozen=True, slots=True)
 class Rules:
     """The gate's rules: allowed `hosts` and `origins` beside this machine's own, sizes in bytes,
     times in seconds.
 
     `keyless`: without any key everyone is let in, for a server that only this machine reaches.
+    `address` is where browsers reach it, "" where that is no other than it listens at.
     """
 
     hosts: frozenset[str] = frozenset()
     origins: frozenset[str] = frozenset()
     keyless: bool = True
+    address: str = ""
     requests_per_minute: int = 600
     upload_bytes: int = 100_000_000
     receive_seconds: float = 20.0
@@ -115,9 +99,8 @@ class Gate:
     """Host, origin, key, scope, rate and size of each request; security headers and audit log of
     each response."""
 
-    def __init__(self, app: ASGIApp, keys: Keys, rules: Rules, on_served: OnServed) -> None:
-        self._app, self._keys, self._rules, self._on_served = app, keys, rules, on_served
-        self._requests, self._guesses = Rate(rules.requests_per_minute), Rate(_GUESSES)
+    def __init__(self, app: ASGIApp, callers: Callers, rules: Rules, on_served: OnServed) -> None:
+        self._app, self._callers, self._rules, self._on_served = app, callers, rules, on_served
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request, or refuse it."""
@@ -158,7 +141,9 @@ class Gate:
         method = scope["method"] if scope["method"] in known else "-"
         audit.info(
             "client=%s key=%s %s %s status=%d ms=%.1f",
-            *(client, seen.caller, method, _route(scope), seen.status, took * 1000),
+            # quoted: a person's name comes from elsewhere, and shall not look like another field
+            *(client, quote(seen.caller, safe="@+"), method, _route(scope)),
+            *(seen.status, took * 1000),
         )
         self._on_served(_route(scope), method, seen.status, took)
 
@@ -170,16 +155,15 @@ class Gate:
             name = None
         # Nobody can point an address, as against a name, elsewhere; where keys are needed, any
         # address will do.
-        if name not in _LOOPBACK | self._rules.hosts and (
-            self._rules.keyless or not _is_address(name)
-        ):
+        known = _LOOPBACK | self._rules.hosts | {urlsplit(self._rules.address).hostname}
+        if name not in known - {None} and (self._rules.keyless or not _is_address(name)):
             raise ApiError(
                 421, "This server is not reached by that name ([serve] hosts).", "host_not_allowed"
             )
 
     def _check_origin(self, scope: Scope, headers: Headers, origin: str | None) -> None:
         """Pages of other sites may neither read nor act, whatever the method."""
-        own = origin is None or origin == f"{scope['scheme']}://{headers.get('host', '')}"
+        own = origin is None or origin in own_origins(scope, headers, self._rules.address)
         allowed = own or origin in self._rules.origins
         foreign = origin is None and headers.get("sec-fetch-site") in ("cross-site", "same-site")
         if not allowed or (foreign and scope["path"] not in _PUBLIC):
@@ -193,39 +177,13 @@ class Gate:
             path in _PUBLIC or path.startswith(("/web/", "/reports/"))
         ):
             return Caller("public", frozenset(), frozenset())
-        caller = self._caller(scope, headers)
+        caller = self._callers.find(scope, headers)
+        if path == LOGOUT:
+            return caller
         wanted = "ask" if _asks(scope["method"], path) else "manage"
         if wanted not in caller.scopes:
-            raise ApiError(403, f"This key lacks the scope '{wanted}'.", "scope_missing")
+            raise ApiError(403, f"This key or login lacks the scope '{wanted}'.", "scope_missing")
         return caller
-
-    def _caller(self, scope: Scope, headers: Headers) -> Caller:
-        kind, _, token = headers.get("authorization", "").partition(" ")
-        try:
-            if self._rules.keyless and not self._keys.all():
-                return LOCAL
-            key = self._keys.find(token.strip()) if kind.casefold() == "bearer" else None
-        except SettingsError as error:
-            log.error("%s", error)
-            raise ApiError(503, "The keys cannot be read.", "keys") from error
-        if key is None:
-            self._count_guess(scope, token)
-            say = "Give a valid API key: Authorization: Bearer KEY."
-            raise ApiError(401, say, "invalid_api_key", headers={"WWW-Authenticate": "Bearer"})
-        if wait := self._requests.wait(key.id):
-            raise ApiError(
-                429, "Too many requests of this key.", "rate_limited", headers=_retry(wait)
-            )
-        self._requests.take(key.id)
-        return key.caller
-
-    def _count_guess(self, scope: Scope, token: str) -> None:
-        """Slow down who tries keys; whoever has a valid one is let in from the same address."""
-        address = (scope.get("client") or ("-",))[0]
-        if wait := self._guesses.wait(address):
-            raise ApiError(429, "Too many wrong keys.", "too_many_guesses", headers=_retry(wait))
-        if token:
-            self._guesses.take(address)
 
     def _incoming(self, scope: Scope, headers: Headers, receive: Receive) -> Receive:
         """The body, refused where it is too large or too slow."""
@@ -301,10 +259,6 @@ def _preflight() -> Response:
         "Access-Control-Max-Age": "600",
     }
     return Response(status_code=204, headers=allowed)
-
-
-def _retry(wait: float) -> dict[str, str]:
-    return {"Retry-After": str(int(wait) + 1)}
 
 
 def _route(scope: Scope) -> str:

@@ -24,16 +24,27 @@ SCOPES = {
     "manage": "upload and delete, review, see metrics and reports",
 }
 EVERY_LABEL = "*"
+PREFIX = "acc_"
+"""What every token begins with."""
+PERSON = "person:"
+"""What the id of everybody begins with who logged in."""
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
     """Who a request is from. `labels` None sees every document; else those that are open or have
-    one of the labels."""
+    one of the labels. `id` is nobody else's, as against `name`, which a key and a person may
+    share."""
 
     name: str
     scopes: frozenset[str]
     labels: frozenset[str] | None
+    id: str = ""
+
+    @property
+    def is_person(self) -> bool:
+        """Whether somebody logged in, rather than held a key."""
+        return self.id.startswith(PERSON)
 
     @property
     def sees(self) -> Filter:
@@ -41,7 +52,7 @@ class Caller:
         return Filter(labels=self.labels)
 
 
-LOCAL = Caller("local", frozenset(SCOPES), None)
+LOCAL = Caller("local", frozenset(SCOPES), None, id="local")
 """Whoever calls a server without keys, which listens to this machine only."""
 
 
@@ -61,7 +72,7 @@ class Key:
     def caller(self) -> Caller:
         """What the key may do."""
         labels = None if EVERY_LABEL in self.labels else frozenset(self.labels)
-        return Caller(self.name, frozenset(self.scopes), labels)
+        return Caller(self.name, frozenset(self.scopes), labels, id=f"key:{self.id}")
 
 
 class Keys:
@@ -90,7 +101,7 @@ class Keys:
             raise SettingsError(
                 f"there is no scope '{min(unknown)}'.", hint=f"Scopes: {', '.join(SCOPES)}."
             )
-        token = f"acc_{secrets.token_urlsafe(32)}"
+        token = f"{PREFIX}{secrets.token_urlsafe(32)}"
         created = datetime.now(UTC).isoformat(timespec="seconds")
         key = Key(
             secrets.token_hex(4),

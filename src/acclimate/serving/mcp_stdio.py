@@ -14,9 +14,9 @@ from mcp.server.stdio import stdio_server
 
 from acclimate.errors import SettingsError
 from acclimate.serving.errors import ApiError
-from acclimate.serving.gate import Rate
 from acclimate.serving.keys import LOCAL, Caller, Keys
 from acclimate.serving.mcp_server import Context, make_server
+from acclimate.serving.rate import Rate, retry
 from acclimate.serving.service import Service
 
 KEY_VARIABLE = "ACCLIMATE_API_KEY"
@@ -48,8 +48,7 @@ class Holder:
             if key is None or "ask" not in key.scopes:
                 raise ApiError(401, "The API key is no longer valid.", "invalid_api_key")
             if wait := self._rate.wait(key.id):
-                again = {"Retry-After": str(int(wait) + 1)}
-                raise ApiError(429, "Too many requests.", "rate_limited", headers=again)
+                raise ApiError(429, "Too many requests.", "rate_limited", headers=retry(wait))
             self._rate.take(key.id)
             return key.caller
 

@@ -83,7 +83,8 @@ class ReadArguments(Strict):
 
 
 class Passage(BaseModel):
-    """A passage: exactly the document's characters from `start` to `end`."""
+    """A passage: exactly the document's characters from `start` to `end`;
+    `url` is the address that it was mirrored from, or ""."""
 
     rank: int
     score: float
@@ -95,6 +96,7 @@ class Passage(BaseModel):
     end: int
     page: int | None
     text: str
+    url: str
     also_in: list[str]
 
 
@@ -118,6 +120,7 @@ class Source(BaseModel):
     page: int | None
     quote: str
     verbatim: bool
+    url: str
     also_in: list[str]
 
 
@@ -167,7 +170,8 @@ class Tools:
         where = filter_of(asked.where, caller)
         hits = await run_in_threadpool(self._service.search, asked.query, asked.k, where)
         nothing = "" if hits else await run_in_threadpool(self._service.why_nothing, where)
-        passages = [Passage(**_placed(hit_row(hit))) for hit in hits]
+        address = self._service.project.origins.address
+        passages = [Passage(**_placed(hit_row(hit, address))) for hit in hits]
         text = "\n\n".join(f"[{one.rank}] {_place(one)}\n{one.text}" for one in passages)
         return Given(text or _WHY[nothing], Passages(passages=passages, nothing=nothing))
 

@@ -61,6 +61,7 @@ def read_request(service: Service, body: ChatRequest, caller: Caller) -> Ask:
         instructions=instructions,
         notices=tuple(notices),
         style=style,
+        typed=tuple(where),
     )
 
 

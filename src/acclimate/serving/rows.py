@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from acclimate.indexes.filters import Filter
@@ -16,8 +16,8 @@ def filter_of(where: Sequence[str], caller: Caller) -> Filter:
     return Filter.parse(where, None if caller.labels is None else sorted(caller.labels))
 
 
-def hit_row(hit: Hit) -> dict[str, Any]:
-    """A passage that was found."""
+def hit_row(hit: Hit, address: Callable[[str], str]) -> dict[str, Any]:
+    """A passage that was found; `address` gives where a document was mirrored from."""
     chunk = hit.chunk
     return {
         "rank": hit.rank,
@@ -30,6 +30,7 @@ def hit_row(hit: Hit) -> dict[str, Any]:
         "end": chunk.end,
         "page": chunk.page,
         "text": chunk.text,
+        "url": address(chunk.document),
         "also_in": also_rows(hit.also),
     }
 
@@ -47,6 +48,7 @@ def citation_row(citation: Citation) -> dict[str, Any]:
         "headings": list(citation.headings),
         "verbatim": citation.verbatim,
         "also_in": also_rows(citation.also),
+        "url": citation.url,
         "claim": [citation.claim.start, citation.claim.end] if citation.claim else None,
     }
 
@@ -67,5 +69,6 @@ def footnotes(answer: Answer, *, marked: bool = False) -> str:
     for citation in answer.citations:
         page = f", page {citation.page}" if citation.page else ""
         quote = " ".join(citation.quote.split())
-        lines.append(f"[{citation.number}] {citation.document}{page}: “{quote}”")
+        at = f" <{citation.url}>" if citation.url else ""
+        lines.append(f"[{citation.number}] {citation.document}{page}{at}: “{quote}”")
     return marks + "\n\n" + "\n".join(lines)

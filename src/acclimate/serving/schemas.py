@@ -79,9 +79,12 @@ class StreamOptions(Loose):
 
 class Extension(Strict):
     """Acclimate's own: `where` narrows the documents; `footnotes` writes the citations below the
-    text too; `style` takes the place of the recipe's."""
+    text too; `style` takes the place of the recipe's; `conversation` is the one in which the answer
+    is kept, with others of the same `turn`."""
 
     where: Where | None = None
+    conversation: str | None = Field(default=None, max_length=64)
+    turn: str | None = Field(default=None, max_length=64)
     footnotes: bool | None = None
     style: Literal["short", "full"] | None = None
 
@@ -188,6 +191,12 @@ class Thumb(Strict):
     right: bool
     correction: str = Field(default="", max_length=10_000)
     unanswerable: bool = False
+
+
+class Title(Strict):
+    """The title of a conversation."""
+
+    title: str = Field(min_length=1, max_length=120)
 
 
 class Review(Strict):

@@ -48,7 +48,8 @@ def make_router(service: Service) -> APIRouter:
         where = filter_of(body.where, request.state.caller)
         hits = await run_in_threadpool(service.search, body.query, body.k, where)
         nothing = "" if hits else await run_in_threadpool(service.why_nothing, where)
-        return {"object": "list", "data": [hit_row(hit) for hit in hits], "nothing": nothing}
+        rows = [hit_row(hit, service.project.origins.address) for hit in hits]
+        return {"object": "list", "data": rows, "nothing": nothing}
 
     return router
 

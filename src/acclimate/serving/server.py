@@ -35,7 +35,8 @@ class Server(uvicorn.Server):
 
     def __init__(self, project: Project, on_address: Callable[[str], None]) -> None:
         chosen = project.settings.serve
-        if not rules_of(chosen).keyless and not keys_of(project.folder).all():
+        login = project.settings.login.engine != "none"
+        if not (login or rules_of(project.settings).keyless or keys_of(project.folder).all()):
             raise SettingsError(
                 f"'{chosen.host}' would be open to everyone who reaches it: there are no API keys.",
                 hint="acclimate keys add NAME, or listen at 127.0.0.1 without [serve] hosts.",

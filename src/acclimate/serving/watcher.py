@@ -1,13 +1,17 @@
-"""Ingests of a server whenever files of its documents folder change."""
+"""Ingests of a server whenever files of its documents folder change, and mirroring of its sources."""
 
 from __future__ import annotations
 
+import logging
 import threading
 
 from acclimate.documents.changes import follow
 from acclimate.project import Project
 from acclimate.serving.jobs import Jobs
+from acclimate.sources.base import SourceReport
+from acclimate.workflows.sync import Syncing
 
+log = logging.getLogger(__name__)
 _LOOK_S = 0.1  # between looks whether a job has ended
 
 
@@ -18,11 +22,16 @@ class Watcher:
         self._project, self._jobs = project, jobs
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="watch", daemon=True)
+        if project.settings.sources:  # for the first of them there may be no folder yet
+            project.documents.mkdir(parents=True, exist_ok=True)
+        self._syncing = Syncing(project, _log_report)
+        self._syncing.start()
         self._thread.start()
 
     def close(self) -> None:
         """Watch no longer; a job that runs is left to `Jobs`."""
         self._stop.set()
+        self._syncing.close()
         self._thread.join()
 
     def _watch(self) -> None:
@@ -43,3 +52,11 @@ class Watcher:
             if self._stop.wait(_LOOK_S):
                 return True
         return job.state == "done"
+
+
+def _log_report(report: SourceReport) -> None:
+    if report.error:
+        log.warning("source %s: %s", report.name, report.error)
+    elif report.added or report.changed or report.removed:
+        counts = report.name, report.added, report.changed, report.removed
+        log.info("source %s: %d added, %d changed, %d removed", *counts)

@@ -30,11 +30,24 @@ fcntl, resource = _module("fcntl"), _module("resource")
 _CLOSE_S = 10.0  # what Windows may take to end a group of processes
 
 
+_share: list[int] = []  # what `use_at_most` said last
+
+
+def use_at_most(cpus: int) -> None:
+    """Leave the other processors to others: from now on libraries are asked for so many threads."""
+    _share[:] = [cpus]
+
+
+def thread_limit() -> int | None:
+    """What `use_at_most` said; None where nothing was said."""
+    return _share[0] if _share else None
+
+
 def usable_cpus() -> int:
     """The number of processors that this process may run on."""
     if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+        return min([len(os.sched_getaffinity(0)), *_share])
+    return min([os.cpu_count() or 1, *_share])
 
 
 def usable_cores() -> int:
@@ -46,7 +59,7 @@ def usable_cores() -> int:
     for cpu in os.sched_getaffinity(0):
         file = Path(f"/sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list")
         siblings.add(file.read_text(encoding="ascii").strip() if file.is_file() else str(cpu))
-    return len(siblings)
+    return min([len(siblings), *_share])
 
 
 def group_options() -> dict[str, Any]:

@@ -24,6 +24,9 @@ from acclimate.tuning.varlen import fits_kernel, flash, in_one_call
 
 # most queries of a block: a long span's early queries are not multiplied with its late keys
 ROWS = 256
+# most queries of short spans that make a block together: what they do not see of each other costs
+# less than a block for each
+TOGETHER = 128
 KEPT = (
     1 << 22
 )  # most probabilities of a layer that are kept for the way back (8 MB) rather than computed again
@@ -59,14 +62,15 @@ def fused(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, spans: Spans) -> to
 
 @dataclass(frozen=True, slots=True)
 class _Block:
-    """Queries `start` to `end`; they see the first `seen` keys and, up to themselves, those from
-    `first` to `last`."""
+    """Queries `start` to `end`; they see the first `seen` keys and, of those from `first` to
+    `last`, the ones of their own span up to themselves. `lengths` are the spans' queries."""
 
     start: int
     end: int
     seen: int
     first: int
     last: int
+    lengths: tuple[int, ...]
 
     def rows(self, x: torch.Tensor, groups: int) -> torch.Tensor:
         """The block's part of x [L, n, d] as [g, m · R, d]."""
@@ -92,27 +96,51 @@ class _Block:
 
 
 def _blocks(spans: Spans, virtual: int) -> list[_Block]:
-    return [
-        _Block(at, min(at + ROWS, end), seen, virtual + start, virtual + min(at + ROWS, end))
-        for start, end, seen in spans.each(virtual)
-        for at in range(start, end, ROWS)
-    ]
+    blocks = []
+    for start, end, seen, lengths in _groups(spans, virtual):
+        for at in range(start, end, ROWS):
+            last = min(at + ROWS, end)
+            own = lengths if len(lengths) > 1 else (last - at,)
+            blocks.append(_Block(at, last, seen, virtual + start, virtual + last, own))
+    return blocks
 
 
-def _probabilities(rows: torch.Tensor, keys: torch.Tensor, length: int) -> torch.Tensor:
+def _groups(spans: Spans, virtual: int) -> list[tuple[int, int, int, tuple[int, ...]]]:
+    """Start, end, seen keys and lengths of spans, neighbours together that are short and see the
+    same keys."""
+    groups: list[tuple[int, int, int, tuple[int, ...]]] = []
+    for start, end, seen in spans.each(virtual):
+        first, _, same, lengths = groups[-1] if groups else (start, end, -1, ())
+        if same == seen and end - first <= min(TOGETHER, ROWS):
+            groups[-1] = (first, end, seen, (*lengths, end - start))
+        else:
+            groups.append((start, end, seen, (end - start,)))
+    return groups
+
+
+def _probabilities(
+    rows: torch.Tensor, keys: torch.Tensor, lengths: tuple[int, ...]
+) -> torch.Tensor:
     """Softmax of the scaled scores [g, m · R, K], in the type of `rows`; the last R keys are the
-    rows' own tokens."""
-    later = _later(length, rows.shape[1] // length, keys.shape[1])
+    rows' own tokens, of spans of these `lengths`."""
+    later = _later(lengths, rows.shape[1] // sum(lengths), keys.shape[1])
     scores = torch.baddbmm(
         later, rows.float(), keys.float().transpose(1, 2), alpha=rows.shape[-1] ** -0.5
     )
     return torch.softmax(scores, -1).to(rows.dtype)
 
 
-@lru_cache(maxsize=16)  # the blocks of a sequence come again in every layer
-def _later(length: int, heads: int, keys: int) -> torch.Tensor:
-    """[heads · length, keys]: −inf for keys after the row's own token, else 0."""
-    return torch.full((length, keys), float("-inf")).triu(1 + keys - length).repeat(heads, 1)
+@lru_cache(maxsize=64)  # the blocks of a sequence come again in every layer
+def _later(lengths: tuple[int, ...], heads: int, keys: int) -> torch.Tensor:
+    """[heads · R, keys]: −inf for keys of other spans and after the row's own token, else 0."""
+    rows = sum(lengths)
+    mask, seen, at = torch.full((rows, keys), float("-inf")), keys - rows, 0
+    mask[:, :seen] = 0
+    for length in lengths:
+        own = slice(at, at + length)
+        mask[own, seen + at : seen + at + length].triu_(1)
+        at += length
+    return mask.repeat(heads, 1)
 
 
 class Products(torch.autograd.Function):
@@ -132,7 +160,7 @@ class Products(torch.autograd.Function):
         )
         y, kept = torch.empty_like(q, memory_format=torch.contiguous_format), []
         for block in blocks:
-            p = _probabilities(block.rows(q, groups), block.keys(k), block.end - block.start)
+            p = _probabilities(block.rows(q, groups), block.keys(k), block.lengths)
             block.put(y, torch.bmm(p, block.keys(v)))
             if keeps:
                 kept.append(p)
@@ -151,7 +179,7 @@ class Products(torch.autograd.Function):
         by_k, by_v = (torch.zeros(one.shape, dtype=torch.float32) for one in (k, v))
         for at, block in enumerate(ctx.blocks):
             rows, keys, given = block.rows(q, groups), block.keys(k), block.rows(by_y, groups)
-            p = kept[at] if kept else _probabilities(rows, keys, block.end - block.start)
+            p = kept[at] if kept else _probabilities(rows, keys, block.lengths)
             block.add(by_v, torch.bmm(p.transpose(1, 2), given))
             by_p = torch.bmm(given, block.keys(v).transpose(1, 2))
             by_scores = torch._softmax_backward_data(by_p, p, -1, p.dtype)

@@ -172,17 +172,19 @@ def encode_within(case: Case, chat: ChatFormat, max_tokens: int) -> Example:
 
 class CaseSampler:
     """Draws cases at random; those that share most of their prompt go into one sequence together,
-    up to a length.
+    up to a length, and to `most` of them (16).
 
     Short cases that share little are put side by side, as short sequences leave cores idle.
     """
 
-    def __init__(self, cases: Sequence[Case], chat: ChatFormat, max_tokens: int) -> None:
+    def __init__(
+        self, cases: Sequence[Case], chat: ChatFormat, max_tokens: int, most: int | None = None
+    ) -> None:
         if not cases:
             raise SettingsError(
                 "there is nothing to learn.", hint='Mark questions with "split": "train".'
             )
-        self._max = max_tokens
+        self._max, self._most = max_tokens, most or _MOST
         self.examples = [encode_within(case, chat, max_tokens) for case in cases]
 
     @property
@@ -198,7 +200,7 @@ class CaseSampler:
     def __call__(self, rng: random.Random) -> Packed:
         """A sequence; equal random states draw equal ones."""
         first = rng.choice(self.examples)
-        others = rng.sample(self.examples, min(_MOST, len(self.examples)))
+        others = rng.sample(self.examples, min(self._most, len(self.examples)))
         chosen = self._sharing(first, others)
         return pack(
             chosen if len(chosen) > 1 else _beside(first, others, min(_SHORT, self._max)), self._max

@@ -28,7 +28,8 @@ class Method:
     `code` is the module of `acclimate.tuning` that attaches it, `variant` its choice there; `size`
     is the number of `unit` (None: chosen from the number of tokens to learn); `rate` the peak
     learning rate. `served`: merged into the weights of any engine, as a part of the graph on
-    OpenVINO, or by the engine 'transformers' only. `data`: what it learns from.
+    OpenVINO, or by the engine 'transformers' only. `data`: what it learns from. `together` cases
+    stand in one sequence at most, and `batch` sequences make a step, where that is not as usual.
     """
 
     name: str
@@ -41,6 +42,8 @@ class Method:
     rate: float = _TEN_TIMES
     served: Served = "merged"
     data: DataSource = "questions"
+    together: int | None = None
+    batch: int | None = None
 
 
 _ROWS = (
@@ -69,7 +72,7 @@ _ROWS = (
     Method("pretrain", "LoRA on the documents' raw text", "arXiv 2004.10964", "lora", unit="rank", data="documents"),
     Method("distill", "LoRA on a stronger model's answers", "arXiv 1606.07947", "lora", unit="rank", data="teacher"),
     Method("internalise", "LoRA on what the model reads in the documents", "arXiv 2412.14964", "lora", size=32,
-           unit="rank", data="study"),
+           unit="rank", data="study", together=32, batch=2),
     Method("dpo", "LoRA on which of two answers is better", "arXiv 2305.18290", "lora", unit="rank", rate=_RATE,
            data="preferences"),
     Method("kto", "LoRA on right and wrong answers", "arXiv 2402.01306", "lora", "kto", unit="rank", rate=_RATE,

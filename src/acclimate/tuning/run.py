@@ -23,12 +23,11 @@ from acclimate.files import jsonlines
 from acclimate.models.chat import ChatFormat
 from acclimate.models.compute import compute_type
 from acclimate.models.transformers import read_model
-from acclimate.models.virtual import first_inputs
 from acclimate.tuning import experts
 from acclimate.tuning.attached import Attached, LibraryAttached, attach
 from acclimate.tuning.cases import Case, CaseSampler
 from acclimate.tuning.curve import loss_curve
-from acclimate.tuning.forgetting import Forgetting, measure
+from acclimate.tuning.forgetting import Forgetting, General, measure
 from acclimate.tuning.knobs import PLANNED, TARGETS, Knobs, steps_for
 from acclimate.tuning.lora import merge_adapter, targets
 from acclimate.tuning.loss import answer_loss
@@ -49,7 +48,6 @@ from acclimate.tuning.replay import WRITING, WithReplay, old_self
 from acclimate.tuning.sharding import needs_sharding
 from acclimate.tuning.sweep import Halve, RateSweep, Swept
 from acclimate.tuning.trainer import DevScore, Objective, OnStep, Trainer, TrainSettings
-from acclimate.types import Completion, Message
 
 _DEV = 12  # cases whose loss is watched
 
@@ -121,7 +119,7 @@ def sampler_of(job: TuningJob, cases: Sequence[Case], chat: ChatFormat, window: 
     """What draws sequences of these cases, by the method. Raises SettingsError where there are
     none, and UnlearnableError for one that cannot be learnt."""
     if job.method.data != "preferences":
-        return CaseSampler(cases, chat, window)
+        return CaseSampler(cases, chat, window, job.method.together)
     if job.method.variant == "kto":
         return JudgedSampler([case for case in cases if isinstance(case, Judged)], chat, window)
     return PairSampler([case for case in cases if isinstance(case, Preferred)], chat, window)
@@ -148,26 +146,18 @@ def train(
     Raises ModelError where the model cannot be trained, and SettingsError for cases that cannot be
     learnt.
     """
-    chat, context = read_chat(job.model)
-    sampler = sampler_of(job, job.cases, chat, context)
-    watching = job.dev[:: max(1, len(job.dev) // _DEV)][:_DEV]
-    watched = sampler_of(job, watching, chat, context).all()
-    network = load_base(job.model, job.method)
-    world = join()
-    if not (settings.shard or needs_sharding(network, world)):
-        network.to(world.device)
-    before = measure(network, chat)
-    kept = _old_self(job, settings, network, chat)
-    trainer, plan = set_up(job, settings, sampler, network)
-    drawn = WithReplay(sampler, kept)
+    ready = get_ready(job, settings)
+    trainer, plan, network = ready.trainer, ready.plan, ready.network
     swept = None
     if sweep is not None:
-        swept = _sweep(sweep, RateSweep(trainer, drawn, watched, settings.minutes), world.size)
+        rates = RateSweep(trainer, ready.drawn, ready.watched, settings.minutes)
+        swept = _sweep(sweep, rates, trainer.world.size)
         told = f"learning rate {swept.rate:g}: the best of {len(swept.losses)} on the dev split"
         plan = replace(plan, rate=swept.rate, reasons=(*plan.reasons, told))
     # Writing word by word would dequantise everything for every word, and a network that is spread
     # is computed by all processes together only: the dev loss alone decides then.
-    trainer.run(drawn, watched, on_step, None if is_held(network) or trainer.sharded else score)
+    unscored = is_held(network) or trainer.sharded
+    trainer.run(ready.drawn, ready.watched, on_step, None if unscored else score)
     best = job.folder / "adapter"
     trainer.world.agree(0.0)  # every process waits until the first has saved
     trainer.attached.load(best)  # the best state, which need not be the last
@@ -183,8 +173,10 @@ def train(
         loss_after=min(losses),
         settings=trainer.settings,
         plan=plan,
-        forgetting=Forgetting(before, measure(network, chat, trainer.attached.virtual())),
-        replayed=len(kept),
+        forgetting=Forgetting(
+            ready.before, measure(network, ready.chat, trainer.attached.virtual())
+        ),
+        replayed=ready.replayed,
         swept=swept,
     )
     if not trainer.world.rank:
@@ -193,6 +185,38 @@ def train(
             alone = load_base(job.model, job.method)
             trainer.attached = _alone(alone, job, trainer.settings)
     return done, trainer
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """A run whose network is loaded, at the step where its folder is; `before` is what the network
+    knew then, `replayed` sequences are its own."""
+
+    trainer: Trainer
+    plan: Plan
+    network: nn.Module
+    chat: ChatFormat
+    drawn: WithReplay
+    watched: list[Packed]
+    before: General
+    replayed: int
+
+
+def get_ready(job: TuningJob, settings: TrainSettings) -> Ready:
+    """Load the network and draw what is learnt and watched; see `train` for errors."""
+    chat, context = read_chat(job.model)
+    sampler = sampler_of(job, job.cases, chat, context)
+    watching = job.dev[:: max(1, len(job.dev) // _DEV)][:_DEV]
+    watched = sampler_of(job, watching, chat, context).all()
+    network = load_base(job.model, job.method)
+    world = join()
+    if not (settings.shard or needs_sharding(network, world)):
+        network.to(world.device)
+    before = measure(network, chat)
+    kept = _old_self(job, settings, network, chat)
+    trainer, plan = set_up(job, settings, sampler, network)
+    drawn = WithReplay(sampler, kept)
+    return Ready(trainer, plan, network, chat, drawn, watched, before, len(kept))
 
 
 def _sweep(sweep: RateSearch, rates: RateSweep, processes: int) -> Swept:
@@ -243,7 +267,7 @@ def set_up(
         learning_rate=plan.rate,
         targets=knobs.targets,
         seed=knobs.seed,
-        batch=knobs.batch or settings.batch,
+        batch=knobs.batch or job.method.batch or settings.batch,
     )
     if knobs.epochs is not None:
         settings = replace(settings, steps=_steps(sampler, knobs.epochs, settings))
@@ -305,11 +329,6 @@ def read_chat(model: Path) -> tuple[ChatFormat, int]:
     return read.chat, read.context_tokens
 
 
-@lru_cache(maxsize=2)
-def _stop_ids(model: Path) -> tuple[int, ...]:
-    return tuple(sorted(read_model(model).stop_ids))
-
-
 def load_base(model: Path, method: Method) -> nn.Module:
     """The network that `method` trains on: QLoRA's keeps its matrices in a GGUF file's blocks, or
     on an NVIDIA GPU in NF4."""
@@ -334,54 +353,6 @@ def load_network(model: Path, dtype: torch.dtype | None = None) -> nn.Module:
             model.parent, dtype=dtype, use_safetensors=True, **where
         )
     return network.eval()
-
-
-def greedy(attached: Attached, model: Path, messages: Sequence[Message], max_tokens: int) -> str:
-    """What the trained network itself answers, to hold the served adapter to."""
-    chat, _ = read_chat(model)
-    network: Any = attached.network
-    stop_ids = _stop_ids(model)
-    device = next(network.parameters()).device
-    written: list[int] = []
-    with torch.inference_mode():
-        inputs = first_inputs(
-            network, torch.tensor([chat.encode(messages)], device=device), attached.virtual()
-        )
-        while len(written) < max_tokens:
-            output = network(**inputs, use_cache=True, logits_to_keep=1)
-            token = int(output.logits[0, -1].argmax())
-            if token in stop_ids:
-                break
-            written.append(token)
-            step = torch.tensor([[token]], device=device)
-            inputs = {"input_ids": step, "past_key_values": output.past_key_values}
-    text: str = chat.tokenizer.decode(written, skip_special_tokens=True)
-    return text
-
-
-def largest_gap(
-    attached: Attached, model: Path, messages: Sequence[Message], said: Completion
-) -> float:
-    """Where an answer departs most from what the trained network would choose behind the same
-    words: by how many nats of log-probability. 0 for the network's own greedy answer."""
-    chat, _ = read_chat(model)
-    network: Any = attached.network
-    device = next(network.parameters()).device
-    prompt, answer = (
-        chat.encode(messages),
-        chat.tokenizer.encode(said.text, add_special_tokens=False).ids,
-    )
-    with torch.inference_mode():
-        tokens = torch.tensor([[*prompt, *answer]], device=device)
-        output = network(
-            **first_inputs(network, tokens, attached.virtual()), logits_to_keep=len(answer) + 1
-        )
-    logits = output.logits[0].float()
-    best = logits.max(-1).values
-    losses = [float(best[at] - logits[at, token]) for at, token in enumerate(answer)]
-    if said.finish == "stop":
-        losses.append(float(best[-1] - logits[-1, sorted(_stop_ids(model))].max()))
-    return max(losses, default=0.0)
 
 
 def _log(folder: Path) -> list[dict[str, float]]:

@@ -1,8 +1,8 @@
 """Several learning rates from one beginning, halved: the worse ones end early.
 
 Every rate trains in segments of equally many steps; its score on a segment is the dev loss after
-it, negative. A candidate is its folder's checkpoint: all share one network, and a sweep that was
-stopped goes on where it was.
+it, negative. A candidate is its folder's checkpoint: all share one network, a sweep that was
+stopped goes on where it was, and processes that see the folder can share its rates.
 """
 
 from __future__ import annotations
@@ -57,10 +57,7 @@ class RateSweep:
         segment = self._segment(calls)
         names = [f"{factor * self._settings.learning_rate:g}" for factor in FACTORS]
 
-        def score(name: str, item: str) -> float:
-            return -self._train(float(name), SEGMENTS * segment, (int(item) + 1) * segment)
-
-        winner, scores = halve(names, [str(at) for at in range(SEGMENTS)], score)
+        winner, scores = halve(names, [str(at) for at in range(SEGMENTS)], self.score)
         chosen = replace(self._settings, learning_rate=float(winner))
         self._trainer.begin(self._folder, chosen, self._start)
         ends = {name: max(scores[name], key=int) for name in names}
@@ -69,6 +66,11 @@ class RateSweep:
             {float(name): -scores[name][end] for name, end in ends.items()},
             {float(name): (int(end) + 1) * segment for name, end in ends.items()},
         )
+
+    def score(self, name: str, item: str) -> float:
+        """The score of a rate after the segment `item`, trained on from where its folder is."""
+        segment = self._segment(0)
+        return -self._train(float(name), SEGMENTS * segment, (int(item) + 1) * segment)
 
     def _train(self, rate: float, steps: int, until: int) -> float:
         settings = replace(
@@ -80,8 +82,8 @@ class RateSweep:
         return self._trainer.dev_loss(self._dev)
 
     def _segment(self, calls: int) -> int:
-        """Steps of a segment, so that all fit the minutes: by the time of two steps, noted so that
-        a resumed sweep has the same."""
+        """Steps of a segment, so that `calls` of them fit the minutes: by the time of two steps,
+        noted so that a resumed sweep, and another process, has the same."""
         note = self._folder / "sweep" / "segment.json"
         if note.exists():
             return int(json.loads(note.read_text(encoding="ascii"))["steps"])

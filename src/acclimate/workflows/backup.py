@@ -28,6 +28,8 @@ from acclimate.indexes.database import Database
 from acclimate.indexes.moving import copy
 from acclimate.indexes.readonly import connect_read_only, is_read_only
 from acclimate.indexes.record import Record
+from acclimate.sources.base import FOLDER
+from acclimate.sources.state import STATE_NAME
 from acclimate.system import ending
 from acclimate.workspace.record import open_record
 from acclimate.workspace.workspace import Workspace
@@ -35,7 +37,7 @@ from acclimate.workspace.workspace import Workspace
 FORMAT = 1
 MANIFEST = "backup.json"
 MTIME = "ACCLIMATE.mtime_ns"  # a file's time of change, which tar keeps in fewer digits
-_DERIVED = ("indexes",)  # folders of the state that are built again
+_DERIVED = ("indexes", "sources")  # folders of the state that are made again
 _PASSING = (".lock", ".db-wal", ".db-shm", ".db-journal")
 
 
@@ -172,6 +174,9 @@ class _Writer:
                 for path in gone:
                     record.remove(path)
                 record.bump()
+        folder = self._layout.folder.resolve() / inside
+        for journal in sorted((folder / FOLDER).glob(f"*/{STATE_NAME}")):
+            self._add(journal, (inside / journal.relative_to(folder)).as_posix())
 
     def _others(self, ours: Path) -> Iterator[Path]:
         """The user's own files and those of the state, by name, without what is derived."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import closing
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from acclimate.evaluation.report import render_html, render_markdown
 from acclimate.prompting.recipes import Recipe
 from acclimate.system import ending
 from acclimate.types import Question
+from acclimate.workflows.cluster_engine import speakers_on_cluster
 from acclimate.workflows.entries import OWN, Wanted, read_entries, settings_of
 from acclimate.workflows.judges import open_judges
 from acclimate.workflows.questions import find_leaks
@@ -63,8 +64,7 @@ def compare_recipes(
     given = [read_given(one) for one in options.answers]
     asked = _asked(workspace, options.split)
     _require_unlearnt(workspace, [one.recipe for one in wanted], asked)
-    stage = Stage(workspace)
-    try:
+    with _stage(workspace) as stage:
         able, notes = _able(workspace, stage, wanted, options.parallel)
         entries = [
             replace(
@@ -87,8 +87,6 @@ def compare_recipes(
             progress,
             [*notes, *(note for one in given for note in one.notes(_drawn(asked, options.limit)))],
         )
-    finally:
-        stage.close()
 
 
 def compare_entries(
@@ -126,6 +124,16 @@ def compare_entries(
         return compared
     found = tuple(one.sentence for one in drifts(compared, options.since))
     return replace(compared, notes=(*compared.notes, *found))
+
+
+@contextmanager
+def _stage(workspace: Workspace) -> Iterator[Stage]:
+    """Where the entries answer: in this process, or their models on a cluster's nodes."""
+    with ExitStack() as stack:
+        speakers = None
+        if workspace.settings.cluster.engine != "local":
+            speakers = stack.enter_context(speakers_on_cluster(workspace))
+        yield stack.enter_context(closing(Stage(workspace, speakers)))
 
 
 def _able(

@@ -3,8 +3,6 @@ leaks."""
 
 from __future__ import annotations
 
-import hashlib
-import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -28,6 +26,7 @@ from acclimate.questions.splitting import SPLITS, Leak, leaks, near_duplicates, 
 from acclimate.questions.tables import table_facts
 from acclimate.questions.writer import KINDS, EngineWriter, QuestionKind, TrainedWriter, Writer
 from acclimate.types import Chunk, Generation, Hit, Message, Question
+from acclimate.workflows.saved_texts import digest, save_text
 from acclimate.workspace.answerer import open_answerer
 from acclimate.workspace.engine import shipped_adapter
 from acclimate.workspace.workspace import Workspace, alone
@@ -136,13 +135,13 @@ def import_questions(workspace: Workspace, path: Path, rules: Rules | None = Non
     """
     file = workspace.question_file
     held = file.rows()
-    foreign = read_foreign(path, partial(_save_document, workspace, path.stem), rules)
+    foreign = read_foreign(path, partial(save_text, workspace, path.stem), rules)
     known = {_words(row) for row in held}
     fresh = [row for row in foreign.rows if _words(row) not in known]
     ids = {str(row["id"]) for row in held}
     for number, row in enumerate(fresh):
         name = str(row.get("id") or f"{path.stem}-{number + 1}")
-        row["id"] = name if name not in ids else f"{name}-{_digest(row['question'])}"
+        row["id"] = name if name not in ids else f"{name}-{digest(row['question'])}"
         ids.add(row["id"])
         row["source"] = {"file": path.name}
     file.append(fresh)
@@ -172,7 +171,7 @@ def add_question(
             raise SettingsError(f"'{evidence}' is not in {document}.", hint="Copy it exactly.")
     kind = "single-fact" if answers else "unanswerable"
     row: QuestionRow = {
-        "id": f"typed-{_digest(text)}",
+        "id": f"typed-{digest(text)}",
         "question": text,
         "answers": list(answers),
         "document": document,
@@ -283,7 +282,7 @@ def material(
     whole documents until there are `most` chunks (None: of all)."""
     record = workspace.library.record
     by_document: dict[str, list[Chunk]] = {}
-    count, paths = 0, sorted(record.files(), key=_digest)
+    count, paths = 0, sorted(record.files(), key=digest)
     for path in paths:
         by_document[path] = record.chunks(record.keys_of([path]))
         count += len(by_document[path])
@@ -326,7 +325,7 @@ def _row(workspace: Workspace, candidate: Candidate) -> QuestionRow:
     if span is not None:
         places[0] |= {"start": span.start, "end": span.end, "page": first.page_at(span.start)}
     row: dict[str, Any] = {
-        "id": f"made-{_digest(candidate.question)}",
+        "id": f"made-{digest(candidate.question)}",
         "question": candidate.question,
         "answers": [candidate.answer] if candidate.answer else [],
         "document": first.document,
@@ -338,21 +337,3 @@ def _row(workspace: Workspace, candidate: Candidate) -> QuestionRow:
         "source": {"writer": candidate.writer, "places": places},
     }
     return row | ({"documents": list(candidate.documents)} if len(candidate.documents) > 1 else {})
-
-
-def _save_document(workspace: Workspace, folder: str, name: str, text: str) -> str:
-    """Write a text that came with questions; an existing file of another text is not
-    overwritten."""
-    safe = re.sub(r"[^\w.-]+", "-", name).strip("-.")[:80] or _digest(name)
-    path = Path(re.sub(r"[^\w-]+", "-", folder) or "imported") / f"{safe}.md"
-    target = workspace.documents / path
-    if target.exists() and target.read_text(encoding="utf-8") != text:
-        path = path.with_name(f"{safe}-{_digest(text)}.md")
-        target = workspace.documents / path
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text(text, encoding="utf-8")
-    return path.as_posix()
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:10]

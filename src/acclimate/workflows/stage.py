@@ -14,12 +14,15 @@ from acclimate._version import __version__
 from acclimate.embeddings.tuned import WEIGHTS
 from acclimate.errors import SettingsError
 from acclimate.evaluation.entry import Entry
+from acclimate.evaluation.memory import peak_mb
 from acclimate.models.adapters import require_base_model, weights_file
+from acclimate.models.base import Engine
 from acclimate.prompting.recipes import Recipe
 from acclimate.retrieval.remembered import RememberingRetriever, Searches
 from acclimate.settings import Settings
 from acclimate.settings_sections import ModelSettings
 from acclimate.types import Answer, Question
+from acclimate.workflows.cluster_engine import ClusterEngine, Speakers
 from acclimate.workspace.answerer import open_answerer
 from acclimate.workspace.encoders import tuned_folders
 from acclimate.workspace.extractor import fingerprint as extractor_fingerprint
@@ -36,11 +39,20 @@ _LOADED = {"engine", "name", "base_url", "api_key_env", "context_tokens", "timeo
 
 class Stage:
     """The workspaces of one comparison: library and embedder are the project's, language models are
-    shared by entries that name the same, searches by those that search alike."""
+    shared by entries that name the same, searches by those that search alike.
 
-    def __init__(self, workspace: Workspace) -> None:
+    With `speakers` language models are theirs, on the nodes of a cluster.
+    """
+
+    def __init__(self, workspace: Workspace, speakers: Speakers | None = None) -> None:
+        self._project, self._speakers = workspace, speakers
         self._own = workspace
-        self._by_model = {_model_key(workspace.settings.model): workspace}
+        if speakers is not None:
+            self._own = workspace.sharing(
+                workspace.settings, share_models=False, load=speakers.load
+            )
+        self._by_model = {_model_key(workspace.settings.model): self._own}
+        self._engine: Engine | None = None
         self._searches = Searches()
 
     def workspace(self, settings: Settings) -> Workspace:
@@ -63,16 +75,31 @@ class Stage:
                 held.free()
         workspace.keep_only(adapter)
         answerer = open_answerer(workspace, recipe.name)
+        self._engine = answerer.engine
         if answerer.recipe.context != "passages":
             return lambda question: answerer.answer(question.question, turns=question.turns)
         found_in = f"{workspace.library.record.id} {_search_key(workspace.settings)}"
         retriever = self._searches.sharing(answerer.retriever, found_in)
         return _reading(replace(answerer, retriever=retriever).answer, retriever)
 
+    def at_once(self, model: ModelSettings, asked: int) -> int:
+        """How many answers a model is asked for at once, of `asked` (0: as `[model] parallel`
+        says)."""
+        there = BY_A_SERVER if model.engine == "openai" else 1
+        if model.engine != "openai" and self._speakers is not None:
+            there = self._speakers.count
+        return (asked or model.parallel or there) if there > 1 else 1
+
+    def peak_mb(self) -> float | None:
+        """The peak memory of the process that holds the model of the recipe prepared last, in
+        MB."""
+        engine = self._engine
+        return engine.peak_mb() if isinstance(engine, ClusterEngine) else peak_mb()
+
     def close(self) -> None:
         """Free the models that are not the project's own."""
         for held in self._by_model.values():
-            if held is not self._own:
+            if held is not self._project:
                 held.close()
 
 
@@ -120,7 +147,6 @@ def make_entry(
         prepare_s += float(json.loads(log.read_text(encoding="utf-8"))["seconds"])
     prices = (model.prompt_price or 0.0, model.answer_price or 0.0)
     files = [file for folder in folders for file in folder.rglob("*")]
-    served = model.engine == "openai" and not recipe.extracts
     return Entry(
         recipe=name or recipe.name,
         prepare=lambda: held.prepare(workspace, recipe, adapter),
@@ -130,7 +156,8 @@ def make_entry(
         prices=prices if any(prices) else None,
         group=f"{_model_key(model)} {adapter}",
         required=required,
-        parallel=(parallel or model.parallel or BY_A_SERVER) if served else 1,
+        parallel=1 if recipe.extracts else held.at_once(model, parallel),
+        peak_mb=held.peak_mb,
     )
 
 

@@ -118,7 +118,7 @@ def _tune(
     workspace: Workspace, name: str, options: TuneOptions, on_step: OnStep | None, *, first: bool
 ) -> Tuned:
     prepared = prepare(workspace, name, options)
-    from acclimate.tuning.run import greedy
+    from acclimate.tuning.greedy import greedy
     from acclimate.tuning.trainer import TrainSettings
 
     if options.source is not None:
@@ -158,7 +158,9 @@ def _tune(
     settings = TrainSettings(
         minutes=options.minutes, checkpoint_minutes=max(0.5, options.minutes / 5)
     )
-    trained, trainer, seeds = train_as_chosen(job, settings, on_step, score if asked else None)
+    trained, trainer, seeds = train_as_chosen(
+        job, settings, on_step, score if asked else None, workspace.settings.cluster
+    )
     if trainer.world.rank:
         raise SystemExit(0)  # the first of several processes serves what they trained together
     return replace(_serve(workspace, prepared, trained, trainer, asked), seeds=seeds)
@@ -269,7 +271,7 @@ def _serve(
     Raises EngineError where they differ; what was there before is there again then.
     """
     from acclimate.tuning.export.parity import ROUNDING
-    from acclimate.tuning.run import largest_gap
+    from acclimate.tuning.greedy import largest_gap
 
     recipe, training_set, answerer = prepared.recipe, prepared.training_set, prepared.answerer
     name_base(trained.folder, base_id(prepared.model))

@@ -8,14 +8,16 @@ from collections.abc import Callable
 from acclimate.documents.changes import follow
 from acclimate.errors import AcclimateError, LibraryError
 from acclimate.ingest_report import IngestProgress, IngestReport
+from acclimate.sources.base import SourceReport
 from acclimate.system import ending
 from acclimate.workflows.ingest import ingest_documents
+from acclimate.workflows.sync import Syncing
 from acclimate.workspace.workspace import Workspace
 
 _BUSY_S = 2.0  # between attempts, where another ingest runs
 
-OnIngest = Callable[[IngestReport | AcclimateError | OSError], None]
-"""Called with the result of each ingest."""
+OnIngest = Callable[[IngestReport | SourceReport | AcclimateError | OSError], None]
+"""Called with the result of each ingest, and of each mirroring of a source."""
 
 
 class Stopping:
@@ -41,13 +43,19 @@ def watch_documents(
     stop: threading.Event | None = None,
     progress: IngestProgress | None = None,
 ) -> None:
-    """Ingest now, and again whenever files below the documents folder change, until `stop` is set.
+    """Ingest now, and again whenever files below the documents folder change, until `stop` is set;
+    meanwhile mirror each of `[sources]` when it is due.
 
-    `hear` is called with the result of each ingest. An error of the first one is raised; later
-    errors are passed to `hear`, and the next change, or `[documents] watch_seconds`, brings another
-    attempt. An ingest of another process is waited for.
+    `hear` is called with the result of each ingest and mirroring, never twice at once. Without
+    sources an error of the first ingest is raised; other errors are passed to `hear`, and the next
+    change, or `[documents] watch_seconds`, brings another attempt. An ingest of another process is
+    waited for.
     """
-    stopping, first = Stopping(stop), True
+    sources = workspace.settings.sources
+    stopping, first = Stopping(stop), not sources  # the first documents may still be on their way
+    hear = _one_at_a_time(hear)
+    if sources:
+        workspace.documents.mkdir(parents=True, exist_ok=True)
 
     def bring_up() -> bool:
         nonlocal first
@@ -64,15 +72,30 @@ def watch_documents(
         return True
 
     chosen = workspace.settings.documents
-    follow(
-        workspace.documents,
-        chosen.include,
-        chosen.exclude,
-        bring_up,
-        seconds=chosen.watch_seconds,
-        stop=stopping,
-    )
+    syncing = Syncing(workspace, hear)
+    syncing.start()
+    try:
+        follow(
+            workspace.documents,
+            chosen.include,
+            chosen.exclude,
+            bring_up,
+            seconds=chosen.watch_seconds,
+            stop=stopping,
+        )
+    finally:
+        syncing.close()
     ending.check()
+
+
+def _one_at_a_time(hear: OnIngest) -> OnIngest:
+    lock = threading.Lock()
+
+    def passed_on(heard: IngestReport | SourceReport | AcclimateError | OSError) -> None:
+        with lock:
+            hear(heard)
+
+    return passed_on
 
 
 def _ingest(

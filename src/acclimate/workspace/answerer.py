@@ -62,8 +62,7 @@ def open_answerer(
 
         chosen.check_json()
         shape = read_shape(schema)
-    # The model loads while the library and the embedder do: together they take as long as the model
-    # alone.
+    # The model loads meanwhile: library, embedder and it together take as long as it alone.
     alone = manner == "quoted" and chosen.context == "passages"  # no language model is asked
     loading = workspace.engine_soon("extract" if alone else chosen.name)
     retriever: Retriever = workspace.retriever(where) if chosen.reads else _NoRetriever()
@@ -100,6 +99,7 @@ def open_answerer(
         fill=fill,
         explain=partial(why_nothing, workspace, where),
         tables=_tables(workspace, chosen) if plain else None,
+        address=workspace.origins.address,
     )
 
 

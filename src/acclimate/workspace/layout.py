@@ -123,6 +123,16 @@ class Layout:
         return self.state / "audit.log"
 
     @property
+    def sources(self) -> Path:
+        """What sources need beside their documents, a folder each; it may be removed."""
+        return self.state / "sources"
+
+    @property
+    def conversations(self) -> Path:
+        """The conversations that people keep at the server: an SQLite file."""
+        return self.state / "conversations.db"
+
+    @property
     def removed(self) -> Path:
         """Documents that were removed or replaced over the server."""
         return self.state / "removed"

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from functools import cached_property
@@ -32,10 +32,11 @@ from acclimate.questions.file import QuestionFile, read_questions
 from acclimate.retrieval.base import Retriever
 from acclimate.settings import Settings, load_settings
 from acclimate.settings_file import render_settings
+from acclimate.sources.origins import Origins
 from acclimate.system import ending
 from acclimate.system.closing import Closing
 from acclimate.types import Generation, Message, Question
-from acclimate.workspace.engine import adapter_of, load_engine
+from acclimate.workspace.engine import FindModel, adapter_of, load_engine
 from acclimate.workspace.layout import Layout
 from acclimate.workspace.record import open_record, store_server
 from acclimate.workspace.retriever import Parts, open_retriever
@@ -46,6 +47,14 @@ if TYPE_CHECKING:  # their packages load only where they are used
 
 ALL = Filter()
 """Leaves every document."""
+
+LoadEngine = Callable[[Settings, Path | None, FindModel], Engine]
+"""Loads the language model that settings name, with this adapter."""
+
+
+def load_here(settings: Settings, adapter: Path | None, find_model: FindModel) -> Engine:
+    """Load it in this process; see `load_engine`."""
+    return load_engine(settings.model, adapter, find_model)
 
 
 class Workspace(Closing):
@@ -71,6 +80,7 @@ class Workspace(Closing):
         self._given_embedder, self._given_library = embedder, library
         self._lender: Workspace | None = None
         self._worn: Path | None = None
+        self._load: LoadEngine = load_here
         self._loader = ThreadPoolExecutor(1, thread_name_prefix="load")
         self._loading = threading.Lock()
         self._engines: dict[Path | None, Engine] = {}
@@ -117,15 +127,17 @@ class Workspace(Closing):
             f"{here} is not a project: there is no {name}.", hint="acclimate ingest FOLDER"
         )
 
-    def sharing(self, settings: Settings, *, share_models: bool = True) -> Self:
+    def sharing(
+        self, settings: Settings, *, share_models: bool = True, load: LoadEngine | None = None
+    ) -> Self:
         """The same folder with other settings of retrieval and answers, and without
-        `share_models` of another language model.
+        `share_models` of another language model, which `load` loads (None: as here).
 
         Library, embedder, what reads passages, and (with `share_models`) language models are this
         one's: close only this one.
         """
         other = type(self)(self.folder, settings, self._on_bytes)
-        other._lender = self
+        other._lender, other._load = self, load or self._load
         if share_models:
             other._engines, other._loading = self._engines, self._loading
         return other
@@ -159,6 +171,11 @@ class Workspace(Closing):
         path = self.settings.documents.path
         as_is = path.is_absolute() or str(path).startswith("~")
         return str(path) if as_is else os.path.relpath(self.documents)
+
+    @cached_property
+    def origins(self) -> Origins:
+        """Where documents of `[sources]` come from."""
+        return Origins(self.documents)
 
     @cached_property
     def library(self) -> Library:
@@ -250,7 +267,7 @@ class Workspace(Closing):
             return self._engines[adapter]
 
     def _load_engine(self, adapter: Path | None) -> Engine:
-        return load_engine(self.settings.model, adapter, self.local_model)
+        return self._load(self.settings, adapter, self.local_model)
 
     def engine_soon(self, recipe: str) -> Future[Engine]:
         """`engine`, loaded while the caller does something else."""

@@ -21,17 +21,18 @@ fetch("/v1/documents").catch(() => { document.getElementById("p").textContent +=
 def visit(chromium):
     """Opens a page at an address; at the end, fails for whatever none of our pages may ever do.
 
-    `blocks`: the test tries what the policy has to block.
+    `blocks`: the test tries what the policy has to block. `others`: servers that people go to from it.
     """
     seen = []
 
-    def open_page(address, size="desktop", room="ask", blocks=False, **options):
+    def open_page(address, size="desktop", room="ask", blocks=False, others=(), **options):
         context = chromium.new_context(
             viewport=SIZES[size] if isinstance(size, str) else size, **options
         )
         context.set_default_timeout(300_000)
         page = context.new_page()
         told = SimpleNamespace(page=page, context=context, blocks=blocks, origins=set(), errors=[])
+        told.allowed = (address, "blob:", *others)
         page.on(
             "request",
             lambda request: told.origins.add(request.url.partition("/v1")[0].partition("/web")[0]),
@@ -44,14 +45,14 @@ def visit(chromium):
         page.add_init_script(
             "addEventListener('securitypolicyviolation', (e) => (window.violated ??= []).push(e.blockedURI))"
         )
-        seen.append((told, address))
+        seen.append(told)
         page.goto(f"{address}/#/{room}")
         page.locator("main > :not(.loading):not(noscript), dialog").first.wait_for()
         return page
 
     yield open_page
-    for told, address in seen:
-        strange = {origin for origin in told.origins if not origin.startswith((address, "blob:"))}
+    for told in seen:
+        strange = {origin for origin in told.origins if not origin.startswith(told.allowed)}
         if not told.blocks:
             assert not strange
             assert told.errors == []

@@ -1,6 +1,6 @@
 // One answer: its text as it comes, its sources, what the model was shown, and what to think of it.
 
-import { count, fill, h, icon, iconButton, toast } from "./dom.js";
+import { count, fill, h, icon, iconButton, origin, toast } from "./dom.js";
 import { prose, withNotes } from "./prose.js";
 import { openDocument } from "./reader.js";
 import { thumbs } from "./thumbs.js";
@@ -85,7 +85,7 @@ function abstention(answer, shown) {
 function sources(answer) {
   if (!answer.citations?.length) return null;
   const places = new Map(answer.citations.map((one) => [`${one.document} ${one.start} ${one.end}`, one]));
-  const chips = [...places.values()].map((citation) => h("li", {}, chip(citation, answer)));
+  const chips = [...places.values()].map((citation) => h("li", {}, chip(citation, answer), origin(citation.url)));
   return h("ul", { class: "chips", "aria-label": "Sources" }, chips);
 }
 

@@ -14,7 +14,7 @@ export class ApiError extends Error {
 
 let askForKey = null;
 
-/** `ask` gets a key from the user (a promise), when the server wants one. */
+/** `ask` gets a key from the user, or lets them log in (a promise), when the server wants to know who it is: by what it says. */
 export function onKeyWanted(ask) {
   askForKey = ask;
 }
@@ -58,17 +58,29 @@ async function request(method, path, { body, signal } = {}) {
   if (response.ok) return response;
   const error = refusal(response.status, await response.text(), response.headers.get("Retry-After"));
   if (error.status === 401 && askForKey) {
-    await askForKey(key.get() ? "That key is not valid (any more)." : "");
+    await askForKey(key.get() ? "That key is not valid (any more)." : "", key.get() ? "" : error.code);
     return request(method, path, { body, signal });
   }
   throw error;
 }
 
 const json = async (method, path, options) => (await request(method, path, options)).json();
+const own = (id) => `v1/conversations/${encodeURIComponent(id)}`;
 const at = (id) => `v1/documents/${encodeURIComponent(id)}`;
 
 export const api = {
   me: () => json("GET", "v1/me"),
+  logOut: () => json("POST", "v1/logout"),
+  conversations: async () => (await json("GET", "v1/conversations")).data,
+  conversation: (id) => json("GET", own(id)),
+  beginConversation: () => json("POST", "v1/conversations"),
+  rename: (id, title) => json("PUT", own(id), { body: { title } }),
+  share: (id) => json("POST", `${own(id)}/link`),
+  unshare: (id) => json("DELETE", `${own(id)}/link`),
+  shared: (link) => json("GET", `v1/shared/${encodeURIComponent(link)}`),
+  exported: async (id, form) => (await request("GET", `${own(id)}/export?format=${form}`)).blob(),
+  removeConversation: (id) => json("DELETE", own(id)),
+  removeConversations: () => json("DELETE", "v1/conversations"),
   models: async () => (await json("GET", "v1/models")).data.map((row) => row.id),
   documents: (after = "", limit = 1000) => json("GET", `v1/documents?limit=${limit}&after=${encodeURIComponent(after)}`),
   document: (id) => json("GET", at(id)),
@@ -96,12 +108,12 @@ export const api = {
 };
 
 /** Ask a question after `earlier` messages; `onText` hears the pieces. Resolves with { text, finish, ...the acclimate extension }. */
-export async function ask({ recipe, question, where = [], earlier = [], style = "" }, onText, signal) {
+export async function ask({ recipe, question, where = [], earlier = [], style = "", kept = null }, onText, signal) {
   const body = {
     model: recipe,
     messages: [...earlier, { role: "user", content: question }],
     stream: true,
-    acclimate: { where, footnotes: false, ...(style && { style }) },
+    acclimate: { where, footnotes: false, ...(style && { style }), ...kept },
   };
   const response = await request("POST", "v1/chat/completions", { body, signal });
   let text = "", result = null;

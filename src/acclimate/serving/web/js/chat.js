@@ -4,9 +4,11 @@ import { answerCard } from "./answer.js";
 import { api, ask } from "./api.js";
 import { announce, count, empty, failed, fill, h, icon, iconButton } from "./dom.js";
 import { describe, picker, stylePicker } from "./recipes.js";
+import { GONE } from "./history.js";
 import { forgetThread, keepThread, keptThread } from "./thread.js";
 
 const TOLD = 6; // earlier turns that go with a question
+const WITHHELD = "Not shown: it draws on documents that you may not see (any more).";
 let wantedPath = "";
 let narrowTo = (path) => (wantedPath = path); // until the room is there
 
@@ -23,7 +25,8 @@ export function askRoom(me) {
   const fresh = iconButton("plus", "New", clear, { class: "quiet", hidden: turns.length === 0, title: "Start anew", "aria-label": "New" });
   const composer = makeComposer({ send, stop, fresh, last: () => turns.at(-1)?.question ?? "" });
   const element = h("div", { class: "ask" }, h("h1", { class: "hidden" }, "Ask"), h("div", { class: "scroll" }, welcome, thread), composer.element);
-  let running = null;
+  const keeping = me.conversations === "kept";
+  let running = null, conversation = "";
   composer.narrow(wantedPath);
   narrowTo = composer.narrow;
 
@@ -52,13 +55,48 @@ export function askRoom(me) {
     composer.busy(true);
     announce("Answering");
     made.scrollIntoView({ block: "start" });
-    turn.answers = await Promise.all(cards.map((card, at) => answerOne(card, { recipe: recipes[at], question, where, style, earlier: spokenBefore(turns, recipes[at]) }, running.signal)));
+    const kept = keptIn(); // one conversation for both of two recipes
+    turn.answers = await Promise.all(cards.map((card, at) => answerOne(card, { recipe: recipes[at], question, where, style, kept, earlier: spokenBefore(turns, recipes[at]) }, running.signal)));
     running = null;
     composer.busy(false);
     turns.push(turn);
     keepThread(turns);
     announce(turn.answers.map((answer) => spoken(answer, turn.answers.length > 1)).join(" "));
   }
+
+  /** Where the server keeps the answers to a question; null where it keeps none. */
+  async function keptIn() {
+    if (!keeping) return null;
+    if (!conversation) {
+      conversation = (await api.beginConversation()).id;
+      history.replaceState(null, "", `#/ask/${conversation}`);
+    }
+    return { conversation, turn: `${Date.now()}-${turns.length}` };
+  }
+
+  /** Go on with a conversation that was kept. */
+  async function open(id) {
+    if (!keeping || !id || id === conversation) return;
+    stop();
+    fill(thread);
+    fill(welcome);
+    try {
+      const held = await api.conversation(id);
+      turns.splice(0, turns.length, ...held.turns);
+      conversation = id;
+      fill(thread, turns.map((turn) => shownTurn(turn).element));
+      fresh.hidden = false;
+      if (!turns.length) greet(welcome, me, send);
+      thread.lastElementChild?.scrollIntoView({ block: "start" });
+    } catch (error) {
+      clear();
+      fill(welcome, failed(error));
+    }
+  }
+
+  document.addEventListener(GONE, ({ detail }) => {
+    if (conversation && (!detail || detail === conversation)) clear();
+  });
 
   function stop() {
     running?.abort();
@@ -68,13 +106,15 @@ export function askRoom(me) {
     stop();
     turns.length = 0;
     forgetThread();
+    if (location.hash.startsWith("#/ask/")) history.replaceState(null, "", "#/ask");
+    conversation = "";
     fill(thread);
     fresh.hidden = true;
     greet(welcome, me, send);
     composer.focus();
   }
 
-  return { element, focus: composer.focus, escape: stop, shown: () => thread.lastElementChild?.scrollIntoView({ block: "start" }) };
+  return { element, open, focus: composer.focus, escape: stop, shown: () => thread.lastElementChild?.scrollIntoView({ block: "start" }) };
 }
 
 /** The last turns as messages, with the answers of this recipe where it gave one: a question may point back to them. */
@@ -90,7 +130,7 @@ async function answerOne(card, asked, signal) {
   const { recipe } = asked;
   let soFar = "";
   try {
-    const result = await ask(asked, (text) => card.write((soFar = text)), signal);
+    const result = await ask({ ...asked, kept: await asked.kept }, (text) => card.write((soFar = text)), signal);
     card.finish(result);
     return { ...result, recipe };
   } catch (error) {
@@ -110,12 +150,13 @@ function spoken(answer, several) {
 }
 
 /** One question with its answers; `recipes` where they are still to come. */
-function shownTurn(turn, recipes = turn.answers.map((answer) => answer.recipe)) {
+export function shownTurn(turn, recipes = turn.answers.map((answer) => answer.recipe)) {
   const cards = recipes.map((recipe) => answerCard(recipe, { named: recipes.length > 1 }));
   turn.answers.forEach((answer, at) => cards[at].finish(answer));
   const within = turn.where?.length ? h("p", { class: "within" }, `Only in ${turn.where.map((one) => one.replace(/^path=/, "")).join(", ")}`) : null;
   const answers = h("div", { class: recipes.length > 1 ? "answers pair" : "answers" }, cards.map((card) => card.element));
-  return { element: h("article", { class: "turn" }, h("h2", {}, turn.question), within, answers), cards };
+  const withheld = turn.withheld ? h("p", { class: "note" }, WITHHELD) : null;
+  return { element: h("article", { class: "turn" }, turn.question && h("h2", {}, turn.question), within, withheld, answers), cards };
 }
 
 /** What stands in an empty thread: the user's own questions as examples, or the way to the first document. */

@@ -16,6 +16,12 @@ export function h(tag, props = {}, ...children) {
   return made;
 }
 
+/** A link to where a document was mirrored from; null where it has no address. */
+export function origin(url) {
+  if (!/^https?:\/\//.test(url ?? "")) return null;
+  return h("a", { class: "origin", href: url, target: "_blank", rel: "noopener noreferrer" }, url);
+}
+
 /** An SVG element. */
 export function s(tag, props = {}, ...children) {
   const made = document.createElementNS(SVG, tag);

@@ -5,13 +5,19 @@ import { askRoom } from "./chat.js";
 import { comparisonsRoom } from "./reports.js";
 import { documentsRoom } from "./documents.js";
 import { announce, failed, fill, loading } from "./dom.js";
-import { askForKey, keyButton, showKeyboard } from "./keys.js";
+import { historyRoom } from "./history.js";
+import { keyButton, showKeyboard } from "./keys.js";
+import { askWho, personButton, readProblem } from "./login.js";
 import { closeReader } from "./reader.js";
 import { questionsRoom } from "./review.js";
+import { sharedRoom } from "./shared.js";
 import { themeButton } from "./theme.js";
+import { keepBy } from "./thread.js";
 
 const ROOMS = {
   ask: { title: "Ask", make: askRoom },
+  history: { title: "History", make: historyRoom },
+  shared: { title: "Shared", make: sharedRoom },
   documents: { title: "Documents", make: documentsRoom },
   questions: { title: "Questions", make: questionsRoom },
   comparisons: { title: "Comparisons", make: comparisonsRoom },
@@ -22,16 +28,17 @@ let me = null;
 let shown = null; // the room on the page: { name, element, focus(), left() }
 let kept = null; // the room "ask" stays as it is while others are shown
 
+/** The room that the address names, and what in it. */
 function wanted() {
-  const name = location.hash.replace(/^#\//, "").split("/")[0];
-  return name in ROOMS ? name : "ask";
+  const [name, what = ""] = location.hash.replace(/^#\//, "").split("/");
+  return name in ROOMS ? { name, what } : { name: "ask", what: "" };
 }
 
 function show({ moveFocus }) {
-  const name = wanted();
+  const { name, what } = wanted();
   shown?.left?.();
   closeReader({ restore: false });
-  const room = name === "ask" && kept ? kept : { name, ...ROOMS[name].make(me) };
+  const room = name === "ask" && kept ? kept : { name, ...ROOMS[name].make(me, what) };
   if (name === "ask") kept = room;
   shown = room;
   document.title = `${ROOMS[name].title} · Acclimate`;
@@ -42,6 +49,7 @@ function show({ moveFocus }) {
   fill(main, room.element);
   main.dataset.room = name;
   room.shown?.();
+  room.open?.(what);
   if (moveFocus) {
     announce(ROOMS[name].title);
     room.focus();
@@ -57,7 +65,9 @@ async function start() {
     return;
   }
   for (const link of document.querySelectorAll("[data-scope]")) link.hidden = !me.scopes.includes(link.dataset.scope);
-  keyButton(document.getElementById("key"), me);
+  for (const link of document.querySelectorAll("[data-kept]")) link.hidden = me.conversations !== "kept";
+  keepBy(me.conversations);
+  (me.login === "none" ? keyButton : personButton)(document.getElementById("key"), me);
   kept = null;
   show({ moveFocus: false });
   if (matchMedia("(min-width: 801px)").matches) shown.focus();
@@ -66,14 +76,15 @@ async function start() {
 function keys(event) {
   if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "k") {
     event.preventDefault();
-    if (wanted() !== "ask") location.hash = "#/ask";
+    if (wanted().name !== "ask") location.hash = "#/ask";
     else kept?.focus();
   } else if (event.key === "Escape" && !event.defaultPrevented && !document.querySelector("dialog[open]")) {
     if (!closeReader({ restore: true })) shown?.escape?.();
   }
 }
 
-onKeyWanted(askForKey);
+onKeyWanted(askWho);
+readProblem();
 themeButton(document.getElementById("theme"));
 document.getElementById("help").addEventListener("click", showKeyboard);
 document.addEventListener("keydown", keys);

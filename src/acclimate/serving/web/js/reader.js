@@ -1,7 +1,7 @@
 // The document beside the answer, opened at the place that is cited.
 
 import { api } from "./api.js";
-import { failed, fill, h, icon, iconButton, loading, toast } from "./dom.js";
+import { failed, fill, h, icon, iconButton, loading, origin, toast } from "./dom.js";
 import { pagesView } from "./pages.js";
 import { textView } from "./text.js";
 
@@ -23,17 +23,19 @@ export async function openDocument(at) {
   const tools = h("div", { class: "reader-tools" });
   const body = h("div", { class: "reader-body", tabindex: 0, role: "region", "aria-label": `Text of ${name}` }, loading(8));
   const folder = at.path.slice(0, -name.length).replace(/\/$/, "");
+  const from = h("p", { class: "muted" });
   const close = iconButton("close", "Close the document", () => closeReader({ restore: true }), { silent: true, class: "plain" });
   const save = iconButton("download", "Save the file", () => download(at), { silent: true, class: "plain" });
-  fill(panel, h("header", {}, h("div", { class: "reader-name" }, title, folder && h("p", { class: "muted" }, folder)), save, close), tools, body);
+  fill(panel, h("header", {}, h("div", { class: "reader-name" }, title, folder && h("p", { class: "muted" }, folder), from), save, close), tools, body);
   title.focus();
-  await load(at, { tools, body, mine });
+  await load(at, { tools, body, from, mine });
 }
 
-async function load(at, { tools, body, mine }) {
+async function load(at, { tools, body, from, mine }) {
   try {
     const facts = await api.document(at.id);
     if (mine !== turn) return;
+    fill(from, origin(facts.url));
     if (facts.status !== "ready") {
       const why = facts.status === "failed" ? `It could not be read: ${facts.reason}` : "It is still being read. Open it again in a moment.";
       fill(body, h("p", { class: "note" }, why));
@@ -49,7 +51,7 @@ async function load(at, { tools, body, mine }) {
     const place = h("span", { class: "page-place" });
     await show(both ? "pages" : "text");
   } catch (error) {
-    if (mine === turn) fill(body, failed(error, () => load(at, { tools, body, mine })));
+    if (mine === turn) fill(body, failed(error, () => load(at, { tools, body, from, mine })));
   }
 }
 

@@ -1,7 +1,15 @@
-// The questions and answers of this tab, kept over a reload: never beyond the tab, and never sent anywhere.
+// The questions and answers of this tab, kept over a reload where the server says so: never beyond the tab, and never sent anywhere.
 
 const KEY = "acclimate.thread";
 const MOST = 40;
+
+let kept = true;
+
+/** What is kept by `[serve] conversations`: here only "tab" is. */
+export function keepBy(mode) {
+  kept = mode === "tab";
+  if (!kept) forgetThread();
+}
 
 /** The turns that were kept: [{ question, where, answers: [{ recipe, … }] }]. */
 export function keptThread() {
@@ -13,6 +21,7 @@ export function keptThread() {
 }
 
 export function keepThread(turns) {
+  if (!kept) return;
   try {
     sessionStorage.setItem(KEY, JSON.stringify(turns.slice(-MOST)));
   } catch {
