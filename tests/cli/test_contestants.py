@@ -162,3 +162,16 @@ def test_killed_it_goes_on_with_what_was_kept_of_all_entries(folder, servers, ca
     assert len(result["rows"]) == 4
     total = len(good.requests) + len(bad.requests)
     assert total - asked == 4 * len(WORDS) - kept
+
+
+def test_only_questions_that_are_drawn_can_lack_an_answer(folder, servers, capsys):
+    good, _ = servers
+    model = f"{good.url}#good"
+    first = compare(capsys, "rag", "--model", model, "--limit", "4")
+    drawn = [one["id"] for one in first["questions"]]
+    lines = [json.dumps({"id": one, "answer": f"{one}-town"}) for one in drawn[:3]]
+    (folder / "li.jsonl").write_text("\n".join(lines))
+    result = compare(capsys, "rag", "--model", model, "--answers", "li.jsonl", "--limit", "4")
+    (note,) = [one for one in result["notes"] if "has no answer" in one]
+    assert "no answer to 1 of 4 questions" in note
+    assert drawn[3] in note

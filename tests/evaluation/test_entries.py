@@ -156,3 +156,36 @@ def test_ids_that_do_not_match_are_told(given):
     assert "1 questions that are not asked here: z" in notes[1]
     with pytest.raises(SettingsError, match="answers none of the 2 questions"):
         read_given(given({"id": "z", "answer": "x"})).notes(ASKED)
+
+
+READ = (
+    "# Pumps\n\nThe **Fjell 9** weighs 117 kg, and the Fjell 12 weighs 151 kg.\n\n"
+    "| Model | Height |\n| --- | --- |\n| Fjell 9 | 1,020 mm |\n\nAsk the dealer of your region.\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("quote", "held"),
+    [
+        ("The Fjell 9 weighs\u00a0117 kg, and the Fjell 12 weighs 151 kg.", "Fjell 12 weighs"),
+        ("The Fjell 9 weighs 117 kg, and\nthe Fjell 12 weighs 151 kg.\nModel Height\nFjell 9 1,020 mm\n"
+         "Ask the dealer of your region.", "1,020 mm"),
+        ("117  kg", "117 kg"),
+    ],
+)  # fmt: skip
+def test_a_passage_is_found_where_another_program_reads_the_file_to_another_text(
+    given, quote, held
+):
+    row = {"id": "a", "answer": "117 kg", "passages": [{"document": "a.md", "text": quote}]}
+    answer = read_given("li=" + given(row)).entry({"a.md": READ}.get).prepare()(ASKED[0])
+    (hit,) = answer.prompt.passages
+    assert held in READ[hit.chunk.start : hit.chunk.end]
+    assert hit.chunk.text == quote
+
+
+def test_a_passage_of_which_the_document_holds_little_points_to_nothing(given):
+    quote = "The Fjell 9 weighs 117 kg.\nNothing of this stands there, not one of these words does."
+    row = {"id": "a", "answer": "117 kg", "passages": [{"document": "a.md", "text": quote}]}
+    answer = read_given("li=" + given(row)).entry({"a.md": READ}.get).prepare()(ASKED[0])
+    (hit,) = answer.prompt.passages
+    assert (hit.chunk.start, hit.chunk.end) == (0, 0)

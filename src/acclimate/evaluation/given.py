@@ -18,12 +18,14 @@ from acclimate.errors import AcclimateError, SettingsError, nearest
 from acclimate.evaluation.entry import Entry
 from acclimate.files import jsonlines
 from acclimate.prompting.citations import is_refusal
-from acclimate.types import Answer, Chunk, Citation, Hit, Prompt, Question, Timings, Usage
+from acclimate.text.locating import find_words
+from acclimate.types import Answer, Chunk, Citation, Hit, Prompt, Question, Span, Timings, Usage
 
 FIELDS = (
     "id", "answer", "citations", "passages", "seconds", "first_s", "tokens", "abstained", "model",
 )  # fmt: skip
 _NAMED = 5  # ids that a note names
+_TELLING = 3  # words of a line by which its place is known
 
 Text = Callable[[str], str | None]
 """A document's text by its path; None where the library holds no such document."""
@@ -194,10 +196,29 @@ def _hit(place: tuple[str, str], rank: int, text: Text) -> Hit:
     """
     document, quote = place
     whole = text(document) or ""
-    start = max(0, whole.find(quote))
-    length = len(quote) if quote in whole else 0
-    end = start + length if quote else len(whole)
-    return Hit(Chunk(str(rank), document, start, end, quote), 0.0, rank)
+    span = _span(quote, whole) if quote else Span(0, len(whole))
+    return Hit(Chunk(str(rank), document, span.start, span.end, quote), 0.0, rank)
+
+
+def _span(quote: str, whole: str) -> Span:
+    """Where a quote stands: as it is, else from the first of its lines to the last, where most of
+    its words are found in order. Other systems read the same file to another text, with other
+    spaces, marks and tables."""
+    start = whole.find(quote)
+    if start >= 0:
+        return Span(start, start + len(quote))
+    every = quote.strip().split("\n")
+    # A line of a word or two stands in too many places, unless it is all there is.
+    lines = [line for line in every if len(line.split()) >= _TELLING or len(every) == 1]
+    found, at = [], 0
+    for line in lines:
+        span = find_words(line, whole[at:])
+        if span is not None:
+            found.append(Span(at + span.start, at + span.end))
+            at = found[-1].end
+    words = len(quote.split())
+    held = sum(len(whole[one.start : one.end].split()) for one in found)
+    return Span(found[0].start, found[-1].end) if 2 * held > words else Span(0, 0)
 
 
 def _citation(hit: Hit) -> Citation:

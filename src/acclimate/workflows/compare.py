@@ -85,7 +85,7 @@ def compare_recipes(
             [*entries, *_given(workspace, given, entries)],
             options,
             progress,
-            [*notes, *(note for one in given for note in one.notes(asked))],
+            [*notes, *(note for one in given for note in one.notes(_drawn(asked, options.limit)))],
         )
 
 
@@ -98,7 +98,7 @@ def compare_entries(
 ) -> Comparison:
     """Compare on the questions of a split; answers are kept in `.acclimate/comparisons`."""
     every = _asked(workspace, options.split)
-    chosen = shuffled(every)[: options.limit] if options.limit else every
+    chosen = _drawn(every, options.limit)
     drawn = (
         [f"{len(chosen)} of {len(every)} questions were drawn, as asked."]
         if len(chosen) < len(every)
@@ -205,6 +205,11 @@ def _asked(workspace: Workspace, split: str) -> list[Question]:
             f"questions split".strip(),
         )
     return every
+
+
+def _drawn(every: Sequence[Question], limit: int | None) -> list[Question]:
+    """As many of the questions as are wanted, drawn fairly; None: all, in their order."""
+    return shuffled(every)[:limit] if limit else list(every)
 
 
 def _require_unlearnt(
