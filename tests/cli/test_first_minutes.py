@@ -275,7 +275,7 @@ def test_the_demo_checks_each_answer_that_it_shows(folder, capsys, monkeypatch):
         }
     )
     (example / "questions.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    monkeypatch.setattr(try_, "_example", lambda: example)
+    monkeypatch.setattr(try_, "example", lambda: example)
     code, out, _ = call(capsys, "try", "--folder", "there")
     assert code == 0
     first, second = (
