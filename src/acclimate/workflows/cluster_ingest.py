@@ -115,21 +115,11 @@ def make_reading(folder: Path, settings: Settings, wanted: Wanted, cpus: int) ->
 
 def require_documents(place: Place) -> None:
     """Raises UnfitError where a node does not see the documents folder, or reach the storage."""
-    if (root := place.local) is None:
-        try:
-            return place.require(allow_empty=False)
-        except ProjectError as error:
-            raise UnfitError(str(error), hint=error.hint) from error
     try:
-        if next(root.iterdir(), None) is not None:
-            return None
-        why = "is empty there"
-    except OSError as error:
-        why = f"cannot be listed there: {error.strerror or error}"
-    raise UnfitError(
-        f"the documents folder {root} {why}.",
-        hint="Mount the folder at the same path on every node; files are read by path.",
-    )
+        place.require(allow_empty=False)
+    except ProjectError as error:
+        hint = "Mount the folder at the same path on every node; files are read by path."
+        raise UnfitError(str(error), hint=hint if place.local else error.hint) from error
 
 
 @dataclass(frozen=True, slots=True)
