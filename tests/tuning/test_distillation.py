@@ -1,5 +1,6 @@
 """Learning from a distribution, and from what the network says of its own accord."""
 
+import json
 import random
 
 import pytest
@@ -129,12 +130,16 @@ class NoTemplate:
 
 def test_the_old_self_writes_once_and_is_the_network_itself(tmp_path):
     network, file = tiny(), tmp_path / "old.json"
-    assert old_self(network, NoTemplate(), file, seconds=1) == []  # too little time for a text
-    held = old_self(network, NoTemplate(), file, seconds=4)
+    assert (
+        old_self(network, NoTemplate(), file, seconds=1, learnt=9) == []
+    )  # too little time for a text
+    held = old_self(network, NoTemplate(), file, seconds=4, learnt=9)
     assert held
+    mean = 4 * sum(map(len, json.loads(file.read_text()))) / len(json.loads(file.read_text()))
+    assert held[0].targets.weight == pytest.approx(min(1, 2 * 9 / mean))  # as two of the others
     assert sum(answer_loss(network, one).item() for one in held[:3]) == pytest.approx(0, abs=0.05)
     assert answer_loss(tiny(seed=7), held[0]).item() > 1
-    again = old_self(network, NoTemplate(), file, seconds=0)
+    again = old_self(network, NoTemplate(), file, seconds=0, learnt=9)
     assert [one.tokens.tolist() for one in again] == [one.tokens.tolist() for one in held]
     starts = {tuple(one.tokens[:2].tolist()) for one in held}
     assert (1, 2) in starts  # chat begins where a user would speak

@@ -33,7 +33,10 @@ SHARE = 0.12
 """The share of training sequences that are the old self's."""
 WRITING = 0.05
 """The share of a run's time in which the old self may write; with `SHARE` less than a fifth."""
-_WEIGHT = 0.1  # of a token: these have many, and what is learnt few
+_PACKED = 4  # texts in one training sequence
+_COUNTS_AS = (
+    2.0  # sequences of what is learnt: it has few tokens, or many in few, and these have many
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +50,15 @@ class Writing:
     stops: tuple[int, ...] = ()
 
 
-def old_self(network: nn.Module, chat: ChatFormat, file: Path, seconds: float) -> list[Packed]:
+def old_self(
+    network: nn.Module, chat: ChatFormat, file: Path, seconds: float, learnt: float
+) -> list[Packed]:
     """Training sequences that hold a network to what it is now, before anything is trained.
 
     Its texts are kept in `file`, and those there are used again, so a run that was stopped goes on
     with the same. They are written in about so many `seconds`; [] where that is too few for any.
+    `learnt` is how many tokens a sequence of the others teaches: one of these counts as twice that,
+    as far as it has tokens.
     """
     if file.exists():
         texts: list[list[int]] = json.loads(file.read_text(encoding="utf-8"))
@@ -63,7 +70,8 @@ def old_self(network: nn.Module, chat: ChatFormat, file: Path, seconds: float) -
         part = file.with_suffix(".part")
         part.write_text(json.dumps(texts), encoding="utf-8")
         part.replace(file)
-    return remembered(network, texts, _WEIGHT)
+    tokens = _PACKED * sum(map(len, texts)) / max(1, len(texts))
+    return remembered(network, texts, min(1.0, _COUNTS_AS * learnt / max(1.0, tokens)))
 
 
 def _write(network: nn.Module, chat: ChatFormat, seconds: float) -> list[list[int]]:
@@ -143,14 +151,12 @@ def _before_user(chat: ChatFormat) -> list[int]:
     return with_one[: next((at for at, (a, b) in enumerate(pairs) if a != b), 0)]
 
 
-def remembered(
-    network: nn.Module, sequences: Sequence[Sequence[int]], weight: float, together: int = 4
-) -> list[Packed]:
+def remembered(network: nn.Module, texts: Sequence[Sequence[int]], weight: float) -> list[Packed]:
     """Training sequences that hold a network to what it was: the old distribution over all tokens
-    of the old self's texts, `together` in each."""
+    of the old self's texts, several in each."""
     found = []
-    for at in range(0, len(sequences), together):
-        some = [Example(tuple(one[:1]), tuple(one[1:])) for one in sequences[at : at + together]]
+    for at in range(0, len(texts), _PACKED):
+        some = [Example(tuple(one[:1]), tuple(one[1:])) for one in texts[at : at + _PACKED]]
         packed = pack(some, 1 << 20)
         held = as_targets(beliefs(network, packed), weight)
         found.append(replace(packed, targets=held))
