@@ -109,29 +109,32 @@ def _line(value: dict[str, Any]) -> str:
 
 
 def _row(answer: Answer, address: Callable[[str], str]) -> dict[str, Any]:
-    """What a widget shows of an answer, and no more: neither other passages nor names of files."""
+    """What a widget shows of an answer, and no more: neither other passages nor names of files.
+    `ends` are where, in code points of the text, a source's number belongs."""
     titles = {hit.chunk.document: hit.chunk.title for hit in answer.prompt.passages}
-    citations = [
-        {
-            "number": one.number,
-            "title": titles.get(one.document) or one.document.rpartition("/")[2],
-            "heading": one.headings[-1] if one.headings else "",
-            "page": one.page,
-            "quote": one.quote,
-            "verbatim": one.verbatim,
-            "url": address(one.document),
-            "claim": [one.claim.start, one.claim.end] if one.claim else None,
-        }
-        for one in answer.citations
-    ]
+    citations: dict[tuple[int, int, int], dict[str, Any]] = {}
+    for one in answer.citations:
+        row = citations.setdefault(
+            (one.number, one.start, one.end),
+            {
+                "number": one.number,
+                "title": titles.get(one.document) or one.document.rpartition("/")[2],
+                "heading": one.headings[-1] if one.headings else "",
+                "page": one.page,
+                "quote": one.quote,
+                "verbatim": one.verbatim,
+                "url": address(one.document),
+                "ends": [],
+            },
+        )
+        row["ends"].append(one.claim.end if one.claim else len(answer.text))
     return {
         "text": answer.text,
         "asked": answer.asked,
         "abstained": answer.abstained,
         "abstention": answer.abstention,
-        "informed": bool(answer.prompt.passages),
-        "unsupported": [[span.start, span.end] for span in answer.unsupported],
+        "unsupported": [span.end for span in answer.unsupported],
         "working": answer.working,
         "cut": answer.finish == "length",
-        "citations": citations,
+        "citations": list(citations.values()),
     }
