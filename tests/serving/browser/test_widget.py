@@ -236,7 +236,10 @@ def test_by_keyboard_alone(embed):
 
 
 def test_it_speaks_the_pages_language_or_the_one_that_is_chosen(embed):
-    page = embed(lang="de-AT")
+    page = embed(lang="de-AT", more="data-side='left' data-theme='dark'", color_scheme="light")
+    root = page.locator("acclimate-widget .root")
+    expect(root).to_have_css("color-scheme", "dark")
+    expect(root.get_by_role("button")).to_have_css("left", "20px")
     page.get_by_role("button", name="Fragen").click()
     expect(page.get_by_role("dialog", name="Die Dokumente fragen")).to_be_visible()
     for chosen, name in (("zh-Hans", "提问"), ("constructor", "Ask")):
