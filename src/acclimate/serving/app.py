@@ -27,6 +27,7 @@ from acclimate.serving import (
     conversations,
     documents,
     feedback,
+    follow_ups,
     questions,
     search,
 )
@@ -101,6 +102,7 @@ def create_app(project: Project, draining: threading.Event | None = None) -> Gat
         app.include_router(login.router())
     app.include_router(feedback.make_router(service, given))
     app.include_router(search.make_router(service))
+    app.include_router(follow_ups.make_router(service))
     app.include_router(documents.make_router(service, folder, jobs, sandbox))
     app.include_router(questions.make_router(service))
     app.include_router(comparing.make_router(service, runs))
