@@ -14,7 +14,7 @@ from itertools import chain, zip_longest
 from typing import Literal
 
 from acclimate.questions.candidates import content_words, key, words
-from acclimate.questions.tables import ask, table_facts
+from acclimate.questions.tables import table_facts
 from acclimate.text.language import language_of_document
 from acclimate.text.plain_markdown import as_prose
 from acclimate.types import Chunk, Document, Question, Span
@@ -61,7 +61,7 @@ class FollowUp:
 @dataclass(frozen=True, slots=True)
 class _Section:
     heading: str
-    span: Span  # of what stands below it, up to the next heading
+    span: Span  # with what stands below it, up to the next heading
 
 
 def candidates(
@@ -122,7 +122,7 @@ def _tells(heading: str, title: str) -> bool:
         plain not in _EMPTY
         and key(heading) != key(title)
         and any(letter.isalpha() for letter in heading)
-        and not set("“”„«»《》\"") & set(heading + title)
+        and not set('“”„«»《》"') & set(heading + title)
     )
 
 
@@ -135,7 +135,7 @@ def _sections(document: Document) -> Iterator[_Section]:
         said = sum(letter.isalpha() for letter in document.text[head.end : end])
         # An ideograph says about three times as much as a letter.
         if heading and said * (1 if heading.isascii() else 3) >= _LEAST_SAID:
-            yield _Section(heading, Span(head.end, end))
+            yield _Section(heading, Span(head.start, end))
 
 
 def _from_tables(document: Document, cited: Sequence[Span], asked: str) -> list[FollowUp]:

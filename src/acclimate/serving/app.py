@@ -29,6 +29,7 @@ from acclimate.serving import (
     feedback,
     follow_ups,
     questions,
+    reading,
     search,
 )
 from acclimate.serving.callers import Callers
@@ -104,6 +105,7 @@ def create_app(project: Project, draining: threading.Event | None = None) -> Gat
     app.include_router(search.make_router(service))
     app.include_router(follow_ups.make_router(service))
     app.include_router(documents.make_router(service, folder, jobs, sandbox))
+    app.include_router(reading.make_router(service, folder))
     app.include_router(questions.make_router(service))
     app.include_router(comparing.make_router(service, runs))
     app.include_router(comparisons.make_router(service))

@@ -23,9 +23,7 @@ def make_router(service: Service) -> APIRouter:
     router = APIRouter(prefix="/v1", tags=["answers"])
 
     @router.post("/follow-ups")
-    async def suggest(
-        body: Annotated[FollowUpRequest, Sound], request: Request
-    ) -> dict[str, Any]:
+    async def suggest(body: Annotated[FollowUpRequest, Sound], request: Request) -> dict[str, Any]:
         """At most three questions that can be asked next about the cited documents, each of which
         would be answered; none where `[serve] follow_ups` is off. `style` is the one to ask it in,
         null: that of the conversation. No language model is asked."""

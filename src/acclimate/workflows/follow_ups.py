@@ -8,7 +8,7 @@ language model is asked.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain, zip_longest
 
 from acclimate.answer import Answerer
@@ -22,7 +22,7 @@ from acclimate.questions.follow_ups import FollowUp, candidates
 from acclimate.types import Citation, Document, Hit, Question, Span, Style
 
 MOST = 3
-_TRIED = 8  # searches at most, whatever they find
+_TRIED = 6  # searches at most, whatever they find
 _DOCUMENTS = 3  # cited ones that are looked at
 _FIRST = 2  # ranks in which the section that a question asks for must be
 _NOTHING = Resolved(REFUSAL, REFUSAL, True, ())
@@ -124,34 +124,40 @@ def _is_answered(one: FollowUp, reader: Answerer, *, beside: bool) -> bool:
         return False
     if one.source == "heading" and place > 0:
         return False  # the same is asked elsewhere too
-    found = _read(reader, one.question, hits[: place + 1], beside=beside)
+    found = _read(reader, one, hits[: place + 1], beside=beside)
     return found is None or (not found.abstained and any(_cites(at, one) for at in found.citations))
 
 
 def _read(
-    reader: Answerer, question: str, hits: Sequence[Hit], *, beside: bool
+    reader: Answerer, one: FollowUp, hits: Sequence[Hit], *, beside: bool
 ) -> Resolved | None:
     """What would be answered if the model had no answer, by the last of `hits`; None where only the
-    model reads. Where other passages count as well, they can only make an answer likelier."""
-    if reader.tables is not None and (found := reader.tables(question, hits)) is not None:
+    model reads. Where more is read, that can only make an answer likelier."""
+    if reader.tables is not None and (found := reader.tables(one.question, hits)) is not None:
         return found
-    last = hits[-1:]
-    if reader.extract is not None and (found := reader.extract(question, last)) is not None:
+    part = (_cut(hits[-1], one.span),)
+    if reader.extract is not None and (found := reader.extract(one.question, part)) is not None:
         return found
     if reader.second_reader is not None:
-        return reader.second_reader(question, hits, _NOTHING)  # believes those behind less
+        return reader.second_reader(one.question, hits, _NOTHING)  # believes those behind less
     if reader.finish is not None and beside:
-        reading = FullReading(question, last)
+        reading = FullReading(one.question, part)
         reading.end(REFUSAL)
-        return reader.finish(question, last, reading)
+        return reader.finish(one.question, part, reading)
     return None
+
+
+def _cut(hit: Hit, span: Span) -> Hit:
+    """The hit with the part of its passage that lies in `span`: reading is what costs."""
+    chunk = hit.chunk
+    start, end = max(chunk.start, span.start), min(chunk.end, span.end)
+    text = chunk.text[start - chunk.start : end - chunk.start]
+    return replace(hit, chunk=replace(chunk, start=start, end=end, text=text))
 
 
 def _cites(place: Citation, one: FollowUp) -> bool:
     return (
-        place.document == one.document
-        and place.start < one.span.end
-        and one.span.start < place.end
+        place.document == one.document and place.start < one.span.end and one.span.start < place.end
     )
 
 
