@@ -102,16 +102,23 @@ def _from_headings(document: Document, cited: Sequence[Span]) -> list[FollowUp]:
     title, in the languages that `_ASKS_ABOUT` knows."""
     pattern = _ASKS_ABOUT.get(language_of_document(document.text), "")
     title = as_prose(document.title)
-    found = []
-    for one in _sections(document):
-        if any(_touch(one.span, place) for place in cited):
+    sections = list(_sections(document))
+    read = [at for at, one in enumerate(sections) if any(_touch(one.span, it) for it in cited)]
+    found: list[tuple[int, FollowUp]] = []
+    for at, one in enumerate(sections):
+        if at in read:
             continue
         if one.heading.endswith(("?", "？", "؟")):
-            found.append(FollowUp(one.heading, document.path, one.span, True, "heading"))
+            asked = FollowUp(one.heading, document.path, one.span, True, "heading")
         elif pattern and title and _tells(one.heading, title):
             question = pattern.format(title=title, heading=one.heading)
-            found.append(FollowUp(question, document.path, one.span, True, "section"))
-    return sorted(found, key=lambda one: _away(one.span, cited))
+            asked = FollowUp(question, document.path, one.span, True, "section")
+        else:
+            continue
+        # One reads on; what stands before counts double.
+        away = min((at - other if at > other else 2 * (other - at) for other in read), default=at)
+        found.append((away, asked))
+    return [one for _, one in sorted(found, key=lambda pair: pair[0])]
 
 
 def _tells(heading: str, title: str) -> bool:
@@ -132,10 +139,13 @@ def _sections(document: Document) -> Iterator[_Section]:
     for head, end in zip(heads, ends, strict=True):
         text = as_prose(document.text[head.start : head.end])
         heading = _NUMBER.sub("", " ".join(text.split())).rstrip(" :")
-        said = sum(letter.isalpha() for letter in document.text[head.end : end])
-        # An ideograph says about three times as much as a letter.
-        if heading and said * (1 if heading.isascii() else 3) >= _LEAST_SAID:
+        if heading and _said(document.text[head.end : end]) >= _LEAST_SAID:
             yield _Section(heading, Span(head.start, end))
+
+
+def _said(text: str) -> int:
+    """How much a text says, in letters; an ideograph says as much as about three."""
+    return sum(3 if letter >= "\u2e80" else 1 for letter in text if letter.isalpha())
 
 
 def _from_tables(document: Document, cited: Sequence[Span], asked: str) -> list[FollowUp]:
