@@ -86,7 +86,11 @@ def test_they_come_from_the_set_headings_and_tables_of_the_cited_document(serve,
         "section": SECTION,
         "table": "Gordon: Weight?",
     }
-    assert [found[source]["style"] for source in ("set", "section", "table")] == [None, "full", None]
+    assert [found[source]["style"] for source in ("set", "section", "table")] == [
+        None,
+        "full",
+        None,
+    ]
     section = found["section"]
     assert section["path"] == "setters.md"
     assert SETTERS[section["start"] : section["end"]].startswith("## Feeding")
@@ -102,9 +106,7 @@ def test_nobody_is_told_of_documents_that_they_may_not_see(serve, kennel, add_ke
     assert suggested(client, "hr/pay.md", headers=plain) == []
     assert suggested(client, "nowhere.md", headers=hr) == []
     assert {row["path"] for row in suggested(client, headers=plain)} == {"setters.md"}
-    assert {row["path"] for row in suggested(client, "hr/pay.md", headers=hr)} == {
-        "hr/pay.md"
-    }
+    assert {row["path"] for row in suggested(client, "hr/pay.md", headers=hr)} == {"hr/pay.md"}
 
 
 def test_they_can_be_turned_off(serve, kennel):

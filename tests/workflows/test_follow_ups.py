@@ -15,7 +15,9 @@ from acclimate.testing.models import ScriptedEngine
 from acclimate.types import Chunk, Document, Element, Exchange, Generation, Hit, Question, Span
 from acclimate.workflows.follow_ups import Read, follow_ups
 
-SAID = "Here stand some words that say what it is that the heading is for, and how it was made by us."
+SAID = (
+    "Here stand some words that say what it is that the heading is for, and how it was made by us."
+)
 REFUSED = Resolved(REFUSAL, REFUSAL, True, ())
 
 
@@ -144,7 +146,9 @@ def quoted(question, passages):
 
 def test_what_is_read_and_found_is_suggested():
     assert suggest(answerer(named, extract=quoted)) == ["Ash", "Wood"]
-    assert suggest(answerer(named)) == ["Ash", "Wood"], "a model alone is believed where it is shown"
+    assert suggest(answerer(named)) == ["Ash", "Wood"], (
+        "a model alone is believed where it is shown"
+    )
 
 
 def test_what_a_reader_refuses_is_not():
@@ -172,7 +176,9 @@ def test_what_is_answered_from_elsewhere_or_not_found_is_not():
     other = hits(MADE, WHOLE["Top"])
 
     def elsewhere(question, passages):
-        return mark_answer(Span(0, 5), 1, other) if "Ash" in question else quoted(question, passages)
+        return (
+            mark_answer(Span(0, 5), 1, other) if "Ash" in question else quoted(question, passages)
+        )
 
     assert suggest(answerer(named, tables=elsewhere)) == ["Wood"]
     assert suggest(answerer(lambda query: hits(MADE, WHOLE["Top"]), extract=quoted)) == []
@@ -189,7 +195,9 @@ def test_what_points_back_or_was_asked_is_not():
 
 
 def test_a_recipe_without_full_answers_is_asked_for_what_a_few_words_answer_only():
-    row = Question("1", "Where stand some words?", ("here",), MADE.path, "Here stand some words", split="dev")
+    row = Question(
+        "1", "Where stand some words?", ("here",), MADE.path, "Here stand some words", split="dev"
+    )
 
     def styled(style):
         if style == "full":

@@ -128,9 +128,7 @@ def _is_answered(one: FollowUp, reader: Answerer, *, beside: bool) -> bool:
     return found is None or (not found.abstained and any(_cites(at, one) for at in found.citations))
 
 
-def _read(
-    reader: Answerer, one: FollowUp, hits: Sequence[Hit], *, beside: bool
-) -> Resolved | None:
+def _read(reader: Answerer, one: FollowUp, hits: Sequence[Hit], *, beside: bool) -> Resolved | None:
     """What would be answered if the model had no answer, by the last of `hits`; None where only the
     model reads. Where more is read, that can only make an answer likelier."""
     if reader.tables is not None and (found := reader.tables(one.question, hits)) is not None:

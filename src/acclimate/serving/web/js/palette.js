@@ -25,7 +25,7 @@ export function openPalette(commands) {
     const words = field.value.toLocaleLowerCase().split(/\s+/).filter(Boolean);
     const all = words.length ? [...commands, ...documents] : commands;
     rows = ranked(all, words).slice(0, MOST);
-    at = Math.min(place, rows.length - 1);
+    at = Math.max(0, Math.min(place, rows.length - 1));
     let group = "";
     const items = rows.flatMap((row, number) => {
       const head = row.group === group ? [] : [h("li", { class: "palette-group", role: "presentation" }, (group = row.group))];
