@@ -35,8 +35,12 @@ def document(*headings, title="Stoves", path="stoves.md", said=SAID, table=""):
     return Document(path, text, tuple(elements), title)
 
 
-def asked(made, cited=Span(0, 1), about="What burns?", questions=()):
-    return [one.question for one in candidates(made, [cited], about, questions)]
+BEGIN = Span(0, 1)
+TURNS = (Exchange("What burns?", ""),)
+
+
+def asked(made, cited=BEGIN, about="What burns?"):
+    return [one.question for one in candidates(made, [cited], about, ())]
 
 
 @pytest.mark.parametrize(
@@ -64,7 +68,8 @@ def test_a_section_is_asked_for_in_the_language_of_its_document(said, question):
 
 
 def test_headings_that_ask_are_questions_and_those_that_say_nothing_are_none():
-    made = document("Top", "How hot is a stove?", "Overview", "3.2 Ash", "2026", "Stoves", "“Fire”")
+    heads = ("Q: How hot is a stove?", "I burnt myself, what now?", "Overview", "3.2 Ash", "2026")
+    made = document("Top", *heads, "Stoves", "“Fire”")
     assert asked(made) == ["How hot is a stove?", "What does “Stoves” say about “Ash”?"]
     assert asked(document("Top", "Ash", said="Short.")) == []
 
@@ -77,11 +82,13 @@ def test_what_was_cited_is_left_out_and_what_follows_it_comes_first():
 
 
 def test_cells_of_the_cited_row_come_first_and_what_was_asked_does_not():
-    table = "| Stove | Power | Weight |\n|---|---|---|\n| Vidar | 7 kW | 90 kg |\n| Jøtul | 9 kW | 120 kg |\n"
+    rows = ("Stove | Power | Weight", "---|---|---", "Vidar | 7 kW | 90 kg")
+    rows += ("Jøtul | 9 kW | 120 kg", "Eik | N/A | 80 kg")
+    table = "".join(f"| {row} |\n" for row in rows)
     made = document("Top", table=table)
     row = made.text.index("| Jøtul")
     found = asked(made, Span(row, row + 20), "What is the weight of the Jøtul?")
-    assert found == ["Jøtul: Power?", "Vidar: Power?"]
+    assert found == ["Jøtul: Power?", "Vidar: Power?"], "and none for a cell that says nothing"
 
 
 def answerer(retrieve, **readers):
@@ -127,7 +134,7 @@ def named(query):
     return hits(MADE, WHOLE[first], *(span for name, span in WHOLE.items() if name != first))
 
 
-def suggest(reader, turns=(Exchange("What burns?", ""),), made=MADE, beside=True):
+def suggest(reader, turns=TURNS, made=MADE, beside=True):
     found = follow_ups(
         [Read(made.path, Span(0, 5))],
         turns,

@@ -41,6 +41,10 @@ _EMPTY = frozenset(
     "简介|概述|摘要|目录|参考文献|附录|总结|引言|另见".split("|")
 )
 _NUMBER = re.compile(r"^(?:\(?\d+(?:\.\d+)*[.)]?|[A-Z][.)]|§+\s*\d+\w*)\s+(?=[^\W\d_])")
+_LABEL = re.compile(r"^(?:Q|Question|Frage|Pregunta)\s*\d*\s*[:.)]\s*")
+# Nobody should be made to say "I am ill" by a button.
+_OF_ONESELF = re.compile(r"^(?:I|My)\b")
+_UNSAID = frozenset("n/a na n.a. tbd tba none unknown".split())  # cells that say nothing
 _SPLITS = ("train", "dev")  # a test question that people have read and asked measures less
 
 
@@ -109,6 +113,8 @@ def _from_headings(document: Document, cited: Sequence[Span]) -> list[FollowUp]:
         if at in read:
             continue
         if one.heading.endswith(("?", "？", "؟")):
+            if _OF_ONESELF.match(one.heading):
+                continue
             asked = FollowUp(one.heading, document.path, one.span, True, "heading")
         elif pattern and title and _tells(one.heading, title):
             question = pattern.format(title=title, heading=one.heading)
@@ -138,7 +144,7 @@ def _sections(document: Document) -> Iterator[_Section]:
     ends = [*(one.start for one in heads[1:]), len(document.text)]
     for head, end in zip(heads, ends, strict=True):
         text = as_prose(document.text[head.start : head.end])
-        heading = _NUMBER.sub("", " ".join(text.split())).rstrip(" :")
+        heading = _LABEL.sub("", _NUMBER.sub("", " ".join(text.split()))).rstrip(" :")
         if heading and _said(document.text[head.end : end]) >= _LEAST_SAID:
             yield _Section(heading, Span(head.start, end))
 
@@ -159,7 +165,8 @@ def _from_tables(document: Document, cited: Sequence[Span], asked: str) -> list[
     for fact in table_facts(document, [whole]):
         entity = f"{fact.noun} {fact.entity}".strip() if _is_code(fact.entity) else fact.entity
         attribute = fact.attribute.strip(" ?:")
-        if entity and not content_words(attribute) <= known:
+        told = fact.value.strip().casefold() not in _UNSAID
+        if told and entity and not content_words(attribute) <= known:
             question = f"{entity[:1].upper()}{entity[1:]}: {attribute}?"
             found[key(question)] = FollowUp(question, document.path, fact.span, False, "table")
     return sorted(found.values(), key=lambda one: _away(one.span, cited))
