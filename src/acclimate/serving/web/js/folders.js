@@ -16,6 +16,8 @@ export function dropped(transfer) {
 export function chosen(field) {
   const files = [...field.files].map((file) => ({ file, folder: file.webkitRelativePath.split("/").slice(0, -1).join("/") }));
   const kept = files.filter(({ file, folder }) => !folder || ![...folder.split("/"), file.name].some((name) => LEFT_OUT.test(name)));
+  const path = ({ file, folder }) => `${folder}/${file.name}`;
+  kept.sort((one, two) => (path(one) < path(two) ? -1 : 1)); // browsers give them in any order
   return { files: kept.slice(0, MOST), more: kept.length > MOST };
 }
 
