@@ -233,6 +233,11 @@ class ServeSettings(Section):
         description="what the page keeps of questions and answers: off: nothing; tab: until the "
         "browser's tab is closed; kept: at the server, for each person, until they delete it",
     )
+    follow_ups: bool = Field(
+        default=True,
+        description="whether the page suggests what to ask next, from the documents that an answer "
+        "cites; no language model is asked",
+    )
     drain_seconds: float = Field(
         default=0.0,
         ge=0,

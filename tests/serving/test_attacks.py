@@ -150,6 +150,7 @@ class TestWhoMayCall:
             ("POST", "/v1/conversations/1/link"), ("DELETE", "/v1/conversations/1/link"),
             ("GET", "/v1/documents"), ("GET", "/v1/documents/1"),
             ("GET", "/v1/documents/1/text"), ("GET", "/v1/documents/1/file"), ("GET", "/v1/documents/1/pages/1"),
+            ("GET", "/v1/documents/1/outline"), ("GET", "/v1/documents/1/find"), ("POST", "/v1/follow-ups"),
             ("GET", "/healthz"), ("GET", "/readyz"), ("GET", "/reports/1"),
         }  # fmt: skip
         found = {

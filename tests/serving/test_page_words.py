@@ -19,7 +19,7 @@ COUNTED = re.compile(r'(?<![\w.])count\((?:[^"()]|\([^()]*\))*"(\w+)"\)')
 NO_WORDS = frozenset(
     "GET POST PUT DELETE AbortError Enter Escape ArrowLeft ArrowRight ArrowUp Authorization Content-Type "
     "Retry-After Files Markdown JSON B MB GB A R E O Esc Tab".split()
-) | {"J K", "Ctrl K", "Shift Enter", "It ", "Bearer "}  # fmt: skip
+) | {"J K", "Ctrl K", "Ctrl F", "Shift Enter", "It ", "Bearer "}  # fmt: skip
 LITERAL = re.compile(
     rf"//[^\n]*|/\*.*?\*/|(?<![\w.])t\({TEXT}|(?<![\w.])tn\([^\"`]*{TEXT}, {TEXT}|class: [^,\"]*{TEXT}"
     rf"|rootMargin: {TEXT}|rel: {TEXT}|(?P<text>{TEXT})",

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from fastapi import FastAPI, Request
+from fastapi import APIRouter, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
@@ -27,7 +27,9 @@ from acclimate.serving import (
     conversations,
     documents,
     feedback,
+    follow_ups,
     questions,
+    reading,
     search,
     widget,
 )
@@ -104,6 +106,7 @@ def create_app(project: Project, draining: threading.Event | None = None) -> Gat
     app.include_router(feedback.make_router(service, given))
     app.include_router(search.make_router(service))
     app.include_router(documents.make_router(service, folder, jobs, sandbox))
+    _include(app, reading.make_router(service, folder), follow_ups.make_router(service))
     app.include_router(questions.make_router(service))
     app.include_router(comparing.make_router(service, runs))
     app.include_router(comparisons.make_router(service))
@@ -112,6 +115,11 @@ def create_app(project: Project, draining: threading.Event | None = None) -> Gat
     _add_page(app)
     _add_errors(app)
     return Gate(app, callers, rules, metrics.served)
+
+
+def _include(app: FastAPI, *routers: APIRouter) -> None:
+    for router in routers:
+        app.include_router(router)
 
 
 def rules_of(settings: Settings) -> Rules:

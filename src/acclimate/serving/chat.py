@@ -87,6 +87,7 @@ def make_router(
             "scopes": sorted(caller.scopes),
             "recipe": service.project.settings.answer.recipe,
             "conversations": service.project.settings.serve.conversations,
+            "follow_ups": service.project.settings.serve.follow_ups,
             "login": service.project.settings.login.engine if caller.is_person else "none",
         }
 

@@ -87,7 +87,7 @@ def _add_documents(router: APIRouter, service: Service, folder: DocumentsFolder)
         entry = folder.find(request.state.caller, number)
         row = _row(entry) | _about(service, entry.path)
         if entry.status == "ready":
-            found = _read(service, entry)
+            found = read_document(service, entry)
             row |= {
                 "title": found.title,
                 "media_type": found.media_type,
@@ -98,11 +98,15 @@ def _add_documents(router: APIRouter, service: Service, folder: DocumentsFolder)
         return row
 
 
-def _add_changes(router: APIRouter, folder: DocumentsFolder, jobs: Jobs) -> None:
+def _add_changes(router: APIRouter, documents: DocumentsFolder, jobs: Jobs) -> None:
     @router.post("/documents", status_code=202, openapi_extra=_UPLOAD)
-    async def upload(request: Request, replace: bool = False) -> JSONResponse:
-        """Take files (form field `file`, once or more); the answer names the job that reads
-        them."""
+    async def upload(
+        request: Request,
+        replace: bool = False,
+        folder: Annotated[str, Query(max_length=1000)] = "",
+    ) -> JSONResponse:
+        """Take files (form field `file`, once or more) into `folder` of the documents folder ("":
+        the documents folder itself); the answer names the job that reads them."""
         try:
             form = await request.form(max_files=_MOST_FILES, max_fields=10)
         except MultiPartException as error:
@@ -117,7 +121,7 @@ def _add_changes(router: APIRouter, folder: DocumentsFolder, jobs: Jobs) -> None
         try:
             for file in files:
                 put = await run_in_threadpool(
-                    folder.put, caller, file.filename, file.file, replace=replace
+                    documents.put, caller, file.filename, file.file, folder, replace=replace
                 )
                 kept.append(put)
         finally:
@@ -133,7 +137,7 @@ def _add_changes(router: APIRouter, folder: DocumentsFolder, jobs: Jobs) -> None
     @router.delete("/documents/{number}", status_code=202)
     def remove(number: Number, request: Request) -> dict[str, Any]:
         """Take a document away; its file is kept in the project's `.acclimate/removed`."""
-        entry = folder.remove(request.state.caller, number)
+        entry = documents.remove(request.state.caller, number)
         return {
             "id": entry.id,
             "object": "document",
@@ -151,7 +155,7 @@ def _add_contents(router: APIRouter, service: Service, folder: DocumentsFolder) 
         length: Annotated[int, Query(ge=1, le=1_000_000)] = 100_000,
     ) -> dict[str, Any]:
         """A stretch of a document's text, in characters; citations count in the same."""
-        found = _read(service, folder.find(request.state.caller, number))
+        found = read_document(service, folder.find(request.state.caller, number))
         piece = found.text[start : start + length]
         end = start + len(piece)
         elements = [
@@ -202,7 +206,7 @@ def _add_pages(
         """A PDF page as a picture (PNG, base64), and the boxes on it (PDF points) of the characters
         start to end."""
         entry = folder.find(request.state.caller, number)
-        found = _read(service, entry)
+        found = read_document(service, entry)
         try:
             with folder.file(entry) as file:
                 shown = sandbox.show(file, entry.path, page, pixels, found.text[start:end])
@@ -251,7 +255,8 @@ def _add_jobs(router: APIRouter, service: Service, jobs: Jobs) -> None:
         return _job(job, service, request.state.caller)
 
 
-def _read(service: Service, entry: DocumentEntry) -> Document:
+def read_document(service: Service, entry: DocumentEntry) -> Document:
+    """The document as the library has it. Raises ApiError 404 where it has none."""
     found = service.read(lambda: service.project.library.record.document(entry.path))
     if found is None:
         raise ApiError(404, "The document is not in the library (yet).", "document_not_found")

@@ -25,6 +25,7 @@ from acclimate.serving.keys import Caller
 from acclimate.serving.service import Service
 
 _MAX_NAME = 200  # bytes
+_MAX_DEPTH = 20  # folders inside one another
 _GONE = "The document's file is gone."
 _AWAY = "The documents cannot be reached just now."
 log = logging.getLogger(__name__)
@@ -100,12 +101,19 @@ class DocumentsFolder:
             yield here.file
 
     def put(
-        self, caller: Caller, name: str | None, content: BinaryIO, *, replace: bool
+        self,
+        caller: Caller,
+        name: str | None,
+        content: BinaryIO,
+        folder: str = "",
+        *,
+        replace: bool,
     ) -> DocumentEntry:
-        """Keep an upload under its own name; the next ingest reads it. Raises ApiError for a name
-        that may not be."""
+        """Keep an upload under its own name in `folder` of the documents folder, which is made
+        where there is none; the next ingest reads it. Raises ApiError for a name or folder that may
+        not be."""
         root = self._writable()
-        path = self._checked(caller, name or "")
+        path = self._checked(caller, name or "", folder)
         root.mkdir(parents=True, exist_ok=True)
         part, target = root / f".upload-{secrets.token_hex(8)}", root / path
         try:
@@ -114,6 +122,7 @@ class DocumentsFolder:
                 out.flush()
                 os.fsync(out.fileno())
             size = part.stat().st_size
+            _make_folder(root, target.parent)
             if replace:
                 if target.is_file():
                     self._keep(target, path)
@@ -124,6 +133,8 @@ class DocumentsFolder:
             raise ApiError(
                 409, f"There is a document '{path}' already.", "document_exists", param="file"
             ) from error
+        except IsADirectoryError as error:
+            raise ApiError(409, f"'{path}' is a folder.", "folder_exists", param="file") from error
         finally:
             part.unlink(missing_ok=True)
         self._uploaded[path] = size
@@ -155,20 +166,16 @@ class DocumentsFolder:
         kept.parent.mkdir(parents=True)
         shutil.move(file, kept)
 
-    def _checked(self, caller: Caller, name: str) -> str:
-        path = unicodedata.normalize("NFC", name)
-        strange = any(
-            unicodedata.category(character)[0] in "CZ" and character != " " for character in path
-        )
-        if (
-            not path.strip()
-            or path.startswith(".")
-            or strange
-            or "/" in path
-            or "\\" in path
-            or len(path.encode()) > _MAX_NAME
-        ):
+    def _checked(self, caller: Caller, name: str, folder: str) -> str:
+        """The path of an upload. Raises ApiError where it cannot be, or not by this caller."""
+        if not _is_plain(unicodedata.normalize("NFC", name)):
             raise ApiError(400, "That file name cannot be used.", "bad_name", param="file")
+        parts = unicodedata.normalize("NFC", folder).split("/") if folder else []
+        if len(parts) > _MAX_DEPTH or not all(map(_is_plain, parts)):
+            raise ApiError(
+                400, "That name of a folder cannot be used.", "bad_folder", param="folder"
+            )
+        path = unicodedata.normalize("NFC", "/".join([*parts, name]))
         chosen = self._service.project.settings.documents
         if not matches(path, chosen.include) or matches(path, chosen.exclude):
             raise ApiError(
@@ -179,6 +186,38 @@ class DocumentsFolder:
                 403, "This key lacks the label of that file name.", "label_missing", param="file"
             )
         return path
+
+
+def _is_plain(name: str) -> bool:
+    """Whether a name is one of a file or folder that we make: none that hides, leads elsewhere, or
+    shows other characters than it has."""
+    strange = any(
+        unicodedata.category(character)[0] in "CZ" and character != " " for character in name
+    )
+    return (
+        bool(name.strip())
+        and not name.startswith(".")
+        and not strange
+        and "/" not in name
+        and "\\" not in name
+        and len(name.encode()) <= _MAX_NAME
+    )
+
+
+def _make_folder(root: Path, folder: Path) -> None:
+    """Make a folder below `root`. Raises ApiError where a file is in the way, or a link leads out
+    of the documents folder."""
+    shown = folder.relative_to(root).as_posix()
+    if not folder.resolve().is_relative_to(root.resolve()):
+        raise ApiError(
+            400, f"The folder '{shown}' leads out of the documents.", "bad_folder", param="folder"
+        )
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise ApiError(
+            409, f"A file is where the folder '{shown}' would be.", "file_exists", param="folder"
+        ) from error
 
 
 def document_id(path: str) -> str:

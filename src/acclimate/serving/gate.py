@@ -33,6 +33,7 @@ _ASK = frozenset(
         ("POST", "chat"),
         ("POST", "embeddings"),
         ("POST", "search"),
+        ("POST", "follow-ups"),
         ("GET", "documents"),
         ("GET", "me"),
         ("POST", "feedback"),

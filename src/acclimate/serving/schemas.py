@@ -22,6 +22,7 @@ _MOST_CHARACTERS = 4_000_000  # of what may be sent: the whole request has no mo
 # each of its items.
 _MOST_PARTS, _MOST_STOPS, _MOST_INPUTS, _MOST_MESSAGES = 100, 16, 2048, 2000
 
+_MOST_QUESTION = 10_000
 _MOST_WIDGET = 2000  # characters of a question, or an answer, in a widget
 _DEVELOPERS = ("system", "developer")
 
@@ -177,6 +178,27 @@ class SearchRequest(Strict):
     query: str = Field(min_length=1, max_length=_MOST_TEXT)
     k: int = Field(default=10, ge=1, le=100)
     where: Where = Field(default_factory=list)
+
+
+class Cited(Strict):
+    """A place of a document, as a citation has it."""
+
+    path: str = Field(min_length=1, max_length=4096)
+    start: int = Field(ge=0, le=2**53)
+    end: int = Field(ge=0, le=2**53)
+
+
+class FollowUpRequest(Strict):
+    """`/v1/follow-ups`: the questions of a conversation, the newest last, and what its answer
+    cites; `model`, `where` and `style` as they were asked with."""
+
+    asked: list[Annotated[str, Field(max_length=_MOST_QUESTION)]] = Field(
+        min_length=1, max_length=50
+    )
+    cited: list[Cited] = Field(max_length=50)
+    model: str = Field(default="", max_length=200)
+    where: Where = Field(default_factory=list)
+    style: Literal["short", "full"] | None = None
 
 
 class CompareRequest(Strict):

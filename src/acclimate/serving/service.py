@@ -11,18 +11,20 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal, TypeVar
 
+from acclimate.answer import Answerer
 from acclimate.embeddings.base import Embedder
 from acclimate.errors import AcclimateError, LibraryError, UnfilledError
 from acclimate.indexes.filters import Filter, labels_of, parse_rules
 from acclimate.indexes.shared import Shared
 from acclimate.project import Project
 from acclimate.prompting.citations import Resolved
+from acclimate.prompting.demonstrations import Demonstration
 from acclimate.prompting.recipes import USUAL, Recipe, find_recipe
 from acclimate.serving.ask import Ask
 from acclimate.serving.errors import ApiError
 from acclimate.serving.keys import Caller
 from acclimate.serving.tracing import answering
-from acclimate.types import Abstention, Answer, Hit
+from acclimate.types import Abstention, Answer, Hit, Style
 from acclimate.workspace.answerer import why_nothing
 from acclimate.workspace.record import open_record
 from acclimate.workspace.style import manner_of
@@ -200,47 +202,50 @@ class Service:
     def answer(self, ask: Ask, on_text: Callable[[str], bool]) -> Answer:
         """Answer at once, in this thread."""
         self.project.engine(ask.recipe.name)  # loads outside the lock
-
-        def answerer() -> Any:
-            return self.project.answerer(
-                ask.recipe.name, ask.where, dict(ask.schema) if ask.schema else None, ask.style
-            )
-
-        made = self.read(answerer)
-        # What reads the library is made anew when it is used: an ingest may have replaced the
-        # indexes by then.
-        lazy = _LazyRetriever(
-            lambda query, k: self.read(lambda: answerer().retriever.retrieve(query, k))
-        )
-        shown = (
-            (lambda question: self.read(lambda: answerer().demonstrate(question)))
-            if made.demonstrate
-            else None
-        )
+        schema = dict(ask.schema) if ask.schema else None
+        made = self.answerer(ask.recipe, ask.where, ask.style, schema)
         generation = replace(made.generation, **ask.options)
-
-        def explain() -> Abstention:
-            return self.read(made.explain)
-
         # A client that asks for more than the window holds wants no limit; half of it is left to
         # the passages.
         most = max(made.generation.max_tokens, made.engine.context_tokens // 2)
         generation = replace(generation, max_tokens=min(generation.max_tokens, most))
+        ready = replace(made, generation=generation, instructions=ask.instructions)
+        return ready.answer(ask.question, on_text, ask.turns)
+
+    def answerer(
+        self,
+        recipe: Recipe,
+        where: Filter,
+        style: Style | None = None,
+        schema: dict[str, Any] | None = None,
+    ) -> Answerer:
+        """What answers by a recipe. What reads the library is made anew when it is used: an ingest
+        may have replaced the indexes by then."""
+
+        def opened() -> Answerer:
+            return self.project.answerer(recipe.name, where, schema, style)
+
+        made = self.read(opened)
+
+        def demonstrate(question: str) -> Sequence[Demonstration]:
+            def shown() -> Sequence[Demonstration]:
+                found = opened().demonstrate
+                return found(question) if found else ()
+
+            return self.read(shown)
 
         def read_tables(question: str, hits: Sequence[Hit]) -> Resolved | None:
             return self.read(lambda: made.tables(question, hits) if made.tables else None)
 
-        late_too = replace(
+        return replace(
             made,
             tables=read_tables if made.tables else None,
-            retriever=lazy,
-            demonstrate=shown,
-            generation=generation,
-            explain=explain,
-            instructions=ask.instructions,
+            retriever=_LazyRetriever(
+                lambda query, k: list(self.read(lambda: opened().retriever.retrieve(query, k)))
+            ),
+            demonstrate=demonstrate if made.demonstrate else None,
+            explain=lambda: self.read(made.explain),
         )
-        answer: Answer = late_too.answer(ask.question, on_text, ask.turns)
-        return answer
 
     def marks_sentences(self, ask: Ask) -> bool:
         """Whether the pieces of an answer hold checked marks, one after each sentence."""

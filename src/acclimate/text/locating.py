@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterator
 from functools import lru_cache
 from itertools import pairwise
@@ -11,6 +12,7 @@ from acclimate.text.folding import Traced, matched
 from acclimate.types import Span
 
 _GROUP = re.compile(r"\d+|[^\W\d_]+")
+_ALIKE = ("-‐‑‒–—−", "'‘’‚‛′", '"“”„‟″')
 _LONG = 20_000  # characters; what is kept of longer texts would fill the memory
 
 
@@ -39,6 +41,22 @@ def find_all(phrase: str, text: str) -> Iterator[Span]:
         folded = _traced(text)
         for match in re.finditer(re.escape(wanted), folded.text):
             yield folded.span(*match.span())
+
+
+def find_typed(words: str, text: str) -> Iterator[Span]:
+    """All places of what somebody typed into a search field, from left to right: capitals do not
+    count, any white space stands for any other, and so does any hyphen and any quotation mark."""
+    parts = unicodedata.normalize("NFC", words).split()
+    if not parts:
+        return
+    pattern = r"\s+".join("".join(map(_typed, part)) for part in parts)
+    for match in re.finditer(pattern, text, re.IGNORECASE):
+        yield Span(*match.span())
+
+
+def _typed(letter: str) -> str:
+    kind = next((kind for kind in _ALIKE if letter in kind), "")
+    return f"[{re.escape(kind)}]" if kind else re.escape(letter)
 
 
 def _traced(text: str) -> Traced:

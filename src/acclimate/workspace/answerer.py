@@ -121,14 +121,14 @@ def _extract(workspace: Workspace, recipe: Recipe, manner: Manner) -> Extract | 
         return _full_reader(workspace).quote
     if recipe.extracts:
         return workspace.extractor.extract
-    if manner == "quoting" and _reads_beside(workspace):
+    if manner == "quoting" and reads_beside(workspace):
         return _full_reader(workspace).quote_where_asked
     return None
 
 
 def _finish(workspace: Workspace) -> Finish:
     """The last step of a model's full answers: the extractor adds to them, where it is used."""
-    if _reads_beside(workspace):
+    if reads_beside(workspace):
         return _full_reader(workspace).complete
     return lambda question, passages, reading: reading.answer.resolved()
 
@@ -190,7 +190,7 @@ def _second_reader(workspace: Workspace, recipe: Recipe, template: str) -> Secon
     short = template == "rag" and not recipe.few_shot and not recipe.extracts
     if not short:
         return None
-    if not _reads_beside(workspace):
+    if not reads_beside(workspace):
         return None
     ours = (
         chosen.model.adapter == "auto"
@@ -206,7 +206,7 @@ def _second_reader(workspace: Workspace, recipe: Recipe, template: str) -> Secon
 def _reader_beside(workspace: Workspace, how: Beside) -> Callable[..., Resolved]:
     """The extractor with the limits of a size class, unless they were chosen on the project's own
     questions."""
-    from acclimate.workspace.extractor import read_limits  # as in `_reads_beside`
+    from acclimate.workspace.extractor import read_limits  # as in `reads_beside`
 
     reader, name = workspace.extractor, workspace.settings.answer.extractor
     if read_limits(name, workspace.layout, workspace.local_model) is None:
@@ -214,7 +214,7 @@ def _reader_beside(workspace: Workspace, how: Beside) -> Callable[..., Resolved]
     return reader.second_opinion
 
 
-def _reads_beside(workspace: Workspace) -> bool:
+def reads_beside(workspace: Workspace) -> bool:
     """Whether the extractor reads beside the model: it is wanted, and is here anyway."""
     chosen = workspace.settings
     if chosen.answer.second_reader == "none":

@@ -104,7 +104,7 @@ def upload():
     """Chooses a file in the page."""
 
     def upload(page, name, content):
-        page.locator("input[type=file]").set_input_files(
+        page.locator("input[type=file]:not(.folder)").set_input_files(
             {"name": name, "mimeType": "text/plain", "buffer": content}
         )
 

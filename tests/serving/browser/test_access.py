@@ -21,6 +21,8 @@ def test_the_keyboard_alone_is_enough(site, visit):
     expect(page.locator(".reader mark")).to_have_text("A filter costs 12 euros.")
     page.keyboard.press("Escape")
     page.keyboard.press("Control+k")
+    expect(page.get_by_role("combobox", name="Go to, open or change")).to_be_focused()
+    page.keyboard.press("Enter")  # the first command
     expect(page.get_by_label("Question", exact=True)).to_be_focused()
     page.keyboard.press("ArrowUp")
     expect(page.get_by_label("Question", exact=True)).to_have_value("What does a filter cost?")
@@ -59,7 +61,18 @@ def tour(ask, keep_report):
         yield "ask"
         page.locator(".chip").first.click()
         page.locator(".reader mark").wait_for()
+        page.get_by_role("button", name="Outline").click()
+        page.locator(".outline li button").first.wait_for()
+        page.get_by_role("button", name="Find in the document").click()
+        page.keyboard.type("a")
+        page.locator("mark.current").wait_for()
         yield "reader"
+        page.keyboard.press("Escape")
+        page.keyboard.press("Escape")
+        page.keyboard.press("Control+k")
+        page.keyboard.type("pump")
+        page.get_by_role("option", name="pump.md").wait_for()
+        yield "palette"
         page.keyboard.press("Escape")
         for room, selector in {
             "documents": "li.document",
@@ -79,7 +92,7 @@ def tour(ask, keep_report):
 
 
 # Elements that reach beyond the window, other than those that scroll in themselves.
-TOO_WIDE = """() => [...document.querySelectorAll('body, main, main *, .reader, .reader *')]
+TOO_WIDE = """() => [...document.querySelectorAll('body, main, main *, .reader, .reader *, dialog, dialog *')]
     .filter((one) => one.getClientRects().length && one.getBoundingClientRect().right > innerWidth + 1)
     .filter((one) => !one.closest('.segments, .table, .pages, .hidden'))
     .map((one) => one.outerHTML.slice(0, 120))"""

@@ -57,7 +57,7 @@ function doubted() {
 
 /** What the reader has to know about the answer, plainly. */
 function notices(answer) {
-  if (answer.error) return h("div", { class: "notice error", role: "alert" }, icon("warn"), h("p", {}, answer.error));
+  if (answer.error) return h("div", { class: "notice error", role: "alert" }, icon("warn"), h("p", { dir: "auto" }, answer.error));
   if (answer.stopped) return h("p", { class: "note" }, t("Stopped."));
   const shown = answer.passages?.length ?? 0;
   const told = answer.asked ? [t("Understood as: {question}", { question: answer.asked })] : [];
@@ -99,7 +99,7 @@ function chip(citation, answer) {
     "button",
     { type: "button", class: "chip", title: citation.path, onclick: () => openDocument({ ...citation, id: citation.document }) },
     h("span", { class: "number" }, String(citation.number)),
-    h("span", { class: "chip-head" }, h("span", { class: "name" }, name), place && h("span", { class: "place" }, place)),
+    h("span", { class: "chip-head" }, h("span", { class: "name", dir: "auto" }, name), place && h("span", { class: "place", dir: "auto" }, place)),
     h("span", { class: "quote", dir: "auto" }, held(plain(citation.quote), answer.text)),
     doubt,
     alsoIn(citation),
@@ -136,7 +136,7 @@ function more(answer, named) {
   const copy = iconButton("copy", t("Copy the answer"), () => copied(answer), { silent: true, class: "plain" });
   const said = thumbs(answer);
   const line = h("div", { class: "facts" }, h("span", {}, facts, h("span", { class: "engine" }, ` · ${answer.engine}`)), copy, said.buttons);
-  const reasons = answer.reasoning ? h("details", {}, h("summary", {}, t("How it got there")), h("p", { class: "reasoning" }, answer.reasoning)) : null;
+  const reasons = answer.reasoning ? h("details", {}, h("summary", {}, t("How it got there")), h("p", { class: "reasoning", dir: "auto" }, answer.reasoning)) : null;
   return [reasons, passages(answer), line, said.form];
 }
 
@@ -149,7 +149,7 @@ function passages(answer) {
     return h(
       "li",
       { class: cited.has(at + 1) ? "cited" : null },
-      h("div", { class: "passage-head" }, h("span", { class: "number" }, String(at + 1)), h("span", { class: "where" }, where), iconButton("open", t("Open passage {number}", { number: at + 1 }), open, { silent: true, class: "plain" })),
+      h("div", { class: "passage-head" }, h("span", { class: "number" }, String(at + 1)), h("span", { class: "where", dir: "auto" }, where), iconButton("open", t("Open passage {number}", { number: at + 1 }), open, { silent: true, class: "plain" })),
       h("p", { class: "passage-text", dir: "auto", tabindex: 0, role: "group", "aria-label": t("Passage {number}", { number: at + 1 }) }, hit.text),
       alsoIn(hit),
     );

@@ -87,6 +87,9 @@ export const api = {
   documents: (after = "", limit = 1000) => json("GET", `v1/documents?limit=${limit}&after=${encodeURIComponent(after)}`),
   document: (id) => json("GET", at(id)),
   text: (id, start, length) => json("GET", `${at(id)}/text?start=${start}&length=${length}`),
+  outline: async (id) => (await json("GET", `${at(id)}/outline`)).data,
+  find: (id, words) => json("GET", `${at(id)}/find?q=${encodeURIComponent(words)}`),
+  followUps: async (body) => (await json("POST", "v1/follow-ups", { body })).data,
   page: (id, page, start, end, pixels) => json("GET", `${at(id)}/pages/${page}?start=${start}&end=${end}&pixels=${pixels}`),
   file: async (id) => (await request("GET", `${at(id)}/file`)).blob(),
   remove: (id) => json("DELETE", at(id)),
@@ -149,14 +152,14 @@ async function* events(stream) {
   }
 }
 
-/** Upload one file; `onProgress` hears bytes sent and in all. `control.abort()` gives it up. */
-export function upload(file, { replace = false, onProgress = () => {}, control = {} } = {}) {
+/** Upload one file into a folder of the documents; `onProgress` hears bytes sent and in all. `control.abort()` gives it up. */
+export function upload(file, { folder = "", replace = false, onProgress = () => {}, control = {} } = {}) {
   return new Promise((resolve, reject) => {
     const form = new FormData();
     form.append("file", file, file.name);
     const sent = new XMLHttpRequest(); // fetch tells no progress of what it sends
     control.abort = () => sent.abort();
-    sent.open("POST", address(`v1/documents?replace=${replace}`));
+    sent.open("POST", address(`v1/documents?replace=${replace}&folder=${encodeURIComponent(folder)}`));
     for (const [name, value] of Object.entries(headers())) sent.setRequestHeader(name, value);
     sent.upload.addEventListener("progress", (event) => onProgress(event.loaded, event.total));
     sent.addEventListener("load", () => {

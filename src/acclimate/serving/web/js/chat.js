@@ -3,6 +3,7 @@
 import { answerCard } from "./answer.js";
 import { api, ask } from "./api.js";
 import { announce, count, empty, failed, fill, h, icon, iconButton } from "./dom.js";
+import { forgetNext, suggestNext } from "./follow.js";
 import { describe, picker, stylePicker } from "./recipes.js";
 import { GONE } from "./history.js";
 import { forgetThread, keepThread, keptThread } from "./thread.js";
@@ -43,11 +44,13 @@ export function askRoom(me) {
     }
   }
 
-  async function send(question) {
+  async function send(question, ownStyle = "") {
     await ready; // a question may come before the recipes have
-    const { recipes, where, style } = composer.choice();
+    const { recipes, where, style: chosen } = composer.choice();
     if (running || !recipes.length) return composer.put(question);
+    const style = ownStyle || chosen;
     fill(welcome);
+    forgetNext(thread);
     const turn = { question, where, answers: [] };
     const { element: made, cards } = shownTurn(turn, recipes);
     thread.append(made);
@@ -63,6 +66,7 @@ export function askRoom(me) {
     turns.push(turn);
     keepThread(turns);
     announce(turn.answers.map((answer) => spoken(answer, turn.answers.length > 1)).join(" "));
+    if (me.follow_ups) suggestNext(made, { turns, where, style: chosen, send });
   }
 
   /** Where the server keeps the answers to a question; null where it keeps none. */
@@ -115,7 +119,7 @@ export function askRoom(me) {
     composer.focus();
   }
 
-  return { element, open, focus: composer.focus, escape: stop, shown: () => thread.lastElementChild?.scrollIntoView({ block: "start" }) };
+  return { element, open, clear, style: composer.style, focus: composer.focus, escape: stop, shown: () => thread.lastElementChild?.scrollIntoView({ block: "start" }) };
 }
 
 /** The last turns as messages, with the answers of this recipe where it gave one: a question may point back to them. */
@@ -172,7 +176,7 @@ async function greet(welcome, me, send) {
   const questions = me.scopes.includes("manage") ? await api.questions().catch(() => []) : [];
   const examples = questions.filter((one) => one.answerable && one.status !== "rejected" && one.question.length < 90);
   const few = [0.05, 0.3, 0.55, 0.8].map((part) => examples[Math.floor(part * examples.length)]);
-  const buttons = [...new Set(few)].filter(Boolean).map((one) => h("button", { type: "button", onclick: () => send(one.question) }, one.question));
+  const buttons = [...new Set(few)].filter(Boolean).map((one) => h("button", { type: "button", dir: "auto", onclick: () => send(one.question) }, one.question));
   if (buttons.length && welcome.querySelector(".greeting")) welcome.append(h("div", { class: "examples", role: "group", "aria-label": t("Examples") }, buttons));
 }
 
@@ -203,7 +207,7 @@ function makeComposer({ send, stop, fresh, last }) {
   function narrow(path) {
     where = path ? [`path=${path.replace(/[[*?|]/g, (mark) => (mark === "|" ? "?" : `[${mark}]`))}`] : [];
     within.hidden = !path;
-    fill(within, path && h("span", {}, icon("documents"), path), path && iconButton("close", t("Ask all documents"), () => { narrow(""); field.focus(); }, { silent: true, class: "plain" }));
+    fill(within, path && h("span", {}, icon("documents"), h("bdi", {}, path)), path && iconButton("close", t("Ask all documents"), () => { narrow(""); field.focus(); }, { silent: true, class: "plain" }));
   }
 
   function grow() {
@@ -234,6 +238,10 @@ function makeComposer({ send, stop, fresh, last }) {
   return {
     element: form,
     narrow,
+    style(value) {
+      style = value;
+      choose(second);
+    },
     focus: () => field.focus(),
     put(text) {
       field.value = text;

@@ -41,9 +41,9 @@ export function differView(row, when, hide) {
 function item(one) {
   const right = one.answerable ? one.answers.join(" / ") : t("the documents do not say");
   return h("article", { class: "differ-item" },
-    one.turns.length > 0 && h("p", { class: "note turns" }, one.turns.map((turn) => h("span", {}, `${turn.question} – ${turn.answer}`))),
-    h("h2", {}, one.question),
-    h("p", { class: "muted" }, t("Right: {answer}", { answer: right }), one.document && ` · ${one.document}`),
+    one.turns.length > 0 && h("p", { class: "note turns" }, one.turns.map((turn) => h("span", { dir: "auto" }, `${turn.question} – ${turn.answer}`))),
+    h("h2", { dir: "auto" }, one.question),
+    h("p", { class: "muted" }, t("Right: {answer}", { answer: right }), one.document && [" · ", h("bdi", {}, one.document)]),
     h("div", { class: "differ-sides" }, one.sides.map(side)));
 }
 
@@ -52,7 +52,7 @@ function side(one) {
   const kind = one.points >= 0.8 ? "good" : one.points >= 0.4 ? "half" : "bad";
   return h("div", { class: "differ-side" },
     h("p", { class: "differ-head" }, h("strong", {}, one.recipe), h("span", { class: `points ${kind}` }, points)),
-    one.error ? h("p", { class: "error-text" }, one.error) : h("p", { class: "differ-text" }, one.text),
+    one.error ? h("p", { class: "error-text" }, one.error) : h("p", { class: "differ-text", dir: "auto" }, one.text),
     one.passages.map(passage));
 }
 
@@ -61,5 +61,5 @@ const MARKS = { both: t("evidence, and cited"), evidence: t("evidence"), cited: 
 function passage(one) {
   const where = listed([one.path, one.page && t("page {page}", { page: one.page })].filter(Boolean));
   const text = one.parts.map(([words, mark]) => (mark ? h("mark", { class: mark, title: MARKS[mark] }, words) : words));
-  return h("details", { class: "differ-passage", open: one.parts.some(([, mark]) => mark) }, h("summary", {}, where), h("p", { class: "passage-text", tabindex: 0, role: "group", "aria-label": where }, text));
+  return h("details", { class: "differ-passage", open: one.parts.some(([, mark]) => mark) }, h("summary", { dir: "auto" }, where), h("p", { class: "passage-text", dir: "auto", tabindex: 0, role: "group", "aria-label": where }, text));
 }

@@ -16,7 +16,7 @@ export function documentsRoom(me) {
   const manages = me.scopes.includes("manage");
   const heading = h("h1", { tabindex: -1 }, t("Documents"));
   const summary = h("p", { class: "muted" });
-  const search = h("input", { type: "search", placeholder: t("Search by name, folder or label"), "aria-label": t("Search documents"), oninput: draw });
+  const search = h("input", { type: "search", dir: "auto", placeholder: t("Search by name, folder or label"), "aria-label": t("Search documents"), oninput: draw });
   const states = h("div", { class: "segments", role: "group", "aria-label": t("State") });
   const list = h("div", { class: "rows" }, loading(6));
   const jobs = h("div", { class: "job", hidden: true });
@@ -67,14 +67,14 @@ export function documentsRoom(me) {
     const folder = one.path.slice(0, -name.length).replace(/\/$/, "");
     const kind = name.includes(".") ? name.split(".").pop().slice(0, 4).toUpperCase() : t("FILE");
     const ready = one.status === "ready";
-    const title = ready ? h("button", { type: "button", class: "name", onclick: () => openDocument({ ...one, start: 0, end: 0 }) }, name) : h("span", { class: "name" }, name);
+    const title = ready ? h("button", { type: "button", class: "name", dir: "auto", onclick: () => openDocument({ ...one, start: 0, end: 0 }) }, name) : h("span", { class: "name", dir: "auto" }, name);
     const facts = [folder, one.bytes ? bytes(one.bytes) : ""].filter(Boolean).join(" · ");
     return h(
       "li",
       { class: `document ${one.status}`, dataset: { id: one.id } },
       h("span", { class: "kind", "aria-hidden": "true" }, kind),
-      h("div", { class: "what" }, title, h("p", { class: "muted" }, facts), one.reason && h("p", { class: "error-text" }, one.reason.replace(`${one.path} `, ""))),
-      (one.labels ?? []).map((label) => h("span", { class: "tag", title: t("Access label") }, label)),
+      h("div", { class: "what" }, title, h("p", { class: "muted", dir: "auto" }, facts), one.reason && h("p", { class: "error-text", dir: "auto" }, one.reason.replace(`${one.path} `, ""))),
+      (one.labels ?? []).map((label) => h("span", { class: "tag", dir: "auto", title: t("Access label") }, label)),
       ready ? null : h("span", { class: `state ${one.status}` }, STATES[one.status]),
       h("div", { class: "row-end" },
         ready && iconButton("ask", t("Ask about {name}", { name }), () => askAbout(one.path), { silent: true, class: "plain" }),

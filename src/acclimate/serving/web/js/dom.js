@@ -59,7 +59,7 @@ export function announce(text) {
 
 /** A message that goes away by itself, except errors. */
 export function toast(text, kind = "done") {
-  const made = h("div", { class: `toast ${kind}`, role: kind === "error" ? "alert" : null }, icon(kind === "error" ? "warn" : "check"), h("p", {}, text));
+  const made = h("div", { class: `toast ${kind}`, role: kind === "error" ? "alert" : null }, icon(kind === "error" ? "warn" : "check"), h("p", { dir: "auto" }, text));
   made.append(iconButton("close", t("Dismiss"), () => made.remove(), { silent: true, class: "plain" }));
   document.getElementById("toasts").append(made);
   if (kind === "error") return;
@@ -70,7 +70,7 @@ export function toast(text, kind = "done") {
 /** A modal dialog; resolves with the button's value, or "" where it was closed. The focus goes back afterwards. */
 export function dialog(title, body, buttons, props = {}) {
   return new Promise((resolve) => {
-    const head = h("h2", { id: "dialog-title" }, title);
+    const head = h("h2", { id: "dialog-title", dir: "auto" }, title);
     const foot = buttons.map(({ value, words, kind }) => h("button", { class: kind ?? "", value, type: "submit" }, words));
     const form = h("form", { method: "dialog" }, head, body, h("div", { class: "dialog-end" }, foot));
     const made = h("dialog", { "aria-labelledby": "dialog-title", ...props }, form);
@@ -96,7 +96,7 @@ export function loading(rows = 4) {
 
 /** What stands where something could not be loaded, with a way to try again. */
 export function failed(error, again) {
-  return h("div", { class: "notice error", role: "alert" }, icon("warn"), h("p", {}, error.message), again && h("button", { type: "button", onclick: again }, t("Try again")));
+  return h("div", { class: "notice error", role: "alert" }, icon("warn"), h("p", { dir: "auto" }, error.message), again && h("button", { type: "button", onclick: again }, t("Try again")));
 }
 
 /** 1234567 → "1.2 MB". */

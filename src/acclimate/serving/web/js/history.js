@@ -75,7 +75,7 @@ export function historyRoom() {
     return h(
       "li",
       { class: "conversation", dataset: { id: one.id } },
-      h("div", { class: "what" }, h("a", { class: "name", href: `#/ask/${one.id}` }, title), h("p", { class: "muted" }, when(one.changed))),
+      h("div", { class: "what" }, h("a", { class: "name", dir: "auto", href: `#/ask/${one.id}` }, title), h("p", { class: "muted" }, when(one.changed))),
       one.link && h("span", { class: "tag" }, WORDS.shared),
       h("div", { class: "row-end" }, act("edit", WORDS.rename, rename), act("link", WORDS.share, share), act("download", WORDS.save, save), act("trash", WORDS.remove, remove)),
     );
@@ -97,7 +97,7 @@ export function historyRoom() {
   const replace = (made) => (rows = rows.map((row) => (row.id === made.id ? made : row)));
 
   async function rename(one) {
-    const field = h("input", { id: "title-field", maxlength: 120, required: true, value: one.title });
+    const field = h("input", { id: "title-field", dir: "auto", maxlength: 120, required: true, value: one.title });
     const body = h("div", { class: "fields" }, h("label", { for: "title-field" }, WORDS.name), field);
     const done = await dialog(WORDS.renameTitle, body, [{ value: "keep", words: WORDS.keep, kind: "primary" }]);
     const title = field.value.trim();
@@ -134,7 +134,7 @@ export function historyRoom() {
   }
 
   async function remove(one) {
-    const body = h("div", { class: "fields" }, h("p", {}, named(one)), h("p", { class: "muted" }, WORDS.removeHint));
+    const body = h("div", { class: "fields" }, h("p", { dir: "auto" }, named(one)), h("p", { class: "muted" }, WORDS.removeHint));
     if ((await dialog(WORDS.removeTitle, body, [{ value: "", words: WORDS.cancel }, { value: "delete", words: WORDS.delete, kind: "danger" }])) !== "delete") return;
     const done = await tried(null, async () => {
       await api.removeConversation(one.id);

@@ -52,7 +52,7 @@ function show(place, job) {
   place.hidden = false;
   const bar = h("progress", { "aria-label": t("Reading documents"), max: Math.max(job.files_total, 1) });
   if (job.files_total) bar.value = job.files_done;
-  fill(place, h("p", {}, text), bar);
+  fill(place, h("p", { dir: "auto" }, text), bar);
 }
 
 function end(place, job) {

@@ -48,9 +48,9 @@ export function keyButton(button, me) {
 }
 
 const SHORTCUTS = [
-  [t("Anywhere"), [["Ctrl K", t("Ask a question")], ["Esc", t("Close the document, or stop the answer")], ["Tab", t("Go on to the next thing")]]],
+  [t("Anywhere"), [["Ctrl K", t("Find a command or a document")], ["Esc", t("Close the document, or stop the answer")], ["Tab", t("Go on to the next thing")]]],
   [t("Asking"), [["Enter", t("Send")], ["Shift Enter", t("New line")], ["↑", t("Bring the last question back (in an empty field)")]]],
-  [t("A document"), [["← →", t("Page before, page after")], ["+ −", t("Larger, smaller")]]],
+  [t("A document"), [["Ctrl F", t("Find in the document")], ["← →", t("Page before, page after")], ["+ −", t("Larger, smaller")]]],
   [t("Reviewing"), [["J K", t("Next, previous question")], ["A", t("Accept")], ["R", t("Reject")], ["E", t("Edit")], ["O", t("Open the evidence")]]],
 ];
 

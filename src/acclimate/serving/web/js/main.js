@@ -8,12 +8,14 @@ import { announce, failed, fill, loading } from "./dom.js";
 import { historyRoom } from "./history.js";
 import { keyButton, showKeyboard } from "./keys.js";
 import { askWho, personButton, readProblem } from "./login.js";
+import { openPalette } from "./palette.js";
 import { closeReader } from "./reader.js";
+import { styles } from "./recipes.js";
 import { questionsRoom } from "./review.js";
 import { sharedRoom } from "./shared.js";
-import { themeButton } from "./theme.js";
+import { themeButton, themes } from "./theme.js";
 import { keepBy } from "./thread.js";
-import { t, translatePage } from "./words.js";
+import { languages, t, translatePage } from "./words.js";
 
 const ROOMS = {
   ask: { title: t("Ask"), make: askRoom },
@@ -74,11 +76,33 @@ async function start() {
   if (matchMedia("(min-width: 801px)").matches) shown.focus();
 }
 
+/** What the palette offers, as far as whoever asks may do it. */
+function commands() {
+  const inAsk = (what) => {
+    if (wanted().name === "ask") return what(kept);
+    addEventListener("hashchange", () => what(kept), { once: true }); // after the room was shown
+    location.hash = "#/ask";
+  };
+  const rooms = [...document.querySelectorAll("nav [data-room]")].filter((link) => !link.hidden && link.dataset.room !== "ask");
+  const theme = document.getElementById("theme");
+  const within = (group, rows) => rows.map((row) => ({ group, ...row }));
+  return [
+    ...within(t("Ask"), [
+      { name: t("Ask a question"), icon: "ask", run: () => inAsk((room) => room.focus()) },
+      { name: t("New conversation"), icon: "plus", run: () => inAsk((room) => room.clear()) },
+    ]),
+    ...within(t("Go to"), rooms.map((link) => ({ name: ROOMS[link.dataset.room].title, icon: link.dataset.room, run: () => (location.hash = `#/${link.dataset.room}`) }))),
+    ...within(t("Style of answers"), styles((value) => inAsk((room) => room.style(value)))),
+    ...within(t("Colours"), themes(theme)),
+    ...within(t("Language"), languages()),
+    ...within(t("Help"), [{ name: t("Keyboard"), icon: "help", run: showKeyboard }]),
+  ];
+}
+
 function keys(event) {
-  if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "k") {
+  if ((event.ctrlKey || event.metaKey) && !event.altKey && !event.shiftKey && event.key.toLowerCase() === "k") {
     event.preventDefault();
-    if (wanted().name !== "ask") location.hash = "#/ask";
-    else kept?.focus();
+    if (me && !document.querySelector("dialog[open]:not(.palette)")) openPalette(commands());
   } else if (event.key === "Escape" && !event.defaultPrevented && !document.querySelector("dialog[open]")) {
     if (!closeReader({ restore: true })) shown?.escape?.();
   }
@@ -89,6 +113,7 @@ onKeyWanted(askWho);
 readProblem();
 themeButton(document.getElementById("theme"));
 document.getElementById("help").addEventListener("click", showKeyboard);
+document.getElementById("commands").addEventListener("click", () => me && openPalette(commands()));
 document.addEventListener("keydown", keys);
 document.querySelector(".skip").addEventListener("click", (event) => {
   event.preventDefault(); // the address names the room

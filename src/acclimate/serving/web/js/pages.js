@@ -15,6 +15,7 @@ export function pagesView(facts, at, body, place) {
   const list = h("div", { class: "pages" });
   const pages = Array.from({ length: facts.pages }, (_, index) => makePage(index + 1));
   const near = new Set();
+  let wanted = at.end > at.start ? { ...at, page: first, label: t("The cited words") } : null; // what is marked
   let loading = 0, open = true, zoom = 0, current = first, settled = false;
   let ready, readyOr;
   const done = new Promise((resolve, reject) => ([ready, readyOr] = [resolve, reject]));
@@ -28,9 +29,9 @@ export function pagesView(facts, at, body, place) {
     page.dataset.state = "loading";
     loading += 1;
     try {
-      const cited = number === first && at.end > at.start;
-      const shown = await api.page(facts.id, number, cited ? at.start : 0, cited ? at.end : 0, PIXELS);
-      if (open) await put(page, shown, cited);
+      const marked = wanted?.page === number ? wanted : null;
+      const shown = await api.page(facts.id, number, marked?.start ?? 0, marked?.end ?? 0, PIXELS);
+      if (open) await put(page, shown, marked);
       if (number === first) ready();
     } catch (error) {
       page.dataset.state = "failed";
@@ -42,16 +43,17 @@ export function pagesView(facts, at, body, place) {
     }
   }
 
-  async function put(page, shown, cited) {
+  async function put(page, shown, marked) {
     const number = page.dataset.page;
     const bytes = Uint8Array.from(atob(shown.png), (letter) => letter.charCodeAt(0));
     const picture = h("img", { alt: t("Page {page} of {pages}", { page: number, pages: facts.pages }), src: URL.createObjectURL(new Blob([bytes], { type: "image/png" })) });
     await picture.decode();
     page.style.aspectRatio = `${shown.width} / ${shown.height}`;
     if (Number(number) === first) list.style.setProperty("--ratio", `${shown.width} / ${shown.height}`);
-    fill(page, picture, cited && marks(shown));
+    fill(page, picture, marked && marks(shown, marked.label));
     page.dataset.state = "shown";
-    if (cited && !settled) toMark(page);
+    if (wanted?.page === Number(number) && marked !== wanted) again(page);
+    else if (marked && !settled) toMark(page);
   }
 
   function toMark(page) {
@@ -69,6 +71,25 @@ export function pagesView(facts, at, body, place) {
     for (const page of waiting.slice(0, AT_ONCE - loading)) load(page);
     const shown = pages.filter((page) => page.dataset.state === "shown");
     for (const page of shown.sort((one, two) => away(two) - away(one)).slice(0, Math.max(0, shown.length - KEPT))) drop(page);
+  }
+
+  /** Load a page once more, with other marks on it. */
+  function again(page) {
+    if (page.dataset.state !== "shown") return; // it looks by itself, once it is loaded
+    URL.revokeObjectURL(page.querySelector("img").src);
+    page.querySelector(".marks")?.remove();
+    load(page);
+  }
+
+  /** Go to a place and mark it. */
+  function mark(place) {
+    for (const old of list.querySelectorAll(".marks")) old.remove();
+    wanted = { ...place, label: t("The words that were looked for") };
+    settled = false;
+    const page = pages[place.page - 1];
+    if (!page.dataset.state) load(page);
+    else again(page);
+    go(place.page);
   }
 
   const away = (page) => Math.abs(Number(page.dataset.page) - current);
@@ -110,6 +131,8 @@ export function pagesView(facts, at, body, place) {
 
   return {
     ready: done,
+    go: (place) => mark(place),
+    mark: () => {}, // the page that one goes to shows its words
     zoom: h("div", { class: "zoom" }, iconButton("minus", t("Smaller"), () => size(-1), { silent: true, class: "plain" }), iconButton("plus", t("Larger"), () => size(1), { silent: true, class: "plain" })),
     key(event) {
       const moves = { ArrowLeft: () => go(current - 1), ArrowRight: () => go(current + 1), "+": () => size(1), "-": () => size(-1) };
@@ -127,8 +150,8 @@ export function pagesView(facts, at, body, place) {
 }
 
 /** The marked words: rectangles in PDF points over the picture. */
-function marks({ width, height, boxes }) {
-  const over = s("svg", { class: "marks", viewBox: `0 0 ${width} ${height}`, preserveAspectRatio: "none", role: "img", "aria-label": t("The cited words") });
+function marks({ width, height, boxes }, label) {
+  const over = s("svg", { class: "marks", viewBox: `0 0 ${width} ${height}`, preserveAspectRatio: "none", role: "img", "aria-label": label });
   for (const [left, top, right, bottom] of boxes) {
     over.append(s("rect", { x: left - 1, y: top - 1, width: Math.max(right - left, 1) + 2, height: Math.max(bottom - top, 1) + 2, rx: 1.5 }));
   }

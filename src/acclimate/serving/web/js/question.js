@@ -5,9 +5,9 @@ import { t } from "./words.js";
 
 /** `save` gets { question, answers, answerable }. */
 export function editForm(row, save, cancel) {
-  const question = h("textarea", { id: "edit-question", rows: 3, required: true, value: row.question });
+  const question = h("textarea", { id: "edit-question", dir: "auto", rows: 3, required: true, value: row.question });
   const answerable = h("input", { id: "edit-answerable", type: "checkbox", checked: row.answerable, onchange: follow });
-  const answers = h("textarea", { id: "edit-answers", rows: 4, value: row.answers.join("\n"), "aria-describedby": "edit-answers-hint" });
+  const answers = h("textarea", { id: "edit-answers", dir: "auto", rows: 4, value: row.answers.join("\n"), "aria-describedby": "edit-answers-hint" });
   const part = h("div", { class: "field" }, h("label", { for: "edit-answers" }, t("Answers that count as right")), answers, h("p", { class: "muted", id: "edit-answers-hint" }, t("One a line; each by itself is a right answer.")));
 
   function follow() {

@@ -1,5 +1,6 @@
 // The document beside the answer, opened at the place that is cited.
 
+import { outline, search } from "./aids.js";
 import { api } from "./api.js";
 import { failed, fill, h, icon, iconButton, loading, origin, toast } from "./dom.js";
 import { pagesView } from "./pages.js";
@@ -10,6 +11,7 @@ const panel = document.getElementById("reader");
 const narrow = matchMedia("(max-width: 800px)");
 let opener = null;
 let view = null;
+let finder = null; // the search inside the document
 let turn = 0; // what was asked for last wins
 
 /** Open a document; `at` has id, path, start and end (code points), page (null: no pages). */
@@ -20,19 +22,22 @@ export async function openDocument(at) {
   document.body.classList.add("reading");
   rest(narrow.matches);
   const name = at.path.split("/").pop();
-  const title = h("h2", { id: "reader-title", tabindex: -1 }, name);
+  const title = h("h2", { id: "reader-title", tabindex: -1, dir: "auto" }, name);
   const tools = h("div", { class: "reader-tools" });
   const body = h("div", { class: "reader-body", tabindex: 0, role: "region", "aria-label": t("Text of {name}", { name }) }, loading(8));
   const folder = at.path.slice(0, -name.length).replace(/\/$/, "");
   const from = h("p", { class: "muted" });
+  const [aids, panels] = [h("span", { class: "aids" }), h("div")];
   const close = iconButton("close", t("Close the document"), () => closeReader({ restore: true }), { silent: true, class: "plain" });
   const save = iconButton("download", t("Save the file"), () => download(at), { silent: true, class: "plain" });
-  fill(panel, h("header", {}, h("div", { class: "reader-name" }, title, folder && h("p", { class: "muted" }, folder), from), save, close), tools, body);
+  fill(panel, h("header", {}, h("div", { class: "reader-name" }, title, folder && h("p", { class: "muted", dir: "auto" }, folder), from), aids, save, close), tools, panels, body);
   title.focus();
-  await load(at, { tools, body, from, mine });
+  finder = null;
+  await load(at, { tools, body, from, aids, panels, mine });
 }
 
-async function load(at, { tools, body, from, mine }) {
+async function load(at, parts) {
+  const { tools, body, from, mine } = parts;
   try {
     const facts = await api.document(at.id);
     if (mine !== turn) return;
@@ -48,12 +53,22 @@ async function load(at, { tools, body, from, mine }) {
       view = kind === "pages" ? pagesView(facts, at, body, place) : textView(facts, at, body);
       fill(tools, both && tabs(kind, show), kind === "pages" && place, kind === "pages" && view.zoom);
       await view.ready;
+      finder.again();
     };
     const place = h("span", { class: "page-place" });
+    help(facts, parts);
     await show(both ? "pages" : "text");
   } catch (error) {
-    if (mine === turn) fill(body, failed(error, () => load(at, { tools, body, from, mine })));
+    if (mine === turn) fill(body, failed(error, () => load(at, parts)));
   }
+}
+
+/** The outline and the search, over whichever view there is then. */
+function help(facts, { aids, panels }) {
+  const headings = outline(facts, async (place) => (await view.go(place))?.focus({ preventScroll: true }));
+  finder = search(facts, { mark: (places, current) => view?.mark(places, current), go: (place) => view.go(place) });
+  fill(aids, headings.button, finder.button);
+  fill(panels, headings.panel, finder.panel);
 }
 
 function tabs(chosen, show) {
@@ -79,7 +94,7 @@ export function closeReader({ restore }) {
   if (panel.hidden) return false;
   turn += 1;
   view?.close?.();
-  view = null;
+  view = finder = null;
   panel.hidden = true;
   fill(panel);
   rest(false);
@@ -95,4 +110,10 @@ function rest(is) {
 }
 
 narrow.addEventListener("change", () => rest(narrow.matches && !panel.hidden));
-panel.addEventListener("keydown", (event) => view?.key?.(event));
+panel.addEventListener("keydown", (event) => {
+  const finds = (event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "f";
+  if (finds && finder && !finder.focused()) { // a second time, the browser's own search opens
+    event.preventDefault();
+    finder.open();
+  } else if (!event.target.closest("input")) view?.key?.(event);
+});

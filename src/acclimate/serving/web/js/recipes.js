@@ -32,6 +32,11 @@ export function picker(label, names, chosen, onchange) {
   return select;
 }
 
+/** What the palette offers: each style by its name. `set` gets its value. */
+export function styles(set) {
+  return Object.entries(STYLES).map(([value, name]) => ({ name: PARTS[value] ? `${name}: ${PARTS[value]}` : name, icon: "answer", run: () => set(value) }));
+}
+
 /** A picker of how long answers are; "" leaves it to the recipe and acclimate.toml. */
 export function stylePicker(chosen, onchange) {
   const title = (value) => PARTS[value] ?? t("as the recipe or acclimate.toml says");

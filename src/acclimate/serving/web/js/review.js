@@ -56,7 +56,7 @@ export function questionsRoom() {
     fill(filters, kinds.map(([kind, words]) => h("button", { type: "button", "aria-pressed": String(kind === state), onclick: () => { state = kind; chosen = ""; draw(); } }, `${words} ${tally[kind]}`)));
     const shown = among();
     if (!shown.some((row) => row.id === chosen)) chosen = shown[0]?.id ?? "";
-    fill(list, shown.map((row) => h("li", {}, h("button", { type: "button", class: stateOf(row), "aria-current": row.id === chosen ? "true" : null, onclick: () => pick(row.id) }, h("span", { class: `dot ${stateOf(row)}`, title: STATES[stateOf(row)] }), row.question))));
+    fill(list, shown.map((row) => h("li", {}, h("button", { type: "button", class: stateOf(row), "aria-current": row.id === chosen ? "true" : null, onclick: () => pick(row.id) }, h("span", { class: `dot ${stateOf(row)}`, title: STATES[stateOf(row)] }), h("span", { dir: "auto" }, row.question)))));
     list.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest" });
     const row = shown.find((one) => one.id === chosen);
     fill(card, row ? (editing ? editForm(row, save, stopEditing) : view(row, shown)) : empty("check", t("Nothing left here"), t("Every question of this kind is done.")));
@@ -69,12 +69,12 @@ export function questionsRoom() {
     const open = row.answerable && !row.answers.length;
     return [
       h("div", { class: "card-head" }, h("p", { class: "muted" }, t("{done} of {total}", { done: place + 1, total: shown.length })), facts.map((one) => h("span", { class: "tag" }, one)), h("div", { class: "row-end" }, iconButton("up", t("Previous question (K)"), () => step(-1), { silent: true, class: "plain" }), iconButton("down", t("Next question (J)"), () => step(1), { silent: true, class: "plain" }))),
-      (row.turns ?? []).length > 0 && h("p", { class: "note turns" }, row.turns.map((one) => h("span", {}, `${one.question} – ${one.answer}`))),
+      (row.turns ?? []).length > 0 && h("p", { class: "note turns" }, row.turns.map((one) => h("span", { dir: "auto" }, `${one.question} – ${one.answer}`))),
       h("h2", { dir: "auto" }, row.question),
       row.given !== undefined && said(row),
-      open ? h("p", { class: "note" }, t("Nobody has said yet what is right: edit it.")) : row.answerable ? h("ul", { class: "reference", "aria-label": t("Answers that count as right") }, row.answers.map((one) => h("li", {}, one))) : h("p", { class: "note" }, t("The documents do not hold the answer: to abstain is right.")),
+      open ? h("p", { class: "note" }, t("Nobody has said yet what is right: edit it.")) : row.answerable ? h("ul", { class: "reference", "aria-label": t("Answers that count as right") }, row.answers.map((one) => h("li", { dir: "auto" }, one))) : h("p", { class: "note" }, t("The documents do not hold the answer: to abstain is right.")),
       row.given !== undefined && row.splits.length > 1 && side(row),
-      row.evidence && h("blockquote", { class: "evidence", dir: "auto" }, h("p", {}, row.evidence), h("button", { type: "button", class: "plain source", onclick: () => evidence(row) }, icon("documents"), row.document ?? "", h("kbd", {}, "O"))),
+      row.evidence && h("blockquote", { class: "evidence", dir: "auto" }, h("p", {}, row.evidence), h("button", { type: "button", class: "plain source", onclick: () => evidence(row) }, icon("documents"), h("bdi", {}, row.document ?? ""), h("kbd", {}, "O"))),
       h("div", { class: "card-end" },
         h("button", { type: "button", class: "primary", disabled: open, onclick: () => judge("accepted") }, icon("check"), t("Accept"), h("kbd", {}, "A")),
         h("button", { type: "button", onclick: edit }, icon("edit"), t("Edit"), h("kbd", {}, "E")),
@@ -187,7 +187,7 @@ function said(row) {
   const wrong = named ? t("Called wrong by {by}. {recipe} answered:", row) : t("Called wrong. {recipe} answered:", row);
   return h("div", { class: "said" },
     h("p", { class: "muted" }, icon(row.right ? "good" : "bad"), row.right ? right : wrong),
-    h("p", { class: "said-text" }, row.given),
+    h("p", { class: "said-text", dir: "auto" }, row.given),
     row.known && h("p", { class: "note" }, t("The set asks this already: accepted, the question there gets this answer too.")));
 }
 

@@ -14,7 +14,7 @@ const WORDS = {
 };
 
 export function sharedRoom(_me, link) {
-  const heading = h("h1", { tabindex: -1 }, WORDS.untitled);
+  const heading = h("h1", { tabindex: -1, dir: "auto" }, WORDS.untitled);
   const facts = h("p", { class: "muted" });
   const thread = h("section", { class: "thread", "aria-label": WORDS.thread }, loading(4));
   const element = h("div", { class: "room shared" }, h("header", { class: "room-head" }, h("div", {}, heading, facts)), thread);

@@ -7,6 +7,7 @@ import { t } from "./words.js";
 const BEFORE = 30_000; // characters shown around the place, where the document is longer
 const WINDOW = 90_000;
 const TAGS = { title: "h3", heading: "h3", code: "pre", table: "div", list_item: "p", quote: "blockquote" };
+const HEADINGS = ["title", "heading", "message"]; // the outline leads to them
 const SYNTAX = { title: /^#{1,6}[ \t]+/, heading: /^#{1,6}[ \t]+/, list_item: /^[-*+][ \t]+/ };
 
 /** A stretch of a document, cut by the server's offsets. */
@@ -25,38 +26,77 @@ export class Stretch {
   }
 }
 
+/** A document's text in `body`: what `at` cites is marked, and so is what `mark` is given. */
 export function textView(facts, at, body) {
-  const start = facts.characters > WINDOW ? Math.max(0, (at.start ?? 0) - BEFORE) : 0;
   const page = h("div", { class: "text-page" });
-  let from = start, to = start;
+  const cited = at.end > at.start ? [{ start: at.start, end: at.end, kind: "" }] : [];
+  let held = [], marks = cited; // the stretches that were loaded, in their order
+  let loads = 0; // what was asked for last wins
+
+  const [from, to] = [() => held[0].stretch.start, () => held.at(-1).stretch.end];
+
+  function put(got, before) {
+    const one = { stretch: new Stretch(got), elements: got.elements };
+    const height = body.scrollHeight;
+    held = before ? [one, ...held] : [...held, one];
+    page[before ? "prepend" : "append"](...render(one, marks));
+    if (before) body.scrollTop += body.scrollHeight - height;
+    earlier.hidden = from() === 0;
+    later.hidden = to() >= got.total;
+  }
 
   async function add(offset, length, before) {
+    const mine = loads;
     const got = await api.text(facts.id, offset, length);
-    const blocks = render(new Stretch(got), got.elements, at);
-    const height = body.scrollHeight;
-    page[before ? "prepend" : "append"](...blocks);
-    if (before) body.scrollTop += body.scrollHeight - height;
-    [from, to] = [Math.min(from, got.start), Math.max(to, got.end)];
-    earlier.hidden = from === 0;
-    later.hidden = to >= got.total;
+    if (mine === loads && (before ? got.end === from() : got.start === to())) put(got, before);
   }
 
   const button = (words, onclick) => h("button", { type: "button", class: "quiet", hidden: true, onclick }, words);
-  const earlier = button(t("Earlier text"), () => add(Math.max(0, from - WINDOW), Math.min(from, WINDOW), true));
-  const later = button(t("Later text"), () => add(to, WINDOW, false));
+  const earlier = button(t("Earlier text"), () => add(Math.max(0, from() - WINDOW), Math.min(from(), WINDOW), true));
+  const later = button(t("Later text"), () => add(to(), WINDOW, false));
+
+  /** Load what is around a place, in place of what is there. */
+  async function load(start) {
+    const mine = ++loads;
+    const got = await api.text(facts.id, facts.characters > WINDOW ? Math.max(0, start - BEFORE) : 0, WINDOW);
+    if (mine !== loads) return;
+    held = [];
+    fill(page);
+    put(got, false);
+  }
 
   async function show() {
-    await add(start, WINDOW, false);
+    await load(at.start ?? 0);
     fill(body, earlier, page, later);
     const mark = page.querySelector("mark");
     if (mark) mark.scrollIntoView({ block: "center" });
     else body.scrollTop = 0;
   }
-  return { ready: show() };
+
+  async function go(place) {
+    await ready;
+    if (place.start < from() || place.start >= to()) await load(place.start);
+    const block = [...page.querySelectorAll("[data-start]")].findLast((one) => Number(one.dataset.start) <= place.start);
+    const found = marks.some((one) => one.kind === "current" && one.start === place.start);
+    const mark = found && page.querySelector("mark.current");
+    if (mark) mark.scrollIntoView({ block: "center" });
+    else block?.scrollIntoView({ block: "start" });
+    return block;
+  }
+
+  /** Mark places that were looked for, one of them as the current one. */
+  function mark(places, current) {
+    marks = [...cited, ...places.map((one) => ({ ...one, kind: one === current ? "current" : "found" }))];
+    fill(page, held.flatMap((one) => render(one, marks)));
+  }
+
+  const ready = show();
+  return { ready, go, mark };
 }
 
 /** The blocks of a stretch: each element in its form, and whatever stands between them. */
-function render(stretch, elements, at) {
+function render({ stretch, elements }, every) {
+  const at = every.filter((one) => one.start < stretch.end && one.end > stretch.start);
   const blocks = [];
   let place = stretch.start;
   const between = (end) => {
@@ -74,8 +114,8 @@ function render(stretch, elements, at) {
 function block(element, stretch, at) {
   const [start, end] = [Math.max(element.start, stretch.start), Math.min(element.end, stretch.end)];
   const text = stretch.cut(start, end);
-  if (element.kind === "table" && text.startsWith("|")) return h("div", { class: "table", tabindex: 0, role: "region", "aria-label": t("Table") }, table(text, start, stretch, at));
-  const made = h(TAGS[element.kind] ?? "p", { class: `block ${element.kind}`, dir: "auto", dataset: { level: element.level ?? 0 } });
+  if (element.kind === "table" && text.startsWith("|")) return h("div", { class: "table", tabindex: 0, role: "region", "aria-label": t("Table"), dataset: { start } }, table(text, start, stretch, at));
+  const made = h(TAGS[element.kind] ?? "p", { class: `block ${element.kind}`, dir: "auto", tabindex: HEADINGS.includes(element.kind) ? -1 : null, dataset: { level: element.level ?? 0, start } });
   const signs = SYNTAX[element.kind]?.exec(text)?.[0].length ?? 0; // of Markdown: kept, but not shown
   if (signs) made.append(h("span", { class: "syntax" }, stretch.cut(start, start + signs)));
   if (signs && element.kind === "list_item") made.classList.add("bullet");
@@ -83,11 +123,18 @@ function block(element, stretch, at) {
   return made;
 }
 
-/** The text from `start` to `end`, the part of it that is cited as <mark>. */
+/** The text from `start` to `end`, the parts of it that are cited or were looked for as <mark>. */
 function marked(stretch, start, end, at) {
-  const [from, to] = [Math.max(start, at.start ?? 0), Math.min(end, at.end ?? 0)];
-  if (to <= from) return [stretch.cut(start, end)];
-  return [stretch.cut(start, from), h("mark", {}, stretch.cut(from, to)), stretch.cut(to, end)];
+  const inside = at.filter((one) => one.start < end && one.end > start);
+  if (!inside.length) return [stretch.cut(start, end)];
+  const within = (place) => Math.min(Math.max(place, start), end);
+  const edges = [...new Set([start, end, ...inside.flatMap((one) => [within(one.start), within(one.end)])])].sort((one, two) => one - two);
+  return edges.slice(1).map((to, number) => {
+    const from = edges[number];
+    const over = inside.filter((one) => one.start <= from && one.end >= to).map((one) => one.kind);
+    const kind = over.find((one) => one) ?? ""; // what was looked for shows within what is cited
+    return over.length ? h("mark", { class: kind || null }, stretch.cut(from, to)) : stretch.cut(from, to);
+  });
 }
 
 /** Rows written with bars as a table; the cells keep their offsets. */
@@ -111,7 +158,7 @@ function row(line, start, tag, stretch, at) {
     let [first, last] = [from, to];
     while (first < last && letters[first] === " ") first += 1;
     while (last > first && letters[last - 1] === " ") last -= 1;
-    made.append(h(tag, {}, ...marked(stretch, start + first, start + last, at)));
+    made.append(h(tag, { dir: "auto" }, ...marked(stretch, start + first, start + last, at)));
     from = to + 1;
   }
   return made;

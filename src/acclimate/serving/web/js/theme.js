@@ -22,12 +22,19 @@ function apply(button) {
   button.setAttribute("aria-label", button.title);
 }
 
+/** What the palette offers: each theme by its name. */
+export function themes(button) {
+  return Object.entries(WORDS).map(([theme, name]) => ({ name, icon: theme, run: () => choose(button, theme) }));
+}
+
+function choose(button, theme) {
+  localStorage.setItem(KEY, theme);
+  apply(button);
+  announce(button.title);
+}
+
 /** Make `button` go through the themes. */
 export function themeButton(button) {
   apply(button);
-  button.addEventListener("click", () => {
-    localStorage.setItem(KEY, NEXT[chosen()]);
-    apply(button);
-    announce(button.title);
-  });
+  button.addEventListener("click", () => choose(button, NEXT[chosen()]));
 }

@@ -37,7 +37,7 @@ export function thumbs(answer) {
 
   function ask() {
     if (!form.hidden) return close();
-    const field = h("textarea", { rows: 2, "aria-label": t("What is right?"), placeholder: t("What is right? (may stay empty)"), maxlength: 10000 });
+    const field = h("textarea", { rows: 2, dir: "auto", "aria-label": t("What is right?"), placeholder: t("What is right? (may stay empty)"), maxlength: 10000 });
     const none = h("input", { type: "checkbox", onchange: () => { field.disabled = none.checked; } });
     const keys = (event) => {
       if (event.key !== "Escape") return;

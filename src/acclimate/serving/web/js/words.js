@@ -54,8 +54,16 @@ export function translatePage(place) {
     option.lang = value;
     place.append(option);
   }
-  place.addEventListener("change", () => {
-    localStorage.setItem(KEY, place.value);
-    location.reload();
-  });
+  place.addEventListener("change", () => speak(place.value));
+}
+
+/** Change the page's language. */
+function speak(wanted) {
+  localStorage.setItem(KEY, wanted);
+  location.reload();
+}
+
+/** What the palette offers: each language by its own name. */
+export function languages() {
+  return Object.entries(NAMES).map(([value, name]) => ({ name, icon: "language", run: () => speak(value) }));
 }
