@@ -47,8 +47,7 @@ class Callers:
     def find(self, scope: Scope, headers: Headers) -> Caller:
         """The caller. Raises ApiError where nobody is known (401), or not let in (403), beyond the
         rate (429), and for what a page of another site made a browser send."""
-        kind, _, token = headers.get("authorization", "").partition(" ")
-        given = token.strip() if kind.casefold() == "bearer" else ""
+        given = token_of(headers)
         # A proxy may pass on credentials that it took itself; a key of ours comes before a login.
         if self._login is not None and not given.startswith(PREFIX):
             caller = self._login.caller(scope, headers)
@@ -60,8 +59,22 @@ class Callers:
             return self._counted(key.caller)
         if self._keyless and not self._all_keys():
             return LOCAL
-        self._count_guess(scope, token)
-        raise self._unknown()
+        self._count_guess(scope, headers.get("authorization", "").partition(" ")[2])
+        raise self._unknown(scope)
+
+    def knows(self, scope: Scope, headers: Headers) -> bool:
+        """Whether a request comes from somebody who is let in. Counts nothing: whoever asks counts
+        guesses."""
+        try:
+            if self.opens(token_of(headers)) or (self._keyless and not self._all_keys()):
+                return True
+            return self._login is not None and self._login.caller(scope, headers) is not None
+        except ApiError:
+            return False
+
+    def opens(self, token: str) -> bool:
+        """Whether `token` is a key. Counts nothing."""
+        return self._key(token) is not None
 
     def _key(self, token: str) -> Key | None:
         try:
@@ -103,16 +116,23 @@ class Callers:
         if token:
             self._guesses.take(address)
 
-    def _unknown(self) -> ApiError:
+    def _unknown(self, scope: Scope) -> ApiError:
         challenge = {"WWW-Authenticate": "Bearer"}
         if self._login is None:
             say = "Give a valid API key: Authorization: Bearer KEY."
             return ApiError(401, say, "invalid_api_key", headers=challenge)
         say = {
             "header": "Come through the proxy that logs you in, or give an API key.",
-            "oidc": "Log in at /login, or give an API key: Authorization: Bearer KEY.",
+            "oidc": f"Log in at {scope.get('root_path', '')}/login, or give an API key: "
+            "Authorization: Bearer KEY.",
         }[self._login.engine]
         return ApiError(401, say, f"login_{self._login.engine}", headers=challenge)
+
+
+def token_of(headers: Headers) -> str:
+    """What a request brings as its API key; "" for none."""
+    kind, _, token = headers.get("authorization", "").partition(" ")
+    return token.strip() if kind.casefold() == "bearer" else ""
 
 
 def own_origins(scope: Scope, headers: Headers, address: str) -> tuple[str, ...]:

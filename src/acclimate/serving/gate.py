@@ -10,6 +10,7 @@ import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Protocol
 from urllib.parse import quote, urlsplit
 
 from starlette.concurrency import run_in_threadpool
@@ -17,9 +18,10 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from acclimate.serving.callers import Callers, own_origins
+from acclimate.serving.callers import own_origins
 from acclimate.serving.errors import ApiError, as_api_error
 from acclimate.serving.keys import Caller
+from acclimate.serving.names import audit_log
 
 _LOOPBACK = frozenset(("localhost", "127.0.0.1", "::1"))
 MCP = "/mcp"
@@ -61,7 +63,6 @@ _HEADERS = {
 # What clients of MCP in a web page send beside.
 _MCP_HEADERS = "Mcp-Protocol-Version, Mcp-Method, Mcp-Name, Mcp-Session-Id, Last-Event-ID"
 
-audit = logging.getLogger("acclimate.audit")
 log = logging.getLogger(__name__)
 
 OnServed = Callable[[str, str, int, float], None]
@@ -74,7 +75,8 @@ class Rules:
     times in seconds.
 
     `keyless`: without any key everyone is let in, for a server that only this machine reaches.
-    `address` is where browsers reach it, "" where that is no other than it listens at.
+    `address` is where browsers reach it, "" where that is no other than it listens at. The paths in
+    `public` may be read by everyone.
     """
 
     hosts: frozenset[str] = frozenset()
@@ -84,6 +86,16 @@ class Rules:
     requests_per_minute: int = 600
     upload_bytes: int = 100_000_000
     receive_seconds: float = 20.0
+    public: frozenset[str] = _PUBLIC
+
+
+class KnowsCallers(Protocol):
+    """Whom a request is from."""
+
+    waits: bool  # whether `find` may wait for a database
+
+    def find(self, scope: Scope, headers: Headers) -> Caller:
+        """The caller. Raises ApiError for one who is not let in."""
 
 
 @dataclass(slots=True)
@@ -98,10 +110,19 @@ class _RequestLog:
 
 class Gate:
     """Host, origin, key, scope, rate and size of each request; security headers and audit log of
-    each response."""
+    each response. `project` is its name where a server has several; its paths are those below
+    where it is mounted."""
 
-    def __init__(self, app: ASGIApp, callers: Callers, rules: Rules, on_served: OnServed) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        callers: KnowsCallers,
+        rules: Rules,
+        on_served: OnServed,
+        project: str = "",
+    ) -> None:
         self._app, self._callers, self._rules, self._on_served = app, callers, rules, on_served
+        self._audit = audit_log(project)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request, or refuse it."""
@@ -110,7 +131,8 @@ class Gate:
                 await self._app(scope, receive, send)
             return
         seen = _RequestLog()
-        scope["path"] = _tidy(scope["path"])
+        scope.pop("route", None)  # the mount's, where this is one project of several
+        scope["path"] = scope.get("root_path", "") + _tidy(_path(scope))
         headers = Headers(scope=scope)
         origin = headers.get("origin")
         out = self._outgoing(send, seen, origin)
@@ -143,7 +165,7 @@ class Gate:
         client = (scope.get("client") or ("-",))[0]
         known = ("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH")
         method = scope["method"] if scope["method"] in known else "-"
-        audit.info(
+        self._audit.info(
             "client=%s key=%s %s %s status=%d ms=%.1f",
             # quoted: a person's name comes from elsewhere, and shall not look like another field
             *(client, quote(seen.caller, safe="@+"), method, _route(scope)),
@@ -170,15 +192,15 @@ class Gate:
         own = origin is None or origin in own_origins(scope, headers, self._rules.address)
         allowed = own or origin in self._rules.origins
         foreign = origin is None and headers.get("sec-fetch-site") in ("cross-site", "same-site")
-        if not allowed or (foreign and scope["path"] not in _PUBLIC):
+        if not allowed or (foreign and _path(scope) not in self._rules.public):
             raise ApiError(
                 403, "Pages of that origin may not call this server ([serve] origins).", "origin"
             )
 
     def _admit(self, scope: Scope, headers: Headers) -> Caller:
-        path: str = scope["path"]
+        path = _path(scope)
         if scope["method"] in ("GET", "HEAD") and (
-            path in _PUBLIC or path.startswith(("/web/", "/reports/"))
+            path in self._rules.public or path.startswith(("/web/", "/reports/"))
         ):
             return Caller("public", frozenset(), frozenset())
         caller = self._callers.find(scope, headers)
@@ -191,7 +213,7 @@ class Gate:
 
     def _incoming(self, scope: Scope, headers: Headers, receive: Receive) -> Receive:
         """The body, refused where it is too large or too slow."""
-        upload = scope["path"] == "/v1/documents"
+        upload = _path(scope) == "/v1/documents"
         limit = self._rules.upload_bytes + 100_000 if upload else _TEXT_BODY  # the form's own lines
         declared = headers.get("content-length", "")
         too_large = ApiError(413, f"The request is larger than {limit:,} bytes.", "too_large")
@@ -234,6 +256,12 @@ class Gate:
             )
 
         return secured
+
+
+def _path(scope: Scope) -> str:
+    """The path below where the application is mounted."""
+    path: str = scope["path"]
+    return path.removeprefix(scope.get("root_path", ""))
 
 
 def _tidy(path: str) -> str:

@@ -308,4 +308,6 @@ export default {
   "Rooms": "Bereiche",
   "Language": "Sprache",
   "Messages": "Meldungen",
+  "Projects": "Projekte",
+  "Open the address of your project: it is below this one, /p/ and its name.": "Öffnen Sie die Adresse Ihres Projekts: Sie ist unterhalb dieser, /p/ und sein Name.",
 };

@@ -308,4 +308,6 @@ export default {
   "Rooms": "Secciones",
   "Language": "Idioma",
   "Messages": "Mensajes",
+  "Projects": "Proyectos",
+  "Open the address of your project: it is below this one, /p/ and its name.": "Abra la dirección de su proyecto: está debajo de esta, /p/ y su nombre.",
 };

@@ -308,4 +308,6 @@ export default {
   "Rooms": "Rubriques",
   "Language": "Langue",
   "Messages": "Messages",
+  "Projects": "Projets",
+  "Open the address of your project: it is below this one, /p/ and its name.": "Ouvrez l’adresse de votre projet : elle est au-dessous de celle-ci, /p/ suivi de son nom.",
 };

@@ -308,4 +308,6 @@ export default {
   "Rooms": "栏目",
   "Language": "语言",
   "Messages": "消息",
+  "Projects": "项目",
+  "Open the address of your project: it is below this one, /p/ and its name.": "请打开您的项目的地址：在本地址之后加上 /p/ 和项目名称。",
 };
