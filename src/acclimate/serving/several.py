@@ -41,6 +41,8 @@ def read_places(given: Sequence[str]) -> dict[str, Path]:
         folder = Path(rest if named else one).expanduser()
         name = name if named else folder.resolve().name
         require_name(name)
+        if not rest and named:
+            raise SettingsError(f"'{one}' names no folder.", hint=f"acclimate serve {name}=FOLDER")
         for other, place in found.items():
             if other.casefold() == name.casefold():
                 raise SettingsError(

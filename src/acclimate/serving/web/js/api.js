@@ -74,6 +74,7 @@ async function request(method, path, { body, signal } = {}) {
 }
 
 const json = async (method, path, options) => (await request(method, path, options)).json();
+const report = (url) => address(url.slice(url.lastIndexOf("reports/"))); // below this page, wherever a proxy puts it
 const own = (id) => `v1/conversations/${encodeURIComponent(id)}`;
 const at = (id) => `v1/documents/${encodeURIComponent(id)}`;
 
@@ -114,7 +115,7 @@ export const api = {
   resumeComparison: async () => (await json("POST", "v1/comparisons/run/resume")).run,
   disagreements: (id, first, second) => json("GET", `v1/comparisons/${encodeURIComponent(id)}/disagreements?first=${encodeURIComponent(first)}&second=${encodeURIComponent(second)}`),
   saveGate: (id, recipe) => json("POST", `v1/comparisons/${encodeURIComponent(id)}/gate`, { body: { recipe } }),
-  reportLink: async (id) => address(`reports/${(await json("POST", `v1/comparisons/${encodeURIComponent(id)}/link`)).url.split("/").at(-1)}`),
+  reportLink: async (id) => report((await json("POST", `v1/comparisons/${encodeURIComponent(id)}/link`)).url),
 };
 
 /** Ask a question after `earlier` messages; `onText` hears the pieces. Resolves with { text, finish, ...the acclimate extension }. */

@@ -42,7 +42,7 @@ function show({ moveFocus }) {
   const room = name === "ask" && kept ? kept : { name, ...ROOMS[name].make(me, what) };
   if (name === "ask") kept = room;
   shown = room;
-  document.title = [ROOMS[name].title, me.project, "Acclimate"].filter(Boolean).join(" · ");
+  document.title = `${ROOMS[name].title}${me.project && ` · ${me.project}`} · Acclimate`;
   for (const link of document.querySelectorAll("nav [data-room]")) {
     if (link.dataset.room === name) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
