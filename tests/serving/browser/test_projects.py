@@ -4,17 +4,20 @@ import shutil
 from contextlib import ExitStack
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
 from acclimate.serving.keys import keys_of
 from acclimate.serving.several import open_site
 from acclimate.testing.serving import serve_project
 
+from .conftest import read
+
 
 @pytest.fixture
 def projects(make_project, engine, monkeypatch, tmp_path, tmp_path_factory, open_project):
     """The address of a server of "handbook", which has keys, and "prices", which is open; and a key."""
-    monkeypatch.setattr(engine, "_script", lambda messages: "12 euros [1]")
+    monkeypatch.setattr(engine, "_script", read)
     make_project().close()
     top = tmp_path_factory.mktemp("projects")
     folders = {name: top / name for name in ("handbook", "prices")}
@@ -35,12 +38,13 @@ def test_a_tab_keeps_projects_apart_and_every_address_has_its_path(projects, vis
     page = visit(address, room="")
     expect(page.get_by_role("heading", name="Projects")).to_be_visible()
     expect(page.locator("main li")).to_have_text(["prices"])
+    assert Axe().run(page).response["violations"] == []
     page.get_by_role("link", name="prices").click()
     expect(page.locator(".brand")).to_contain_text("prices")
     answer = ask(page, "What does a filter cost?")
     expect(answer.locator(".answer-text")).to_have_text("12 euros")
-    answer.locator(".sources a, .sources button").first.click()
-    expect(page.locator("#reader")).to_contain_text("A filter costs 12 euros")
+    answer.locator(".chip").click()
+    expect(page.locator(".reader mark")).to_contain_text("12 euros")
     page.goto(f"{address}/p/prices/#/documents")
     expect(page.locator("li.document").first).to_be_visible()
 
