@@ -21,6 +21,7 @@ from acclimate.serving.keys import keys_of
 from acclimate.serving.oidc_login import OidcLogin
 from acclimate.serving.server import Server
 from acclimate.serving.several import open_site, read_places
+from acclimate.serving.turns import Turns
 from acclimate.settings import make_settings
 from acclimate.settings_sections import LoginSettings
 from acclimate.testing.login import CLIENT, SECRET, serve_provider
@@ -307,6 +308,25 @@ def test_answers_of_all_projects_take_turns(start, monkeypatch):
         thread.join(STATE_S)
     assert codes == [200] * 4
     assert max(most) == 1
+
+
+def test_who_waits_for_a_turn_comes_before_who_has_just_had_one():
+    turns, order = Turns(1), []
+
+    def come(name):
+        with turns:
+            order.append(name)
+
+    with turns:
+        threads = [threading.Thread(target=come, args=(name,)) for name in "ab"]
+        for number, thread in enumerate(threads, start=1):
+            thread.start()
+            wait_until(lambda number=number: len(turns._waiting) == number, "its waiting")
+    with turns:
+        order.append("again")
+    for thread in threads:
+        thread.join(STATE_S)
+    assert order == ["a", "b", "again"]
 
 
 def test_each_project_has_its_own_rate(start):

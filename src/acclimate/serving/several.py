@@ -21,6 +21,7 @@ from acclimate.serving.names import base_of, require_name
 from acclimate.serving.root import Root
 from acclimate.serving.server import Site
 from acclimate.serving.service import at_once
+from acclimate.serving.turns import Turns
 from acclimate.workspace.layout import Layout
 from acclimate.workspace.shelf import Shelf
 
@@ -124,7 +125,7 @@ class _Opening:
             if project.settings.model.engine != "openai"
         }
         # As many answers are written on this machine at once as by the project with the most.
-        turns = threading.Semaphore(max(here.values(), default=1))
+        turns = Turns(max(here.values(), default=1))
         for name, project in list(self._projects.items()):
             with self._alone(name):
                 self.applications[name] = create_app(
