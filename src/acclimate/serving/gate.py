@@ -26,7 +26,8 @@ from acclimate.serving.names import audit_log
 _LOOPBACK = frozenset(("localhost", "127.0.0.1", "::1"))
 MCP = "/mcp"
 LOGIN, CALLBACK, LOGOUT = "/login", "/login/callback", "/v1/logout"
-_PUBLIC = frozenset(("/", "/healthz", "/readyz", "/openapi.json", LOGIN, CALLBACK))
+WIDGET, WIDGET_SCRIPT = "/v1/widget", "/widget.js"
+_PUBLIC = frozenset(("/", "/healthz", "/readyz", "/openapi.json", LOGIN, CALLBACK, WIDGET_SCRIPT))
 # What the scope "ask" opens; all else needs "manage".
 _ASK = frozenset(
     (
@@ -45,6 +46,7 @@ _ASK = frozenset(
     )
 )
 _TEXT_BODY = 4_000_000  # bytes of a request that is no upload
+_WIDGET_BODY = 100_000
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; connect-src "
     "'self'; "
@@ -97,12 +99,19 @@ class KnowsCallers(Protocol):
     def find(self, scope: Scope, headers: Headers) -> Caller:
         """The caller. Raises ApiError for one who is not let in."""
 
+    def find_widget(self, scope: Scope, headers: Headers) -> Caller:
+        """The caller of a widget. Raises ApiError for one who is not let in."""
+
+    def has_widget(self, origin: str | None) -> bool:
+        """Whether a widget is for pages of `origin`."""
+
 
 @dataclass(slots=True)
 class _RequestLog:
     """What is logged of a request; never the caller's text."""
 
     caller: str = "-"
+    reader: str | None = None  # the origin of another site's page that may read the response
     status: int = 0
     complete: bool = False
     started: float = field(default_factory=time.perf_counter)
@@ -134,13 +143,12 @@ class Gate:
         scope.pop("route", None)  # the mount's, where this is one project of several
         scope["path"] = scope.get("root_path", "") + _tidy(_path(scope))
         headers = Headers(scope=scope)
-        origin = headers.get("origin")
-        out = self._outgoing(send, seen, origin)
+        out = self._outgoing(send, seen)
         try:
             self._check_host(headers)
-            self._check_origin(scope, headers, origin)
-            if scope["method"] == "OPTIONS" and origin:
-                await _preflight()(scope, receive, out)
+            seen.reader = self._check_origin(scope, headers)
+            if scope["method"] == "OPTIONS" and "origin" in headers:
+                await _preflight(_path(scope))(scope, receive, out)
                 return
             if self._callers.waits:
                 caller = await run_in_threadpool(self._admit, scope, headers)
@@ -187,15 +195,25 @@ class Gate:
                 421, "This server is not reached by that name ([serve] hosts).", "host_not_allowed"
             )
 
-    def _check_origin(self, scope: Scope, headers: Headers, origin: str | None) -> None:
-        """Pages of other sites may neither read nor act, whatever the method."""
+    def _check_origin(self, scope: Scope, headers: Headers) -> str | None:
+        """The origin of another site's page that may read the response.
+
+        Pages of other sites may neither read nor act, whatever the method, unless `[serve] origins`
+        names them. A widget's page is trusted with the widget alone: never with a key or a login.
+        """
+        origin, path = headers.get("origin"), _path(scope)
         own = origin is None or origin in own_origins(scope, headers, self._rules.address)
-        allowed = own or origin in self._rules.origins
+        widget = (path == WIDGET or not own) and self._callers.has_widget(origin)
+        if widget and path in (WIDGET, WIDGET_SCRIPT):
+            return origin
+        listed = origin in self._rules.origins and not widget
         foreign = origin is None and headers.get("sec-fetch-site") in ("cross-site", "same-site")
-        if not allowed or (foreign and _path(scope) not in self._rules.public):
-            raise ApiError(
-                403, "Pages of that origin may not call this server ([serve] origins).", "origin"
-            )
+        closed = not (own or listed) or (foreign and path not in self._rules.public)
+        if closed or path == WIDGET:
+            where = "acclimate keys add --widget" if path == WIDGET else "[serve] origins"
+            say = f"Pages of that origin may not call this server ({where})."
+            raise ApiError(403, say, "origin")
+        return origin if listed else None
 
     def _admit(self, scope: Scope, headers: Headers) -> Caller:
         path = _path(scope)
@@ -203,6 +221,8 @@ class Gate:
             path in self._rules.public or path.startswith(("/web/", "/reports/"))
         ):
             return Caller("public", frozenset(), frozenset())
+        if path == WIDGET:
+            return self._callers.find_widget(scope, headers)
         caller = self._callers.find(scope, headers)
         if path == LOGOUT:
             return caller
@@ -213,8 +233,10 @@ class Gate:
 
     def _incoming(self, scope: Scope, headers: Headers, receive: Receive) -> Receive:
         """The body, refused where it is too large or too slow."""
-        upload = _path(scope) == "/v1/documents"
-        limit = self._rules.upload_bytes + 100_000 if upload else _TEXT_BODY  # the form's own lines
+        path = _path(scope)
+        upload = path == "/v1/documents"
+        small = _WIDGET_BODY if path == WIDGET else _TEXT_BODY
+        limit = self._rules.upload_bytes + 100_000 if upload else small  # the form's own lines
         declared = headers.get("content-length", "")
         too_large = ApiError(413, f"The request is larger than {limit:,} bytes.", "too_large")
         if declared.isdigit() and int(declared) > limit:
@@ -239,15 +261,16 @@ class Gate:
 
         return limited
 
-    def _outgoing(self, send: Send, seen: _RequestLog, origin: str | None) -> Send:
+    def _outgoing(self, send: Send, seen: _RequestLog) -> Send:
         async def secured(message: Message) -> None:
             if message["type"] == "http.response.start":
                 seen.status = message["status"]
                 headers = MutableHeaders(scope=message)
                 for name, value in _HEADERS.items():
                     headers.setdefault(name, value)
-                if origin in self._rules.origins and origin:
-                    headers["Access-Control-Allow-Origin"] = origin
+                if seen.reader:
+                    headers["Access-Control-Allow-Origin"] = seen.reader
+                    headers["Access-Control-Expose-Headers"] = "Retry-After"
                     headers["Cross-Origin-Resource-Policy"] = "cross-origin"
                     headers.add_vary_header("Origin")
             await send(message)
@@ -284,10 +307,13 @@ def _is_address(name: str | None) -> bool:
         return False
 
 
-def _preflight() -> Response:
+def _preflight(path: str) -> Response:
+    methods, more = "GET, POST, PUT, DELETE", f", {_MCP_HEADERS}"
+    if path == WIDGET:
+        methods, more = "POST", ""
     allowed = {
-        "Access-Control-Allow-Methods": "GET, POST, PUT, DELETE",
-        "Access-Control-Allow-Headers": f"Authorization, Content-Type, {_MCP_HEADERS}",
+        "Access-Control-Allow-Methods": methods,
+        "Access-Control-Allow-Headers": f"Authorization, Content-Type{more}",
         "Access-Control-Max-Age": "600",
     }
     return Response(status_code=204, headers=allowed)

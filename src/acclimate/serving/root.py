@@ -58,6 +58,14 @@ class Root:
         """See `KnowsCallers`: everyone, who reaches nothing here but what everyone may."""
         return _ANYONE
 
+    def find_widget(self, _scope: Scope, _headers: Headers) -> Caller:
+        """See `KnowsCallers`: widgets are the projects'."""
+        raise ApiError(404, "There is no widget at this address.", "not_found")
+
+    def has_widget(self, _origin: str | None) -> bool:
+        """See `KnowsCallers`."""
+        return False
+
     def _rules(self) -> Rules:
         """Those of the projects together; each still has its own."""
         every = [one.rules for one in self._up.values()]
