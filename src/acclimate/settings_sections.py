@@ -248,6 +248,11 @@ class ServeSettings(Section):
     receive_seconds: float = Field(
         default=20.0, gt=0, description="longest silence of a client that sends, in seconds"
     )
+    listed: bool = Field(
+        default=False,
+        description="where a server has several projects: whether its first page names this one to "
+        "everyone who reaches it, or only to those who may ask it",
+    )
     tls_cert: Path | None = Field(
         default=None, description="certificate chain (PEM), relative to this file"
     )

@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
+from contextlib import ExitStack
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
-from acclimate.cli.output import project_option
+from acclimate.cli.output import UserPath, project_option
 from acclimate.cli.progress import download_bar
-from acclimate.cli.signals import Signals
-from acclimate.errors import MissingExtraError
+from acclimate.errors import AcclimateError, MissingExtraError
+from acclimate.files.places import as_typed
 from acclimate.indexes.readonly import can_write
 from acclimate.project import Project
 from acclimate.settings import make_settings
+
+if TYPE_CHECKING:  # an extra
+    from acclimate.models.store import OnBytes
+    from acclimate.serving.server import Site
+    from acclimate.workspace.shelf import Shelf
 
 _AUDIT_BYTES, _AUDIT_FILES = 10_000_000, 5
 
@@ -35,18 +43,24 @@ _AUDIT_BYTES, _AUDIT_FILES = 10_000_000, 5
 @click.option("--tls-key", type=click.Path(path_type=Path), help="Its private key (PEM).")
 @click.option("--watch", is_flag=True, help="Ingest whenever files in the documents folder change.")
 @project_option
-@click.pass_obj
+@click.argument("places", nargs=-1, metavar="[[NAME=]FOLDER]...")
+@click.pass_context
 def command(
-    signals: Signals | None,
+    context: click.Context,
     host: str | None,
     port: int | None,
     tls_cert: Path | None,
     tls_key: Path | None,
     watch: bool,
     folder: Path,
+    places: tuple[str, ...],
 ) -> None:
     """Serve the project: an OpenAI-compatible API at /v1 and a web page. Ctrl-C finishes what is
-    being answered."""
+    being answered.
+
+    With several folders, or a NAME, each project is below /p/NAME/ (default: the folder's name)
+    with its own keys; they share the models in memory.
+    """
     try:
         from acclimate.serving.server import FINISH_S, Server  # an extra
     except ModuleNotFoundError as error:
@@ -60,12 +74,44 @@ def command(
         for key, value in {"host": host, "port": port, **here}.items()
         if value is not None
     }
-    with download_bar() as on_bytes, Project.open(folder, on_bytes) as found:
-        project = _with(found, {"serve": chosen, "documents": {"watch": True} if watch else {}})
-        _keep_audit(project.layout.audit_log)
-        if signals is not None:
-            signals.patience += FINISH_S + project.settings.serve.drain_seconds
-        Server(project, lambda address: click.echo(address)).serve_project()
+    changed: dict[str, dict[str, Any]] = {
+        "serve": chosen,
+        "documents": {"watch": True} if watch else {},
+    }
+    if places and context.get_parameter_source("folder") is ParameterSource.COMMANDLINE:
+        raise click.UsageError("Name folders as arguments or one by --project, not both.")
+    several = len(places) > 1 or any("=" in place for place in places)
+    with download_bar() as on_bytes, ExitStack() as stack:
+        if several:
+            site = _several(places, changed, on_bytes)
+            server, drain = Server(site, click.echo), site.listening.drain_seconds
+        else:
+            kind = UserPath(path_type=Path, file_okay=False, exists=True)
+            place = kind.convert(places[0], None, context) if places else folder
+            project = _with(stack.enter_context(Project.open(place, on_bytes)), changed)
+            _keep_audit(project.layout.audit_log)
+            server, drain = Server(project, click.echo), project.settings.serve.drain_seconds
+        if context.obj is not None:
+            context.obj.patience += FINISH_S + drain
+        server.serve_project()
+
+
+def _several(places: Sequence[str], changed: dict[str, dict[str, Any]], on_bytes: OnBytes) -> Site:
+    """Several projects in one server; what is wrong with one is told, and costs no other."""
+    from acclimate.serving.several import open_site, read_places, require_project
+
+    def open_one(name: str, folder: Path, shelf: Shelf) -> Project:
+        require_project(folder)
+        project = _with(Project.open(folder, on_bytes, shelf=shelf), changed)
+        _keep_audit(project.layout.audit_log, name)
+        return project
+
+    def tell(name: str, error: AcclimateError) -> None:
+        click.echo(f"error: the project '{name}' is not served: {as_typed(str(error))}", err=True)
+        if error.hint:
+            click.echo(f"repair: {as_typed(error.hint)}", err=True)
+
+    return open_site(read_places(places), tell, open_one)
 
 
 def _with(project: Project, chosen: dict[str, dict[str, Any]]) -> Project:
@@ -77,9 +123,11 @@ def _with(project: Project, chosen: dict[str, dict[str, Any]]) -> Project:
     return project
 
 
-def _keep_audit(file: Path) -> None:
+def _keep_audit(file: Path, name: str = "") -> None:
     """Log who asked what kind of thing and when, never what was asked."""
-    logger = logging.getLogger("acclimate.audit")
+    from acclimate.serving.names import audit_log
+
+    logger = audit_log(name)
     logger.propagate = False
     folder = file.parent
     if folder.exists() and not (can_write(folder) and (can_write(file) or not file.exists())):

@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import (
+    AbstractAsyncContextManager,
+    AbstractContextManager,
+    AsyncExitStack,
+    asynccontextmanager,
+)
+from dataclasses import dataclass
 from pathlib import Path
 
 from fastapi import APIRouter, FastAPI, Request
@@ -41,7 +47,7 @@ from acclimate.serving.gate import Gate, Rules
 from acclimate.serving.jobs import Jobs
 from acclimate.serving.keys import keys_of
 from acclimate.serving.logins import address_of, is_loopback, open_login
-from acclimate.serving.mcp_route import McpRoute, open_endpoint
+from acclimate.serving.mcp_route import Endpoint, McpRoute, open_endpoint
 from acclimate.serving.metrics import Metrics
 from acclimate.serving.service import Service
 from acclimate.serving.watcher import Watcher
@@ -50,16 +56,38 @@ from acclimate.settings import Settings
 _WEB = Path(__file__).parent / "web"
 _SHOWN = Limits(seconds=20.0, memory_mb=2048)  # what a picture of a page may take
 _NO_PAGE = "Acclimate's API is at /v1, described at /openapi.json. This build has no web page.\n"
-_NOWHERE = "There is nothing here; the API is at /v1, described at /openapi.json."
 log = logging.getLogger(__name__)
 
 
-def create_app(project: Project, draining: threading.Event | None = None) -> Gate:
-    """The server of a project, as an ASGI application; it closes the project when it ends. While
-    `draining` is set, load balancers are told to send no further requests."""
+@dataclass(frozen=True, slots=True)
+class Application:
+    """A project's server as an ASGI application, `gate`; `running` is entered once, as long as it
+    serves: by the application itself where it is alone, by the server's where there are several."""
+
+    gate: Gate
+    service: Service
+    callers: Callers
+    rules: Rules
+    running: Callable[[], AbstractAsyncContextManager[None]]
+
+    @property
+    def listed(self) -> bool:
+        """Whether everyone may know of it."""
+        return self.service.project.settings.serve.listed
+
+
+def create_app(
+    project: Project,
+    draining: threading.Event | None = None,
+    *,
+    name: str = "",
+    turns: AbstractContextManager[object] | None = None,
+) -> Application:
+    """The server of a project; it closes the project when it ends. While `draining` is set, load
+    balancers are told to send no further requests. For `name` and `turns` see `Service`."""
     rules = rules_of(project.settings)
-    login = open_login(project.settings.login)
-    service = Service(project, draining)
+    login = open_login(project.settings.login, name)
+    service = Service(project, draining, name=name, turns=turns)
     callers = Callers(
         keys_of(project.folder),
         login,
@@ -74,30 +102,22 @@ def create_app(project: Project, draining: threading.Event | None = None) -> Gat
     jobs = Jobs(lambda progress, may_empty: _ingest(service, progress, may_empty))
     runs = comparing.open_runs(service)
     sandbox = Sandbox(_SHOWN, workers=2)
-    metrics = Metrics(lambda: service.waiting)
-    folder = DocumentsFolder(service, jobs)
+    metrics = Metrics(lambda: service.waiting, name)
     endpoint = open_endpoint(service, metrics.answered)
+    ends = [jobs.close, runs.close, sandbox.close, kept.close, login.close if login else None]
 
-    @asynccontextmanager
-    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        threading.Thread(target=_warm, args=(service,), name="warm", daemon=True).start()
-        watcher = Watcher(project, jobs) if project.settings.documents.watch else None
-        async with endpoint.running():
-            yield
-        if watcher is not None:
-            await run_in_threadpool(watcher.close)
-        await run_in_threadpool(jobs.close)
-        await run_in_threadpool(runs.close)
-        sandbox.close()
-        kept.close()
-        if login is not None:
-            login.close()
-        await run_in_threadpool(service.close)
+    def running() -> AbstractAsyncContextManager[None]:
+        return _running(service, endpoint, jobs, [end for end in ends if end is not None])
 
     app = FastAPI(
-        title="Acclimate", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None
+        title="Acclimate",
+        version=__version__,
+        lifespan=lambda _app: running(),
+        docs_url=None,
+        redoc_url=None,
     )
     given = feedback.GivenAnswers(service.shared)
+    folder = DocumentsFolder(service, jobs)
     app.include_router(chat.make_router(service, metrics, given, kept))
     app.include_router(conversations.make_router(kept))
     app.include_router(widget.make_router(service, metrics, _WEB))
@@ -112,9 +132,28 @@ def create_app(project: Project, draining: threading.Event | None = None) -> Gat
     app.include_router(comparisons.make_router(service))
     app.router.routes.append(McpRoute(endpoint))
     _add_health(app, service, metrics)
-    _add_page(app)
-    _add_errors(app)
-    return Gate(app, callers, rules, metrics.served)
+    add_page(app, "index.html")
+    add_errors(app)
+    return Application(
+        Gate(app, callers, rules, metrics.served, name), service, callers, rules, running
+    )
+
+
+@asynccontextmanager
+async def _running(
+    service: Service, endpoint: Endpoint, jobs: Jobs, ends: Sequence[Callable[[], None]]
+) -> AsyncIterator[None]:
+    """Loads models beside, watches, serves MCP; closes all of it at the end."""
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(run_in_threadpool, service.close)
+        for end in reversed(ends):
+            stack.push_async_callback(run_in_threadpool, end)
+        project = service.project
+        if project.settings.documents.watch:
+            stack.push_async_callback(run_in_threadpool, Watcher(project, jobs).close)
+        threading.Thread(target=_warm, args=(service,), name="warm", daemon=True).start()
+        await stack.enter_async_context(endpoint.running())
+        yield
 
 
 def _include(app: FastAPI, *routers: APIRouter) -> None:
@@ -169,17 +208,19 @@ def _add_health(app: FastAPI, service: Service, metrics: Metrics) -> None:
         return Response(metrics.render(), media_type="text/plain; version=0.0.4")
 
 
-def _add_page(app: FastAPI) -> None:
+def add_page(app: FastAPI, file: str) -> None:
+    """The page in `file`, and what it loads."""
+
     @app.get("/", include_in_schema=False)
     def page() -> Response:
-        index = _WEB / "index.html"
+        index = _WEB / file
         return FileResponse(index) if index.is_file() else PlainTextResponse(_NO_PAGE)
 
     if _WEB.is_dir():
         app.mount("/web", StaticFiles(directory=_WEB), name="web")
 
 
-def _add_errors(app: FastAPI) -> None:
+def add_errors(app: FastAPI) -> None:
     """Every error in the form of OpenAI's."""
 
     @app.exception_handler(Exception)
@@ -197,11 +238,15 @@ def _add_errors(app: FastAPI) -> None:
         ).response()
 
     @app.exception_handler(HTTPException)
-    async def refused(_request: Request, error: HTTPException) -> Response:
+    async def refused(request: Request, error: HTTPException) -> Response:
         if isinstance(error.__cause__, ApiError):  # the gate's, while the body was read
             return error.__cause__.response()
         code = {404: "not_found", 405: "method_not_allowed"}.get(
             error.status_code, "invalid_request"
         )
-        say = _NOWHERE if error.detail == "Not Found" else f"{error.detail}."
+        base = request.scope.get("root_path", "")
+        nowhere = (
+            f"There is nothing here; the API is at {base}/v1, described at {base}/openapi.json."
+        )
+        say = nowhere if error.detail == "Not Found" else f"{error.detail}."
         return ApiError(error.status_code, say, code, headers=error.headers).response()

@@ -64,7 +64,22 @@ class Callers:
         if self._keyless and not self._all_keys():
             return LOCAL
         self._count_guess(scope, token)
-        raise self._unknown()
+        raise self._unknown(scope)
+
+    def knows(self, scope: Scope, headers: Headers) -> bool:
+        """Whether a request comes from somebody who is let in. Counts nothing: whoever asks counts
+        guesses."""
+        try:
+            key = self._key(token_of(headers))
+            if (key and key.widget is None) or (self._keyless and not self._all_keys()):
+                return True
+            return self._login is not None and self._login.caller(scope, headers) is not None
+        except ApiError:
+            return False
+
+    def opens(self, token: str) -> bool:
+        """Whether `token` is a key. Counts nothing."""
+        return self._key(token) is not None
 
     def find_widget(self, scope: Scope, headers: Headers) -> Caller:
         """The caller of a widget, by a widget's key and the origin of its page: no login and no
@@ -129,16 +144,23 @@ class Callers:
         if token:
             self._guesses.take(address)
 
-    def _unknown(self) -> ApiError:
+    def _unknown(self, scope: Scope) -> ApiError:
         challenge = {"WWW-Authenticate": "Bearer"}
         if self._login is None:
             say = "Give a valid API key: Authorization: Bearer KEY."
             return ApiError(401, say, "invalid_api_key", headers=challenge)
         say = {
             "header": "Come through the proxy that logs you in, or give an API key.",
-            "oidc": "Log in at /login, or give an API key: Authorization: Bearer KEY.",
+            "oidc": f"Log in at {scope.get('root_path', '')}/login, or give an API key: "
+            "Authorization: Bearer KEY.",
         }[self._login.engine]
         return ApiError(401, say, f"login_{self._login.engine}", headers=challenge)
+
+
+def token_of(headers: Headers) -> str:
+    """What a request brings as its API key; "" for none."""
+    kind, _, token = headers.get("authorization", "").partition(" ")
+    return token.strip() if kind.casefold() == "bearer" else ""
 
 
 def own_origins(scope: Scope, headers: Headers, address: str) -> tuple[str, ...]:
@@ -149,8 +171,7 @@ def own_origins(scope: Scope, headers: Headers, address: str) -> tuple[str, ...]
 
 def _credentials(headers: Headers) -> tuple[str, str]:
     """The bearer token, "" where there is none, and what was sent of whatever kind."""
-    kind, _, token = headers.get("authorization", "").partition(" ")
-    return token.strip() if kind.casefold() == "bearer" else "", token
+    return token_of(headers), headers.get("authorization", "").partition(" ")[2]
 
 
 def _address(scope: Scope) -> str:

@@ -84,6 +84,7 @@ def make_router(
         caller: Caller = request.state.caller
         return {
             "name": caller.name,
+            "project": service.name,
             "scopes": sorted(caller.scopes),
             "recipe": service.project.settings.answer.recipe,
             "conversations": service.project.settings.serve.conversations,

@@ -54,7 +54,7 @@ def make_router(service: Service) -> APIRouter:
             links.pop(old, None)
         token = secrets.token_urlsafe(24)
         links[token] = (file, time.monotonic() + _LINK_S)
-        return {"url": f"/reports/{token}"}
+        return {"url": f"{request.scope.get('root_path', '')}/reports/{token}"}
 
     @router.get("/reports/{token}", response_model=None)
     def report(token: Annotated[str, Path(max_length=64)]) -> HTMLResponse:

@@ -10,6 +10,7 @@ import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Protocol
 from urllib.parse import quote, urlsplit
 
 from starlette.concurrency import run_in_threadpool
@@ -17,9 +18,10 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from acclimate.serving.callers import Callers, own_origins
+from acclimate.serving.callers import own_origins
 from acclimate.serving.errors import ApiError, as_api_error
 from acclimate.serving.keys import Caller
+from acclimate.serving.names import audit_log
 
 _LOOPBACK = frozenset(("localhost", "127.0.0.1", "::1"))
 MCP = "/mcp"
@@ -64,7 +66,6 @@ _HEADERS = {
 # What clients of MCP in a web page send beside.
 _MCP_HEADERS = "Mcp-Protocol-Version, Mcp-Method, Mcp-Name, Mcp-Session-Id, Last-Event-ID"
 
-audit = logging.getLogger("acclimate.audit")
 log = logging.getLogger(__name__)
 
 OnServed = Callable[[str, str, int, float], None]
@@ -77,7 +78,8 @@ class Rules:
     times in seconds.
 
     `keyless`: without any key everyone is let in, for a server that only this machine reaches.
-    `address` is where browsers reach it, "" where that is no other than it listens at.
+    `address` is where browsers reach it, "" where that is no other than it listens at. The paths in
+    `public` may be read by everyone.
     """
 
     hosts: frozenset[str] = frozenset()
@@ -87,6 +89,22 @@ class Rules:
     requests_per_minute: int = 600
     upload_bytes: int = 100_000_000
     receive_seconds: float = 20.0
+    public: frozenset[str] = _PUBLIC
+
+
+class KnowsCallers(Protocol):
+    """Whom a request is from."""
+
+    waits: bool  # whether `find` may wait for a database
+
+    def find(self, scope: Scope, headers: Headers) -> Caller:
+        """The caller. Raises ApiError for one who is not let in."""
+
+    def find_widget(self, scope: Scope, headers: Headers) -> Caller:
+        """The caller of a widget. Raises ApiError for one who is not let in."""
+
+    def has_widget(self, origin: str | None) -> bool:
+        """Whether a widget is for pages of `origin`."""
 
 
 @dataclass(slots=True)
@@ -102,10 +120,19 @@ class _RequestLog:
 
 class Gate:
     """Host, origin, key, scope, rate and size of each request; security headers and audit log of
-    each response."""
+    each response. `project` is its name where a server has several; its paths are those below
+    where it is mounted."""
 
-    def __init__(self, app: ASGIApp, callers: Callers, rules: Rules, on_served: OnServed) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        callers: KnowsCallers,
+        rules: Rules,
+        on_served: OnServed,
+        project: str = "",
+    ) -> None:
         self._app, self._callers, self._rules, self._on_served = app, callers, rules, on_served
+        self._audit = audit_log(project)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request, or refuse it."""
@@ -114,14 +141,15 @@ class Gate:
                 await self._app(scope, receive, send)
             return
         seen = _RequestLog()
-        scope["path"] = _tidy(scope["path"])
+        scope.pop("route", None)  # the mount's, where this is one project of several
+        scope["path"] = scope.get("root_path", "") + _tidy(_path(scope))
         headers = Headers(scope=scope)
         out = self._outgoing(send, seen)
         try:
             self._check_host(headers)
             seen.reader = self._check_origin(scope, headers)
             if scope["method"] == "OPTIONS" and "origin" in headers:
-                await _preflight(scope["path"])(scope, receive, out)
+                await _preflight(_path(scope))(scope, receive, out)
                 return
             if self._callers.waits:
                 caller = await run_in_threadpool(self._admit, scope, headers)
@@ -146,7 +174,7 @@ class Gate:
         client = (scope.get("client") or ("-",))[0]
         known = ("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH")
         method = scope["method"] if scope["method"] in known else "-"
-        audit.info(
+        self._audit.info(
             "client=%s key=%s %s %s status=%d ms=%.1f",
             # quoted: a person's name comes from elsewhere, and shall not look like another field
             *(client, quote(seen.caller, safe="@+"), method, _route(scope)),
@@ -174,14 +202,14 @@ class Gate:
         Pages of other sites may neither read nor act, whatever the method, unless `[serve] origins`
         names them. A widget's page is trusted with the widget alone: never with a key or a login.
         """
-        origin, path = headers.get("origin"), scope["path"]
+        origin, path = headers.get("origin"), _path(scope)
         own = origin is None or origin in own_origins(scope, headers, self._rules.address)
         widget = (path == WIDGET or not own) and self._callers.has_widget(origin)
         if widget and path in (WIDGET, WIDGET_SCRIPT):
             return origin
         listed = origin in self._rules.origins and not widget
         foreign = origin is None and headers.get("sec-fetch-site") in ("cross-site", "same-site")
-        closed = not (own or listed) or (foreign and path not in _PUBLIC)
+        closed = not (own or listed) or (foreign and path not in self._rules.public)
         if closed or path == WIDGET:
             where = "acclimate keys add --widget" if path == WIDGET else "[serve] origins"
             say = f"Pages of that origin may not call this server ({where})."
@@ -189,9 +217,9 @@ class Gate:
         return origin if listed else None
 
     def _admit(self, scope: Scope, headers: Headers) -> Caller:
-        path: str = scope["path"]
+        path = _path(scope)
         if scope["method"] in ("GET", "HEAD") and (
-            path in _PUBLIC or path.startswith(("/web/", "/reports/"))
+            path in self._rules.public or path.startswith(("/web/", "/reports/"))
         ):
             return Caller("public", frozenset(), frozenset())
         if path == WIDGET:
@@ -206,8 +234,9 @@ class Gate:
 
     def _incoming(self, scope: Scope, headers: Headers, receive: Receive) -> Receive:
         """The body, refused where it is too large or too slow."""
-        upload = scope["path"] == "/v1/documents"
-        small = _WIDGET_BODY if scope["path"] == WIDGET else _TEXT_BODY
+        path = _path(scope)
+        upload = path == "/v1/documents"
+        small = _WIDGET_BODY if path == WIDGET else _TEXT_BODY
         limit = self._rules.upload_bytes + 100_000 if upload else small  # the form's own lines
         declared = headers.get("content-length", "")
         too_large = ApiError(413, f"The request is larger than {limit:,} bytes.", "too_large")
@@ -251,6 +280,12 @@ class Gate:
             )
 
         return secured
+
+
+def _path(scope: Scope) -> str:
+    """The path below where the application is mounted."""
+    path: str = scope["path"]
+    return path.removeprefix(scope.get("root_path", ""))
 
 
 def _tidy(path: str) -> str:

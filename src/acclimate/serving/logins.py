@@ -11,8 +11,8 @@ from acclimate.serving.people import Login
 from acclimate.settings_sections import LoginSettings
 
 
-def open_login(chosen: LoginSettings) -> Login | None:
-    """How people log in; None where API keys are all. Raises SettingsError where settings are
+def open_login(chosen: LoginSettings, project: str = "") -> Login | None:
+    """How people log in to a project; None where API keys are all. Raises SettingsError where settings are
     missing or wrong."""
     if chosen.engine == "none":
         return None
@@ -22,7 +22,7 @@ def open_login(chosen: LoginSettings) -> Login | None:
         from acclimate.serving.oidc_login import OidcLogin  # an extra
     except ModuleNotFoundError as error:
         raise MissingExtraError("[login] engine = 'oidc'", "login") from error
-    return OidcLogin(chosen, address_of(chosen))
+    return OidcLogin(chosen, address_of(chosen), project)
 
 
 def address_of(chosen: LoginSettings) -> str:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.metrics_core import Metric
 
 from acclimate.types import Answer
 
@@ -12,10 +14,11 @@ _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 
 
 class Metrics:
-    """The figures of one server; `waiting` gives the answers that run or wait."""
+    """The figures of one project; `waiting` gives the answers that run or wait. Where a server has
+    several projects, each figure has the label `project`."""
 
-    def __init__(self, waiting: Callable[[], int]) -> None:
-        self._registry = CollectorRegistry()
+    def __init__(self, waiting: Callable[[], int], project: str = "") -> None:
+        self._registry, self._project = CollectorRegistry(), project
         self._requests = Counter(
             "acclimate_requests",
             "Requests.",
@@ -66,4 +69,21 @@ class Metrics:
 
     def render(self) -> bytes:
         """The text form that Prometheus reads."""
-        return generate_latest(self._registry)
+        return generate_latest(_Labelled(self._registry, self._project))
+
+
+@dataclass(frozen=True, slots=True)
+class _Labelled:
+    """A registry whose figures all have the label `project`, where it is named."""
+
+    registry: CollectorRegistry
+    project: str
+
+    def collect(self) -> Iterator[Metric]:
+        """See `CollectorRegistry`."""
+        more = {"project": self.project} if self.project else {}
+        for metric in self.registry.collect():
+            metric.samples = [
+                sample._replace(labels={**sample.labels, **more}) for sample in metric.samples
+            ]
+            yield metric

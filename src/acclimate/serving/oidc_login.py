@@ -6,7 +6,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-import logging
 import os
 import re
 import secrets
@@ -22,6 +21,7 @@ from acclimate.serving.errors import ApiError
 from acclimate.serving.gate import CALLBACK, LOGIN, LOGOUT
 from acclimate.serving.id_token import LoginError
 from acclimate.serving.keys import Caller
+from acclimate.serving.names import audit_log, base_of
 from acclimate.serving.people import Groups
 from acclimate.serving.provider import Provider
 from acclimate.serving.sessions import Sessions
@@ -31,23 +31,26 @@ _ATTEMPT_S = 600  # to log in at the provider
 _SEED = re.compile(r"[A-Za-z0-9_-]{43}")
 # One slash and no other, nor what browsers read as one or leave out: no address of another server.
 _LOCAL = re.compile(r"/(?![/\\])[!-\[\]-~]{0,1000}")
-log = logging.getLogger("acclimate.audit")
 
 
 class OidcLogin:
-    """Knows people by their session's cookie. Raises SettingsError where settings are missing."""
+    """Knows people by their session's cookie, which browsers send to this project alone. Raises
+    SettingsError where settings are missing."""
 
     engine = "oidc"
 
-    def __init__(self, chosen: LoginSettings, address: str) -> None:
-        self._groups, self.address = Groups.of(chosen), address
+    def __init__(self, chosen: LoginSettings, address: str, project: str = "") -> None:
+        self._groups, self.address, self.base = Groups.of(chosen), address, base_of(project)
+        self.log = audit_log(project)
         self.sessions = Sessions(chosen.idle_minutes * 60, chosen.session_hours * 3600)
         secret = os.environ.get(chosen.client_secret_env, "")
-        self.provider = Provider(chosen, address + CALLBACK, secret)
+        self.provider = Provider(chosen, address + self.base + CALLBACK, secret)
         self._secure = address.startswith("https:")
-        # The prefix makes browsers take it from this server alone, encrypted, for every path.
-        prefix = "__Host-" if self._secure else ""
-        self.session, self.attempt = f"{prefix}acclimate", f"{prefix}acclimate-login"
+        # The prefix makes browsers take it from this server alone, encrypted; but "__Host-" is only
+        # for cookies of every path.
+        prefix = ("__Secure-" if project else "__Host-") if self._secure else ""
+        own = f"{prefix}acclimate-{project}" if project else f"{prefix}acclimate"
+        self.session, self.attempt = own, f"{own}-login"
 
     def caller(self, scope: Scope, headers: Headers) -> Caller | None:
         """See `Login`."""
@@ -78,7 +81,7 @@ class OidcLogin:
         # A session that was there before, perhaps another's, is never taken over.
         self.leave(request)
         token = self.sessions.begin(caller)
-        log.info("client=%s key=%s logged in", _client(request), quote(caller.name, safe="@+"))
+        self.log.info("client=%s key=%s logged in", _client(request), quote(caller.name, safe="@+"))
         return token
 
     def leave(self, request: Request) -> None:
@@ -89,8 +92,19 @@ class OidcLogin:
     def keep(self, response: Response, name: str, value: str, seconds: int | None = None) -> None:
         """Set a cookie; with 0 seconds it is taken away."""
         response.set_cookie(
-            name, value, max_age=seconds, secure=self._secure, httponly=True, samesite="lax"
+            name,
+            value,
+            max_age=seconds,
+            path=f"{self.base}/",
+            secure=self._secure,
+            httponly=True,
+            samesite="lax",
         )
+
+    def place(self, given: str) -> str:
+        """`given` where it is a path of this project, else that of its page."""
+        inside = local_path(given).startswith(f"{self.base}/")
+        return local_path(given) if inside else f"{self.base}/"
 
 
 def make_router(login: OidcLogin) -> APIRouter:
@@ -110,7 +124,7 @@ def make_router(login: OidcLogin) -> APIRouter:
         except LoginError as error:
             return _failed(login, request, error.code, str(error))
         response = RedirectResponse(place, 303)
-        kept = f"{seed}.{_base64(local_path(then).encode())}"
+        kept = f"{seed}.{_base64(login.place(then).encode())}"
         login.keep(response, login.attempt, kept, _ATTEMPT_S)
         return response
 
@@ -129,7 +143,7 @@ def make_router(login: OidcLogin) -> APIRouter:
         except ApiError as error:
             return _failed(login, request, error.code, str(error))
         _, _, then = cookie_of(request.headers, login.attempt).partition(".")
-        response = RedirectResponse(login.address + local_path(_text(then)), 303)
+        response = RedirectResponse(login.address + login.place(_text(then)), 303)
         login.keep(response, login.session, token)
         login.keep(response, login.attempt, "", 0)
         return response
@@ -169,8 +183,8 @@ def cookie_of(headers: Headers, name: str) -> str:
 
 def _failed(login: OidcLogin, request: Request, code: str, reason: str) -> Response:
     """Back to the page, which tells why; the log has the reason."""
-    log.warning("client=%s login failed: %s (%s)", _client(request), code, reason)
-    response = RedirectResponse(f"{login.address}/#/login/{code}", 303)
+    login.log.warning("client=%s login failed: %s (%s)", _client(request), code, reason)
+    response = RedirectResponse(f"{login.address}{login.base}/#/login/{code}", 303)
     login.keep(response, login.attempt, "", 0)
     return response
 

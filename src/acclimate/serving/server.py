@@ -1,24 +1,21 @@
-"""Listens: binds the address, refuses what would be open to others, and runs the application until
-it is stopped."""
+"""Listens, and runs the application until it is stopped."""
 
 from __future__ import annotations
 
 import signal
 import socket
-import ssl
 import threading
 import time
 from collections.abc import Callable
-from pathlib import Path
+from dataclasses import dataclass
 from types import FrameType
 
 import uvicorn
+from starlette.types import ASGIApp
 
-from acclimate.errors import SettingsError
-from acclimate.files.places import under
 from acclimate.project import Project
-from acclimate.serving.app import create_app, rules_of
-from acclimate.serving.keys import keys_of
+from acclimate.serving.app import create_app
+from acclimate.serving.listening import Listening, listening_of
 from acclimate.serving.protocol import BoundedH11Protocol
 
 FINISH_S = 60  # what is being answered when the server is told to stop may take so long
@@ -27,27 +24,30 @@ _KEEP_ALIVE_S = 75
 _MOST_CONNECTIONS = 1000
 
 
+@dataclass(frozen=True, slots=True)
+class Site:
+    """What a server serves, and where; it is told by `draining` that it is about to end."""
+
+    app: ASGIApp
+    listening: Listening
+    draining: threading.Event
+
+
 class Server(uvicorn.Server):
-    """Serves a project until SIGINT, SIGTERM or `should_exit`; `on_address` is called with the
-    address once connections are accepted.
+    """Serves a project alone, or several as a site, until SIGINT, SIGTERM or `should_exit`;
+    `on_address` is called with the address once connections are accepted.
 
     Raises SettingsError where the address cannot be had, where others than this machine would reach
     a server without keys, and for TLS files that cannot be read.
     """
 
-    def __init__(self, project: Project, on_address: Callable[[str], None]) -> None:
-        chosen = project.settings.serve
-        login = project.settings.login.engine != "none"
-        if not (login or rules_of(project.settings).keyless or keys_of(project.folder).all()):
-            raise SettingsError(
-                f"'{chosen.host}' would be open to everyone who reaches it: there are no API keys.",
-                hint="acclimate keys add NAME, or listen at 127.0.0.1 without [serve] hosts.",
-            )
-        cert, key = _tls(project)
-        self._draining, self._drain_s = threading.Event(), chosen.drain_seconds
+    def __init__(self, served: Project | Site, on_address: Callable[[str], None]) -> None:
+        site = _alone(served) if isinstance(served, Project) else served
+        chosen = site.listening
+        self._draining, self._drain_s = site.draining, chosen.drain_seconds
         self._drained: float | None = None  # when it stops to listen
         config = uvicorn.Config(
-            create_app(project, self._draining),
+            site.app,
             http=type(
                 "BoundedH11Protocol", (BoundedH11Protocol,), {"patience": chosen.receive_seconds}
             ),
@@ -60,13 +60,12 @@ class Server(uvicorn.Server):
             limit_concurrency=_MOST_CONNECTIONS,
             timeout_keep_alive=_KEEP_ALIVE_S,
             timeout_graceful_shutdown=FINISH_S,
-            ssl_certfile=cert,
-            ssl_keyfile=key,
+            ssl_certfile=chosen.cert,
+            ssl_keyfile=chosen.key,
         )
         super().__init__(config)
-        self._listening = _listen(chosen.host, chosen.port)
-        name = f"[{chosen.host}]" if ":" in chosen.host else chosen.host
-        self._address = f"{'https' if cert else 'http'}://{name}:{self._listening.getsockname()[1]}"
+        self._listening = chosen.bind()
+        self._address = chosen.address(self._listening)
         self._on_address = on_address
 
     def serve_project(self) -> None:
@@ -102,46 +101,7 @@ class Server(uvicorn.Server):
             self._on_address(self._address)
 
 
-def _listen(host: str, port: int) -> socket.socket:
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM
-        )[0]
-        listening = socket.socket(family, kind, protocol)
-    except OSError as error:
-        raise SettingsError(
-            f"'{host}' is not an address of this machine: {error}.", hint="[serve] host"
-        ) from error
-    # On Windows SO_REUSEADDR would let another program take over the port that we listen on.
-    option = getattr(socket, "SO_EXCLUSIVEADDRUSE", socket.SO_REUSEADDR)
-    listening.setsockopt(socket.SOL_SOCKET, option, 1)
-    try:
-        listening.bind(address)
-    except OSError as error:
-        listening.close()
-        raise SettingsError(
-            f"{host}:{port} cannot be listened on: {error.strerror}.",
-            hint="acclimate serve --port 0 takes a free one.",
-        ) from error
-    return listening
-
-
-def _tls(project: Project) -> tuple[Path | None, Path | None]:
-    """The certificate and its key. Raises SettingsError where only one is given, or they do not
-    fit."""
-    chosen = project.settings.serve
-    if (chosen.tls_cert is None) != (chosen.tls_key is None):
-        raise SettingsError(
-            "TLS needs a certificate and its key; only one is set.",
-            hint="[serve] tls_cert, tls_key",
-        )
-    if chosen.tls_cert is None or chosen.tls_key is None:
-        return None, None
-    cert, key = under(project.folder, chosen.tls_cert), under(project.folder, chosen.tls_key)
-    try:
-        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(cert, key, password="")
-    except OSError as error:  # ssl.SSLError is one
-        raise SettingsError(
-            f"{cert} with {key} cannot be used: {error.strerror or error}.", hint="PEM files"
-        ) from error
-    return cert, key
+def _alone(project: Project) -> Site:
+    draining = threading.Event()
+    listening = listening_of(project)
+    return Site(create_app(project, draining).gate, listening, draining)

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal, TypeVar
@@ -24,12 +25,14 @@ from acclimate.serving.ask import Ask
 from acclimate.serving.errors import ApiError
 from acclimate.serving.keys import Caller
 from acclimate.serving.tracing import answering
+from acclimate.settings import Settings
 from acclimate.types import Abstention, Answer, Hit, Style
 from acclimate.workspace.answerer import why_nothing
 from acclimate.workspace.record import open_record
 from acclimate.workspace.style import manner_of
 
 T = TypeVar("T")
+State = Literal["ready", "starting", "failed", "draining", "unreachable"]
 _SPECIAL = 2  # tokens that begin and end what an embedder reads
 _ON_THIS_CPU, _BY_A_SERVER = 1, 16  # answers at once
 
@@ -52,11 +55,22 @@ class PendingAnswer:
         if self.future is not None:
             self.future.cancel()
 
+    @property
+    def left(self) -> bool:
+        """Whether nobody waits for it any more."""
+        return self._left.is_set()
+
     def say(self, piece: str | Answer | BaseException) -> bool:
         """Pass on what came, from any thread; False where nobody waits."""
         if not self._left.is_set():
             self._loop.call_soon_threadsafe(self.pieces.put_nowait, piece)
         return not self._left.is_set()
+
+
+def at_once(settings: Settings) -> int:
+    """Answers of a project that are written at once."""
+    alone = _BY_A_SERVER if settings.model.engine == "openai" else _ON_THIS_CPU
+    return settings.serve.parallel or alone
 
 
 class Service:
@@ -65,20 +79,28 @@ class Service:
     The record is read under one lock, for milliseconds; models write outside it. Answers beyond
     those that run at once wait in a queue of `[serve] queue`; further ones are refused, with the
     time after which to come again. When `draining` is set it answers, but is not ready for more.
+    Where a server has several projects, `name` is this one's, and what is answered on this machine
+    takes its `turns` with the others.
     """
 
-    def __init__(self, project: Project, draining: threading.Event | None = None) -> None:
-        self.project = project
-        chosen = project.settings.serve
-        alone = _BY_A_SERVER if project.settings.model.engine == "openai" else _ON_THIS_CPU
-        self.parallel = chosen.parallel or alone
-        self._room = self.parallel + chosen.queue
+    def __init__(
+        self,
+        project: Project,
+        draining: threading.Event | None = None,
+        *,
+        name: str = "",
+        turns: AbstractContextManager[object] | None = None,
+    ) -> None:
+        self.project, self.name = project, name
+        self.parallel = at_once(project.settings)
+        self._turns = turns or nullcontext()
+        self._room = self.parallel + project.settings.serve.queue
         self._lock = threading.RLock()
         self._counting = threading.Lock()
         self._pool = ThreadPoolExecutor(self.parallel, thread_name_prefix="answer")
         self._seconds = 1.0  # of an answer, as a moving average
         self.waiting = 0
-        self.ready = False
+        self.ready, self.failed = False, False
         self.draining = draining or threading.Event()
         self.reached = True  # whether the library could be read when it was last tried
         self.rules = parse_rules(project.settings.documents.labels)
@@ -90,10 +112,14 @@ class Service:
             return self.project.embedder
 
     def warm(self) -> None:
-        """Load the models of the project's recipe; `ready` then."""
-        _ = self.embedder
-        self.project.engine()
-        self.read(lambda: None)
+        """Load the models of the project's recipe; `ready` then, or `failed`."""
+        try:
+            _ = self.embedder
+            self.project.engine()
+            self.read(lambda: None)
+        except BaseException:
+            self.failed = True
+            raise
         self.ready = True
 
     def read(self, what: Callable[[], T]) -> T:
@@ -107,12 +133,12 @@ class Service:
             self.reached = True
             return found
 
-    def state(self) -> Literal["ready", "starting", "draining", "unreachable"]:
+    def state(self) -> State:
         """Whether it should be asked now. Where the library could not be read, it is tried again."""
         if self.draining.is_set():
             return "draining"
         if not self.ready:
-            return "starting"
+            return "failed" if self.failed else "starting"
         if not self.reached:
             try:
                 self.read(lambda: None)
@@ -186,6 +212,13 @@ class Service:
             self.waiting -= 1
 
     def _run(self, ask: Ask, run: PendingAnswer) -> None:
+        with self._turns:
+            if run.left:
+                self._leave()
+            else:
+                self._write(ask, run)
+
+    def _write(self, ask: Ask, run: PendingAnswer) -> None:
         started = time.perf_counter()
         run.waited = started - run.began
         try:

@@ -9,17 +9,17 @@ from queue import Queue
 from typing import Any
 
 from acclimate.project import Project
-from acclimate.serving.server import Server
+from acclimate.serving.server import Server, Site
 
 _STARTS_S = 60.0
 
 
 @contextmanager
-def serve_project(project: Project) -> Iterator[str]:
-    """Serve `project`, as its `[serve]` says, while the context lasts; its address. The server
-    closes the project."""
+def serve_project(served: Project | Site) -> Iterator[str]:
+    """Serve a project, as its `[serve]` says, or several, while the context lasts; the address. The
+    server closes them."""
     addresses: Queue[str] = Queue()
-    server = Server(project, addresses.put)
+    server = Server(served, addresses.put)
     thread = threading.Thread(target=server.serve_project, name="server", daemon=True)
     thread.start()
     try:

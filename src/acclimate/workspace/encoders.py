@@ -21,6 +21,7 @@ from acclimate.models.store import LocalModel
 from acclimate.settings import Settings
 from acclimate.settings_library import EmbedderSettings
 from acclimate.workspace.engine import FindModel
+from acclimate.workspace.shelf import Shelf
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +108,14 @@ def open_embedder(chosen: EmbedderSettings, folder: Path, find_model: FindModel)
     if found.adapter:
         sha256 = tuned_sha256(found.adapter, sha256)
     return OpenVINOEmbedder(model.folder, spec=spec, weights_sha256=sha256, adapter=found.adapter)
+
+
+def shared_embedder(
+    chosen: EmbedderSettings, folder: Path, find_model: FindModel, shelf: Shelf
+) -> Embedder:
+    """`open_embedder`, loaded once for all projects of a shelf whose settings say the same."""
+    same = (located(folder, chosen.model), chosen.model_dump_json(exclude={"model"}))
+    return shelf.take(("embedder", *same), lambda: open_embedder(chosen, folder, find_model))
 
 
 def wishes(chosen: EmbedderSettings) -> Wishes:

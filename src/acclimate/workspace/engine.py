@@ -19,6 +19,7 @@ from acclimate.prompting.recipes import PARTS, Recipe
 from acclimate.prompting.templates import Template, load_template, parse_template
 from acclimate.settings_sections import ModelSettings
 from acclimate.workspace.layout import Layout
+from acclimate.workspace.shelf import Shelf, stamp
 
 FindModel = Callable[[str, ModelKind], LocalModel]
 """A model's files by its name, fetched where they are not here yet."""
@@ -31,9 +32,17 @@ _SHIPPED: dict[tuple[str, Use], str] = {
 }
 
 
-def load_engine(chosen: ModelSettings, adapter: Path | None, find_model: FindModel) -> Engine:
-    """The model with this adapter. Raises SettingsError where a server's model would have to wear
-    one, and ModelError for an adapter of another base."""
+def load_engine(
+    chosen: ModelSettings,
+    adapter: Path | None,
+    find_model: FindModel,
+    shelf: Shelf | None = None,
+) -> Engine:
+    """The model with this adapter, from the `shelf` where it may be shared.
+
+    Raises SettingsError where a server's model would have to wear one, and ModelError for an
+    adapter of another base.
+    """
     if chosen.engine == "openai":
         if adapter is not None:
             raise SettingsError(
@@ -54,13 +63,21 @@ def load_engine(chosen: ModelSettings, adapter: Path | None, find_model: FindMod
     log.info("loading %s", model.name)
     if adapter is not None:
         require_base_model(adapter, model.name)
-    return _load_here(chosen, model, adapter)
-
-
-def _load_here(chosen: ModelSettings, model: LocalModel, adapter: Path | None) -> Engine:
     kind = choose(model.weights, adapter) if chosen.engine == "auto" else chosen.engine
     # Virtual tokens can be put before a prompt by that engine only.
-    if kind == "transformers" or (adapter is not None and served_by(adapter) == "transformers"):
+    if adapter is not None and served_by(adapter) == "transformers":
+        kind = "transformers"
+    if shelf is None or kind == "llamacpp":  # which shares the weights by itself
+        return _load_here(kind, chosen, model, adapter)
+    worn = (adapter.resolve(), stamp(adapter)) if adapter is not None else None
+    whole = (model.name, model.weights, model.sha256, chosen.context_tokens)
+    return shelf.take(
+        ("language", kind, whole, worn), lambda: _load_here(kind, chosen, model, adapter)
+    )
+
+
+def _load_here(kind: str, chosen: ModelSettings, model: LocalModel, adapter: Path | None) -> Engine:
+    if kind == "transformers":
         from acclimate.models.transformers import TransformersEngine
 
         return TransformersEngine(

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, cast
 
-from acclimate.embeddings.base import Scores
+from acclimate.embeddings.base import CrossEncoder, Scores
 from acclimate.embeddings.extractor import Extractor, Marked
 from acclimate.embeddings.files import read_json
 from acclimate.embeddings.tuned import (
@@ -29,9 +29,10 @@ from acclimate.prompting.citations import Resolved, mark_answer
 from acclimate.prompting.passages import REFUSAL
 from acclimate.settings_library import EmbedderSettings
 from acclimate.types import Completion, Generation, Hit, Message, Span
-from acclimate.workspace.encoders import find_encoder, located
+from acclimate.workspace.encoders import find_encoder, located, open_cross_encoder
 from acclimate.workspace.engine import FindModel
 from acclimate.workspace.layout import Layout
+from acclimate.workspace.shelf import Shelf
 
 _REFUSED = Resolved(REFUSAL, REFUSAL, True, ())
 _EDGES = " \t\n.,;:|"  # of an answer, that are none of its words
@@ -174,19 +175,40 @@ def surest(hits: Sequence[Hit], marked: Sequence[Marked], discount: float) -> Ma
     return max(found, key=lambda one: one.confidence, default=None)
 
 
-def open_extractor(name: str, layout: Layout, find_model: FindModel) -> ExtractiveReader:
+def open_reranker(name: str, layout: Layout, find_model: FindModel, shelf: Shelf) -> CrossEncoder:
+    """What `[retrieval] rerank` names; its weights come from the shelf."""
+    if name == EXTRACTOR:
+        reader = _open_weights(name, layout, find_model, shelf)
+        return Relevance(reader.extractor, reader.rerank_weight)
+    place = located(layout.folder, name)
+    return shelf.take(
+        ("reranker", place), lambda: open_cross_encoder(name, layout.folder, find_model)
+    )
+
+
+def open_extractor(
+    name: str, layout: Layout, find_model: FindModel, shelf: Shelf
+) -> ExtractiveReader:
     """The extractor that `[answer] extractor` names, fetched where it is not here yet, with the
-    limits that were chosen on the project's own questions, if any.
+    limits that were chosen on the project's own questions, if any; its weights come from the shelf.
 
     Raises ModelError where it marks no answers, and HashMismatchError where the base of the one
     that ships is not what it was trained on.
     """
-    if name == EXTRACTOR:
-        reader = load_extractor(shipped(EXTRACTOR), find_model)
-    else:
-        reader = _open_model(name, layout.folder, find_model)
+    reader = _open_weights(name, layout, find_model, shelf)
     calibrated = read_limits(name, layout, find_model)
     return reader if calibrated is None else reader.limited(calibrated)
+
+
+def _open_weights(
+    name: str, layout: Layout, find_model: FindModel, shelf: Shelf
+) -> ExtractiveReader:
+    def load() -> ExtractiveReader:
+        if name == EXTRACTOR:
+            return load_extractor(shipped(EXTRACTOR), find_model)
+        return _open_model(name, layout.folder, find_model)
+
+    return shelf.take(("extractor", name, located(layout.folder, name)), load)
 
 
 def read_limits(name: str, layout: Layout, find_model: FindModel) -> Limits | None:

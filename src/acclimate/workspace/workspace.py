@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Self
 
 from acclimate.documents.places import Place
 from acclimate.embeddings.base import Embedder, PictureEmbedder
-from acclimate.embeddings.tuned import EXTRACTOR
 from acclimate.errors import ProjectError, SettingsError, legible
 from acclimate.indexes.base import GraphIndex
 from acclimate.indexes.filters import Filter, parse_rules
@@ -42,6 +41,7 @@ from acclimate.workspace.layout import Layout
 from acclimate.workspace.place import open_documents
 from acclimate.workspace.record import open_record, store_server
 from acclimate.workspace.retriever import Parts, open_retriever
+from acclimate.workspace.shelf import Shelf
 
 if TYPE_CHECKING:  # their packages load only where they are used
     from acclimate.embeddings.base import CrossEncoder
@@ -54,17 +54,13 @@ LoadEngine = Callable[[Settings, Path | None, FindModel], Engine]
 """Loads the language model that settings name, with this adapter."""
 
 
-def load_here(settings: Settings, adapter: Path | None, find_model: FindModel) -> Engine:
-    """Load it in this process; see `load_engine`."""
-    return load_engine(settings.model, adapter, find_model)
-
-
 class Workspace(Closing):
     """A folder with `acclimate.toml` and, once ingested, `.acclimate/`.
 
-    Models are loaded when they are first needed. `on_bytes` is called while models are downloaded.
-    An `embedder` or `library` that is given is used in place of the folder's own, and not closed
-    here. Close it, or use it in a `with` statement.
+    Models are loaded when they are first needed, once for all that hold the same `shelf` (None: its
+    own). `on_bytes` is called while models are downloaded. An `embedder` or `library` that is given
+    is used in place of the folder's own, and not closed here. Close it, or use it in a `with`
+    statement.
     """
 
     def __init__(
@@ -75,6 +71,7 @@ class Workspace(Closing):
         *,
         embedder: Embedder | None = None,
         library: Library | None = None,
+        shelf: Shelf | None = None,
     ) -> None:
         self.folder, self.settings = folder, settings
         self.layout = Layout(folder)
@@ -82,7 +79,8 @@ class Workspace(Closing):
         self._given_embedder, self._given_library = embedder, library
         self._lender: Workspace | None = None
         self._worn: Path | None = None
-        self._load: LoadEngine = load_here
+        self.shelf = shelf or Shelf()
+        self._load: LoadEngine | None = None
         self._loader = ThreadPoolExecutor(1, thread_name_prefix="load")
         self._loading = threading.Lock()
         self._engines: dict[Path | None, Engine] = {}
@@ -115,7 +113,13 @@ class Workspace(Closing):
         return cls(folder, load_settings(file))
 
     @classmethod
-    def open(cls, folder: Path = Path(), on_bytes: OnBytes | None = None) -> Self:
+    def open(
+        cls,
+        folder: Path = Path(),
+        on_bytes: OnBytes | None = None,
+        *,
+        shelf: Shelf | None = None,
+    ) -> Self:
         """The project in `folder` or the nearest folder above it.
 
         Raises ProjectError where there is none.
@@ -124,7 +128,7 @@ class Workspace(Closing):
         for candidate in (here, *here.parents):
             file = Layout(candidate).settings
             if file.is_file():
-                return cls(candidate, load_settings(file), on_bytes)
+                return cls(candidate, load_settings(file), on_bytes, shelf=shelf)
         name = Layout(here).settings.name
         raise ProjectError(
             f"{here} is not a project: there is no {name}.", hint="acclimate ingest FOLDER"
@@ -139,7 +143,7 @@ class Workspace(Closing):
         Library, embedder, what reads passages, and (with `share_models`) language models are this
         one's: close only this one.
         """
-        other = type(self)(self.folder, settings, self._on_bytes)
+        other = type(self)(self.folder, settings, self._on_bytes, shelf=self.shelf)
         other._lender, other._load = self, load or self._load
         if share_models:
             other._engines, other._loading = self._engines, self._loading
@@ -226,9 +230,10 @@ class Workspace(Closing):
             return self._given_embedder
         if self._lender is not None:
             return self._lender.embedder
-        from acclimate.workspace.encoders import open_embedder
+        from acclimate.workspace.encoders import shared_embedder
 
-        return open_embedder(self.settings.embedder, self.folder, self.local_model)
+        chosen = self.settings.embedder
+        return shared_embedder(chosen, self.folder, self.local_model, self.shelf)
 
     @cached_property
     def cross_encoder(self) -> CrossEncoder:
@@ -236,17 +241,9 @@ class Workspace(Closing):
         name = self.settings.retrieval.rerank
         if self._lender is not None and self._lender.settings.retrieval.rerank == name:
             return self._lender.cross_encoder
-        if name == EXTRACTOR:
-            from acclimate.workspace.extractor import Relevance, open_extractor
+        from acclimate.workspace.extractor import open_reranker
 
-            own = self.settings.answer.extractor == EXTRACTOR
-            reader = (
-                self.extractor if own else open_extractor(EXTRACTOR, self.layout, self.local_model)
-            )
-            return Relevance(reader.extractor, reader.rerank_weight)
-        from acclimate.workspace.encoders import open_cross_encoder
-
-        return open_cross_encoder(name, self.folder, self.local_model)
+        return open_reranker(name, self.layout, self.local_model, self.shelf)
 
     @cached_property
     def extractor(self) -> ExtractiveReader:
@@ -255,7 +252,8 @@ class Workspace(Closing):
             return self._lender.extractor
         from acclimate.workspace.extractor import open_extractor
 
-        return open_extractor(self.settings.answer.extractor, self.layout, self.local_model)
+        name = self.settings.answer.extractor
+        return open_extractor(name, self.layout, self.local_model, self.shelf)
 
     @cached_property
     def pictures(self) -> PictureEmbedder | None:
@@ -265,7 +263,10 @@ class Workspace(Closing):
         from acclimate.embeddings.clip import ClipEmbedder  # loads PyTorch
 
         model = self.local_model(self.settings.images.model, "embedder")
-        return ClipEmbedder(model.folder, weights_sha256=model.sha256)
+        return self.shelf.take(
+            ("pictures", model.folder, model.sha256),
+            lambda: ClipEmbedder(model.folder, weights_sha256=model.sha256),
+        )
 
     def engine(self, recipe: str | None = None) -> Engine:
         """What `[model]` names, with the adapter of the recipe; loaded once."""
@@ -282,7 +283,9 @@ class Workspace(Closing):
             return self._engines[adapter]
 
     def _load_engine(self, adapter: Path | None) -> Engine:
-        return self._load(self.settings, adapter, self.local_model)
+        if self._load is not None:
+            return self._load(self.settings, adapter, self.local_model)
+        return load_engine(self.settings.model, adapter, self.local_model, self.shelf)
 
     def engine_soon(self, recipe: str) -> Future[Engine]:
         """`engine`, loaded while the caller does something else."""
@@ -291,12 +294,12 @@ class Workspace(Closing):
     def keep_only(self, adapter: Path | None) -> None:
         """Free every loaded language model but the one with this adapter."""
         for other in [held for held in self._engines if held != adapter]:
-            self._engines.pop(other).close()
+            self.shelf.give_back(self._engines.pop(other))
 
     def free(self) -> None:
         """Free every loaded language model; each is loaded again when it is needed."""
         while self._engines:
-            self._engines.popitem()[1].close()
+            self.shelf.give_back(self._engines.popitem()[1])
 
     def adapter(self, recipe: Recipe) -> Path | None:
         """The PEFT folder of a recipe.
@@ -381,8 +384,7 @@ class Workspace(Closing):
         """Free models and files."""
         # Told to end, nobody waits for a model that still loads: the process ends without it.
         self._loader.shutdown(wait=not ending.requested(), cancel_futures=True)
-        for engine in self._engines.values():
-            engine.close()
+        self.free()
         own = self._given_library is None and self._lender is None
         if "library" in self.__dict__ and own:
             self.library.close()

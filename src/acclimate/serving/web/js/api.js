@@ -2,7 +2,9 @@
 
 import { t } from "./words.js";
 
-const KEY = "acclimate.key";
+/** The path of this page: a tab keeps what belongs to one project of a server apart from the others. */
+export const BASE = new URL(".", document.baseURI).pathname;
+const KEY = ownName("acclimate.key");
 
 /** A refusal of the server: `status` (0: not reached) and `code` as in its OpenAPI. */
 export class ApiError extends Error {
@@ -26,6 +28,11 @@ export const key = {
   set: (value) => sessionStorage.setItem(KEY, value),
   forget: () => sessionStorage.removeItem(KEY),
 };
+
+/** The name of what the tab keeps for this project. */
+export function ownName(name) {
+  return BASE === "/" ? name : name + BASE;
+}
 
 export function address(path) {
   return new URL(path.replace(/^\//, ""), document.baseURI).href;
@@ -67,11 +74,13 @@ async function request(method, path, { body, signal } = {}) {
 }
 
 const json = async (method, path, options) => (await request(method, path, options)).json();
+const report = (url) => address(url.slice(url.lastIndexOf("reports/"))); // below this page, wherever a proxy puts it
 const own = (id) => `v1/conversations/${encodeURIComponent(id)}`;
 const at = (id) => `v1/documents/${encodeURIComponent(id)}`;
 
 export const api = {
   me: () => json("GET", "v1/me"),
+  projects: async () => (await json("GET", "v1/projects")).data,
   logOut: () => json("POST", "v1/logout"),
   conversations: async () => (await json("GET", "v1/conversations")).data,
   conversation: (id) => json("GET", own(id)),
@@ -109,7 +118,7 @@ export const api = {
   resumeComparison: async () => (await json("POST", "v1/comparisons/run/resume")).run,
   disagreements: (id, first, second) => json("GET", `v1/comparisons/${encodeURIComponent(id)}/disagreements?first=${encodeURIComponent(first)}&second=${encodeURIComponent(second)}`),
   saveGate: (id, recipe) => json("POST", `v1/comparisons/${encodeURIComponent(id)}/gate`, { body: { recipe } }),
-  reportLink: async (id) => address((await json("POST", `v1/comparisons/${encodeURIComponent(id)}/link`)).url),
+  reportLink: async (id) => report((await json("POST", `v1/comparisons/${encodeURIComponent(id)}/link`)).url),
 };
 
 /** Ask a question after `earlier` messages; `onText` hears the pieces. Resolves with { text, finish, ...the acclimate extension }. */

@@ -44,7 +44,7 @@ function show({ moveFocus }) {
   const room = name === "ask" && kept ? kept : { name, ...ROOMS[name].make(me, what) };
   if (name === "ask") kept = room;
   shown = room;
-  document.title = `${ROOMS[name].title} · Acclimate`;
+  document.title = `${ROOMS[name].title}${me.project && ` · ${me.project}`} · Acclimate`;
   for (const link of document.querySelectorAll("nav [data-room]")) {
     if (link.dataset.room === name) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
@@ -69,6 +69,7 @@ async function start() {
   }
   for (const link of document.querySelectorAll("[data-scope]")) link.hidden = !me.scopes.includes(link.dataset.scope);
   for (const link of document.querySelectorAll("[data-kept]")) link.hidden = me.conversations !== "kept";
+  document.getElementById("project").textContent = me.project;
   keepBy(me.conversations);
   (me.login === "none" ? keyButton : personButton)(document.getElementById("key"), me);
   kept = null;

@@ -1,6 +1,8 @@
 // The questions and answers of this tab, kept over a reload where the server says so: never beyond the tab, and never sent anywhere.
 
-const KEY = "acclimate.thread";
+import { ownName } from "./api.js";
+
+const KEY = ownName("acclimate.thread");
 const MOST = 40;
 
 let kept = true;

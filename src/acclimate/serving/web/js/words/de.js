@@ -336,4 +336,6 @@ export default {
   "{n} files were left out: this project does not read their kinds.": ["{n} Datei blieb draußen: Dieses Projekt liest ihre Art nicht.", "{n} Dateien blieben draußen: Dieses Projekt liest ihre Arten nicht."],
   "{n} more files were refused.": ["{n} weitere Datei wurde abgelehnt.", "{n} weitere Dateien wurden abgelehnt."],
   "{done} of {n} files uploaded": ["{done} von {n} Datei hochgeladen", "{done} von {n} Dateien hochgeladen"],
+  "Projects": "Projekte",
+  "Open the address of your project: it is below this one, /p/ and its name.": "Öffnen Sie die Adresse Ihres Projekts: Sie ist unterhalb dieser, /p/ und sein Name.",
 };

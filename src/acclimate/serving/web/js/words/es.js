@@ -336,4 +336,6 @@ export default {
   "{n} files were left out: this project does not read their kinds.": ["{n} archivo quedó fuera: este proyecto no lee su tipo.", "{n} archivos quedaron fuera: este proyecto no lee sus tipos."],
   "{n} more files were refused.": ["Se rechazó {n} archivo más.", "Se rechazaron {n} archivos más."],
   "{done} of {n} files uploaded": ["{done} de {n} archivo subido", "{done} de {n} archivos subidos"],
+  "Projects": "Proyectos",
+  "Open the address of your project: it is below this one, /p/ and its name.": "Abra la dirección de su proyecto: está debajo de esta, /p/ y su nombre.",
 };

@@ -336,4 +336,6 @@ export default {
   "{n} files were left out: this project does not read their kinds.": ["{n} fichier a été laissé de côté : ce projet ne lit pas son type.", "{n} fichiers ont été laissés de côté : ce projet ne lit pas leurs types."],
   "{n} more files were refused.": ["{n} autre fichier a été refusé.", "{n} autres fichiers ont été refusés."],
   "{done} of {n} files uploaded": ["{done} sur {n} fichier envoyé", "{done} sur {n} fichiers envoyés"],
+  "Projects": "Projets",
+  "Open the address of your project: it is below this one, /p/ and its name.": "Ouvrez l’adresse de votre projet : elle est au-dessous de celle-ci, /p/ suivi de son nom.",
 };

@@ -336,4 +336,6 @@ export default {
   "{n} files were left out: this project does not read their kinds.": "{n} 个文件被略过：此项目不读取这类文件。",
   "{n} more files were refused.": "另有 {n} 个文件被拒绝。",
   "{done} of {n} files uploaded": "已上传 {done} / {n} 个文件",
+  "Projects": "项目",
+  "Open the address of your project: it is below this one, /p/ and its name.": "请打开您的项目的地址：在本地址之后加上 /p/ 和项目名称。",
 };
