@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from acclimate.answer import Answerer
+from acclimate.embeddings.extractor import Marked
 from acclimate.errors import SettingsError
 from acclimate.evaluation.metrics import f1
 from acclimate.evaluation.reliability import Bin, expected_error, reliability
@@ -31,15 +32,7 @@ from acclimate.types import Hit
 from acclimate.workflows.optimise_prompt import SURE
 from acclimate.workflows.stage import make_entry
 from acclimate.workspace.answerer import open_answerer
-from acclimate.workspace.extractor import (
-    ExtractiveReader,
-    Limits,
-    Near,
-    Place,
-    surest,
-    weighed,
-    write_limits,
-)
+from acclimate.workspace.extractor import ExtractiveReader, Limits, surest, write_limits
 from acclimate.workspace.style import passages_for
 from acclimate.workspace.workspace import Workspace
 
@@ -58,7 +51,7 @@ _FOLDS = 5
 Progress = Callable[[int, int], None]
 """Called with the number of readings done and the total."""
 Step = Callable[[], None]
-Places = tuple[Place | None, Place | None]
+Places = tuple[Marked | None, Marked | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,11 +188,10 @@ def _asked(workspace: Workspace) -> list[Asked]:
     return asked
 
 
-def _marks(reader: ExtractiveReader, asked: Sequence[Asked], step: Step) -> list[list[Near | None]]:
+def _marks(reader: ExtractiveReader, asked: Sequence[Asked], step: Step) -> list[list[Marked]]:
     found = []
     for one in asked:
-        spans = reader.extractor.best_spans(one.question, [hit.chunk for hit in one.hits])
-        found.append(weighed(one.question, one.hits, spans))
+        found.append(reader.extractor.best_spans(one.question, [hit.chunk for hit in one.hits]))
         step()
     return found
 
@@ -217,12 +209,12 @@ def _grid_beside(start: Limits) -> Iterator[Limits]:
 
 
 def _alone(
-    asked: Sequence[Asked], marks: Sequence[Sequence[Near | None]], limits: Limits
+    asked: Sequence[Asked], marks: Sequence[Sequence[Marked]], limits: Limits
 ) -> list[float]:
     """The scores where the extractor answers."""
     scores = []
     for one, marked in zip(asked, marks, strict=True):
-        best = surest(marked, limits)
+        best = surest(one.hits, marked, limits.discount)
         sure = best is not None and best.confidence >= limits.threshold
         scores.append(one.points(_text(one, best) if sure else None))
     return scores
@@ -291,19 +283,19 @@ class _Given:
         return list(self.hits)
 
 
-def _text(one: Asked, place: Place | None) -> str | None:
+def _text(one: Asked, place: Marked | None) -> str | None:
     if place is None:
         return None
     return one.hits[place.passage].chunk.text[place.span.start : place.span.end]
 
 
 def _sureness(
-    asked: Sequence[Asked], marks: Sequence[Sequence[Near | None]], limits: Limits
+    asked: Sequence[Asked], marks: Sequence[Sequence[Marked]], limits: Limits
 ) -> tuple[list[float], list[bool]]:
     """How sure it is of its place, and whether that is right."""
     sure, right = [], []
     for one, marked in zip(asked, marks, strict=True):
-        best = surest(marked, limits)
+        best = surest(one.hits, marked, limits.discount)
         if best is not None:
             sure.append(best.confidence)
             right.append(bool(one.answers) and f1(_text(one, best) or "", one.answers) >= _CORRECT)

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
@@ -47,9 +46,9 @@ class Limits:
     `discount` is kept for each rank that its passage is behind the first; below `threshold` it
     abstains. Beside a model that reads: it must be `surer` times as sure of another place than of
     the model's to have the last word, below `doubt` of both nobody answers, and from `alone` it
-    answers where the model abstains. `nearness` is what a place that has none of the question's
-    words near loses of its log-odds (see `Nearness`), where places are compared and for `alone`.
-    How they were chosen: docs/decisions/readers.md.
+    answers where the model abstains, if the question's words are at least `near` as near to its
+    place as to any other that it found (see `Nearness`). How they were chosen:
+    docs/decisions/readers.md.
     """
 
     words: tuple[int, ...] = (200,)
@@ -58,28 +57,7 @@ class Limits:
     surer: float = 7.0
     doubt: float = 0.02
     alone: float = 0.4
-    nearness: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class Near:
-    """A place whose span has no white space and punctuation at its ends, and how near the words of
-    the question are: 1 for the nearest of all places."""
-
-    marked: Marked
-    near: float
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """The answer's place in the text of passage `passage` (counted from 0): its confidence after
-    the discount for the passage's rank, and `sure`, which also counts how near the question's words
-    are; both 0 to 1."""
-
-    passage: int
-    span: Span
-    confidence: float
-    sure: float
+    near: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,10 +83,9 @@ class ExtractiveReader:
             return _REFUSED
         return mark_answer(best.span, best.passage + 1, hits)
 
-    def best(self, question: str, hits: Sequence[Hit]) -> Place | None:
+    def best(self, question: str, hits: Sequence[Hit]) -> Marked | None:
         """The surest place after the discount for its passage's rank; None where there is none."""
-        found = self.extractor.best_spans(question, [hit.chunk for hit in hits])
-        return surest(weighed(question, hits, found), self.limits)
+        return self._surest(hits, self.extractor.best_spans(question, [hit.chunk for hit in hits]))
 
     def second_opinion(
         self, question: str, hits: Sequence[Hit], said: Resolved, *, own_words: bool = False
@@ -123,22 +100,24 @@ class ExtractiveReader:
 
     def places(
         self, question: str, hits: Sequence[Hit], said: Resolved
-    ) -> tuple[Place | None, Place | None]:
-        """Its own surest place, and the surest that holds what a model said."""
+    ) -> tuple[Marked | None, Marked | None]:
+        """Its own surest place, and the surest that holds what a model said. Where that abstains,
+        a place that is not `near` the question's words is none."""
         answer = "" if said.abstained else said.text.strip(_EDGES)
         marked, same = self.extractor.best_and_matching_spans(
             question, [hit.chunk for hit in hits], answer
         )
-        near = weighed(question, hits, [*marked, *same])
-        mine, others = near[: len(marked)], near[len(marked) :]
-        return surest(mine, self.limits), surest(others, self.limits)
+        mine = self._surest(hits, marked)
+        if said.abstained and mine is not None and not self._near(question, hits, mine, marked):
+            mine = None
+        return mine, self._surest(hits, same)
 
     def decide(
         self,
         hits: Sequence[Hit],
         said: Resolved,
-        best: Place | None,
-        held: Place | None,
+        best: Marked | None,
+        held: Marked | None,
         *,
         own_words: bool = False,
     ) -> Resolved:
@@ -146,7 +125,7 @@ class ExtractiveReader:
         limits = self.limits
         mine, others = best.confidence if best else 0.0, held.confidence if held else 0.0
         if said.abstained:
-            if best is None or best.sure < limits.alone:
+            if best is None or mine < limits.alone:
                 return said
             why = f"the model abstained, the extractor gives {mine:.2f} to its place"
             return replace(mark_answer(best.span, best.passage + 1, hits), decision=why)
@@ -155,9 +134,19 @@ class ExtractiveReader:
             return said
         if max(mine, others) < limits.doubt:
             return replace(_REFUSED, decision=figures)
-        if best is None or best.sure <= limits.surer * (held.sure if held else 0.0):
+        if best is None or mine <= limits.surer * others:
             return said
         return replace(mark_answer(best.span, best.passage + 1, hits), decision=figures)
+
+    def _near(
+        self, question: str, hits: Sequence[Hit], mine: Marked, marked: Sequence[Marked]
+    ) -> bool:
+        """Whether a place is near enough to answer alone."""
+        nearness = Nearness(question, [hit.chunk.text for hit in hits])
+        return nearness.of([mine, *marked])[0] >= self.limits.near
+
+    def _surest(self, hits: Sequence[Hit], marked: Sequence[Marked]) -> Marked | None:
+        return surest(hits, marked, self.limits.discount)
 
     def count(self, messages: Sequence[Message]) -> int:
         """See `Engine`; there is no prompt."""
@@ -189,35 +178,15 @@ class Relevance:
         return self.extractor.relevance(question, texts)
 
 
-def weighed(question: str, hits: Sequence[Hit], marked: Sequence[Marked]) -> list[Near | None]:
-    """How near the question's words are to each place; None for places without a word."""
-    nearness = Nearness(question, [hit.chunk.text for hit in hits])
-    trimmed = [
-        None
-        if (span := _trimmed(hits[one.passage].chunk.text, one.span)) is None
-        else replace(one, span=span)
+def surest(hits: Sequence[Hit], marked: Sequence[Marked], discount: float) -> Marked | None:
+    """The surest place that holds a word, its span trimmed, after the discount for its passage's
+    rank; None where there is none."""
+    found = [
+        Marked(one.passage, span, one.confidence * discount**one.passage)
         for one in marked
+        if (span := _trimmed(hits[one.passage].chunk.text, one.span)) is not None
     ]
-    kept = [one for one in trimmed if one is not None]
-    near = iter(nearness.of(kept))
-    return [None if one is None else Near(one, next(near)) for one in trimmed]
-
-
-def surest(places: Sequence[Near | None], limits: Limits) -> Place | None:
-    """The surest place; None where there is none."""
-    found = [_place(one, limits) for one in places if one is not None]
-    return max(found, key=lambda one: one.sure, default=None)
-
-
-def _place(one: Near, limits: Limits) -> Place:
-    marked = one.marked
-    confidence = marked.confidence * limits.discount**marked.passage
-    lacking = limits.nearness * (1 - one.near)
-    # The logistic function of the log-odds less `lacking`.
-    sure = (
-        confidence / (confidence + (1 - confidence) * math.exp(lacking)) if lacking else confidence
-    )
-    return Place(marked.passage, marked.span, confidence, sure)
+    return max(found, key=lambda one: one.confidence, default=None)
 
 
 def open_extractor(name: str, layout: Layout, find_model: FindModel) -> ExtractiveReader:

@@ -1,8 +1,8 @@
 """How near the words of a question stand to a place in a passage.
 
 An extractor goes by the kind of words that are asked for, and may take what is said of something
-else: the 14 days of business customers where the question is about private ones. So what stands
-around its places is compared with the question. Measured: docs/decisions/readers.md.
+else: the 14 days of business customers where the question is about private ones. Places that are
+right have the question's words around them more often. Measured: docs/decisions/readers.md.
 """
 
 from __future__ import annotations
