@@ -38,6 +38,40 @@ def test_keys_are_added_listed_and_removed(folder, capsys):
     assert (code, "acclimate keys list" in err) == (2, True)
 
 
+def test_a_widgets_key_is_made_for_its_pages(folder, capsys):
+    page = ("--widget", "--origin", "HTTPS://Intranet.example:443", "--origin", "http://wiki:8000")
+    code, token, err = call(capsys, "keys", "add", "intranet", *page, "--per-minute", "30")
+    assert (code, token[:11]) == (0, "acc_widget_")
+    assert f'/widget.js" data-key="{token.strip()}" defer></script>' in err
+    assert "public" in err
+    assert "cannot be shown again" not in err
+    (row,) = json.loads(call(capsys, "keys", "list", "--json")[1])
+    origins = ["https://intranet.example", "http://wiki:8000"]
+    assert row["scopes"] == ["widget"]
+    assert row["widget"] == {"origins": origins, "per_minute": 30, "per_address": 20}
+    assert "for https://intranet.example, http://wiki:8000" in call(capsys, "keys", "list")[1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        (["--widget"], "needs the origin"),
+        (["--widget", "--origin", "https://*.example"], "'https://*.example' is not an origin"),
+        (["--widget", "--origin", "https://a.example", "--label", "*"], "cannot open every label"),
+        (["--widget", "--origin", "https://a.example", "--scope", "ask"], "--scope is not for"),
+        (["--origin", "https://a.example"], "--origin needs --widget"),
+        (["--per-minute", "60"], "--per-minute needs --widget"),
+        (["--per-address", "3"], "--per-address needs --widget"),
+        (["--widget", "--origin", "https://a.example", "--per-address", "0"], "0 is not in"),
+    ],
+)
+def test_what_a_widget_may_not_have_is_refused(folder, capsys, arguments, error):
+    code, out, err = call(capsys, "keys", "add", "intranet", *arguments)
+    assert (code, out) == (2, "")
+    assert error in err
+    assert call(capsys, "keys", "list")[1] == ""
+
+
 @pytest.mark.parametrize(
     ("arguments", "error"),
     [

@@ -29,6 +29,7 @@ from acclimate.serving import (
     feedback,
     questions,
     search,
+    widget,
 )
 from acclimate.serving.callers import Callers
 from acclimate.serving.conversation_store import ConversationStore
@@ -97,6 +98,7 @@ def create_app(project: Project, draining: threading.Event | None = None) -> Gat
     given = feedback.GivenAnswers(service.shared)
     app.include_router(chat.make_router(service, metrics, given, kept))
     app.include_router(conversations.make_router(kept))
+    app.include_router(widget.make_router(service, metrics, _WEB))
     if login is not None:
         app.include_router(login.router())
     app.include_router(feedback.make_router(service, given))

@@ -30,7 +30,7 @@ from acclimate.serving.service import PendingAnswer, Service
 from acclimate.serving.tracing import trace_of
 from acclimate.types import Answer
 
-_ALIVE_S = 10.0  # a line at least that often, so that proxies keep a waiting stream open
+ALIVE_S = 10.0  # a line at least that often, so that proxies keep a waiting stream open
 _LOOK_S = 0.25  # how often it is looked whether a client that waits is still there
 
 
@@ -70,7 +70,7 @@ def make_router(
                 await run_in_threadpool(keep, answer, form.kept(answer, run.waited))
 
         if body.stream:
-            return _Events(form.events(run, answered), run)
+            return EventStream(form.events(run, answered), run)
         try:
             answer = await _finished(run, request)
         finally:
@@ -93,7 +93,7 @@ def make_router(
     return router
 
 
-class _Events(StreamingResponse):
+class EventStream(StreamingResponse):
     """A stream of events that cancels its answer when the client leaves, at whatever moment."""
 
     def __init__(self, events: AsyncIterator[str], run: PendingAnswer) -> None:
@@ -103,6 +103,7 @@ class _Events(StreamingResponse):
         self._run = run
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the events."""
         try:
             await super().__call__(scope, receive, send)
         finally:
@@ -160,7 +161,7 @@ class _Form:
         yield self._chunk({"role": "assistant", "content": ""})
         while True:
             try:
-                piece = await asyncio.wait_for(run.pieces.get(), _ALIVE_S)
+                piece = await asyncio.wait_for(run.pieces.get(), ALIVE_S)
             except TimeoutError:
                 yield ": waiting\n\n"
                 continue

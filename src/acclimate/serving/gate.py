@@ -24,7 +24,8 @@ from acclimate.serving.keys import Caller
 _LOOPBACK = frozenset(("localhost", "127.0.0.1", "::1"))
 MCP = "/mcp"
 LOGIN, CALLBACK, LOGOUT = "/login", "/login/callback", "/v1/logout"
-_PUBLIC = frozenset(("/", "/healthz", "/readyz", "/openapi.json", LOGIN, CALLBACK))
+WIDGET, WIDGET_SCRIPT = "/v1/widget", "/widget.js"
+_PUBLIC = frozenset(("/", "/healthz", "/readyz", "/openapi.json", LOGIN, CALLBACK, WIDGET_SCRIPT))
 # What the scope "ask" opens; all else needs "manage".
 _ASK = frozenset(
     (
@@ -43,6 +44,7 @@ _ASK = frozenset(
     )
 )
 _TEXT_BODY = 4_000_000  # bytes of a request that is no upload
+_WIDGET_BODY = 100_000
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; connect-src "
     "'self'; "
@@ -91,6 +93,7 @@ class _RequestLog:
     """What is logged of a request; never the caller's text."""
 
     caller: str = "-"
+    reader: str | None = None  # the origin of another site's page that may read the response
     status: int = 0
     complete: bool = False
     started: float = field(default_factory=time.perf_counter)
@@ -112,13 +115,12 @@ class Gate:
         seen = _RequestLog()
         scope["path"] = _tidy(scope["path"])
         headers = Headers(scope=scope)
-        origin = headers.get("origin")
-        out = self._outgoing(send, seen, origin)
+        out = self._outgoing(send, seen)
         try:
             self._check_host(headers)
-            self._check_origin(scope, headers, origin)
-            if scope["method"] == "OPTIONS" and origin:
-                await _preflight()(scope, receive, out)
+            seen.reader = self._check_origin(scope, headers)
+            if scope["method"] == "OPTIONS" and "origin" in headers:
+                await _preflight(scope["path"])(scope, receive, out)
                 return
             if self._callers.waits:
                 caller = await run_in_threadpool(self._admit, scope, headers)
@@ -165,15 +167,25 @@ class Gate:
                 421, "This server is not reached by that name ([serve] hosts).", "host_not_allowed"
             )
 
-    def _check_origin(self, scope: Scope, headers: Headers, origin: str | None) -> None:
-        """Pages of other sites may neither read nor act, whatever the method."""
+    def _check_origin(self, scope: Scope, headers: Headers) -> str | None:
+        """The origin of another site's page that may read the response.
+
+        Pages of other sites may neither read nor act, whatever the method, unless `[serve] origins`
+        names them. A widget's page is trusted with the widget alone: never with a key or a login.
+        """
+        origin, path = headers.get("origin"), scope["path"]
         own = origin is None or origin in own_origins(scope, headers, self._rules.address)
-        allowed = own or origin in self._rules.origins
+        widget = (path == WIDGET or not own) and self._callers.has_widget(origin)
+        if widget and path in (WIDGET, WIDGET_SCRIPT):
+            return origin
+        listed = origin in self._rules.origins and not widget
         foreign = origin is None and headers.get("sec-fetch-site") in ("cross-site", "same-site")
-        if not allowed or (foreign and scope["path"] not in _PUBLIC):
-            raise ApiError(
-                403, "Pages of that origin may not call this server ([serve] origins).", "origin"
-            )
+        closed = not (own or listed) or (foreign and path not in _PUBLIC)
+        if closed or path == WIDGET:
+            where = "acclimate keys add --widget" if path == WIDGET else "[serve] origins"
+            say = f"Pages of that origin may not call this server ({where})."
+            raise ApiError(403, say, "origin")
+        return origin if listed else None
 
     def _admit(self, scope: Scope, headers: Headers) -> Caller:
         path: str = scope["path"]
@@ -181,6 +193,8 @@ class Gate:
             path in _PUBLIC or path.startswith(("/web/", "/reports/"))
         ):
             return Caller("public", frozenset(), frozenset())
+        if path == WIDGET:
+            return self._callers.find_widget(scope, headers)
         caller = self._callers.find(scope, headers)
         if path == LOGOUT:
             return caller
@@ -192,7 +206,8 @@ class Gate:
     def _incoming(self, scope: Scope, headers: Headers, receive: Receive) -> Receive:
         """The body, refused where it is too large or too slow."""
         upload = scope["path"] == "/v1/documents"
-        limit = self._rules.upload_bytes + 100_000 if upload else _TEXT_BODY  # the form's own lines
+        small = _WIDGET_BODY if scope["path"] == WIDGET else _TEXT_BODY
+        limit = self._rules.upload_bytes + 100_000 if upload else small  # the form's own lines
         declared = headers.get("content-length", "")
         too_large = ApiError(413, f"The request is larger than {limit:,} bytes.", "too_large")
         if declared.isdigit() and int(declared) > limit:
@@ -217,15 +232,16 @@ class Gate:
 
         return limited
 
-    def _outgoing(self, send: Send, seen: _RequestLog, origin: str | None) -> Send:
+    def _outgoing(self, send: Send, seen: _RequestLog) -> Send:
         async def secured(message: Message) -> None:
             if message["type"] == "http.response.start":
                 seen.status = message["status"]
                 headers = MutableHeaders(scope=message)
                 for name, value in _HEADERS.items():
                     headers.setdefault(name, value)
-                if origin in self._rules.origins and origin:
-                    headers["Access-Control-Allow-Origin"] = origin
+                if seen.reader:
+                    headers["Access-Control-Allow-Origin"] = seen.reader
+                    headers["Access-Control-Expose-Headers"] = "Retry-After"
                     headers["Cross-Origin-Resource-Policy"] = "cross-origin"
                     headers.add_vary_header("Origin")
             await send(message)
@@ -256,10 +272,13 @@ def _is_address(name: str | None) -> bool:
         return False
 
 
-def _preflight() -> Response:
+def _preflight(path: str) -> Response:
+    methods, more = "GET, POST, PUT, DELETE", f", {_MCP_HEADERS}"
+    if path == WIDGET:
+        methods, more = "POST", ""
     allowed = {
-        "Access-Control-Allow-Methods": "GET, POST, PUT, DELETE",
-        "Access-Control-Allow-Headers": f"Authorization, Content-Type, {_MCP_HEADERS}",
+        "Access-Control-Allow-Methods": methods,
+        "Access-Control-Allow-Headers": f"Authorization, Content-Type{more}",
         "Access-Control-Max-Age": "600",
     }
     return Response(status_code=204, headers=allowed)

@@ -23,9 +23,13 @@ SCOPES = {
     "ask": "ask, search, read documents, and say whether an answer is right",
     "manage": "upload and delete, review, see metrics and reports",
 }
+WIDGET = "widget"
+"""The scope of a widget's key, which no other key and no person has: ask, from a widget's page."""
 EVERY_LABEL = "*"
 PREFIX = "acc_"
 """What every token begins with."""
+WIDGET_PREFIX = f"{PREFIX}widget_"
+"""What the token of a widget begins with, so that whoever finds one knows that it is public."""
 PERSON = "person:"
 """What the id of everybody begins with who logged in."""
 
@@ -57,9 +61,19 @@ LOCAL = Caller("local", frozenset(SCOPES), None, id="local")
 
 
 @dataclass(frozen=True, slots=True)
+class Widget:
+    """What a widget's key is held to: the exact `origins` of the pages that it stands in, and
+    questions in a minute, of all that use the key and of one client address."""
+
+    origins: tuple[str, ...]
+    per_minute: int
+    per_address: int
+
+
+@dataclass(frozen=True, slots=True)
 class Key:
     """A key as it is kept: `sha256` is of the token, which nobody can read from it (256 random
-    bits)."""
+    bits). `widget` is None for a key that is secret."""
 
     id: str
     name: str
@@ -67,6 +81,7 @@ class Key:
     labels: tuple[str, ...]
     sha256: str
     created: str
+    widget: Widget | None = None
 
     @property
     def caller(self) -> Caller:
@@ -82,6 +97,7 @@ class Keys:
         self._file = file
         self._stamp: tuple[int, int] | None = None
         self._by_hash: dict[str, Key] = {}
+        self._widget_origins: frozenset[str] = frozenset()
 
     def all(self) -> list[Key]:
         """Every key, the oldest first. Raises SettingsError where the file is damaged: nobody is
@@ -94,6 +110,11 @@ class Keys:
         self._load()
         return self._by_hash.get(_hash(token))
 
+    def widget_origins(self) -> frozenset[str]:
+        """The origins that some widget's key is for. Raises SettingsError as `all` does."""
+        self._load()
+        return self._widget_origins
+
     def add(self, name: str, scopes: Sequence[str], labels: Sequence[str]) -> str:
         """Make a key and give its token, which is shown this once. Raises SettingsError for a name
         that is taken."""
@@ -101,7 +122,27 @@ class Keys:
             raise SettingsError(
                 f"there is no scope '{min(unknown)}'.", hint=f"Scopes: {', '.join(SCOPES)}."
             )
-        token = f"{PREFIX}{secrets.token_urlsafe(32)}"
+        return self._add(name, scopes, labels, PREFIX, None)
+
+    def add_widget(self, name: str, widget: Widget, labels: Sequence[str]) -> str:
+        """Make a widget's key, which is public: it stands in a web page. Raises SettingsError for a
+        name that is taken, and where it would open every label."""
+        if EVERY_LABEL in labels:
+            raise SettingsError(
+                "a widget's key is public and cannot open every label.",
+                hint="Name the labels that whoever reads the page may see: --label NAME.",
+            )
+        return self._add(name, (WIDGET,), labels, WIDGET_PREFIX, widget)
+
+    def _add(
+        self,
+        name: str,
+        scopes: Sequence[str],
+        labels: Sequence[str],
+        prefix: str,
+        widget: Widget | None,
+    ) -> str:
+        token = f"{prefix}{secrets.token_urlsafe(32)}"
         created = datetime.now(UTC).isoformat(timespec="seconds")
         key = Key(
             secrets.token_hex(4),
@@ -110,6 +151,7 @@ class Keys:
             tuple(sorted(labels)),
             _hash(token),
             created,
+            widget,
         )
         with self._changing():
             keys = self.all()
@@ -137,7 +179,7 @@ class Keys:
         try:
             stat = self._file.stat()
         except FileNotFoundError:
-            self._stamp, self._by_hash = None, {}
+            self._stamp, self._by_hash, self._widget_origins = None, {}, frozenset()
             return
         if (stat.st_mtime_ns, stat.st_ino) == self._stamp:
             return
@@ -148,6 +190,9 @@ class Keys:
                 f"{self._file} is damaged: {error}.", hint="Remove it, and make new keys."
             ) from error
         self._by_hash = {key.sha256: key for key in keys}
+        self._widget_origins = frozenset(
+            origin for key in keys if key.widget for origin in key.widget.origins
+        )
         self._stamp = (stat.st_mtime_ns, stat.st_ino)
 
     def _save(self, keys: Sequence[Key]) -> None:
@@ -167,7 +212,10 @@ def keys_of(folder: Path) -> Keys:
 
 
 def _key(row: dict[str, Any]) -> Key:
-    return Key(**{**row, "scopes": tuple(row["scopes"]), "labels": tuple(row["labels"])})
+    lists = {name: tuple(row[name]) for name in ("scopes", "labels")}
+    held = row.get("widget")
+    widget = Widget(**{**held, "origins": tuple(held["origins"])}) if held else None
+    return Key(**{**row, **lists, "widget": widget})
 
 
 def _hash(token: str) -> str:

@@ -22,6 +22,7 @@ _MOST_CHARACTERS = 4_000_000  # of what may be sent: the whole request has no mo
 # each of its items.
 _MOST_PARTS, _MOST_STOPS, _MOST_INPUTS, _MOST_MESSAGES = 100, 16, 2048, 2000
 
+_MOST_WIDGET = 2000  # characters of a question, or an answer, in a widget
 _DEVELOPERS = ("system", "developer")
 
 
@@ -144,6 +145,21 @@ class ChatRequest(Loose):
         made = read(values)
         made._left_out = left
         return made
+
+
+class WidgetTurn(Strict):
+    """A question that was asked in a widget, and its answer."""
+
+    question: str = Field(min_length=1, max_length=_MOST_WIDGET)
+    answer: str = Field(max_length=_MOST_WIDGET)
+
+
+class WidgetQuestion(Strict):
+    """A question from a widget, after the last ones, oldest first, as it may point back to them.
+    Nothing else can be chosen: the recipe and its limits are the project's."""
+
+    question: str = Field(min_length=1, max_length=_MOST_WIDGET)
+    before: list[WidgetTurn] = Field(default_factory=list, max_length=3)
 
 
 class EmbeddingRequest(Loose):
