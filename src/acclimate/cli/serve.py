@@ -116,9 +116,9 @@ def _several(places: Sequence[str], changed: dict[str, dict[str, Any]], on_bytes
 
 def _with(project: Project, chosen: dict[str, dict[str, Any]]) -> Project:
     """The project with these settings of sections instead of the file's."""
-    values = project.settings.model_dump()
+    values = project.settings.model_dump(exclude_unset=True)  # some defaults depend on what is set
     for section, keys in chosen.items():
-        values[section] |= keys
+        values[section] = values.get(section, {}) | keys
     project.settings = make_settings(values, origin="the command line")
     return project
 

@@ -32,7 +32,9 @@ _LIST = re.compile(
     r"\b(?:which|what)\s+(?:\w+\s+){0,2}?(?!(?:was|has|does|this)\b)[a-z]{2,}(?<![su])s"
     r"(?=\s+(?:are|were|am|do|did|can|could|may|must|should|shall|will|would|have|had|get|need"
     r"|i|we|you|they)\b|\W*$)"
-    r"|\b(?:which|what)\s+(?:\w+\s+){0,2}?(?:are|were)\b|\bin\s+(?:what|which)\s+ways\b"
+    # A singular noun before the verb asks for one thing: "in what year were both built".
+    r"|\b(?:which|what)\s+(?:(?:\w+\s+)?(?:people|children|men|women|criteria|data|staff)\s+)?"
+    r"(?:are|were)\b|\bin\s+(?:what|which)\s+ways\b"
     r"|^(?:list|name|enumerate)\b|\bwhat\s+(?:do|can|will)\s+\w+\s+(?:get|receive|need|bring)\b"
     r"|\bwhat\s+(?:is|['’]?s)\s+(?:in|included|part)\b",
     re.IGNORECASE,

@@ -108,7 +108,7 @@ def settings_of(own: Settings, wanted: Wanted) -> Settings:
     for section, values in wanted.changed.items():
         before: BaseModel = update.get(section, getattr(own, section))
         update[section] = _validated(
-            type(before), section, {**before.model_dump(), **values}, wanted.name
+            type(before), section, {**before.model_dump(exclude_unset=True), **values}, wanted.name
         )
     return own.model_copy(update=update) if update else own
 

@@ -210,7 +210,9 @@ def _reader_beside(workspace: Workspace, how: Beside) -> Callable[..., Resolved]
 
     reader, name = workspace.extractor, workspace.settings.answer.extractor
     if read_limits(name, workspace.layout, workspace.local_model) is None:
-        reader = reader.limited(replace(reader.limits, surer=how.surer, alone=how.alone))
+        # `near` was chosen for the model that was trained to read.
+        limits = replace(reader.limits, surer=how.surer, alone=how.alone, near=0.0)
+        reader = reader.limited(limits)
     return reader.second_opinion
 
 
