@@ -6,6 +6,7 @@ import signal
 import httpx
 import pytest
 
+from acclimate.cli import serve
 from acclimate.project import Project
 from acclimate.testing.states import STATE_S
 
@@ -36,6 +37,17 @@ def test_keys_are_added_listed_and_removed(folder, capsys):
     assert call(capsys, "keys", "remove", "ann")[0] == 0
     code, _, err = call(capsys, "keys", "remove", "ann")
     assert (code, "acclimate keys list" in err) == (2, True)
+
+
+def test_what_the_command_line_leaves_alone_stays_unset(folder):
+    """Full answers are longer where nobody set a length."""
+    with Project.open(folder) as project:
+        before = project.settings.model.model_fields_set
+        served = serve._with(project, {"serve": {"port": 0}, "documents": {"watch": True}})
+        assert served.settings.model.model_fields_set == before
+        assert "max_tokens" not in before
+        assert (served.settings.serve.port, served.settings.documents.watch) == (0, True)
+        assert served.settings.documents.path == folder / "documents"
 
 
 def test_a_widgets_key_is_made_for_its_pages(folder, capsys):
