@@ -14,7 +14,7 @@ import pytest
 
 from acclimate.documents.sandbox import Limits, Sandbox
 from acclimate.errors import DocumentError
-from acclimate.serving.server import _listen
+from acclimate.serving.listening import Listening
 from acclimate.system import ending, platforms
 
 SOURCE = Path(__file__).parents[1] / "src" / "acclimate"
@@ -403,7 +403,7 @@ def test_without_links_a_model_is_copied(tmp_path, monkeypatch):
 def test_nobody_else_may_listen_on_our_port_on_windows(monkeypatch):
     """There SO_REUSEADDR lets them; another option that is off by itself stands for the one that does not."""
     monkeypatch.setattr(socket, "SO_EXCLUSIVEADDRUSE", socket.SO_KEEPALIVE, raising=False)
-    with _listen("127.0.0.1", 0) as listening:
+    with Listening("127.0.0.1", 0, None, None, 0.0, 1.0).bind() as listening:
         assert listening.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
         assert not listening.getsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR)
 

@@ -42,12 +42,12 @@ def test_keys_are_added_listed_and_removed(folder, capsys):
 def test_what_the_command_line_leaves_alone_stays_unset(folder):
     """Full answers are longer where nobody set a length."""
     with Project.open(folder) as project:
-        before = project.settings.model.model_fields_set
+        before, path = project.settings.model.model_fields_set, project.settings.documents.path
         served = serve._with(project, {"serve": {"port": 0}, "documents": {"watch": True}})
         assert served.settings.model.model_fields_set == before
         assert "max_tokens" not in before
         assert (served.settings.serve.port, served.settings.documents.watch) == (0, True)
-        assert served.settings.documents.path == folder / "documents"
+        assert served.settings.documents.path == path
 
 
 def test_a_widgets_key_is_made_for_its_pages(folder, capsys):

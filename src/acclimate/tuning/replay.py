@@ -29,7 +29,7 @@ _TOGETHER = 32  # sequences that are written at once
 _SHORTEST = 16  # tokens: less is no text
 _ENOUGH = 192  # texts
 _LEAST_SECONDS = 3.0  # of writing: less is no text worth the trouble
-SHARE = 0.12
+SHARE = 0.17
 """The share of training sequences that are the old self's."""
 WRITING = 0.05
 """The share of a run's time in which the old self may write; with `SHARE` less than a fifth."""
