@@ -80,7 +80,7 @@ def test_answers_tell_why_there_is_none(folder, capsys):
     assert found == {"left": "no_document_left", "not": "not_answered", "held": ""}
     _, out, err = call(capsys, "ask", "Who is the queen of the moon?")
     assert out.strip() == "Not in the documents."
-    assert "(1 passage was found and read; the answer is not in it.)" in err
+    assert "(1 passage was found and read; no answer was found in it.)" in err
 
 
 def findings(capsys):

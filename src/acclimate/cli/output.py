@@ -137,9 +137,9 @@ def echo_abstention(answer: Answer) -> None:
     """Why an answer abstains, and what to do about it, to stderr."""
     shown = answer.usage.passages_shown
     read = (
-        "1 passage was found and read; the answer is not in it."
+        "1 passage was found and read; no answer was found in it."
         if shown == 1
-        else (f"{shown} passages were found and read; the answer is in none of them.")
+        else (f"{shown} passages were found and read; no answer was found in them.")
     )
     told = {
         "empty_library": "repair: put files into the documents folder and run: acclimate ingest",
