@@ -143,6 +143,8 @@ class ExtractiveReader:
         self, question: str, hits: Sequence[Hit], mine: Marked, marked: Sequence[Marked]
     ) -> bool:
         """Whether a place is near enough to answer alone."""
+        if not self.limits.near:
+            return True
         nearness = Nearness(question, [hit.chunk.text for hit in hits])
         return nearness.of([mine, *marked])[0] >= self.limits.near
 
