@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import secrets
 import time
@@ -161,17 +160,11 @@ class _Form:
         for."""
         unmarked = CitationStripper()
         yield self._chunk({"role": "assistant", "content": ""})
-        while True:
-            try:
-                piece = await asyncio.wait_for(run.pieces.get(), ALIVE_S)
-            except TimeoutError:
+        while not isinstance(piece := await run.next(ALIVE_S), Answer | BaseException):
+            if piece is None:
                 yield ": waiting\n\n"
-                continue
-            if isinstance(piece, str):
-                if not self._json and (text := piece if self._marked else unmarked(piece)):
-                    yield self._chunk({"content": text})
-                continue
-            break
+            elif not self._json and (text := piece if self._marked else unmarked(piece)):
+                yield self._chunk({"content": text})
         if isinstance(piece, BaseException):
             yield f"data: {json.dumps(as_api_error(piece).body)}\n\n"
         else:
@@ -239,10 +232,7 @@ async def _finished(run: PendingAnswer, request: Request) -> Answer:
             looked = time.monotonic()
             if await request.is_disconnected():
                 raise ApiError(499, "The client left.", "cancelled")
-        try:
-            piece = await asyncio.wait_for(run.pieces.get(), _LOOK_S)
-        except TimeoutError:
-            continue
+        piece = await run.next(_LOOK_S)
         if isinstance(piece, BaseException):
             raise piece
         if isinstance(piece, Answer):

@@ -5,7 +5,6 @@ Nothing here knows the protocol; `mcp_server` does.
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -254,10 +253,7 @@ async def _finished(run: PendingAnswer, alive: Alive) -> Answer:
     """The answer of a run, or the error that ended it."""
     began = told = time.monotonic()
     while True:
-        try:
-            piece = await asyncio.wait_for(run.pieces.get(), _ALIVE_S)
-        except TimeoutError:
-            piece = ""
+        piece = await run.next(_ALIVE_S)
         if isinstance(piece, BaseException):
             raise piece
         if isinstance(piece, Answer):

@@ -38,11 +38,11 @@ _ON_THIS_CPU, _BY_A_SERVER = 1, 16  # answers at once
 
 
 class PendingAnswer:
-    """An answer on its way: `pieces` are its raw text, then the `Answer`, or the error that ended
+    """An answer on its way, in pieces: its raw text, then the `Answer`, or the error that ended
     it."""
 
     def __init__(self) -> None:
-        self.pieces: asyncio.Queue[str | Answer | BaseException] = asyncio.Queue()
+        self._pieces: asyncio.Queue[str | Answer | BaseException] = asyncio.Queue()
         self._loop = asyncio.get_running_loop()
         self._left = threading.Event()
         self.future: Future[None] | None = None
@@ -60,10 +60,17 @@ class PendingAnswer:
         """Whether nobody waits for it any more."""
         return self._left.is_set()
 
+    async def next(self, seconds: float) -> str | Answer | BaseException | None:
+        """The next piece; None where none came for so long."""
+        try:
+            return await asyncio.wait_for(self._pieces.get(), seconds)
+        except TimeoutError:
+            return None
+
     def say(self, piece: str | Answer | BaseException) -> bool:
         """Pass on what came, from any thread; False where nobody waits."""
         if not self._left.is_set():
-            self._loop.call_soon_threadsafe(self.pieces.put_nowait, piece)
+            self._loop.call_soon_threadsafe(self._pieces.put_nowait, piece)
         return not self._left.is_set()
 
 

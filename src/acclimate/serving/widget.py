@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import threading
 from collections.abc import AsyncIterator, Callable
@@ -87,15 +86,10 @@ async def _events(
     run: PendingAnswer, metrics: Metrics, address: Callable[[str], str]
 ) -> AsyncIterator[str]:
     unmarked = CitationStripper()
-    while True:
-        try:
-            piece = await asyncio.wait_for(run.pieces.get(), ALIVE_S)
-        except TimeoutError:
+    while not isinstance(piece := await run.next(ALIVE_S), Answer | BaseException):
+        if piece is None:
             yield ": waiting\n\n"
-            continue
-        if not isinstance(piece, str):
-            break
-        if text := unmarked(piece):
+        elif text := unmarked(piece):
             yield _line({"text": text})
     if isinstance(piece, BaseException):
         yield _line(as_api_error(piece).body)

@@ -210,9 +210,7 @@ def _reader_beside(workspace: Workspace, how: Beside) -> Callable[..., Resolved]
 
     reader, name = workspace.extractor, workspace.settings.answer.extractor
     if read_limits(name, workspace.layout, workspace.local_model) is None:
-        # `near` was chosen for the model that was trained to read.
-        limits = replace(reader.limits, surer=how.surer, alone=how.alone, near=0.0)
-        reader = reader.limited(limits)
+        reader = reader.limited(replace(reader.limits, surer=how.surer, alone=how.alone))
     return reader.second_opinion
 
 

@@ -32,7 +32,6 @@ from acclimate.types import Completion, Generation, Hit, Message, Span
 from acclimate.workspace.encoders import find_encoder, located, open_cross_encoder
 from acclimate.workspace.engine import FindModel
 from acclimate.workspace.layout import Layout
-from acclimate.workspace.nearness import Nearness
 from acclimate.workspace.shelf import Shelf
 
 _REFUSED = Resolved(REFUSAL, REFUSAL, True, ())
@@ -47,9 +46,7 @@ class Limits:
     `discount` is kept for each rank that its passage is behind the first; below `threshold` it
     abstains. Beside a model that reads: it must be `surer` times as sure of another place than of
     the model's to have the last word, below `doubt` of both nobody answers, and from `alone` it
-    answers where the model abstains, if the question's words are at least `near` as near to its
-    place as to any other that it found (see `Nearness`). How they were chosen:
-    docs/decisions/readers.md.
+    answers where the model abstains. How they were chosen: docs/decisions/readers.md.
     """
 
     words: tuple[int, ...] = (200,)
@@ -58,7 +55,6 @@ class Limits:
     surer: float = 7.0
     doubt: float = 0.02
     alone: float = 0.4
-    near: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,16 +98,12 @@ class ExtractiveReader:
     def places(
         self, question: str, hits: Sequence[Hit], said: Resolved
     ) -> tuple[Marked | None, Marked | None]:
-        """Its own surest place, and the surest that holds what a model said. Where that abstains,
-        a place that is not `near` the question's words is none."""
+        """Its own surest place, and the surest that holds what a model said."""
         answer = "" if said.abstained else said.text.strip(_EDGES)
         marked, same = self.extractor.best_and_matching_spans(
             question, [hit.chunk for hit in hits], answer
         )
-        mine = self._surest(hits, marked)
-        if said.abstained and mine is not None and not self._near(question, hits, mine, marked):
-            mine = None
-        return mine, self._surest(hits, same)
+        return self._surest(hits, marked), self._surest(hits, same)
 
     def decide(
         self,
@@ -138,15 +130,6 @@ class ExtractiveReader:
         if best is None or mine <= limits.surer * others:
             return said
         return replace(mark_answer(best.span, best.passage + 1, hits), decision=figures)
-
-    def _near(
-        self, question: str, hits: Sequence[Hit], mine: Marked, marked: Sequence[Marked]
-    ) -> bool:
-        """Whether a place is near enough to answer alone."""
-        if not self.limits.near:
-            return True
-        nearness = Nearness(question, [hit.chunk.text for hit in hits])
-        return nearness.of([mine, *marked])[0] >= self.limits.near
 
     def _surest(self, hits: Sequence[Hit], marked: Sequence[Marked]) -> Marked | None:
         return surest(hits, marked, self.limits.discount)
