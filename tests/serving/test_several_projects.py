@@ -179,15 +179,20 @@ def test_mcp_is_each_projects_own(site):
 
 
 def test_figures_and_logs_name_the_project(site, caplog):
+    def logged():
+        return {(one.name, one.getMessage().split(" ms=")[0]) for one in caplog.records}
+
+    expected = {
+        ("acclimate.audit.a", "client=127.0.0.1 key=manages GET /metrics status=200"),
+        ("acclimate.audit.b", "client=127.0.0.1 key=- GET - status=401"),
+    }
     with caplog.at_level(logging.INFO, logger="acclimate.audit"):
         figures = site.get("/p/a/metrics", headers=site.manages["a"]).text
         site.get("/p/b/v1/me")
+        wait_until(lambda: expected <= logged(), "the lines of the log")  # they follow answers
     lines = [line for line in figures.splitlines() if line and not line.startswith("#")]
     assert len(lines) > 20
     assert all('project="a"' in line for line in lines)
-    logged = {(one.name, one.getMessage().split(" ms=")[0]) for one in caplog.records}
-    assert ("acclimate.audit.a", "client=127.0.0.1 key=manages GET /metrics status=200") in logged
-    assert ("acclimate.audit.b", "client=127.0.0.1 key=- GET - status=401") in logged
 
 
 def seen(site, **headers):
