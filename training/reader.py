@@ -1,6 +1,6 @@
-"""Trains the reader adapter that ships with the default model.
+"""Trains a reader adapter that ships with a model of the catalogue.
 
-    python -m training.reader --data ../shared/data/squad-train --gguf MODEL.gguf --out DIR --minutes 60
+    python -m training.reader --data ../shared/data/squad-train --out DIR --minutes 60 [--model NAME] [--rank 16]
 
 The reader learns to answer from numbered passages with the shortest exact answer and its passage's number, or to say
 that they do not hold it. A training sequence is a set of passages as retrieval shows them (the gold passage among hard
@@ -29,9 +29,11 @@ from transformers import AutoModelForCausalLM
 
 from acclimate.models.chat import ChatFormat
 from acclimate.models.compute import compute_type
+from acclimate.models.fetch import resolve
 from acclimate.models.gguf import read_info, read_tokenizer
 from acclimate.prompting.passages import REFUSAL, render_passages
 from acclimate.prompting.templates import load_template
+from acclimate.tuning.cases import Case, encode
 from acclimate.tuning.lora import load_adapter
 from acclimate.tuning.packing import Example, Packed, pack
 from acclimate.tuning.parallel import own_device
@@ -43,7 +45,6 @@ HELD_OUT = 48  # the last articles, never trained on
 MAX_TOKENS = 4000
 MAX_QUESTIONS = 14
 MADE_SHARE = 0.2  # of the sequences, from facts
-END_OF_TURN = 2
 
 
 @dataclass(frozen=True)
@@ -180,8 +181,7 @@ class ReaderSampler:
     def example(self, passages: str, question: str, answer: str) -> Example:
         """Tokens of one prompt and answer."""
         messages = self._template.render({"passages": passages, "question": question})
-        ids = self._chat.tokenizer.encode(answer, add_special_tokens=False).ids
-        return Example(tuple(self._chat.encode(messages)), (*ids, END_OF_TURN))
+        return encode(Case(tuple(messages), answer), self._chat)
 
     def _shown(self, gold: int, query: str, rng: random.Random) -> list[int]:
         count = rng.choice((0, 1, 2, 3, 3, 3, 3, 3, 4))
@@ -215,20 +215,22 @@ def train(sampler: Callable[[ReaderData, ChatFormat], Sampler], about: str | Non
     """Read the options, train on what `sampler` draws from the data, leave `adapter/` in --out."""
     parser = argparse.ArgumentParser(description=about)
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--gguf", type=Path, required=True)
+    parser.add_argument("--model", default="smollm2-135m-instruct", help="of the catalogue")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--minutes", type=float, default=60)
     parser.add_argument("--rate", type=float, default=1e-3, help="peak learning rate")
+    parser.add_argument("--rank", type=int, default=16, help="of the LoRA; its scale is twice that")
     parser.add_argument(
         "--seed", type=int, default=0, help="draws other sequences: change it for a further phase"
     )
     parser.add_argument("--start", type=Path, help="an adapter to go on from, with a new schedule")
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    chat = ChatFormat(read_tokenizer(options.gguf), read_info(options.gguf).chat_template, "")
+    base = resolve(options.model, "language")
+    chat = ChatFormat(read_tokenizer(base.weights), read_info(base.weights).chat_template, "")
     model = AutoModelForCausalLM.from_pretrained(
-        options.gguf.parent,
-        gguf_file=options.gguf.name,
+        base.weights.parent,
+        gguf_file=base.weights.name,
         dtype=compute_type(own_device(), training=True),
         attn_implementation="sdpa",
     )
@@ -237,9 +239,15 @@ def train(sampler: Callable[[ReaderData, ChatFormat], Sampler], about: str | Non
     logging.info("%d passages, %d questions", len(data.chunks), sum(map(len, data.asked.values())))
     trainer = Trainer(
         model,
-        "smollm2-135m-instruct",
+        base.name,
         options.out,
-        TrainSettings(minutes=options.minutes, learning_rate=options.rate, seed=options.seed),
+        TrainSettings(
+            minutes=options.minutes,
+            learning_rate=options.rate,
+            seed=options.seed,
+            r=options.rank,
+            alpha=2.0 * options.rank,
+        ),
     )
     if options.start and not trainer.step:
         load_adapter(model, options.start)

@@ -1,7 +1,7 @@
 """Trains the question writer that ships with the default model: a passage in, answers with their questions out.
 
-    python -m training.writer --data ../shared/data/squad-train --gguf MODEL.gguf --out DIR --minutes 40 \
-        --rate 8e-4 --start src/acclimate/adapters/smollm2-135m-reader
+    python -m training.writer --data ../shared/data/squad-train --out DIR --minutes 40 --rate 8e-4 \
+        --start src/acclimate/adapters/smollm2-135m-reader
 
 It learns the questions that people asked about passages of squad-train's articles (the last 48 are held out, as for the
 reader), but only those that find their passage among all others: “When did he die?” cannot be asked of a library. One
@@ -20,10 +20,11 @@ if __name__ == "__main__":
 
 from acclimate.models.chat import ChatFormat
 from acclimate.questions.writer import ask_for_pairs, told_pairs
+from acclimate.tuning.cases import Case, encode
 from acclimate.tuning.packing import Example, Packed, pack
 from acclimate.types import Chunk
 from training import facts
-from training.reader import END_OF_TURN, MAX_TOKENS, ReaderData, train
+from training.reader import MAX_TOKENS, ReaderData, train
 
 PASSAGES = 4  # of a sequence
 PAIRS = 4  # at most, about one passage
@@ -56,8 +57,7 @@ class WriterSampler:
             index = rng.choice(self._chunks)
             chunk, pairs = self._data.chunks[index], self._pairs[index]
         text = told_pairs(rng.sample(pairs, min(PAIRS, len(pairs))))
-        ids = self._chat.tokenizer.encode(text, add_special_tokens=False).ids
-        return Example(tuple(self._chat.encode([ask_for_pairs(chunk)])), (*ids, END_OF_TURN))
+        return encode(Case((ask_for_pairs(chunk),), text), self._chat)
 
 
 if __name__ == "__main__":

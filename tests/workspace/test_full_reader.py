@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from acclimate.embeddings.extractor import Marked
+from acclimate.prompting.citations import Resolved
 from acclimate.prompting.full_answer import FullReading
 from acclimate.prompting.passages import REFUSAL
 from acclimate.types import Chunk, Hit, Span
@@ -44,6 +45,11 @@ class Scripted:
             if (start := chunk.text.find(self.word)) >= 0:
                 found.append(Marked(at, Span(start, start + len(self.word)), self.sure))
         return found
+
+    def best_and_matching_spans(
+        self, question: str, chunks: Sequence[Chunk], answer: str
+    ) -> tuple[list[Marked], list[Marked]]:
+        return self.best_spans(question, chunks), []
 
 
 def reader(word: str, sure: float = 0.9) -> FullReader:
@@ -101,6 +107,31 @@ def test_short_style_leaves_what_is_less_likely_to_the_other_reader() -> None:
     assert reader("button", 0.45).quote_where_asked(question, HITS) is None
     assert not reader("button", 0.45).quote(question, HITS).abstained
     assert reader("button", 0.55).quote_where_asked(question, HITS) is not None
+
+
+@pytest.mark.parametrize(
+    ("sure", "text"),
+    [(0.45, "button"), (0.35, "To reset the hub:"), (0.2, REFUSAL), (0.01, REFUSAL)],
+)
+def test_few_words_against_the_model_need_sureness(sure: float, text: str) -> None:
+    said = Resolved("$90", "$90 [2]", False, ())
+    found = reader("button", sure).second_opinion("What resets the hub?", HITS, said)
+    assert found.text.startswith(text)
+    assert found.abstained == (text == REFUSAL)
+
+
+def test_what_the_model_says_is_kept_as_before() -> None:
+    own = Resolved("$90", "$90 [2]", False, ())
+    assert reader("button", 0.35).second_opinion("What?", HITS, own, own_words=True) is own
+
+
+def test_a_block_that_very_likely_answers_is_quoted_instead_of_a_refusal() -> None:
+    refused = Resolved(REFUSAL, REFUSAL, True, ())
+    assert reader("button", 0.35).second_opinion("What?", HITS, refused) is refused
+    likely: Any = Scripted("button", 0.9)
+    unsure = FullReader(ExtractiveReader(likely, Limits(discount=1.0, alone=0.95)))
+    found = unsure.second_opinion("What resets the hub?", HITS, refused)
+    assert found.text.startswith("To reset the hub:")
 
 
 def test_what_the_model_left_out_is_added_once() -> None:

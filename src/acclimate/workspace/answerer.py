@@ -64,7 +64,7 @@ def open_answerer(
         shape = read_shape(schema)
     # The model loads meanwhile: library, embedder and it together take as long as it alone.
     alone = manner == "quoted" and chosen.context == "passages"  # no language model is asked
-    loading = workspace.engine_soon("extract" if alone else chosen.name)
+    loading = workspace.engine_soon(find_recipe("extract") if alone else chosen)
     retriever: Retriever = workspace.retriever(where) if chosen.reads else _NoRetriever()
     engine = loading.result()
     generation = _generation(workspace, manner)
@@ -94,7 +94,7 @@ def open_answerer(
         tell=_TELL[workspace.settings.answer.memory],
         decision=decision,
         extract=_extract(workspace, chosen, manner),
-        second_reader=_second_reader(workspace, chosen, template.name) if plain else None,
+        second_reader=_second_reader(workspace, chosen, template.name, manner) if plain else None,
         finish=_finish(workspace) if manner == "written" else None,
         fill=fill,
         explain=partial(why_nothing, workspace, where),
@@ -181,7 +181,9 @@ def _fills(workspace: Workspace, recipe: Recipe) -> bool:
     return workspace.adapter(recipe) is not None if wanted == "auto" else wanted == "answer"
 
 
-def _second_reader(workspace: Workspace, recipe: Recipe, template: str) -> SecondReader | None:
+def _second_reader(
+    workspace: Workspace, recipe: Recipe, template: str, manner: Manner
+) -> SecondReader | None:
     """What weighs the model's words where the reader that ships is at work, alone or below an
     adapter that was tuned, which may have learnt to say what stands in no passage; and those of
     models without an adapter, as their size class needs it or as asked for."""
@@ -198,7 +200,8 @@ def _second_reader(workspace: Workspace, recipe: Recipe, template: str) -> Secon
     )
     if ours or chosen.answer.second_reader == "always":
         own_words = bool(recipe.adapter) or not ours
-        return partial(workspace.extractor.second_opinion, own_words=own_words)
+        reader = _full_reader(workspace) if manner == "quoting" else workspace.extractor
+        return partial(reader.second_opinion, own_words=own_words)
     how = beside(workspace, recipe)
     return None if how is None else partial(_reader_beside(workspace, how), own_words=how.own_words)
 

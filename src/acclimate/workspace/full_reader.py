@@ -27,6 +27,8 @@ _LIST = 900  # and of a list
 _SENTENCES = 4
 # How likely it must be where the question could be left to the reader of short answers.
 _INSTEAD = 0.5
+# And where that reader refuses.
+_REFUSED = 0.85
 # Beside a model: how sure the extractor must be of a place that the model left out, for its
 # sentence to be added.
 _ADDED = 0.5
@@ -66,6 +68,22 @@ class FullReader:
         if best == "table" or (kind == "list" and best != "list"):
             return None
         return self._quoted(question, hits, found)
+
+    def second_opinion(
+        self, question: str, hits: Sequence[Hit], said: Resolved, *, own_words: bool = False
+    ) -> Resolved:
+        """The extractor's `second_opinion`, but a block is quoted, or nothing said, instead of few
+        words that it gives against the model's without being sure enough to answer alone; and a
+        block that very likely answers instead of a refusal."""
+        reader = self.reader
+        best, held = reader.places(question, hits, said)
+        answer = reader.decide(hits, said, best, held, own_words=own_words)
+        sure = best is None or best.confidence >= reader.limits.alone
+        if not answer.abstained and (sure or answer is said):
+            return answer
+        found = self._find(question, hits)
+        refused = answer.abstained and (not found or found[0].likely < _REFUSED)
+        return answer if refused else self._quoted(question, hits, found)
 
     def complete(self, question: str, hits: Sequence[Hit], reading: FullReading) -> Resolved:
         """What a model said, with what the extractor is sure of and the model left out; the quoted
