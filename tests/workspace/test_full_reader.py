@@ -125,6 +125,15 @@ def test_what_the_model_says_is_kept_as_before() -> None:
     assert reader("button", 0.35).second_opinion("What?", HITS, own, own_words=True) is own
 
 
+def test_where_the_model_abstains_a_sentence_says_more_than_a_few_words() -> None:
+    refused = Resolved(REFUSAL, REFUSAL, True, ())
+    found = reader("button", 0.6).second_opinion("What resets the hub?", HITS, refused)
+    assert found.text.startswith("To reset the hub:")
+    scripted: Any = Scripted("button", 0.25)
+    sure = FullReader(ExtractiveReader(scripted, Limits(discount=1.0, alone=0.2)))
+    assert sure.second_opinion("What resets the hub?", HITS, refused).text == "button"
+
+
 def test_a_block_that_very_likely_answers_is_quoted_instead_of_a_refusal() -> None:
     refused = Resolved(REFUSAL, REFUSAL, True, ())
     assert reader("button", 0.35).second_opinion("What?", HITS, refused) is refused

@@ -72,18 +72,21 @@ class FullReader:
     def second_opinion(
         self, question: str, hits: Sequence[Hit], said: Resolved, *, own_words: bool = False
     ) -> Resolved:
-        """The extractor's `second_opinion`, but a block is quoted, or nothing said, instead of few
-        words that it gives against the model's without being sure enough to answer alone; and a
-        block that very likely answers instead of a refusal."""
+        """The extractor's `second_opinion`, but few words stand only where both readers agree or
+        the extractor is sure enough to answer alone. Where the model abstains, or the extractor
+        overrules it without being that sure, the block is quoted that answers; where nobody
+        answers, a block that very likely does."""
         reader = self.reader
         best, held = reader.places(question, hits, said)
         answer = reader.decide(hits, said, best, held, own_words=own_words)
-        sure = best is None or best.confidence >= reader.limits.alone
-        if not answer.abstained and (sure or answer is said):
+        sure = best is not None and best.confidence >= reader.limits.alone
+        if not said.abstained and (answer is said or sure):
             return answer
         found = self._find(question, hits)
-        refused = answer.abstained and (not found or found[0].likely < _REFUSED)
-        return answer if refused else self._quoted(question, hits, found)
+        quoted = self._quoted(question, hits, found)
+        if answer.abstained:
+            return quoted if found and found[0].likely >= _REFUSED else answer
+        return answer if sure and quoted.abstained else quoted
 
     def complete(self, question: str, hits: Sequence[Hit], reading: FullReading) -> Resolved:
         """What a model said, with what the extractor is sure of and the model left out; the quoted
