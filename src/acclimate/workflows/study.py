@@ -227,7 +227,7 @@ def teach(
     """
     from acclimate.tuning.internalise import Reader
 
-    adapter = workspace.adapter(find_recipe("rag+short"))
+    adapter = workspace.adapter(find_recipe("rag"))
     folder = workspace.layout.studies / _teacher(model, adapter)
     reader: Reader | None = None
     taught: list[Case] = []

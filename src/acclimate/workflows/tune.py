@@ -209,7 +209,7 @@ def prepare(
         raise MissingExtraError("acclimate tune", "tune") from error
 
     model = workspace.local_model(workspace.settings.model.name, "language")
-    start = workspace.adapter(replace(recipe, adapter="", style="short"))
+    start = workspace.adapter(replace(recipe, adapter=""))
     if start is not None:
         require_base_model(start, model.name)
     # The prompts are those of the recipe without its adapter, which is not there yet.

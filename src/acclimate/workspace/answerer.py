@@ -64,7 +64,7 @@ def open_answerer(
         shape = read_shape(schema)
     # The model loads meanwhile: library, embedder and it together take as long as it alone.
     alone = manner == "quoted" and chosen.context == "passages"  # no language model is asked
-    loading = workspace.engine_soon(find_recipe("extract") if alone else chosen)
+    loading = workspace.engine_soon("extract" if alone else chosen.name)
     retriever: Retriever = workspace.retriever(where) if chosen.reads else _NoRetriever()
     engine = loading.result()
     generation = _generation(workspace, manner)

@@ -18,7 +18,6 @@ from acclimate.models.store import LocalModel, cache_folder
 from acclimate.prompting.recipes import PARTS, Recipe
 from acclimate.prompting.templates import Template, load_template, parse_template
 from acclimate.settings_sections import ModelSettings
-from acclimate.types import Style
 from acclimate.workspace.layout import Layout
 from acclimate.workspace.shelf import Shelf, stamp
 
@@ -31,9 +30,6 @@ _SHIPPED: dict[tuple[str, Use], str] = {
     ("smollm2-135m-instruct", "reader"): "smollm2-135m-reader",
     ("smollm2-135m-instruct", "writer"): "smollm2-135m-writer",
 }
-_READS_ALL = "smollm2-135m-reader"
-"""The reader for a model that without it answers nothing, in whatever form it is asked. Others are
-worn for what they were trained on: the exact words, by the template that ships."""
 
 
 def load_engine(
@@ -105,8 +101,8 @@ def _load_here(kind: str, chosen: ModelSettings, model: LocalModel, adapter: Pat
     )
 
 
-def adapter_of(chosen: ModelSettings, layout: Layout, recipe: Recipe, style: Style) -> Path | None:
-    """See `Workspace.adapter`; `style` is that of recipes that name none."""
+def adapter_of(chosen: ModelSettings, layout: Layout, recipe: Recipe) -> Path | None:
+    """See `Workspace.adapter`."""
     if recipe.adapter:
         folder = tuned_folder(layout, recipe)
         if not is_tuned(folder):
@@ -126,13 +122,7 @@ def adapter_of(chosen: ModelSettings, layout: Layout, recipe: Recipe, style: Sty
                 f"'model.adapter' = '{chosen.adapter}': {folder} is not a PEFT adapter folder."
             )
         return folder
-    reader = shipped_adapter(chosen, "reader")
-    if reader is None or reader.name == _READS_ALL:
-        return reader
-    asked = style if recipe.style == "auto" else recipe.style
-    exact = asked == "short" and not (recipe.few_shot or recipe.extracts)
-    ours = recipe.template == "rag" and not (layout.templates / "rag.txt").is_file()
-    return reader if exact and ours else None
+    return shipped_adapter(chosen, "reader")
 
 
 def _require_method(layout: Layout, recipe: Recipe) -> None:

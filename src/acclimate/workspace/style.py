@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 from acclimate.models.entries import SizeClass
@@ -70,8 +70,7 @@ def manner_of(workspace: Workspace, recipe: Recipe, style: Style | None = None) 
     wanted = workspace.settings.answer.style if asked == "auto" else asked
     if not fits or wanted == "short":
         return "short"
-    # on short answers, all that there are
-    trained = workspace.adapter(replace(recipe, style=wanted)) is not None
+    trained = workspace.adapter(recipe) is not None  # on short answers, all that there are
     tiny = recipe.extracts or trained or class_of(workspace) == "tiny"
     if wanted == "full":
         return "quoted" if tiny else "written"

@@ -268,11 +268,12 @@ class Workspace(Closing):
             lambda: ClipEmbedder(model.folder, weights_sha256=model.sha256),
         )
 
-    def engine(self, recipe: str | Recipe | None = None) -> Engine:
-        """What `[model]` names, with the adapter of the recipe in its style; loaded once."""
-        chosen = recipe or self.settings.answer.recipe
-        chosen = find_recipe(chosen) if isinstance(chosen, str) else chosen
-        return self.extractor if chosen.extracts else self.engine_with(self.adapter(chosen))
+    def engine(self, recipe: str | None = None) -> Engine:
+        """What `[model]` names, with the adapter of the recipe; loaded once."""
+        chosen = find_recipe(recipe or self.settings.answer.recipe)
+        if chosen.extracts:
+            return self.extractor
+        return self.engine_with(self.adapter(chosen))
 
     def engine_with(self, adapter: Path | None) -> Engine:
         """What `[model]` names, with this adapter; loaded once."""
@@ -286,7 +287,7 @@ class Workspace(Closing):
             return self._load(self.settings, adapter, self.local_model)
         return load_engine(self.settings.model, adapter, self.local_model, self.shelf)
 
-    def engine_soon(self, recipe: Recipe) -> Future[Engine]:
+    def engine_soon(self, recipe: str) -> Future[Engine]:
         """`engine`, loaded while the caller does something else."""
         return self._loader.submit(self.engine, recipe)
 
@@ -305,11 +306,11 @@ class Workspace(Closing):
 
         That is the tuned adapter that it names, else what `[model] adapter` names. "auto" is the
         reader that ships for the model, if any, and only for recipes that show passages: it is made
-        for those, above the tiny class for short answers only. A server has its own.
+        for those. A server has its own.
         """
         if recipe.adapter and self._worn is not None:
             return self._worn
-        return adapter_of(self.settings.model, self.layout, recipe, self.settings.answer.style)
+        return adapter_of(self.settings.model, self.layout, recipe)
 
     def require_ingested(self) -> None:
         """Raises ProjectError before the first ingest."""
