@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -233,6 +234,11 @@ def answer(text, abstained=False):
     [
         (answer("14 days."), "right", ""),
         (answer("two weeks"), "right", ""),
+        (
+            replace(answer("Others have 30 days. You have 14 days."), style="full"),
+            "right",
+            ": it holds “14 days” or “two weeks”",
+        ),
         (
             answer("16 days"),
             "wrong",

@@ -15,6 +15,7 @@ from acclimate.errors import ProjectError
 from acclimate.evaluation.metrics import score
 from acclimate.project import Project
 from acclimate.settings import FILE_NAME
+from acclimate.text.locating import find_words
 from acclimate.types import Answer, Question
 from acclimate.workflows.compare import CompareOptions, report_file
 from acclimate.workflows.compare_plan import DEFAULT
@@ -76,6 +77,8 @@ def checked(question: Question, answer: Answer) -> tuple[str, str]:
     scored = score(question, answer, None)
     if scored.em:
         return "right", ""
+    if answer.style == "full" and any(find_words(one, answer.text) for one in question.answers):
+        return "right", f": it holds {reference}"
     return "wrong", f": the reference is {reference} ({scored.f1:.0%} of the words agree)"
 
 

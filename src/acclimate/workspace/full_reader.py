@@ -83,10 +83,11 @@ class FullReader:
         if not said.abstained and (answer is said or sure):
             return answer
         found = self._find(question, hits)
-        quoted = self._quoted(question, hits, found)
-        if answer.abstained:
-            return quoted if found and found[0].likely >= _REFUSED else answer
-        return answer if sure and quoted.abstained else quoted
+        if not found or found[0].likely < (_REFUSED if answer.abstained else _LIKELY):
+            kept = answer.abstained or sure
+            return answer if kept else replace(REFUSED, decision=answer.decision)
+        why = f"{answer.decision or 'the readers refuse'}, so the passage is quoted"
+        return replace(self._quoted(question, hits, found), decision=why)
 
     def complete(self, question: str, hits: Sequence[Hit], reading: FullReading) -> Resolved:
         """What a model said, with what the extractor is sure of and the model left out; the quoted
