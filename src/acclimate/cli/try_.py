@@ -55,8 +55,8 @@ def command(folder: Path) -> None:
             click.echo(f"{click.style('Checked:', bold=True)} {word}{detail}")
             right += word == "right"
         click.echo(
-            f"\n{right} of these {len(shown)} answers are right: all their words are the "
-            f"reference's."
+            f"\n{right} of these {len(shown)} answers are right: they are the reference, word for "
+            f"word, or quote what holds it."
         )
         click.echo(
             f"\nNow {' and '.join(DEFAULT)} on all {_count(project)} test questions …", err=True
@@ -69,8 +69,8 @@ def command(folder: Path) -> None:
 
 
 def checked(question: Question, answer: Answer) -> tuple[str, str]:
-    """Whether an answer is the reference's, in a word, and what to add: the reference where they
-    differ."""
+    """Whether an answer is the reference's, or quotes what holds it, in a word, and what to add:
+    the reference where they differ."""
     reference = " or ".join(f"“{one}”" for one in question.answers)
     if answer.abstained:
         return "refused", f": the reference is {reference}"
