@@ -13,6 +13,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 
 from acclimate.testing.states import STATE_S
+from acclimate.tuning.parallel import World
 
 SCRIPT = Path(__file__).parent / "tiny_run.py"
 train = runpy.run_path(str(SCRIPT))["train"]
@@ -107,3 +108,13 @@ def test_a_run_that_no_longer_gets_better_ends(tmp_path):
     one = pack([example((1, 2), (3,))], 99)
     trainer.run(lambda rng: one, [one])
     assert trainer.step == 2
+
+
+def test_processes_share_a_step_by_what_its_sequences_cost() -> None:
+    costs = [900, 100, 800, 200, 50]
+    shares = [
+        World(rank, 2, torch.device("cpu")).share(["a", "b", "c", "d", "e"], costs)
+        for rank in range(2)
+    ]
+    assert shares == [["c", "d", "e"], ["a", "b"]]
+    assert World(0, 1, torch.device("cpu")).share(["a", "b"], [1, 2]) == ["a", "b"]

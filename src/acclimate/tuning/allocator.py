@@ -7,8 +7,18 @@ import sys
 
 from acclimate.system.ending import hold_back
 
-# glibc gives large blocks back at once otherwise: half the time of training goes into page faults.
-_TUNABLES = "glibc.malloc.mmap_threshold=4294967296:glibc.malloc.trim_threshold=17179869184"
+# glibc gives large blocks back at once otherwise, and half the time of training goes into page faults; then huge pages
+# where the kernel has them for who asks: without, a virtual machine may spend most of it on address translation. One
+# arena, since threads that load weights would put them where no huge pages are asked for.
+_TUNABLES = ":".join(
+    f"glibc.malloc.{name}"
+    for name in (
+        "mmap_threshold=4294967296",
+        "trim_threshold=17179869184",
+        "hugetlb=1",
+        "arena_max=1",
+    )
+)
 
 
 def use_large_blocks(module: str = "acclimate") -> None:

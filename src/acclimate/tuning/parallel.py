@@ -11,9 +11,12 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 from torch import distributed
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +26,17 @@ class World:
     rank: int
     size: int
     device: torch.device
+
+    def share(self, items: Sequence[T], costs: Sequence[float]) -> list[T]:
+        """This process's part of `items`, as many as each other's: the dearest go first, each to
+        the process with the least to do, since all wait for the last at the end of a step."""
+        order = sorted(range(len(items)), key=lambda item: -costs[item])
+        given: list[list[int]] = [[] for _ in range(self.size)]
+        for start in range(0, len(order), self.size):
+            given.sort(key=lambda own: sum(costs[item] for item in own))
+            for own, item in zip(given, order[start : start + self.size], strict=False):
+                own.append(item)
+        return [items[item] for item in sorted(given[self.rank])]
 
     def add_up(self, tensors: Sequence[torch.Tensor]) -> None:
         """Replace each tensor by its sum over all processes."""

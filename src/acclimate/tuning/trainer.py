@@ -227,10 +227,8 @@ class Trainer:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         drawn = [sample(rng) for _ in range(self.settings.batch)]
-        own, answers = (
-            drawn[self.world.rank :: self.world.size],
-            sum(packed.answers for packed in drawn),
-        )
+        own = self.world.share(drawn, [len(packed.tokens) for packed in drawn])
+        answers = sum(packed.answers for packed in drawn)
         total = torch.zeros(1, device=self.world.device)
         for packed in own:
             loss = self._loss(packed) / answers
