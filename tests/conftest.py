@@ -102,6 +102,7 @@ PLACES = {
     "tuning/test_runs.py": "torch",
     "tuning/test_tune.py": "torch models",
     "tuning/test_tuning.py": "torch",
+    "workspace/test_answerer.py": "models",
 }
 TESTS = {
     "chunking/test_chunkers.py::test_one_very_long_paragraph_is_cut_all_the_same": "slow",
@@ -113,8 +114,6 @@ TESTS = {
     "models/test_grammar.py::test_whole_ranges_are_exact": "slow",
     "test_backup.py::test_backups_made_while_documents_change_are_whole": "slow",
     "test_ingest.py::test_a_full_disk_loses_nothing": "slow",
-    "workspace/test_answerer.py::test_the_extractor_reads_what_the_shipped_reader_reads": "models",
-    "workspace/test_answerer.py::test_answers_of_one_reader_are_not_taken_for_those_of_two": "models",
     "workspace/test_extractor.py::test_how_sure_it_is_of_a_place_is_the_mean_over_both_cuts": "models",
     "workspace/test_extractor.py::test_the_extractor_ranks_passages_too": "models",
     "workspace/test_shelf.py::test_projects_with_the_same_settings_share_their_models": "models",
