@@ -5,6 +5,8 @@ import random
 
 import pytest
 import torch
+from tokenizers import AddedToken, Tokenizer
+from tokenizers.models import WordLevel
 from torch.nn import functional as F  # noqa: N812
 from transformers import LlamaConfig, LlamaForCausalLM
 
@@ -121,28 +123,56 @@ def test_a_text_ends_at_a_stop():
     assert ended == whole[: whole.index(stop, 2) + 1]
 
 
-class NoTemplate:
-    """A chat format whose users speak after two tokens."""
+class Chat:
+    """A chat format whose users speak after two tokens; the last word ends an answer."""
+
+    def __init__(self):
+        words = {f"w{at}": at for at in range(WORDS - 1)}
+        self.tokenizer = Tokenizer(WordLevel(words, unk_token="w3"))
+        self.tokenizer.add_special_tokens([AddedToken("<end>", special=True)])
 
     def encode(self, messages):
         return [1, 2, 3 if messages[0].content == "a" else 4, 5]
 
 
 def test_the_old_self_writes_once_and_is_the_network_itself(tmp_path):
-    network, file = tiny(), tmp_path / "old.json"
-    assert (
-        old_self(network, NoTemplate(), file, seconds=1, learnt=9) == []
-    )  # too little time for a text
-    held = old_self(network, NoTemplate(), file, seconds=4, learnt=9)
+    network, file, shelf = tiny(), tmp_path / "run" / "old.json", tmp_path / "shelf" / "old.json"
+
+    def own(seconds, to=file):
+        return old_self(network, Chat(), to, seconds, learnt=9, shelf=shelf)
+
+    assert own(1) == []  # too little time for a text
+    assert not file.exists()
+    held = own(4)
     assert held
     mean = 4 * sum(map(len, json.loads(file.read_text()))) / len(json.loads(file.read_text()))
-    assert held[0].targets.weight == pytest.approx(min(1, 2 * 9 / mean))  # as two of the others
+    assert held[0].targets.weight == pytest.approx(min(2, 4 * 9 / mean))  # as four of the others
     assert sum(answer_loss(network, one).item() for one in held[:3]) == pytest.approx(0, abs=0.05)
     assert answer_loss(tiny(seed=7), held[0]).item() > 1
-    again = old_self(network, NoTemplate(), file, seconds=0, learnt=9)
-    assert [one.tokens.tolist() for one in again] == [one.tokens.tolist() for one in held]
-    starts = {tuple(one.tokens[:2].tolist()) for one in held}
-    assert (1, 2) in starts  # chat begins where a user would speak
+    tokens = [one.tokens.tolist() for one in held]
+    assert [one.tokens.tolist() for one in own(0)] == tokens
+    texts = json.loads(shelf.read_text())
+    assert {tuple(one[:2]) for one in texts} > {(1, 2)}  # chat begins where a user would speak
+    # What was ordered comes first, and is no chat: neither the order nor the end of an answer is there.
+    assert all(one[0] == 1 and WORDS - 1 not in one for one in texts[:20])
+
+
+def test_another_run_of_a_model_has_what_was_written_before_and_more(tmp_path):
+    network, shelf = tiny(), tmp_path / "old.json"
+    first = old_self(network, Chat(), tmp_path / "a.json", 4, learnt=9, shelf=shelf)
+    known = json.loads(shelf.read_text())
+    assert 1 < len(first) == -(-len(json.loads((tmp_path / "a.json").read_text())) // 4)
+    shelf.write_text(json.dumps(known[:40]))
+    old_self(network, Chat(), tmp_path / "c.json", 4, learnt=9, shelf=shelf)
+    more = json.loads(shelf.read_text())
+    assert more[:40] == known[:40]
+    assert len({tuple(one) for one in more}) == len(more) > 40
+
+
+def test_of_the_old_selfs_texts_as_many_are_read_as_there_is_time_for():
+    texts = sample(tiny(), [[1]] * 8, Writing(tokens=20))
+    assert len(remembered(tiny(), texts, 1.0, seconds=0)) == 1
+    assert len(remembered(tiny(), texts, 1.0)) == 2
 
 
 def test_a_weighted_sequence_counts_for_less():

@@ -23,6 +23,7 @@ from acclimate.errors import SettingsError
 from acclimate.files import jsonlines
 from acclimate.models.chat import ChatFormat
 from acclimate.models.compute import compute_type
+from acclimate.models.store import cache_folder, hash_file
 from acclimate.models.transformers import read_model
 from acclimate.tuning import experts
 from acclimate.tuning.attached import Attached, LibraryAttached, attach
@@ -243,7 +244,14 @@ def _old_self(
     network.to(own_device())
     some = [sampler(random.Random(seed)).answers for seed in range(_DRAWN)]  # noqa: S311
     learnt, seconds = sum(some) / _DRAWN, settings.minutes * 60 * WRITING
-    return old_self(network, chat, job.folder / "old-self.json", seconds, learnt)
+    return old_self(
+        network,
+        chat,
+        job.folder / "old-self.json",
+        seconds,
+        learnt,
+        shelf=cache_folder() / "old-self" / f"{hash_file(job.model)}.json",
+    )
 
 
 def _alone(network: nn.Module, job: TuningJob, settings: TrainSettings) -> Attached:
