@@ -49,8 +49,8 @@ class TuningVerbs(QuestionVerbs):
         questions that are made about all of them. `beta` and `sources` are for `dpo` and `kto`: how
         dear it is to leave the untuned model, and which of the project's own answers are learnt
         from ("labels", "comparisons", "questions"; None: all). With `replay` the model is held to
-        what it says of its own accord, where that costs less than a fifth of the time. Stopped, it
-        goes on where it was, unless `again`.
+        what it says of its own accord, in about a fifth of the time. Stopped, it goes on where it
+        was, unless `again`.
         Raises SettingsError for splits that share documents, DataError for pairs that cannot be
         learnt, and EngineError where the adapter answers otherwise when it is served than when it
         was trained.

@@ -92,7 +92,7 @@ class TuningJob:
     `start` is an adapter to begin with: gone on from by the methods that can (`goes_on`), else
     merged into the weights below and kept as `under/` beside what is trained. `rate` and `size`
     None: by the method. `beta` is that of preferences. With `replay` the network is held to what it
-    says of its own accord, where that costs less than a fifth of the time.
+    says of its own accord, in about a fifth of the time.
     """
 
     model: Path

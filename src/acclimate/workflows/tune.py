@@ -64,8 +64,8 @@ class TuneOptions:
     """How to tune. `rate` None: the method's. `source` None: the questions of the train split.
     `again` gives up a run that was stopped. `beta` and `sources` are those of
     preferences: how dear it is to leave the reference, and where the project's own pairs come
-    from. `replay` holds the model to what it says of its own accord, where that costs less than a
-    fifth of the time."""
+    from. `replay` holds the model to what it says of its own accord, in about a fifth of
+    the time."""
 
     minutes: float = 5.0
     rate: float | None = None
