@@ -17,7 +17,8 @@ import json
 import random
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +64,18 @@ def create(options: argparse.Namespace, folder: Path) -> None:
         file = folder / "acclimate.toml"
         text = file.read_text(encoding="utf-8")
         file.write_text(text.replace("[model]", f"[model]\nname = {json.dumps(options.model)}", 1))
+
+
+@contextmanager
+def opened(options: argparse.Namespace) -> Iterator[Project]:
+    """The project, made and read where it is not yet; a passing one where no folder was named."""
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = options.project or Path(scratch)
+        if not (folder / "acclimate.toml").exists():
+            create(options, folder)
+        with Project.open(folder) as project:
+            project.ingest()
+            yield project
 
 
 def trained(project: Project, recipe: str, minutes: float, rate: float | None) -> dict[str, Any]:
@@ -136,19 +149,14 @@ def main() -> None:
     """Train both, compare all."""
     options = parse()
     use_large_blocks("benchmarks.internalise")
-    with tempfile.TemporaryDirectory() as scratch:
-        folder = options.project or Path(scratch)
-        if not (folder / "acclimate.toml").exists():
-            create(options, folder)
-        with Project.open(folder) as project:
-            project.ingest()
-            runs = []
-            plans = (("internalise", options.minutes), ("internalise+rag", options.rag_minutes))
-            for recipe, minutes in plans:
-                rate = options.rate if recipe == "internalise" else None
-                runs.append(trained(project, recipe, minutes, rate))
-                emit(runs[-1])
-            emit(summary(options, project.compare(RECIPES), runs))
+    with opened(options) as project:
+        runs = []
+        plans = (("internalise", options.minutes), ("internalise+rag", options.rag_minutes))
+        for recipe, minutes in plans:
+            rate = options.rate if recipe == "internalise" else None
+            runs.append(trained(project, recipe, minutes, rate))
+            emit(runs[-1])
+        emit(summary(options, project.compare(RECIPES), runs))
 
 
 if __name__ == "__main__":

@@ -12,7 +12,6 @@ with `--project` goes on where it was.
 from __future__ import annotations
 
 import argparse
-import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Sequence
@@ -25,7 +24,7 @@ from acclimate.project import Project
 from acclimate.tuning.allocator import use_large_blocks
 from acclimate.tuning.knobs import Knobs
 from benchmarks.harness import emit, machine
-from benchmarks.internalise import create
+from benchmarks.internalise import opened
 
 METHODS = ("dpo+rag", "kto+rag")
 _WRONG = 0.3  # F1 below which an answer is wrong, as where they are learnt
@@ -81,7 +80,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--rate", type=float, help="peak learning rate")
     parser.add_argument("--model", help="a catalogue name or a path")
     parser.add_argument("--project", type=Path, help="keep everything here, and go on from it")
-    parser.set_defaults(articles=None, limit=None)  # of `create`
+    parser.set_defaults(articles=None, limit=None)  # of `opened`
     return parser.parse_args()
 
 
@@ -89,20 +88,12 @@ def main() -> None:
     """Answer the train split, train both, compare."""
     options = parse()
     use_large_blocks("benchmarks.preferences")
-    with tempfile.TemporaryDirectory() as scratch:
-        folder = options.project or Path(scratch)
-        if not (folder / "acclimate.toml").exists():
-            create(options, folder)
-        with Project.open(folder) as project:
-            project.ingest()
-            project.compare(("rag",), split="train")
-            for recipe in METHODS:
-                emit(trained(project, recipe, options))
-            compared = by_seed(project.compare(("rag", *METHODS)))
-            emit(
-                {"benchmark": "preferences", "data": options.data.name, "machine": machine()}
-                | compared
-            )
+    with opened(options) as project:
+        project.compare(("rag",), split="train")
+        for recipe in METHODS:
+            emit(trained(project, recipe, options))
+        compared = by_seed(project.compare(("rag", *METHODS)))
+    emit({"benchmark": "preferences", "data": options.data.name, "machine": machine()} | compared)
 
 
 if __name__ == "__main__":
