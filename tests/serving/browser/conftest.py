@@ -91,8 +91,11 @@ def ask():
 
     def ask(page, question):
         page.get_by_label("Question", exact=True).fill(question)
+        turns = page.locator(".turn")
+        before = turns.count()
         page.keyboard.press("Enter")
-        answer = page.locator(".turn").last
+        expect(turns).to_have_count(before + 1)  # the page waits for its recipes first
+        answer = turns.last
         expect(answer.locator(".answer.writing")).to_have_count(0)
         return answer
 
