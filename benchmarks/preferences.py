@@ -3,10 +3,11 @@
     python -m benchmarks.preferences --data examples/halden [--minutes 4] [--seeds 3] [--rate R] [--project FOLDER]
 
 As a user would: `acclimate compare rag --split train` first, for answers to learn from, then `acclimate tune dpo+rag`
-and `kto+rag`, then all three on the test split. `abstention_f1` takes refusing what has no answer as the positive case;
-`made_up` is the share of questions without an answer that got one, `wrong` that of all questions that got an answer of
-F1 below 0.3, `refused` that of questions with an answer that got none. Each figure is by seed. Stopped, the same command
-with `--project` goes on where it was.
+and `kto+rag`, then all three on the test split: as they are served, and without the extractor beside the model, which
+shows what the model has learnt. rag gives short answers, as adapters of one's own do. `abstention_f1` takes refusing
+what has no answer as the positive case; `made_up` is the share of questions without an answer that got one, `wrong`
+that of all questions that got an answer of F1 below 0.3, `refused` that of questions with an answer that got none. Each
+figure is by seed. Stopped, the same command with `--project` goes on where it was.
 """
 
 from __future__ import annotations
@@ -27,6 +28,11 @@ from benchmarks.harness import emit, machine
 from benchmarks.internalise import opened
 
 METHODS = ("dpo+rag", "kto+rag")
+SERVED = ("rag[style=short]", *METHODS)
+ALONE = (
+    "rag[style=short,second_reader=none]",
+    *(f"{method}[second_reader=none]" for method in METHODS),
+)
 _WRONG = 0.3  # F1 below which an answer is wrong, as where they are learnt
 
 
@@ -92,7 +98,7 @@ def main() -> None:
         project.compare(("rag",), split="train")
         for recipe in METHODS:
             emit(trained(project, recipe, options))
-        compared = by_seed(project.compare(("rag", *METHODS)))
+        compared = by_seed(project.compare((*SERVED, *ALONE)))
     emit({"benchmark": "preferences", "data": options.data.name, "machine": machine()} | compared)
 
 

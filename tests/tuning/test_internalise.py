@@ -1,16 +1,19 @@
 """`acclimate tune internalise`: documents on both sides, questions never; what was read once is kept by chunk."""
 
 import json
+from dataclasses import replace
 from functools import partial
 
 import pytest
 
 from acclimate.project import Project
 from acclimate.prompting.recipes import find_recipe
+from acclimate.questions.file import read_questions
 from acclimate.tuning import internalise, trainer
 from acclimate.tuning.trainer import TrainSettings
 from acclimate.types import Chunk, Question
 from acclimate.workflows import study as studying
+from acclimate.workflows.questions import LEARNT, write_learnt
 from acclimate.workflows.read_documents import STUDIED, documents_note, documents_read, read_studied
 from acclimate.workflows.study import Lesson, Studied, prepare_study
 from acclimate.workflows.tune import TuneOptions, prepare
@@ -135,6 +138,14 @@ def test_no_question_of_dev_or_test_is_learnt(project):
     assert "Who is the Fjell pump made by?" not in asked
     assert not any({"Fjell", "pump", "made"} == set(text.strip("?").split()[1:]) for text in asked)
     assert project.find_leaks() == []
+
+
+def test_what_two_passages_say_is_noted_once_and_can_be_read_again(project, tmp_path):
+    studied = prepare_study(project)
+    whole = replace(studied, lessons=(*studied.lessons, studied.lessons[0]))
+    write_learnt(tmp_path, whole.questions)
+    noted = read_questions(tmp_path / LEARNT)
+    assert [one.question for one in noted] == [one.question for one in studied.questions]
 
 
 def test_with_passages_the_gold_passage_is_cited_among_others(project):

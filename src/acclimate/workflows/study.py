@@ -76,11 +76,11 @@ class Studied:
 
     @property
     def questions(self) -> list[Question]:
-        """Every question, without its document: that is learnt whoever asks about it."""
+        """Every question once (two passages may say the same), without its document: that is
+        learnt whoever asks about it."""
         made = [one for lesson in self.lessons for one in lesson.asked]
-        return [
-            replace(one, document=None, documents=()) for one in (*made, *self.refused, *self.own)
-        ]
+        by_id = {one.id: one for one in (*made, *self.refused, *self.own)}
+        return [replace(one, document=None, documents=()) for one in by_id.values()]
 
 
 def prepare_study(workspace: Workspace) -> Studied:
