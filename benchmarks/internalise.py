@@ -91,6 +91,7 @@ def trained(project: Project, recipe: str, minutes: float, rate: float | None) -
         "recipe": recipe,
         "cases": tuned.trained.cases,
         "steps": tuned.trained.steps,
+        "passes": round(tuned.trained.passes, 1),
         "minutes": round((time.monotonic() - clock) / 60, 1),
         "cpu_minutes": round((time.process_time() - cpu) / 60, 1),
         "forgetting": round(after.perplexity / before.perplexity - 1, 4),

@@ -6,6 +6,7 @@ from functools import partial
 
 import pytest
 
+from acclimate.cli.tune import echo_tuned
 from acclimate.project import Project
 from acclimate.prompting.recipes import find_recipe
 from acclimate.questions.file import read_questions
@@ -74,9 +75,17 @@ def taught(project, prepared):
 
 
 @pytest.mark.usefixtures("few_steps", "one_thread")
-def test_documents_are_learnt_that_are_tested_and_only_what_changed_is_read_again(project, read):
+def test_documents_are_learnt_that_are_tested_and_only_what_changed_is_read_again(
+    project, read, capsys
+):
     tuned = project.tune("internalise", replay=False)
     assert len(read) == 3
+    together = min(32, tuned.trained.cases)  # in each of two sequences, three times
+    assert tuned.trained.passes == pytest.approx(6 * together / tuned.trained.cases, rel=0.05)
+    for passes, times in ((1.25, 1), (3.0, 0)):
+        trained = replace(tuned.trained, passes=passes, seconds=1800)
+        echo_tuned(replace(tuned, trained=trained))
+        assert capsys.readouterr().err.count("5 times: --minutes 120.") == times
     assert (tuned.data.source, tuned.data.checked_against) == ("the documents", 2)
     folder = project.layout.adapters / "internalise"
     known = read_studied(folder)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NotRequired, TypedDict
@@ -27,6 +28,8 @@ from acclimate.workflows.tune_retriever import TARGETS, Target
 if TYPE_CHECKING:
     from acclimate.workflows.tune import Tuned
 
+# Passes over the documents' questions: few facts stay of one, many of five (docs/decisions/tuning.md).
+_SELDOM, _OFTEN = 3, 5
 _SERVED = {
     "merged": "merged into the weights",
     "graph": "a part of the graph (OpenVINO) or Transformers",
@@ -290,6 +293,13 @@ def echo_tuned(tuned: Tuned, *, err: bool = False) -> None:
         err=err,
     )
     click.echo(f"{trained.folder}", err=err)
+    if tuned.recipe == "internalise" and 0 < trained.passes < _SELDOM:
+        minutes = math.ceil(trained.seconds / 60 * _OFTEN / trained.passes)
+        click.echo(
+            f"Each case was learnt {trained.passes:.1f} times on the mean; what is learnt so seldom is "
+            f"mostly not known afterwards. {_OFTEN} times: --minutes {minutes}.",
+            err=True,
+        )
     if trained.loss_after >= trained.loss_before:
         click.echo("The dev loss never improved; the adapter is unchanged.", err=True)
 

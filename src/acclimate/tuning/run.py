@@ -46,7 +46,7 @@ from acclimate.tuning.preferences import (
     balanced,
 )
 from acclimate.tuning.quantised import is_held, load_in_blocks
-from acclimate.tuning.replay import WRITING, WithReplay, old_self
+from acclimate.tuning.replay import SHARE, WRITING, WithReplay, old_self
 from acclimate.tuning.sharding import needs_sharding
 from acclimate.tuning.sweep import Halve, RateSweep, Swept
 from acclimate.tuning.trainer import DevScore, Objective, OnStep, Trainer, TrainSettings
@@ -58,7 +58,8 @@ _DRAWN = 16  # sequences whose tokens tell what one teaches
 @dataclass(frozen=True, slots=True)
 class Trained:
     """What a run did. Losses are means over the answers' tokens of the dev cases; `seconds` is time
-    spent training; `replayed` sequences of the model's own held it to what it was."""
+    spent training; `replayed` sequences of the model's own held it to what it was. Each case was
+    learnt `passes` times, on the mean (0 of preferences, which are drawn by balance)."""
 
     folder: Path
     base: str
@@ -73,6 +74,7 @@ class Trained:
     forgetting: Forgetting
     replayed: int = 0
     swept: Swept | None = None
+    passes: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +183,7 @@ def train(
         ),
         replayed=ready.replayed,
         swept=swept,
+        passes=trainer.step * trainer.settings.batch * ready.a_sequence / len(job.cases),
     )
     if not trainer.world.rank:
         _write_record(done, job)
@@ -193,7 +196,8 @@ def train(
 @dataclass(frozen=True, slots=True)
 class Ready:
     """A run whose network is loaded, at the step where its folder is; `before` is what the network
-    knew then, `replayed` sequences are its own."""
+    knew then, `replayed` sequences are its own. A sequence that is drawn holds `a_sequence` cases,
+    on the mean (0 of preferences)."""
 
     trainer: Trainer
     plan: Plan
@@ -203,6 +207,7 @@ class Ready:
     watched: list[Packed]
     before: General
     replayed: int
+    a_sequence: float
 
 
 def get_ready(job: TuningJob, settings: TrainSettings) -> Ready:
@@ -219,7 +224,10 @@ def get_ready(job: TuningJob, settings: TrainSettings) -> Ready:
     kept = _old_self(job, settings, network, chat, sampler)
     trainer, plan = set_up(job, settings, sampler, network)
     drawn = WithReplay(sampler, kept)
-    return Ready(trainer, plan, network, chat, drawn, watched, before, len(kept))
+    a_sequence = 0.0
+    if isinstance(sampler, CaseSampler):
+        a_sequence = sampler.cases_a_sequence(settings.seed) * (1 - SHARE if kept else 1)
+    return Ready(trainer, plan, network, chat, drawn, watched, before, len(kept), a_sequence)
 
 
 def _sweep(sweep: RateSearch, rates: RateSweep, processes: int) -> Swept:
