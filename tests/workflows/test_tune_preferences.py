@@ -38,6 +38,13 @@ ROWS = [
         "split": "train",
     },
     {
+        "id": "v",
+        "question": "Who painted the fan?",
+        "answers": [],
+        "answerable": False,
+        "split": "train",
+    },
+    {
         "id": "d",
         "question": "Who sells the fan?",
         "answers": [],
@@ -150,15 +157,17 @@ def test_what_the_model_makes_up_is_worse_than_to_refuse(project, tmp_path):
     def say(messages):
         asked = messages[-1].content
         if "heavy" not in asked:
-            return "Ann"
+            return REFUSAL if "painted" in asked else "Ann"
         return "98 kg [1]" if "weighs 98 kg" in asked else REFUSAL
 
     found = gather(project, "dpo", ["questions"])
+    kinds = sorted((one.question, one.answer == REFUSAL) for one in found.learnt)
+    assert kinds == [("a", False), ("a", True), ("u", True), ("v", True)]  # each kind once
     subject = answerer(say)
     cases, left = OwnAnswers(subject, tmp_path / "run").complete(found.learnt, METHODS["dpo"])
     said = {(one.question, one.answer.split(" [")[0], one.rejected) for one in cases}
-    # Without its evidence the question about the pump is refused by itself, so there is nothing to learn.
-    assert said == {("a", "98 kg", REFUSAL), ("u", REFUSAL, "Ann")}
+    # Without its evidence the question about the pump is refused by itself: the answer by heart is worse.
+    assert said == {("a", "98 kg", REFUSAL), ("a", REFUSAL, "98 kg [1]"), ("u", REFUSAL, "Ann")}
     assert left == {"questions that the model refuses rightly": 1}
     asked = len(subject.engine.prompts)
     with (tmp_path / "run/said.jsonl").open("a") as kept:
@@ -174,5 +183,5 @@ def test_what_the_model_makes_up_is_worse_than_to_refuse(project, tmp_path):
         gather(project, "kto", PREFERENCE_SOURCES).learnt, METHODS["kto"]
     )
     assert {(one.answer.split(" [")[0], one.right) for one in judged} == {
-        ("98 kg", True), (REFUSAL, False), (REFUSAL, True), ("Ann", False),
+        ("98 kg", True), (REFUSAL, False), (REFUSAL, True), ("98 kg", False), ("Ann", False),
     }  # fmt: skip

@@ -39,8 +39,8 @@ _P = TypeVar("_P", bound=Packed)
 
 @dataclass(frozen=True, slots=True)
 class Preferred(Case):
-    """A case whose `answer` is better than `rejected`. "" where the model's own answer takes its
-    place before training (`own`)."""
+    """A case whose `answer` is better than `rejected`. Where the model is still to be asked for a
+    worse one (`own`), that is what counts as worse if it says the better one itself."""
 
     rejected: str = ""
     own: bool = False

@@ -5,7 +5,7 @@ labels       answers of comparisons that the user judged (`acclimate questions l
 comparisons  other answers in saved comparisons, by their scores or a judge
 questions    what the model says by itself to the train split, where the right answer is known: a
              made-up answer where the passages do not hold it against the refusal, and the other
-             way round, so that it does not refuse everything
+             way round, as often, so that it neither refuses everything nor nothing
 
 Questions of the test split are never learnt from.
 """
@@ -17,7 +17,7 @@ import json
 import random
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
@@ -86,7 +86,7 @@ def _from_project(
     said = _Said(workspace, answerer, known, held, sources)
     found = list(said.cases())
     for at, split in enumerate(("train", "dev") if "questions" in sources else ()):
-        found += _own(make_cases(answerer, splits[split], random.Random(at)))  # noqa: S311
+        found += _own(make_cases(answerer, splits[split], random.Random(at)), known)  # noqa: S311
     learnt, dev = (
         [case for case in found if known[case.question].split == split]
         for split in ("train", "dev")
@@ -164,12 +164,27 @@ def _cases(method: Method, verdicts: Sequence[Verdict]) -> tuple[list[Case], dic
     return made, left
 
 
-def _own(cases: Sequence[Case]) -> list[Case]:
-    """Cases whose worse answer the model is still to be asked for, each prompt once."""
+def _own(cases: Sequence[Case], known: Mapping[str, Question]) -> list[Case]:
+    """Cases whose worse answer the model is still to be asked for: of each question one with the
+    answer in its passages and one without, or it would learn to refuse less than to answer."""
     from acclimate.tuning.preferences import Preferred
 
-    once = {case.messages: case for case in cases}
-    return [Preferred(one.messages, one.answer, one.question, own=True) for one in once.values()]
+    once = {(case.question, case.answer == REFUSAL): case for case in cases}
+    return [
+        Preferred(
+            one.messages,
+            one.answer,
+            one.question,
+            rejected=_by_heart(known[one.question]) if one.answer == REFUSAL else "",
+            own=True,
+        )
+        for one in once.values()
+    ]
+
+
+def _by_heart(question: Question) -> str:
+    """What would be made up where the passages do not say it."""
+    return f"{question.answers[0]} [1]" if question.answerable else ""
 
 
 def _for(method: Method, cases: Sequence[Case]) -> list[Case]:
@@ -343,7 +358,7 @@ class OwnAnswers:
 
     def complete(self, cases: Sequence[Case], method: Method) -> tuple[list[Case], dict[str, int]]:
         """The cases with the worse answer in them, in the method's form, and how many were left
-        out: those that the model refuses rightly already."""
+        out: those that the model refuses rightly, and nobody could answer."""
         from acclimate.tuning.preferences import Preferred
 
         found: list[Case] = []
@@ -352,9 +367,9 @@ class OwnAnswers:
             if not isinstance(case, Preferred) or not case.own:
                 found.append(case)
                 continue
-            worse = self._worse(case.messages, case.answer)
-            refused += worse is None
-            if worse is not None:
+            worse = self._worse(case.messages, case.answer) or case.rejected
+            refused += not worse
+            if worse:
                 found.append(replace(case, rejected=worse, own=False))
         return _for(method, found), {_REFUSED: refused} if refused else {}
 
