@@ -5,7 +5,7 @@ labels       answers of comparisons that the user judged (`acclimate questions l
 comparisons  other answers in saved comparisons, by their scores or a judge
 questions    what the model says by itself to the train split, where the right answer is known: a
              made-up answer where the passages do not hold it against the refusal, and the other
-             way round, as often, so that it neither refuses everything nor nothing
+             way round, as often, so that neither is learnt more
 
 Questions of the test split are never learnt from.
 """
