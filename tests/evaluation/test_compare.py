@@ -8,7 +8,7 @@ import subprocess
 import sys
 from contextlib import closing
 from dataclasses import replace
-from itertools import combinations
+from itertools import combinations, permutations
 from pathlib import Path
 
 import pytest
@@ -127,6 +127,22 @@ def test_equal_recipes_have_no_measurable_difference_and_the_cheaper_is_taken(co
     assert result.verdict.recommended == "fast"
     result = compare(comparison_run, [slow, entry("free", right), fast], Setting("p", "test"))
     assert "no measurable difference" in result.verdict.sentence
+
+
+def test_equal_recipes_whose_sums_round_otherwise_by_document_are_compared(comparison_run):
+    """Sums by question and by document differ in their last bit, and so did the order of rows and
+    pairs."""
+    comparison_run.questions = QUESTIONS[:3]
+
+    def padded(words):
+        return lambda asked: answer_with(asked.answers[0] + " word" * words[asked.id], 0.1)
+
+    runs = [padded(dict(zip(("q0", "q1", "q2"), n, strict=True))) for n in permutations((2, 5, 7))]
+    entries = [entry(name, run) for name, run in zip("abcdef", runs, strict=True)]
+    result = compare(comparison_run, entries, Setting("p", "test"))
+    assert len({round(row.interval.mean, 9) for row in result.rows}) == 1
+    in_order = list(combinations((row.recipe for row in result.rows), 2))
+    assert [(one.first, one.second) for one in result.pairs] == in_order
 
 
 def test_a_recipe_that_fails_scores_nothing_and_is_tried_again_next_time(comparison_run):

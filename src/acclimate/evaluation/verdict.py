@@ -21,9 +21,9 @@ def pairs(
     clusters: Sequence[Hashable],
     luck: Mapping[str, Luck] | None = None,
 ) -> tuple[PairedDifference, ...]:
-    """Every two recipes' paired difference, p-values corrected for all of them; `luck` is that of
-    recipes whose scores are means over seeds."""
-    ranked, lucky = sorted(scores, key=lambda recipe: -sum(scores[recipe])), luck or {}
+    """Every two recipes' paired difference, p-values corrected for all of them. `scores` are in the
+    order of the table, best first; `luck` is that of recipes whose scores are means over seeds."""
+    ranked, lucky = list(scores), luck or {}
     every = [lucky.get(recipe) for recipe in ranked]
     adjusted = family_p([scores[recipe] for recipe in ranked], clusters, luck=every)
     found = []
@@ -41,7 +41,7 @@ def sequential_pairs(
     luck: Mapping[str, Luck] | None = None,
 ) -> tuple[PairedDifference, ...]:
     """As `pairs`, after several looks: p-values and intervals (of `level`) allow for them."""
-    ranked, lucky = sorted(scores, key=lambda recipe: -sum(scores[recipe])), luck or {}
+    ranked, lucky = list(scores), luck or {}
     looked = find([scores[recipe] for recipe in ranked], [lucky.get(recipe) for recipe in ranked])
     found = []
     for (i, a), (j, b) in itertools.combinations(enumerate(ranked), 2):
