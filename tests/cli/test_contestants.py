@@ -104,6 +104,18 @@ def test_recipes_meet_models_and_another_system_in_one_report(folder, servers, c
     assert len(good.requests) == again  # kept
 
 
+def test_a_terminal_shows_settings_as_they_were_written(folder, servers, capsys, monkeypatch):
+    """Square brackets are markup to rich, by which both would be called rag@good."""
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setenv("FORCE_COLOR", "1")  # bars too
+    entries = [f"rag[k={k}]@{servers[0].url}#good" for k in (2, 3)]
+    assert run(["compare", *entries]) == 0
+    printed = capsys.readouterr()
+    for text in (printed.out, printed.err):
+        assert "rag[k=2]@good" in text
+        assert "rag[k=3]@good" in text
+
+
 def test_an_earlier_comparison_is_found_again_under_its_model(folder, servers, capsys):
     good, bad = servers
     base = "ACCLIMATE_MODEL__"

@@ -4,6 +4,7 @@ import pytest
 
 from acclimate.cli.ingest import echo_report
 from acclimate.cli.output import echo_sources
+from acclimate.cli.progress import IngestBar
 from acclimate.indexes.same import NearCopy
 from acclimate.ingest_report import IngestReport
 from acclimate.types import Answer, Citation, Prompt, Timings, Usage
@@ -43,3 +44,11 @@ def test_an_ingest_tells_copies_and_which_is_newer(capsys):
         told[1] == "near copies: v2.md and v1.md have about 87% in common, v2.md is the newer one"
     )
     assert told[-1] == "and 2 more near copies: --json names them all"
+
+
+def test_a_bar_shows_the_name_of_a_file_as_it_is(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    with IngestBar() as bar:
+        bar.page("plans [/old] :x: [red].pdf", 2, 9)
+    assert "plans [/old] :x: [red].pdf page 2 of 9" in capsys.readouterr().err

@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
 from rich.table import Table
 
 from acclimate.cli.compare_bar import CompareBar
 from acclimate.cli.output import echo_json_text, project_option
-from acclimate.cli.progress import download_bar
+from acclimate.cli.progress import download_bar, plain_console
 from acclimate.cli.tune import TuneBar, echo_tuned
 from acclimate.errors import SettingsError
 from acclimate.evaluation.comparison import Comparison, load, to_json
@@ -280,7 +279,7 @@ def echo_comparison(comparison: Comparison) -> None:
             f"{row.total_s[0]:.2f} s",
             f"{row.prompt_tokens + row.completion_tokens:.0f}",
         )
-    console = Console()
+    console = plain_console()
     console.print(table)
     console.print(f"\n{comparison.verdict.sentence}", highlight=False, soft_wrap=True)
     for note in comparison.notes:

@@ -1,4 +1,4 @@
-"""Progress on stderr: bars on a terminal, a line at most elsewhere."""
+"""Rich's console, and progress on stderr: bars on a terminal, a line at most elsewhere."""
 
 from __future__ import annotations
 
@@ -22,12 +22,17 @@ from rich.progress import (
 from acclimate.models.store import OnBytes
 
 
+def plain_console(*, stderr: bool = False) -> Console:
+    """A console that shows names as they are: "rag[k=8]" is no markup and "a:x:b" no emoji."""
+    return Console(stderr=stderr, markup=False, emoji=False)
+
+
 @contextmanager
 def download_bar() -> Iterator[OnBytes]:
     """A bar, shown only while something is downloaded."""
-    console = Console(stderr=True)
+    console = plain_console(stderr=True)
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         DownloadColumn(),
         TransferSpeedColumn(),
@@ -52,7 +57,7 @@ class Bar:
     terminal."""
 
     def __init__(self, *columns: ProgressColumn) -> None:
-        self._console = Console(stderr=True)
+        self._console = plain_console(stderr=True)
         self._bar = Progress(
             *columns, console=self._console, transient=True, disable=not self._console.is_terminal
         )
@@ -73,7 +78,7 @@ class IngestBar(Bar):
             TextColumn("Ingesting"),
             BarColumn(),
             MofNCompleteColumn(),
-            TextColumn("files · {task.fields[rate]} {task.fields[page]}"),
+            TextColumn("files · {task.fields[rate]} {task.fields[page]}", markup=False),
             TimeRemainingColumn(),
         )
         self._task = self._bar.add_task("files", total=None, rate="", page="")
@@ -100,7 +105,7 @@ class SyncBar(Bar):
     """How many documents of a source are up to date; implements `SyncProgress`."""
 
     def __init__(self) -> None:
-        super().__init__(TextColumn("{task.description} {task.completed} documents"))
+        super().__init__(TextColumn("{task.description} {task.completed} documents", markup=False))
         self._task = self._bar.add_task("Mirroring", total=None)
 
     def document(self, source: str, path: str, done: int) -> None:

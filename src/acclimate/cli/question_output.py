@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import click
-from rich.console import Console
 from rich.table import Table
 
+from acclimate.cli.progress import plain_console
 from acclimate.project import Project
 from acclimate.questions.file import QuestionRow
 from acclimate.questions.splitting import Leak
@@ -49,7 +49,7 @@ def echo_tally(questions: Sequence[Question]) -> None:
         table.add_row(
             name or "none yet", *(str(row[kind] or "–") for kind in kinds), str(sum(row.values()))
         )
-    Console().print(table)
+    plain_console().print(table)
 
 
 def echo_trust(trusted: Trust) -> None:
@@ -62,7 +62,7 @@ def echo_trust(trusted: Trust) -> None:
             table.add_column(name, justify="right" if name != "in the last comparison" else "left")
         for row in trusted.difficulty:
             table.add_row(row.kind, str(row.easy), str(row.between), str(row.hard))
-        Console().print(table)
+        plain_console().print(table)
     for twin in trusted.duplicates[:_SHOWN]:
         click.echo(f"{twin.kind}: {twin.first.id} and {twin.second.id}: {twin.second.question}")
     if len(trusted.duplicates) > _SHOWN:
