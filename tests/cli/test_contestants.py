@@ -114,6 +114,13 @@ def test_a_terminal_shows_settings_as_they_were_written(folder, servers, capsys,
     for text in (printed.out, printed.err):
         assert "rag[k=2]@good" in text
         assert "rag[k=3]@good" in text
+    monkeypatch.setenv("COLUMNS", "80")
+    assert run(["compare", *entries]) == 0
+    assert "first token" in capsys.readouterr().out  # no figure is cut, names are folded
+    monkeypatch.delenv("FORCE_COLOR")
+    assert run(["compare", *entries]) == 0
+    told = capsys.readouterr().out.splitlines()
+    assert {line.split()[0] for line in told[1:3]} == {"rag[k=2]@good", "rag[k=3]@good"}
 
 
 def test_an_earlier_comparison_is_found_again_under_its_model(folder, servers, capsys):

@@ -264,7 +264,10 @@ def echo_comparison(comparison: Comparison) -> None:
         "tokens",
     )
     for number, column in enumerate(columns):
-        table.add_column(column, justify="left" if number == 0 else "right", no_wrap=True)
+        if number == 0:  # where it is narrow, names are folded and no figure is cut
+            table.add_column(column, overflow="fold")
+        else:
+            table.add_column(column, justify="right", no_wrap=True)
     for row in comparison.rows:
         summary, interval = row.summary, row.interval
         table.add_row(

@@ -21,10 +21,16 @@ from rich.progress import (
 
 from acclimate.models.store import OnBytes
 
+_WIDE = 10_000  # columns
+
 
 def plain_console(*, stderr: bool = False) -> Console:
-    """A console that shows names as they are: "rag[k=8]" is no markup and "a:x:b" no emoji."""
-    return Console(stderr=stderr, markup=False, emoji=False)
+    """A console that shows names as they are: "rag[k=8]" is no markup and "a:x:b" no emoji. What
+    goes to no terminal is as wide as it is."""
+    console = Console(stderr=stderr, markup=False, emoji=False)
+    if not console.is_terminal:
+        console.width = _WIDE
+    return console
 
 
 @contextmanager
