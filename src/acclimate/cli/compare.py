@@ -252,7 +252,6 @@ def echo_comparison(comparison: Comparison) -> None:
     """The table and the verdict."""
     table = Table(box=None, pad_edge=False)
     columns = (
-        "recipe",
         comparison.metric.upper().replace("_", "-"),
         "95 %",
         "EM",
@@ -263,11 +262,10 @@ def echo_comparison(comparison: Comparison) -> None:
         "answer",
         "tokens",
     )
-    for number, column in enumerate(columns):
-        if number == 0:  # where it is narrow, names are folded and no figure is cut
-            table.add_column(column, overflow="fold")
-        else:
-            table.add_column(column, justify="right", no_wrap=True)
+    # Where it is narrow, names are folded and no figure is cut.
+    table.add_column("recipe", overflow="fold")
+    for column in columns:
+        table.add_column(column, justify="right", no_wrap=True)
     for row in comparison.rows:
         summary, interval = row.summary, row.interval
         table.add_row(
